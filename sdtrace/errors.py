@@ -1,0 +1,41 @@
+"""What can go wrong on the user's side, each with a slug and a way out.
+
+Caught once, in the commands, which print the message and the hint and choose the exit code.
+"""
+
+
+class SdtraceError(Exception):
+    """Base of every error that a user may see: what happened and where (`message`), what to do (`hint`)."""
+
+    slug = "error"
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(SdtraceError):
+    """The command was called with something that cannot be meant."""
+
+    slug = "usage"
+
+
+class NoInputError(SdtraceError):
+    """Nothing was given, nothing was found, or nothing that was found is recognised."""
+
+    slug = "no-input"
+    exit_code = 3
+
+
+class OutputError(SdtraceError):
+    """A result could not be written where it was asked for."""
+
+    slug = "output"
+
+
+class MissingExtraError(SdtraceError):
+    """An optional dependency is needed for what was asked."""
+
+    slug = "missing-extra"
