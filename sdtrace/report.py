@@ -1,0 +1,63 @@
+"""The report as plain values: what every renderer prints, and nothing that has to be computed any more."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Series over labelled points; `low` and `high` are the ends of an interval where there is one.
+
+    `kind` is `bars` or `line`; a missing value is None and leaves a gap.
+    """
+
+    kind: str
+    x_title: str
+    y_title: str
+    x: list[str]
+    series: dict[str, list[float | None]]
+    low: list[float | None] = field(default_factory=list)
+    high: list[float | None] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title, one sentence, rows of plain values, and the chart that draws them, if any."""
+
+    id: str
+    title: str
+    sentence: str
+    columns: list[str]
+    rows: list[list[Value]]
+    chart: Chart | None = None
+
+
+@dataclass(frozen=True)
+class ViewedRequest:
+    """A request for the trace viewer.
+
+    `steps` are the dicts of `explain --json` (vocabulary), each with `path`, `line`, `note` (why the step is
+    shown, or None) beside them; `left_out` counts the steps of the request that are not shown.
+    """
+
+    run_id: str
+    request_id: str
+    why: str
+    steps: list[dict[str, Any]]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that was found. `document` is the JSON of format 1; the rest is for people."""
+
+    document: dict[str, Any]
+    sections: list[Section]
+    viewer: list[ViewedRequest]
+
+    def _repr_html_(self) -> str:
+        from sdtrace.render import html  # a report is made where no page is wanted; templates load only for a page
+
+        return html.fragment(self)
