@@ -1,0 +1,28 @@
+"""Ratio: accept x iff r <= p(x) / q(x) (Leviathan et al. 2023, Chen et al. 2023)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sdtrace.laws.band import compare
+from sdtrace.laws.law import Bands, Judged, Law, tested_only
+from sdtrace.positions import Positions
+
+
+def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
+    """Decisions by the sound band; expected acceptance min(1, p / q). Where no q was used it is 1 (one-hot)."""
+    decision = compare(pos.accepted, pos.p, pos.q, pos.r, bands.p, bands.q)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = np.where(pos.q > 0, np.minimum(pos.p / pos.q, 1.0), np.nan)
+    return Judged(tested_only(decision, pos), pos.tested, expected)
+
+
+LAW = Law(
+    name="ratio",
+    says="accepted when the target probability is at least the draft's, otherwise rejected only if r > p/q",
+    lossless=True,
+    draws=True,
+    residual="ratio",
+    judge=judge,
+)

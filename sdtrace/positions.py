@@ -1,0 +1,164 @@
+"""From steps (one row a verification, lists inside) to flat arrays over verified positions.
+
+Lists of one step may differ in length (trimmed steps, a bonus position, decisions that end at the rejection), so each
+column is gathered by (step, position) unless it happens to be aligned already, which is the usual and fast case.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """A list column as one flat array: the entries of row i are values[start[i] : start[i] + count[i]]."""
+
+    values: npt.NDArray[np.generic]
+    start: Ints
+    count: Ints
+
+    def at(self, row: Ints, index: Ints, absent: float | int | bool) -> npt.NDArray[np.generic]:
+        """Entry `index` of list `row` for equal-length arrays of both; `absent` where the list is too short."""
+        if not len(self.values):
+            return np.full(len(row), absent)
+        inside = (index >= 0) & (index < self.count[row])
+        taken = self.values[np.where(inside, self.start[row] + index, 0)]
+        return taken if inside.all() else np.where(inside, taken, absent)
+
+
+def ragged(column: pl.Series) -> Ragged:
+    """Flatten a list column. Null numbers become NaN; null ids and null lists of them count as absent entries (-1)."""
+    count = column.list.len().fill_null(0).cast(pl.Int64).to_numpy()
+    flat = column.explode(empty_as_null=False, keep_nulls=False)
+    if flat.dtype == pl.Int64 and flat.null_count():
+        flat = flat.fill_null(-1)
+    if flat.dtype == pl.Boolean:
+        flat = flat.cast(pl.Int8).fill_null(-1)
+    return Ragged(flat.to_numpy(), np.cumsum(count) - count, count)
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Verified positions of a frame of steps, flat and in order; n steps, m positions.
+
+    `steps` is the frame with `tau`, `verified` (how many drafted tokens were verified), `n_a` (recorded acceptances,
+    clipped to `verified`; -1 where nothing tells). A position is tested when a decision was made there: up to the
+    first rejection, for a law that stops there. All arrays have m entries unless said otherwise.
+    """
+
+    steps: pl.DataFrame
+    count: Ints  #: n entries: verified positions of each step
+    cache: dict[str, Ragged] = field(default_factory=dict)
+
+    @cached_property
+    def start(self) -> Ints:
+        """n entries: where each step begins."""
+        return np.asarray(np.cumsum(self.count) - self.count)
+
+    @cached_property
+    def row(self) -> Ints:
+        """Which step each position belongs to."""
+        return np.repeat(np.arange(len(self.count), dtype=np.int64), self.count)
+
+    @cached_property
+    def position(self) -> Ints:
+        """0-based position within the step."""
+        return np.arange(len(self.row), dtype=np.int64) - np.repeat(self.start, self.count)
+
+    @cached_property
+    def n_a(self) -> Ints:
+        """Recorded number of accepted tokens of the step; -1 = unknown."""
+        return np.repeat(self.steps["n_a"].to_numpy(), self.count)
+
+    @cached_property
+    def tested(self) -> Flags:
+        """A decision was made here and the record tells which."""
+        return (self.position <= self.n_a) & (self.n_a >= 0)
+
+    @cached_property
+    def accepted(self) -> Flags:
+        """The recorded decision: the engine's own flag where it wrote one, otherwise position < n_a."""
+        by_count = self.position < self.n_a
+        if self.steps["accepted"].null_count() == self.steps.height:
+            return by_count
+        flag = self.column("accepted", absent=-1)
+        return np.where((flag >= 0) & self.tested, flag == 1, by_count)
+
+    def column(self, name: str, absent: float | int | bool = np.nan) -> npt.NDArray[np.generic]:
+        """A list column of the steps at every verified position; `absent` where it has no entry."""
+        lists = self.lists(name)
+        if len(lists.values) == len(self.row) and np.array_equal(lists.count, self.count):
+            return lists.values
+        return lists.at(self.row, self.position, absent)
+
+    def lists(self, name: str) -> Ragged:
+        """A list column of the steps, flattened once."""
+        if name not in self.cache:
+            self.cache[name] = ragged(self.steps[name])
+        return self.cache[name]
+
+    @cached_property
+    def token(self) -> Ints:
+        """Drafted token ids."""
+        return self.column("draft_token_ids", absent=-1).astype(np.int64, copy=False)
+
+    @cached_property
+    def emitted(self) -> Ints:
+        """What the step appended at this place; -1 where it appended nothing."""
+        return self.column("output_token_ids", absent=-1).astype(np.int64, copy=False)
+
+    @cached_property
+    def p(self) -> Floats:
+        """Target probability of the drafted token; NaN where absent."""
+        return self.column("target_probs").astype(np.float64, copy=False)
+
+    @cached_property
+    def q(self) -> Floats:
+        """Draft probability of the drafted token; NaN where absent, 1 where the engine used none (null list)."""
+        values = self.column("draft_probs").astype(np.float64, copy=False)
+        if not self.steps["draft_probs"].null_count():
+            return values
+        one_hot = np.repeat(self.steps["draft_probs"].is_null().to_numpy(), self.count)
+        return np.where(one_hot, 1.0, values)
+
+    @cached_property
+    def r(self) -> Floats:
+        """The uniform draw; NaN where absent."""
+        return self.column("uniforms").astype(np.float64, copy=False)
+
+
+def derive(steps: pl.DataFrame) -> pl.DataFrame:
+    """Steps with `tau`, `verified`, `n_a`, `appended`, `x_rejected`, `y` added.
+
+    `n_a` comes from num_accepted, else from the decisions, else from what was appended (one token fewer);
+    `x_rejected` is the drafted token at the first rejection, `y` the token appended after the accepted block.
+    """
+    tau = pl.col("draft_token_ids").list.len().fill_null(0).cast(pl.Int64)
+    flags = pl.col("accepted")
+    by_flags = pl.when(flags.list.all()).then(flags.list.len()).otherwise(flags.list.arg_min()).cast(pl.Int64)
+    appended = pl.col("output_token_ids").list.len().cast(pl.Int64)
+    steps = steps.with_columns(
+        tau=tau,
+        verified=pl.min_horizontal(pl.coalesce("verified_len", tau), tau),
+        appended=appended,
+        recorded=pl.coalesce("num_accepted", by_flags, appended - 1),
+    )
+    n_a = pl.col("recorded").clip(upper_bound=pl.col("verified")).fill_null(-1)
+    steps = steps.with_columns(n_a=n_a)
+    inside = (pl.col("n_a") >= 0) & (pl.col("n_a") < pl.col("verified"))
+    return steps.with_columns(
+        x_rejected=pl.when(inside).then(pl.col("draft_token_ids").list.get(pl.col("n_a").clip(0), null_on_oob=True)),
+        y=pl.when(pl.col("n_a") >= 0).then(pl.col("output_token_ids").list.get(pl.col("n_a").clip(0), null_on_oob=True)),
+    )
+
+
+def positions(steps: pl.DataFrame) -> Positions:
+    """The verified positions of derived steps."""
+    return Positions(steps, steps["verified"].to_numpy())
