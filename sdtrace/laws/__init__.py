@@ -1,0 +1,31 @@
+"""Every verification law by its name in the vocabulary, and which of them an undeclared run could be under."""
+
+import importlib
+import pkgutil
+
+from sdtrace.laws.law import Law
+from sdtrace.positions import Positions
+
+
+def _laws() -> dict[str, Law]:
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        law = getattr(importlib.import_module(f"{__name__}.{module.name}"), "LAW", None)
+        if isinstance(law, Law):
+            found[law.name] = law
+    return found
+
+
+LAWS: dict[str, Law] = _laws()
+
+
+def candidates(pos: Positions) -> list[Law]:
+    """The lossless laws that a record without a declared rule could have been made under, judged by its columns."""
+    steps = pos.steps
+    holds = {name: steps[name].null_count() < steps.height for name in ("draft_probs", "target_probs")}
+    names = ["ratio", "block"] if holds["draft_probs"] and holds["target_probs"] else []
+    if holds["target_probs"]:
+        names += ["one-hot", "match"]
+    if steps["target_argmax_ids"].null_count() < steps.height:
+        names.append("greedy")
+    return [LAWS[name] for name in names if name in LAWS] or [LAWS["ratio"]]

@@ -1,0 +1,88 @@
+"""A check as data, what it found, and where a reader can look it up."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a pass added up for one check under one law: rows in its scope, rows it could judge, faulty rows.
+
+    `missing` names the columns that held no value where the check would have looked.
+    """
+
+    total: int
+    examined: int
+    faults: int
+    missing: tuple[str, ...]
+    witnesses: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`state` is fired, clear, cannot-tell or crashed; `value` is the check's own figure, null where it has none."""
+
+    state: str
+    examined: int
+    total: int
+    missing: tuple[str, ...]
+    value: float | None
+    headline: str
+    faults: int = 0
+    witnesses: tuple[dict[str, Any], ...] = ()
+
+
+def counted(noun: str) -> Callable[[Counts], Outcome]:
+    """The usual reading of a provable check: one faulty row is enough; nothing examined is cannot-tell."""
+
+    def read(counts: Counts) -> Outcome:
+        if counts.faults:
+            state, headline = "fired", f"{counts.faults:,} of {counts.examined:,} {noun}"
+        elif counts.examined:
+            state, headline = "clear", f"none of {counts.examined:,} {noun}"
+        else:
+            state, headline = "cannot-tell", _why_not(counts)
+        share = counts.faults / counts.examined if counts.examined else None
+        return Outcome(
+            state,
+            counts.examined,
+            counts.total,
+            counts.missing,
+            share,
+            headline,
+            counts.faults,
+            counts.witnesses,
+        )
+
+    return read
+
+
+def _why_not(counts: Counts) -> str:
+    if counts.missing:
+        return "not recorded: " + ", ".join(counts.missing)
+    return "nothing of the kind occurred" if counts.total else "nothing to look at under the laws of this trace"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    `table` is positions, steps or requests: the frame whose rows `judged` (could be looked at) and `fault` are
+    expressions over. `laws` names the laws it is valid for, None = any. `needs` are trace columns; a scope where one
+    holds no value is not examined. `read` turns the sums into an outcome. `shows` are columns of the frame that a
+    witness carries. `text` is the manual page (the module's docstring).
+    """
+
+    code: str
+    name: str
+    table: str
+    needs: tuple[str, ...]
+    judged: pl.Expr
+    fault: pl.Expr
+    read: Callable[[Counts], Outcome]
+    laws: frozenset[str] | None = None
+    shows: tuple[str, ...] = ()
+    text: str = field(default="", repr=False)

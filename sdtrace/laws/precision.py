@@ -1,0 +1,68 @@
+"""Which precision logged probabilities were rounded to, when nobody says, and the band that follows."""
+
+import numpy as np
+import numpy.typing as npt
+
+from sdtrace.laws.band import EXACT, Rounding, coarser, rounding
+from sdtrace.laws.law import Bands
+from sdtrace.positions import Positions
+
+Floats = npt.NDArray[np.float64]
+
+#: Values looked at. A column of higher precision betrays itself within a few values.
+_SAMPLE = 4096
+#: JSON printed with 9 significant digits is this far from the float32 it came from.
+_PRINTED = 1e-8
+
+
+def infer(values: Floats) -> str:
+    """The coarsest prob_dtype that all `values` fit: decimals:N, bfloat16, float16, else float32. 0 and 1 tell nothing.
+
+    float64 is never inferred: the band of float32 is sound for it and costs nothing.
+    """
+    seen = values[:_SAMPLE]
+    seen = seen[(seen > 0.0) & (seen < 1.0)]
+    if not len(seen):
+        return "float32"
+    for digits in range(1, 7):
+        if np.all(np.abs(seen * 10**digits - np.round(seen * 10**digits)) < 1e-6):
+            return f"decimals:{digits}"
+    mantissa, _ = np.frexp(seen)
+    if _on_grid(mantissa, 8):
+        return "bfloat16"
+    subnormal = np.abs(seen * 2**24 - np.round(seen * 2**24)) < 1e-6
+    return "float16" if np.all(_grid(mantissa, 11) | (subnormal & (seen < 6.2e-5))) else "float32"
+
+
+def bands(pos: Positions, declared: str | None) -> Bands:
+    """The bands of a batch: the declared precision, or a coarser one that the values show.
+
+    A run may say float32 and its writer may still have printed four decimals: the wider band is the sound one.
+    """
+    return Bands(_band(pos.p, declared), _band(pos.q, declared))
+
+
+def _band(values: Floats, declared: str | None) -> Rounding:
+    stated = EXACT
+    if declared is not None:
+        try:
+            stated = rounding(declared)
+        except ValueError:
+            declared = None
+    if declared == "float64" and len(values) < 32:
+        return stated
+    return coarser(stated, rounding(infer(values))) if declared != "float64" else _exact_or_coarse(values, stated)
+
+
+def _exact_or_coarse(values: Floats, stated: Rounding) -> Rounding:
+    shown = infer(values)
+    return stated if shown == "float32" else coarser(stated, rounding(shown))
+
+
+def _grid(mantissa: Floats, bits: int) -> npt.NDArray[np.bool_]:
+    scaled = mantissa * 2.0**bits
+    return np.asarray(np.abs(scaled - np.round(scaled)) <= np.maximum(_PRINTED * scaled, 1e-9))
+
+
+def _on_grid(mantissa: Floats, bits: int) -> bool:
+    return bool(np.all(_grid(mantissa, bits)))

@@ -1,0 +1,121 @@
+"""Steps that share a run and a law, with what their requests say, ready to be judged."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from sdtrace.laws import LAWS, candidates
+from sdtrace.laws.law import Bands, Judged, Law
+from sdtrace.laws.precision import bands
+from sdtrace.positions import Positions, derive, positions
+
+#: What checks ask of a request; everything else stays in the request table.
+REQUEST_COLUMNS = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "seed",
+    "stop_token_ids",
+    "output_len",
+    "max_tokens",
+    "finish_reason",
+    "prompt_len",
+    "tags",
+)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Steps of one run under one law. `source` says where the law comes from: declared, temperature, candidate."""
+
+    path: str
+    run: Mapping[str, Any]
+    law: Law
+    source: str
+    pos: Positions
+
+    @property
+    def steps(self) -> pl.DataFrame:
+        """The derived steps, joined with REQUEST_COLUMNS and `has_request`."""
+        return self.pos.steps
+
+    @cached_property
+    def bands(self) -> Bands:
+        """Rounding of the logged probabilities."""
+        return bands(self.pos, self.run.get("prob_dtype"))
+
+    @cached_property
+    def params(self) -> Mapping[str, Any]:
+        """The thresholds that the run declares for its law."""
+        return parameters(self.run)
+
+    @cached_property
+    def judged(self) -> Judged:
+        """Every decision, recomputed."""
+        return self.law.judge(self.pos, self.params, self.bands)
+
+    @cached_property
+    def flat(self) -> pl.DataFrame:
+        """Verified positions as a frame: row, position, tested, accepted, decision, expected, token, emitted, p, q, r."""
+        pos, judged = self.pos, self.judged
+        columns: dict[str, Any] = {
+            "row": pos.row,
+            "position": pos.position,
+            "tested": judged.tested,
+            "accepted": pos.accepted,
+            "by_count": pos.position < pos.n_a,
+            "decision": judged.decision,
+            "expected": judged.expected,
+            "token": pos.token,
+            "emitted": pos.emitted,
+            "p": pos.p,
+            "q": pos.q,
+            "r": pos.r,
+        }
+        for name, column in (("argmax", "target_argmax_ids"), ("gap", "target_top2_gap"), ("flag", "accepted")):
+            if not self.absent(column):
+                columns[name] = pos.column(column, absent=-1)
+        return pl.DataFrame(columns)
+
+    def absent(self, column: str) -> bool:
+        """Whether a trace column holds no value in these steps."""
+        return self.steps[column].null_count() == self.steps.height
+
+
+def parameters(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`rule_params` of a run as a mapping; {} where there are none or they are not an object."""
+    try:
+        params = json.loads(run.get("rule_params") or "{}")
+    except ValueError:
+        return {}
+    return params if isinstance(params, dict) else {}
+
+
+def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping[str, Any]) -> Iterator[Scope]:
+    """Split a batch of steps by run and law.
+
+    `requests` has run_id, request_id and REQUEST_COLUMNS. A request at temperature 0 is verified greedily whatever the
+    run says. A run without a rule yields one scope for every law that could be its own.
+    """
+    known = requests.select("run_id", "request_id", *REQUEST_COLUMNS, has_request=pl.lit(True))
+    joined = derive(steps).join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
+    joined = joined.with_columns(greedy=pl.col("temperature").eq(0.0).fill_null(False))
+    for (run_id, greedy), part in joined.group_by("run_id", "greedy", maintain_order=True):
+        run = runs.get(str(run_id), {})
+        yield from _laws(path, run, bool(greedy), positions(part))
+
+
+def _laws(path: str, run: Mapping[str, Any], greedy: bool, pos: Positions) -> Iterator[Scope]:
+    rule = run.get("rule")
+    if greedy:
+        yield Scope(path, run, LAWS["greedy"], "declared", pos)
+    elif rule in LAWS:
+        yield Scope(path, run, LAWS[rule], "declared", pos)
+    else:
+        for law in candidates(pos):
+            yield Scope(path, run, law, "candidate", pos)
