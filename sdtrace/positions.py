@@ -23,6 +23,7 @@ class Ragged:
     values: npt.NDArray[np.generic]
     start: Ints
     count: Ints
+    nulls: Flags | None = None  #: which values were null, where any was
 
     def at(self, row: Ints, index: Ints, absent: float | int | bool) -> npt.NDArray[np.generic]:
         """Entry `index` of list `row` for equal-length arrays of both; `absent` where the list is too short."""
@@ -37,11 +38,12 @@ def ragged(column: pl.Series) -> Ragged:
     """Flatten a list column. Null numbers become NaN; null ids and null lists of them count as absent entries (-1)."""
     count = column.list.len().fill_null(0).cast(pl.Int64).to_numpy()
     flat = column.explode(empty_as_null=False, keep_nulls=False)
+    nulls = flat.is_null().to_numpy() if flat.null_count() else None
     if flat.dtype == pl.Int64 and flat.null_count():
         flat = flat.fill_null(-1)
     if flat.dtype == pl.Boolean:
         flat = flat.cast(pl.Int8).fill_null(-1)
-    return Ragged(flat.to_numpy(), np.cumsum(count) - count, count)
+    return Ragged(flat.to_numpy(), np.cumsum(count) - count, count, nulls)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,195 @@
+"""From batches to one tally: requests are joined to their steps in whatever order a file holds them.
+
+Steps whose request has not been seen yet wait, up to a bound; a recorder that writes the request line when the request
+ends is served by that. Past the bound they are judged without it. If the line does turn up later, the pass is repeated
+with all request lines known from the start.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import polars as pl
+
+from sdtrace.finding import Check
+from sdtrace.measure import measure
+from sdtrace.scope import REQUEST_COLUMNS, scopes
+from sdtrace.tally import Tally, merge
+from sdtrace.trace import Batch, Loss, Notice, empty
+
+#: Steps that may wait for their request line.
+WAITING = 131_072
+#: Tallies are added up whenever this many have gathered.
+GATHER = 16
+
+Keep = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+class Source(Protocol):
+    """What the audit asks of an opened input."""
+
+    path: str
+    format: str
+    engine: str | None
+
+    def batches(self) -> Iterator[Batch]:
+        """The input from its beginning."""
+
+
+@dataclass
+class Input:
+    """What one input held: lines, records by table, and what became of the rest."""
+
+    path: str
+    format: str
+    engine: str | None
+    lines: int = 0
+    runs: int = 0
+    requests: int = 0
+    steps: int = 0
+    losses: list[Loss] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+@dataclass
+class Audit:
+    """The tally of all inputs, the run and request lines they held, and what was read of each."""
+
+    tally: Tally
+    inputs: list[Input]
+    runs: dict[str, dict[str, Any]]
+    requests: pl.DataFrame
+    unknown_requests: int
+
+
+class _LateRequest(Exception):
+    """A request line came after its steps had been judged without it."""
+
+
+_HEAD = ("run_id", "request_id", *REQUEST_COLUMNS)
+
+
+def audit(sources: Sequence[Source], checks: Sequence[Check], keep: Keep | None = None) -> Audit:
+    """One pass over all sources; a second one if a file kept its request lines for the end.
+
+    `keep` filters steps (a time window, a slice); it sees steps joined with their request's columns.
+    """
+    try:
+        return _pass(sources, checks, keep, None)
+    except _LateRequest:
+        return _pass(sources, checks, keep, _all_requests(sources))
+
+
+def _all_requests(sources: Sequence[Source]) -> pl.DataFrame:
+    return _heads(b.requests for source in sources for b in source.batches() if b.requests.height)
+
+
+def _heads(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    found = [f.select(_HEAD) for f in frames]
+    table = pl.concat(found) if found else empty("request").select(_HEAD)
+    return table.unique(["run_id", "request_id"], keep="last", maintain_order=True)
+
+
+@dataclass
+class _State:
+    """What a pass carries from batch to batch."""
+
+    checks: Sequence[Check]
+    keep: Keep | None
+    known: pl.DataFrame
+    complete: bool
+    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    heads: list[pl.DataFrame] = field(default_factory=list)
+    tallies: list[Tally] = field(default_factory=list)
+    waiting: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
+    judged_unknown: pl.DataFrame | None = None
+    unknown: int = 0
+
+
+def _pass(
+    sources: Sequence[Source], checks: Sequence[Check], keep: Keep | None, requests: pl.DataFrame | None
+) -> Audit:
+    known = _heads([]) if requests is None else requests
+    state = _State(checks, keep, known, complete=requests is not None)
+    inputs = []
+    for source in sources:
+        read = Input(source.path, source.format, source.engine)
+        inputs.append(read)
+        for batch in source.batches():
+            _book(read, batch)
+            _take(state, batch)
+    _flush(state)
+    return Audit(merge(state.tallies), inputs, state.runs, state.known, state.unknown)
+
+
+def _book(read: Input, batch: Batch) -> None:
+    read.lines += batch.lines
+    read.runs += batch.runs.height
+    read.requests += batch.requests.height
+    read.steps += batch.steps.height
+    read.losses.extend(batch.losses)
+    read.notices.extend(batch.notices)
+
+
+def _take(state: _State, batch: Batch) -> None:
+    for run in batch.runs.iter_rows(named=True):
+        state.runs[run["run_id"]] = run
+    if batch.requests.height and not state.complete:
+        _learn(state, batch.requests.select(_HEAD))
+    if not batch.steps.height:
+        return
+    if state.complete:
+        _judge(state, batch.path, batch.steps)
+        return
+    keys = ["run_id", "request_id"]
+    ready = batch.steps.join(state.known.select(keys), on=keys, how="semi", maintain_order="left")
+    if ready.height == batch.steps.height:
+        _judge(state, batch.path, batch.steps)
+        return
+    state.waiting.append((batch.path, batch.steps))
+    _release(state)
+    if sum(steps.height for _, steps in state.waiting) > WAITING:
+        _flush(state)
+
+
+def _learn(state: _State, heads: pl.DataFrame) -> None:
+    keys = ["run_id", "request_id"]
+    if state.judged_unknown is not None and heads.join(state.judged_unknown, on=keys, how="semi").height:
+        raise _LateRequest
+    state.known = _heads([state.known, heads])
+
+
+def _release(state: _State) -> None:
+    """Judge whole waiting batches whose requests are all known by now, in order."""
+    keys = ["run_id", "request_id"]
+    while state.waiting:
+        path, steps = state.waiting[0]
+        if steps.join(state.known.select(keys), on=keys, how="anti").height:
+            return
+        state.waiting.pop(0)
+        _judge(state, path, steps)
+
+
+def _flush(state: _State) -> None:
+    """Judge what waits, request line or not, and remember which requests that concerned."""
+    keys = ["run_id", "request_id"]
+    for path, steps in state.waiting:
+        missing = steps.join(state.known.select(keys), on=keys, how="anti").select(keys)
+        state.unknown += missing.height
+        missing = missing.unique()
+        seen = state.judged_unknown
+        state.judged_unknown = missing if seen is None else pl.concat([seen, missing]).unique()
+        _judge(state, path, steps)
+    state.waiting.clear()
+
+
+def _judge(state: _State, path: str, steps: pl.DataFrame) -> None:
+    if state.keep is not None:
+        joined = steps.join(state.known, on=["run_id", "request_id"], how="left", maintain_order="left")
+        steps = steps.filter(state.keep(joined).to_series())
+    if not steps.height:
+        return
+    for scope in scopes(path, steps, state.known, state.runs):
+        state.tallies.append(measure(scope, state.checks))
+    if len(state.tallies) >= GATHER:
+        state.tallies = [merge(state.tallies)]

@@ -1,0 +1,122 @@
+"""What step checks ask of a step beyond its columns: bands, impossible values, the stop id, the argmax after the block.
+
+Everything here is cheap on a clean batch: a fault is looked for in the flat arrays first, and counted by step only
+where there is one.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sdtrace.laws.band import Rounding, in_range
+from sdtrace.positions import Positions, Ragged
+from sdtrace.scope import Scope
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+def enriched(scope: Scope) -> pl.DataFrame:
+    """The steps of a scope with the columns that step checks read (one row a step, same order)."""
+    pos, bands = scope.pos, scope.bands
+    steps = scope.steps
+    p_y, q_y = (steps[name].to_numpy().astype(np.float64) for name in ("last_target_prob", "last_draft_prob"))
+    added: dict[str, npt.NDArray[np.generic] | pl.Series] = {
+        "p_band_low_y": _null(bands.p.low(p_y)),
+        "p_band_high_y": _null(bands.p.high(p_y)),
+        "q_band_low_y": _null(bands.q.low(q_y)),
+        "q_band_high_y": _null(bands.q.high(q_y)),
+        "bad_p": _outside(pos, "target_probs", bands.p),
+        "bad_q": _outside(pos, "draft_probs", bands.q),
+        "bad_r": _outside(pos, "uniforms", Rounding(0.0, 0.0)),
+        "bad_y": _bad_last(steps, bands.p, "last_target_prob") + _bad_last(steps, bands.q, "last_draft_prob"),
+        "zero_q": _zeros(pos, "draft_probs", bands.q, accepted_only=False),
+        "zero_p_accepted": _zeros(pos, "target_probs", bands.p, accepted_only=True),
+        "stop_at": stop_at(steps, pos.lists("output_token_ids")),
+        "gap_y": _null(_after_block(pos, "target_top2_gap", np.nan)),
+        "argmax_y": _known_id(_after_block(pos, "target_argmax_ids", -1)),
+    }
+    last = pl.col("step") == pl.col("step").max().over("run_id", "request_id")
+    return steps.with_columns(is_last=last, **{k: pl.Series(v) for k, v in added.items()})
+
+
+def stop_at(steps: pl.DataFrame, output: Ragged) -> pl.Series:
+    """Index of the first stop id inside output_token_ids of each step; null where none, or none known."""
+    found = np.full(steps.height, -1, dtype=np.int64)
+    stops = steps["stop_token_ids"]
+    if stops.null_count() < steps.height and len(output.values):
+        names = steps.select(pl.col("stop_token_ids").cast(pl.List(pl.String)).list.join(",")).to_series()
+        for name in names.drop_nulls().unique(maintain_order=True):
+            wanted = np.array([int(text) for text in name.split(",") if text], dtype=np.int64)
+            hits = np.flatnonzero(np.isin(output.values, wanted)) if len(wanted) < 16 else _many(output, wanted)
+            if not len(hits):
+                continue
+            owner = np.searchsorted(output.start, hits, side="right") - 1
+            rows, first = np.unique(owner, return_index=True)
+            mine = (names[rows] == name).fill_null(value=False).to_numpy()
+            found[rows[mine]] = (hits[first] - output.start[rows])[mine]
+    return pl.Series(found, dtype=pl.Int64).replace(-1, None)
+
+
+def _many(output: Ragged, wanted: Ints) -> Ints:
+    return np.flatnonzero(np.isin(output.values, np.sort(wanted)))
+
+
+def _owner(lists: Ragged, index: Ints) -> Ints:
+    """The step of a flat index; empty lists own nothing, so the last step that starts at or before it."""
+    return np.asarray(np.searchsorted(lists.start, index, side="right") - 1)
+
+
+def _tested_rows(pos: Positions, lists: Ragged, index: Ints) -> Ints:
+    """Steps of those flat indices that are tested positions: what lists hold elsewhere is not read."""
+    row = _owner(lists, index)
+    place = index - lists.start[row]
+    n_a, verified = pos.steps["n_a"].to_numpy(), pos.count
+    return row[(place <= n_a[row]) & (place < verified[row]) & (n_a[row] >= 0)]
+
+
+def _outside(pos: Positions, column: str, band: Rounding) -> Ints:
+    lists = pos.lists(column)
+    if not len(lists.values):
+        return np.zeros(len(pos.count), dtype=np.int64)
+    bad = ~in_range(lists.values.astype(np.float64, copy=False), band)
+    if lists.nulls is not None:
+        bad &= ~lists.nulls
+    return _count(pos, lists, bad)
+
+
+def _zeros(pos: Positions, column: str, band: Rounding, *, accepted_only: bool) -> Ints:
+    lists = pos.lists(column)
+    if not len(lists.values) or band.high(np.zeros(1))[0] > 0.0:
+        return np.zeros(len(pos.count), dtype=np.int64)
+    zero = lists.values == 0.0
+    if accepted_only and zero.any():
+        index = np.flatnonzero(zero)
+        row = _owner(lists, index)
+        zero[index] = (index - lists.start[row]) < pos.steps["n_a"].to_numpy()[row]
+    return _count(pos, lists, zero)
+
+
+def _count(pos: Positions, lists: Ragged, flags: Flags) -> Ints:
+    if not flags.any():
+        return np.zeros(len(pos.count), dtype=np.int64)
+    return np.bincount(_tested_rows(pos, lists, np.flatnonzero(flags)), minlength=len(pos.count))
+
+
+def _bad_last(steps: pl.DataFrame, band: Rounding, column: str) -> Ints:
+    known = steps[column].is_not_null().to_numpy()
+    values = steps[column].fill_null(0.0).to_numpy()
+    return (known & ~in_range(values, band)).astype(np.int64)
+
+
+def _after_block(pos: Positions, column: str, absent: float) -> npt.NDArray[np.generic]:
+    rows = np.arange(len(pos.count), dtype=np.int64)
+    return pos.lists(column).at(rows, pos.steps["n_a"].to_numpy(), absent)
+
+
+def _null(values: npt.NDArray[np.generic]) -> pl.Series:
+    return pl.Series(values, dtype=pl.Float64).fill_nan(None)
+
+
+def _known_id(values: npt.NDArray[np.generic]) -> pl.Series:
+    return pl.Series(values.astype(np.int64)).replace(-1, None)

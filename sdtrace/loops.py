@@ -1,0 +1,84 @@
+"""Signs of a degenerate target or output, by request: repeated stretches of ids, flat and one-hot target rows."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sdtrace.scope import Scope
+
+Ints = npt.NDArray[np.int64]
+
+#: Tokens of a batch that are looked at for loops (whole requests, by hash), and the longest period looked for.
+TOKENS, PERIOD = 120_000, 32
+
+
+def loops(scope: Scope) -> pl.DataFrame:
+    """One row a request of the batch: run_id, request_id, one_hot, flat, entropies, uniform_p, loop_run, ..."""
+    steps = scope.steps.select("run_id", "request_id", "step", "output_token_ids")
+    table = steps.select("run_id", "request_id").with_columns(_degenerate(scope))
+    summed = table.group_by("run_id", "request_id", maintain_order=True).agg(pl.all().sum())
+    return summed.join(_repeats(steps), on=["run_id", "request_id"], how="left", maintain_order="left")
+
+
+def _degenerate(scope: Scope) -> dict[str, pl.Series]:
+    pos, n = scope.pos, len(scope.pos.count)
+    vocabulary = scope.run.get("vocab_size")
+    tested = scope.judged.tested
+    zero = pl.Series(np.zeros(n, dtype=np.int64))
+    found = dict.fromkeys(("one_hot", "flat", "entropies", "uniform_p"), zero)
+
+    def by_step(flags: npt.NDArray[np.bool_]) -> pl.Series:
+        return pl.Series(np.bincount(pos.row[flags & tested], minlength=n))
+
+    if not scope.absent("target_entropy"):
+        entropy = pos.column("target_entropy").astype(np.float64, copy=False)
+        found["entropies"] = by_step(~np.isnan(entropy))
+        found["one_hot"] = by_step(np.abs(entropy) < 1e-6)
+        if vocabulary and vocabulary > 1:
+            found["flat"] = by_step(np.abs(entropy - math.log(vocabulary)) < 1e-4)
+    if vocabulary and vocabulary > 1 and not scope.absent("target_probs"):
+        flat = np.abs(pos.p * vocabulary - 1.0) < max(1e-6, 2 * scope.bands.p.relative)
+        found["uniform_p"] = by_step(flat)
+    return found
+
+
+def _repeats(steps: pl.DataFrame) -> pl.DataFrame:
+    """Longest stretch of ids in which each equals the one `period` before it, for requests within the budget."""
+    empty = {"loop_run": pl.Int64, "loop_period": pl.Int64, "loop_seen": pl.Int64}
+    schema = {"run_id": pl.String, "request_id": pl.String, **empty}
+    sizes = steps.group_by("run_id", "request_id").agg(
+        n=pl.col("output_token_ids").list.len().sum(),
+        hash=pl.struct(pl.col("run_id").first(), pl.col("request_id").first()).hash(seed=0),
+    )
+    chosen = sizes.sort("hash").filter(pl.col("n").cum_sum() - pl.col("n") < TOKENS).filter(pl.col("n") > PERIOD)
+    if chosen.is_empty():
+        return pl.DataFrame(schema=schema)
+    chosen = chosen.with_row_index("code").select("run_id", "request_id", "code", "n")
+    tokens = (
+        steps.join(chosen, on=["run_id", "request_id"])
+        .sort("code", "step", maintain_order=True)
+        .select("code", "output_token_ids")
+        .explode("output_token_ids", empty_as_null=False, keep_nulls=False)
+    )
+    codes, ids = tokens["code"].to_numpy().astype(np.int64), tokens["output_token_ids"].fill_null(-1).to_numpy()
+    run, period = np.zeros(chosen.height, np.int64), np.zeros(chosen.height, np.int64)
+    for lag in range(1, PERIOD + 1):
+        longest = _longest(codes, ids, lag, chosen.height)
+        better = longest > run
+        run[better], period[better] = longest[better], lag
+    return chosen.select("run_id", "request_id").with_columns(
+        loop_run=pl.Series(run), loop_period=pl.Series(period), loop_seen=chosen["n"].cast(pl.Int64)
+    )
+
+
+def _longest(codes: Ints, ids: Ints, lag: int, n: int) -> Ints:
+    """Per request, the longest stretch that repeats with period `lag`, the first period included; 0 where none."""
+    same = (ids[lag:] == ids[:-lag]) & (codes[lag:] == codes[:-lag])
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], same, [False])).astype(np.int8)))
+    starts, ends = edges[::2], edges[1::2]
+    out = np.zeros(n, dtype=np.int64)
+    keep = ends - starts >= lag  # less than one full repetition is no loop
+    np.maximum.at(out, codes[starts[keep]], (ends - starts)[keep] + lag)
+    return out

@@ -1,0 +1,244 @@
+"""One scope of one batch, added up: everything that checks and reports need, as sums."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sdtrace.enrich import enriched
+from sdtrace.finding import Check
+from sdtrace.loops import loops
+from sdtrace.scope import Scope
+from sdtrace.tally import WITNESSES, Tally
+from sdtrace.uniforms import uniforms
+
+Floats = npt.NDArray[np.float64]
+
+#: Log-likelihood of a decision that a law forbids: a slip of the record, not an impossibility.
+_FORBIDDEN = float(np.log(1e-4))
+
+
+def measure(scope: Scope, checks: Sequence[Check]) -> Tally:
+    """The tally of one scope."""
+    rows = enriched(scope)
+    per_step = _per_step(scope, rows)
+    tally = Tally()
+    tally.sums["laws"] = _laws(scope, per_step)
+    tally.sums["positions"] = _positions(scope)
+    tally.sums["requests"] = _requests(scope, per_step)
+    tally.sums["timeline"], tally.width = _timeline(scope, per_step)
+    tally.sums["checks"] = _checks(scope, rows, checks, tally)
+    tally.steps = per_step.select("hash", law=pl.lit(scope.law.name), path=pl.lit(scope.path)).hstack(scope.steps)
+    uniforms(scope, per_step["hash"], tally)
+    return tally
+
+
+def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
+    """One row a step: what requests, laws and the timeline add up."""
+    pos, judged = scope.pos, scope.judged
+    n = len(pos.count)
+    tested, known = judged.tested, ~np.isnan(judged.expected) & judged.tested
+    expected = np.where(known, judged.expected, 0.0)
+
+    def by_step(values: npt.NDArray[np.generic]) -> Floats:
+        return np.bincount(pos.row, weights=values.astype(np.float64, copy=False), minlength=n)
+
+    counted = {
+        "tested": by_step(tested),
+        "accepted": by_step(pos.accepted & (pos.position < pos.n_a)),
+        "disagree": by_step(judged.decision == -1),
+        "undecidable": by_step(tested & (judged.decision == 0)),
+        "expected": by_step(expected),
+        "expected_n": by_step(known),
+        "observed": by_step(known & pos.accepted),
+        "variance": by_step(expected * (1.0 - expected)),
+    }
+    return rows.select(
+        "run_id",
+        "request_id",
+        "step",
+        "line",
+        "at",
+        stop_step=pl.when(pl.col("stop_at").is_not_null()).then("step"),
+        hash=pl.struct("run_id", "request_id").hash(seed=0),
+        drafted="tau",
+        verified="verified",
+        drafting=(pl.col("tau") > 0).cast(pl.Int64),
+        plain=(pl.col("tau") == 0).cast(pl.Int64),
+        prefill=((pl.col("tau") == 0) & (pl.col("step") == 0)).cast(pl.Int64),
+        appended=pl.col("appended").fill_null(0),
+        known_appended=pl.col("appended").is_not_null().cast(pl.Int64),
+    ).with_columns(pl.Series(name, values) for name, values in counted.items())
+
+
+_SUMMED = (
+    "drafted",
+    "verified",
+    "drafting",
+    "plain",
+    "prefill",
+    "appended",
+    "known_appended",
+    "tested",
+    "accepted",
+    "disagree",
+    "undecidable",
+    "expected",
+    "expected_n",
+    "observed",
+    "variance",
+)
+
+
+def _laws(scope: Scope, per_step: pl.DataFrame) -> pl.DataFrame:
+    return per_step.select(
+        run_id=pl.lit(str(scope.run.get("run_id") or per_step["run_id"][0] or "")),
+        law=pl.lit(scope.law.name),
+        source=pl.lit(scope.source),
+        steps=pl.len().cast(pl.Int64),
+        loglik=pl.lit(_loglik(scope)),
+        with_uniform=pl.lit(int((~np.isnan(scope.pos.r) & scope.judged.tested).sum())),
+        with_target=pl.lit(int((~np.isnan(scope.pos.p) & scope.judged.tested).sum())),
+        first_at=pl.col("at").min(),
+        last_at=pl.col("at").max(),
+        **{name: pl.col(name).sum() for name in _SUMMED},
+    ).head(1)
+
+
+def _loglik(scope: Scope) -> float:
+    """Log-likelihood of the recorded decisions under the law: exact where r decides, Bernoulli where it is absent.
+
+    Only runs without a declared rule need it, so nobody else pays for it.
+    """
+    if scope.source != "candidate":
+        return 0.0
+    judged, pos = scope.judged, scope.pos
+    drawn = ~np.isnan(pos.r) if scope.law.draws else np.zeros(len(pos.r), dtype=bool)
+    settled = drawn | (scope.law.name == "greedy")
+    beta = np.clip(judged.expected, 1e-4, 1 - 1e-4)
+    chance = np.where(pos.accepted, np.log(beta), np.log1p(-beta))
+    exact = np.where(judged.decision == -1, _FORBIDDEN, 0.0)
+    soft = np.where(np.isnan(chance), exact, chance + exact)
+    return float(np.where(settled, exact, soft)[judged.tested].sum())
+
+
+def _positions(scope: Scope) -> pl.DataFrame:
+    pos, judged = scope.pos, scope.judged
+    known = ~np.isnan(judged.expected) & judged.tested
+    kept = pos.accepted & (pos.position < pos.n_a)
+    size = int(pos.position.max()) + 1 if len(pos.position) else 0
+
+    def by_position(values: npt.NDArray[np.generic]) -> Floats:
+        return np.bincount(pos.position, weights=values.astype(np.float64, copy=False), minlength=size)
+
+    return pl.DataFrame(
+        {
+            "run_id": pl.Series([str(scope.steps["run_id"][0])] * size, dtype=pl.String),
+            "law": pl.Series([scope.law.name] * size, dtype=pl.String),
+            "position": np.arange(size, dtype=np.int64),
+            "verified": np.bincount(pos.position, minlength=size).astype(np.float64),
+            "tested": by_position(judged.tested),
+            "accepted": by_position(kept),
+            "expected": by_position(np.where(known, judged.expected, 0.0)),
+            "expected_n": by_position(known),
+            "observed": by_position(known & pos.accepted),
+            "disagree": by_position(judged.decision == -1),
+        }
+    )
+
+
+def _requests(scope: Scope, per_step: pl.DataFrame) -> pl.DataFrame:
+    table = per_step.group_by("run_id", "request_id", maintain_order=True).agg(
+        pl.lit(scope.law.name).alias("law"),
+        pl.col("hash").first(),
+        pl.len().cast(pl.Int64).alias("steps"),
+        pl.col("step").min().alias("min_step"),
+        pl.col("step").max().alias("max_step"),
+        pl.col("stop_step").min(),
+        pl.col("at").min().alias("first_at"),
+        pl.col("at").max().alias("last_at"),
+        pl.lit(scope.path).alias("first_path"),
+        pl.col("line").first().alias("first_line"),
+        *(pl.col(name).sum() for name in _SUMMED),
+    )
+    return table.join(loops(scope), on=["run_id", "request_id"], how="left", maintain_order="left")
+
+
+def _timeline(scope: Scope, per_step: pl.DataFrame) -> tuple[pl.DataFrame, float]:
+    timed = per_step["at"].null_count() < per_step.height
+    width = 1.0 if timed else 1024.0
+    place = pl.col("at") if timed else pl.col("line").cast(pl.Float64)
+    bucket = (place / width).floor().cast(pl.Int64, strict=False)
+    table = per_step.group_by(bucket.alias("bucket"), maintain_order=True).agg(
+        pl.lit(scope.law.name).alias("law"),
+        pl.len().cast(pl.Int64).alias("steps"),
+        *(pl.col(n).sum() for n in ("drafted", "drafting", "tested", "accepted", "appended", "expected", "disagree")),
+    )
+    return table.drop_nulls("bucket").select("law", pl.exclude("law")), width
+
+
+def _checks(scope: Scope, rows: pl.DataFrame, checks: Sequence[Check], tally: Tally) -> pl.DataFrame:
+    """Evaluate every step and position check that is valid for this law; keep a few witnesses of each that fires."""
+    valid = [c for c in checks if c.table in ("steps", "positions") and (c.laws is None or scope.law.name in c.laws)]
+    found: list[dict[str, Any]] = []
+    for table in ("steps", "positions"):
+        mine = [c for c in valid if c.table == table]
+        missing = {c.code: [n for n in c.needs if scope.absent(n)] for c in mine}
+        ready = [c for c in mine if not missing[c.code]]
+        frame = rows if table == "steps" else scope.flat if ready else pl.DataFrame()
+        total = rows.height if table == "steps" else int(scope.judged.tested.sum())
+        sums = _count(frame, ready)
+        for check in mine:
+            judged, faults = sums.get(check.code, (0, 0))
+            found.append(_row(scope, check, total, judged, faults, missing[check.code]))
+            if faults:
+                tally.witnesses[(_run(scope), scope.law.name, check.code)] = _witnesses(scope, frame, rows, check)
+    return pl.DataFrame(found, schema=_CHECK_ROW)
+
+
+_CHECK_ROW = {
+    "run_id": pl.String(),
+    "law": pl.String(),
+    "code": pl.String(),
+    "total": pl.Int64(),
+    "examined": pl.Int64(),
+    "faults": pl.Int64(),
+    "missing": pl.String(),
+}
+
+
+def _run(scope: Scope) -> str:
+    return str(scope.steps["run_id"][0])
+
+
+def _row(scope: Scope, check: Check, total: int, judged: int, faults: int, missing: list[str]) -> dict[str, Any]:
+    values = (_run(scope), scope.law.name, check.code, total, judged, faults, ",".join(missing))
+    return dict(zip(_CHECK_ROW, values, strict=True))
+
+
+def _count(frame: pl.DataFrame, checks: Sequence[Check]) -> dict[str, tuple[int, int]]:
+    if not checks or frame.is_empty():
+        return {}
+    sums = [c.judged.fill_null(value=False).sum().cast(pl.Int64).alias(f"j{c.code}") for c in checks]
+    sums += [(c.judged & c.fault).fill_null(value=False).sum().cast(pl.Int64).alias(f"f{c.code}") for c in checks]
+    row = frame.lazy().select(sums).collect().row(0, named=True)
+    return {c.code: (row[f"j{c.code}"], row[f"f{c.code}"]) for c in checks}
+
+
+def _witnesses(scope: Scope, frame: pl.DataFrame, rows: pl.DataFrame, check: Check) -> list[dict[str, Any]]:
+    faulty = frame.filter((check.judged & check.fault).fill_null(value=False)).head(WITNESSES)
+    where = rows.select("run_id", "request_id", "step", "line")
+    found = []
+    for row in faulty.iter_rows(named=True):
+        place = where.row(row["row"], named=True) if check.table == "positions" else row
+        seen = {"path": scope.path, **{name: place[name] for name in ("line", "run_id", "request_id", "step")}}
+        if check.table == "positions":
+            seen |= {name: _plain(row[name]) for name in ("position", "token", "accepted", "p", "q", "r")}
+        found.append(seen | {name: _plain(row.get(name)) for name in check.shows})
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and value != value else value

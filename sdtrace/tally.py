@@ -1,0 +1,134 @@
+"""The tally: sums under keys, small, mergeable by adding. Whatever survives a batch is here.
+
+Rows of requests and of the step sample are bounded by the hash of the request id (a bottom-k sample), so that any two
+tallies, of whatever pieces of the input, add up to the same as one over the whole.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+#: Requests whose sums are kept one by one, steps kept whole, uniforms compared, witnesses a check and law.
+REQUESTS, STEPS, UNIFORMS, WITNESSES = 200_000, 6_000, 262_144, 5
+
+_KEYS: dict[str, tuple[str, ...]] = {
+    "laws": ("run_id", "law", "source"),
+    "positions": ("run_id", "law", "position"),
+    "checks": ("run_id", "law", "code"),
+    "requests": ("run_id", "request_id", "law"),
+    "timeline": ("law", "bucket"),
+}
+_LEAST = ("min_step", "stop_step", "first_at", "hash")
+_GREATEST = ("max_step", "last_at", "loop_run", "one_hot_run")
+_FIRST = ("first_path", "first_line", "loop_period")
+_UNION = ("missing",)
+
+
+@dataclass
+class Tally:
+    """Frames of sums by name (see _KEYS), and three bounded samples: whole steps, uniforms, witnesses."""
+
+    sums: dict[str, pl.DataFrame] = field(default_factory=dict)
+    steps: pl.DataFrame | None = None
+    uniforms: pl.DataFrame | None = None
+    uniforms_shift: int = 0
+    uniforms_seen: dict[str, int] = field(default_factory=dict)
+    witnesses: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    width: float | None = None  #: seconds (or records) of one bucket of the timeline
+
+    def frame(self, name: str) -> pl.DataFrame:
+        """The sums of that name; an empty frame before anything was added."""
+        return self.sums.get(name, pl.DataFrame(schema=dict.fromkeys(_KEYS[name], pl.String)))
+
+
+def merge(tallies: Sequence[Tally]) -> Tally:
+    """Add tallies up. The order decides only which of many witnesses are kept."""
+    tallies = [t for t in tallies if t.sums]
+    if not tallies:
+        return Tally()
+    width = max((t.width for t in tallies if t.width is not None), default=None)
+    total = Tally(width=width)
+    for name, keys in _KEYS.items():
+        frames = [_rebucket(t, width) if name == "timeline" else t.sums[name] for t in tallies if name in t.sums]
+        if frames:
+            total.sums[name] = _bounded(name, add(frames, keys))
+    total = _coarsen(total)
+    total.steps = _lowest(_stack(t.steps for t in tallies), STEPS)
+    total.uniforms_shift = max(t.uniforms_shift for t in tallies)
+    total.uniforms = _thin(_stack(t.uniforms for t in tallies), total)
+    for t in tallies:
+        for run, n in t.uniforms_seen.items():
+            total.uniforms_seen[run] = total.uniforms_seen.get(run, 0) + n
+        for key, rows in t.witnesses.items():
+            kept = total.witnesses.setdefault(key, [])
+            kept.extend(rows[: WITNESSES - len(kept)])
+    return total
+
+
+def add(frames: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
+    """Sum frames under their keys; the first row's order is kept, so results are deterministic."""
+    table = pl.concat(frames, how="vertical_relaxed") if len(frames) > 1 else frames[0]
+    rules = [_rule(name) for name in table.columns if name not in keys]
+    return table.group_by(keys, maintain_order=True).agg(rules)
+
+
+def _rule(name: str) -> pl.Expr:
+    column = pl.col(name)
+    if name in _LEAST:
+        return column.min()
+    if name in _GREATEST:
+        return column.max()
+    if name in _FIRST:
+        return column.first()
+    if name in _UNION:
+        return column.filter(column != "").unique(maintain_order=True).str.join(",")
+    return column.sum()
+
+
+def _bounded(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.sort("hash").head(REQUESTS) if name == "requests" and frame.height > REQUESTS else frame
+
+
+def _stack(frames: Iterable[pl.DataFrame | None]) -> pl.DataFrame | None:
+    known = [f for f in frames if f is not None]
+    return pl.concat(known, how="diagonal_relaxed") if known else None
+
+
+def _lowest(steps: pl.DataFrame | None, most: int) -> pl.DataFrame | None:
+    """Whole requests of lowest hash, up to `most` steps; the very first request is cut rather than dropped."""
+    if steps is None or steps.height <= most:
+        return steps
+    ordered = steps.sort("hash", "law", "step", maintain_order=True)
+    limit = ordered["hash"][most]
+    kept = ordered.filter(pl.col("hash") < limit)
+    return kept if kept.height else ordered.head(most)
+
+
+def _thin(sample: pl.DataFrame | None, total: Tally) -> pl.DataFrame | None:
+    """Keep uniforms whose hash falls in a shrinking share of all values, so equal values stay or go together."""
+    if sample is None:
+        return None
+    if total.uniforms_shift:
+        sample = sample.filter(pl.col("mix") < 1 << (64 - total.uniforms_shift))
+    while sample.height > UNIFORMS and total.uniforms_shift < 40:
+        total.uniforms_shift += 1
+        sample = sample.filter(pl.col("mix") < 1 << (64 - total.uniforms_shift))
+    return sample
+
+
+def _rebucket(tally: Tally, width: float | None) -> pl.DataFrame:
+    frame = tally.sums["timeline"]
+    if tally.width is None or width is None or tally.width == width:
+        return frame
+    return frame.with_columns(bucket=pl.col("bucket") // round(width / tally.width))
+
+
+def _coarsen(total: Tally) -> Tally:
+    """Double the bucket until the timeline has at most 240 points."""
+    while total.width is not None and total.sums["timeline"]["bucket"].n_unique() > 240:
+        halved = total.sums["timeline"].with_columns(bucket=pl.col("bucket") // 2)
+        total.sums["timeline"] = add([halved], _KEYS["timeline"])
+        total.width *= 2
+    return total

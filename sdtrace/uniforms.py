@@ -1,0 +1,93 @@
+"""Equal uniforms: a bounded sample of drawn values in which equal ones are kept or dropped together."""
+
+import numpy as np
+import polars as pl
+
+from sdtrace.scope import Scope
+from sdtrace.tally import Tally
+
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+def uniforms(scope: Scope, request: pl.Series, tally: Tally) -> None:
+    """Add the uniforms of tested positions. `request` is the hash of each step's request (n entries)."""
+    pos, r = scope.pos, scope.pos.r
+    drawn = scope.judged.tested & (r > 0.0) & (r < 1.0)
+    n = int(drawn.sum())
+    if not n or not scope.law.draws:
+        return
+    mix = r.view(np.uint64) * _MIX
+    mix ^= mix >> np.uint64(29)
+    mix *= _MIX
+    shift = max(0, int(np.ceil(np.log2(max(n, 1) / 32_768))))  # a batch keeps about 32k values at the most
+    if shift:
+        drawn &= (mix >> np.uint64(64 - shift)) == 0
+    rows = pos.row[drawn]
+    steps = scope.steps
+    tally.uniforms_shift = shift
+    tally.uniforms_seen[str(steps["run_id"][0])] = n
+    tally.uniforms = pl.DataFrame(
+        {
+            "run_id": steps["run_id"][rows],
+            "law": pl.Series([scope.law.name], dtype=pl.String).new_from_index(0, len(rows)),
+            "mix": mix[drawn],
+            "r": r[drawn],
+            "request": request[rows],
+            "seed": steps["seed"][rows],
+            "known": steps["has_request"][rows].fill_null(value=False),
+        }
+    )
+
+
+def repeats(tally: Tally) -> pl.DataFrame:
+    """One row a run and law: run_id, law, n compared, pairs_within, pairs_across, expected, seeds_unknown.
+
+    `pairs_within`: equal values at two tested positions of one request, never lawful. `pairs_across`: in two requests
+    that are known not to share a user seed. `expected`: n (n - 1) / 2M for the M values that the generator has.
+    """
+    sample = tally.uniforms
+    if sample is None:
+        return pl.DataFrame()
+    rows = []
+    for (run_id, law), part in sample.group_by("run_id", "law", maintain_order=True):
+        equal = part.filter(pl.col("mix").is_duplicated())
+        within = _pairs(equal, ["mix", "request"])
+        known = equal.filter("known")
+        seeded = known.filter(pl.col("seed").is_not_null())
+        same_seed = _pairs(seeded, ["mix", "seed"]) - _pairs(seeded, ["mix", "seed", "request"])
+        across = _pairs(known, ["mix"]) - _pairs(known, ["mix", "request"]) - same_seed
+        n, share = part.height, 0.5**tally.uniforms_shift
+        rows.append(
+            {
+                "run_id": run_id,
+                "law": law,
+                "n": n,
+                "pairs_within": within,
+                "pairs_across": across,
+                "expected": n * (n - 1) / 2 / max(values_of(part["r"].to_numpy()) * share, 1.0),
+                "seeds_unknown": bool((~part["known"]).any()),
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def values_of(r: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    """How many values the generator of `r` has: 10^N for N decimals, 3 * 2^m for m-bit floats, 2^24, else 2^53."""
+    seen = r[:4096]
+    for digits in range(1, 8):
+        if np.all(np.abs(seen * 10**digits - np.round(seen * 10**digits)) < 1e-6):
+            return float(10**digits)
+    mantissa, _ = np.frexp(seen)
+    for bits, values in ((8, 3.0 * 2**7), (11, 3.0 * 2**10)):
+        if np.all(np.abs(mantissa * 2**bits - np.round(mantissa * 2**bits)) < 1e-5):
+            return values
+    grid = seen * 2.0**24
+    if np.all(np.abs(grid - np.round(grid)) < 0.02):  # JSON with 9 digits moves a float32 by less than that
+        return 2.0**24
+    single = np.abs(seen.astype(np.float32).astype(np.float64) - seen) <= 1e-8 * seen
+    return 2.0**26 if single.all() else 2.0**53
+
+
+def _pairs(frame: pl.DataFrame, keys: list[str]) -> int:
+    count = frame.group_by(keys).len()["len"]
+    return int((count * (count - 1) // 2).sum()) if len(count) else 0
