@@ -17,7 +17,7 @@ TOKENS, PERIOD = 120_000, 32
 def loops(scope: Scope) -> pl.DataFrame:
     """One row a request of the batch: run_id, request_id, one_hot, flat, entropies, uniform_p, loop_run, ..."""
     steps = scope.steps.select("run_id", "request_id", "step", "output_token_ids")
-    table = steps.select("run_id", "request_id").with_columns(_degenerate(scope))
+    table = steps.select("run_id", "request_id").with_columns(**_degenerate(scope))
     summed = table.group_by("run_id", "request_id", maintain_order=True).agg(pl.all().sum())
     return summed.join(_repeats(steps), on=["run_id", "request_id"], how="left", maintain_order="left")
 

@@ -1,0 +1,191 @@
+"""From an audit to verdict, causes and figures: everything the document needs, decided here and nowhere later."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from sdtrace.acceptance import acceptance
+from sdtrace.audit import Audit
+from sdtrace.causes import Cause, causes
+from sdtrace.finding import Check, Outcome
+from sdtrace.infer import Choice, Fit, better_law, choose
+from sdtrace.outcomes import lossless, outcomes, used
+from sdtrace.samples import decisions, recoveries
+from sdtrace.wrong import Explanation, emitted, explain_decisions
+
+#: Decisions that must agree before a trace without a finding is called healthy.
+ENOUGH = 30
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found. `misfits`: runs whose declared law does not fit while another one does."""
+
+    choices: dict[str, Choice]
+    outcomes: dict[str, Outcome]
+    causes: list[Cause]
+    audit: dict[str, Any] | None
+    acceptance: dict[str, Any] | None
+    state: str
+    headline: str
+    not_checked: list[str]
+
+
+def misfits(audit: Audit) -> dict[str, Fit]:
+    """Runs whose declared law has wrong decisions while another lossless law has none (by run_id)."""
+    found: dict[str, Fit] = {}
+    rows = audit.tally.frame("laws")
+    if audit.tally.steps is None or rows.is_empty():
+        return found
+    for row in rows.filter((pl.col("source") == "declared") & (pl.col("disagree") > 0)).iter_rows(named=True):
+        run = audit.runs.get(row["run_id"], {})
+        if run.get("rule") != row["law"]:
+            continue
+        sample = audit.tally.steps.filter(pl.col("run_id") == row["run_id"])
+        if fit := better_law(sample, run, row["law"]):
+            found[row["run_id"]] = fit
+    return found
+
+
+def diagnose(audit: Audit, checks: Sequence[Check], overridden: Mapping[str, Fit]) -> Diagnosis:
+    """Choose laws, read checks, name causes, add up the figures."""
+    if audit.tally.frame("laws").is_empty():
+        found = {c.code: Outcome("cannot-tell", 0, 0, (), None, "no step was read") for c in checks}
+        reason = ["everything: no step was read"]
+        return Diagnosis({}, found, [], None, None, "cannot-tell", "no step was read", reason)
+    choices = choose(audit.tally)
+    found = outcomes(audit, choices, checks)
+    explained, recovery = _explained(audit, choices, found)
+    rows = causes(found, explained, recovery, _configured(audit))
+    laws = audit.tally.frame("laws").filter(used(choices))
+    figures = _audit(laws, choices, overridden)
+    state, headline = _verdict(rows, figures, choices, found)
+    return Diagnosis(
+        choices,
+        found,
+        rows,
+        figures,
+        acceptance(
+            laws,
+            audit.tally.frame("positions").filter(used(choices)),
+            audit.tally.frame("requests").filter(used(choices)),
+        ),
+        state,
+        headline,
+        _not_checked(audit, laws, choices, overridden, found),
+    )
+
+
+def _explained(
+    audit: Audit, choices: Mapping[str, Choice], found: Mapping[str, Outcome]
+) -> tuple[list[Explanation], Explanation | None]:
+    """Fit the known wrong rules where decisions are wrong, on the run that has most of them."""
+    explained: list[Explanation] = []
+    recovery: Explanation | None = None
+    live = {code for code, outcome in found.items() if outcome.state == "fired"}
+    if live & {"SD101", "SD102", "SD104"}:
+        if (sample := decisions(audit, choices)) is not None:
+            explained = explain_decisions(sample.rows, sample.law, sample.bands.p, sample.bands.q)
+    if live & {"SD111", "SD112"}:
+        rows = recoveries(audit, choices)
+        recovery = emitted(rows) if rows is not None else None
+    return explained, recovery
+
+
+def _configured(audit: Audit) -> list[Cause]:
+    """Runs that declare a rule which does not keep the target's distribution: wrong by configuration."""
+    rows = []
+    for run_id, run in audit.runs.items():
+        if lossless(run) is not False:
+            continue
+        rule = str(run["rule"])
+        cause = "synthetic-acceptance" if rule == "synthetic" else "lenient-acceptance"
+        headline = f"the run declares the lossy rule {rule} {run.get('rule_params') or ''}".rstrip()
+        advice = "use a lossless rule if the text must follow the target model; every other check holds it to its own rule"
+        evidence = ({"run_id": run_id, "rule": rule},)
+        rows.append(Cause(cause, "wrong", "proved", ("SD191",), headline, evidence, advice, "config", 0))
+    return rows[:1]
+
+
+def _audit(laws: pl.DataFrame, choices: Mapping[str, Choice], overridden: Mapping[str, Fit]) -> dict[str, Any]:
+    main = laws.sort("tested", descending=True, maintain_order=True).row(0, named=True)
+    choice = choices[main["run_id"]]
+    source = "declared"
+    if main["law"] == choice.law:
+        source = "inferred" if main["run_id"] in overridden else choice.source
+    tested, disagree = int(laws["tested"].sum()), int(laws["disagree"].sum())
+    undecidable = int(laws["undecidable"].sum())
+    return {
+        "rule": main["law"],
+        "rule_source": source,
+        "margin": choice.margin,
+        "rivals": list(choice.rivals),
+        "accuses": choice.accuses,
+        "laws": {name: int(n) for name, n in laws.group_by("law", maintain_order=True).agg(pl.col("tested").sum()).rows()},
+        "steps": int(laws["steps"].sum()),
+        "tested": tested,
+        "agree": tested - disagree - undecidable,
+        "disagree": disagree,
+        "undecidable": undecidable,
+        "appended": int(laws["appended"].sum()) if laws["known_appended"].sum() else None,
+    }
+
+
+def _verdict(
+    rows: Sequence[Cause], figures: Mapping[str, Any], choices: Mapping[str, Choice], found: Mapping[str, Outcome]
+) -> tuple[str, str]:
+    sure = [c for c in rows if c.certainty != "suspected"]
+    for side, state in (("wrong", "wrong"), ("slow", "slow"), ("metric", "metric-suspect")):
+        mine = [c for c in sure if c.side == side]
+        if mine:
+            return state, mine[0].headline
+    if rows:
+        return "cannot-tell", f"suspected only: {rows[0].headline}"
+    if uncertain := [c for c in choices.values() if not c.accuses]:
+        names = " or ".join((uncertain[0].law, *uncertain[0].rivals))
+        if figures["disagree"]:
+            return "cannot-tell", f"no law was declared and none fits well enough to judge by; the nearest is {names}"
+    if figures["agree"] < ENOUGH:
+        return "cannot-tell", _too_little(figures)
+    return "healthy", f"{figures['agree']:,} of {figures['tested']:,} tested decisions agree with the {figures['rule']} law, none disagrees"
+
+
+def _too_little(figures: Mapping[str, Any]) -> str:
+    if not figures["tested"]:
+        return "no decision was recorded: nothing was drafted, or the record does not say what was accepted"
+    if figures["tested"] >= ENOUGH:
+        return f"only {figures['agree']:,} of {figures['tested']:,} decisions can be recomputed from what was logged"
+    return f"{figures['tested']:,} tested decisions are too few; {ENOUGH - figures['agree']:,} more would do"
+
+
+def _not_checked(
+    audit: Audit,
+    laws: pl.DataFrame,
+    choices: Mapping[str, Choice],
+    overridden: Mapping[str, Fit],
+    found: Mapping[str, Outcome],
+) -> list[str]:
+    notes = ["whether p is the target model's own: a consistent trace can still be wrong, and only a replay would tell"]
+    tested, drawn = laws["tested"].sum(), laws["with_uniform"].sum()
+    chance = laws.filter(pl.col("law").is_in(["ratio", "one-hot", "tree-coin", "block"]))["tested"].sum()
+    if chance and drawn < 0.5 * chance:
+        notes.append("single decisions where p < q: the uniform draws are not logged, so only impossible events show")
+    if laws["with_target"].sum() == 0 and tested and not laws["law"].eq("greedy").all():
+        notes.append("decisions: no target probabilities are logged")
+    for run, fit in overridden.items():
+        notes.append(f"the declared law of run {run!r} does not fit; {fit.law} does, and was used instead")
+    for run, choice in choices.items():
+        if choice.source == "inferred":
+            odds = "" if choice.margin is None else f" (log odds over the next {choice.margin:,.1f})"
+            notes.append(f"run {run!r} declares no law; {choice.law} fits best{odds}")
+        if choice.rivals:
+            notes.append(f"{choice.law} and {', '.join(choice.rivals)} cannot be told apart on run {run!r}: neither was used to accuse")
+    if audit.unknown_requests:
+        notes.append(f"sampling parameters, seeds and stop ids of {audit.unknown_requests:,} steps: their request has no line")
+    missing = {n for o in found.values() if o.state == "cannot-tell" for n in o.missing}
+    if missing:
+        notes.append("checks that need " + ", ".join(sorted(missing)) + " (not recorded)")
+    notes.append("time, tuning, replay, history and comparison with another trace: not part of this report")
+    return notes

@@ -1,0 +1,110 @@
+"""Which law each run was verified under: declared, inferred by likelihood, or not to be told."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from sdtrace.laws import LAWS, candidates
+from sdtrace.laws.band import DISAGREE
+from sdtrace.positions import Positions
+from sdtrace.scope import Scope
+from sdtrace.tally import Tally
+
+#: Natural log of the odds that the best law must have over the next before it is used to accuse.
+MARGIN = math.log(1e4)
+#: A law that forbids more than this share of the decisions is not the law, whatever the others do.
+IMPLAUSIBLE = 0.4
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The law of one run (apart from its temperature-0 requests).
+
+    `margin` is the log-likelihood over the next law (nats), `rivals` the laws that fit as well; `accuses` is False
+    where the law is uncertain, and then no check of a law is used against the engine.
+    """
+
+    law: str
+    source: str
+    margin: float | None
+    rivals: tuple[str, ...]
+    accuses: bool
+
+
+def choose(tally: Tally) -> dict[str, Choice]:
+    """A choice for every run of the tally."""
+    laws = tally.frame("laws")
+    chosen = {}
+    for (run_id,), part in laws.group_by("run_id", maintain_order=True):
+        rows = part.filter(pl.col("source") == "candidate").to_dicts()
+        if rows:
+            chosen[str(run_id)] = _likeliest(rows)
+        else:
+            main = part.sort("tested", descending=True, maintain_order=True).row(0, named=True)
+            chosen[str(run_id)] = Choice(main["law"], "declared", None, (), accuses=True)
+    return chosen
+
+
+def _likeliest(rows: list[dict[str, Any]]) -> Choice:
+    drawn = any(row["with_uniform"] for row in rows)
+    # without uniforms the block law forbids nothing and predicts nothing: it can only be named as a possibility
+    fitted = [r for r in rows if drawn or r["law"] != "block"] or rows
+    fitted.sort(key=lambda r: (-(r["loglik"] - _unfit(r)), r["law"]))
+    best, others = fitted[0], fitted[1:]
+    score = best["loglik"] - _unfit(best)
+    margin = min((score - (r["loglik"] - _unfit(r)) for r in others), default=None)
+    rivals = tuple(r["law"] for r in others if score - (r["loglik"] - _unfit(r)) < MARGIN)
+    share = best["disagree"] / best["tested"] if best["tested"] else 0.0
+    blocked = not drawn and any(r["law"] == "block" for r in rows) and best["disagree"] > 0
+    accuses = not rivals and share < IMPLAUSIBLE and not blocked
+    return Choice(best["law"], "inferred", margin, rivals + (("block",) if blocked else ()), accuses)
+
+
+def _unfit(row: Mapping[str, Any]) -> float:
+    """A law is not preferred for what it leaves undecided: an undecided draw counts as a fair coin."""
+    return math.log(2) * row["undecidable"] if row["with_uniform"] and LAWS[row["law"]].draws else 0.0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How another law fits decisions that the declared one does not."""
+
+    law: str
+    decided: int
+
+
+def better_law(sample: pl.DataFrame, run: Mapping[str, Any], declared: str) -> Fit | None:
+    """A lossless law under which not one sampled decision is wrong, where the declared law has wrong ones.
+
+    A law that draws must be shown by uniforms, greedy by the recorded argmax; match fits any decision, so it must
+    also predict the acceptance from p(x), and only where no uniform was logged.
+    """
+    for name in ("one-hot", "ratio", "greedy", "block", "match"):
+        part = sample.filter(pl.col("law") == declared)
+        if name == declared or part.is_empty():
+            continue
+        pos = Positions(part, part["verified"].to_numpy())
+        if name in {law.name for law in candidates(pos)} and (decided := _fits(name, run, pos)):
+            return Fit(name, decided)
+    return None
+
+
+def _fits(name: str, run: Mapping[str, Any], pos: Positions) -> int:
+    scope = Scope("", run, LAWS[name], "candidate", pos)
+    judged = scope.judged
+    tested, drawn = judged.tested, pos.r == pos.r
+    wrong = int((judged.decision == DISAGREE).sum())
+    decided = int((judged.decision != 0).sum())
+    if wrong or decided < 50 or decided < 0.6 * tested.sum():
+        return 0
+    if LAWS[name].draws and drawn[tested].mean() < 0.95:
+        return 0
+    if name != "match":
+        return decided
+    beta = judged.expected[tested]
+    variance = float((beta * (1 - beta)).sum())
+    off = abs(float((pos.accepted[tested] - beta).sum())) / math.sqrt(variance) if variance > 0 else math.inf
+    return decided if not drawn.any() and off < 4 else 0

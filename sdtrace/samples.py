@@ -1,0 +1,99 @@
+"""Rows for fitting wrong rules: the bounded sample of steps, flattened with the neighbours of each position."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sdtrace.audit import Audit
+from sdtrace.infer import Choice
+from sdtrace.laws import LAWS
+from sdtrace.laws.law import Bands
+from sdtrace.outcomes import used
+from sdtrace.positions import Positions
+from sdtrace.scope import Scope
+
+_SCALARS = (
+    "target_entropy",
+    "target_varentropy",
+    "target_sq",
+    "overlap",
+    "draft_entropy",
+    "draft_varentropy",
+    "draft_sq",
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Tested decisions of one run (see `sdtrace.wrong.explain_decisions` for the columns), its law and its bands."""
+
+    rows: pl.DataFrame
+    law: str
+    bands: Bands
+
+
+def decisions(audit: Audit, choices: Mapping[str, Choice]) -> Sample | None:
+    """The sampled decisions of the run that has most wrong ones; None where the sample holds none of them."""
+    laws = audit.tally.frame("laws").filter(used(choices) & (pl.col("law") != "greedy"))
+    if laws.is_empty() or audit.tally.steps is None:
+        return None
+    worst = laws.sort("disagree", descending=True, maintain_order=True).row(0, named=True)
+    part = audit.tally.steps.filter((pl.col("run_id") == worst["run_id"]) & (pl.col("law") == worst["law"]))
+    if part.is_empty():
+        return None
+    scope = Scope("", audit.runs.get(worst["run_id"], {}), LAWS[worst["law"]], "declared", _positions(part))
+    return Sample(_flat(scope), worst["law"], scope.bands)
+
+
+def _positions(part: pl.DataFrame) -> Positions:
+    return Positions(part, part["verified"].to_numpy())
+
+
+def _flat(scope: Scope) -> pl.DataFrame:
+    pos, judged = scope.pos, scope.judged
+    columns: dict[str, npt.NDArray[np.generic] | pl.Series] = {
+        "request": scope.steps["hash"].rank("dense").cast(pl.Int64)[pos.row],
+        "step": pos.row,
+        "position": pos.position,
+        "accepted": pos.accepted,
+        "token": pos.token,
+        "p": pos.p,
+        "q": pos.q,
+        "r": pos.r,
+        "decision": judged.decision,
+        "expected": judged.expected,
+    }
+    for name, lists in (("p", "target_probs"), ("q", "draft_probs")):
+        for suffix, shift in (("next", 1), ("prev", -1)):
+            columns[f"{name}_{suffix}"] = pos.lists(lists).at(pos.row, pos.position + shift, np.nan)
+    columns |= {name: pos.column(name) for name in _SCALARS}
+    frame = pl.DataFrame(columns).filter(pl.Series(judged.tested))
+    floats = [name for name, dtype in frame.schema.items() if dtype == pl.Float64]
+    return frame.with_columns(pl.col(floats).fill_nan(None))
+
+
+def recoveries(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame | None:
+    """Recovered tokens of the sample: p_y, q_y, same (y = x), p_x, q_x, overlap; None where there is none."""
+    if audit.tally.steps is None:
+        return None
+    part = audit.tally.steps.filter(
+        used(choices)
+        & (pl.col("n_a") >= 0)
+        & (pl.col("n_a") < pl.col("verified"))
+        & pl.col("y").is_not_null()
+        & pl.col("last_target_prob").is_not_null()
+    )
+    if part.is_empty():
+        return None
+    at = pl.col("n_a")
+    return part.select(
+        p_y="last_target_prob",
+        q_y="last_draft_prob",
+        same=pl.col("y") == pl.col("x_rejected"),
+        p_x=pl.col("target_probs").list.get(at, null_on_oob=True),
+        q_x=pl.col("draft_probs").list.get(at, null_on_oob=True),
+        overlap=pl.col("overlap").list.get(at, null_on_oob=True),
+    )
