@@ -5,7 +5,7 @@ ends is served by that. Past the bound they are judged without it. If the line d
 with all request lines known from the start.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,15 +69,21 @@ class _LateRequest(Exception):
 _HEAD = ("run_id", "request_id", *REQUEST_COLUMNS)
 
 
-def audit(sources: Sequence[Source], checks: Sequence[Check], keep: Keep | None = None) -> Audit:
+def audit(
+    sources: Sequence[Source],
+    checks: Sequence[Check],
+    keep: Keep | None = None,
+    rules: Mapping[str, str] | None = None,
+) -> Audit:
     """One pass over all sources; a second one if a file kept its request lines for the end.
 
-    `keep` filters steps (a time window, a slice); it sees steps joined with their request's columns.
+    `keep` filters steps (a time window, a slice); it sees steps joined with their request's columns. `rules` replaces
+    the declared law of a run (run_id -> law).
     """
     try:
-        return _pass(sources, checks, keep, None)
+        return _pass(sources, _State(checks, keep, rules or {}, _heads([]), complete=False))
     except _LateRequest:
-        return _pass(sources, checks, keep, _all_requests(sources))
+        return _pass(sources, _State(checks, keep, rules or {}, _all_requests(sources), complete=True))
 
 
 def _all_requests(sources: Sequence[Source]) -> pl.DataFrame:
@@ -96,6 +102,7 @@ class _State:
 
     checks: Sequence[Check]
     keep: Keep | None
+    rules: Mapping[str, str]
     known: pl.DataFrame
     complete: bool
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -106,11 +113,7 @@ class _State:
     unknown: int = 0
 
 
-def _pass(
-    sources: Sequence[Source], checks: Sequence[Check], keep: Keep | None, requests: pl.DataFrame | None
-) -> Audit:
-    known = _heads([]) if requests is None else requests
-    state = _State(checks, keep, known, complete=requests is not None)
+def _pass(sources: Sequence[Source], state: _State) -> Audit:
     inputs = []
     for source in sources:
         read = Input(source.path, source.format, source.engine)
@@ -133,7 +136,7 @@ def _book(read: Input, batch: Batch) -> None:
 
 def _take(state: _State, batch: Batch) -> None:
     for run in batch.runs.iter_rows(named=True):
-        state.runs[run["run_id"]] = run
+        state.runs[run["run_id"]] = run | {"rule": state.rules.get(run["run_id"], run["rule"])}
     if batch.requests.height and not state.complete:
         _learn(state, batch.requests.select(_HEAD))
     if not batch.steps.height:

@@ -1,0 +1,94 @@
+"""The public functions; the commands are a thin voice over them."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from sdtrace.audit import Audit, audit
+from sdtrace.checks import CHECKS
+from sdtrace.compose import compose
+from sdtrace.diagnose import diagnose, misfits
+from sdtrace.errors import SdtraceError, UsageError
+from sdtrace.readers import Opened, open_inputs
+from sdtrace.results import Report
+from sdtrace.scope import REQUEST_COLUMNS
+
+Inputs = str | Path | Sequence[str | Path]
+
+
+def read(inputs: Inputs, *, format: str | None = None) -> list[Opened]:
+    """Open files, folders, globs or `-`: one object an input, each with `path`, `format` and `batches()`.
+
+    Raises NoInputError where nothing is found or nothing is recognised.
+    """
+    return open_inputs(_paths(inputs), format)
+
+
+def report(
+    inputs: Inputs,
+    *,
+    format: str | None = None,
+    since: float | None = None,
+    until: float | None = None,
+    where: Sequence[str] = (),
+) -> Report:
+    """Read, audit, check, diagnose: the main job.
+
+    `since` and `until` are Unix seconds (steps without a time are left out by them), `where` holds conditions such as
+    `tags.task=code` or `temperature=0`. Raises NoInputError and UsageError; damaged input is in the report instead.
+    """
+    sources = read(inputs, format=format)
+    keep = _keep(since, until, where)
+    first = audit(sources, CHECKS, keep)
+    overridden = misfits(first)
+    if overridden:
+        first = _again(sources, keep, {run: fit.law for run, fit in overridden.items()}) or first
+    return compose(first, diagnose(first, CHECKS, overridden), CHECKS)
+
+
+def _again(sources: Sequence[Opened], keep: Callable[[pl.DataFrame], pl.DataFrame] | None, rules: dict[str, str]) -> Audit | None:
+    """The pass once more under the laws that do fit; None where an input (standard input) cannot be read twice."""
+    try:
+        return audit(sources, CHECKS, keep, rules)
+    except SdtraceError:
+        return None
+
+
+def _paths(inputs: Inputs) -> list[str]:
+    return [str(inputs)] if isinstance(inputs, str | Path) else [str(path) for path in inputs]
+
+
+def _keep(
+    since: float | None, until: float | None, where: Sequence[str]
+) -> Callable[[pl.DataFrame], pl.DataFrame] | None:
+    conditions = [_condition(text) for text in where]
+    if since is not None:
+        conditions.append(pl.col("at") >= since)
+    if until is not None:
+        conditions.append(pl.col("at") <= until)
+    if not conditions:
+        return None
+    wanted = pl.all_horizontal(conditions).fill_null(value=False).alias("keep")
+    return lambda steps: steps.select(wanted)
+
+
+def _condition(text: str) -> pl.Expr:
+    """`tags.KEY=VALUE`, or `COLUMN=VALUE` for run_id, request_id and the columns of a request."""
+    name, found, value = text.partition("=")
+    name, value = name.strip(), value.strip()
+    if found and re.fullmatch(r"tags\.[\w-]+", name):
+        key = name.removeprefix("tags.")
+        return pl.col("tags").str.json_path_match(f"$['{key}']") == value
+    if found and name in ("run_id", "request_id", "finish_reason"):
+        return pl.col(name) == value
+    if found and name in REQUEST_COLUMNS and name not in ("tags", "stop_token_ids"):
+        try:
+            return pl.col(name).cast(pl.Float64) == float(value)
+        except ValueError:
+            raise UsageError(f"--where {text}: {value!r} is no number", f"{name} is numeric: --where {name}=0") from None
+    raise UsageError(
+        f"--where {text!r} is not understood",
+        "use tags.KEY=VALUE, request_id=..., run_id=..., or a sampling parameter such as temperature=0",
+    )

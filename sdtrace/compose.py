@@ -1,0 +1,212 @@
+"""The Report: the JSON document of format 1, sections in reading order, requests for the viewer. Lays out, decides nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from sdtrace.audit import Audit, Input
+from sdtrace.diagnose import Diagnosis
+from sdtrace.finding import Check
+from sdtrace.outcomes import used
+from sdtrace.results import Chart, Report, Section
+from sdtrace.version import VERSION
+from sdtrace.viewer import viewed
+
+_ABSENT = ("time", "diff", "tuning", "replay", "history")
+
+
+def compose(audit: Audit, found: Diagnosis, checks: Sequence[Check]) -> Report:
+    """Everything that was found, as plain values."""
+    return Report(document(audit, found, checks), sections(audit, found), viewed(audit, found))
+
+
+def document(audit: Audit, found: Diagnosis, checks: Sequence[Check]) -> dict[str, Any]:
+    """The document of vocabulary, keys in its order; keys beyond it are added at the end of their object."""
+    blame = list(dict.fromkeys(c.blame for c in found.causes if c.certainty != "suspected"))
+    return {
+        "format": 1,
+        "tool": "sdtrace",
+        "version": VERSION,
+        "inputs": [_input(i, audit) for i in audit.inputs],
+        "verdict": {
+            "state": found.state,
+            "blame": blame,
+            "headline": found.headline,
+            "not_checked": found.not_checked,
+        },
+        "causes": [
+            {
+                "cause": c.cause,
+                "side": c.side,
+                "certainty": c.certainty,
+                "checks": list(c.checks),
+                "headline": c.headline,
+                "evidence": [_plain(row) for row in c.evidence],
+                "advice": c.advice,
+                "blame": c.blame,
+            }
+            for c in found.causes
+        ],
+        "checks": [_check(check, found) for check in checks],
+        "audit": found.audit,
+        "acceptance": found.acceptance,
+        **dict.fromkeys(_ABSENT),
+    }
+
+
+def _input(read: Input, audit: Audit) -> dict[str, Any]:
+    rows = [
+        [{"where": _where(x.path, x.line), "what": x.what, "count": x.count, "advice": x.advice} for x in xs]
+        for xs in (read.losses, read.notices)
+    ]
+    return {
+        "path": read.path,
+        "format": read.format,
+        "engine": read.engine,
+        "lines": read.lines,
+        "runs": read.runs,
+        "requests": read.requests,
+        "steps": read.steps,
+        "positions": _positions(audit) if len(audit.inputs) == 1 else None,
+        "windows": 0,
+        "losses": rows[0],
+        "notices": rows[1],
+    }
+
+
+def _positions(audit: Audit) -> int:
+    laws = audit.tally.frame("laws")
+    if laws.is_empty():
+        return 0
+    per_run = laws.group_by("run_id", "source").agg(pl.col("drafted").max()) if _many(laws) else laws
+    return int(per_run["drafted"].sum())
+
+
+def _many(laws: pl.DataFrame) -> bool:
+    return "candidate" in laws["source"]
+
+
+def _where(path: str, line: int | None) -> str:
+    return path if line is None else f"{path}:{line}"
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: (None if isinstance(v, float) and v - v != 0 else v) for k, v in row.items()}
+
+
+def _check(check: Check, found: Diagnosis) -> dict[str, Any]:
+    outcome = found.outcomes[check.code]
+    return {
+        "code": check.code,
+        "name": check.name,
+        "state": outcome.state,
+        "examined": outcome.examined,
+        "total": outcome.total,
+        "missing": list(outcome.missing),
+        "value": outcome.value,
+        "headline": outcome.headline,
+    }
+
+
+def sections(audit: Audit, found: Diagnosis) -> list[Section]:
+    """Acceptance figures, then by position, over time, by request. Empty ones are left out."""
+    if found.acceptance is None:
+        return []
+    mine = used(found.choices)
+    made = [
+        _figures(found.acceptance),
+        _by_position(audit.tally.frame("positions").filter(mine)),
+        _over_time(audit, found),
+        _by_request(audit.tally.frame("requests").filter(mine)),
+    ]
+    return [s for s in made if s is not None]
+
+
+def _figures(a: Mapping[str, Any]) -> Section:
+    ci = a["ci"]
+    rows: list[list[Any]] = [
+        ["tokens per step", a["tokens_per_step"], *_ends(ci["tokens_per_step"]), "appended / steps"],
+        ["expected tokens per step", a["expected_tokens_per_step"], None, None, "under the law, from p and q"],
+        ["acceptance, of drafted", a["rate_of_drafted"], *_ends(ci["rate_of_drafted"]), "accepted / drafted"],
+        ["acceptance, of tested", a["rate_of_tested"], *_ends(ci["rate_of_tested"]), "accepted / tested"],
+        ["expected acceptance, of tested", a["expected_rate"], None, None, "mean of min(1, p/q)"],
+        ["excess", a["excess"], *_ends(ci["excess"]), "observed minus expected; text bias per tested position"],
+    ]
+    says = f"{a['accepted']:,} of {a['drafted']:,} drafted tokens were accepted in {a['steps']:,} steps."
+    if a["tokens_per_step"] is not None:
+        says += f" Each step gained {a['tokens_per_step']:.2f} tokens."
+    return Section("acceptance", "Acceptance", says, ["figure", "value", "low (95%)", "high (95%)", "definition"], rows)
+
+
+def _ends(interval: Sequence[float] | None) -> list[float | None]:
+    return [None, None] if interval is None else [interval[0], interval[1]]
+
+
+def _by_position(table: pl.DataFrame) -> Section | None:
+    if table.is_empty():
+        return None
+    sums = table.group_by("position").agg(pl.col(pl.Float64).sum()).sort("position").head(64)
+    rows, observed, expected = [], [], []
+    for row in sums.iter_rows(named=True):
+        rate = row["accepted"] / row["tested"] if row["tested"] else None
+        beta = row["expected"] / row["expected_n"] if row["expected_n"] else None
+        observed.append(rate)
+        expected.append(beta)
+        rows.append([row["position"], int(row["verified"]), int(row["tested"]), int(row["accepted"]), rate, beta])
+    series = {"observed": observed} | ({"expected": expected} if any(e is not None for e in expected) else {})
+    first, last = observed[0], observed[-1]
+    says = "Acceptance of tested tokens by position in the draft."
+    if first is not None and last is not None and len(observed) > 1:
+        word = "falls" if last < first else "rises"
+        says = f"Given that a position is tested, acceptance {word} from {first:.0%} at the first to {last:.0%} at the last."
+    chart = Chart("bars", "position in the draft", "accepted / tested", [str(r[0]) for r in rows], series)
+    columns = ["position", "verified", "tested", "accepted", "accepted / tested", "expected"]
+    return Section("by-position", "Acceptance by position", says, columns, rows, chart)
+
+
+def _over_time(audit: Audit, found: Diagnosis) -> Section | None:
+    table, width = audit.tally.frame("timeline"), audit.tally.width
+    if table.is_empty() or width is None:
+        return None
+    names = {c.law for c in found.choices.values()} | {"greedy"}
+    sums = table.filter(pl.col("law").is_in(list(names))).group_by("bucket").agg(pl.exclude("law").sum()).sort("bucket")
+    if sums.height < 3:
+        return None
+    timed = audit.tally.frame("laws")["first_at"].null_count() == 0
+    start, rows = sums["bucket"][0], []
+    for row in sums.iter_rows(named=True):
+        rate = row["accepted"] / row["drafted"] if row["drafted"] else None
+        rows.append([(row["bucket"] - start) * width, row["steps"], row["appended"] / row["steps"], rate, int(row["disagree"])])
+    unit = "seconds from the first step" if timed else "line of the input"
+    rates = [r[3] for r in rows if r[3] is not None]
+    says = f"Acceptance of drafted tokens in {len(rows)} intervals of {width:g} {'s' if timed else 'lines'}"
+    says += f", between {min(rates):.0%} and {max(rates):.0%}." if rates else "."
+    series = {"accepted / drafted": [r[3] for r in rows]}
+    chart = Chart("line", unit, "accepted / drafted", [f"{r[0]:g}" for r in rows], series)
+    columns = [unit, "steps", "tokens per step", "accepted / drafted", "disagreements"]
+    return Section("over-time", "Acceptance over time", says, columns, rows, chart)
+
+
+def _by_request(table: pl.DataFrame) -> Section | None:
+    if table.is_empty():
+        return None
+    table = table.with_columns(rate=pl.col("accepted") / pl.col("drafted")).sort(
+        ["disagree", "rate", "request_id"], descending=[True, False, False], nulls_last=True
+    )
+    rows = [
+        [r["request_id"], r["steps"], int(r["tested"]), r["appended"] / r["steps"], r["rate"], int(r["disagree"])]
+        for r in table.head(50).iter_rows(named=True)
+    ]
+    rates = table["rate"].drop_nulls().drop_nans()
+    counts = [int(((rates >= k / 10) & ((rates < (k + 1) / 10) | (k == 9))).sum()) for k in range(10)]
+    chart = Chart(
+        "bars",
+        "accepted / drafted of a request",
+        "requests",
+        [f"{k * 10}-{k * 10 + 10}%" for k in range(10)],
+        {"requests": [float(c) for c in counts]},
+    )
+    says = f"{table.height:,} requests; half of them accept between {rates.quantile(0.25) or 0:.0%} and {rates.quantile(0.75) or 0:.0%} of what is drafted." if len(rates) else f"{table.height:,} requests."
+    columns = ["request", "steps", "tested", "tokens per step", "accepted / drafted", "disagreements"]
+    return Section("by-request", "Acceptance by request", says + " The table shows the worst first.", columns, rows, chart)

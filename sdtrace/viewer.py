@@ -1,0 +1,77 @@
+"""Requests for the trace viewer: those with faults first, then a few typical ones, from the bounded sample of steps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from sdtrace.audit import Audit
+from sdtrace.diagnose import Diagnosis
+from sdtrace.outcomes import used
+from sdtrace.reasons import explain_steps
+from sdtrace.results import ViewedRequest
+
+#: How many requests and how many steps of each are shown.
+WORST, TYPICAL, STEPS = 3, 3, 40
+
+
+def viewed(audit: Audit, found: Diagnosis) -> list[ViewedRequest]:
+    """The worst requests (by wrong decisions, then by acceptance) and the ones nearest the median acceptance."""
+    sample = audit.tally.steps
+    if sample is None:
+        return []
+    sample = sample.filter(used(found.choices))
+    requests = audit.tally.frame("requests").filter(used(found.choices))
+    requests = requests.join(sample.select("run_id", "request_id").unique(), on=["run_id", "request_id"], how="semi")
+    if requests.is_empty():
+        return []
+    ranked = requests.with_columns(rate=(pl.col("accepted") / pl.col("drafted")).fill_nan(None)).sort(
+        ["disagree", "rate", "request_id"], descending=[True, False, False], nulls_last=True
+    )
+    faulty = _faulty(found)
+    worst = ranked.filter((pl.col("disagree") > 0) | pl.col("request_id").is_in(list(faulty))).head(WORST)
+    rest = ranked.join(worst, on=["run_id", "request_id"], how="anti")
+    median = rest["rate"].median()
+    near = rest.sort(
+        [(pl.col("rate") - (median if isinstance(median, float) else 0.0)).abs(), pl.col("request_id")], nulls_last=True
+    )
+    chosen = [(row, "a request with findings") for row in worst.iter_rows(named=True)]
+    if not chosen and rest.height > TYPICAL:
+        lowest = rest.filter(pl.col("rate").is_not_null()).head(1)
+        chosen = [(row, "the lowest acceptance of the sample") for row in lowest.iter_rows(named=True)]
+    taken = {(row["run_id"], row["request_id"]) for row, _ in chosen}
+    typical = [row for row in near.head(TYPICAL + 1).iter_rows(named=True) if (row["run_id"], row["request_id"]) not in taken]
+    chosen += [(row, "a typical request") for row in typical[:TYPICAL]]
+    notes = _notes(found)
+    return [_one(audit, sample, row, why, notes) for row, why in chosen]
+
+
+def _faulty(found: Diagnosis) -> set[str]:
+    return {str(w["request_id"]) for c in found.causes for w in c.evidence if w.get("request_id") is not None}
+
+
+def _notes(found: Diagnosis) -> dict[tuple[str, int], str]:
+    """(request, step) -> which cause points at it."""
+    notes: dict[tuple[str, int], str] = {}
+    for cause in found.causes:
+        for row in cause.evidence:
+            if row.get("step") is not None:
+                notes.setdefault((str(row["request_id"]), int(row["step"])), cause.cause)
+    return notes
+
+
+def _one(
+    audit: Audit,
+    sample: pl.DataFrame,
+    row: Mapping[str, Any],
+    why: str,
+    notes: Mapping[tuple[str, int], str],
+) -> ViewedRequest:
+    steps = sample.filter((pl.col("run_id") == row["run_id"]) & (pl.col("request_id") == row["request_id"])).sort("step")
+    marked = [s for s in steps["step"].to_list() if (row["request_id"], s) in notes]
+    shown = steps.filter(pl.col("step").is_in(marked[:STEPS]) | (pl.int_range(pl.len()) < STEPS - len(marked[:STEPS])))
+    run = audit.runs.get(row["run_id"], {})
+    told = explain_steps(shown, run)
+    for step in told:
+        step["note"] = notes.get((row["request_id"], step["step"]))
+    return ViewedRequest(row["run_id"], row["request_id"], why, told, int(row["steps"]) - shown.height)
