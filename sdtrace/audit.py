@@ -6,6 +6,7 @@ with all request lines known from the start.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,6 +22,8 @@ from sdtrace.trace import Batch, Loss, Notice, empty
 WAITING = 131_072
 #: Tallies are added up whenever this many have gathered.
 GATHER = 16
+#: Batches measured at a time; polars and numpy let go of the interpreter while they work.
+WORKERS = 2
 
 Keep = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -109,19 +112,24 @@ class _State:
     heads: list[pl.DataFrame] = field(default_factory=list)
     tallies: list[Tally] = field(default_factory=list)
     waiting: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS))
+    pending: list[Future[list[Tally]]] = field(default_factory=list)
     judged_unknown: pl.DataFrame | None = None
     unknown: int = 0
 
 
 def _pass(sources: Sequence[Source], state: _State) -> Audit:
     inputs = []
-    for source in sources:
-        read = Input(source.path, source.format, source.engine)
-        inputs.append(read)
-        for batch in source.batches():
-            _book(read, batch)
-            _take(state, batch)
-    _flush(state)
+    with state.pool:
+        for source in sources:
+            read = Input(source.path, source.format, source.engine)
+            inputs.append(read)
+            for batch in source.batches():
+                _book(read, batch)
+                _take(state, batch)
+        _flush(state)
+        for done in state.pending:
+            _gather(state, done)
     return Audit(merge(state.tallies), inputs, state.runs, state.known, state.unknown)
 
 
@@ -192,7 +200,19 @@ def _judge(state: _State, path: str, steps: pl.DataFrame) -> None:
         steps = steps.filter(state.keep(joined).to_series())
     if not steps.height:
         return
-    for scope in scopes(path, steps, state.known, state.runs):
-        state.tallies.append(measure(scope, state.checks))
+    state.pending.append(state.pool.submit(_measured, path, steps, state.known, dict(state.runs), state.checks))
+    if len(state.pending) > WORKERS:
+        _gather(state, state.pending.pop(0))
+
+
+def _gather(state: _State, done: Future[list[Tally]]) -> None:
+    """Results come in the order of the input, so that the sum does not depend on which thread was faster."""
+    state.tallies.extend(done.result())
     if len(state.tallies) >= GATHER:
         state.tallies = [merge(state.tallies)]
+
+
+def _measured(
+    path: str, steps: pl.DataFrame, known: pl.DataFrame, runs: dict[str, dict[str, Any]], checks: Sequence[Check]
+) -> list[Tally]:
+    return [measure(scope, checks) for scope in scopes(path, steps, known, runs)]

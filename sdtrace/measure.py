@@ -11,7 +11,7 @@ from sdtrace.enrich import enriched
 from sdtrace.finding import Check
 from sdtrace.loops import loops
 from sdtrace.scope import Scope
-from sdtrace.tally import WITNESSES, Tally
+from sdtrace.tally import STEPS, WITNESSES, Tally
 from sdtrace.uniforms import uniforms
 
 Floats = npt.NDArray[np.float64]
@@ -30,9 +30,20 @@ def measure(scope: Scope, checks: Sequence[Check]) -> Tally:
     tally.sums["requests"] = _requests(scope, per_step)
     tally.sums["timeline"], tally.width = _timeline(scope, per_step)
     tally.sums["checks"] = _checks(scope, rows, checks, tally)
-    tally.steps = per_step.select("hash", law=pl.lit(scope.law.name), path=pl.lit(scope.path)).hstack(scope.steps)
+    tally.steps = _sample(scope, per_step["hash"])
     uniforms(scope, per_step["hash"], tally)
     return tally
+
+
+def _sample(scope: Scope, hashes: pl.Series) -> pl.DataFrame:
+    """Whole requests of lowest hash, as many as the tally keeps; the first one is cut rather than dropped."""
+    steps = scope.steps
+    if steps.height > STEPS:
+        limit = hashes.bottom_k(STEPS + 1).max()
+        kept = hashes < limit
+        rows = kept.arg_true() if kept.any() else (hashes == limit).arg_true().head(STEPS)
+        steps, hashes = steps[rows], hashes[rows]
+    return steps.with_columns(hash=hashes, law=pl.lit(scope.law.name), path=pl.lit(scope.path))
 
 
 def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:

@@ -105,9 +105,17 @@ def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping
     known = requests.select("run_id", "request_id", *REQUEST_COLUMNS, has_request=pl.lit(True))
     joined = derive(steps).join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
     joined = joined.with_columns(greedy=pl.col("temperature").eq(0.0).fill_null(False))
-    for (run_id, greedy), part in joined.group_by("run_id", "greedy", maintain_order=True):
-        run = runs.get(str(run_id), {})
-        yield from _laws(path, run, bool(greedy), positions(part))
+    for part in _parts(joined):
+        run = runs.get(part["run_id"][0], {})
+        yield from _laws(path, run, part["greedy"][0], positions(part))
+
+
+def _parts(joined: pl.DataFrame) -> list[pl.DataFrame]:
+    """Steps split by run and temperature 0; nothing is copied in the usual case of one run and one law."""
+    keys = joined.select("run_id", "greedy")
+    if keys.n_unique() == 1:
+        return [joined]
+    return joined.partition_by("run_id", "greedy", maintain_order=True)
 
 
 def _laws(path: str, run: Mapping[str, Any], greedy: bool, pos: Positions) -> Iterator[Scope]:
