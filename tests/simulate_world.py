@@ -54,7 +54,7 @@ class World:
 
 def draw(weights: npt.NDArray[np.floating], rng: np.random.Generator) -> Ints:
     """One index a row with chance proportional to its weight: the exponential race of vLLM's sampler."""
-    race = rng.standard_exponential(weights.shape, dtype=np.float32)
+    race = np.maximum(rng.standard_exponential(weights.shape, dtype=np.float32), np.float32(1e-30))
     return np.asarray(np.argmax(weights / race, axis=-1), dtype=np.int64)
 
 
@@ -74,13 +74,18 @@ def one_hot(token: Ints, vocab: int) -> Rows:
     return (np.arange(vocab) == token[..., None]).astype(np.float32)
 
 
-def pair(difficulty: npt.NDArray[np.floating], vocab: int, rng: np.random.Generator) -> tuple[Rows, Rows]:
+def pair(
+    difficulty: npt.NDArray[np.floating],
+    vocab: int,
+    rng: np.random.Generator,
+    sharpness: tuple[float, float] = (1.5, 4.5),
+) -> tuple[Rows, Rows]:
     """Target logits and draft logits, float32, of shape difficulty.shape + (V,): peaked, and near each other.
 
     Gaussian logits at a scale that varies from row to row, so that some rows are nearly certain and some wide open.
     """
     shape = (*difficulty.shape, vocab)
-    sharp = rng.uniform(1.5, 4.5, difficulty.shape).astype(np.float32)[..., None]
+    sharp = rng.uniform(*sharpness, difficulty.shape).astype(np.float32)[..., None]
     target = sharp * rng.standard_normal(shape, dtype=np.float32)
     draft = target + difficulty[..., None].astype(np.float32) * rng.standard_normal(shape, dtype=np.float32)
     target[..., NEVER] = draft[..., NEVER] = -np.inf

@@ -37,7 +37,9 @@ def test_emitted_tokens_follow_the_target(law: str) -> None:
     n, vocab = 4000, 32
     world = make(Shape(tested=60, vocab=vocab, argmax_draft=law in ("one-hot", "tree-coin", "greedy")), rng)
     one = np.zeros(n, dtype=int)
-    fixed = World(*(rows[one] for rows in (world.p, world.q, world.x, world.r, world.drafted, world.verified)), one, one)
+    fixed = World(
+        *(rows[one] for rows in (world.p, world.q, world.x, world.r, world.drafted, world.verified)), one, one
+    )
     x = fixed.x if law in ("one-hot", "tree-coin", "greedy") else draw(fixed.q, rng)
     fixed = World(fixed.p, fixed.q, x, rng.random(x.shape, dtype=np.float32), fixed.drafted, fixed.verified, one, one)
     outcome = LAWS[law](fixed, rng)

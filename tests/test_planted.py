@@ -1,0 +1,68 @@
+"""Every planted fault is named as its cause, first among what is wrong, at about 300 tested positions."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulate import Scenario, document, simulate
+from simulate_faults import FAULTS
+from simulate_log import Log
+from simulate_world import Shape
+
+
+def diagnosed(scenario: Scenario, folder: Path) -> dict[str, Any]:
+    return document(simulate(scenario).write(folder / "trace.jsonl"))
+
+
+def accused(found: dict[str, Any]) -> list[str]:
+    """Causes of side wrong, strongest first."""
+    return [cause["cause"] for cause in found["causes"] if cause["side"] == "wrong"]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_with_uniforms(name: str, tmp_path: Path) -> None:
+    found = diagnosed(Scenario(fault=name), tmp_path)
+    assert found["verdict"]["state"] == "wrong"
+    assert found["causes"][0]["cause"] == FAULTS[name].cause
+    assert found["causes"][0]["evidence"], "no finding without a witness"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("name", FAULTS)
+def test_other_seeds(name: str, seed: int, tmp_path: Path) -> None:
+    assert accused(diagnosed(Scenario(fault=name, seed=seed), tmp_path))[:1] == [FAULTS[name].cause]
+
+
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.impossible])
+def test_without_uniforms(name: str, tmp_path: Path) -> None:
+    """Impossible events need no uniform. Which rule made them may need one."""
+    found = diagnosed(Scenario(fault=name, log=Log(uniforms=False)), tmp_path)
+    assert found["verdict"]["state"] == "wrong"
+    expected = {FAULTS[name].cause}
+    if FAULTS[name].level or FAULTS[name].decide:
+        expected.add("decision-mismatch")
+    assert accused(found)[0] in expected
+
+
+@pytest.mark.parametrize("name", ["lenience-0.7", "inverted-ratio", "recovered-from-p", "random-flips", "p-next-row"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "decimals:4"])
+def test_rounded_logs(name: str, dtype: str, tmp_path: Path) -> None:
+    found = diagnosed(Scenario(fault=name, log=Log(dtype=dtype), shape=Shape(tested=600)), tmp_path)
+    assert accused(found)[:1] == [FAULTS[name].cause]
+
+
+def test_faults_of_one_request_among_many(tmp_path: Path) -> None:
+    """The witness is where the fault is: only steps of the second half are past their stop id."""
+    trace = simulate(Scenario(fault="past-stop"))
+    stops = {made["request_id"]: made["stop_token_ids"] for made in trace.requests if len(made["stop_token_ids"]) > 1}
+    found = document(trace.write(tmp_path / "trace.jsonl"))
+    assert {seen["request_id"] for seen in found["causes"][0]["evidence"]} <= set(stops)
+
+
+def test_ground_truth_is_what_the_audit_counts(tmp_path: Path) -> None:
+    """Disagreements are the planted wrong decisions, all of them and no others (float64 log)."""
+    trace = simulate(Scenario(fault="lenience-0.7", log=Log(dtype="float64"), shape=Shape(tested=1000)))
+    audit = document(trace.write(tmp_path / "trace.jsonl"))["audit"]
+    assert audit["tested"] == trace.tested
+    assert trace.wrong - audit["undecidable"] <= audit["disagree"] <= trace.wrong
+    assert audit["undecidable"] <= 2
