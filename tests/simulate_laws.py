@@ -19,7 +19,7 @@ Decide = Callable[[World, Generator], Flags]
 
 @dataclass(frozen=True)
 class Outcome:
-    """`accept`: (n, K) decisions, read up to `n_a`; `y`: the token after the accepted block; `lawful`: as the law decides.
+    """`accept`: (n, K) decisions, read up to `n_a`; `y`: the token after the block; `lawful`: as the law decides.
 
     `outputs` overrides what is appended, by step, where it is not x[:n_a] and y.
     """
@@ -39,12 +39,12 @@ def ratio_level(world: World) -> Rows:
 def over(p: Rows, q: Rows) -> Rows:
     """p / q in float32; a token with q = 0 is never drafted, its level is infinite."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(q > 0, p / q, np.float32(np.inf))
+        return np.asarray(np.where(q > 0, p / q, np.float32(np.inf)), dtype=np.float32)
 
 
 def residual(world: World) -> Rows:
     """max(0, p - q), not normalised."""
-    return np.maximum(world.p[:, :-1] - world.q, np.float32(0))
+    return np.asarray(np.maximum(world.p[:, :-1] - world.q, np.float32(0)))
 
 
 def by_level(level: Table) -> Decide:

@@ -35,12 +35,12 @@ class Log:
 def rounded(values: Numbers, dtype: str) -> npt.NDArray[np.float64]:
     """`values` as a log of that precision shows them."""
     if dtype.startswith("decimals:"):
-        return np.round(values.astype(np.float64), int(dtype.removeprefix("decimals:")))
+        return np.round(np.asarray(values, dtype=np.float64), int(dtype.removeprefix("decimals:")))
     if dtype == "bfloat16":
         bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
         even = np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
         return ((bits + even) & np.uint32(0xFFFF0000)).view(np.float32).astype(np.float64)
-    return values.astype(dtype).astype(np.float64)
+    return np.asarray(values, dtype=np.dtype(dtype)).astype(np.float64)
 
 
 def moments(rows: Numbers) -> tuple[Numbers, Numbers, Numbers]:

@@ -66,12 +66,12 @@ def softmax(logits: npt.NDArray[np.floating]) -> Rows:
 
 def at(rows: npt.NDArray[np.floating], token: Ints) -> npt.NDArray[np.floating]:
     """The entry of each row at its token."""
-    return np.take_along_axis(rows, token[..., None], axis=-1)[..., 0]
+    return np.asarray(np.take_along_axis(rows, token[..., None], axis=-1)[..., 0])
 
 
 def one_hot(token: Ints, vocab: int) -> Rows:
     """Rows with all weight on one token."""
-    return (np.arange(vocab) == token[..., None]).astype(np.float32)
+    return np.asarray(np.arange(vocab) == token[..., None], dtype=np.float32)
 
 
 def pair(

@@ -1,6 +1,7 @@
 """The sound band on a correct engine: no false disagreement at any precision, and little is lost by it.
 
-`SHARES` was measured on another synthetic generator; ours is tuned to the same acceptance and its variance, 0.76 and E[b(1-b)] = 0.104, nearly.
+`SHARES` was measured on another synthetic generator; ours is tuned to nearly the same acceptance, 0.76, and the same
+variance of decisions, E[b(1-b)] = 0.104.
 """
 
 from dataclasses import dataclass

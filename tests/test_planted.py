@@ -51,8 +51,7 @@ def test_rounded_logs(name: str, dtype: str, tmp_path: Path) -> None:
     assert accused(found)[:1] == [FAULTS[name].cause]
 
 
-def test_faults_of_one_request_among_many(tmp_path: Path) -> None:
-    """The witness is where the fault is: only steps of the second half are past their stop id."""
+def test_witnesses_of_a_stop_are_requests_that_went_past_it(tmp_path: Path) -> None:
     trace = simulate(Scenario(fault="past-stop"))
     stops = {made["request_id"]: made["stop_token_ids"] for made in trace.requests if len(made["stop_token_ids"]) > 1}
     found = document(trace.write(tmp_path / "trace.jsonl"))

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simulate import Scenario, Trace, simulate
+from simulate import Scenario, simulate
 from simulate_faults import FAULTS
 from simulate_lawful import VARIANTS
 from simulate_laws import LAWS, block, ratio
-from simulate_log import Log, rounded
+from simulate_log import Log, Record, rounded
 from simulate_world import NEVER, Shape, World, draw, make
 
 from sdtrace.trace import TABLES
@@ -37,11 +37,9 @@ def test_emitted_tokens_follow_the_target(law: str) -> None:
     n, vocab = 4000, 32
     world = make(Shape(tested=60, vocab=vocab, argmax_draft=law in ("one-hot", "tree-coin", "greedy")), rng)
     one = np.zeros(n, dtype=int)
-    fixed = World(
-        *(rows[one] for rows in (world.p, world.q, world.x, world.r, world.drafted, world.verified)), one, one
-    )
-    x = fixed.x if law in ("one-hot", "tree-coin", "greedy") else draw(fixed.q, rng)
-    fixed = World(fixed.p, fixed.q, x, rng.random(x.shape, dtype=np.float32), fixed.drafted, fixed.verified, one, one)
+    x = world.x[one] if law in ("one-hot", "tree-coin", "greedy") else draw(world.q[one], rng)
+    r = rng.random(x.shape, dtype=np.float32)
+    fixed = World(world.p[one], world.q[one], x, r, world.drafted[one], world.verified[one], one, one)
     outcome = LAWS[law](fixed, rng)
     first = np.where(outcome.n_a > 0, fixed.x[:, 0], outcome.y)
     target = fixed.p[0, 0].astype(float)
@@ -57,7 +55,7 @@ def test_block_verification_of_the_two_symbol_example() -> None:
     """p = (1/3, 2/3), q = (2/3, 1/3), tau = 2: 10/9 tokens accepted token by token, 11/9 by block (Sun et al. 2024)."""
     rng = np.random.default_rng(1)
     n = 200_000
-    p, q = np.float32([[1 / 3, 2 / 3]] * 3), np.float32([[2 / 3, 1 / 3]] * 2)
+    p, q = np.array([[1 / 3, 2 / 3]] * 3, np.float32), np.array([[2 / 3, 1 / 3]] * 2, np.float32)
     rows, two = (np.broadcast_to(p, (n, 3, 2)), np.broadcast_to(q, (n, 2, 2))), np.full(n, 2)
     world = World(*rows, draw(rows[1], rng), rng.random((n, 2), dtype=np.float32), two, two, two, two)
     assert abs(ratio(world, rng).n_a.mean() - 10 / 9) < 0.01
@@ -82,7 +80,7 @@ def test_faults_change_the_trace(name: str) -> None:
     assert trace.tested >= 120
 
 
-def _check_shape(step: dict, trace: Trace) -> None:
+def _check_shape(step: Record) -> None:
     tau, n_a = len(step["draft_token_ids"]), step["num_accepted"]
     assert 0 <= n_a <= step["verified_len"] <= tau
     for name, value in step.items():
@@ -100,7 +98,7 @@ def test_lawful_variants_are_lawful_records(name: str) -> None:
     trace = simulate(VARIANTS[name])
     assert trace.wrong == 0
     for step in trace.steps:
-        _check_shape(step, trace)
+        _check_shape(step)
     assert not any(NEVER in step["output_token_ids"] for step in trace.steps)
 
 
@@ -119,7 +117,7 @@ def test_the_same_seed_makes_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_rounding_is_to_nearest() -> None:
-    values = np.float32([0.1, 1 / 3, 1.0, 3e-5])
+    values = np.array([0.1, 1 / 3, 1.0, 3e-5], np.float32)
     assert rounded(values, "bfloat16").tolist() == [0.10009765625, 0.333984375, 1.0, 3.0040740966796875e-05]
     assert rounded(values, "decimals:4").tolist() == [0.1, 0.3333, 1.0, 0.0]
     assert (np.abs(rounded(values, "float16") / values - 1) < 2.0**-11 + 1e-3 * (values < 6e-5)).all()
