@@ -35,7 +35,8 @@ class Log:
 def rounded(values: Numbers, dtype: str) -> npt.NDArray[np.float64]:
     """`values` as a log of that precision shows them."""
     if dtype.startswith("decimals:"):
-        return np.round(np.asarray(values, dtype=np.float64), int(dtype.removeprefix("decimals:")))
+        places = int(dtype.removeprefix("decimals:"))
+        return np.asarray(np.round(values.astype(np.float64), places), dtype=np.float64)
     if dtype == "bfloat16":
         bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
         even = np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
