@@ -49,21 +49,27 @@ def _sample(scope: Scope, hashes: pl.Series) -> pl.DataFrame:
 def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
     """One row a step: what requests, laws and the timeline add up."""
     pos, judged = scope.pos, scope.judged
-    n = len(pos.count)
-    tested, known = judged.tested, ~np.isnan(judged.expected) & judged.tested
+    n, n_a = len(pos.count), scope.steps["n_a"].to_numpy()
+    known = judged.tested & ~np.isnan(judged.expected)
     expected = np.where(known, judged.expected, 0.0)
 
     def by_step(values: npt.NDArray[np.generic]) -> Floats:
+        if values.dtype != np.float64 and not values.any():
+            return np.zeros(n)
         return np.bincount(pos.row, weights=values.astype(np.float64, copy=False), minlength=n)
 
+    accepted = np.maximum(n_a, 0).astype(np.float64)
+    tested = by_step(judged.tested) if scope.law.name == "block" else _tested(n_a, pos.count)
+    whole = scope.law.name != "block" and bool((known == judged.tested).all())
+    flagged = not scope.absent("accepted")
     counted = {
-        "tested": by_step(tested),
-        "accepted": by_step(pos.accepted & (pos.position < pos.n_a)),
+        "tested": tested,
+        "accepted": accepted,
         "disagree": by_step(judged.decision == -1),
-        "undecidable": by_step(tested & (judged.decision == 0)),
+        "undecidable": by_step(judged.tested & (judged.decision == 0)),
         "expected": by_step(expected),
-        "expected_n": by_step(known),
-        "observed": by_step(known & pos.accepted),
+        "expected_n": tested if whole else by_step(known),
+        "observed": accepted if whole and not flagged else by_step(known & pos.accepted),
         "variance": by_step(expected * (1.0 - expected)),
     }
     return rows.select(
@@ -82,6 +88,10 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
         appended=pl.col("appended").fill_null(0),
         known_appended=pl.col("appended").is_not_null().cast(pl.Int64),
     ).with_columns(pl.Series(name, values) for name, values in counted.items())
+
+
+def _tested(n_a: npt.NDArray[np.int64], verified: npt.NDArray[np.int64]) -> Floats:
+    return np.where(n_a >= 0, np.minimum(n_a + 1, verified), 0).astype(np.float64)
 
 
 _SUMMED = (
@@ -137,24 +147,32 @@ def _loglik(scope: Scope) -> float:
 
 def _positions(scope: Scope) -> pl.DataFrame:
     pos, judged = scope.pos, scope.judged
-    known = ~np.isnan(judged.expected) & judged.tested
-    kept = pos.accepted & (pos.position < pos.n_a)
-    size = int(pos.position.max()) + 1 if len(pos.position) else 0
+    size = int(pos.count.max(initial=0))
+    known = judged.tested & ~np.isnan(judged.expected)
+    n_a = scope.steps["n_a"].to_numpy()
 
     def by_position(values: npt.NDArray[np.generic]) -> Floats:
+        if values.dtype != np.float64 and not values.any():
+            return np.zeros(size)
         return np.bincount(pos.position, weights=values.astype(np.float64, copy=False), minlength=size)
 
+    def reached(counts: npt.NDArray[np.generic]) -> Floats:
+        """How many steps count more than j, for j = 0 .. size - 1."""
+        ends = np.bincount(counts.astype(np.int64), minlength=size + 1)[: size + 1]
+        return (len(counts) - np.cumsum(ends))[:size].astype(np.float64)
+
+    block = scope.law.name == "block"
+    tested = by_position(judged.tested) if block else reached(_tested(n_a, pos.count))
     return pl.DataFrame(
         {
             "run_id": pl.Series([str(scope.steps["run_id"][0])] * size, dtype=pl.String),
             "law": pl.Series([scope.law.name] * size, dtype=pl.String),
             "position": np.arange(size, dtype=np.int64),
-            "verified": np.bincount(pos.position, minlength=size).astype(np.float64),
-            "tested": by_position(judged.tested),
-            "accepted": by_position(kept),
+            "verified": reached(pos.count),
+            "tested": tested,
+            "accepted": reached(np.maximum(n_a, 0)),
             "expected": by_position(np.where(known, judged.expected, 0.0)),
-            "expected_n": by_position(known),
-            "observed": by_position(known & pos.accepted),
+            "expected_n": tested if not block and (known == judged.tested).all() else by_position(known),
             "disagree": by_position(judged.decision == -1),
         }
     )

@@ -1,0 +1,155 @@
+"""One format, one file. Opening an input asks every reader; exactly one may say yes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+
+from sdtrace.errors import NoInputError, UsageError
+from sdtrace.readers import jsonl, paper, parquet, specspecs
+from sdtrace.readers.source import Source, expand, source
+from sdtrace.trace import Batch, Loss, empty
+
+Read = Callable[[Source], Iterator[Batch]]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A format: `refuse` tells why an input is not of it (None = it is), `batches` reads it."""
+
+    name: str
+    says: str
+    refuse: Callable[[Source], str | None]
+    batches: Read
+
+
+def _text(sniff: Callable[[bytes], str | None]) -> Callable[[Source], str | None]:
+    def refuse(src: Source) -> str | None:
+        if src.is_folder:
+            return "a folder"
+        return "Parquet, not text" if src.head.startswith(b"PAR1") else sniff(src.head)
+
+    return refuse
+
+
+def _columnar(sniff: Callable[[Path], str | None], folders: bool) -> Callable[[Source], str | None]:
+    def refuse(src: Source) -> str | None:
+        if src.is_folder:
+            return None if folders else "a folder of tables"
+        if src.packing or not src.head.startswith(b"PAR1") or src.file is None:
+            return "does not begin with PAR1"
+        return sniff(src.file)
+
+    return refuse
+
+
+READERS: dict[str, Reader] = {
+    reader.name: reader
+    for reader in (
+        Reader("trace-jsonl", "trace format 1, JSON Lines", _text(jsonl.sniff), jsonl.batches),
+        Reader("trace-parquet", "trace format 1, Parquet", _columnar(parquet.sniff, True), parquet.batches),
+        Reader("paper-csv", "a case on paper (token,target,draft,r)", _text(paper.sniff), paper.batches),
+        Reader("specspecs", "specspecs 0.1.0 Parquet", _columnar(specspecs.sniff, False), specspecs.batches),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An input with the reader that claims it; `batches()` reads it from its beginning, as often as wanted."""
+
+    path: str
+    format: str
+    engine: str | None
+    source: Source = field(repr=False)
+
+    def batches(self) -> Iterator[Batch]:
+        """Bounded batches, in the order of the input."""
+        if self.format == "unrecognised":
+            advice = "sdtrace detect --why tells what each reader missed; --format forces one"
+            loss = Loss(self.path, None, "no reader knows this file", 1, advice)
+            return iter([Batch(self.path, 1, empty("run"), empty("request"), empty("step"), [loss])])
+        return READERS[self.format].batches(self.source)
+
+
+def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]:
+    """Every input with its reader. Files that no reader claims stay, as inputs that hold one Loss each.
+
+    Raises NoInputError where nothing is there or nothing is recognised, UsageError for an unknown `format`.
+    """
+    if format is not None and format not in READERS:
+        raise UsageError(f"--format {format}: no such reader", "known: " + ", ".join(READERS))
+    opened = [_open(path, format) for path in expand(list(paths))]
+    if not opened:
+        raise NoInputError(f"{', '.join(paths)}: no file in there", "name a trace file, a folder of them, or -")
+    if all(o.format == "unrecognised" for o in opened):
+        whys = "; ".join(f"{name}: {why}" for name, why in refusals(opened[0].source).items() if why)
+        more = f" (and {len(opened) - 1} more)" if len(opened) > 1 else ""
+        raise NoInputError(
+            f"{opened[0].path}{more}: no reader knows this ({whys[:400]})",
+            "sdtrace detect --why tells what each reader missed; --format NAME forces one",
+        )
+    return opened
+
+
+def refusals(src: Source) -> dict[str, str | None]:
+    """For every reader why it refuses the input; None for the one that claims it."""
+    if not src.is_folder and not src.head:
+        return dict.fromkeys(READERS, "the file is empty")
+    return {name: reader.refuse(src) for name, reader in READERS.items()}
+
+
+def _open(path: str, format: str | None) -> Opened:
+    src = source(path)
+    if format is not None:
+        return Opened(path, format, None, src)
+    claims = [name for name, why in refusals(src).items() if why is None]
+    if len(claims) > 1:
+        raise UsageError(f"{path}: claimed by {' and '.join(claims)}", "name the right one with --format")
+    return Opened(path, claims[0] if claims else "unrecognised", None, src)
+
+
+_JUDGED = (
+    ("decisions, one by one", ("target_probs", "uniforms", "num_accepted"), "log p, q and r of every drafted token"),
+    ("decisions at temperature 0", ("target_argmax_ids", "num_accepted"), "log the target's argmax at every position"),
+    ("near-ties at temperature 0", ("target_top2_gap",), "log the gap between the two best logits"),
+    ("recovered tokens", ("last_target_prob", "last_draft_prob"), "log p and q of the last appended token"),
+    ("token accounting", ("output_token_ids",), "log the ids that each step appended"),
+    ("a degenerate target", ("target_entropy",), "log the entropy of p"),
+    ("times", ("step_ms",), "log step_ms, draft_ms and verify_ms"),
+)
+
+
+def detect(paths: Sequence[str], format: str | None = None, *, why: bool = False) -> list[dict[str, Any]]:
+    """For every input: which reader, which engine, what can be judged and what to log to judge more.
+
+    `why` adds what each other reader missed first.
+    """
+    found = []
+    for path in expand(list(paths)):
+        opened = _open(path, format)
+        told: dict[str, Any] = {"path": path, "format": opened.format, **_first(opened)}
+        if why:
+            told["refused"] = {n: w for n, w in refusals(opened.source).items() if w is not None}
+        found.append(told)
+    return found
+
+
+def _first(opened: Opened) -> dict[str, Any]:
+    """What the first steps of an input hold."""
+    told: dict[str, Any] = {"engine": None, "version": None, "rule": None, "from": None, "to": None}
+    steps = empty("step")
+    if opened.format == "unrecognised":
+        return told | {"judged": [], "log": []}
+    for batch in opened.batches():
+        for run in batch.runs.head(1).iter_rows(named=True):
+            told |= {"engine": run["engine"], "version": run["engine_version"], "rule": run["rule"]}
+        if batch.steps.height:
+            steps = batch.steps
+            break
+    told["from"], told["to"] = steps["at"].min(), steps["at"].max()
+    holds = {name for name in steps.columns if steps[name].null_count() < steps.height}
+    judged = [what for what, needs, _ in _JUDGED if holds.issuperset(needs)]
+    return told | {"judged": judged, "log": [log for what, needs, log in _JUDGED if not holds.issuperset(needs)]}

@@ -1,0 +1,213 @@
+"""Trace format 1 as JSON Lines, at DuckDB's speed and in bounded memory.
+
+DuckDB parses; a scanner walks the same bytes beside it and knows which lines a batch of rows came from. A batch is
+taken as it is only when every colon of its bytes is accounted for by a value that arrived (or an explicit null): then
+no unknown key, no wrong type and no broken line is in it. Otherwise exactly its lines are read again one by one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sdtrace.readers.careful import Parsed, parse
+from sdtrace.readers.source import Segment, Source, segments
+from sdtrace.readers.validate import Validator
+from sdtrace.trace import STEP, Batch, Loss, conform, empty
+
+Ints = npt.NDArray[np.int64]
+
+#: Bytes of lines in a batch, and rows at the most.
+BYTES, ROWS = 32 << 20, 65_536
+_BLOCK = 4 << 20
+_LONGEST = 64 << 20
+
+_DUCK = {pl.String: "VARCHAR", pl.Int64: "DOUBLE", pl.Float64: "DOUBLE", pl.Boolean: "BOOLEAN"}
+_INTEGERS = [name for name, column in STEP.items() if column.dtype == pl.Int64]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Whole lines of a file: line i is text[start[i] : end[i]], its number `first` + i; `full` are the non-blank ones."""
+
+    text: bytes
+    start: Ints
+    end: Ints
+    full: npt.NDArray[np.bool_]
+    first: int
+
+    def lines(self, which: Ints) -> Iterator[tuple[int, bytes]]:
+        """Numbered lines by index."""
+        for i in which.tolist():
+            yield self.first + i, self.text[self.start[i] : self.end[i]]
+
+
+@dataclass
+class Lines:
+    """A walk over a plain file in stretches of whole lines."""
+
+    stream: IO[bytes]
+    number: int  #: number of the next line
+    rest: bytes = b""
+    cut: bool = False  #: the last line of the file has no newline
+
+    def take(self, rows: int) -> Stretch:
+        """The next lines up to and including the `rows`-th that is not blank; fewer at the end of the file."""
+        blocks, ends, size, ended = [self.rest], [_newlines(self.rest)], len(self.rest), False
+        count = len(ends[0])
+        while True:
+            if count >= rows or ended:
+                text, end = b"".join(blocks), np.concatenate(ends)
+                blocks, ends = [text], [end]
+                stretch = self._stretch(text, end, ended)
+                full = int(stretch.full.sum())
+                if full >= rows or ended:
+                    return self._cut_to(stretch, rows)
+            block = self.stream.read(_BLOCK)
+            ended = not block
+            blocks.append(block)
+            ends.append(_newlines(block) + size)
+            size += len(block)
+            count += len(ends[-1])
+
+    def _stretch(self, text: bytes, end: Ints, ended: bool) -> Stretch:
+        self.cut = ended and bool(text) and not text.endswith(b"\n")
+        if self.cut:
+            end = np.append(end, len(text))
+        start = np.concatenate(([0], end[:-1] + 1)) if len(end) else end
+        full = np.ones(len(end), dtype=bool)
+        if len(end):
+            first = np.frombuffer(text + b"\n", dtype=np.uint8)[start]
+            for i in np.flatnonzero(first <= 32).tolist():
+                full[i] = bool(text[start[i] : end[i]].strip())
+        return Stretch(text, start, end, full, self.number)
+
+    def _cut_to(self, stretch: Stretch, rows: int) -> Stretch:
+        index = np.flatnonzero(stretch.full)
+        n = len(stretch.end) if len(index) <= rows else int(index[rows - 1]) + 1
+        stop = min(int(stretch.end[n - 1]) + 1, len(stretch.text)) if n else 0
+        self.rest = stretch.text[stop:]
+        self.number += n
+        return Stretch(stretch.text[:stop], stretch.start[:n], stretch.end[:n], stretch.full[:n], stretch.first)
+
+
+def _newlines(block: bytes) -> Ints:
+    return np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == 10)
+
+
+def sniff(head: bytes) -> str | None:
+    """None where the head is JSON Lines of format 1, otherwise the first line that is not, and why."""
+    lines = [line for line in head.split(b"\n") if line.strip()]
+    if not lines:
+        return "no line at all"
+    whole = lines[:-1] or lines
+    for line in whole[:50]:
+        parsed = parse("", [(1, line)])
+        if any(parsed.rows.values()):
+            return None
+    if len(lines) == 1 and b'"kind"' in lines[0][:4096] and lines[0].lstrip().startswith(b"{"):
+        return None
+    first = parse("", [(1, whole[0])]).losses
+    return f"line 1: {first[0].what}" if first else "no line is a run, a request or a step"
+
+
+def batches(src: Source) -> Iterator[Batch]:
+    """The input in batches of at most ROWS lines or about BYTES."""
+    validator = Validator(src.path)
+    for segment in segments(src):
+        yield from _segment(src, segment, validator)
+    yield validator.last()
+
+
+def _segment(src: Source, segment: Segment, validator: Validator) -> Iterator[Batch]:
+    with segment.file.open("rb") as stream:
+        lines = Lines(stream, segment.first)
+        for frame in _parsed(segment.file, _rows(segment.file)):
+            stretch = lines.take(frame.height)
+            yield validator.batch(*_settle(src.path, stretch, frame, lines.cut), len(stretch.end))
+        while len((stretch := lines.take(_rows(segment.file))).end):  # what DuckDB gave up on, and trailing blanks
+            parsed = parse(src.path, stretch.lines(np.arange(len(stretch.end))), last_is_cut=lines.cut)
+            yield validator.batch(parsed, parsed.frame("step"), len(stretch.end))
+    if segment.error:
+        yield validator.broken(segment.error)
+
+
+def _rows(file: Path) -> int:
+    """Rows of a batch: fewer where lines are long."""
+    with file.open("rb") as stream:
+        head = stream.read(1 << 20)
+    length = len(head) / max(head.count(b"\n"), 1)
+    return int(min(max(BYTES / max(length, 1.0), 64), ROWS))
+
+
+def _parsed(file: Path, rows: int) -> Iterator[pl.DataFrame]:
+    """Rows as DuckDB reads them, one a non-blank line, in order; ends early where it fails."""
+    if file.stat().st_size == 0:
+        return
+    columns = ",".join(f"'{name}':'{_duck_type(column.dtype)}'" for name, column in STEP.items())
+    query = (
+        f"select * from read_json(?, format='newline_delimited', columns={{'kind':'VARCHAR',{columns}}}, "
+        f"ignore_errors=true, maximum_object_size={_LONGEST})"
+    )
+    with duckdb.connect() as connection:
+        connection.execute("set preserve_insertion_order=true")
+        try:
+            for piece in connection.sql(query, params=[str(file)]).to_arrow_reader(rows):
+                frame = pl.from_arrow(piece)
+                assert isinstance(frame, pl.DataFrame)
+                yield frame
+        except (duckdb.Error, OSError):
+            return
+
+
+def _duck_type(dtype: pl.DataType) -> str:
+    if isinstance(dtype, pl.List):
+        inner = dtype.inner
+        return "BIGINT[]" if inner == pl.Int64 else f"{_duck_type(inner)}[]"  # type: ignore[arg-type]
+    return _DUCK[type(dtype)]
+
+
+def _settle(path: str, stretch: Stretch, frame: pl.DataFrame, cut: bool) -> tuple[Parsed, pl.DataFrame]:
+    """Steps of a batch, from DuckDB where that is safe; everything else line by line."""
+    full = np.flatnonzero(stretch.full)
+    if len(full) != frame.height:
+        every = np.arange(len(stretch.end))
+        parsed = parse(path, stretch.lines(every), last_is_cut=cut)
+        return parsed, parsed.frame("step")
+    is_step = frame["kind"].eq("step").fill_null(value=False)
+    others = full[~is_step.to_numpy()]
+    steps = frame.filter(is_step) if len(others) else frame
+    if not _clean(stretch, others, steps):
+        parsed = parse(path, stretch.lines(np.arange(len(stretch.end))), last_is_cut=cut)
+        return parsed, parsed.frame("step")
+    rest = np.sort(np.concatenate((others, np.flatnonzero(~stretch.full))))
+    parsed = parse(path, stretch.lines(rest), last_is_cut=cut and bool(len(rest)) and rest[-1] == len(stretch.end) - 1)
+    numbered = steps.with_columns(
+        pl.col(_INTEGERS).cast(pl.Int64),
+        pl.col("run_id").fill_null(""),
+        line=pl.Series(full[is_step.to_numpy()] + stretch.first, dtype=pl.Int64),
+    )
+    return parsed, conform(numbered, "step", extra=("line",))
+
+
+def _clean(stretch: Stretch, others: Ints, steps: pl.DataFrame) -> bool:
+    """Whether every colon of the steps' bytes belongs to a value that arrived, and integers are whole."""
+    colons = int(np.count_nonzero(np.frombuffer(stretch.text, dtype=np.uint8) == 58))
+    nulls = 0
+    for _, line in stretch.lines(others):
+        colons -= line.count(b":")
+    arrived = sum(steps.height - steps[name].null_count() for name in steps.columns)
+    texts = [name for name in steps.columns if steps[name].dtype == pl.String]
+    arrived += sum(steps.select(pl.col(texts).str.count_matches(":", literal=True).sum()).fill_null(0).row(0))
+    if colons != arrived:
+        nulls = stretch.text.count(b"null") - sum(line.count(b"null") for _, line in stretch.lines(others))
+    if colons != arrived + nulls:
+        return False
+    whole = steps.select((pl.col(_INTEGERS) == pl.col(_INTEGERS).floor()).all()).row(0)
+    small = steps.select((pl.col(_INTEGERS).abs() < 2**53).all()).row(0)
+    return all(whole) and all(small)

@@ -1,0 +1,78 @@
+"""A case on paper: a CSV with the columns token, target, draft, r, one row a drafted token, r empty where not needed."""
+
+import csv
+import io
+from collections.abc import Iterator
+
+import polars as pl
+
+from sdtrace.readers.careful import Parsed
+from sdtrace.readers.source import Source, unpacked
+from sdtrace.readers.validate import Validator
+from sdtrace.trace import Batch, Loss, conform, empty
+
+_COLUMNS = {"token", "target", "draft", "r"}
+
+
+def sniff(head: bytes) -> str | None:
+    """None where the first line is the header of a paper case, otherwise why not."""
+    first = head.decode("utf-8-sig", "replace").lstrip().split("\n", 1)[0]
+    names = {name.strip().lower() for name in first.split(",")}
+    missing = _COLUMNS - names
+    if missing == {"r"}:
+        return None
+    return f"line 1: no column {', '.join(sorted(missing))}" if missing else None
+
+
+def batches(src: Source) -> Iterator[Batch]:
+    """One run (rule ratio, exact numbers), one step without a recorded outcome. A row that is no number is a Loss."""
+    assert src.file is not None
+    with unpacked(src.file, src.packing) as stream:
+        text = stream.read().decode("utf-8-sig", "replace")
+    rows, losses = [], []
+    reader = csv.DictReader(io.StringIO(text.lstrip()), skipinitialspace=True)
+    names = {name: (name or "").strip().lower() for name in reader.fieldnames or []}
+    count = 0
+    for record in reader:
+        count += 1
+        row = {names.get(k, ""): (v or "").strip() for k, v in record.items() if isinstance(v, str | None)}
+        try:
+            rows.append((_token(row["token"], count), float(row["target"]), float(row["draft"]), _optional(row.get("r"))))
+        except (ValueError, KeyError) as error:
+            what = f"row {count}: {error}" if isinstance(error, ValueError) else f"row {count}: no {error}"
+            losses.append(Loss(src.path, reader.line_num, what, 1, "a row is token,target,draft,r; r may be empty"))
+    yield _batch(src.path, rows, losses)
+
+
+def _token(text: str, row: int) -> int:
+    """Words on paper are fine: a token that is no id is shown by its row."""
+    try:
+        return int(text)
+    except ValueError:
+        return row - 1
+
+
+def _optional(text: str | None) -> float | None:
+    return float(text) if text else None
+
+
+def _batch(path: str, rows: list[tuple[int, float, float, float | None]], losses: list[Loss]) -> Batch:
+    run = conform(pl.DataFrame({"run_id": [""], "rule": ["ratio"], "prob_dtype": ["float64"]}), "run")
+    if not rows:
+        return Batch(path, len(losses), empty("run"), empty("request"), empty("step"), losses)
+    tokens, targets, drafts, draws = (list(column) for column in zip(*rows, strict=True))
+    step = pl.DataFrame(
+        {
+            "run_id": [""],
+            "request_id": ["case"],
+            "step": [0],
+            "draft_token_ids": [tokens],
+            "draft_probs": [drafts],
+            "target_probs": [targets],
+            "uniforms": [draws],
+        },
+        schema_overrides={"uniforms": pl.List(pl.Float64)},
+    )
+    steps = conform(step, "step").with_columns(line=pl.lit(2, pl.Int64))
+    made = Validator(path).batch(Parsed(path, losses=losses), steps, 2 + len(losses))
+    return Batch(path, made.lines, run, made.requests, made.steps, made.losses, made.notices)

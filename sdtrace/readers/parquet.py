@@ -1,0 +1,136 @@
+"""Trace format 1 as Parquet: a folder with steps.parquet (or steps/*.parquet), or a steps file alone."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sdtrace.readers.careful import Parsed
+from sdtrace.readers.source import Source
+from sdtrace.readers.validate import Validator
+from sdtrace.trace import OBJECTS, TABLES, Batch, Loss, Notice, conform, empty, schema
+
+ROWS = 65_536
+
+
+def sniff(file: Path) -> str | None:
+    """None where the file holds steps of format 1, otherwise why not."""
+    try:
+        names = set(pq.read_schema(file).names)
+    except (pa.ArrowException, OSError) as error:
+        return f"no readable Parquet: {str(error)[:120]}"
+    missing = {"request_id", "step", "draft_token_ids"} - names
+    return f"no column {', '.join(sorted(missing))}" if missing else None
+
+
+def parts(folder: Path, table: str) -> list[Path]:
+    """The files of one table of a trace folder."""
+    single = folder / f"{table}s.parquet"
+    return ([single] if single.is_file() else []) + sorted(folder.glob(f"{table}s/*.parquet"))
+
+
+def batches(src: Source) -> Iterator[Batch]:
+    """Runs and requests first, then steps; `line` is the row of its file, from 1."""
+    assert src.file is not None
+    if not src.is_folder:
+        yield from _steps(src.path, src.file)
+        return
+    for table in ("run", "request"):
+        for file in parts(src.file, table):
+            yield from _heads(str(file) if src.path != str(file) else src.path, file, table)
+    validators = Validator(src.path)
+    for file in parts(src.file, "step"):
+        yield from _steps(str(file), file, validators)
+
+
+def _frames(path: str, file: Path) -> Iterator[pl.DataFrame | Loss]:
+    """The file in frames of ROWS rows; a Loss where it cannot be read on."""
+    read, rows = 0, None
+    try:
+        with pq.ParquetFile(file, pre_buffer=True) as table:
+            rows = table.metadata.num_rows
+            for batch in table.iter_batches(ROWS):
+                frame = pl.from_arrow(batch)
+                assert isinstance(frame, pl.DataFrame)
+                read += frame.height
+                yield frame
+    except (pa.ArrowException, OSError, pl.exceptions.PolarsError) as error:
+        count = max((rows or 1) - read, 1)
+        yield Loss(path, None, f"unreadable Parquet: {str(error)[:160]}", count, "the file is damaged; get it again")
+
+
+def _heads(path: str, file: Path, table: str) -> Iterator[Batch]:
+    for frame in _frames(path, file):
+        if isinstance(frame, Loss):
+            yield _lost(path, frame)
+            continue
+        made = _conformed(path, frame, table)
+        if isinstance(made, Loss):
+            yield _lost(path, made)
+            continue
+        made = made.with_columns(pl.col("run_id").fill_null(""))
+        runs, requests = (made, empty("request")) if table == "run" else (empty("run"), made)
+        yield Batch(path, frame.height, runs, requests, empty("step"))
+
+
+def _steps(path: str, file: Path, validator: Validator | None = None) -> Iterator[Batch]:
+    validator = validator or Validator(path)
+    first, unknown = 1, 0
+    names: list[str] = []
+    for frame in _frames(path, file):
+        if isinstance(frame, Loss):
+            yield _lost(path, frame)
+            continue
+        names = [n for n in frame.columns if n not in TABLES["step"]]
+        unknown += frame.height
+        made = _conformed(path, frame, "step")
+        if isinstance(made, Loss):
+            yield _lost(path, made)
+        else:
+            numbered = made.with_columns(pl.col("run_id").fill_null(""), line=pl.int_range(first, first + frame.height))
+            batch = validator.batch(Parsed(path), numbered, frame.height)
+            yield Batch(path, batch.lines, batch.runs, batch.requests, batch.steps, batch.losses, batch.notices)
+        first += frame.height
+    if names:
+        advice = "not part of trace format 1; `config` and `tags` hold anything else"
+        notices = [Notice(path, None, f"unknown column {n!r}", unknown, advice) for n in names if n not in ("kind", "line")]
+        yield Batch(path, 0, empty("run"), empty("request"), empty("step"), [], notices)
+
+
+def _lost(path: str, loss: Loss) -> Batch:
+    return Batch(path, loss.count, empty("run"), empty("request"), empty("step"), [loss])
+
+
+def _conformed(path: str, frame: pl.DataFrame, table: str) -> pl.DataFrame | Loss:
+    """Columns typed as the table wants them; objects become JSON text."""
+    known = frame.select(n for n in frame.columns if n in TABLES[table])
+    try:
+        known = known.with_columns(_text(known[n]) for n in known.columns if n in OBJECTS)
+        wanted = schema(table)
+        floats = [n for n in known.columns if wanted[n] == pl.Int64 and known[n].dtype.is_float()]
+        for name in floats:
+            if not known.select((pl.col(name) == pl.col(name).floor()).all()).item():
+                raise ValueError(f"{name} holds fractions")
+        return conform(known, table)
+    except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
+        what = f"a column has another type than format 1: {str(error)[:160]}"
+        return Loss(path, None, what, frame.height, "write the columns as trace format 1 types them")
+
+
+def _text(column: pl.Series) -> pl.Series:
+    if column.dtype == pl.String:
+        return column
+    if column.dtype == pl.Null:
+        return column.cast(pl.String)
+    return pl.Series(column.name, [None if v is None else _json(v) for v in column.to_list()], dtype=pl.String)
+
+
+def _json(value: Any) -> str:
+    """A struct, or a map as Arrow lists it (key, value pairs), as a JSON object."""
+    if isinstance(value, list):
+        value = {pair["key"]: pair["value"] for pair in value}
+    return json.dumps({k: v for k, v in value.items() if v is not None}, ensure_ascii=False)

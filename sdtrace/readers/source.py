@@ -1,0 +1,190 @@
+"""Where bytes come from: files, folders, globs and standard input; compression is told by content, not by name."""
+
+import bz2
+import glob
+import gzip
+import io
+import lzma
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import zstandard
+
+from sdtrace.errors import NoInputError
+
+#: Decompressed bytes that stand in a temporary file at a time.
+SEGMENT = 64 << 20
+HEAD = 1 << 16
+
+_MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zst"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input as the user named it; `file` is where its bytes are, `head` its first decompressed bytes."""
+
+    path: str
+    file: Path | None
+    packing: str | None
+    head: bytes
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the input is a folder (of Parquet tables)."""
+        return self.file is not None and self.file.is_dir()
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A plain file on disk that holds whole lines of an input, from line `first` (1-based) on.
+
+    `error` says how the input broke off behind it, `cut` whether its last line lacks a newline.
+    """
+
+    file: Path
+    first: int
+    error: str | None = None
+
+
+def expand(paths: list[str]) -> list[str]:
+    """Files, folders of tables, `-`; globs and other folders are walked, hidden files left out, sorted."""
+    found: list[str] = []
+    for path in paths:
+        if path == "-" or os.path.isfile(path) or is_tables(Path(path)):
+            found.append(path)
+        elif os.path.isdir(path):
+            found.extend(_walk(Path(path)))
+        elif matches := sorted(glob.glob(path, recursive=True)):
+            found.extend(expand(matches))
+        elif os.path.exists(path):
+            found.append(path)
+        else:
+            raise NoInputError(f"{path}: no such file or folder", "check the path; globs are expanded too")
+    return list(dict.fromkeys(found))
+
+
+def is_tables(folder: Path) -> bool:
+    """Whether a folder is a Parquet trace: steps.parquet, or parts in steps/."""
+    return (folder / "steps.parquet").is_file() or any(folder.glob("steps/*.parquet"))
+
+
+def _walk(folder: Path) -> list[str]:
+    found = []
+    for child in sorted(folder.iterdir()):
+        if child.name.startswith("."):
+            continue
+        if child.is_dir() and not is_tables(child):
+            found.extend(_walk(child))
+        elif child.is_file() or child.is_dir():
+            found.append(str(child))
+    return found
+
+
+def source(path: str) -> Source:
+    """Look at an input: what it is packed with, and its first bytes. Standard input is kept in a temporary file."""
+    if path == "-":
+        file = _keep(sys.stdin.buffer)
+    else:
+        file = Path(path)
+    if file.is_dir():
+        return Source(path, file, None, b"")
+    try:
+        with file.open("rb") as raw:
+            start = raw.read(8)
+        packing = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+        with unpacked(file, packing) as stream:
+            head = _head(stream)
+    except OSError as error:
+        raise NoInputError(f"{path}: {error.strerror or error}", "check the permissions of the file") from error
+    return Source(path, file, packing, head)
+
+
+def _head(stream: IO[bytes]) -> bytes:
+    try:
+        return stream.read(HEAD)
+    except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, ValueError):
+        return b""
+
+
+def _keep(stream: IO[bytes]) -> Path:
+    """Standard input can be read once; a report may need it twice."""
+    folder = Path(tempfile.mkdtemp(prefix="sdtrace-"))
+    file = folder / "stdin"
+    with file.open("wb") as out:
+        while block := stream.read(1 << 20):
+            out.write(block)
+    _TEMPORARY.append(file)
+    return file
+
+
+_TEMPORARY: list[Path] = []
+
+
+def forget() -> None:
+    """Remove what standard input left on disk."""
+    while _TEMPORARY:
+        file = _TEMPORARY.pop()
+        file.unlink(missing_ok=True)
+        file.parent.rmdir()
+
+
+@contextmanager
+def unpacked(file: Path, packing: str | None) -> Iterator[IO[bytes]]:
+    """The decompressed bytes of a file as a stream."""
+    with file.open("rb") as raw:
+        if packing == "zst":
+            reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+            yield io.BufferedReader(reader)
+        elif packing == "gz":
+            yield gzip.GzipFile(fileobj=raw)
+        elif packing == "bz2":
+            yield bz2.BZ2File(raw)
+        elif packing == "xz":
+            yield lzma.LZMAFile(raw)
+        else:
+            yield raw
+
+
+def segments(src: Source) -> Iterator[Segment]:
+    """The input as plain files of whole lines: itself, or temporary pieces of what it unpacks to."""
+    assert src.file is not None
+    if src.packing is None:
+        yield Segment(src.file, 1)
+        return
+    with unpacked(src.file, src.packing) as stream, tempfile.TemporaryDirectory(prefix="sdtrace-") as folder:
+        line, rest, error = 1, b"", None
+        while error is None:
+            block, error = _read(stream)
+            if not block and error is None:
+                break
+            end = block.rfind(b"\n") + 1
+            whole, rest = rest + block[:end], block[end:] if end else rest + block
+            if not end and error is None:
+                continue
+            piece = Path(folder) / "piece"
+            piece.write_bytes(whole + (rest if error else b""))
+            yield Segment(piece, line, error)
+            line += whole.count(b"\n")
+            rest = b"" if error else rest
+        if rest:
+            piece = Path(folder) / "piece"
+            piece.write_bytes(rest)
+            yield Segment(piece, line)
+
+
+def _read(stream: IO[bytes]) -> tuple[bytes, str | None]:
+    """Up to SEGMENT bytes; what came before an error is kept."""
+    blocks, size = [], 0
+    try:
+        while size < SEGMENT and (block := stream.read(1 << 20)):
+            blocks.append(block)
+            size += len(block)
+    except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, ValueError) as broken:
+        return b"".join(blocks), f"{type(broken).__name__}: {broken}"
+    return b"".join(blocks), None

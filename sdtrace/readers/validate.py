@@ -1,0 +1,168 @@
+"""What every reader asks of a step before it becomes a record: a key, sane counts, lists that fit each other.
+
+A step that fails is set aside as a Loss with its line and the reason. Improbable probabilities are kept: they are
+findings, and checks look at them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from sdtrace.readers.careful import Parsed
+from sdtrace.trace import Batch, Loss, Notice, empty
+
+_COUNTS = ("num_accepted", "verified_len", "step", "batch_size", "batch_tokens", "context_len")
+_PER_DRAFT = ("draft_probs", "uniforms", "overlap", "draft_sq", "draft_entropy", "draft_varentropy", "draft_confidence")
+_PER_TARGET = ("target_argmax_ids", "target_top2_gap", "target_sq", "target_entropy", "target_varentropy")
+#: A reason is told with its line this many times; further ones are counted in one Loss.
+_TOLD = 50
+
+
+@dataclass
+class Validator:
+    """Validation of one input, with what it has to remember from batch to batch."""
+
+    path: str
+    unknown: dict[str, int] = field(default_factory=dict)
+    seen: dict[int, int] = field(default_factory=dict)  #: request hash -> least and greatest step, how many, packed
+    odd: set[tuple[int, int]] = field(default_factory=set)  #: steps that came out of order
+    told: dict[str, int] = field(default_factory=dict)
+
+    def batch(self, parsed: Parsed, steps: pl.DataFrame, lines: int) -> Batch:
+        """A batch whose steps are sound; lines = records + losses."""
+        losses = list(parsed.losses)
+        for key, count in parsed.unknown.items():
+            self.unknown[key] = self.unknown.get(key, 0) + count
+        steps, lost = self._sound(steps)
+        runs, requests = parsed.frame("run"), parsed.frame("request")
+        return Batch(self.path, lines, runs, requests, steps, losses + lost, list(parsed.notices))
+
+    def broken(self, error: str) -> Batch:
+        """The input broke off: what was read stands; how much is missing cannot be known."""
+        advice = "what came before was read; get the file again, the rest of it is missing"
+        notice = Notice(self.path, None, f"the compressed file is damaged: {error[:160]}", 1, advice)
+        return Batch(self.path, 0, empty("run"), empty("request"), empty("step"), [], [notice])
+
+    def last(self) -> Batch:
+        """What can only be said at the end: keys that no table has, and losses beyond those told one by one."""
+        advice = "not part of trace format 1; `config` and `tags` hold anything else"
+        notices = [Notice(self.path, None, f"unknown key {k!r}", n, advice) for k, n in sorted(self.unknown.items())]
+        return Batch(self.path, 0, empty("run"), empty("request"), empty("step"), [], notices)
+
+    def _sound(self, steps: pl.DataFrame) -> tuple[pl.DataFrame, list[Loss]]:
+        if not steps.height:
+            return steps, []
+        reason = steps.select(reason=pl.coalesce(*_REASONS)).to_series()
+        bad = reason.is_not_null()
+        lost = self._losses(steps["line"].filter(bad).to_list(), reason.filter(bad).to_list()) if bad.any() else []
+        steps = steps.filter(~bad) if bad.any() else steps
+        if steps["draft_token_ids"].null_count():
+            steps = steps.with_columns(pl.col("draft_token_ids").fill_null([]))
+        again = self._duplicates(steps)
+        if again.any():
+            rows = steps.filter(pl.Series(again))
+            whys = [f"duplicate of request {r!r}, step {s}" for r, s in rows.select("request_id", "step").rows()]
+            lost += self._losses(rows["line"].to_list(), whys)
+            steps = steps.filter(pl.Series(~again))
+        return steps, lost
+
+    def _losses(self, lines: Sequence[int], reasons: Sequence[str]) -> list[Loss]:
+        """One Loss a line, until a kind of reason has been told often enough; then one for the rest of the batch."""
+        found, more = [], {}
+        for line, why in zip(lines, reasons, strict=True):
+            kind = why.split(" ")[0]
+            self.told[kind] = self.told.get(kind, 0) + 1
+            if self.told[kind] <= _TOLD:
+                found.append(Loss(self.path, line, why, 1, "mend the writer, or remove the line"))
+            else:
+                first, count = more.get(kind, ((line, why), 0))
+                more[kind] = (first, count + 1)
+        advice = "further ones of a kind that was told line by line above"
+        return found + [Loss(self.path, line, why, n, advice) for (line, why), n in more.values()]
+
+    def _duplicates(self, steps: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Steps that were there before. Memory is one number a request as long as steps come in order."""
+        keys = steps.select(request=pl.struct("run_id", "request_id").hash(seed=1), step="step")
+        repeated = keys.is_duplicated().to_numpy()
+        if repeated.any():
+            repeated = ~keys.select(pl.struct("request", "step").is_first_distinct()).to_series().to_numpy()
+        fresh = keys.filter(pl.Series(~repeated)) if repeated.any() else keys
+        step = pl.col("step")
+        spans = fresh.group_by("request").agg(low=step.min(), high=step.max(), n=pl.len())
+        late = [request for request, low, high, n in spans.iter_rows() if self._overlaps(request, low, high, n)]
+        if late:
+            repeated |= self._late(keys, late)
+        return repeated
+
+    def _overlaps(self, request: int, low: int, high: int, n: int) -> bool:
+        """Remember a span of steps of a request; True where it reaches into what was seen before."""
+        before = self.seen.get(request)
+        if before is None:
+            self.seen[request] = _pack(low, high, n)
+            return False
+        if low > (before >> 32) & _MASK:
+            self.seen[request] = _pack(before & _MASK, high, (before >> 64) + n)
+            return False
+        return True
+
+    def _late(self, keys: pl.DataFrame, late: list[int]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Steps that come after later ones of their request: a repetition where the seen span has no holes, or where
+        the step itself came late before."""
+        again = np.zeros(keys.height, dtype=bool)
+        mine = keys.with_row_index("row").filter(pl.col("request").is_in(late))
+        for row, request, step in mine.iter_rows():
+            packed = self.seen[request]
+            low, high, n = packed & _MASK, (packed >> 32) & _MASK, packed >> 64
+            inside = low <= step <= high
+            again[row] = (inside and n == high - low + 1) or (request, step) in self.odd
+            if again[row]:
+                continue
+            if inside or n != high - low + 1 or step not in (low - 1, high + 1):
+                self.odd.add((request, step))
+            self.seen[request] = _pack(min(low, step), max(high, step), n + 1)
+        return again
+
+
+_MASK = (1 << 32) - 1
+
+
+def _pack(low: int, high: int, n: int) -> int:
+    """Three numbers in one, which a dictionary of many requests holds in a third of the memory."""
+    return low | high << 32 | n << 64
+
+
+def _reason(text: str, when: pl.Expr) -> pl.Expr:
+    return pl.when(when).then(pl.lit(text))
+
+
+def _lengths() -> list[pl.Expr]:
+    """Lists of one step that do not fit its draft, each with the numbers."""
+    tau = pl.col("draft_token_ids").list.len().fill_null(0).cast(pl.Int64)
+    verified = pl.min_horizontal(pl.coalesce("verified_len", tau), tau)
+    reasons = []
+    for name in (*_PER_DRAFT, "target_probs", *_PER_TARGET):
+        n = pl.col(name).list.len().cast(pl.Int64)
+        fits = (n == tau) | (n == verified)
+        if name in _PER_TARGET:
+            fits |= (n == tau + 1) | (n == verified + 1)
+        reasons.append(
+            pl.when(~fits).then(pl.format(name + " has {} entries for {} drafted tokens", n, tau)),
+        )
+    decided = pl.min_horizontal(pl.col("num_accepted") + 1, verified)
+    n = pl.col("accepted").list.len().cast(pl.Int64)
+    reasons.append(pl.when(n < decided).then(pl.format("accepted has {} entries, {} decisions were made", n, decided)))
+    return reasons
+
+
+_NO_DRAFT = (pl.col("verified_len").fill_null(0) == 0) & (pl.col("target_probs").list.len().fill_null(0) == 0)
+
+_REASONS = [
+    _reason("request_id is missing", pl.col("request_id").is_null()),
+    _reason("step is missing", pl.col("step").is_null()),
+    *(pl.when(pl.col(n) < 0).then(pl.format(n + " is {}, below 0", pl.col(n))) for n in _COUNTS),
+    *(pl.when(pl.col(n) >= 2**31).then(pl.format(n + " is {}, beyond any count", pl.col(n))) for n in _COUNTS),
+    _reason("draft_token_ids is missing", pl.col("draft_token_ids").is_null() & ~_NO_DRAFT),
+    *_lengths(),
+]
