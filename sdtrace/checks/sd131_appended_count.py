@@ -1,0 +1,36 @@
+"""A step appended more or fewer tokens than it accepted plus one.
+
+What it finds
+appended is not num_accepted + 1. Fully accepted steps without a bonus, or with a doubled one, have checks of their own.
+
+Why it matters
+Tokens were lost or invented between the sampler and the output.
+
+What to do
+Compare output_token_ids of the step with its draft and num_accepted.
+
+How it can be wrong
+Steps that end a request or hold a stop id may be cut: only too many tokens count there.
+"""
+
+import polars as pl
+
+from sdtrace.finding import Check, counted
+
+_FULL = (pl.col("n_a") == pl.col("verified")) & (pl.col("verified") > 0)
+_TWICE = _FULL & (pl.col("appended") == pl.col("n_a") + 2) & (pl.col("output_token_ids").list.last() == pl.col("y"))
+_MORE = (pl.col("appended") > pl.col("n_a") + 1) & ~_TWICE
+_CUT = pl.col("is_last") | pl.col("stop_at").is_not_null()
+_FEWER = (pl.col("appended") < pl.col("n_a") + 1) & ~_CUT & ~(_FULL & (pl.col("appended") == pl.col("n_a")))
+
+CHECK = Check(
+    code="SD131",
+    name="appended-count",
+    table="steps",
+    needs=("output_token_ids",),
+    judged=pl.col("appended").is_not_null() & (pl.col("n_a") >= 0) & (pl.col("recorded") <= pl.col("verified")),
+    fault=_MORE | _FEWER,
+    read=counted("steps append another number of tokens than accepted + 1"),
+    laws=None,
+    shows=("appended", "n_a"),
+)

@@ -1,0 +1,38 @@
+"""The steps of a request do not add up to its output.
+
+What it finds
+output_len is neither the sum of what its steps appended nor that plus the token of prefill.
+
+Why it matters
+Tokens were lost or doubled between steps, or steps are missing from the trace.
+
+What to do
+Compare the output with the steps; if the recorder samples steps, leave output_len out.
+
+How it can be wrong
+Requests whose steps are not all in the trace are not looked at, nor aborted ones.
+"""
+
+import polars as pl
+
+from sdtrace.finding import Check, counted
+
+_WHOLE = (
+    pl.col("output_len").is_not_null()
+    & (pl.col("known_appended") == pl.col("steps"))
+    & (pl.col("min_step") == 0)
+    & (pl.col("max_step") + 1 == pl.col("steps"))
+    & ~pl.col("finish_reason").is_in(["abort", "error"]).fill_null(value=False)
+)
+
+CHECK = Check(
+    code="SD133",
+    name="output-length",
+    table="requests",
+    needs=("output_len",),
+    judged=_WHOLE,
+    fault=(pl.col("output_len") != pl.col("appended")) & (pl.col("output_len") != pl.col("appended") + 1),
+    read=counted("requests do not add up to their output length"),
+    laws=None,
+    shows=("output_len", "appended"),
+)

@@ -1,0 +1,35 @@
+"""A step names its last token wrongly.
+
+What it finds
+last_kind says bonus after a rejection, or recovered where everything was accepted.
+
+Why it matters
+Statistics of recovered and bonus tokens are then computed over the wrong ones.
+
+What to do
+Write last_kind from num_accepted and verified_len of the step.
+
+How it can be wrong
+Cut steps have no last_kind; an engine that clips num_accepted at a cut is not looked at.
+"""
+
+import polars as pl
+
+from sdtrace.finding import Check, counted
+
+CHECK = Check(
+    code="SD135",
+    name="last-kind",
+    table="steps",
+    needs=("last_kind",),
+    judged=(pl.col("n_a") >= 0)
+    & pl.col("last_kind").is_in(["bonus", "recovered"])
+    & ~pl.col("is_last")
+    & pl.col("stop_at").is_null()
+    & (pl.col("recorded") <= pl.col("verified")),
+    fault=((pl.col("last_kind") == "bonus") & (pl.col("n_a") < pl.col("verified")))
+    | ((pl.col("last_kind") == "recovered") & (pl.col("n_a") == pl.col("verified"))),
+    read=counted("steps name their last token wrongly"),
+    laws=None,
+    shows=("last_kind", "n_a", "verified"),
+)

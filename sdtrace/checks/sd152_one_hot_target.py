@@ -1,0 +1,36 @@
+"""The target distribution is one-hot at a temperature where it cannot be.
+
+What it finds
+Entropy of p equal to 0 at nearly every position of a request sampled at temperature 0.3 or more without hard filters.
+
+Why it matters
+The sampler sees a degenerate p: sampling parameters were ignored, or the softmax ran over broken logits.
+
+What to do
+Check whether the request is verified greedily although it asked for sampling.
+
+How it can be wrong
+top_k = 1, a tight top_p or min_p, or a grammar that forces every token makes p one-hot lawfully; those that the
+request line names are not looked at.
+"""
+
+import polars as pl
+
+from sdtrace.finding import Check, counted
+
+CHECK = Check(
+    code="SD152",
+    name="one-hot-target",
+    table="requests",
+    needs=("temperature",),
+    judged=(pl.col("temperature") >= 0.3)
+    & (pl.col("entropies") >= 40)
+    & ~((pl.col("top_k") == 1).fill_null(value=False))
+    & ~((pl.col("top_p") < 0.5).fill_null(value=False))
+    & ~((pl.col("min_p") > 0.5).fill_null(value=False))
+    & ~pl.col("tags").str.contains("grammar|json|regex|schema|guided").fill_null(value=False),
+    fault=pl.col("one_hot") >= 0.98 * pl.col("entropies"),
+    read=counted("sampled requests have a one-hot target distribution"),
+    laws=None,
+    shows=("one_hot", "entropies", "temperature"),
+)
