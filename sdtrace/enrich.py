@@ -20,7 +20,11 @@ def enriched(scope: Scope) -> pl.DataFrame:
     """The steps of a scope with the columns that step checks read (one row a step, same order)."""
     pos, bands = scope.pos, scope.bands
     steps = scope.steps
-    p_y, q_y = (steps[name].to_numpy().astype(np.float64) for name in ("last_target_prob", "last_draft_prob"))
+    unknown = np.full(steps.height, np.nan)
+    p_y, q_y = (
+        unknown if scope.raw else steps[name].to_numpy().astype(np.float64)
+        for name in ("last_target_prob", "last_draft_prob")
+    )
     added: dict[str, npt.NDArray[np.generic] | pl.Series] = {
         "p_band_low_y": _null(bands.p.low(p_y)),
         "p_band_high_y": _null(bands.p.high(p_y)),
@@ -36,8 +40,7 @@ def enriched(scope: Scope) -> pl.DataFrame:
         "gap_y": _null(_after_block(pos, "target_top2_gap", np.nan)),
         "argmax_y": _known_id(_after_block(pos, "target_argmax_ids", -1)),
     }
-    last = pl.col("step") == pl.col("step").max().over("run_id", "request_id")
-    return steps.with_columns(is_last=last, **{k: pl.Series(v) for k, v in added.items()})
+    return steps.with_columns(**{k: pl.Series(v) for k, v in added.items()})
 
 
 def stop_at(steps: pl.DataFrame, output: Ragged) -> pl.Series:

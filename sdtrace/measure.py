@@ -59,7 +59,7 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
         return np.bincount(pos.row, weights=values.astype(np.float64, copy=False), minlength=n)
 
     accepted = np.maximum(n_a, 0).astype(np.float64)
-    tested = by_step(judged.tested) if scope.law.name == "block" else _tested(n_a, pos.count)
+    tested = by_step(judged.tested) if scope.law.name == "block" else _tested(scope)
     whole = scope.law.name != "block" and bool((known == judged.tested).all())
     flagged = not scope.absent("accepted")
     counted = {
@@ -90,8 +90,8 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
     ).with_columns(pl.Series(name, values) for name, values in counted.items())
 
 
-def _tested(n_a: npt.NDArray[np.int64], verified: npt.NDArray[np.int64]) -> Floats:
-    return np.where(n_a >= 0, np.minimum(n_a + 1, verified), 0).astype(np.float64)
+def _tested(scope: Scope) -> Floats:
+    return np.minimum(scope.steps["last_tested"].to_numpy() + 1, scope.pos.count).astype(np.float64)
 
 
 _SUMMED = (
@@ -162,7 +162,7 @@ def _positions(scope: Scope) -> pl.DataFrame:
         return (len(counts) - np.cumsum(ends))[:size].astype(np.float64)
 
     block = scope.law.name == "block"
-    tested = by_position(judged.tested) if block else reached(_tested(n_a, pos.count))
+    tested = by_position(judged.tested) if block else reached(_tested(scope))
     return pl.DataFrame(
         {
             "run_id": pl.Series([str(scope.steps["run_id"][0])] * size, dtype=pl.String),

@@ -82,7 +82,7 @@ class Positions:
     @cached_property
     def tested(self) -> Flags:
         """A decision was made here and the record tells which."""
-        return (self.position <= self.n_a) & (self.n_a >= 0)
+        return self.position <= np.repeat(self.steps["last_tested"].to_numpy(), self.count)
 
     @cached_property
     def accepted(self) -> Flags:
@@ -137,10 +137,12 @@ class Positions:
 
 
 def derive(steps: pl.DataFrame) -> pl.DataFrame:
-    """Steps with `tau`, `verified`, `n_a`, `appended`, `x_rejected`, `y` added.
+    """Steps with `tau`, `verified`, `n_a`, `appended`, `x_rejected`, `y`, `is_last`, `last_tested` added.
 
     `n_a` comes from num_accepted, else from the decisions, else from what was appended (one token fewer);
     `x_rejected` is the drafted token at the first rejection, `y` the token appended after the accepted block.
+    `last_tested` is the last position whose decision is recorded (-1 = none). Some engines clip num_accepted when a
+    stop id or max_tokens cuts the block: the last kept token is then a drafted one, and its "rejection" is none.
     """
     tau = pl.col("draft_token_ids").list.len().fill_null(0).cast(pl.Int64)
     flags = pl.col("accepted")
@@ -155,10 +157,14 @@ def derive(steps: pl.DataFrame) -> pl.DataFrame:
     n_a = pl.col("recorded").clip(upper_bound=pl.col("verified")).fill_null(-1)
     steps = steps.with_columns(n_a=n_a)
     inside = (pl.col("n_a") >= 0) & (pl.col("n_a") < pl.col("verified"))
-    return steps.with_columns(
+    steps = steps.with_columns(
+        is_last=pl.col("step") == pl.col("step").max().over("run_id", "request_id"),
         x_rejected=pl.when(inside).then(pl.col("draft_token_ids").list.get(pl.col("n_a").clip(0), null_on_oob=True)),
         y=pl.when(pl.col("n_a") >= 0).then(pl.col("output_token_ids").list.get(pl.col("n_a").clip(0), null_on_oob=True)),
     )
+    ends = pl.col("is_last") | pl.col("stop_token_ids").list.contains(pl.col("y")).fill_null(value=False)
+    clipped = ends & (pl.col("y") == pl.col("x_rejected")) & (pl.col("last_kind").fill_null("") != "recovered")
+    return steps.with_columns(last_tested=pl.col("n_a") - clipped.fill_null(value=False).cast(pl.Int64))
 
 
 def positions(steps: pl.DataFrame) -> Positions:

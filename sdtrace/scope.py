@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from sdtrace.laws import LAWS, candidates
@@ -56,8 +57,16 @@ class Scope:
 
     @cached_property
     def judged(self) -> Judged:
-        """Every decision, recomputed."""
-        return self.law.judge(self.pos, self.params, self.bands)
+        """Every decision, recomputed. Raw probabilities are not those that were compared: they decide nothing."""
+        judged = self.law.judge(self.pos, self.params, self.bands)
+        if not self.raw:
+            return judged
+        return Judged(np.zeros_like(judged.decision), judged.tested, np.full_like(judged.expected, np.nan))
+
+    @property
+    def raw(self) -> bool:
+        """The log holds probabilities from before temperature, top-k and top-p, and the law compares the ones after."""
+        return self.run.get("prob_basis") == "raw" and self.law.name not in ("greedy", "match")
 
     @cached_property
     def flat(self) -> pl.DataFrame:
@@ -103,7 +112,7 @@ def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping
     run says. A run without a rule yields one scope for every law that could be its own.
     """
     known = requests.select("run_id", "request_id", *REQUEST_COLUMNS, has_request=pl.lit(True))
-    joined = derive(steps).join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
+    joined = derive(steps.join(known, on=["run_id", "request_id"], how="left", maintain_order="left"))
     joined = joined.with_columns(greedy=pl.col("temperature").eq(0.0).fill_null(False))
     for part in _parts(joined):
         run = runs.get(part["run_id"][0], {})

@@ -1,0 +1,163 @@
+"""Wrong rules that settle every decision: inverted ratio, lenience, thresholds, fixed rates, shifted values."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from sdtrace.laws.band import EXACT, Rounding, compare
+from sdtrace.wrong.explanation import Explanation
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+class Decisions:
+    """Tested decisions as arrays of one length; NaN is absent."""
+
+    def __init__(self, columns: dict[str, Floats], accepted: Flags, p_band: Rounding, q_band: Rounding) -> None:
+        self.columns, self.accepted, self.p_band, self.q_band = columns, accepted, p_band, q_band
+
+    def __getitem__(self, name: str) -> Floats:
+        return self.columns[name]
+
+    def judge(self, p: Floats, q: Floats) -> tuple[int, int]:
+        """(contradictions, decided) of `accept iff r <= p / q` with other p and q."""
+        found = compare(self.accepted, p, q, self["r"], self.p_band, self.q_band)
+        return int((found == -1).sum()), int((found != 0).sum())
+
+
+def separation(values: Floats, accepted: Flags) -> tuple[float, float, int]:
+    """The threshold that best parts accepted (values at or above it) from rejected ones: low, high, contradictions."""
+    order = np.argsort(values, kind="stable")
+    v, a = values[order], accepted[order]
+    # errors if the threshold stands before element i: accepted ones below it, rejected ones from it on
+    below = np.concatenate(([0], np.cumsum(a)))
+    above = np.concatenate(([0], np.cumsum(~a)))
+    errors = below + (above[-1] - above)
+    best = int(errors.argmin())
+    low = float(v[best - 1]) if best else float("-inf")
+    high = float(v[best]) if best < len(v) else float("inf")
+    return low, high, int(errors[best])
+
+
+def inverted(d: Decisions) -> Explanation:
+    """r <= q/p."""
+    wrong, decided = d.judge(d["q"], d["p"])
+    return Explanation("inverted-ratio", "accepted when r <= q/p", None, None, None, wrong, decided)
+
+
+def lenient(d: Decisions) -> Explanation | None:
+    """r <= p / (l q), l < 1 (Leviathan et al. 2023, A.5): l is the greatest value that no rejection forbids."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bound = d["p"] / (d["q"] * d["r"])
+    known = np.isfinite(bound) & (bound < 1.0)
+    if known.sum() < 5:
+        return None
+    low, high, wrong = separation(bound[known], d.accepted[known])
+    # decisions with p/(q r) >= 1 are accepted by any lenience; a rejection there contradicts it
+    wrong += int((~d.accepted & (bound > 1.0 + 1e-4) & np.isfinite(bound)).sum())
+    low, high = max(low, 0.0), min(high, 1.0)
+    middle = (low + high) / 2 if np.isfinite(high) else low
+    label = f"lenient acceptance, threshold about {middle:.2f}"
+    return Explanation("lenient-acceptance", label, middle, low, high, wrong, int(np.isfinite(bound).sum()))
+
+
+def threshold(d: Decisions) -> Explanation | None:
+    """Also accepted when p(x) is at least t (SGLang's threshold_single, typical acceptance with a flat target)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lawful = d["r"] * d["q"] <= d["p"]
+    open_ = ~lawful & np.isfinite(d["p"])
+    if open_.sum() < 5:
+        return None
+    low, high, wrong = separation(d["p"][open_], d.accepted[open_])
+    wrong += int((~d.accepted & lawful & (d["p"] > d["r"] * d["q"] * (1 + 1e-4))).sum())
+    if not np.isfinite(high):
+        return None
+    middle = (max(low, 0.0) + high) / 2
+    label = f"lenient acceptance, any token with target probability above about {middle:.2f} is accepted"
+    return Explanation("lenient-acceptance", label, middle, max(low, 0.0), high, wrong, len(lawful))
+
+
+def fixed_rate(d: Decisions) -> Explanation | None:
+    """r <= c whatever p and q are: one c, or one a position."""
+    drawn = np.isfinite(d["r"])
+    if drawn.sum() < 20:
+        return None
+    low, high, wrong = separation(-d["r"][drawn], d.accepted[drawn])
+    rate = -(max(low, -1.0) + min(high, 0.0)) / 2
+    whole = Explanation(
+        "synthetic-acceptance", f"accepted when r <= {rate:.2f}, whatever p and q", rate, -high, -low, wrong, int(drawn.sum())
+    )
+    by_position = 0
+    places = np.unique(d["position"][drawn])
+    for place in places:
+        here = drawn & (d["position"] == place)
+        by_position += separation(-d["r"][here], d.accepted[here])[2]
+    if len(places) > 1 and wrong > 0.02 * drawn.sum() and by_position < 0.2 * wrong:
+        label = "accepted when r is under a fixed rate of its position, whatever p and q"
+        return Explanation("synthetic-acceptance", label, None, None, None, by_position, int(drawn.sum()))
+    return whole
+
+
+_SHIFTS = (
+    ("misaligned-draft-probs", "q", "q_next", "the next position"),
+    ("misaligned-draft-probs", "q", "q_prev", "the position before"),
+    ("misaligned-target-probs", "p", "p_next", "the next position"),
+    ("misaligned-target-probs", "p", "p_prev", "the position before"),
+)
+
+
+def shifted(d: Decisions) -> list[Explanation]:
+    """The decision used p or q as logged one place further or before."""
+    found = []
+    for cause, name, other, where in _SHIFTS:
+        values = np.where(np.isnan(d[other]), np.nan, d[other])
+        p, q = (values, d["q"]) if name == "p" else (d["p"], values)
+        wrong, decided = d.judge(p, q)
+        side = "target" if name == "p" else "draft"
+        if decided >= 0.4 * len(d.accepted):
+            found.append(Explanation(cause, f"decisions used the {side} probability of {where}", None, None, None, wrong, decided))
+    return found
+
+
+def tempered(d: Decisions) -> list[Explanation]:
+    """One side at another temperature: p^theta / Z(theta), with log Z interpolated from the logged moments of the row.
+
+    log Z(1) = 0, its slope there is -H, its curvature the varentropy, log Z(2) = log sum p^2: a quartic through them.
+    """
+    found = []
+    for side, name, moments in (
+        ("target", "p", ("target_entropy", "target_varentropy", "target_sq")),
+        ("draft", "q", ("draft_entropy", "draft_varentropy", "draft_sq")),
+    ):
+        entropy, varentropy, square = (d[m] for m in moments)
+        if not np.isfinite(entropy).mean() > 0.9:
+            continue
+        best = min((_tempered(d, name, theta, entropy, varentropy, square), theta) for theta in _THETAS)
+        (wrong, decided), theta = best
+        label = f"the {side} at temperature about {1 / theta:.2f} of what was logged, the other side not"
+        found.append(Explanation("one-sided-sampling-params", label, 1 / theta, None, None, wrong, decided))
+    return found
+
+
+_THETAS = [1 / t for t in (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.1, 1.2, 1.25, 1.3, 1.4, 1.5, 1.75, 2.0)]
+
+
+def _tempered(d: Decisions, name: str, theta: float, entropy: Floats, varentropy: Floats, square: Floats) -> tuple[int, int]:
+    t = theta - 1.0
+    curve = np.where(np.isfinite(varentropy), varentropy, 0.0) / 2
+    rest = np.log(np.clip(square, 1e-12, 1.0)) + entropy - curve
+    log_z = -entropy * t + curve * t**2 + np.where(np.isfinite(rest), rest, 0.0) * t**3
+    with np.errstate(divide="ignore"):
+        value = np.clip(np.exp(theta * np.log(d[name]) - log_z), 0.0, 1.0)
+    p, q = (value, d["q"]) if name == "p" else (d["p"], value)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        wrong = (d["r"] * q <= p) != d.accepted
+    known = np.isfinite(d["r"] * q * p)
+    return int((wrong & known).sum()), int(known.sum())
+
+
+HYPOTHESES: tuple[Callable[[Decisions], Explanation | None], ...] = (inverted, lenient, threshold, fixed_rate)
+
+__all__ = ["EXACT", "HYPOTHESES", "Decisions", "shifted", "tempered"]

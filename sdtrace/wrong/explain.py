@@ -1,0 +1,78 @@
+"""Choose among the wrong rules: the one with the fewest contradictions, if it explains nearly all decisions."""
+
+import numpy as np
+import polars as pl
+
+from sdtrace.laws.band import EXACT, Rounding
+from sdtrace.wrong.exact import HYPOTHESES, Decisions, Flags, shifted, tempered
+from sdtrace.wrong.explanation import Explanation
+from sdtrace.wrong.regression import dependence, read
+
+_COLUMNS = (
+    "position",
+    "p",
+    "q",
+    "r",
+    "p_next",
+    "p_prev",
+    "q_next",
+    "q_prev",
+    "target_entropy",
+    "target_varentropy",
+    "target_sq",
+    "draft_entropy",
+    "draft_varentropy",
+    "draft_sq",
+)
+
+
+def explain_decisions(decisions: pl.DataFrame, law: str, p_band: Rounding, q_band: Rounding) -> list[Explanation]:
+    """Explanations, best first; the last resort is decision-mismatch. `decisions`: see `sdtrace.samples.decisions`."""
+    d = _arrays(decisions, law, p_band, q_band)
+    wrong = decisions.filter(pl.col("decision") == -1)
+    accepts = int(wrong["accepted"].sum())
+    nothing = Explanation("decision-mismatch", "fit no known wrong rule", None, None, None, wrong.height, decisions.height)
+    if not wrong.height:
+        return [nothing]
+    drawn = bool(np.isfinite(d["r"]).mean() > 0.9)
+    found = _settled(d, wrong.height, accepts) if drawn else []
+    if not found:
+        found = _depends(d, wrong.height, drawn)
+    return [*found, nothing]
+
+
+def _arrays(decisions: pl.DataFrame, law: str, p_band: Rounding, q_band: Rounding) -> Decisions:
+    columns = {name: decisions[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in _COLUMNS}
+    if law in ("one-hot", "tree-coin"):
+        columns["q"] = np.ones_like(columns["q"])
+        q_band = EXACT
+    accepted: Flags = decisions["accepted"].to_numpy()
+    return Decisions(columns, accepted, p_band, q_band)
+
+
+def _settled(d: Decisions, wrong: int, accepts: int) -> list[Explanation]:
+    """Rules that leave at most a small part of the disagreements unexplained, fewest first; simple ones on a tie."""
+    found = [e for e in (h(d) for h in HYPOTHESES) if e is not None]
+    if accepts < wrong:  # a lenient rule only accepts too much
+        found = [e for e in found if e.cause != "lenient-acceptance"]
+    # temperature is interpolated, so it is held to less: a tenth of the disagreements may remain
+    found = [e for e in found + shifted(d) if e.contradictions <= 0.03 * wrong] or [
+        e for e in tempered(d) if e.contradictions <= 0.25 * wrong
+    ]
+    return sorted(found, key=lambda e: e.contradictions)
+
+
+def _depends(d: Decisions, wrong: int, drawn: bool) -> list[Explanation]:
+    """Rules that are seen only by what the decisions depend on; flips of a few decisions keep the law's slopes."""
+    fit = dependence(d)
+    if fit is None:
+        return []
+    if drawn and wrong < 0.08 * len(d.accepted):
+        return []
+    named = read(fit, wrong, len(d.accepted))
+    return [named] if named is not None else _one_sided(d, wrong)
+
+
+def _one_sided(d: Decisions, wrong: int) -> list[Explanation]:
+    """Without moments of the rows a temperature cannot be undone, but near-certain tokens tell its direction."""
+    return [e for e in tempered(d) if e.contradictions <= 0.5 * wrong]

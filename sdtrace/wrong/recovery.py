@@ -1,0 +1,32 @@
+"""Where a recovered token that breaks its support came from: the target itself, or something else."""
+
+import math
+
+import polars as pl
+
+from sdtrace.wrong.explanation import Explanation
+
+
+def emitted(recovered: pl.DataFrame) -> Explanation:
+    """recovered-from-target if the tokens look drawn from p, otherwise recovered-not-residual.
+
+    `recovered`: p_y, q_y, same (y equals the rejected token), p_x, q_x, overlap. Drawn from p, the rejected token comes
+    back with probability p(x), so `same` has mean sum p(x); drawn from p without x, from the residual of something, by
+    argmax or from q it does not.
+    """
+    n = recovered.height
+    same, expected = int(recovered["same"].sum()), float(recovered["p_x"].fill_nan(None).drop_nulls().sum())
+    spread = math.sqrt(max(expected, 1.0))
+    from_target = abs(same - expected) <= 3.5 * spread + 1 and (same > 0 or expected < 4.0)
+    ratio = (recovered["q_y"] / recovered["p_y"]).fill_nan(None).drop_nulls()
+    ratio = ratio.filter(ratio.is_finite())
+    if len(ratio) >= 20:
+        # under y ~ p the mean of min(1, q/p) is the overlap; from q it is far higher, under argmax p it is lower
+        capped = ratio.clip(0.0, 1.0)
+        overlap = recovered["overlap"].fill_nan(None).drop_nulls()
+        if len(overlap) >= 0.9 * n:
+            error = max(float(capped.std() or 0.0) / math.sqrt(len(capped)), 1e-3)  # type: ignore[arg-type]
+            from_target &= abs(float(capped.mean()) - float(overlap.mean())) <= 4.5 * error  # type: ignore[arg-type]
+    cause = "recovered-from-target" if from_target else "recovered-not-residual"
+    label = "drawn from p" if from_target else "not drawn from the residual"
+    return Explanation(cause, label, None, None, None, 0, n)

@@ -1,0 +1,77 @@
+"""What decisions depend on: a logistic fit of accepted on log p, log q, log r.
+
+accepted ~ sigmoid((alpha log p - kappa log q - log r + c) / s): the ratio law is (1, 1, 0), lenience (1, 1, -log l), an
+inverted ratio (-1, -1), a target at another temperature alpha = 1/T, a shifted target row alpha = 0, a shifted draft
+row kappa = 0, a synthetic coin alpha = kappa = 0.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sdtrace.wrong.exact import Decisions
+from sdtrace.wrong.explanation import Explanation
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """Slopes of log p, log q, log r in standard units (`weight`), and their errors; `gain` = explained likelihood."""
+
+    p: float
+    q: float
+    r: float
+    p_error: float
+    q_error: float
+    r_error: float
+    rate: float
+
+
+def dependence(d: Decisions) -> Dependence | None:
+    """Fit by iteratively reweighted least squares with a small ridge; None with too few decisions to fit."""
+    drawn = np.isfinite(d["r"]).mean() > 0.9
+    columns = [np.log(np.clip(d[name], 1e-9, None)) for name in ("p", "q")]
+    columns.append(np.log(np.clip(d["r"], 1e-6, None)) if drawn else np.zeros_like(columns[0]))
+    known = np.isfinite(np.column_stack(columns)).all(axis=1)
+    y = d.accepted[known].astype(np.float64)
+    if known.sum() < 60 or not 3 <= y.sum() <= len(y) - 3:
+        return None
+    raw = np.column_stack(columns)[known]
+    x = np.column_stack(((raw - raw.mean(axis=0)) / np.maximum(raw.std(axis=0), 1e-9), np.ones(len(y))))
+    beta, ridge = np.zeros(4), np.diag([1.0, 1.0, 1.0, 1e-3])
+    for _ in range(30):
+        mean = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
+        weight = np.maximum(mean * (1 - mean), 1e-6)
+        hessian = (x * weight[:, None]).T @ x + ridge
+        step = np.linalg.solve(hessian, x.T @ (y - mean) - ridge @ beta)
+        beta += step
+        if np.abs(step).max() < 1e-6:
+            break
+    error = np.sqrt(np.diag(np.linalg.inv(hessian)))
+    scale = np.maximum(raw.std(axis=0), 1e-9)
+    p, q, r = (beta[:3] / scale).tolist()
+    p_error, q_error, r_error = (error[:3] / scale).tolist()
+    return Dependence(p, q, r, p_error, q_error, r_error, float(y.mean()))
+
+
+def read(fit: Dependence, contradictions: int, decided: int) -> Explanation | None:
+    """The wrong rule that the slopes point at; None where they look like the law's own."""
+
+    def absent(slope: float, error: float, other: float) -> bool:
+        return abs(slope) < max(2.5 * error, 0.2 * abs(other))
+
+    no_p, no_q = absent(fit.p, fit.p_error, max(fit.q, fit.r, key=abs)), absent(fit.q, fit.q_error, max(fit.p, fit.r, key=abs))
+    cause, label = "", ""
+    if fit.p < -3 * fit.p_error and fit.q > 3 * fit.q_error:
+        cause, label = "inverted-ratio", "accepted the more, the smaller p/q"
+    elif no_p and no_q:
+        cause, label = "synthetic-acceptance", "acceptance depends on neither p nor q"
+    elif no_p and -fit.q > 3 * fit.q_error:
+        cause, label = "misaligned-target-probs", "decisions depend on q and r, but not on the recorded p"
+    elif no_q and fit.p > 3 * fit.p_error:
+        cause, label = "misaligned-draft-probs", "decisions depend on p and r, but not on the recorded q"
+    if not cause:
+        return None
+    return Explanation(cause, label, None, None, None, contradictions, decided)
