@@ -1,0 +1,1 @@
+"""Finished values to text: HTML, JSON, terminal. Nothing is computed here and no file is opened for writing."""

@@ -1,0 +1,167 @@
+"""Inline SVG from a Chart: drawn once for a wide page and once for a phone, coloured by attributes, titled for readers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from sdtrace.render.text import clean, number
+from sdtrace.results import Chart
+
+#: Points of a series that are drawn; more are thinned, keeping the least and the greatest of each stretch.
+POINTS = 320
+_COLOURS = ("#3b6fd4", "#c2571a", "#4d8b31", "#8a4fbf")
+
+
+@dataclass(frozen=True)
+class _Frame:
+    width: int
+    height: int
+    left: int = 52
+    right: int = 12
+    top: int = 14
+    bottom: int = 44
+
+    def x(self, share: float) -> float:
+        return self.left + share * (self.width - self.left - self.right)
+
+    def y(self, share: float) -> float:
+        return self.height - self.bottom - share * (self.height - self.top - self.bottom)
+
+
+def svg(chart: Chart, title: str, sentence: str, ident: str) -> Markup:
+    """Two drawings of the chart, of which the page shows one by its width."""
+    wide = _draw(chart, title, sentence, f"{ident}-wide", _Frame(720, 260))
+    narrow = _draw(chart, title, sentence, f"{ident}-narrow", _Frame(340, 230, left=44))
+    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)
+
+
+def _draw(chart: Chart, title: str, sentence: str, ident: str, frame: _Frame) -> Markup:
+    top = _top([v for values in chart.series.values() for v in values if v is not None] + [v for v in chart.high if v is not None])
+    parts = [
+        Markup(
+            '<svg viewBox="0 0 {} {}" width="100%" role="img" aria-labelledby="{}-t {}-d" font-family="system-ui, sans-serif"'
+            ' font-size="11" fill="currentColor"><title id="{}-t">{}</title><desc id="{}-d">{}</desc>'
+        ).format(frame.width, frame.height, ident, ident, ident, clean(title), ident, clean(sentence, 600))
+    ]
+    parts += _axes(chart, frame, top)
+    draw = _bars if chart.kind == "bars" else _line
+    parts += draw(chart, frame, top)
+    parts += _legend(chart, frame)
+    return Markup("").join([*parts, Markup("</svg>")])
+
+
+def _top(values: Sequence[float]) -> float:
+    """The end of the axis: 1 for rates, otherwise a round number above the greatest value."""
+    greatest = max(values, default=1.0)
+    if 0.15 < greatest <= 1.0:
+        return 1.0
+    step = 10.0 ** (len(str(int(greatest))) - 1) if greatest >= 1 else 0.05
+    return max(step * (int(greatest / step) + 1), 1e-9)
+
+
+def _axes(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
+    parts = []
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        y = frame.y(share)
+        parts.append(
+            Markup('<line x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}" stroke="currentColor" stroke-opacity="0.15"/>').format(
+                frame.left, frame.width - frame.right, y, y
+            )
+        )
+        parts.append(Markup('<text x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(frame.left - 6, y + 4, number(share * top)))
+    parts.append(
+        Markup('<text x="{:.1f}" y="{}" text-anchor="middle" fill-opacity="0.75">{}</text>').format(
+            frame.x(0.5), frame.height - 6, clean(chart.x_title, 60)
+        )
+    )
+    every = max(1, -(-len(chart.x) // (12 if frame.width > 500 else 6)))
+    for i in range(0, len(chart.x), every):
+        parts.append(
+            Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
+                _place(chart, frame, i), frame.height - frame.bottom + 16, clean(chart.x[i], 10)
+            )
+        )
+    return parts
+
+
+def _place(chart: Chart, frame: _Frame, i: int) -> float:
+    n = len(chart.x)
+    return frame.x((i + 0.5) / n) if chart.kind == "bars" else frame.x(i / max(n - 1, 1))
+
+
+def _bars(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
+    parts = []
+    slot = (frame.width - frame.left - frame.right) / max(len(chart.x), 1)
+    width = min(slot * 0.7 / max(len(chart.series), 1), 56.0)
+    for k, (name, values) in enumerate(chart.series.items()):
+        shift = (k - (len(chart.series) - 1) / 2) * width
+        for i, value in enumerate(values):
+            if value is None:
+                continue
+            y, zero = frame.y(min(value / top, 1.0)), frame.y(0.0)
+            # the second series is hollow, so that the two differ without colour
+            paint = 'fill="{}"' if k == 0 else 'fill="none" stroke-width="1.5" stroke="{}"'
+            parts.append(
+                Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" ' + paint + "><title>{}</title></rect>").format(
+                    _place(chart, frame, i) + shift - width / 2,
+                    y,
+                    max(width - 1.5, 1.0),
+                    max(zero - y, 0.5),
+                    _COLOURS[k % len(_COLOURS)],
+                    f"{clean(name, 40)}, {clean(chart.x[i], 40)}: {number(value)}",
+                )
+            )
+    return parts
+
+
+def _line(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
+    parts = []
+    for k, values in enumerate(chart.series.values()):
+        run: list[str] = []
+        for i in _thin(values):
+            value = values[i]
+            if value is None:
+                parts += _path(run, k)
+                run = []
+            else:
+                run.append(f"{_place(chart, frame, i):.1f} {frame.y(min(value / top, 1.0)):.1f}")
+        parts += _path(run, k)
+    return parts
+
+
+def _path(run: list[str], k: int) -> list[Markup]:
+    if not run:
+        return []
+    if len(run) == 1:
+        x, y = run[0].split()
+        return [Markup('<circle cx="{}" cy="{}" r="2" fill="{}"/>').format(x, y, _COLOURS[k % len(_COLOURS)])]
+    dash = "" if k == 0 else "5 3"
+    return [
+        Markup('<path d="M{}" fill="none" stroke="{}" stroke-width="1.8" stroke-dasharray="{}"/>').format(
+            " L".join(run), _COLOURS[k % len(_COLOURS)], dash or "none"
+        )
+    ]
+
+
+def _thin(values: Sequence[float | None]) -> list[int]:
+    if len(values) <= POINTS:
+        return list(range(len(values)))
+    size, kept = -(-len(values) // (POINTS // 2)), set()
+    for start in range(0, len(values), size):
+        known = [i for i in range(start, min(start + size, len(values))) if values[i] is not None]
+        kept |= {min(known, key=lambda i: values[i] or 0.0), max(known, key=lambda i: values[i] or 0.0)} if known else {start}
+    return sorted(kept)
+
+
+def _legend(chart: Chart, frame: _Frame) -> list[Markup]:
+    if len(chart.series) < 2:
+        return []
+    parts, x = [], float(frame.left)
+    for k, name in enumerate(chart.series):
+        colour = _COLOURS[k % len(_COLOURS)]
+        fill = colour if k == 0 else "none"
+        parts.append(Markup('<rect x="{:.0f}" y="1" width="9" height="9" fill="{}" stroke="{}"/>').format(x, fill, colour))
+        parts.append(Markup('<text x="{:.0f}" y="10">{}</text>').format(x + 14, escape(clean(name, 30))))
+        x += 28 + 6.2 * len(clean(name, 30))
+    return parts

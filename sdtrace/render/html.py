@@ -1,0 +1,81 @@
+"""One page: offline, readable without script, the same bytes for the same report."""
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from sdtrace.errors import SdtraceError
+from sdtrace.render.charts import svg
+from sdtrace.render.text import clean, number
+from sdtrace.results import Report
+
+#: Rows of a table, steps of a request, tokens of a step that a page shows; the rest is counted.
+ROWS, TOKENS, EVIDENCE, LOSSES = 60, 24, 8, 40
+
+_STATES = {
+    "wrong": "Wrong",
+    "slow": "Slow",
+    "metric-suspect": "Metric suspect",
+    "cannot-tell": "Cannot tell",
+    "healthy": "Healthy",
+}
+
+
+def page(report: Report) -> bytes:
+    """The whole report as one HTML file, under 2 MB whatever the input."""
+    return _render("report.html", report).encode("utf-8", "replace")
+
+
+def fragment(report: Report) -> str:
+    """The report for a notebook: a frame of its own, so that its style stays inside."""
+    source = Markup('<iframe srcdoc="{}" width="100%" height="720" style="border:0"></iframe>')
+    return str(source.format(page(report).decode("utf-8")))
+
+
+def _render(name: str, report: Report) -> str:
+    environment = _environment()
+    script, style = (environment.loader.get_source(environment, n)[0] for n in ("page.js", "page.css"))  # type: ignore[union-attr]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template(name).render(
+        document=report.document,
+        sections=report.sections,
+        viewer=report.viewer,
+        script=Markup(script),  # noqa: S704  # our own file, whose hash stands in the policy
+        style=Markup(style),  # noqa: S704
+        digest=digest,
+        states=_STATES,
+        caps={"rows": ROWS, "tokens": TOKENS, "evidence": EVIDENCE, "losses": LOSSES},
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(templates()),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"clean": clean, "number": number, "chip": chip}
+    environment.globals |= {"svg": svg}
+    return environment
+
+
+def templates() -> Path:
+    """The folder of templates: in the package when installed, beside it in a checkout."""
+    here = Path(__file__).resolve().parents[1]
+    for folder in (here / "templates", here.parent / "templates"):
+        if (folder / "report.html").is_file():
+            return folder
+    raise SdtraceError("the page templates are missing", "install sdtrace again: the package is incomplete")
+
+
+def chip(token: dict[str, Any]) -> str:
+    """The class of a token's chip: its decision as one word."""
+    return str(token.get("decision", "")).replace(" ", "-")

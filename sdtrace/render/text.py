@@ -1,0 +1,39 @@
+"""Text from a log made fit to print: no control characters, no direction marks, no megabytes; numbers for people."""
+
+import unicodedata
+
+#: Characters of a log-derived string that are shown; what is cut is counted.
+LIMIT = 200
+
+_BREAKS = {"\u2028", "\u2029", "\u0085"}
+
+
+def clean(value: object, limit: int = LIMIT) -> str:
+    """`value` as one line without control, format and surrogate characters, cut with a count."""
+    text = str(value)
+    cut = len(text) - limit
+    shown = "".join(_safe(c) for c in text[:limit])
+    return f"{shown}... ({cut:,} more characters)" if cut > 0 else shown
+
+
+def _safe(char: str) -> str:
+    if char in _BREAKS or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn"):
+        return "\ufffd" if char != "\t" else " "
+    return char
+
+
+def number(value: object) -> str:
+    """A figure for people: `unknown` for None, thousands separated, 3 to 4 significant digits."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        if value - value != 0:
+            return "unknown"
+        if value == 0:
+            return "0"
+        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    return clean(value)
