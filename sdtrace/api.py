@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -10,8 +11,9 @@ from sdtrace.audit import Audit, audit
 from sdtrace.checks import CHECKS
 from sdtrace.compose import compose
 from sdtrace.diagnose import diagnose, misfits
-from sdtrace.errors import SdtraceError, UsageError
+from sdtrace.errors import NoInputError, SdtraceError, UsageError
 from sdtrace.readers import Opened, open_inputs
+from sdtrace.reasons import explain_steps
 from sdtrace.results import Report
 from sdtrace.scope import REQUEST_COLUMNS
 
@@ -92,3 +94,42 @@ def _condition(text: str) -> pl.Expr:
         f"--where {text!r} is not understood",
         "use tags.KEY=VALUE, request_id=..., run_id=..., or a sampling parameter such as temperature=0",
     )
+
+
+def explain(
+    input: str | Path, *, request: str | None = None, step: int | None = None, run: str | None = None, format: str | None = None
+) -> dict[str, Any]:
+    """The document of `explain --json`: why each drafted token of the chosen steps was accepted or rejected.
+
+    A paper case is one step; of a trace the request must be named, and is searched to the end. Raises UsageError where
+    no request is named, NoInputError where no such step is found.
+    """
+    opened = read(input, format=format)
+    if request is None and any(o.format != "paper-csv" for o in opened):
+        raise UsageError(f"{input}: which request?", f"sdtrace explain {input} --request ID [--step N]")
+    told: list[dict[str, Any]] = []
+    for source in opened:
+        told += _told(source, request, step, run)
+    if not told:
+        asked = f"request {request!r}" + (f", step {step}" if step is not None else "")
+        raise NoInputError(f"{input}: no {asked}", "sdtrace report lists the worst requests; ids are compared exactly")
+    return {"format": 1, "steps": told}
+
+
+def _told(source: Opened, request: str | None, step: int | None, run: str | None) -> list[dict[str, Any]]:
+    runs: dict[str, dict[str, Any]] = {}
+    found, temperatures = [], []
+    for batch in source.batches():
+        runs |= {row["run_id"]: row for row in batch.runs.iter_rows(named=True)}
+        wanted = pl.lit(value=True) if request is None else pl.col("request_id") == request
+        if run is not None:
+            wanted &= pl.col("run_id") == run
+        temperatures.append(batch.requests.filter(wanted).select("run_id", "request_id", "temperature"))
+        chosen = wanted if step is None else wanted & (pl.col("step") == step)
+        found.append(batch.steps.filter(chosen))
+    known = pl.concat(temperatures).unique(["run_id", "request_id"], keep="last")
+    steps = pl.concat(found).join(known, on=["run_id", "request_id"], how="left").with_columns(path=pl.lit(source.path))
+    told = []
+    for (run_id,), part in steps.sort("run_id", "request_id", "step").group_by("run_id", maintain_order=True):
+        told += explain_steps(part, runs.get(str(run_id), {}))
+    return told
