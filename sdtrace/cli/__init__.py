@@ -1,0 +1,98 @@
+"""The commands: the only place that prints, opens outputs and chooses exit codes. One verb, one file."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from sdtrace.version import VERSION
+
+#: verb -> what it does; the module of the same name holds the command.
+VERBS = {
+    "report": "Read, audit, check, diagnose: a summary here, -o FILE.html, --json FILE.",
+    "explain": "Why each drafted token of a step was accepted or rejected.",
+    "detect": "Which format, what can be judged from it, what to log to judge more.",
+    "convert": "Anything readable to trace format 1 (JSON Lines or Parquet).",
+    "checks": "The catalogue of checks, or one check's manual page.",
+}
+
+
+class _Verbs(click.Group):
+    """Loads a verb when it is called: `--help` costs no more than click itself."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"sdtrace.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        # a bare path means report: `sdtrace trace.jsonl`
+        if args and args[0] not in VERBS and (args[0] == "-" or os.path.exists(args[0])):
+            args = ["report", *args]
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION, prog_name="sdtrace")
+def group() -> None:
+    """Diagnostics for speculative decoding in LLM serving.
+
+    Is it the drafter, the engine, the traffic, the configuration, or the metric? `sdtrace report TRACE` answers.
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command and leave with its exit code; what a user did wrong is told, never thrown."""
+    sys.exit(run(args))
+
+
+def run(args: list[str] | None = None) -> int:
+    """The exit code of a command (vocabulary: exit codes)."""
+    from sdtrace.errors import SdtraceError  # the base of every error; costs nothing
+
+    try:
+        result: Any = group.main(args, prog_name="sdtrace", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except SdtraceError as error:
+        _tell(error.message, error.hint)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return 130
+    except MemoryError:
+        _tell("out of memory", "give fewer inputs at a time, or --since and --until")
+        return 5
+    except Exception as error:
+        if os.environ.get("SDTRACE_TRACEBACK"):
+            raise
+        _tell(
+            f"internal error: {type(error).__name__}: {error}"[:300],
+            "please report it; SDTRACE_TRACEBACK=1 shows where it happened",
+        )
+        return 5
+    return result if isinstance(result, int) else 0
+
+
+def _tell(message: str, hint: str) -> None:
+    from sdtrace.render.text import clean  # messages quote paths and values from outside
+
+    click.echo(f"error: {clean(message, 600)}", err=True)
+    click.echo(f"hint: {clean(hint, 400)}", err=True)

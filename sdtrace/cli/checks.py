@@ -1,0 +1,14 @@
+"""`sdtrace checks`: the catalogue and the manual pages."""
+
+import click
+
+
+@click.command("checks")
+@click.argument("code", required=False)
+def command(code: str | None) -> int:
+    """List every check, or print the manual page of one (by code or name)."""
+    from sdtrace.checks import CHECKS, by_code
+    from sdtrace.render import terminal
+
+    click.echo(terminal.page(by_code(code)) if code else terminal.catalogue(CHECKS), nl=False)
+    return 0

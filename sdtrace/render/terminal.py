@@ -1,0 +1,168 @@
+"""What a command prints: verdict first, one block a cause, evidence that can be looked up."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sdtrace.finding import Check
+from sdtrace.render.text import clean, number
+from sdtrace.results import Report
+
+_WORDS = {
+    "wrong": "WRONG",
+    "slow": "SLOW",
+    "metric-suspect": "METRIC SUSPECT",
+    "cannot-tell": "CANNOT TELL",
+    "healthy": "HEALTHY",
+}
+_COLOURS = {"wrong": "31", "slow": "33", "metric-suspect": "35", "cannot-tell": "36", "healthy": "32"}
+
+
+def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -> str:
+    """The report in a few lines."""
+    document = report.document
+    verdict = document["verdict"]
+    word = _WORDS[verdict["state"]]
+    head = f"\x1b[1;{_COLOURS[verdict['state']]}m{word}\x1b[0m" if color else word
+    lines: list[str] = []
+    sure = [c for c in document["causes"] if c["certainty"] != "suspected"]
+    if not sure:
+        lines += _block(head, word, clean(verdict["headline"], 400), "", width)
+    for i, cause in enumerate(document["causes"]):
+        first = i == 0 and bool(sure)
+        label = (head, word) if first else ("also", "also")
+        lines += _block(*label, clean(cause["headline"], 400), cause["certainty"], width)
+        lines += _cause(cause, width)
+    lines += _field("speed", _speed(document), width)
+    audit = document["audit"]
+    if audit:
+        lines += _field("law", _law(audit), width)
+    lines += _field("checks", _checks(document["checks"]), width)
+    for check in document["checks"]:
+        if verbose or check["state"] == "crashed":
+            lines += _field("", f"{check['code']} {check['name']}: {check['state']}, {clean(check['headline'])}", width)
+    lines += _field("input", _inputs(document["inputs"]), width)
+    lines += _field("unseen", "; ".join(clean(n, 300) for n in verdict["not_checked"]), width)
+    return "\n".join(lines) + "\n"
+
+
+def _block(head: str, word: str, text: str, right: str, width: int) -> list[str]:
+    room = width - 9 - len(right) - 2
+    wrapped = textwrap.wrap(text, max(room, 30)) or [""]
+    gap = max(9 - len(word), 1)
+    first = f"{head}{' ' * gap}{wrapped[0]}"
+    if right:
+        first += " " * max(width - (len(word) + gap + len(wrapped[0])) - len(right), 2) + right
+    return [first, *(f"         {line}" for line in wrapped[1:])]
+
+
+def _field(name: str, text: str, width: int) -> list[str]:
+    wrapped = textwrap.wrap(text, max(width - 9, 30), break_long_words=False, break_on_hyphens=False) or [""]
+    return [f"{name:<9}{wrapped[0]}", *(f"         {line}" for line in wrapped[1:])]
+
+
+def _cause(cause: dict[str, Any], width: int) -> list[str]:
+    lines = []
+    if cause["evidence"]:
+        lines += _field("", f"{cause['cause']}; first: {_evidence(cause['evidence'][0])}", width)
+    return lines + _field("", f"next: {clean(cause['advice'], 500)}", width)
+
+
+def _evidence(row: dict[str, Any]) -> str:
+    parts = []
+    if row.get("path"):
+        parts.append(clean(row["path"], 120) + (f":{row['line']}" if row.get("line") is not None else ""))
+    if row.get("request_id") is not None:
+        parts.append(f"request {clean(row['request_id'], 60)}")
+    parts += [f"{name} {row[name]}" for name in ("step", "position") if row.get(name) is not None]
+    text = ", ".join(parts)
+    skip = {"path", "line", "request_id", "run_id", "step", "position", "command", "p", "q", "token"}
+    values = [f"{k} {number(v)}" for k, v in row.items() if k not in skip]
+    return f"{text}: {', '.join(values)}" if values else text
+
+
+def _speed(document: dict[str, Any]) -> str:
+    a = document["acceptance"]
+    if a is None or a["tokens_per_step"] is None:
+        return "not recorded"
+    text = f"{a['tokens_per_step']:.2f} tokens per step"
+    if ci := a["ci"]["tokens_per_step"]:
+        text += f" ({ci[0]:.2f} to {ci[1]:.2f})"
+    if a.get("expected_tokens_per_step") is not None:
+        text += f", {a['expected_tokens_per_step']:.2f} expected under the law"
+    if a["rate_of_drafted"] is not None:
+        text += f"; {a['rate_of_drafted']:.1%} of drafted tokens accepted"
+    return text
+
+
+def _law(audit: dict[str, Any]) -> str:
+    text = f"{clean(audit['rule'], 40)} ({audit['rule_source']}): {audit['tested']:,} tested, {audit['agree']:,} agree, "
+    return text + f"{audit['disagree']:,} disagree, {audit['undecidable']:,} undecidable"
+
+
+def _checks(checks: Sequence[dict[str, Any]]) -> str:
+    states = [check["state"] for check in checks]
+    names = ("fired", "clear", "cannot-tell", "crashed")
+    return ", ".join(f"{states.count(name)} {name}" for name in names if name in states)
+
+
+def _inputs(inputs: Sequence[dict[str, Any]]) -> str:
+    total = {name: sum(i[name] for i in inputs) for name in ("lines", "runs", "requests", "steps")}
+    lost = sum(loss["count"] for i in inputs for loss in i["losses"])
+    text = f"{total['lines']:,} lines: {total['runs']:,} runs, {total['requests']:,} requests, {total['steps']:,} steps, {lost:,} lost"
+    first = next((loss for i in inputs for loss in i["losses"]), None)
+    return text + (f" (first: {clean(first['where'], 80)}: {clean(first['what'], 100)})" if first else "")
+
+
+def explanation(document: dict[str, Any]) -> str:
+    """The steps of `explain`, a table each, then the sentence."""
+    lines: list[str] = []
+    for step in document["steps"]:
+        lines.append(f"request {clean(step['request_id'], 80)}, step {step['step']}, {clean(step['rule'], 40)} law")
+        rows = [
+            [str(t["position"]), str(t["token"]), *(_value(t[k]) for k in ("target", "draft", "r", "ratio")), clean(t["reason"], 300)]
+            for t in step["tokens"][:200]
+        ]
+        lines += _table(["position", "token", "target", "draft", "r", "ratio", "decision"], rows)
+        if len(step["tokens"]) > 200:
+            lines.append(f"  and {len(step['tokens']) - 200:,} more tokens")
+        lines += textwrap.wrap(clean(step["sentence"], 600), 100, initial_indent="  ", subsequent_indent="  ")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _value(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6g}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    table = [list(head), *(list(row) for row in rows)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
+    return ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
+
+
+def catalogue(checks: Sequence[Check]) -> str:
+    """Every check in one line."""
+    rows = [[c.code, c.name, clean(c.text.strip().split("\n", 1)[0], 120)] for c in checks]
+    return "\n".join(_table(["code", "name", "finds"], rows)) + "\n"
+
+
+def page(check: Check) -> str:
+    """The manual page of a check."""
+    laws = "any law" if check.laws is None else ", ".join(sorted(check.laws))
+    needs = ", ".join(check.needs) or "nothing beyond the step itself"
+    return f"{check.code} {check.name}\n\n{check.text.strip()}\n\nLaws: {laws}\nNeeds: {needs}\n"
+
+
+def detection(found: Sequence[dict[str, Any]]) -> str:
+    """What each input is."""
+    lines = []
+    for row in found:
+        lines.append(f"{clean(row['path'], 200)}: {row['format']}")
+        known = [f"{k} {clean(row[k], 60)}" for k in ("engine", "version", "rule", "from", "to") if row.get(k) is not None]
+        if known:
+            lines.append("  " + ", ".join(known))
+        lines += [f"  can judge: {what}" for what in row.get("judged", [])]
+        lines += [f"  to judge more: {what}" for what in row.get("log", [])]
+        lines += [f"  not {name}: {clean(why, 200)}" for name, why in row.get("refused", {}).items()]
+    return "\n".join(lines) + "\n"
