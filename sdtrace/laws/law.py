@@ -56,3 +56,9 @@ class Law:
 def tested_only(decision: npt.NDArray[np.int8], pos: Positions) -> npt.NDArray[np.int8]:
     """Decisions at untested positions are not read; a padding id (negative) is no token and proves nothing."""
     return np.where(pos.tested & (pos.token >= 0), decision, 0).astype(np.int8)
+
+
+def undecided(pos: Positions) -> Judged:
+    """Nothing can be decided: the run does not declare what its law needs."""
+    m = len(pos.row)
+    return Judged(np.zeros(m, dtype=np.int8), pos.tested, np.full(m, np.nan))

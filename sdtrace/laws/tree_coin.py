@@ -1,0 +1,41 @@
+"""Tree-coin: one coin per node against the running sum of p over siblings (SGLang's target-only tree kernel).
+
+A record of format 1 holds the accepted chain, one child a node: the coin is compared with p(x) / threshold_acc, or p(x)
+reaches threshold_single. With both thresholds 1 it is the one-hot law.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sdtrace.laws.band import AGREE, DISAGREE, EXACT, UNDECIDABLE, compare
+from sdtrace.laws.law import Bands, Judged, Law, tested_only
+from sdtrace.positions import Positions
+
+
+def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
+    """Decisions by the sound band. `params`: threshold_acc, threshold_single (1 where absent: lossless)."""
+    whole, single = (_threshold(params, name) for name in ("threshold_acc", "threshold_single"))
+    decision = compare(pos.accepted, pos.p / whole, np.ones_like(pos.p), pos.r, bands.p, EXACT)
+    if single < 1.0:
+        sure, never = bands.p.low(pos.p) >= single, bands.p.high(pos.p) < single
+        by_single = np.where(pos.accepted, AGREE, DISAGREE)
+        decision = np.where(sure, by_single, np.where(never, decision, UNDECIDABLE)).astype(np.int8)
+    expected = np.minimum(pos.p / whole, 1.0)
+    return Judged(tested_only(decision, pos), pos.tested, np.where(pos.p >= single, 1.0, expected))
+
+
+def _threshold(params: Mapping[str, Any], name: str) -> float:
+    value = params.get(name, 1.0)
+    return float(value) if isinstance(value, int | float) and 0.0 < value <= 1.0 else 1.0
+
+
+LAW = Law(
+    name="tree-coin",
+    says="one coin a node: accepted when it is not above the target probability of the children tried so far",
+    lossless=True,
+    draws=True,
+    residual="without-x",
+    judge=judge,
+)
