@@ -96,4 +96,5 @@ def recoveries(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame | No
         p_x=pl.col("target_probs").list.get(at, null_on_oob=True),
         q_x=pl.col("draft_probs").list.get(at, null_on_oob=True),
         overlap=pl.col("overlap").list.get(at, null_on_oob=True),
+        target_sq=pl.col("target_sq").list.get(at, null_on_oob=True),
     )

@@ -69,7 +69,7 @@ def _depends(d: Decisions, wrong: int, drawn: bool) -> list[Explanation]:
         return []
     if drawn and wrong < 0.08 * len(d.accepted):
         return []
-    named = read(fit, wrong, len(d.accepted))
+    named = read(d, fit, wrong, len(d.accepted))
     return [named] if named is not None else _one_sided(d, wrong)
 
 

@@ -10,7 +10,7 @@ from sdtrace.wrong.explanation import Explanation
 def emitted(recovered: pl.DataFrame) -> Explanation:
     """recovered-from-target if the tokens look drawn from p, otherwise recovered-not-residual.
 
-    `recovered`: p_y, q_y, same (y equals the rejected token), p_x, q_x, overlap. Drawn from p, the rejected token comes
+    `recovered`: p_y, q_y, same (y equals the rejected token), p_x, q_x, overlap, target_sq. Drawn from p, the rejected token comes
     back with probability p(x), so `same` has mean sum p(x); drawn from p without x, from the residual of something, by
     argmax or from q it does not.
     """
@@ -27,6 +27,12 @@ def emitted(recovered: pl.DataFrame) -> Explanation:
         if len(overlap) >= 0.9 * n:
             error = max(float(capped.std() or 0.0) / math.sqrt(len(capped)), 1e-3)  # type: ignore[arg-type]
             from_target &= abs(float(capped.mean()) - float(overlap.mean())) <= 4.5 * error  # type: ignore[arg-type]
+    square = recovered["target_sq"].fill_nan(None)
+    if square.null_count() < 0.1 * n:
+        # under y ~ p the mean of p(y) is sum p^2; argmax p gives far more
+        off = (recovered["p_y"] - square).drop_nulls()
+        error = max(float(off.std() or 0.0) / math.sqrt(len(off)), 1e-3)  # type: ignore[arg-type]
+        from_target &= abs(float(off.mean())) <= 4.5 * error  # type: ignore[arg-type]
     cause = "recovered-from-target" if from_target else "recovered-not-residual"
     label = "drawn from p" if from_target else "not drawn from the residual"
     return Explanation(cause, label, None, None, None, 0, n)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.wrong.exact import Decisions
+from sdtrace.wrong.exact import Decisions, Flags
 from sdtrace.wrong.explanation import Explanation
 
 Floats = npt.NDArray[np.float64]
@@ -56,7 +56,7 @@ def dependence(d: Decisions) -> Dependence | None:
     return Dependence(p, q, r, p_error, q_error, r_error, float(y.mean()))
 
 
-def read(fit: Dependence, contradictions: int, decided: int) -> Explanation | None:
+def read(d: Decisions, fit: Dependence, contradictions: int, decided: int) -> Explanation | None:
     """The wrong rule that the slopes point at; None where they look like the law's own."""
 
     def absent(slope: float, error: float, other: float) -> bool:
@@ -66,6 +66,8 @@ def read(fit: Dependence, contradictions: int, decided: int) -> Explanation | No
     cause, label = "", ""
     if fit.p < -3 * fit.p_error and fit.q > 3 * fit.q_error:
         cause, label = "inverted-ratio", "accepted the more, the smaller p/q"
+    elif shifted_row := _shifted_row(d):
+        cause, label = shifted_row
     elif no_p and no_q:
         cause, label = "synthetic-acceptance", "acceptance depends on neither p nor q"
     elif no_p and -fit.q > 3 * fit.q_error:
@@ -75,3 +77,34 @@ def read(fit: Dependence, contradictions: int, decided: int) -> Explanation | No
     if not cause:
         return None
     return Explanation(cause, label, None, None, None, contradictions, decided)
+
+
+def _shifted_row(d: Decisions) -> tuple[str, str] | None:
+    """A row of another position gives the drafted token next to nothing: with its q nearly everything is accepted, and
+    the few rejections have a large r/p; with its p nearly nothing is, and the few acceptances have a small r q."""
+    drawn = np.where(np.isfinite(d["r"]), d["r"], 0.5)
+    rate = float(d.accepted.mean())
+    with np.errstate(divide="ignore"):
+        rejects = _rank(np.log(drawn) - np.log(np.clip(d["p"], 1e-9, None)), ~d.accepted)
+        accepts = _rank(-np.log(drawn) - np.log(np.clip(d["q"], 1e-9, None)), d.accepted)
+    if rate > 0.9 and rejects > _RANK:
+        return "misaligned-draft-probs", "nearly everything is accepted, whatever the recorded q; rejections follow r/p"
+    if rate < 0.2 and accepts > _RANK:
+        return "misaligned-target-probs", "nearly nothing is accepted, whatever the recorded p; acceptances follow r q"
+    return None
+
+
+#: Area under the curve from which a rank order is taken for a dependence.
+_RANK = 0.65
+
+
+def _rank(score: Floats, chosen: Flags) -> float:
+    """The chance that a chosen row scores above another one (the area under the curve)."""
+    known = np.isfinite(score)
+    score, chosen = score[known], chosen[known]
+    k, n = int(chosen.sum()), len(chosen)
+    if not 3 <= k <= n - 3:
+        return 0.5
+    ranks = np.empty(n)
+    ranks[np.argsort(score, kind="stable")] = np.arange(1, n + 1)
+    return float((ranks[chosen].sum() - k * (k + 1) / 2) / (k * (n - k)))
