@@ -23,7 +23,9 @@ def acceptance(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFra
     total = laws.select(pl.col(pl.Int64, pl.Float64).exclude("first_at", "last_at").sum()).to_dicts()[0]
     if not total["steps"]:
         return None
-    chance = laws.filter(pl.col("law").is_in(CHANCE)).select(pl.col("expected", "observed", "variance", "expected_n").sum())
+    chance = laws.filter(pl.col("law").is_in(CHANCE)).select(
+        pl.col("expected", "observed", "variance", "expected_n").sum()
+    )
     expected, observed, variance, n = chance.row(0)
     by_position = _by_position(positions)
     appended, per = _appended(total)

@@ -50,7 +50,9 @@ def report(
     return compose(first, diagnose(first, CHECKS, overridden), CHECKS)
 
 
-def _again(sources: Sequence[Opened], keep: Callable[[pl.DataFrame], pl.DataFrame] | None, rules: dict[str, str]) -> Audit | None:
+def _again(
+    sources: Sequence[Opened], keep: Callable[[pl.DataFrame], pl.DataFrame] | None, rules: dict[str, str]
+) -> Audit | None:
     """The pass once more under the laws that do fit; None where an input (standard input) cannot be read twice."""
     try:
         return audit(sources, CHECKS, keep, rules)
@@ -89,7 +91,9 @@ def _condition(text: str) -> pl.Expr:
         try:
             return pl.col(name).cast(pl.Float64) == float(value)
         except ValueError:
-            raise UsageError(f"--where {text}: {value!r} is no number", f"{name} is numeric: --where {name}=0") from None
+            raise UsageError(
+                f"--where {text}: {value!r} is no number", f"{name} is numeric: --where {name}=0"
+            ) from None
     raise UsageError(
         f"--where {text!r} is not understood",
         "use tags.KEY=VALUE, request_id=..., run_id=..., or a sampling parameter such as temperature=0",
@@ -97,7 +101,12 @@ def _condition(text: str) -> pl.Expr:
 
 
 def explain(
-    input: str | Path, *, request: str | None = None, step: int | None = None, run: str | None = None, format: str | None = None
+    input: str | Path,
+    *,
+    request: str | None = None,
+    step: int | None = None,
+    run: str | None = None,
+    format: str | None = None,
 ) -> dict[str, Any]:
     """The document of `explain --json`: why each drafted token of the chosen steps was accepted or rejected.
 

@@ -31,9 +31,17 @@ Keep = Callable[[pl.DataFrame], pl.DataFrame]
 class Source(Protocol):
     """What the audit asks of an opened input."""
 
-    path: str
-    format: str
-    engine: str | None
+    @property
+    def path(self) -> str:
+        """As the user named it."""
+
+    @property
+    def format(self) -> str:
+        """The reader that claims it."""
+
+    @property
+    def engine(self) -> str | None:
+        """Which engine wrote it, where the format tells."""
 
     def batches(self) -> Iterator[Batch]:
         """The input from its beginning."""

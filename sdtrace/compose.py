@@ -177,7 +177,9 @@ def _over_time(audit: Audit, found: Diagnosis) -> Section | None:
     start, rows = sums["bucket"][0], []
     for row in sums.iter_rows(named=True):
         rate = row["accepted"] / row["drafted"] if row["drafted"] else None
-        rows.append([(row["bucket"] - start) * width, row["steps"], row["appended"] / row["steps"], rate, int(row["disagree"])])
+        rows.append(
+            [(row["bucket"] - start) * width, row["steps"], row["appended"] / row["steps"], rate, int(row["disagree"])]
+        )
     unit = "seconds from the first step" if timed else "line of the input"
     rates = [r[3] for r in rows if r[3] is not None]
     says = f"Acceptance of drafted tokens in {len(rows)} intervals of {width:g} {'s' if timed else 'lines'}"
@@ -207,6 +209,10 @@ def _by_request(table: pl.DataFrame) -> Section | None:
         [f"{k * 10}-{k * 10 + 10}%" for k in range(10)],
         {"requests": [float(c) for c in counts]},
     )
-    says = f"{table.height:,} requests; half of them accept between {rates.quantile(0.25) or 0:.0%} and {rates.quantile(0.75) or 0:.0%} of what is drafted." if len(rates) else f"{table.height:,} requests."
+    says = f"{table.height:,} requests"
+    if len(rates):
+        low, high = rates.quantile(0.25) or 0.0, rates.quantile(0.75) or 0.0
+        says += f"; half of them accept between {low:.0%} and {high:.0%} of what is drafted"
+    says += ". The table shows the worst first."
     columns = ["request", "steps", "tested", "tokens per step", "accepted / drafted", "disagreements"]
-    return Section("by-request", "Acceptance by request", says + " The table shows the worst first.", columns, rows, chart)
+    return Section("by-request", "Acceptance by request", says, columns, rows, chart)

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import orjson
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
@@ -50,9 +49,13 @@ def convert(inputs: Sequence[str | Path], out: str | Path, *, format: str | None
         elif target.suffix in ("", ".parquet", ".sdtrace"):
             _folder(target, batches)
         else:
-            raise UsageError(f"{out}: what format is {target.suffix}?", "end it in .jsonl, .jsonl.gz, .jsonl.zst, or name a folder")
+            raise UsageError(
+                f"{out}: what format is {target.suffix}?", "end it in .jsonl, .jsonl.gz, .jsonl.zst, or name a folder"
+            )
     except OSError as error:
-        raise OutputError(f"{out}: {error.strerror or error}", "check that the folder exists and may be written to") from error
+        raise OutputError(
+            f"{out}: {error.strerror or error}", "check that the folder exists and may be written to"
+        ) from error
     return done
 
 
@@ -89,7 +92,9 @@ def _packed(file: Path, suffix: str) -> Iterator[IO[bytes]]:
     with ExitStack() as stack:
         raw = stack.enter_context(file.open("wb"))
         if suffix == ".gz":
-            yield stack.enter_context(gzip.GzipFile(fileobj=raw, mode="wb", mtime=0))  # type: ignore[misc]
+            packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0)
+            stack.callback(packed.close)
+            yield cast(IO[bytes], packed)
         elif suffix == ".zst":
             yield stack.enter_context(zstandard.ZstdCompressor().stream_writer(raw))
         else:
@@ -107,7 +112,9 @@ def line(table: str, row: dict[str, Any]) -> bytes:
         record[name] = json.loads(value) if name in OBJECTS else value
         odd |= name in OBJECTS or _nonfinite(value)
     # orjson has no word for NaN and would write null
-    return (json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode() if odd else orjson.dumps(record)) + b"\n"
+    return (
+        json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode() if odd else orjson.dumps(record)
+    ) + b"\n"
 
 
 def _nonfinite(value: Any) -> bool:
@@ -129,7 +136,9 @@ def _folder(target: Path, batches: Iterator[Batch]) -> None:
             for batch in batches:
                 for table, frame in (("run", batch.runs), ("request", batch.requests), ("step", batch.steps)):
                     if frame.height:
-                        writers[table].write_table(frame.select(list(TABLES[table])).to_arrow().cast(writers[table].schema))
+                        writers[table].write_table(
+                            frame.select(list(TABLES[table])).to_arrow().cast(writers[table].schema)
+                        )
         os.chmod(half, 0o755)
         if target.is_dir():
             target.rmdir()
@@ -141,6 +150,3 @@ def _folder(target: Path, batches: Iterator[Batch]) -> None:
 def _writer(file: Path, table: str) -> pq.ParquetWriter:
     frame = empty(table).select(list(TABLES[table]))
     return pq.ParquetWriter(file, pa.schema(frame.to_arrow().schema), compression="zstd")
-
-
-

@@ -85,9 +85,8 @@ def _explained(
     explained: list[Explanation] = []
     recovery: Explanation | None = None
     live = {code for code, outcome in found.items() if outcome.state == "fired"}
-    if live & {"SD101", "SD102", "SD104"}:
-        if (sample := decisions(audit, choices)) is not None:
-            explained = explain_decisions(sample.rows, sample.law, sample.bands.p, sample.bands.q)
+    if live & {"SD101", "SD102", "SD104"} and (sample := decisions(audit, choices)) is not None:
+        explained = explain_decisions(sample.rows, sample.law, sample.bands.p, sample.bands.q)
     if live & {"SD111", "SD112"}:
         rows = recoveries(audit, choices)
         recovery = emitted(rows) if rows is not None else None
@@ -103,7 +102,9 @@ def _configured(audit: Audit) -> list[Cause]:
         rule = str(run["rule"])
         cause = "synthetic-acceptance" if rule == "synthetic" else "lenient-acceptance"
         headline = f"the run declares the lossy rule {rule} {run.get('rule_params') or ''}".rstrip()
-        advice = "use a lossless rule if the text must follow the target model; every other check holds it to its own rule"
+        advice = (
+            "use a lossless rule if the text must follow the target model; every other check holds it to its own rule"
+        )
         evidence = ({"run_id": run_id, "rule": rule},)
         rows.append(Cause(cause, "wrong", "proved", ("SD191",), headline, evidence, advice, "config", 0))
     return rows[:1]
@@ -123,7 +124,9 @@ def _audit(laws: pl.DataFrame, choices: Mapping[str, Choice], overridden: Mappin
         "margin": choice.margin,
         "rivals": list(choice.rivals),
         "accuses": choice.accuses,
-        "laws": {name: int(n) for name, n in laws.group_by("law", maintain_order=True).agg(pl.col("tested").sum()).rows()},
+        "laws": {
+            name: int(n) for name, n in laws.group_by("law", maintain_order=True).agg(pl.col("tested").sum()).rows()
+        },
         "steps": int(laws["steps"].sum()),
         "tested": tested,
         "agree": tested - disagree - undecidable,
@@ -149,7 +152,10 @@ def _verdict(
             return "cannot-tell", f"no law was declared and none fits well enough to judge by; the nearest is {names}"
     if figures["agree"] < ENOUGH:
         return "cannot-tell", _too_little(figures)
-    return "healthy", f"{figures['agree']:,} of {figures['tested']:,} tested decisions agree with the {figures['rule']} law, none disagrees"
+    return (
+        "healthy",
+        f"{figures['agree']:,} of {figures['tested']:,} tested decisions agree with the {figures['rule']} law, none disagrees",
+    )
 
 
 def _too_little(figures: Mapping[str, Any]) -> str:
@@ -168,8 +174,8 @@ def _not_checked(
     found: Mapping[str, Outcome],
 ) -> list[str]:
     notes = ["whether p is the target model's own: a consistent trace can still be wrong, and only a replay would tell"]
-    tested, drawn = laws["tested"].sum(), laws["with_uniform"].sum()
-    chance = laws.filter(pl.col("law").is_in(["ratio", "one-hot", "tree-coin", "block"]))["tested"].sum()
+    tested, drawn = float(laws["tested"].sum()), float(laws["with_uniform"].sum())
+    chance = float(laws.filter(pl.col("law").is_in(["ratio", "one-hot", "tree-coin", "block"]))["tested"].sum())
     if chance and drawn < 0.5 * chance:
         notes.append("single decisions where p < q: the uniform draws are not logged, so only impossible events show")
     if laws["with_target"].sum() == 0 and tested and not laws["law"].eq("greedy").all():
@@ -181,9 +187,13 @@ def _not_checked(
             odds = "" if choice.margin is None else f" (log odds over the next {choice.margin:,.1f})"
             notes.append(f"run {run!r} declares no law; {choice.law} fits best{odds}")
         if choice.rivals:
-            notes.append(f"{choice.law} and {', '.join(choice.rivals)} cannot be told apart on run {run!r}: neither was used to accuse")
+            notes.append(
+                f"{choice.law} and {', '.join(choice.rivals)} cannot be told apart on run {run!r}: neither was used to accuse"
+            )
     if audit.unknown_requests:
-        notes.append(f"sampling parameters, seeds and stop ids of {audit.unknown_requests:,} steps: their request has no line")
+        notes.append(
+            f"sampling parameters, seeds and stop ids of {audit.unknown_requests:,} steps: their request has no line"
+        )
     missing = {n for o in found.values() if o.state == "cannot-tell" for n in o.missing}
     if missing:
         notes.append("checks that need " + ", ".join(sorted(missing)) + " (not recorded)")

@@ -56,7 +56,8 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
     def by_step(values: npt.NDArray[np.generic]) -> Floats:
         if values.dtype != np.float64 and not values.any():
             return np.zeros(n)
-        return np.bincount(pos.row, weights=values.astype(np.float64, copy=False), minlength=n)
+        sums = np.bincount(pos.row, weights=values.astype(np.float64, copy=False), minlength=n)
+        return sums.astype(np.float64, copy=False)
 
     accepted = np.maximum(n_a, 0).astype(np.float64)
     tested = by_step(judged.tested) if scope.law.name == "block" else _tested(scope)
@@ -91,7 +92,8 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _tested(scope: Scope) -> Floats:
-    return np.minimum(scope.steps["last_tested"].to_numpy() + 1, scope.pos.count).astype(np.float64)
+    counts: Floats = np.minimum(scope.steps["last_tested"].to_numpy() + 1, scope.pos.count).astype(np.float64)
+    return counts
 
 
 _SUMMED = (
@@ -154,7 +156,8 @@ def _positions(scope: Scope) -> pl.DataFrame:
     def by_position(values: npt.NDArray[np.generic]) -> Floats:
         if values.dtype != np.float64 and not values.any():
             return np.zeros(size)
-        return np.bincount(pos.position, weights=values.astype(np.float64, copy=False), minlength=size)
+        sums = np.bincount(pos.position, weights=values.astype(np.float64, copy=False), minlength=size)
+        return sums.astype(np.float64, copy=False)
 
     def reached(counts: npt.NDArray[np.generic]) -> Floats:
         """How many steps count more than j, for j = 0 .. size - 1."""

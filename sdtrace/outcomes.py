@@ -32,9 +32,7 @@ def used(choices: Mapping[str, Choice]) -> pl.Expr:
     return chosen | greedy
 
 
-def _outcome(
-    check: Check, audit: Audit, choices: Mapping[str, Choice], tables: Mapping[str, pl.DataFrame]
-) -> Outcome:
+def _outcome(check: Check, audit: Audit, choices: Mapping[str, Choice], tables: Mapping[str, pl.DataFrame]) -> Outcome:
     try:
         if check.table in tables:
             return check.read(_summary(check, tables[check.table]))
@@ -58,7 +56,10 @@ def _passed(check: Check, audit: Audit, choices: Mapping[str, Choice]) -> Counts
     faults = int(rows["faults"].sum())
     kept = {(r["run_id"], r["law"]) for r in rows.filter(pl.col("faults") > 0).iter_rows(named=True)}
     witnesses = [
-        w for (run, law, code), found in audit.tally.witnesses.items() if code == check.code and (run, law) in kept for w in found
+        w
+        for (run, law, code), found in audit.tally.witnesses.items()
+        if code == check.code and (run, law) in kept
+        for w in found
     ]
     return Counts(
         int(rows["total"].sum()),

@@ -90,7 +90,7 @@ class Positions:
         by_count = self.position < self.n_a
         if self.steps["accepted"].null_count() == self.steps.height:
             return by_count
-        flag = self.column("accepted", absent=-1)
+        flag = self.column("accepted", absent=-1).astype(np.int8, copy=False)
         return np.where((flag >= 0) & self.tested, flag == 1, by_count)
 
     def column(self, name: str, absent: float | int | bool = np.nan) -> npt.NDArray[np.generic]:
@@ -160,7 +160,9 @@ def derive(steps: pl.DataFrame) -> pl.DataFrame:
     steps = steps.with_columns(
         is_last=pl.col("step") == pl.col("step").max().over("run_id", "request_id"),
         x_rejected=pl.when(inside).then(pl.col("draft_token_ids").list.get(pl.col("n_a").clip(0), null_on_oob=True)),
-        y=pl.when(pl.col("n_a") >= 0).then(pl.col("output_token_ids").list.get(pl.col("n_a").clip(0), null_on_oob=True)),
+        y=pl.when(pl.col("n_a") >= 0).then(
+            pl.col("output_token_ids").list.get(pl.col("n_a").clip(0), null_on_oob=True)
+        ),
     )
     ends = pl.col("is_last") | pl.col("stop_token_ids").list.contains(pl.col("y")).fill_null(value=False)
     clipped = ends & (pl.col("y") == pl.col("x_rejected")) & (pl.col("last_kind").fill_null("") != "recovered")

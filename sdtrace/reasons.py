@@ -80,7 +80,8 @@ def _token(
     p, r = _at(row["target_probs"], j), _at(row["uniforms"], j)
     q = 1.0 if law in ("one-hot", "tree-coin") else _at(row["draft_probs"], j)
     one_hot = row["draft_probs"] is None and law in ("ratio", "lenient")
-    ratio = p / (1.0 if one_hot else q) if p is not None and (one_hot or q) else None
+    divisor = 1.0 if one_hot else q
+    ratio = p / divisor if p is not None and divisor else None
     token: Token = {"position": j, "token": row["draft_token_ids"][j], "target": p, "draft": q, "r": r, "ratio": ratio}
     by_record = None if recorded is None else j < recorded
     if rejected_at is not None:

@@ -40,7 +40,9 @@ def viewed(audit: Audit, found: Diagnosis) -> list[ViewedRequest]:
         lowest = rest.filter(pl.col("rate").is_not_null()).head(1)
         chosen = [(row, "the lowest acceptance of the sample") for row in lowest.iter_rows(named=True)]
     taken = {(row["run_id"], row["request_id"]) for row, _ in chosen}
-    typical = [row for row in near.head(TYPICAL + 1).iter_rows(named=True) if (row["run_id"], row["request_id"]) not in taken]
+    typical = [
+        row for row in near.head(TYPICAL + 1).iter_rows(named=True) if (row["run_id"], row["request_id"]) not in taken
+    ]
     chosen += [(row, "a typical request") for row in typical[:TYPICAL]]
     notes = _notes(found)
     return [_one(audit, sample, row, why, notes) for row, why in chosen]
@@ -67,7 +69,9 @@ def _one(
     why: str,
     notes: Mapping[tuple[str, int], str],
 ) -> ViewedRequest:
-    steps = sample.filter((pl.col("run_id") == row["run_id"]) & (pl.col("request_id") == row["request_id"])).sort("step")
+    steps = sample.filter((pl.col("run_id") == row["run_id"]) & (pl.col("request_id") == row["request_id"])).sort(
+        "step"
+    )
     marked = [s for s in steps["step"].to_list() if (row["request_id"], s) in notes]
     shown = steps.filter(pl.col("step").is_in(marked[:STEPS]) | (pl.int_range(pl.len()) < STEPS - len(marked[:STEPS])))
     run = audit.runs.get(row["run_id"], {})

@@ -20,8 +20,16 @@ from transformers.generation import candidate_generator, utils
 DROPPED = {10, 12, 14, 16, 18, 20}
 TAU = 5
 PROMPTS = {
-    "code": ["def quicksort(items):\n", "import json\n\ndef read_config(path):\n", "SELECT name, count(*) FROM orders\n"],
-    "prose": ["The old lighthouse stood at the edge of", "In the spring of that year the river", "She opened the letter and"],
+    "code": [
+        "def quicksort(items):\n",
+        "import json\n\ndef read_config(path):\n",
+        "SELECT name, count(*) FROM orders\n",
+    ],
+    "prose": [
+        "The old lighthouse stood at the edge of",
+        "In the spring of that year the river",
+        "She opened the letter and",
+    ],
     "list": ['{"cities": [{"name": "Paris", "country": "France"}, ', "1. apples\n2. bread\n3. "],
     "arithmetic": ["12 + 7 = 19\n8 + 5 = 13\n9 + 6 = ", "Question: Tom has 3 apples and buys 4 more. Answer:"],
     "dialogue": ["A: How was your trip?\nB: ", "Doctor: What seems to be the problem?\nPatient: "],
@@ -163,11 +171,22 @@ def record(folder: str, file: str, mode: str, tokens: int) -> list[dict[str, Any
     prompts = [(task, text) for task, texts in PROMPTS.items() for text in texts]
     for seed, (task, text) in enumerate(prompts, start=100):
         ids = tokenizer(text, return_tensors="pt").input_ids
-        how: dict[str, Any] = {"do_sample": False} if mode == "greedy" else {"do_sample": True, "temperature": 0.8, "top_k": 0, "top_p": 1.0}
+        how: dict[str, Any] = (
+            {"do_sample": False}
+            if mode == "greedy"
+            else {"do_sample": True, "temperature": 0.8, "top_k": 0, "top_p": 1.0}
+        )
         torch.manual_seed(seed)
         begin = time.time()
         with Watch(mode) as watch, torch.no_grad():
-            done = target.generate(ids, attention_mask=torch.ones_like(ids), assistant_model=assistant, max_new_tokens=tokens, pad_token_id=2, **how)
+            done = target.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                assistant_model=assistant,
+                max_new_tokens=tokens,
+                pad_token_id=2,
+                **how,
+            )
         output = done[0, ids.shape[1] :].tolist()
         key = {"run_id": run["run_id"], "request_id": f"{task}-{seed}"}
         records.append({

@@ -31,7 +31,9 @@ class _Verbs(click.Group):
         command: click.Command = importlib.import_module(f"sdtrace.cli.{cmd_name}").command
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         # a bare path means report: `sdtrace trace.jsonl`
         if args and args[0] not in VERBS and (args[0] == "-" or os.path.exists(args[0])):
             args = ["report", *args]

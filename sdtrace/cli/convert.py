@@ -14,7 +14,9 @@ def command(paths: tuple[str, ...], out: str, format_: str | None) -> int:
     from sdtrace.render.text import clean
 
     done = convert(paths, out, format=format_)
-    click.echo(f"{done.runs:,} runs, {done.requests:,} requests, {done.steps:,} steps written to {clean(out)}", err=True)
+    click.echo(
+        f"{done.runs:,} runs, {done.requests:,} requests, {done.steps:,} steps written to {clean(out)}", err=True
+    )
     for loss in done.losses[:20]:
         where = loss.path if loss.line is None else f"{loss.path}:{loss.line}"
         click.echo(f"lost: {clean(where)}: {clean(loss.what)} ({loss.count:,})", err=True)

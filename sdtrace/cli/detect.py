@@ -8,7 +8,9 @@ from sdtrace.cli import options
 @click.command("detect")
 @options.inputs
 @click.option("--why", is_flag=True, help="For each other reader, what it missed first.")
-@click.option("--json", "json_", metavar="FILE", is_flag=False, flag_value="-", help="As JSON, to FILE or standard output.")
+@click.option(
+    "--json", "json_", metavar="FILE", is_flag=False, flag_value="-", help="As JSON, to FILE or standard output."
+)
 def command(paths: tuple[str, ...], format_: str | None, why: bool, json_: str | None) -> int:
     """Which format an input is, what can be judged from it, and what to log to judge more. Exit 3 if nothing is known."""
     from sdtrace.readers import detect

@@ -11,8 +11,17 @@ from sdtrace.cli import options
 @click.option("--step", type=int, metavar="N", help="Which step of it; all of them without.")
 @click.option("--run", metavar="ID", help="Which run, where two have the same request.")
 @click.option("--format", "format_", metavar="NAME", help="Force a reader.")
-@click.option("--json", "json_", metavar="FILE", is_flag=False, flag_value="-", help="The document as JSON, to FILE or standard output.")
-def command(path: str, request: str | None, step: int | None, run: str | None, format_: str | None, json_: str | None) -> int:
+@click.option(
+    "--json",
+    "json_",
+    metavar="FILE",
+    is_flag=False,
+    flag_value="-",
+    help="The document as JSON, to FILE or standard output.",
+)
+def command(
+    path: str, request: str | None, step: int | None, run: str | None, format_: str | None, json_: str | None
+) -> int:
     """Why each drafted token was accepted or rejected, in words and numbers.
 
     CASE.csv has the columns token,target,draft,r. In a TRACE the request must be named.

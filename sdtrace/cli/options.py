@@ -27,7 +27,9 @@ def inputs(function: F) -> F:
 
 def window(function: F) -> F:
     """--since, --until, --where."""
-    function = click.option("--since", metavar="TIME", help="Only steps from then on: 2h, '30 min ago', or ISO 8601.")(function)
+    function = click.option("--since", metavar="TIME", help="Only steps from then on: 2h, '30 min ago', or ISO 8601.")(
+        function
+    )
     function = click.option("--until", metavar="TIME", help="Only steps up to then.")(function)
     help_where = "Only requests like this: tags.KEY=VALUE, temperature=0. Repeatable."
     return click.option("--where", multiple=True, metavar="COND", help=help_where)(function)
@@ -64,7 +66,9 @@ def write(path: str, data: bytes) -> None:
         os.chmod(half.name, 0o644)
         os.replace(half.name, target)
     except OSError as error:
-        raise OutputError(f"{path}: {error.strerror or error}", "check that the folder exists and may be written to") from error
+        raise OutputError(
+            f"{path}: {error.strerror or error}", "check that the folder exists and may be written to"
+        ) from error
 
 
 def colour() -> bool:

@@ -7,7 +7,12 @@ import click
 
 from sdtrace.cli import options
 
-_LEVELS = {"none": set[str](), "wrong": {"wrong"}, "slow": {"wrong", "slow"}, "any": {"wrong", "slow", "metric-suspect"}}
+_LEVELS = {
+    "none": set[str](),
+    "wrong": {"wrong"},
+    "slow": {"wrong", "slow"},
+    "any": {"wrong", "slow", "metric-suspect"},
+}
 
 
 @click.command("report")
@@ -15,10 +20,14 @@ _LEVELS = {"none": set[str](), "wrong": {"wrong"}, "slow": {"wrong", "slow"}, "a
 @options.window
 @click.option("-o", "--output", metavar="FILE.html", help="Write the HTML report there.")
 @click.option("--json", "json_", metavar="FILE", help="Write the JSON document there; - is standard output.")
-@click.option("--fail-on", type=click.Choice(list(_LEVELS)), default="wrong", show_default=True, help="Exit 1 at this or worse.")
+@click.option(
+    "--fail-on", type=click.Choice(list(_LEVELS)), default="wrong", show_default=True, help="Exit 1 at this or worse."
+)
 @click.option("--require-evidence", is_flag=True, help="Exit 4 when the verdict is cannot-tell.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")
-@click.option("--content", type=click.Choice(["none", "ids", "text"]), default="none", help="What of the content may be shown.")
+@click.option(
+    "--content", type=click.Choice(["none", "ids", "text"]), default="none", help="What of the content may be shown."
+)
 @click.option("-q", "--quiet", is_flag=True, help="No summary on the terminal.")
 @click.option("-v", "--verbose", is_flag=True, help="Also list the checks that are clear.")
 def command(paths: tuple[str, ...], **given: Any) -> int:

@@ -105,5 +105,3 @@ LAW = Law(
     residual="block",
     judge=judge,
 )
-
-

@@ -18,8 +18,8 @@ def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
 
     Without the gap a mismatch may be a tie, so it is undecidable too; the check on greedy mismatches counts it.
     """
-    best = pos.column("target_argmax_ids", absent=-1)
-    gap = pos.column("target_top2_gap")
+    best = pos.column("target_argmax_ids", absent=-1).astype(np.int64, copy=False)
+    gap = pos.column("target_top2_gap").astype(np.float64, copy=False)
     agrees = (pos.token == best) == pos.accepted
     wrong = np.where(gap > NEAR_TIE, DISAGREE, UNDECIDABLE)
     decision = np.where(best < 0, UNDECIDABLE, np.where(agrees, AGREE, wrong)).astype(np.int8)

@@ -24,8 +24,12 @@ def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
             if j >= pos.count[row] or not best or not p or len(best) < top:
                 continue
             allowed = {t for t, v in zip(best[:top], p[:top], strict=False) if v >= p[0] - delta} | {best[0]}
-            decision[begin + j] = AGREE if (int(pos.token[begin + j]) in allowed) == pos.accepted[begin + j] else DISAGREE
+            decision[begin + j] = (
+                AGREE if (int(pos.token[begin + j]) in allowed) == pos.accepted[begin + j] else DISAGREE
+            )
     return Judged(tested_only(decision, pos), pos.tested, np.full(len(pos.p), np.nan))
 
 
-LAW = Law("relaxed", "accepted when near the target's best tokens", lossless=False, draws=False, residual=None, judge=judge)
+LAW = Law(
+    "relaxed", "accepted when near the target's best tokens", lossless=False, draws=False, residual=None, judge=judge
+)

@@ -29,4 +29,6 @@ def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
     return Judged(tested_only(decision, pos), pos.tested, np.full(len(pos.p), np.nan))
 
 
-LAW = Law("typical", "accepted when p is above an entropy threshold", lossless=False, draws=False, residual=None, judge=judge)
+LAW = Law(
+    "typical", "accepted when p is above an entropy threshold", lossless=False, draws=False, residual=None, judge=judge
+)

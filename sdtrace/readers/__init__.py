@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-
-
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.readers import jsonl, paper, parquet, specspecs
 from sdtrace.readers.source import Source, expand, source

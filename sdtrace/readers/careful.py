@@ -64,7 +64,9 @@ def _line(parsed: Parsed, number: int, text: bytes) -> None:
         table = record.get("kind")
         if table not in TABLES:
             raise _Refused(f"kind is {_short(table)}, expected run, request or step")
-        row = {name: _typed(name, record[name], column.dtype) for name, column in TABLES[table].items() if name in record}
+        row = {
+            name: _typed(name, record[name], column.dtype) for name, column in TABLES[table].items() if name in record
+        }
         for key in record.keys() - TABLES[table].keys() - {"kind", "format"}:
             parsed.unknown[key] = parsed.unknown.get(key, 0) + 1
     except _Refused as why:

@@ -6,7 +6,7 @@ no unknown key, no wrong type and no broken line is in it. Otherwise exactly its
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -18,7 +18,7 @@ import polars as pl
 from sdtrace.readers.careful import Parsed, parse
 from sdtrace.readers.source import Segment, Source, segments
 from sdtrace.readers.validate import Validator
-from sdtrace.trace import STEP, Batch, Loss, conform, empty
+from sdtrace.trace import STEP, Batch, conform
 
 Ints = npt.NDArray[np.int64]
 

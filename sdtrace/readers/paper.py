@@ -32,12 +32,12 @@ def batches(src: Source) -> Iterator[Batch]:
     rows, losses = [], []
     reader = csv.DictReader(io.StringIO(text.lstrip()), skipinitialspace=True)
     names = {name: (name or "").strip().lower() for name in reader.fieldnames or []}
-    count = 0
-    for record in reader:
-        count += 1
+    for count, record in enumerate(reader, start=1):
         row = {names.get(k, ""): (v or "").strip() for k, v in record.items() if isinstance(v, str | None)}
         try:
-            rows.append((_token(row["token"], count), float(row["target"]), float(row["draft"]), _optional(row.get("r"))))
+            rows.append(
+                (_token(row["token"], count), float(row["target"]), float(row["draft"]), _optional(row.get("r")))
+            )
         except (ValueError, KeyError) as error:
             what = f"row {count}: {error}" if isinstance(error, ValueError) else f"row {count}: no {error}"
             losses.append(Loss(src.path, reader.line_num, what, 1, "a row is token,target,draft,r; r may be empty"))

@@ -97,7 +97,9 @@ def _steps(path: str, file: Path, validator: Validator | None = None) -> Iterato
         first += frame.height
     if names:
         advice = "not part of trace format 1; `config` and `tags` hold anything else"
-        notices = [Notice(path, None, f"unknown column {n!r}", unknown, advice) for n in names if n not in ("kind", "line")]
+        notices = [
+            Notice(path, None, f"unknown column {n!r}", unknown, advice) for n in names if n not in ("kind", "line")
+        ]
         yield Batch(path, 0, empty("run"), empty("request"), empty("step"), [], notices)
 
 

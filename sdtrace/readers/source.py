@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import zstandard
 
@@ -88,10 +88,7 @@ def _walk(folder: Path) -> list[str]:
 
 def source(path: str) -> Source:
     """Look at an input: what it is packed with, and its first bytes. Standard input is kept in a temporary file."""
-    if path == "-":
-        file = _keep(sys.stdin.buffer)
-    else:
-        file = Path(path)
+    file = _keep(sys.stdin.buffer) if path == "-" else Path(path)
     if file.is_dir():
         return Source(path, file, None, b"")
     try:
@@ -142,11 +139,11 @@ def unpacked(file: Path, packing: str | None) -> Iterator[IO[bytes]]:
             reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
             yield io.BufferedReader(reader)
         elif packing == "gz":
-            yield gzip.GzipFile(fileobj=raw)
+            yield cast(IO[bytes], gzip.GzipFile(fileobj=raw))
         elif packing == "bz2":
-            yield bz2.BZ2File(raw)
+            yield bz2.open(raw)
         elif packing == "xz":
-            yield lzma.LZMAFile(raw)
+            yield lzma.open(raw)
         else:
             yield raw
 

@@ -70,7 +70,8 @@ class Validator:
 
     def _losses(self, lines: Sequence[int], reasons: Sequence[str]) -> list[Loss]:
         """One Loss a line, until a kind of reason has been told often enough; then one for the rest of the batch."""
-        found, more = [], {}
+        found: list[Loss] = []
+        more: dict[str, tuple[tuple[int, str], int]] = {}
         for line, why in zip(lines, reasons, strict=True):
             kind = why.split(" ")[0]
             self.told[kind] = self.told.get(kind, 0) + 1
@@ -141,7 +142,7 @@ def _lengths() -> list[pl.Expr]:
     """Lists of one step that do not fit its draft, each with the numbers."""
     tau = pl.col("draft_token_ids").list.len().fill_null(0).cast(pl.Int64)
     verified = pl.min_horizontal(pl.coalesce("verified_len", tau), tau)
-    reasons = []
+    reasons: list[pl.Expr] = []
     for name in (*_PER_DRAFT, "target_probs", *_PER_TARGET):
         n = pl.col(name).list.len().cast(pl.Int64)
         fits = (n == tau) | (n == verified)

@@ -37,7 +37,10 @@ def svg(chart: Chart, title: str, sentence: str, ident: str) -> Markup:
 
 
 def _draw(chart: Chart, title: str, sentence: str, ident: str, frame: _Frame) -> Markup:
-    top = _top([v for values in chart.series.values() for v in values if v is not None] + [v for v in chart.high if v is not None])
+    top = _top(
+        [v for values in chart.series.values() for v in values if v is not None]
+        + [v for v in chart.high if v is not None]
+    )
     parts = [
         Markup(
             '<svg viewBox="0 0 {} {}" width="100%" role="img" aria-labelledby="{}-t {}-d" font-family="system-ui, sans-serif"'
@@ -65,11 +68,15 @@ def _axes(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = frame.y(share)
         parts.append(
-            Markup('<line x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}" stroke="currentColor" stroke-opacity="0.15"/>').format(
-                frame.left, frame.width - frame.right, y, y
+            Markup(
+                '<line x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}" stroke="currentColor" stroke-opacity="0.15"/>'
+            ).format(frame.left, frame.width - frame.right, y, y)
+        )
+        parts.append(
+            Markup('<text x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
+                frame.left - 6, y + 4, number(share * top)
             )
         )
-        parts.append(Markup('<text x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(frame.left - 6, y + 4, number(share * top)))
     parts.append(
         Markup('<text x="{:.1f}" y="{}" text-anchor="middle" fill-opacity="0.75">{}</text>').format(
             frame.x(0.5), frame.height - 6, clean(chart.x_title, 60)
@@ -103,7 +110,9 @@ def _bars(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
             # the second series is hollow, so that the two differ without colour
             paint = 'fill="{}"' if k == 0 else 'fill="none" stroke-width="1.5" stroke="{}"'
             parts.append(
-                Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" ' + paint + "><title>{}</title></rect>").format(
+                Markup(
+                    '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" ' + paint + "><title>{}</title></rect>"
+                ).format(
                     _place(chart, frame, i) + shift - width / 2,
                     y,
                     max(width - 1.5, 1.0),
@@ -150,7 +159,11 @@ def _thin(values: Sequence[float | None]) -> list[int]:
     size, kept = -(-len(values) // (POINTS // 2)), set()
     for start in range(0, len(values), size):
         known = [i for i in range(start, min(start + size, len(values))) if values[i] is not None]
-        kept |= {min(known, key=lambda i: values[i] or 0.0), max(known, key=lambda i: values[i] or 0.0)} if known else {start}
+        kept |= (
+            {min(known, key=lambda i: values[i] or 0.0), max(known, key=lambda i: values[i] or 0.0)}
+            if known
+            else {start}
+        )
     return sorted(kept)
 
 
@@ -161,7 +174,9 @@ def _legend(chart: Chart, frame: _Frame) -> list[Markup]:
     for k, name in enumerate(chart.series):
         colour = _COLOURS[k % len(_COLOURS)]
         fill = colour if k == 0 else "none"
-        parts.append(Markup('<rect x="{:.0f}" y="1" width="9" height="9" fill="{}" stroke="{}"/>').format(x, fill, colour))
+        parts.append(
+            Markup('<rect x="{:.0f}" y="1" width="9" height="9" fill="{}" stroke="{}"/>').format(x, fill, colour)
+        )
         parts.append(Markup('<text x="{:.0f}" y="10">{}</text>').format(x + 14, escape(clean(name, 30))))
         x += 28 + 6.2 * len(clean(name, 30))
     return parts

@@ -96,7 +96,9 @@ def _speed(document: dict[str, Any]) -> str:
 
 
 def _law(audit: dict[str, Any]) -> str:
-    text = f"{clean(audit['rule'], 40)} ({audit['rule_source']}): {audit['tested']:,} tested, {audit['agree']:,} agree, "
+    text = (
+        f"{clean(audit['rule'], 40)} ({audit['rule_source']}): {audit['tested']:,} tested, {audit['agree']:,} agree, "
+    )
     return text + f"{audit['disagree']:,} disagree, {audit['undecidable']:,} undecidable"
 
 
@@ -120,7 +122,12 @@ def explanation(document: dict[str, Any]) -> str:
     for step in document["steps"]:
         lines.append(f"request {clean(step['request_id'], 80)}, step {step['step']}, {clean(step['rule'], 40)} law")
         rows = [
-            [str(t["position"]), str(t["token"]), *(_value(t[k]) for k in ("target", "draft", "r", "ratio")), clean(t["reason"], 300)]
+            [
+                str(t["position"]),
+                str(t["token"]),
+                *(_value(t[k]) for k in ("target", "draft", "r", "ratio")),
+                clean(t["reason"], 300),
+            ]
             for t in step["tokens"][:200]
         ]
         lines += _table(["position", "token", "target", "draft", "r", "ratio", "decision"], rows)
@@ -159,7 +166,9 @@ def detection(found: Sequence[dict[str, Any]]) -> str:
     lines = []
     for row in found:
         lines.append(f"{clean(row['path'], 200)}: {row['format']}")
-        known = [f"{k} {clean(row[k], 60)}" for k in ("engine", "version", "rule", "from", "to") if row.get(k) is not None]
+        known = [
+            f"{k} {clean(row[k], 60)}" for k in ("engine", "version", "rule", "from", "to") if row.get(k) is not None
+        ]
         if known:
             lines.append("  " + ", ".join(known))
         lines += [f"  can judge: {what}" for what in row.get("judged", [])]

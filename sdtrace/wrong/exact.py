@@ -87,7 +87,13 @@ def fixed_rate(d: Decisions) -> Explanation | None:
     low, high, wrong = separation(-d["r"][drawn], d.accepted[drawn])
     rate = -(max(low, -1.0) + min(high, 0.0)) / 2
     whole = Explanation(
-        "synthetic-acceptance", f"accepted when r <= {rate:.2f}, whatever p and q", rate, -high, -low, wrong, int(drawn.sum())
+        "synthetic-acceptance",
+        f"accepted when r <= {rate:.2f}, whatever p and q",
+        rate,
+        -high,
+        -low,
+        wrong,
+        int(drawn.sum()),
     )
     by_position = 0
     places = np.unique(d["position"][drawn])
@@ -117,7 +123,11 @@ def shifted(d: Decisions) -> list[Explanation]:
         wrong, decided = d.judge(p, q)
         side = "target" if name == "p" else "draft"
         if decided >= 0.4 * len(d.accepted):
-            found.append(Explanation(cause, f"decisions used the {side} probability of {where}", None, None, None, wrong, decided))
+            found.append(
+                Explanation(
+                    cause, f"decisions used the {side} probability of {where}", None, None, None, wrong, decided
+                )
+            )
     return found
 
 
@@ -141,10 +151,14 @@ def tempered(d: Decisions) -> list[Explanation]:
     return found
 
 
-_THETAS = [1 / t for t in (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.1, 1.2, 1.25, 1.3, 1.4, 1.5, 1.75, 2.0)]
+_THETAS = [
+    1 / t for t in (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.1, 1.2, 1.25, 1.3, 1.4, 1.5, 1.75, 2.0)
+]
 
 
-def _tempered(d: Decisions, name: str, theta: float, entropy: Floats, varentropy: Floats, square: Floats) -> tuple[int, int]:
+def _tempered(
+    d: Decisions, name: str, theta: float, entropy: Floats, varentropy: Floats, square: Floats
+) -> tuple[int, int]:
     t = theta - 1.0
     curve = np.where(np.isfinite(varentropy), varentropy, 0.0) / 2
     rest = np.log(np.clip(square, 1e-12, 1.0)) + entropy - curve

@@ -31,7 +31,9 @@ def explain_decisions(decisions: pl.DataFrame, law: str, p_band: Rounding, q_ban
     d = _arrays(decisions, law, p_band, q_band)
     wrong = decisions.filter(pl.col("decision") == -1)
     accepts = int(wrong["accepted"].sum())
-    nothing = Explanation("decision-mismatch", "fit no known wrong rule", None, None, None, wrong.height, decisions.height)
+    nothing = Explanation(
+        "decision-mismatch", "fit no known wrong rule", None, None, None, wrong.height, decisions.height
+    )
     if not wrong.height:
         return [nothing]
     drawn = bool(np.isfinite(d["r"]).mean() > 0.9)
@@ -75,4 +77,4 @@ def _depends(d: Decisions, wrong: int, drawn: bool) -> list[Explanation]:
 
 def _one_sided(d: Decisions, wrong: int) -> list[Explanation]:
     """Without moments of the rows a temperature cannot be undone, but near-certain tokens tell its direction."""
-    return [e for e in tempered(d) if e.contradictions <= 0.5 * wrong]
+    return [e for e in tempered(d) if e.contradictions <= 0.5 * wrong and e.decided > 0.5 * len(d.accepted)]

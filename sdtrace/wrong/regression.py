@@ -62,7 +62,10 @@ def read(d: Decisions, fit: Dependence, contradictions: int, decided: int) -> Ex
     def absent(slope: float, error: float, other: float) -> bool:
         return abs(slope) < max(2.5 * error, 0.2 * abs(other))
 
-    no_p, no_q = absent(fit.p, fit.p_error, max(fit.q, fit.r, key=abs)), absent(fit.q, fit.q_error, max(fit.p, fit.r, key=abs))
+    no_p, no_q = (
+        absent(fit.p, fit.p_error, max(fit.q, fit.r, key=abs)),
+        absent(fit.q, fit.q_error, max(fit.p, fit.r, key=abs)),
+    )
     cause, label = "", ""
     if fit.p < -3 * fit.p_error and fit.q > 3 * fit.q_error:
         cause, label = "inverted-ratio", "accepted the more, the smaller p/q"

@@ -1,6 +1,6 @@
 """Ratios against DuckDB and polars in one run, in process, medians of 5.
 
-    python tests/bench/bench.py --steps 1000000
+python tests/bench/bench.py --steps 1000000
 """
 
 import argparse
@@ -74,7 +74,10 @@ def _piece(rng: np.random.Generator, start: int, n: int) -> pl.DataFrame:
             "request_id": pl.Series(index // PER_REQUEST).cast(pl.String),
             "step": index % PER_REQUEST,
             "num_accepted": n_a,
-            **{name: pl.Series(name, values).cast(pl.List(pl.Series(values[:0].ravel()).dtype)) for name, values in lists.items()},
+            **{
+                name: pl.Series(name, values).cast(pl.List(pl.Series(values[:0].ravel()).dtype))
+                for name, values in lists.items()
+            },
         }
     )
     y_p = rng.uniform(0.3, 1.0, n)
@@ -100,9 +103,15 @@ def median(work: Callable[[], object]) -> float:
 
 def typed_table(lines: Path) -> None:
     """DuckDB's own way from JSON Lines to a typed table, the columns that the trace holds."""
-    kinds = {"String": "VARCHAR", "Int64": "BIGINT", "Float64": "DOUBLE", "List(Int64)": "BIGINT[]", "List(Float64)": "DOUBLE[]"}
+    kinds = {
+        "String": "VARCHAR",
+        "Int64": "BIGINT",
+        "Float64": "DOUBLE",
+        "List(Int64)": "BIGINT[]",
+        "List(Float64)": "DOUBLE[]",
+    }
     present = pl.read_ndjson(lines, n_rows=3, infer_schema_length=None).columns
-    held = {*present, *("draft_token_ids draft_probs target_probs uniforms output_token_ids".split())}
+    held = {*present, *(["draft_token_ids", "draft_probs", "target_probs", "uniforms", "output_token_ids"])}
     held |= {"num_accepted", "step", "last_kind", "last_target_prob", "last_draft_prob", "request_id", "run_id"}
     columns = ",".join(f"'{n}':'{kinds[str(c.dtype)]}'" for n, c in STEP.items() if n in held)
     with duckdb.connect() as connection:
@@ -116,8 +125,12 @@ def polars_audit(steps: str) -> object:
     lists = ["uniforms", "draft_probs", "target_probs"]
     frame = pl.scan_parquet(steps).select("num_accepted", *lists).with_row_index("i").explode(lists)
     wrong = frame.with_columns(rejected=pl.col("uniforms") * pl.col("draft_probs") > pl.col("target_probs"))
-    first = wrong.group_by("i").agg(pl.col("num_accepted").first(), k=pl.col("rejected").arg_max(), any=pl.col("rejected").any())
-    return first.select((pl.when("any").then("k").otherwise(TAU) != pl.col("num_accepted")).sum()).collect(engine="streaming")
+    first = wrong.group_by("i").agg(
+        pl.col("num_accepted").first(), k=pl.col("rejected").arg_max(), any=pl.col("rejected").any()
+    )
+    return first.select((pl.when("any").then("k").otherwise(TAU) != pl.col("num_accepted")).sum()).collect(
+        engine="streaming"
+    )
 
 
 def main() -> None:
@@ -138,7 +151,11 @@ def main() -> None:
         with duckdb.connect() as connection:
             sql = median(lambda: connection.execute(SQL.format(steps)).fetchall())
         rows = (
-            ("JSON Lines to batches / DuckDB typed table", lambda: [None for o in open_inputs([str(lines)]) for _ in o.batches()], median(lambda: typed_table(lines))),
+            (
+                "JSON Lines to batches / DuckDB typed table",
+                lambda: [None for o in open_inputs([str(lines)]) for _ in o.batches()],
+                median(lambda: typed_table(lines)),
+            ),
             ("decision audit / DuckDB SQL", lambda: count_decisions(tables), sql),
             ("decision audit / polars", lambda: count_decisions(tables), median(lambda: polars_audit(steps))),
             ("one pass, all checks / DuckDB SQL", lambda: audit(open_inputs([str(tables)]), _checks()), sql),
