@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,14 @@ def report(
     overridden = misfits(first)
     if overridden:
         first = _again(sources, keep, {run: fit.law for run, fit in overridden.items()}) or first
-    return compose(first, diagnose(first, CHECKS, overridden), CHECKS)
+    return replace(compose(first, diagnose(first, CHECKS, overridden), CHECKS), show=_show)
+
+
+def _show(found: Report) -> str:
+    """The page in a notebook; templates load only then."""
+    from sdtrace.render import html
+
+    return html.fragment(found)
 
 
 def _again(

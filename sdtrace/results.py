@@ -1,5 +1,6 @@
 """The report as plain values: what every renderer prints, and nothing that has to be computed any more."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,8 +57,8 @@ class Report:
     document: dict[str, Any]
     sections: list[Section]
     viewer: list[ViewedRequest]
+    show: Callable[["Report"], str] | None = field(default=None, repr=False, compare=False)
 
-    def _repr_html_(self) -> str:
-        from sdtrace.render import html  # a report is made where no page is wanted; templates load only for a page
-
-        return html.fragment(self)
+    def _repr_html_(self) -> str | None:
+        """The report as a notebook shows it; `show` is the renderer that was handed in."""
+        return self.show(self) if self.show is not None else None

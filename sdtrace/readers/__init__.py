@@ -95,7 +95,8 @@ def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]
 def refusals(src: Source) -> dict[str, str | None]:
     """For every reader why it refuses the input; None for the one that claims it."""
     if not src.is_folder and not src.head:
-        return dict.fromkeys(READERS, "the file is empty")
+        damaged = f"the {src.packing} data is damaged before its first line ends"
+        return dict.fromkeys(READERS, damaged if src.packing else "the file is empty")
     return {name: reader.refuse(src) for name, reader in READERS.items()}
 
 

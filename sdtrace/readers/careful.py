@@ -62,7 +62,7 @@ def _line(parsed: Parsed, number: int, text: bytes) -> None:
     try:
         record = _json(parsed, number, text)
         table = record.get("kind")
-        if table not in TABLES:
+        if not isinstance(table, str) or table not in TABLES:
             raise _Refused(f"kind is {_short(table)}, expected run, request or step")
         row = {
             name: _typed(name, record[name], column.dtype) for name, column in TABLES[table].items() if name in record

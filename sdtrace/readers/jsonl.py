@@ -192,7 +192,10 @@ def _settle(path: str, stretch: Stretch, frame: pl.DataFrame, cut: bool) -> tupl
         pl.col("run_id").fill_null(""),
         line=pl.Series(full[is_step.to_numpy()] + stretch.first, dtype=pl.Int64),
     )
-    return parsed, conform(numbered, "step", extra=("line",))
+    sound = conform(numbered, "step", extra=("line",))
+    if parsed.rows["step"]:  # lines that DuckDB refused and a closer look does not: a byte order mark, a lone surrogate
+        sound = pl.concat([sound, parsed.frame("step")]).sort("line")
+    return parsed, sound
 
 
 def _clean(stretch: Stretch, others: Ints, steps: pl.DataFrame) -> bool:
@@ -208,6 +211,16 @@ def _clean(stretch: Stretch, others: Ints, steps: pl.DataFrame) -> bool:
         nulls = stretch.text.count(b"null") - sum(line.count(b"null") for _, line in stretch.lines(others))
     if colons != arrived + nulls:
         return False
+    lists = [name for name in steps.columns if isinstance(steps[name].dtype, pl.List)]
+    if any(_inner_nulls(steps[name]) for name in lists):  # an entry of another type arrives as null
+        return False
     whole = steps.select((pl.col(_INTEGERS) == pl.col(_INTEGERS).floor()).all()).row(0)
     small = steps.select((pl.col(_INTEGERS).abs() < 2**53).all()).row(0)
     return all(whole) and all(small)
+
+
+def _inner_nulls(lists: pl.Series) -> int:
+    if lists.null_count() == len(lists):
+        return 0
+    flat = lists.explode(empty_as_null=False, keep_nulls=False)
+    return flat.null_count() or (_inner_nulls(flat) if isinstance(flat.dtype, pl.List) else 0)
