@@ -28,6 +28,7 @@ class Cause:
     advice: str
     blame: str
     weight: int = 0
+    effect: str | None = None
 
 
 #: cause -> (side, blame, what it says, what to do)

@@ -45,6 +45,7 @@ def document(audit: Audit, found: Diagnosis, checks: Sequence[Check]) -> dict[st
                 "evidence": [_plain(row) for row in c.evidence],
                 "advice": c.advice,
                 "blame": c.blame,
+                "effect": c.effect,
             }
             for c in found.causes
         ],

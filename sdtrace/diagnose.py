@@ -1,7 +1,7 @@
 """From an audit to verdict, causes and figures: everything the document needs, decided here and nowhere later."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -62,20 +62,34 @@ def diagnose(audit: Audit, checks: Sequence[Check], overridden: Mapping[str, Fit
     laws = audit.tally.frame("laws").filter(used(choices))
     figures = _audit(laws, choices, overridden)
     state, headline = _verdict(rows, figures, choices, found)
+    accepted = acceptance(
+        laws,
+        audit.tally.frame("positions").filter(used(choices)),
+        audit.tally.frame("requests").filter(used(choices)),
+    )
     return Diagnosis(
         choices,
         found,
-        rows,
+        [_with_effect(row, accepted) for row in rows],
         figures,
-        acceptance(
-            laws,
-            audit.tally.frame("positions").filter(used(choices)),
-            audit.tally.frame("requests").filter(used(choices)),
-        ),
+        accepted,
         state,
         headline,
         _not_checked(audit, laws, choices, overridden, found),
     )
+
+
+def _with_effect(cause: Cause, a: Mapping[str, Any] | None) -> Cause:
+    """What accepting too much did to the text: under a correct residual the excess is the total-variation distance of
+    the emitted token from the target's distribution, for every tested position."""
+    if a is None or cause.cause not in ("lenient-acceptance", "synthetic-acceptance") or not a["ci"]["excess"]:
+        return cause
+    low, high = a["ci"]["excess"]
+    if low <= 0 or a["tokens_per_step"] is None or a["expected_tokens_per_step"] is None:
+        return cause
+    bought = a["tokens_per_step"] - a["expected_tokens_per_step"]
+    effect = f"emitted text is {a['excess']:.1%} ({low:.1%} to {high:.1%}) away from the target distribution per tested token"
+    return replace(cause, effect=f"{effect}; speed bought with it: {bought:.2f} tokens per step")
 
 
 def _explained(

@@ -65,6 +65,8 @@ def _cause(cause: dict[str, Any], width: int) -> list[str]:
     lines = []
     if cause["evidence"]:
         lines += _field("", f"{cause['cause']}; first: {_evidence(cause['evidence'][0])}", width)
+    if cause.get("effect"):
+        lines += _field("", clean(cause["effect"], 300), width)
     return lines + _field("", f"next: {clean(cause['advice'], 500)}", width)
 
 
