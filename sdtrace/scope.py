@@ -58,7 +58,8 @@ class Scope:
     @cached_property
     def judged(self) -> Judged:
         """Every decision, recomputed. Raw probabilities are not those that were compared: they decide nothing."""
-        judged = self.law.judge(self.pos, self.params, self.bands)
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # untested positions hold anything
+            judged = self.law.judge(self.pos, self.params, self.bands)
         if not self.raw:
             return judged
         return Judged(np.zeros_like(judged.decision), judged.tested, np.full_like(judged.expected, np.nan))

@@ -95,7 +95,7 @@ def test_endings_and_occupied_places(tmp_path: Path) -> None:
     assert convert([sample], tmp_path / "case.jsonl").steps == 1
     with pytest.raises(UsageError, match="what format"):
         convert([sample], tmp_path / "case.xlsx")
+    (tmp_path / "taken").touch()
     with pytest.raises(OutputError, match="a file of that name"):
-        (tmp_path / "taken").touch()
         convert([sample], tmp_path / "taken")
     assert {p.name for p in tmp_path.iterdir()} == {"case.jsonl", "taken"}

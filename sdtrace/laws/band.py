@@ -77,9 +77,8 @@ def compare(accepted: Flags, p: Floats, q: Floats, r: Floats, p_band: Rounding, 
     """
     known = (q > 0.0) & in_range(p, p_band) & in_range(q, q_band)
     drawn = known & (r >= 0.0) & (r <= 1.0)
-    threshold = r * q
-    with np.errstate(invalid="ignore"):
-        margin = p - threshold
+    with np.errstate(invalid="ignore", over="ignore"):
+        margin = p - r * q
         slack = p * (2 * (p_band.relative + q_band.relative + UNIFORM_ERROR + ENGINE_ERROR))
         slack += p_band.absolute + (1 + 1e-6) * r * q_band.absolute + 1e-300
         clear = drawn & (np.abs(margin) > slack)

@@ -141,9 +141,9 @@ def unpacked(file: Path, packing: str | None) -> Iterator[IO[bytes]]:
         elif packing == "gz":
             yield cast(IO[bytes], gzip.GzipFile(fileobj=raw))
         elif packing == "bz2":
-            yield bz2.open(raw)
+            yield bz2.open(raw)  # noqa: SIM115  # the caller owns the file below
         elif packing == "xz":
-            yield lzma.open(raw)
+            yield lzma.open(raw)  # noqa: SIM115
         else:
             yield raw
 
