@@ -1,9 +1,10 @@
 """The decision audit alone: how many recorded decisions agree with their law. For a quick look and for benchmarks.
 
-Parquet is read with only the columns that a decision needs, a row group at a time, row groups side by side.
+Parquet under a law that compares p, q and r is read with only the columns of that comparison, a row group at a time, row
+groups side by side. Cut steps of an engine that clips num_accepted are not recognised there: `report` looks at them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,39 +13,24 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from sdtrace.laws.band import DISAGREE, UNDECIDABLE
+from sdtrace.laws.band import DISAGREE, UNDECIDABLE, compare
+from sdtrace.laws.precision import band
+from sdtrace.positions import ragged
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.parquet import parts
 from sdtrace.scope import scopes
-from sdtrace.trace import STEP, conform, empty
+from sdtrace.trace import conform, empty
 
-_ALWAYS = (
-    "run_id",
-    "request_id",
-    "draft_token_ids",
-    "num_accepted",
-    "verified_len",
-    "accepted",
-    "target_probs",
-    "draft_probs",
-    "uniforms",
-)
-#: What the laws that do not compare p, q and r need besides.
-_GREEDY = ("target_argmax_ids", "target_top2_gap")
-_IDS = ("output_token_ids", "overlap", "target_entropy", "target_top_ids", "target_top_probs")
-_NEEDS = {"ratio": (), "one-hot": (), "tree-coin": (), "lenient": (), "synthetic": (), "greedy": _GREEDY}
+_COLUMNS = ["num_accepted", "target_probs", "draft_probs", "uniforms"]
 
 Counts = dict[str, int]
 
 
 def count_decisions(path: str | Path) -> Counts:
-    """tested, agree, disagree, undecidable of one input, without checks and samples.
-
-    Requests are read for their temperature only; nothing is validated beyond what a decision asks for.
-    """
+    """tested, agree, disagree, undecidable of one input, without checks and samples; nothing is validated."""
     total = dict.fromkeys(("tested", "disagree", "undecidable"), 0)
     for opened in open_inputs([str(path)]):
-        for one in _parquet(opened) if opened.format == "trace-parquet" else _any(opened):
+        for one in _bare(opened) if _comparable(opened) else _any(opened):
             total = {name: total[name] + one[name] for name in total}
     return total | {"agree": total["tested"] - total["disagree"] - total["undecidable"]}
 
@@ -55,52 +41,58 @@ def _any(opened: Opened) -> Iterator[Counts]:
     for batch in opened.batches():
         runs |= {row["run_id"]: row for row in batch.runs.iter_rows(named=True)}
         requests = pl.concat([requests, batch.requests])
-        if batch.steps.height:
-            yield _count(batch.steps, requests, runs)
+        if not batch.steps.height:
+            continue
+        for scope in scopes("", batch.steps, requests, runs):
+            judged = scope.judged
+            yield _count(judged.tested, judged.decision)
 
 
-def _parquet(opened: Opened) -> Iterator[Counts]:
+def _count(tested: Any, decision: Any) -> Counts:
+    return {
+        "tested": int(np.count_nonzero(tested)),
+        "disagree": int(np.count_nonzero(decision == DISAGREE)),
+        "undecidable": int(np.count_nonzero(tested & (decision == UNDECIDABLE))),
+    }
+
+
+def _comparable(opened: Opened) -> bool:
+    """A Parquet folder of ratio runs without temperature-0 requests and trimmed steps: p, q and r say everything."""
+    file = opened.source.file
+    if opened.format != "trace-parquet" or file is None or not file.is_dir():
+        return False
+    rules = {rule for f in parts(file, "run") for rule in conform(pl.read_parquet(f), "run")["rule"]}
+    greedy = any(conform(pl.read_parquet(f), "request")["temperature"].eq(0.0).any() for f in parts(file, "request"))
+    held = [set(pq.read_schema(f).names) for f in parts(file, "step")]
+    whole = all(names.issuperset(_COLUMNS) and not names & {"verified_len", "accepted"} for names in held)
+    return rules == {"ratio"} and not greedy and whole
+
+
+def _bare(opened: Opened) -> Iterator[Counts]:
     file = opened.source.file
     assert file is not None
-    heads = {
-        t: [conform(pl.read_parquet(f), t) for f in parts(file, t)] if file.is_dir() else [] for t in ("run", "request")
-    }
-    runs = {row["run_id"]: row for frame in heads["run"] for row in frame.iter_rows(named=True)}
-    requests = pl.concat([empty("request"), *heads["request"]])
-    if not requests["temperature"].eq(0.0).any():
-        requests = requests.clear()  # only temperature 0 changes the law
-    columns = _columns(runs, greedy=bool(requests.height))
-    files = parts(file, "step") if file.is_dir() else [file]
-    groups = [(f, i) for f in files for i in range(pq.read_metadata(f).num_row_groups)]
+    dtypes = {d for f in parts(file, "run") for d in conform(pl.read_parquet(f), "run")["prob_dtype"]}
+    dtype = dtypes.pop() if len(dtypes) == 1 else None
+    groups = [(f, i) for f in parts(file, "step") for i in range(pq.read_metadata(f).num_row_groups)]
     with ThreadPoolExecutor(2) as pool:
-        yield from pool.map(lambda group: _count(_group(*group, columns), requests, runs), groups)
+        yield from pool.map(lambda group: _group(group[0], group[1], dtype), groups)
 
 
-def _columns(runs: Mapping[str, Any], *, greedy: bool) -> list[str]:
-    wanted = set(_ALWAYS)
-    for rule in {run["rule"] for run in runs.values()} or {None}:
-        wanted |= set(_NEEDS.get(rule, (*_GREEDY, *_IDS)))
-    return [name for name in STEP if name in wanted or (greedy and name in _GREEDY)]
-
-
-def _group(file: Path, index: int, columns: list[str]) -> pl.DataFrame:
-    table = pq.ParquetFile(file)
-    held = [name for name in columns if name in table.schema_arrow.names]
-    frame = pl.from_arrow(table.read_row_group(index, columns=held, use_threads=False))
+def _group(file: Path, index: int, dtype: str | None) -> Counts:
+    """One row group, by the ratio law."""
+    frame = pl.from_arrow(pq.ParquetFile(file).read_row_group(index, columns=_COLUMNS, use_threads=False))
     assert isinstance(frame, pl.DataFrame)
-    frame = (
-        frame.with_columns(pl.col("run_id").fill_null(""))
-        if "run_id" in held
-        else frame.with_columns(run_id=pl.lit(""))
-    )
-    return conform(frame, "step").with_columns(line=pl.lit(None, pl.Int64))
-
-
-def _count(steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping[str, Any]) -> Counts:
-    found = dict.fromkeys(("tested", "disagree", "undecidable"), 0)
-    for scope in scopes("", steps, requests, runs):
-        judged = scope.judged
-        found["tested"] += int(judged.tested.sum())
-        found["disagree"] += int((judged.decision == DISAGREE).sum())
-        found["undecidable"] += int(np.count_nonzero(judged.tested & (judged.decision == UNDECIDABLE)))
-    return found
+    if frame.null_count().row(0) != (0, 0, 0, 0):
+        frame = frame.drop_nulls()
+    lists = [ragged(frame[name]) for name in _COLUMNS[1:]]
+    p, q, r = (x.values.astype(np.float64, copy=False) for x in lists)
+    n_a = frame["num_accepted"].to_numpy()
+    count = lists[0].count
+    if len(count) and (count == count[0]).all():
+        place, n_a = np.arange(count[0], dtype=n_a.dtype)[None, :], n_a[:, None]
+        accepted, tested = (place < n_a).ravel(), (place <= n_a).ravel()
+    else:
+        place, n_a = np.arange(len(p)) - np.repeat(lists[0].start, count), np.repeat(n_a, count)
+        accepted, tested = place < n_a, place <= n_a
+    decision = compare(accepted, p, q, r, band(p, dtype), band(q, dtype))
+    return _count(tested, np.where(tested, decision, UNDECIDABLE))

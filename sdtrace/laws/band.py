@@ -75,6 +75,19 @@ def compare(accepted: Flags, p: Floats, q: Floats, r: Floats, p_band: Rounding, 
     A NaN is an absent value. Without r the impossible events remain: a rejection where p / q > 1, an acceptance where
     p = 0. q = 0, and anything that is no probability, is undecidable here: such values are findings of their own.
     """
+    if len(p) <= 2 * _BLOCK:
+        return _compare(accepted, p, q, r, p_band, q_band)
+    result = np.empty(len(p), dtype=np.int8)
+    for start in range(0, len(p), _BLOCK):  # pieces that stay in the processor's cache are twice as fast
+        s = slice(start, start + _BLOCK)
+        result[s] = _compare(accepted[s], p[s], q[s], r[s], p_band, q_band)
+    return result
+
+
+_BLOCK = 16_384
+
+
+def _compare(accepted: Flags, p: Floats, q: Floats, r: Floats, p_band: Rounding, q_band: Rounding) -> Decisions:
     known = (q > 0.0) & in_range(p, p_band) & in_range(q, q_band)
     drawn = known & (r >= 0.0) & (r <= 1.0)
     with np.errstate(invalid="ignore", over="ignore"):

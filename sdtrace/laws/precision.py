@@ -39,10 +39,11 @@ def bands(pos: Positions, declared: str | None) -> Bands:
 
     A run may say float32 and its writer may still have printed four decimals: the wider band is the sound one.
     """
-    return Bands(_band(pos.p, declared), _band(pos.q, declared))
+    return Bands(band(pos.p, declared), band(pos.q, declared))
 
 
-def _band(values: Floats, declared: str | None) -> Rounding:
+def band(values: Floats, declared: str | None) -> Rounding:
+    """The rounding of one column: the declared one, widened to what its values show."""
     stated = EXACT
     if declared is not None:
         try:
