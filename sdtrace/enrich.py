@@ -82,7 +82,10 @@ def _outside(pos: Positions, column: str, band: Rounding) -> Ints:
     lists = pos.lists(column)
     if not len(lists.values):
         return np.zeros(len(pos.count), dtype=np.int64)
-    bad = ~in_range(lists.values.astype(np.float64, copy=False), band)
+    values = lists.values.astype(np.float64, copy=False)
+    if values.min() >= 0.0 and values.max() <= 1.0:  # a NaN makes either comparison false
+        return np.zeros(len(pos.count), dtype=np.int64)
+    bad = ~in_range(values, band)
     if lists.nulls is not None:
         bad &= ~lists.nulls
     return _count(pos, lists, bad)

@@ -15,14 +15,16 @@ TOKENS, PERIOD = 30_000, 32
 
 
 def loops(scope: Scope) -> pl.DataFrame:
-    """One row a request of the batch: run_id, request_id, one_hot, flat, entropies, uniform_p, loop_run, ..."""
-    steps = scope.steps.select("run_id", "request_id", "step", "output_token_ids")
-    table = steps.select("run_id", "request_id").with_columns(**_degenerate(scope))
-    summed = table.group_by("run_id", "request_id", maintain_order=True).agg(pl.all().sum())
-    return summed.join(_repeats(steps), on=["run_id", "request_id"], how="left", maintain_order="left")
+    """One row a request that was looked at: hash, loop_run, loop_period, loop_seen."""
+    steps = scope.steps.select("hash", "step", "output_token_ids")
+    tokens = len(scope.pos.lists("output_token_ids").values)
+    if tokens > TOKENS:  # whole requests, chosen by hash
+        steps = steps.filter(pl.col("hash") < int(2**64 * (TOKENS / tokens)))
+    return _repeats(steps)
 
 
-def _degenerate(scope: Scope) -> dict[str, pl.Series]:
+def degenerate(scope: Scope) -> dict[str, pl.Series]:
+    """Per step: tested positions with a recorded entropy, with a one-hot or flat row, and with p = 1/vocabulary."""
     pos, n = scope.pos, len(scope.pos.count)
     vocabulary = scope.run.get("vocab_size")
     tested = scope.judged.tested
@@ -30,6 +32,8 @@ def _degenerate(scope: Scope) -> dict[str, pl.Series]:
     found = dict.fromkeys(("one_hot", "flat", "entropies", "uniform_p"), zero)
 
     def by_step(flags: npt.NDArray[np.bool_]) -> pl.Series:
+        if not flags.any():
+            return zero
         return pl.Series(np.bincount(pos.row[flags & tested], minlength=n))
 
     if not scope.absent("target_entropy"):
@@ -47,17 +51,14 @@ def _degenerate(scope: Scope) -> dict[str, pl.Series]:
 def _repeats(steps: pl.DataFrame) -> pl.DataFrame:
     """Longest stretch of ids in which each equals the one `period` before it, for requests within the budget."""
     empty = {"loop_run": pl.Int64, "loop_period": pl.Int64, "loop_seen": pl.Int64}
-    schema = {"run_id": pl.String, "request_id": pl.String, **empty}
-    sizes = steps.group_by("run_id", "request_id").agg(
-        n=pl.col("output_token_ids").list.len().sum(),
-        hash=pl.struct(pl.col("run_id").first(), pl.col("request_id").first()).hash(seed=0),
-    )
+    schema = {"hash": pl.UInt64, **empty}
+    sizes = steps.group_by("hash").agg(n=pl.col("output_token_ids").list.len().sum())
     chosen = sizes.sort("hash").filter(pl.col("n").cum_sum() - pl.col("n") < TOKENS).filter(pl.col("n") > PERIOD)
     if chosen.is_empty():
         return pl.DataFrame(schema=schema)
-    chosen = chosen.with_row_index("code").select("run_id", "request_id", "code", "n")
+    chosen = chosen.with_row_index("code").select("hash", "code", "n")
     tokens = (
-        steps.join(chosen, on=["run_id", "request_id"])
+        steps.join(chosen, on="hash")
         .sort("code", "step", maintain_order=True)
         .select("code", "output_token_ids")
         .explode("output_token_ids", empty_as_null=False, keep_nulls=False)
@@ -68,7 +69,7 @@ def _repeats(steps: pl.DataFrame) -> pl.DataFrame:
         longest = _longest(codes, ids, lag, chosen.height)
         better = longest > run
         run[better], period[better] = longest[better], lag
-    return chosen.select("run_id", "request_id").with_columns(
+    return chosen.select("hash").with_columns(
         loop_run=pl.Series(run), loop_period=pl.Series(period), loop_seen=chosen["n"].cast(pl.Int64)
     )
 

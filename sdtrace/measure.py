@@ -9,7 +9,7 @@ import polars as pl
 
 from sdtrace.enrich import enriched
 from sdtrace.finding import Check
-from sdtrace.loops import loops
+from sdtrace.loops import degenerate, loops
 from sdtrace.scope import Scope
 from sdtrace.tally import STEPS, WITNESSES, Tally
 from sdtrace.uniforms import uniforms
@@ -42,8 +42,8 @@ def _sample(scope: Scope, hashes: pl.Series) -> pl.DataFrame:
         limit = hashes.bottom_k(STEPS + 1).max()
         kept = hashes < limit
         rows = kept.arg_true() if kept.any() else (hashes == limit).arg_true().head(STEPS)
-        steps, hashes = steps[rows], hashes[rows]
-    return steps.with_columns(hash=hashes, law=pl.lit(scope.law.name), path=pl.lit(scope.path))
+        steps = steps[rows]
+    return steps.with_columns(law=pl.lit(scope.law.name), path=pl.lit(scope.path))
 
 
 def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
@@ -80,7 +80,7 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
         "line",
         "at",
         stop_step=pl.when(pl.col("stop_at").is_not_null()).then("step"),
-        hash=pl.struct("run_id", "request_id").hash(seed=0),
+        hash="hash",
         drafted="tau",
         verified="verified",
         drafting=(pl.col("tau") > 0).cast(pl.Int64),
@@ -88,7 +88,7 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
         prefill=((pl.col("tau") == 0) & (pl.col("step") == 0)).cast(pl.Int64),
         appended=pl.col("appended").fill_null(0),
         known_appended=pl.col("appended").is_not_null().cast(pl.Int64),
-    ).with_columns(pl.Series(name, values) for name, values in counted.items())
+    ).with_columns(**{name: pl.Series(values) for name, values in counted.items()}, **degenerate(scope))
 
 
 def _tested(scope: Scope) -> Floats:
@@ -182,9 +182,9 @@ def _positions(scope: Scope) -> pl.DataFrame:
 
 
 def _requests(scope: Scope, per_step: pl.DataFrame) -> pl.DataFrame:
-    table = per_step.group_by("run_id", "request_id", maintain_order=True).agg(
+    table = per_step.group_by("hash", maintain_order=True).agg(
+        pl.col("run_id", "request_id").first(),
         pl.lit(scope.law.name).alias("law"),
-        pl.col("hash").first(),
         pl.len().cast(pl.Int64).alias("steps"),
         pl.col("step").min().alias("min_step"),
         pl.col("step").max().alias("max_step"),
@@ -193,9 +193,9 @@ def _requests(scope: Scope, per_step: pl.DataFrame) -> pl.DataFrame:
         pl.col("at").max().alias("last_at"),
         pl.lit(scope.path).alias("first_path"),
         pl.col("line").first().alias("first_line"),
-        *(pl.col(name).sum() for name in _SUMMED),
+        *(pl.col(name).sum() for name in (*_SUMMED, "one_hot", "flat", "entropies", "uniform_p")),
     )
-    return table.join(loops(scope), on=["run_id", "request_id"], how="left", maintain_order="left")
+    return table.join(loops(scope), on="hash", how="left", maintain_order="left")
 
 
 def _timeline(scope: Scope, per_step: pl.DataFrame) -> tuple[pl.DataFrame, float]:

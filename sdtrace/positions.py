@@ -137,7 +137,7 @@ class Positions:
 
 
 def derive(steps: pl.DataFrame) -> pl.DataFrame:
-    """Steps with `tau`, `verified`, `n_a`, `appended`, `x_rejected`, `y`, `is_last`, `last_tested` added.
+    """Steps (with `hash`, one number a request) with `tau`, `verified`, `n_a`, `appended`, `x_rejected`, `y`, `is_last`, `last_tested` added.
 
     `n_a` comes from num_accepted, else from the decisions, else from what was appended (one token fewer);
     `x_rejected` is the drafted token at the first rejection, `y` the token appended after the accepted block.
@@ -158,7 +158,7 @@ def derive(steps: pl.DataFrame) -> pl.DataFrame:
     steps = steps.with_columns(n_a=n_a)
     inside = (pl.col("n_a") >= 0) & (pl.col("n_a") < pl.col("verified"))
     steps = steps.with_columns(
-        is_last=pl.col("step") == pl.col("step").max().over("run_id", "request_id"),
+        is_last=pl.col("step") == pl.col("step").max().over("hash"),
         x_rejected=pl.when(inside).then(pl.col("draft_token_ids").list.get(pl.col("n_a").clip(0), null_on_oob=True)),
         y=pl.when(pl.col("n_a") >= 0).then(
             pl.col("output_token_ids").list.get(pl.col("n_a").clip(0), null_on_oob=True)

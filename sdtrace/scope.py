@@ -113,7 +113,8 @@ def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping
     run says. A run without a rule yields one scope for every law that could be its own.
     """
     known = requests.select("run_id", "request_id", *REQUEST_COLUMNS, has_request=pl.lit(True))
-    joined = derive(steps.join(known, on=["run_id", "request_id"], how="left", maintain_order="left"))
+    joined = steps.join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
+    joined = derive(joined.with_columns(hash=pl.struct("run_id", "request_id").hash(seed=0)))
     joined = joined.with_columns(greedy=pl.col("temperature").eq(0.0).fill_null(False))
     for part in _parts(joined):
         run = runs.get(part["run_id"][0], {})
