@@ -137,8 +137,9 @@ class Positions:
 
 
 def derive(steps: pl.DataFrame) -> pl.DataFrame:
-    """Steps (with `hash`, one number a request) with `tau`, `verified`, `n_a`, `appended`, `x_rejected`, `y`, `is_last`, `last_tested` added.
+    """Steps with `tau`, `verified`, `n_a`, `appended`, `x_rejected`, `y`, `is_last`, `last_tested` added.
 
+    `steps` carries `hash` (one number a request) and the request's `stop_token_ids`.
     `n_a` comes from num_accepted, else from the decisions, else from what was appended (one token fewer);
     `x_rejected` is the drafted token at the first rejection, `y` the token appended after the accepted block.
     `last_tested` is the last position whose decision is recorded (-1 = none). Some engines clip num_accepted when a

@@ -23,9 +23,9 @@ CHECK = Check(
     name="impossible-rejection",
     table="positions",
     needs=("target_probs", "draft_probs"),
-    judged=pl.col("tested") & ~pl.col("accepted") & (pl.col("p") >= pl.col("q")) & (pl.col("q") > 0),
-    fault=pl.col("decision") == -1,
-    read=counted("rejections had a target probability above the draft's"),
+    judged=pl.col("tested") & ~pl.col("accepted") & (pl.col("p") >= 0) & (pl.col("q") > 0),
+    fault=(pl.col("decision") == -1) & (pl.col("p") >= pl.col("q")),
+    read=counted("rejections stand where the target gives at least the draft's probability"),
     laws=frozenset({"ratio"}),
     shows=(),
 )

@@ -22,7 +22,7 @@ CHECK = Check(
     name="flat-target",
     table="requests",
     needs=(),
-    judged=(pl.col("entropies") > 0) | (pl.col("uniform_p") >= 0),
+    judged=(pl.col("entropies") > 0) | (pl.col("uniform_p") > 0),
     fault=(pl.col("flat") >= 3) | ((pl.col("uniform_p") >= 10) & (pl.col("uniform_p") >= 0.5 * pl.col("tested"))),
     read=counted("requests have a flat target distribution"),
     laws=None,

@@ -50,14 +50,10 @@ def band(values: Floats, declared: str | None) -> Rounding:
             stated = rounding(declared)
         except ValueError:
             declared = None
-    if declared == "float64" and len(values) < 32:
-        return stated
-    return coarser(stated, rounding(infer(values))) if declared != "float64" else _exact_or_coarse(values, stated)
-
-
-def _exact_or_coarse(values: Floats, stated: Rounding) -> Rounding:
     shown = infer(values)
-    return stated if shown == "float32" else coarser(stated, rounding(shown))
+    if declared is not None and shown in ("float32", "decimals:1", "decimals:2"):
+        return stated  # values of one or two digits were written by hand, not rounded by a recorder
+    return coarser(stated, rounding(shown))
 
 
 def _grid(mantissa: Floats, bits: int) -> npt.NDArray[np.bool_]:
