@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 import simulate_laws as laws
 from simulate_faults import FAULTS, Fault
 from simulate_log import Log, Record, request_records, run_record, step_records

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+
 from simulate import Edit, Scenario
 from simulate_laws import LAWS, Generator
 from simulate_log import Log, Record

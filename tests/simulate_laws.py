@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from simulate_world import Flags, Ints, Rows, World, at, draw
 
 Generator = np.random.Generator

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from simulate_laws import Outcome
 from simulate_world import NEVER, Flags, World, at
 

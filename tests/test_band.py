@@ -10,10 +10,10 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import pytest
-from simulate_log import rounded
-from simulate_world import at, draw, pair, softmax
 
 from sdtrace.laws.band import decide, rounding
+from simulate_log import rounded
+from simulate_world import at, draw, pair, softmax
 
 N = 300_000
 LENIENCE = np.float32(0.9)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from simulate import Scenario, document, simulate
 from simulate_lawful import VARIANTS
 from simulate_log import Log

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from simulate import Scenario, document, simulate
 from simulate_faults import FAULTS
 from simulate_log import Log

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from sdtrace.trace import TABLES
 from simulate import Scenario, simulate
 from simulate_faults import FAULTS
 from simulate_lawful import VARIANTS
 from simulate_laws import LAWS, block, ratio
 from simulate_log import Log, Record, rounded
 from simulate_world import NEVER, Shape, World, draw, make
-
-from sdtrace.trace import TABLES
 
 
 @pytest.mark.parametrize("law", LAWS)
