@@ -69,7 +69,8 @@ def merge(tallies: Sequence[Tally]) -> Tally:
 
 def add(frames: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
     """Sum frames under their keys; the first row's order is kept, so results are deterministic."""
-    table = pl.concat(frames, how="vertical_relaxed") if len(frames) > 1 else frames[0]
+    names = frames[0].columns
+    table = pl.concat([f.select(names) for f in frames], how="vertical_relaxed") if len(frames) > 1 else frames[0]
     rules = [_rule(name) for name in table.columns if name not in keys]
     return table.group_by(keys, maintain_order=True).agg(rules)
 

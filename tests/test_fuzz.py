@@ -14,8 +14,39 @@ from sdtrace.render import json as as_json
 
 COUNT = int(os.environ.get("SDTRACE_FUZZ", "120"))
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_logs"
-BYTES = [b"\n", b"\r\n", b"NaN", b"-Infinity", b"null", b'"', b"1e999", b"\\ud800", b"\0", b"}{", b"[[", b"-1", b"9" * 25]
-VALUES: list[Any] = [None, -1, 0, 2**62, 1e308, float("nan"), "", "x", [], [1], [[1]], {}, True, [None, 0.5], 1.5, "\u202e"]
+BYTES = [
+    b"\n",
+    b"\r\n",
+    b"NaN",
+    b"-Infinity",
+    b"null",
+    b'"',
+    b"1e999",
+    b"\\ud800",
+    b"\0",
+    b"}{",
+    b"[[",
+    b"-1",
+    b"9" * 25,
+]
+VALUES: list[Any] = [
+    None,
+    -1,
+    0,
+    2**62,
+    1e308,
+    float("nan"),
+    "",
+    "x",
+    [],
+    [1],
+    [[1]],
+    {},
+    True,
+    [None, 0.5],
+    1.5,
+    "\u202e",
+]
 
 
 def damaged(rng: random.Random, lines: list[bytes]) -> bytes:
