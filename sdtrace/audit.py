@@ -21,7 +21,7 @@ from sdtrace.trace import Batch, Loss, Notice, empty
 #: Steps that may wait for their request line.
 WAITING = 131_072
 #: Tallies are added up whenever this many have gathered.
-GATHER = 16
+GATHER = 8
 #: Batches measured at a time; polars and numpy let go of the interpreter while they work.
 WORKERS = 2
 

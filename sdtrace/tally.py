@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 #: Requests whose sums are kept one by one, steps kept whole, uniforms compared, witnesses a check and law.
-REQUESTS, STEPS, UNIFORMS, WITNESSES = 200_000, 6_000, 262_144, 5
+REQUESTS, STEPS, UNIFORMS, WITNESSES = 20_000, 4_000, 262_144, 5
 
 _KEYS: dict[str, tuple[str, ...]] = {
     "laws": ("run_id", "law", "source"),

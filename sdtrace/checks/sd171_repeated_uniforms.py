@@ -42,7 +42,8 @@ CHECK = Check(
     table="uniforms",
     needs=(),
     judged=pl.col("n") >= 2,
-    fault=pl.col("pairs_within") + pl.col("pairs_across") > pl.col("expected") + 5 * pl.col("expected").sqrt() + 3,
+    fault=pl.col("pairs_within") + pl.col("pairs_across")
+    > 1.5 * pl.col("expected") + 5 * pl.col("expected").sqrt() + 3,
     read=_read,
     laws=None,
     shows=("n", "pairs_within", "pairs_across", "expected"),

@@ -23,7 +23,7 @@ from sdtrace.trace import STEP, Batch, conform
 Ints = npt.NDArray[np.int64]
 
 #: Bytes of lines in a batch, and rows at the most.
-BYTES, ROWS = 32 << 20, 65_536
+BYTES, ROWS = 16 << 20, 32_768
 _BLOCK = 4 << 20
 _LONGEST = 64 << 20
 

@@ -14,7 +14,7 @@ from sdtrace.readers.source import Source
 from sdtrace.readers.validate import Validator
 from sdtrace.trace import OBJECTS, TABLES, Batch, Loss, Notice, conform, empty, schema
 
-ROWS = 65_536
+ROWS = 32_768
 
 
 def sniff(file: Path) -> str | None:
@@ -51,7 +51,7 @@ def _frames(path: str, file: Path) -> Iterator[pl.DataFrame | Loss]:
     """The file in frames of ROWS rows; a Loss where it cannot be read on."""
     read, rows = 0, None
     try:
-        with pq.ParquetFile(file, pre_buffer=True) as table:
+        with pq.ParquetFile(file, pre_buffer=False) as table:
             rows = table.metadata.num_rows
             for batch in table.iter_batches(ROWS):
                 frame = pl.from_arrow(batch)
