@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
     """Every position from the last accepted one on: u <= h there, u > h behind it. No per-token expectation exists."""
-    low, high = _thresholds(pos, bands)
+    low, high = thresholds(pos, bands)
     u = np.where((pos.r >= 0) & (pos.r <= 1), pos.r, np.nan)
     kept = pos.position == pos.n_a - 1
     behind = (pos.position >= pos.n_a) & (pos.n_a >= 0)
@@ -37,20 +37,20 @@ def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
     return Judged(np.where(known, decision, 0).astype(np.int8), tested, np.full(len(u), np.nan))
 
 
-def _thresholds(pos: Positions, bands: Bands) -> tuple[Floats, Floats]:
+def thresholds(pos: Positions, bands: Bands) -> tuple[Floats, Floats]:
     """Bounds of h at every verified position (0-based position j is prefix length j + 1); NaN where unknown."""
     one_hot = np.repeat(pos.steps["draft_probs"].is_null().to_numpy(), pos.count)
     p_low, p_high = bands.p.low(pos.p), np.minimum(bands.p.high(pos.p), 1.0)
     q_low, q_high = (np.where(one_hot, 1.0, edge) for edge in (bands.q.low(pos.q), bands.q.high(pos.q)))
     sane = in_range(pos.p, bands.p) & in_range(pos.q, bands.q) & (pos.q > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         step_low = np.where(sane, p_low / q_high * (1 - ENGINE_ERROR), np.nan)
         step_high = np.where(sane, p_high / q_low * (1 + ENGINE_ERROR), np.nan)
     prefix_low, prefix_high = _running(pos, step_low), _running(pos, step_high)
     overlap = pos.column("overlap").astype(np.float64, copy=False)
     after = [_next(pos, values) for values in (p_low, p_high, q_low, q_high, overlap)]
     s_low, s_high = _residual(prefix_low, prefix_high, after, _next(pos, one_hot.astype(np.float64)) == 1.0, bands)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         h_low = np.where(s_low > 0, s_low / (s_low + 1 - prefix_low), 0.0)
         h_high = np.where(s_high > 0, s_high / (s_high + 1 - prefix_high), 0.0)
     # P = 1 gives S/S: 1, unless S may be 0

@@ -16,7 +16,7 @@ def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
     if not isinstance(lenience, int | float) or not 0.0 < lenience <= 1.0:
         return undecided(pos)
     q = pos.q * lenience
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         expected = np.where(q > 0, np.minimum(pos.p / q, 1.0), np.nan)
     decision = compare(pos.accepted, pos.p, q, pos.r, bands.p, bands.q)
     return Judged(tested_only(decision, pos), pos.tested, expected)

@@ -13,7 +13,7 @@ from sdtrace.positions import Positions
 def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
     """Decisions by the sound band; expected acceptance min(1, p / q). Where no q was used it is 1 (one-hot)."""
     decision = compare(pos.accepted, pos.p, pos.q, pos.r, bands.p, bands.q)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         expected = np.where(pos.q > 0, np.minimum(pos.p / pos.q, 1.0), np.nan)
     return Judged(tested_only(decision, pos), pos.tested, expected)
 
