@@ -52,7 +52,12 @@ def pair(draw: st.DrawFn) -> tuple[Row, Row]:
 def chances(law: str, p: Row, q: Row | None, **params: Any) -> Row:
     """The law's probability of acceptance of every token that the draft may draw."""
     rows = [
-        {"draft_token_ids": [x], "target_probs": [p[x]], "draft_probs": None if q is None else [q[x]], "num_accepted": 1}
+        {
+            "draft_token_ids": [x],
+            "target_probs": [p[x]],
+            "draft_probs": None if q is None else [q[x]],
+            "num_accepted": 1,
+        }
         for x in range(len(p))
     ]
     return [float(v) for v in judged(law, steps(rows), **params).expected]
