@@ -77,7 +77,8 @@ class _LateRequest(Exception):
     """A request line came after its steps had been judged without it."""
 
 
-_HEAD = ("run_id", "request_id", *REQUEST_COLUMNS)
+_KEYS = ["run_id", "request_id"]
+_HEAD = (*_KEYS, *REQUEST_COLUMNS)
 
 
 def audit(
@@ -104,7 +105,7 @@ def _all_requests(sources: Sequence[Source]) -> pl.DataFrame:
 def _heads(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     found = [f.select(_HEAD) for f in frames]
     table = pl.concat(found) if found else empty("request").select(_HEAD)
-    return table.unique(["run_id", "request_id"], keep="last", maintain_order=True)
+    return table.unique(_KEYS, keep="last", maintain_order=True)
 
 
 @dataclass
@@ -157,13 +158,9 @@ def _take(state: _State, batch: Batch) -> None:
         _learn(state, batch.requests.select(_HEAD))
     if not batch.steps.height:
         return
-    if state.complete:
-        _judge(state, batch.path, batch.steps)
-        return
-    keys = ["run_id", "request_id"]
-    ready = batch.steps.join(state.known.select(keys), on=keys, how="semi", maintain_order="left")
-    if ready.height == batch.steps.height:
-        _judge(state, batch.path, batch.steps)
+    mine, missing = _requests_of(state, batch.steps)
+    if state.complete or missing.is_empty():
+        _judge(state, batch.path, batch.steps, mine)
         return
     state.waiting.append((batch.path, batch.steps))
     _release(state)
@@ -172,43 +169,52 @@ def _take(state: _State, batch: Batch) -> None:
 
 
 def _learn(state: _State, heads: pl.DataFrame) -> None:
-    keys = ["run_id", "request_id"]
-    if state.judged_unknown is not None and heads.join(state.judged_unknown, on=keys, how="semi").height:
+    if state.judged_unknown is not None and heads.join(state.judged_unknown, on=_KEYS, how="semi").height:
         raise _LateRequest
-    state.known = _heads([state.known, heads])
+    heads = _heads([heads])
+    again = state.known.join(heads, on=_KEYS, how="semi")
+    known = state.known.join(heads, on=_KEYS, how="anti") if again.height else state.known
+    state.known = pl.concat([known, heads])
+
+
+def _requests_of(state: _State, steps: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The known requests that these steps belong to, and the keys of those that are not known."""
+    wanted = steps.select(_KEYS).unique()
+    mine = state.known.join(wanted, on=_KEYS, how="semi")
+    if mine.height == wanted.height:
+        return mine, wanted.clear()
+    return mine, wanted.join(mine.select(_KEYS), on=_KEYS, how="anti")
 
 
 def _release(state: _State) -> None:
     """Judge whole waiting batches whose requests are all known by now, in order."""
-    keys = ["run_id", "request_id"]
     while state.waiting:
         path, steps = state.waiting[0]
-        if steps.join(state.known.select(keys), on=keys, how="anti").height:
+        mine, missing = _requests_of(state, steps)
+        if missing.height:
             return
         state.waiting.pop(0)
-        _judge(state, path, steps)
+        _judge(state, path, steps, mine)
 
 
 def _flush(state: _State) -> None:
     """Judge what waits, request line or not, and remember which requests that concerned."""
-    keys = ["run_id", "request_id"]
     for path, steps in state.waiting:
-        missing = steps.join(state.known.select(keys), on=keys, how="anti").select(keys)
-        state.unknown += missing.height
-        missing = missing.unique()
+        mine, missing = _requests_of(state, steps)
+        state.unknown += steps.select(_KEYS).join(missing, on=_KEYS, how="semi").height
         seen = state.judged_unknown
         state.judged_unknown = missing if seen is None else pl.concat([seen, missing]).unique()
-        _judge(state, path, steps)
+        _judge(state, path, steps, mine)
     state.waiting.clear()
 
 
-def _judge(state: _State, path: str, steps: pl.DataFrame) -> None:
+def _judge(state: _State, path: str, steps: pl.DataFrame, requests: pl.DataFrame) -> None:
     if state.keep is not None:
-        joined = steps.join(state.known, on=["run_id", "request_id"], how="left", maintain_order="left")
+        joined = steps.join(requests, on=_KEYS, how="left", maintain_order="left")
         steps = steps.filter(state.keep(joined).to_series())
     if not steps.height:
         return
-    state.pending.append(state.pool.submit(_measured, path, steps, state.known, dict(state.runs), state.checks))
+    state.pending.append(state.pool.submit(_measured, path, steps, requests, dict(state.runs), state.checks))
     if len(state.pending) > WORKERS:
         _gather(state, state.pending.pop(0))
 
@@ -221,6 +227,6 @@ def _gather(state: _State, done: Future[list[Tally]]) -> None:
 
 
 def _measured(
-    path: str, steps: pl.DataFrame, known: pl.DataFrame, runs: dict[str, dict[str, Any]], checks: Sequence[Check]
+    path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: dict[str, dict[str, Any]], checks: Sequence[Check]
 ) -> list[Tally]:
-    return [measure(scope, checks) for scope in scopes(path, steps, known, runs)]
+    return [measure(scope, checks) for scope in scopes(path, steps, requests, runs)]

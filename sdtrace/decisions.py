@@ -11,17 +11,20 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sdtrace.laws.band import DISAGREE, UNDECIDABLE, compare
 from sdtrace.laws.precision import band
-from sdtrace.positions import ragged
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.parquet import parts
 from sdtrace.scope import scopes
 from sdtrace.trace import conform, empty
 
 _COLUMNS = ["num_accepted", "target_probs", "draft_probs", "uniforms"]
+
+#: Row groups in work at a time: two to read while two are compared.
+_GROUPS = 4
 
 Counts = dict[str, int]
 
@@ -74,25 +77,33 @@ def _bare(opened: Opened) -> Iterator[Counts]:
     dtypes = {d for f in parts(file, "run") for d in conform(pl.read_parquet(f), "run")["prob_dtype"]}
     dtype = dtypes.pop() if len(dtypes) == 1 else None
     groups = [(f, i) for f in parts(file, "step") for i in range(pq.read_metadata(f).num_row_groups)]
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(_GROUPS) as pool:
         yield from pool.map(lambda group: _group(group[0], group[1], dtype), groups)
 
 
 def _group(file: Path, index: int, dtype: str | None) -> Counts:
     """One row group, by the ratio law."""
-    frame = pl.from_arrow(pq.ParquetFile(file).read_row_group(index, columns=_COLUMNS, use_threads=False))
-    assert isinstance(frame, pl.DataFrame)
-    if frame.null_count().row(0) != (0, 0, 0, 0):
-        frame = frame.drop_nulls()
-    lists = [ragged(frame[name]) for name in _COLUMNS[1:]]
-    p, q, r = (x.values.astype(np.float64, copy=False) for x in lists)
-    n_a = frame["num_accepted"].to_numpy()
-    count = lists[0].count
+    table = pq.ParquetFile(file).read_row_group(index, columns=_COLUMNS, use_threads=True)
+    if any(table.column(name).null_count for name in _COLUMNS):
+        table = table.drop_null()
+    count, (p, q, r) = _flat(table)
+    n_a = table.column("num_accepted").to_numpy()
     if len(count) and (count == count[0]).all():
         place, n_a = np.arange(count[0], dtype=n_a.dtype)[None, :], n_a[:, None]
-        accepted, tested = (place < n_a).ravel(), (place <= n_a).ravel()
     else:
-        place, n_a = np.arange(len(p)) - np.repeat(lists[0].start, count), np.repeat(n_a, count)
-        accepted, tested = place < n_a, place <= n_a
+        place, n_a = np.arange(len(p)) - np.repeat(np.cumsum(count) - count, count), np.repeat(n_a, count)
+    accepted, tested = (place < n_a).ravel(), (place <= n_a).ravel()
     decision = compare(accepted, p, q, r, band(p, dtype), band(q, dtype))
-    return _count(tested, np.where(tested, decision, UNDECIDABLE))
+    decision *= tested
+    wrong = int(np.count_nonzero(decision == DISAGREE))
+    n = int(np.count_nonzero(tested))
+    return {"tested": n, "disagree": wrong, "undecidable": n - int(np.count_nonzero(decision))}
+
+
+def _flat(table: pa.Table) -> tuple[Any, list[Any]]:
+    """Entries a step, and the three list columns as flat arrays of float64."""
+    flat = []
+    for name in _COLUMNS[1:]:
+        lists = table.column(name).combine_chunks()
+        flat.append(lists.flatten().to_numpy(zero_copy_only=False).astype(np.float64, copy=False))
+    return np.diff(lists.offsets.to_numpy()), flat

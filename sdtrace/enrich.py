@@ -116,6 +116,8 @@ def _bad_last(steps: pl.DataFrame, band: Rounding, column: str) -> Ints:
 
 
 def _after_block(pos: Positions, column: str, absent: float) -> npt.NDArray[np.generic]:
+    if pos.steps[column].null_count() == pos.steps.height:
+        return np.full(pos.steps.height, absent)
     rows = np.arange(len(pos.count), dtype=np.int64)
     return pos.lists(column).at(rows, pos.steps["n_a"].to_numpy(), absent)
 

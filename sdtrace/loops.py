@@ -11,7 +11,7 @@ from sdtrace.scope import Scope
 Ints = npt.NDArray[np.int64]
 
 #: Tokens of a batch that are looked at for loops (whole requests, by hash), and the longest period looked for.
-TOKENS, PERIOD = 30_000, 32
+TOKENS, PERIOD = 15_000, 32
 
 
 def loops(scope: Scope) -> pl.DataFrame:

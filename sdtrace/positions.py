@@ -34,8 +34,18 @@ class Ragged:
         return taken if inside.all() else np.where(inside, taken, absent)
 
 
+_NUMBERS = (pl.List(pl.Int64), pl.List(pl.Float64))
+
+
 def ragged(column: pl.Series) -> Ragged:
     """Flatten a list column. Null numbers become NaN; null ids and null lists of them count as absent entries (-1)."""
+    if not column.null_count() and column.n_chunks() == 1 and len(column):
+        lists = column.to_arrow()
+        if not lists.values.null_count and column.dtype in _NUMBERS:  # the usual case: nothing is copied
+            offset = lists.offsets.to_numpy()
+            start = offset[:-1] - offset[0]
+            values = lists.values.to_numpy()[offset[0] : offset[-1]]
+            return Ragged(values, start, np.diff(offset), None)
     count = column.list.len().fill_null(0).cast(pl.Int64).to_numpy()
     flat = column.explode(empty_as_null=False, keep_nulls=False)
     nulls = flat.is_null().to_numpy() if flat.null_count() else None

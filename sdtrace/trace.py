@@ -6,6 +6,7 @@ nothing downstream asks whether a column exists, only whether it holds a value.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 import polars as pl
 
@@ -130,6 +131,7 @@ def conform(frame: pl.DataFrame, table: str, *, extra: tuple[str, ...] = ()) -> 
     return frame.select(*columns, *extra)
 
 
+@cache
 def empty(table: str) -> pl.DataFrame:
     """The table without rows; a step table also carries `line`."""
     frame = pl.DataFrame(schema=schema(table))

@@ -88,18 +88,36 @@ _BLOCK = 16_384
 
 
 def _compare(accepted: Flags, p: Floats, q: Floats, r: Floats, p_band: Rounding, q_band: Rounding) -> Decisions:
-    known = (q > 0.0) & in_range(p, p_band) & in_range(q, q_band)
-    drawn = known & (r >= 0.0) & (r <= 1.0)
+    known = None if _sane(p, q, r) else (q > 0.0) & in_range(p, p_band) & in_range(q, q_band)
     with np.errstate(invalid="ignore", over="ignore"):
-        margin = p - r * q
+        drawn = r * q
+        margin = p - drawn
         slack = p * (2 * (p_band.relative + q_band.relative + UNIFORM_ERROR + ENGINE_ERROR))
-        slack += p_band.absolute + (1 + 1e-6) * r * q_band.absolute + 1e-300
-        clear = drawn & (np.abs(margin) > slack)
-        result = np.where((margin >= 0.0) == accepted, AGREE, DISAGREE).astype(np.int8)
+        slack += p_band.absolute + 1e-300
+        if q_band.absolute:
+            slack += (1 + 1e-6) * q_band.absolute * r
+        agree = (margin >= 0.0) == accepted
+        clear = np.abs(margin, out=margin) > slack
+    result: Decisions = np.where(agree, np.int8(AGREE), np.int8(DISAGREE))
+    if known is not None:
+        clear &= known & (r >= 0.0) & (r <= 1.0)
     rest = np.flatnonzero(~clear)
-    result[rest] = _careful(accepted[rest], p[rest], q[rest], np.where(drawn, r, np.nan)[rest], p_band, q_band)
-    result[~known] = UNDECIDABLE
+    if len(rest):
+        inside = (r[rest] >= 0.0) & (r[rest] <= 1.0)
+        r_rest = np.where(inside, r[rest], np.nan)
+        result[rest] = _careful(accepted[rest], p[rest], q[rest], r_rest, p_band, q_band)
+    if known is not None:
+        result[~known] = UNDECIDABLE
     return result
+
+
+def _sane(p: Floats, q: Floats, r: Floats) -> bool:
+    """Whether every value can be compared as it stands; a NaN anywhere makes this False."""
+    if not len(p):
+        return True
+    return bool(
+        q.min() > 0.0 and q.max() <= 1.0 and p.min() >= 0.0 and p.max() <= 1.0 and r.min() >= 0.0 and r.max() <= 1.0
+    )
 
 
 def ratio_interval(p: Floats, q: Floats, p_band: Rounding, q_band: Rounding) -> tuple[Floats, Floats]:

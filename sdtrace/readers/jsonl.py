@@ -5,7 +5,8 @@ taken as it is only when every colon of its bytes is accounted for by a value th
 no unknown key, no wrong type and no broken line is in it. Otherwise exactly its lines are read again one by one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sdtrace.readers.ahead import ahead
 from sdtrace.readers.careful import Parsed, parse
 from sdtrace.readers.source import Segment, Source, segments
 from sdtrace.readers.validate import Validator
@@ -24,22 +26,26 @@ Ints = npt.NDArray[np.int64]
 
 #: Bytes of lines in a batch, and rows at the most.
 BYTES, ROWS = 16 << 20, 32_768
-_BLOCK = 4 << 20
+_BLOCK = 1 << 16
 _LONGEST = 64 << 20
+_SAMPLE = 1 << 18
 
 _DUCK = {pl.String: "VARCHAR", pl.Int64: "DOUBLE", pl.Float64: "DOUBLE", pl.Boolean: "BOOLEAN"}
-_INTEGERS = [name for name, column in STEP.items() if column.dtype == pl.Int64]
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Whole lines of a file: line i is text[start[i] : end[i]], its number `first` + i; `full` are the non-blank ones."""
+    """Whole lines of a file: line i is text[start[i] : end[i]], its number `first` + i; `full` are the non-blank ones.
+
+    The text may go on behind the last line: what belongs to the stretch ends at `stop`.
+    """
 
     text: bytes
     start: Ints
     end: Ints
     full: npt.NDArray[np.bool_]
     first: int
+    stop: int
 
     def lines(self, which: Ints) -> Iterator[tuple[int, bytes]]:
         """Numbered lines by index."""
@@ -55,45 +61,39 @@ class Lines:
     number: int  #: number of the next line
     rest: bytes = b""
     cut: bool = False  #: the last line of the file has no newline
+    length: float = 256.0  #: bytes of a line, as seen so far
 
     def take(self, rows: int) -> Stretch:
         """The next lines up to and including the `rows`-th that is not blank; fewer at the end of the file."""
-        blocks, ends, size, ended = [self.rest], [_newlines(self.rest)], len(self.rest), False
-        count = len(ends[0])
+        size = max(int(rows * self.length * 1.02) - len(self.rest), 0)
         while True:
-            if count >= rows or ended:
-                text, end = b"".join(blocks), np.concatenate(ends)
-                blocks, ends = [text], [end]
-                stretch = self._stretch(text, end, ended)
-                full = int(stretch.full.sum())
-                if full >= rows or ended:
-                    return self._cut_to(stretch, rows)
-            block = self.stream.read(_BLOCK)
-            ended = not block
-            blocks.append(block)
-            ends.append(_newlines(block) + size)
-            size += len(block)
-            count += len(ends[-1])
+            block = self.stream.read(size + _BLOCK)
+            text = self.rest + block if self.rest else block
+            end = _newlines(text)
+            if len(end) >= rows or not block:
+                stretch = self._stretch(text, end, rows, ended=not block)
+                if stretch is not None:
+                    return stretch
+            self.rest, size = text, len(text) // 4
 
-    def _stretch(self, text: bytes, end: Ints, ended: bool) -> Stretch:
+    def _stretch(self, text: bytes, end: Ints, rows: int, *, ended: bool) -> Stretch | None:
+        """The first `rows` non-blank lines of the text, None where it holds fewer and the file goes on."""
         self.cut = ended and bool(text) and not text.endswith(b"\n")
         if self.cut:
             end = np.append(end, len(text))
-        start = np.concatenate(([0], end[:-1] + 1)) if len(end) else end
+        start = np.concatenate((np.zeros(1, dtype=np.int64), end[:-1] + 1)) if len(end) else end
         full = np.ones(len(end), dtype=bool)
         if len(end):
-            first = np.frombuffer(text + b"\n", dtype=np.uint8)[start]
-            for i in np.flatnonzero(first <= 32).tolist():
+            for i in np.flatnonzero(np.frombuffer(text, dtype=np.uint8)[start] <= 32).tolist():
                 full[i] = bool(text[start[i] : end[i]].strip())
-        return Stretch(text, start, end, full, self.number)
-
-    def _cut_to(self, stretch: Stretch, rows: int) -> Stretch:
-        index = np.flatnonzero(stretch.full)
-        n = len(stretch.end) if len(index) <= rows else int(index[rows - 1]) + 1
-        stop = min(int(stretch.end[n - 1]) + 1, len(stretch.text)) if n else 0
-        self.rest = stretch.text[stop:]
-        self.number += n
-        return Stretch(stretch.text[:stop], stretch.start[:n], stretch.end[:n], stretch.full[:n], stretch.first)
+        index = np.flatnonzero(full)
+        if len(index) < rows and not ended:
+            return None
+        n = len(end) if len(index) <= rows else int(index[rows - 1]) + 1
+        stop = min(int(end[n - 1]) + 1, len(text)) if n else 0
+        first, self.number, self.rest = self.number, self.number + n, text[stop:]
+        self.length = stop / n if n else self.length
+        return Stretch(text, start[:n], end[:n], full[:n], first, stop)
 
 
 def _newlines(block: bytes) -> Ints:
@@ -125,12 +125,23 @@ def batches(src: Source) -> Iterator[Batch]:
 
 
 def _segment(src: Source, segment: Segment, validator: Validator) -> Iterator[Batch]:
+    rows, names, read, again = _rows(segment.file), _present(segment.file), 0, True
     with segment.file.open("rb") as stream:
         lines = Lines(stream, segment.first)
-        for frame in _parsed(segment.file, _rows(segment.file)):
-            stretch = lines.take(frame.height)
-            yield validator.batch(*_settle(src.path, stretch, frame, lines.cut), len(stretch.end))
-        while len((stretch := lines.take(_rows(segment.file))).end):  # what DuckDB gave up on, and trailing blanks
+        while again:
+            again = False
+            with closing(ahead(_parsed(segment.file, rows, names, read), 2)) as frames:
+                for frame in frames:
+                    stretch = lines.take(frame.height)
+                    read += frame.height
+                    parsed, steps, clean = _settle(src.path, stretch, frame, lines.cut)
+                    yield validator.batch(parsed, steps, len(stretch.end))
+                    if not clean and (
+                        more := _named(stretch.text[: stretch.stop]) - set(names)
+                    ):  # columns that begin later
+                        names, again = [*names, *sorted(more)], True
+                        break
+        while len((stretch := lines.take(rows)).end):  # what DuckDB gave up on, and trailing blanks
             parsed = parse(src.path, stretch.lines(np.arange(len(stretch.end))), last_is_cut=lines.cut)
             yield validator.batch(parsed, parsed.frame("step"), len(stretch.end))
     if segment.error:
@@ -145,14 +156,28 @@ def _rows(file: Path) -> int:
     return int(min(max(BYTES / max(length, 1.0), 64), ROWS))
 
 
-def _parsed(file: Path, rows: int) -> Iterator[pl.DataFrame]:
-    """Rows as DuckDB reads them, one a non-blank line, in order; ends early where it fails."""
+def _present(file: Path) -> list[str]:
+    """The columns that samples of the file name: DuckDB need not look for others, which costs it half its time."""
+    size, named = file.stat().st_size, {"run_id", "request_id", "step", "draft_token_ids"}
+    with file.open("rb") as stream:
+        for part in range(5):
+            stream.seek(max(0, size - _SAMPLE) * part // 4)
+            named |= _named(stream.read(_SAMPLE))
+    return sorted(named)
+
+
+def _named(text: bytes) -> set[str]:
+    return {name for name in STEP if b'"%s"' % name.encode() in text}
+
+
+def _parsed(file: Path, rows: int, names: Sequence[str], skip: int) -> Iterator[pl.DataFrame]:
+    """Rows from `skip` on as DuckDB reads them, one a non-blank line, in order; ends early where it fails."""
     if file.stat().st_size == 0:
         return
-    columns = ",".join(f"'{name}':'{_duck_type(column.dtype)}'" for name, column in STEP.items())
+    columns = ",".join(f"'{name}':'{_duck_type(STEP[name].dtype)}'" for name in names)
     query = (
         f"select * from read_json(?, format='newline_delimited', columns={{'kind':'VARCHAR',{columns}}}, "
-        f"ignore_errors=true, maximum_object_size={_LONGEST})"
+        f"ignore_errors=true, maximum_object_size={_LONGEST})" + (f" offset {skip}" if skip else "")
     )
     with duckdb.connect() as connection:
         connection.execute("set preserve_insertion_order=true")
@@ -172,35 +197,35 @@ def _duck_type(dtype: pl.DataType) -> str:
     return _DUCK[type(dtype)]
 
 
-def _settle(path: str, stretch: Stretch, frame: pl.DataFrame, cut: bool) -> tuple[Parsed, pl.DataFrame]:
-    """Steps of a batch, from DuckDB where that is safe; everything else line by line."""
+def _settle(path: str, stretch: Stretch, frame: pl.DataFrame, cut: bool) -> tuple[Parsed, pl.DataFrame, bool]:
+    """Steps of a batch, from DuckDB where that is safe (then True); everything else line by line."""
     full = np.flatnonzero(stretch.full)
     if len(full) != frame.height:
         every = np.arange(len(stretch.end))
         parsed = parse(path, stretch.lines(every), last_is_cut=cut)
-        return parsed, parsed.frame("step")
+        return parsed, parsed.frame("step"), False
     is_step = frame["kind"].eq("step").fill_null(value=False)
     others = full[~is_step.to_numpy()]
     steps = frame.filter(is_step) if len(others) else frame
     if not _clean(stretch, others, steps):
         parsed = parse(path, stretch.lines(np.arange(len(stretch.end))), last_is_cut=cut)
-        return parsed, parsed.frame("step")
+        return parsed, parsed.frame("step"), False
     rest = np.sort(np.concatenate((others, np.flatnonzero(~stretch.full))))
     parsed = parse(path, stretch.lines(rest), last_is_cut=cut and bool(len(rest)) and rest[-1] == len(stretch.end) - 1)
     numbered = steps.with_columns(
-        pl.col(_INTEGERS).cast(pl.Int64),
+        pl.col(_integers(steps)).cast(pl.Int64),
         pl.col("run_id").fill_null(""),
         line=pl.Series(full[is_step.to_numpy()] + stretch.first, dtype=pl.Int64),
     )
     sound = conform(numbered, "step", extra=("line",))
     if parsed.rows["step"]:  # lines that DuckDB refused and a closer look does not: a byte order mark, a lone surrogate
         sound = pl.concat([sound, parsed.frame("step")]).sort("line")
-    return parsed, sound
+    return parsed, sound, True
 
 
 def _clean(stretch: Stretch, others: Ints, steps: pl.DataFrame) -> bool:
     """Whether every colon of the steps' bytes belongs to a value that arrived, and integers are whole."""
-    colons = int(np.count_nonzero(np.frombuffer(stretch.text, dtype=np.uint8) == 58))
+    colons = int(np.count_nonzero(np.frombuffer(stretch.text, dtype=np.uint8, count=stretch.stop) == 58))
     nulls = 0
     for _, line in stretch.lines(others):
         colons -= line.count(b":")
@@ -208,15 +233,22 @@ def _clean(stretch: Stretch, others: Ints, steps: pl.DataFrame) -> bool:
     texts = [name for name in steps.columns if steps[name].dtype == pl.String]
     arrived += sum(steps.select(pl.col(texts).str.count_matches(":", literal=True).sum()).fill_null(0).row(0))
     if colons != arrived:
-        nulls = stretch.text.count(b"null") - sum(line.count(b"null") for _, line in stretch.lines(others))
+        nulls = stretch.text.count(b"null", 0, stretch.stop) - sum(
+            line.count(b"null") for _, line in stretch.lines(others)
+        )
     if colons != arrived + nulls:
         return False
     lists = [name for name in steps.columns if isinstance(steps[name].dtype, pl.List)]
     if any(_inner_nulls(steps[name]) for name in lists):  # an entry of another type arrives as null
         return False
-    whole = steps.select((pl.col(_INTEGERS) == pl.col(_INTEGERS).floor()).all()).row(0)
-    small = steps.select((pl.col(_INTEGERS).abs() < 2**53).all()).row(0)
+    integers = pl.col(_integers(steps))
+    whole = steps.select((integers == integers.floor()).all()).row(0)
+    small = steps.select((integers.abs() < 2**53).all()).row(0)
     return all(whole) and all(small)
+
+
+def _integers(steps: pl.DataFrame) -> list[str]:
+    return [name for name in steps.columns if name in STEP and STEP[name].dtype == pl.Int64]
 
 
 def _inner_nulls(lists: pl.Series) -> int:

@@ -14,7 +14,8 @@ from sdtrace.readers.source import Source
 from sdtrace.readers.validate import Validator
 from sdtrace.trace import OBJECTS, TABLES, Batch, Loss, Notice, conform, empty, schema
 
-ROWS = 32_768
+#: Rows of a batch of steps, and of runs and requests, which are wider and stay in memory while they are joined.
+ROWS, HEADS = 65_536, 16_384
 
 
 def sniff(file: Path) -> str | None:
@@ -47,13 +48,13 @@ def batches(src: Source) -> Iterator[Batch]:
         yield from _steps(str(file), file, validators)
 
 
-def _frames(path: str, file: Path) -> Iterator[pl.DataFrame | Loss]:
-    """The file in frames of ROWS rows; a Loss where it cannot be read on."""
+def _frames(path: str, file: Path, size: int) -> Iterator[pl.DataFrame | Loss]:
+    """The file in frames of `size` rows; a Loss where it cannot be read on."""
     read, rows = 0, None
     try:
         with pq.ParquetFile(file, pre_buffer=False) as table:
             rows = table.metadata.num_rows
-            for batch in table.iter_batches(ROWS):
+            for batch in table.iter_batches(size):
                 frame = pl.from_arrow(batch)
                 assert isinstance(frame, pl.DataFrame)
                 read += frame.height
@@ -64,7 +65,7 @@ def _frames(path: str, file: Path) -> Iterator[pl.DataFrame | Loss]:
 
 
 def _heads(path: str, file: Path, table: str) -> Iterator[Batch]:
-    for frame in _frames(path, file):
+    for frame in _frames(path, file, HEADS):
         if isinstance(frame, Loss):
             yield _lost(path, frame)
             continue
@@ -81,7 +82,7 @@ def _steps(path: str, file: Path, validator: Validator | None = None) -> Iterato
     validator = validator or Validator(path)
     first, unknown = 1, 0
     names: list[str] = []
-    for frame in _frames(path, file):
+    for frame in _frames(path, file, ROWS):
         if isinstance(frame, Loss):
             yield _lost(path, frame)
             continue

@@ -54,7 +54,9 @@ class Validator:
     def _sound(self, steps: pl.DataFrame) -> tuple[pl.DataFrame, list[Loss]]:
         if not steps.height:
             return steps, []
-        reason = steps.select(reason=pl.coalesce(*_REASONS)).to_series()
+        present = {name for name in steps.columns if steps[name].null_count() < steps.height}
+        reasons = [reason for needed, reason in _REASONS if needed is None or needed in present]
+        reason = steps.select(reason=pl.coalesce(*reasons)).to_series()
         bad = reason.is_not_null()
         lost = self._losses(steps["line"].filter(bad).to_list(), reason.filter(bad).to_list()) if bad.any() else []
         steps = steps.filter(~bad) if bad.any() else steps
@@ -86,7 +88,7 @@ class Validator:
     def _duplicates(self, steps: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Steps that were there before. Memory is one number a request as long as steps come in order."""
         keys = steps.select(request=pl.struct("run_id", "request_id").hash(seed=1), step="step")
-        repeated = keys.is_duplicated().to_numpy()
+        repeated = np.zeros(keys.height, dtype=bool) if _in_order(keys) else keys.is_duplicated().to_numpy()
         if repeated.any():
             repeated = ~keys.select(pl.struct("request", "step").is_first_distinct()).to_series().to_numpy()
         fresh = keys.filter(pl.Series(~repeated)) if repeated.any() else keys
@@ -126,6 +128,14 @@ class Validator:
         return again
 
 
+def _in_order(keys: pl.DataFrame) -> bool:
+    """Whether every request stands together, its steps rising: then none is there twice."""
+    request, step = keys["request"].to_numpy(), keys["step"].to_numpy()
+    same = request[1:] == request[:-1]
+    starts = 1 + int(np.count_nonzero(~same))
+    return bool((step[1:] > step[:-1])[same].all()) and keys["request"].n_unique() == starts
+
+
 _MASK = (1 << 32) - 1
 
 
@@ -138,32 +148,36 @@ def _reason(text: str, when: pl.Expr) -> pl.Expr:
     return pl.when(when).then(pl.lit(text))
 
 
-def _lengths() -> list[pl.Expr]:
-    """Lists of one step that do not fit its draft, each with the numbers."""
+Reason = tuple[str | None, pl.Expr]
+
+
+def _lengths() -> list[Reason]:
+    """Lists of one step that do not fit its draft, each with the numbers; None stands for any column."""
     tau = pl.col("draft_token_ids").list.len().fill_null(0).cast(pl.Int64)
     verified = pl.min_horizontal(pl.coalesce("verified_len", tau), tau)
-    reasons: list[pl.Expr] = []
+    reasons: list[Reason] = []
     for name in (*_PER_DRAFT, "target_probs", *_PER_TARGET):
         n = pl.col(name).list.len().cast(pl.Int64)
         fits = (n == tau) | (n == verified)
         if name in _PER_TARGET:
             fits |= (n == tau + 1) | (n == verified + 1)
-        reasons.append(
-            pl.when(~fits).then(pl.format(name + " has {} entries for {} drafted tokens", n, tau)),
-        )
+        why = pl.format(name + " has {} entries for {} drafted tokens", n, tau)
+        reasons.append((name, pl.when(~fits).then(why)))
     decided = pl.min_horizontal(pl.col("num_accepted") + 1, verified)
     n = pl.col("accepted").list.len().cast(pl.Int64)
-    reasons.append(pl.when(n < decided).then(pl.format("accepted has {} entries, {} decisions were made", n, decided)))
+    why = pl.format("accepted has {} entries, {} decisions were made", n, decided)
+    reasons.append(("accepted", pl.when(n < decided).then(why)))
     return reasons
 
 
 _NO_DRAFT = (pl.col("verified_len").fill_null(0) == 0) & (pl.col("target_probs").list.len().fill_null(0) == 0)
 
-_REASONS = [
-    _reason("request_id is missing", pl.col("request_id").is_null()),
-    _reason("step is missing", pl.col("step").is_null()),
-    *(pl.when(pl.col(n) < 0).then(pl.format(n + " is {}, below 0", pl.col(n))) for n in _COUNTS),
-    *(pl.when(pl.col(n) >= 2**31).then(pl.format(n + " is {}, beyond any count", pl.col(n))) for n in _COUNTS),
-    _reason("draft_token_ids is missing", pl.col("draft_token_ids").is_null() & ~_NO_DRAFT),
+#: A column without which the reason cannot arise (None: it always can), and the reason.
+_REASONS: list[Reason] = [
+    (None, _reason("request_id is missing", pl.col("request_id").is_null())),
+    (None, _reason("step is missing", pl.col("step").is_null())),
+    *((n, pl.when(pl.col(n) < 0).then(pl.format(n + " is {}, below 0", pl.col(n)))) for n in _COUNTS),
+    *((n, pl.when(pl.col(n) >= 2**31).then(pl.format(n + " is {}, beyond any count", pl.col(n)))) for n in _COUNTS),
+    (None, _reason("draft_token_ids is missing", pl.col("draft_token_ids").is_null() & ~_NO_DRAFT)),
     *_lengths(),
 ]
