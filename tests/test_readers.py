@@ -308,8 +308,7 @@ def test_work_ahead_ends_with_its_reader_and_raises_where_it_would_have() -> Non
     assert [next(few), next(few)] == [0, 1]
     few.close()
     assert len(made) < 50
-    seen = []
+    seen: list[int] = []
     with pytest.raises(ValueError, match="fifty"):
-        for i in ahead(numbers(), 2):
-            seen.append(i)
+        seen.extend(ahead(numbers(), 2))
     assert seen == list(range(50))
