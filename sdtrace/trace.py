@@ -161,12 +161,30 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Event:
+    """Something that an engine announced: a setting, a fallback, a warning. `what` is our sentence, never the log's."""
+
+    path: str
+    line: int | None
+    at: float | None
+    engine: str
+    kind: str  #: config, synthetic, lossy, off, fallback, silent, replay, gauge
+    what: str
+    value: str | None = None
+
+
+#: What a Loss says of lines that are nobody's business here; they are counted so that every line is accounted for.
+OTHER = "other lines, not about speculative decoding"
+
+
+@dataclass(frozen=True)
 class Batch:
     """A bounded piece of one input.
 
     `steps` has the columns of STEP and `line` (Int64, 1-based: the line of the file, or the row of a Parquet file).
     `runs` and `requests` have the columns of their tables. `lines` counts the lines (rows) that this batch consumed;
-    lines = runs + requests + steps + the counts of `losses`, always.
+    lines = runs + requests + steps + records + the counts of `losses`, always. `windows` is a frame of `windows.py`,
+    None where the source has steps; `records` counts the lines that became windows or events.
     """
 
     path: str
@@ -176,6 +194,9 @@ class Batch:
     steps: pl.DataFrame
     losses: list[Loss] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    windows: pl.DataFrame | None = None
+    events: list[Event] = field(default_factory=list)
+    records: int = 0
 
 
 Batches = Iterator[Batch]

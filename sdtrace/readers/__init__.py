@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sdtrace.errors import NoInputError, UsageError
-from sdtrace.readers import jsonl, paper, parquet, specspecs
+from sdtrace.readers import jsonl, logs, paper, parquet, prometheus, prometheus_server, records, specspecs, sse
 from sdtrace.readers.source import Source, expand, source
 from sdtrace.trace import Batch, Loss, empty
 
@@ -43,9 +43,61 @@ def _columnar(sniff: Callable[[Path], str | None], folders: bool) -> Callable[[S
     return refuse
 
 
+def _heard(name: str) -> Callable[[Source], str | None]:
+    """A log is its dialect's where no other dialect is heard in it, and where it is no other format."""
+
+    def refuse(src: Source) -> str | None:
+        if why := _no_log(src):
+            return why
+        spoken = logs.spoken(src)
+        if name == "mixed-log":
+            return None if len(spoken) > 1 else "not lines of two engines"
+        if name not in spoken:
+            return "no line of its kind in samples of the file"
+        return None if spoken == [name] else f"lines of {' and '.join(spoken)}: mixed-log reads it"
+
+    return refuse
+
+
+def _no_log(src: Source) -> str | None:
+    if src.is_folder:
+        return "a folder"
+    if src.head.startswith(b"PAR1"):
+        return "Parquet, not text"
+    if jsonl.sniff(src.head) is None:
+        return "lines of trace format 1"
+    if (shape := _record(src)) is not None:
+        return f"records of {shape}"
+    return "a Prometheus exposition" if prometheus.sniff(src.head) is None else None
+
+
+def _record(src: Source) -> str | None:
+    """The shape of a file of JSON records; a log in JSON Lines is none."""
+    if src.is_folder or src.head.startswith(b"PAR1") or jsonl.sniff(src.head) is None:
+        return None
+    return records.shape_of(src)
+
+
+def _shaped(name: str) -> Callable[[Source], str | None]:
+    def refuse(src: Source) -> str | None:
+        shape = _record(src)
+        return None if shape == name else f"records of {shape}" if shape else "no JSON object of its kind at the head"
+
+    return refuse
+
+
+def _mixed(src: Source) -> Iterator[Batch]:
+    return logs.read(logs.spoken(src), src)
+
+
 READERS: dict[str, Reader] = {
     reader.name: reader
     for reader in (
+        *(Reader(n, s.says, _shaped(n), records.READ[n]) for n, s in records.SHAPES.items()),
+        Reader("llamacpp-stream", "llama.cpp server-sent events", _text(sse.sniff), sse.batches),
+        Reader("prometheus", "Prometheus text exposition of an engine", _text(prometheus.sniff), prometheus.batches),
+        *(Reader(n, d.says, _heard(n), logs.READ[n]) for n, d in logs.DIALECTS.items()),
+        Reader("mixed-log", "a text log that several engines wrote into", _heard("mixed-log"), _mixed),
         Reader("trace-jsonl", "trace format 1, JSON Lines", _text(jsonl.sniff), jsonl.batches),
         Reader("trace-parquet", "trace format 1, Parquet", _columnar(parquet.sniff, True), parquet.batches),
         Reader("paper-csv", "a case on paper (token,target,draft,r)", _text(paper.sniff), paper.batches),
@@ -62,9 +114,13 @@ class Opened:
     format: str
     engine: str | None
     source: Source = field(repr=False)
+    since: float | None = None
+    until: float | None = None
 
     def batches(self) -> Iterator[Batch]:
         """Bounded batches, in the order of the input."""
+        if self.format == "prometheus-server":
+            return prometheus_server.batches(self.path, self.since, self.until)
         if self.format == "unrecognised":
             advice = "sdtrace detect --why tells what each reader missed; --format forces one"
             loss = Loss(self.path, None, "no reader knows this file", 1, advice)
@@ -101,6 +157,8 @@ def refusals(src: Source) -> dict[str, str | None]:
 
 
 def _open(path: str, format: str | None) -> Opened:
+    if prometheus_server.is_server(path):
+        return Opened(path, "prometheus-server", None, Source(path, None, None, b""))
     src = source(path)
     if format is not None:
         return Opened(path, format, None, src)

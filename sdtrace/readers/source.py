@@ -56,7 +56,12 @@ def expand(paths: list[str]) -> list[str]:
     """Files, folders of tables, `-`; globs and other folders are walked, hidden files left out, sorted."""
     found: list[str] = []
     for path in paths:
-        if path == "-" or os.path.isfile(path) or is_tables(Path(path)):
+        if (
+            path == "-"
+            or path.startswith(("prometheus://", "prometheus+https://"))
+            or os.path.isfile(path)
+            or is_tables(Path(path))
+        ):
             found.append(path)
         elif os.path.isdir(path):
             found.extend(_walk(Path(path)))

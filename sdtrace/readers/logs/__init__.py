@@ -1,0 +1,49 @@
+"""Text logs: one dialect an engine. A log that several engines wrote into is heard by all of their dialects."""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+
+from sdtrace.readers.logs import dynamo, llamacpp, lmdeploy, ollama, sglang, tensorrt, vllm
+from sdtrace.readers.logs.dialect import ANSI, Dialect
+from sdtrace.readers.logs.walk import batches
+from sdtrace.readers.source import Source
+from sdtrace.trace import Batch
+
+DIALECTS: dict[str, Dialect] = {
+    d.DIALECT.name: d.DIALECT for d in (vllm, sglang, llamacpp, tensorrt, lmdeploy, ollama, dynamo)
+}
+
+_SAMPLE, _SAMPLES = 1 << 16, 16
+
+
+def spoken(src: Source) -> list[str]:
+    """The dialects that samples of a log hold, the one heard first in front."""
+    text = re.sub(ANSI, "", _samples(src).decode("utf-8", "replace"))
+    places = {name: m.start() for name, d in DIALECTS.items() if (m := d.mark.search(text))}
+    return sorted(places, key=places.__getitem__)
+
+
+def _samples(src: Source) -> bytes:
+    """The head, and pieces of a plain file's rest."""
+    if src.file is None or src.packing is not None:
+        return src.head
+    size = src.file.stat().st_size
+    if size <= len(src.head):
+        return src.head
+    pieces = [src.head]
+    with src.file.open("rb") as stream:
+        for i in range(1, _SAMPLES + 1):
+            stream.seek(max(0, size - _SAMPLE) * i // _SAMPLES)
+            pieces.append(stream.read(_SAMPLE))
+    return b"\n".join(pieces)
+
+
+def read(names: list[str], src: Source) -> Iterator[Batch]:
+    """Batches of a log in these dialects; a small log is listened to by all."""
+    small = src.file is not None and src.file.stat().st_size <= 4 << 20
+    chosen = list(dict.fromkeys([*names, *DIALECTS])) if small else names
+    return batches(src, [DIALECTS[name] for name in chosen])
+
+
+READ = {name: partial(read, [name]) for name in DIALECTS}

@@ -1,0 +1,51 @@
+"""What one engine writes into a text log: which lines matter, and what they say."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from sdtrace.trace import Event, Loss
+
+ANSI = r"\x1b?\[[0-9;]+m"
+
+
+@dataclass
+class Heard:
+    """What a dialect made of some lines: rows of windows (or a frame of them), events, and the lines it used."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    frames: list[pl.DataFrame] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    used: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """`needles` are byte strings of which every line of interest has one; `mark` tells the dialect from a head.
+
+    `listen(path)` gives a function that is called with frames of (line, text), in order, and remembers what it must.
+    """
+
+    name: str
+    engine: str
+    says: str
+    needles: tuple[bytes, ...]
+    mark: re.Pattern[str]
+    listen: Callable[[str], Callable[[pl.DataFrame], Heard]]
+    #: lines that a large file is searched for; the others are looked for around them and in samples
+    main: tuple[bytes, ...] = ()
+
+
+def number(text: str | None) -> float | None:
+    """A printed number; None where there is none or it is no number (nan)."""
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if value - value == 0 else None

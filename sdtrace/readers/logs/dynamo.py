@@ -1,0 +1,38 @@
+"""Dynamo's planner: a mean acceptance length whose definition depends on the backend behind it."""
+
+import re
+from typing import Any
+
+import polars as pl
+
+from sdtrace.readers.logs.clock import iso
+from sdtrace.readers.logs.dialect import ANSI, Dialect, Heard, number
+
+_LINE = re.compile(r"Observed (?:num_req|kv_hit_rate).*?accept_length: (\d+\.\d+|n/a)")
+
+
+def listen(path: str) -> Any:
+    """A listener without memory."""
+
+    def hear(found: pl.DataFrame) -> Heard:
+        heard = Heard()
+        for line, raw in found.iter_rows():
+            text = re.sub(ANSI, "", raw)
+            if m := _LINE.search(text):
+                heard.used.add(line)
+                length = number(m[1])
+                row = {"line": line, "at": iso(text), "engine": "dynamo", "surface": "planner", "basis": "gauge"}
+                heard.rows.append(row | {"length": length, "said_length": length, "said": {"accept_length": m[1]}})
+        return heard
+
+    return hear
+
+
+DIALECT = Dialect(
+    name="dynamo-log",
+    engine="dynamo",
+    says="Dynamo planner log",
+    needles=(b"accept_length: ",),
+    mark=re.compile(r"Observed (?:num_req|kv_hit_rate).*accept_length: "),
+    listen=listen,
+)

@@ -1,0 +1,56 @@
+"""Ollama's MLX runner: one line a request; iterations count rounds without a draft too."""
+
+import re
+from typing import Any
+
+import polars as pl
+
+from sdtrace.readers.logs.clock import iso
+from sdtrace.readers.logs.dialect import Dialect, Heard, number
+
+_KEY = re.compile(r"\b(\w+)=(\"[^\"]*\"|\S+)")
+
+
+def listen(path: str) -> Any:
+    """A listener without memory."""
+
+    def hear(found: pl.DataFrame) -> Heard:
+        heard = Heard()
+        for line, text in found.iter_rows():
+            if 'msg="speculative decode stats"' not in text:
+                continue
+            values = dict(_KEY.findall(text))
+            steps, drafted, accepted = (number(values.get(n)) for n in ("iterations", "drafted", "accepted"))
+            if steps is None or accepted is None:
+                continue
+            heard.used.add(line)
+            mean = number(values.get("avg_accepted"))
+            row: dict[str, Any] = {
+                "line": line,
+                "at": iso(text),
+                "engine": "ollama",
+                "surface": "speculative decode stats",
+            }
+            row |= {
+                "basis": "request",
+                "family": "Ollama MLX",
+                "steps": steps,
+                "drafted": drafted,
+                "accepted": accepted,
+            }
+            row |= {"emitted": accepted + steps, "said_length": mean, "said_rate": number(values.get("acceptance"))}
+            names = ("iterations", "drafted", "accepted", "acceptance", "avg_draft", "max_draft", "avg_accepted")
+            heard.rows.append(row | {"said": {n: values[n] for n in names if n in values}})
+        return heard
+
+    return hear
+
+
+DIALECT = Dialect(
+    name="ollama-log",
+    engine="ollama",
+    says="Ollama server logs",
+    needles=(b"speculative decode stats",),
+    mark=re.compile(r"^time=\S+ level=\w+ (?:source=|msg=)", re.MULTILINE),
+    listen=listen,
+)

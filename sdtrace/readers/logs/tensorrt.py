@@ -1,0 +1,56 @@
+"""TensorRT-LLM: the iteration log and the speculation gate. `num_generation_tokens` are verified tokens, not emitted ones."""
+
+import re
+from typing import Any
+
+import polars as pl
+
+from sdtrace.readers.logs.clock import iso
+from sdtrace.readers.logs.dialect import ANSI, Dialect, Heard, number
+from sdtrace.trace import Event
+
+_ITER = re.compile(
+    r"iter = (?P<iter>\d+), .*?currank_total_requests = (?P<busy>\d+)/(?P<all>\d+), .*?host_step_time = (?P<ms>[\d.]+)ms"
+    r".*?'num_generation_tokens': (?P<tokens>\d+)"
+)
+_SCHEDULED = re.compile(r"num_scheduled_requests(?:: | = )(\d+)")
+_GATE = re.compile(r"\[SpeculationGate\] Request (\S+) completed: avg_decoded=([\d.]+)")
+_OFF = re.compile(r"\[SpeculationGate\] Speculative decoding disabled")
+
+
+def listen(path: str) -> Any:
+    """A listener without memory."""
+
+    def hear(found: pl.DataFrame) -> Heard:
+        heard = Heard()
+        for line, raw in found.iter_rows():
+            text = re.sub(ANSI, "", raw)
+            row: dict[str, Any] = {"line": line, "at": iso(text), "engine": "tensorrt-llm"}
+            if m := _ITER.search(text):
+                scheduled = _SCHEDULED.search(text)
+                row |= {"surface": "iter", "basis": "iteration", "busy_ms": number(m["ms"])}
+                row |= {"running": number(scheduled[1]) if scheduled else None, "series": ""}
+                heard.rows.append(row | {"said": {"num_generation_tokens (verified)": m["tokens"]}})
+            elif m := _GATE.search(text):
+                length = number(m[2])
+                row |= {"surface": "SpeculationGate", "basis": "request", "request_id": m[1], "length": length}
+                heard.rows.append(row | {"said_length": length, "said": {"avg_decoded": m[2]}})
+            elif _OFF.search(text):
+                what = "the speculation gate switched speculation off for good"
+                heard.events.append(Event(path, line, row["at"], "tensorrt-llm", "off", what))
+            elif "SpeculationGate]" not in text:
+                continue
+            heard.used.add(line)
+        return heard
+
+    return hear
+
+
+DIALECT = Dialect(
+    name="tensorrt-llm-log",
+    engine="tensorrt-llm",
+    says="TensorRT-LLM iteration log and speculation gate",
+    needles=(b"host_step_time", b"SpeculationGate"),
+    mark=re.compile(r"\[TRT-LLM\] |\[SpeculationGate\]"),
+    listen=listen,
+)

@@ -1,0 +1,74 @@
+"""What a vLLM log announces besides figures: the configuration, fallbacks, lossy and synthetic settings."""
+
+import re
+
+import polars as pl
+
+from sdtrace.trace import Event
+
+_METHOD = re.compile(r"[Ss]peculative_?[Cc]onfig.*?method['\"=: ]+(\w+)")
+_K = re.compile(r"num_spec(?:ulative)?_tokens['\"=: ]+(\d+)")
+_VERSION = re.compile(r"(?:LLM engine \(v|vLLM API server version |Initializing a V\d LLM engine \(v)(\d+\.\d+\.\d+)")
+
+#: pattern, kind, our sentence
+_KNOWN = (
+    (
+        r"synthetic_acceptance|rejection_sample_method['\"=: ]+synthetic|[Ss]ynthetic (?:acceptance|rejection)",
+        "synthetic",
+        "synthetic acceptance is on: decisions do not look at the models",
+    ),
+    (
+        r"typical_acceptance_sampler|acceptance_method['\"=: ]+typical",
+        "lossy",
+        "typical acceptance is configured: the text does not follow the target",
+    ),
+    (
+        r"rejection_sample_method['\"=: ]+fly",
+        "lossy",
+        "a lossy acceptance method (fly) is configured",
+    ),
+    (
+        r"disabling stats logging",
+        "silent",
+        "several API servers: vLLM logs no statistics at all",
+    ),
+    (
+        r"Model Runner V2 does not yet support",
+        "fallback",
+        "the engine fell back to its older model runner",
+    ),
+    (
+        r"[Ss]peculative decoding is (?:not supported|disabled|ignored)|[Dd]isabl\w+ speculative decoding",
+        "off",
+        "speculative decoding was switched off",
+    ),
+    (
+        r"[Aa]sync scheduling (?:is )?(?:not supported|disabled|will be disabled).*[Ss]pec",
+        "fallback",
+        "asynchronous scheduling is off because of speculation",
+    ),
+    (
+        r"min_p, logit_bias|min_p and logit_bias",
+        "fallback",
+        "min_p and logit_bias have no effect together with speculation",
+    ),
+)
+
+
+def announced(path: str, lines: pl.DataFrame, seen: set[str]) -> list[Event]:
+    """Events of lines; each kind of announcement once, at its first line."""
+    found = []
+    for number, text in lines.select("line", "text").iter_rows():
+        told = [(kind, what, None) for pattern, kind, what in _KNOWN if re.search(pattern, text)]
+        if method := _METHOD.search(text):
+            k = _K.search(text)
+            value = f"method={method[1]}" + (f" k={k[1]}" if k else "")
+            told.append(("config", "speculation is configured", value))
+        if version := _VERSION.search(text):
+            told.append(("version", "the engine's version", version[1]))
+        for kind, what, value in told:
+            key = f"{kind} {what} {value}"
+            if key not in seen:
+                seen.add(key)
+                found.append(Event(path, number, None, "vllm", kind, what, value))
+    return found

@@ -1,0 +1,97 @@
+"""Counts over a stretch of time or work, as engines print them: one row a line, record, sample or request.
+
+Steps say what each verification did; windows only say how many. Every value is converted to our definitions; what the
+engine itself called it and printed stays beside it in `said`. A value that was not printed and does not follow from
+what was is null.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+import orjson
+import polars as pl
+
+from sdtrace.trace import FLOAT, FLOATS, INT, STR, Column
+
+#: What a window covers. `interval`: since the line before; `request`, `round`, `iteration`: one of them; `run`: a whole
+#: benchmark; `lifetime`: since the process began; `counter`: a sample of counters; `gauge`: a last value, no counts.
+BASES = ("round", "request", "interval", "iteration", "run", "lifetime", "counter", "gauge")
+
+WINDOW: dict[str, Column] = {
+    "line": Column(INT, "", "where the record stood"),
+    "at": Column(FLOAT, "s", "Unix time, or the log's own clock"),
+    "span_s": Column(FLOAT, "s", "what the window covers, where it is known"),
+    "engine": Column(STR, "", ""),
+    "family": Column(STR, "", "releases that print it so: they decide what the words mean"),
+    "surface": Column(STR, "", "which line or record of the engine"),
+    "basis": Column(STR, "", "one of BASES"),
+    "series": Column(STR, "", "process, rank, implementation or labels: windows of one series follow each other"),
+    "request_id": Column(STR, "", ""),
+    "k": Column(INT, "tokens", "drafted tokens a step, as configured or as listed"),
+    "drafts": Column(FLOAT, "steps", "request-steps in which something was drafted"),
+    "steps": Column(FLOAT, "steps", "request-steps, those without a draft too"),
+    "drafted": Column(FLOAT, "tokens", ""),
+    "accepted": Column(FLOAT, "tokens", "before the first rejection; no bonus"),
+    "emitted": Column(FLOAT, "tokens", "recovered and bonus tokens counted"),
+    "accepted_by_position": Column(FLOATS, "steps", "steps that accepted more than j tokens"),
+    "drafted_by_position": Column(FLOATS, "steps", "steps that drafted more than j tokens"),
+    "histogram": Column(FLOATS, "steps", "steps by number of accepted tokens, from 0"),
+    "length": Column(FLOAT, "tokens", "tokens per step that drafted, bonus counted: 1 + accepted / drafts"),
+    "rate": Column(FLOAT, "", "accepted / drafted"),
+    "said_length": Column(FLOAT, "", "mean length as printed"),
+    "said_rate": Column(FLOAT, "", "acceptance rate as printed, as a fraction"),
+    "said_positions": Column(FLOATS, "", "rate by position as printed"),
+    "generation_tps": Column(FLOAT, "tokens/s", "as printed"),
+    "running": Column(FLOAT, "requests", ""),
+    "waiting": Column(FLOAT, "requests", ""),
+    "kv_usage": Column(FLOAT, "", "share of the cache"),
+    "draft_ms": Column(FLOAT, "ms", "in this window"),
+    "busy_ms": Column(FLOAT, "ms", "generation time of this window"),
+    "said": Column(STR, "", "the engine's own words and values, a JSON object"),
+}
+
+
+@cache
+def no_windows() -> pl.DataFrame:
+    """The table without rows."""
+    return pl.DataFrame(schema={name: column.dtype for name, column in WINDOW.items()} | {"path": pl.String()})
+
+
+def windows(path: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with every column of WINDOW (absent ones null) and `path`."""
+    columns = [
+        (pl.col(n).cast(c.dtype) if n in frame.columns else pl.lit(None, dtype=c.dtype)).alias(n)
+        for n, c in WINDOW.items()
+    ]
+    return frame.select(*columns, path=pl.lit(path)).with_columns(
+        length=pl.coalesce("length", _length()), rate=pl.coalesce("rate", _rate())
+    )
+
+
+def _length() -> pl.Expr:
+    return pl.when(pl.col("drafts") > 0).then(1 + pl.col("accepted") / pl.col("drafts"))
+
+
+def _rate() -> pl.Expr:
+    return pl.when(pl.col("drafted") > 0).then(pl.col("accepted") / pl.col("drafted"))
+
+
+def from_rows(path: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    """Windows from dicts; `said` may be a dict. Numbers that are NaN or infinite are dropped: the checks see `said`."""
+    kept = [{k: _plain(k, v) for k, v in row.items()} for row in rows]
+    if not kept:
+        return no_windows()
+    names = [name for name in WINDOW if any(name in row for row in kept)]
+    frame = pl.DataFrame(
+        {n: pl.Series(n, [row.get(n) for row in kept], dtype=WINDOW[n].dtype, strict=False) for n in names}
+    )
+    return windows(path, frame)
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "said" and isinstance(value, dict):
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return value
