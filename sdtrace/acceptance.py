@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.rosetta import Totals, definitions
+
 #: Laws whose acceptance is a coin with a known probability, so that expected and excess mean something.
 CHANCE = ("ratio", "one-hot", "match", "tree-coin")
 
@@ -51,12 +53,19 @@ def acceptance(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFra
             "excess": _excess_interval(observed - expected, variance, n),
         },
         "expected_tokens_per_step": _ratio(appended - (observed - expected), per) if n else None,
-        "definitions": {
-            "vllm": _ratio(total["accepted"] + total["drafting"], total["drafting"]),
-            "sglang": _ratio(appended, per),
-            "llama.cpp": _ratio(total["accepted"], total["drafted"]),
-        },
+        "definitions": {d.key: d.value for d in definitions(totals(laws, positions, requests) or Totals(*[None] * 5))},
     }
+
+
+def totals(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFrame) -> Totals | None:
+    """The counts that every engine's definitions are made of; None without a step."""
+    total = laws.select(pl.col("drafting", "drafted", "accepted", "steps", "appended", "known_appended").sum()).row(0)
+    drafting, drafted, accepted, steps, appended, known = (float(v) for v in total)
+    if not steps:
+        return None
+    per = requests.filter(pl.col("drafting") > 0).select(1 + pl.col("accepted") / pl.col("drafting")).to_series()
+    k = None if positions.is_empty() else float(positions["position"].max() or 0) + 1  # type: ignore[arg-type]
+    return Totals(drafting, drafted, accepted, appended if known == steps else None, k, steps, per.to_list())
 
 
 def _appended(total: dict[str, Any]) -> tuple[float, float]:

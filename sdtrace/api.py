@@ -42,9 +42,9 @@ def report(
     `since` and `until` are Unix seconds (steps without a time are left out by them), `where` holds conditions such as
     `tags.task=code` or `temperature=0`. Raises NoInputError and UsageError; damaged input is in the report instead.
     """
-    sources = read(inputs, format=format)
+    sources = [replace(source, since=since, until=until) for source in read(inputs, format=format)]
     keep = _keep(since, until, where)
-    first = audit(sources, CHECKS, keep)
+    first = audit(sources, CHECKS, keep, span=(since, until))
     overridden = misfits(first)
     if overridden:
         first = _again(sources, keep, {run: fit.law for run, fit in overridden.items()}) or first

@@ -16,7 +16,8 @@ from sdtrace.finding import Check
 from sdtrace.measure import measure
 from sdtrace.scope import REQUEST_COLUMNS, scopes
 from sdtrace.tally import Tally, merge
-from sdtrace.trace import Batch, Loss, Notice, empty
+from sdtrace.trace import Batch, Event, Loss, Notice, empty
+from sdtrace.windows import no_windows
 
 #: Steps that may wait for their request line.
 WAITING = 131_072
@@ -26,6 +27,7 @@ GATHER = 8
 WORKERS = 2
 
 Keep = Callable[[pl.DataFrame], pl.DataFrame]
+Span = tuple[float | None, float | None]
 
 
 class Source(Protocol):
@@ -58,6 +60,8 @@ class Input:
     runs: int = 0
     requests: int = 0
     steps: int = 0
+    windows: int = 0
+    records: int = 0
     losses: list[Loss] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
 
@@ -71,6 +75,8 @@ class Audit:
     runs: dict[str, dict[str, Any]]
     requests: pl.DataFrame
     unknown_requests: int
+    windows: pl.DataFrame = field(default_factory=no_windows)
+    events: list[Event] = field(default_factory=list)
 
 
 class _LateRequest(Exception):
@@ -86,16 +92,17 @@ def audit(
     checks: Sequence[Check],
     keep: Keep | None = None,
     rules: Mapping[str, str] | None = None,
+    span: Span = (None, None),
 ) -> Audit:
     """One pass over all sources; a second one if a file kept its request lines for the end.
 
     `keep` filters steps (a time window, a slice); it sees steps joined with their request's columns. `rules` replaces
-    the declared law of a run (run_id -> law).
+    the declared law of a run (run_id -> law). `span` is the stretch of Unix time that windows are taken from.
     """
     try:
-        return _pass(sources, _State(checks, keep, rules or {}, _heads([]), complete=False))
+        return _pass(sources, _State(checks, keep, rules or {}, span, _heads([]), complete=False))
     except _LateRequest:
-        return _pass(sources, _State(checks, keep, rules or {}, _all_requests(sources), complete=True))
+        return _pass(sources, _State(checks, keep, rules or {}, span, _all_requests(sources), complete=True))
 
 
 def _all_requests(sources: Sequence[Source]) -> pl.DataFrame:
@@ -115,6 +122,7 @@ class _State:
     checks: Sequence[Check]
     keep: Keep | None
     rules: Mapping[str, str]
+    span: Span
     known: pl.DataFrame
     complete: bool
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -123,6 +131,8 @@ class _State:
     waiting: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS))
     pending: list[Future[list[Tally]]] = field(default_factory=list)
+    windows: list[pl.DataFrame] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     judged_unknown: pl.DataFrame | None = None
     unknown: int = 0
 
@@ -139,7 +149,8 @@ def _pass(sources: Sequence[Source], state: _State) -> Audit:
         _flush(state)
         for done in state.pending:
             _gather(state, done)
-    return Audit(merge(state.tallies), inputs, state.runs, state.known, state.unknown)
+    windows = pl.concat(state.windows) if state.windows else no_windows()
+    return Audit(merge(state.tallies), inputs, state.runs, state.known, state.unknown, windows, state.events)
 
 
 def _book(read: Input, batch: Batch) -> None:
@@ -147,6 +158,8 @@ def _book(read: Input, batch: Batch) -> None:
     read.runs += batch.runs.height
     read.requests += batch.requests.height
     read.steps += batch.steps.height
+    read.windows += 0 if batch.windows is None else batch.windows.height
+    read.records += batch.records
     read.losses.extend(batch.losses)
     read.notices.extend(batch.notices)
 
@@ -154,6 +167,9 @@ def _book(read: Input, batch: Batch) -> None:
 def _take(state: _State, batch: Batch) -> None:
     for run in batch.runs.iter_rows(named=True):
         state.runs[run["run_id"]] = run | {"rule": state.rules.get(run["run_id"], run["rule"])}
+    state.events.extend(batch.events)
+    if batch.windows is not None and batch.windows.height:
+        state.windows.append(_within(batch.windows, state.span))
     if batch.requests.height and not state.complete:
         _learn(state, batch.requests.select(_HEAD))
     if not batch.steps.height:
@@ -166,6 +182,14 @@ def _take(state: _State, batch: Batch) -> None:
     _release(state)
     if sum(steps.height for _, steps in state.waiting) > WAITING:
         _flush(state)
+
+
+def _within(windows: pl.DataFrame, span: Span) -> pl.DataFrame:
+    """Windows of a stretch of time; those without a time are left out by one, as steps are."""
+    since, until = span
+    if since is not None:
+        windows = windows.filter(pl.col("at") >= since)
+    return windows if until is None else windows.filter(pl.col("at") <= until)
 
 
 def _learn(state: _State, heads: pl.DataFrame) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sdtrace.cause_words import WORDS
 from sdtrace.finding import Outcome
 from sdtrace.wrong import Explanation
 
@@ -31,137 +32,6 @@ class Cause:
     effect: str | None = None
 
 
-#: cause -> (side, blame, what it says, what to do)
-_WORDS: dict[str, tuple[str, str, str, str]] = {
-    "invalid-probabilities": (
-        "wrong",
-        "verifier",
-        "recorded values are no probabilities: NaN, infinite or outside [0, 1]",
-        "look for NaN rows in the logits of the step named; a kernel or a cast produced them before the sampler ran",
-    ),
-    "degenerate-target": (
-        "wrong",
-        "verifier",
-        "the target's distribution is flat or one-hot where a model's cannot be",
-        "compare the target's logits with a run without speculation; suspect an uninitialised or zeroed buffer",
-    ),
-    "inverted-ratio": (
-        "wrong",
-        "sampler",
-        "the ratio is upside down: accepted when r <= q/p",
-        "swap target and draft probabilities in the acceptance test",
-    ),
-    "lenient-acceptance": (
-        "wrong",
-        "sampler",
-        "the sampler accepts too much: lenient acceptance",
-        "look for an acceptance threshold in the engine's flags and set it to its lossless value",
-    ),
-    "synthetic-acceptance": (
-        "wrong",
-        "config",
-        "acceptance does not look at the models: a coin decides",
-        "a benchmark setting is on (synthetic or simulated acceptance); remove it from production",
-    ),
-    "one-sided-sampling-params": (
-        "wrong",
-        "sampler",
-        "sampling parameters are applied to one side of the ratio only",
-        "apply temperature, top-k and top-p to the target before the test, as to the distribution that the draft was drawn from",
-    ),
-    "misaligned-draft-probs": (
-        "wrong",
-        "scheduler",
-        "decisions used the draft probabilities of another row",
-        "check how draft rows are gathered after batching, reordering and padding",
-    ),
-    "misaligned-target-probs": (
-        "wrong",
-        "verifier",
-        "decisions used the target probabilities of another row",
-        "check the index of the target's logits: position j is decided by the row before token j",
-    ),
-    "accepted-past-rejection": (
-        "wrong",
-        "sampler",
-        "tokens were accepted after the first rejection of their step",
-        "the accepted block must end at the first rejection: use the cumulative product of the decisions, not their sum",
-    ),
-    "decision-mismatch": (
-        "wrong",
-        "sampler",
-        "accept/reject decisions are wrong and fit no known wrong rule",
-        "compare one of the decisions below with the sampler's inputs; a replay with the real verifier tells whether p is right",
-    ),
-    "greedy-mismatch": (
-        "wrong",
-        "sampler",
-        "tokens kept at temperature 0 are not the target's most probable ones",
-        "the gap to the best token is too wide for a numerical tie; check the comparison of ids and the row it reads",
-    ),
-    "recovered-from-target": (
-        "wrong",
-        "sampler",
-        "after a rejection the token is drawn from the target itself, not from the residual",
-        "draw the recovered token from norm(max(0, p - q)) (Leviathan et al. 2023)",
-    ),
-    "recovered-not-residual": (
-        "wrong",
-        "sampler",
-        "after a rejection the token cannot come from the residual distribution",
-        "draw the recovered token from norm(max(0, p - q)), with q the distribution that the draft was drawn from",
-    ),
-    "draft-not-from-q": (
-        "wrong",
-        "drafter",
-        "drafted tokens have draft probability 0: they were not drawn from the recorded q",
-        "hand the verifier the draft distribution after temperature, top-k and top-p, the one that was sampled",
-    ),
-    "bonus-missing": (
-        "wrong",
-        "sampler",
-        "the bonus token is missing where every drafted token was accepted",
-        "append the token drawn from the target after a fully accepted block; without it each such step loses a token",
-    ),
-    "bonus-duplicated": (
-        "wrong",
-        "sampler",
-        "the bonus token is appended twice",
-        "append one token after a fully accepted block",
-    ),
-    "token-accounting": (
-        "wrong",
-        "scheduler",
-        "appended tokens do not add up with the decisions",
-        "compare output_token_ids of the step named with its draft and num_accepted",
-    ),
-    "emitted-after-stop": (
-        "wrong",
-        "scheduler",
-        "tokens were kept after a stop id",
-        "cut the accepted block at the first stop id before it is appended",
-    ),
-    "uniforms-reused": (
-        "wrong",
-        "sampler",
-        "uniform draws repeat where they must be independent",
-        "draw a fresh uniform for every tested position; check seeds of generators across requests, ranks and graph replays",
-    ),
-    "degenerate-output": (
-        "wrong",
-        "verifier",
-        "outputs run in loops",
-        "run the same prompts without speculation; if they do not loop there, suspect the state after rejected tokens",
-    ),
-    "metric-inconsistent": (
-        "metric",
-        "metric",
-        "counts of a step contradict each other",
-        "do not trust figures built on these counters until the recorder is mended",
-    ),
-}
-
-
 def _one(code: str, cause: str, certainty: str = "proved") -> Callable[[Outcomes], list[Cause]]:
     """The usual row: one check fired, one cause."""
 
@@ -178,7 +48,7 @@ def fired(found: Outcomes, code: str) -> bool:
 
 def make(cause: str, certainty: str, codes: Sequence[str], found: Outcomes, label: str | None = None) -> Cause:
     """A cause from the checks that showed it; evidence and weight are theirs, words are the table's."""
-    side, blame, says, advice = _WORDS[cause]
+    side, blame, says, advice = WORDS[cause]
     live = [code for code in codes if fired(found, code)]
     evidence = tuple(_shown(w) for code in live for w in found[code].witnesses)[:8]
     headline = f"{label or says}: {found[live[0]].headline}" if live else label or says
@@ -191,7 +61,7 @@ def _shown(witness: Mapping[str, Any]) -> dict[str, Any]:
     p, q = row.get("p"), row.get("q")
     if isinstance(p, float) and isinstance(q, float) and q > 0:
         row["ratio"] = p / q
-    if row.get("request_id") is not None and row.get("path"):
+    if row.get("request_id") is not None and row.get("path") and "surface" not in row:
         row["command"] = command(row)
     return row
 
@@ -222,7 +92,7 @@ def _decisions(explained: Sequence[Explanation], found: Outcomes) -> list[Cause]
 
 
 def _label(best: Explanation) -> str:
-    says = _WORDS[best.cause][2]
+    says = WORDS[best.cause][2]
     return says if best.label in says else f"{says.split(':')[0]}: {best.label}"
 
 
@@ -274,9 +144,51 @@ def causes(
         rows += _one(code, cause)(found)
     rows += _accounting(found) + _loops(found)
     rows += [make("metric-inconsistent", "proved", ["SD134", "SD135"], found)] if _counts(found) else []
+    rows += counters(found, {row.cause for row in rows})
     order = {"proved": 0, "statistical": 1, "suspected": 2}
     sides = {"wrong": 0, "slow": 1, "metric": 2}
     return sorted(rows, key=lambda c: (order[c.certainty], sides[c.side]))
+
+
+def counters(found: Outcomes, named: set[str]) -> list[Cause]:
+    """Causes that counts, records and announcements show; a cause that decisions showed is not named again."""
+    rows: list[Cause] = []
+    for code, cause, certainty in (
+        ("SD421", "synthetic-acceptance", "proved"),
+        ("SD422", "lenient-acceptance", "proved"),
+        ("SD423", "speculation-off", "proved"),
+        ("SD432", "drafter-miswired", "statistical"),
+        ("SD412", "metric-definition", "proved"),
+        ("SD424", "counters-missing", "proved"),
+        ("SD431", "degenerate-output", "suspected"),
+    ):
+        if cause not in named and fired(found, code):
+            label = _announced(found[code]) if code in ("SD421", "SD422", "SD423") else None
+            rows.append(make(cause, certainty, [code], found, label))
+    broken = [c for c in ("SD411", "SD401", "SD402", "SD403", "SD404", "SD405", "SD407") if fired(found, c)]
+    if broken:
+        label = _replayed(found) or WORDS["metric-inconsistent"][2].replace("of a step ", "")
+        rows.append(make("metric-inconsistent", "proved", broken, found, label))
+    elif fired(found, "SD406"):
+        rows.append(make("metric-inconsistent", "suspected", ["SD406"], found))
+    blamed = {"synthetic-acceptance": "config", "lenient-acceptance": "config"}
+    return [replace(row, blame=blamed.get(row.cause, row.blame)) for row in rows]
+
+
+def _announced(outcome: Outcome) -> str | None:
+    return next((str(w["what"]) for w in outcome.witnesses if w.get("what")), None)
+
+
+def _replayed(found: Outcomes) -> str | None:
+    """What is true where the counter of one surface contradicts another one nearer to the decisions."""
+    if not fired(found, "SD411"):
+        return None
+    w = found["SD411"].witnesses[0]
+    counts = f"{w['accepted_one']:,.0f} of {w['drafted']:,.0f} accepted by {w['one']}, {w['accepted_other']:,.0f} by {w['other']}"
+    why = (
+        "replayed drafts are counted as accepted: " if w.get("replayed") else "two counters of the same drafts differ: "
+    )
+    return f"{w['engine']}: {why}{counts}"
 
 
 def _degenerate(found: Outcomes) -> bool:

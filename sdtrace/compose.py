@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit import Audit, Input
+from sdtrace.counted_sections import counted_sections
 from sdtrace.diagnose import Diagnosis
 from sdtrace.finding import Check
 from sdtrace.outcomes import used
@@ -70,9 +71,10 @@ def _input(read: Input, audit: Audit) -> dict[str, Any]:
         "requests": read.requests,
         "steps": read.steps,
         "positions": _positions(audit) if len(audit.inputs) == 1 else None,
-        "windows": 0,
+        "windows": read.windows,
         "losses": rows[0],
         "notices": rows[1],
+        "records": read.records,
     }
 
 
@@ -112,8 +114,9 @@ def _check(check: Check, found: Diagnosis) -> dict[str, Any]:
 
 def sections(audit: Audit, found: Diagnosis) -> list[Section]:
     """Acceptance figures, then by position, over time, by request. Empty ones are left out."""
-    if found.acceptance is None:
-        return []
+    if found.audit is None:
+        return counted_sections(audit, found)
+    assert found.acceptance is not None
     mine = used(found.choices)
     made = [
         _figures(found.acceptance),
@@ -121,6 +124,7 @@ def sections(audit: Audit, found: Diagnosis) -> list[Section]:
         _over_time(audit, found),
         _by_request(audit.tally.frame("requests").filter(mine)),
     ]
+    made += counted_sections(audit, found)
     return [s for s in made if s is not None]
 
 

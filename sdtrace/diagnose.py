@@ -1,18 +1,21 @@
 """From an audit to verdict, causes and figures: everything the document needs, decided here and nowhere later."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
-from sdtrace.acceptance import acceptance
+from sdtrace.acceptance import acceptance, totals
 from sdtrace.audit import Audit
-from sdtrace.causes import Cause, causes
+from sdtrace.causes import Cause, causes, counters
+from sdtrace.counted import counted
 from sdtrace.finding import Check, Outcome
 from sdtrace.infer import Choice, Fit, better_law, choose
 from sdtrace.outcomes import lossless, outcomes, used
+from sdtrace.rosetta import Totals
 from sdtrace.samples import decisions, recoveries
+from sdtrace.sources import Source, chosen, sources
 from sdtrace.wrong import Explanation, emitted, explain_decisions
 
 #: Decisions that must agree before a trace without a finding is called healthy.
@@ -31,6 +34,9 @@ class Diagnosis:
     state: str
     headline: str
     not_checked: list[str]
+    sources: list[Source] = field(default_factory=list)
+    figures_from: Source | None = None
+    totals: Totals | None = None
 
 
 def misfits(audit: Audit) -> dict[str, Fit]:
@@ -51,22 +57,18 @@ def misfits(audit: Audit) -> dict[str, Fit]:
 
 def diagnose(audit: Audit, checks: Sequence[Check], overridden: Mapping[str, Fit]) -> Diagnosis:
     """Choose laws, read checks, name causes, add up the figures."""
+    counts = sources(audit.windows)
     if audit.tally.frame("laws").is_empty():
-        found = {c.code: Outcome("cannot-tell", 0, 0, (), None, "no step was read") for c in checks}
-        reason = ["everything: no step was read"]
-        return Diagnosis({}, found, [], None, None, "cannot-tell", "no step was read", reason)
+        return _from_counts(audit, checks, counts)
     choices = choose(audit.tally)
-    found = outcomes(audit, choices, checks)
+    found = outcomes(audit, choices, checks, counts)
     explained, recovery = _explained(audit, choices, found)
     rows = causes(found, explained, recovery, _configured(audit))
     laws = audit.tally.frame("laws").filter(used(choices))
     figures = _audit(laws, choices, overridden)
     state, headline = _verdict(rows, figures, choices, found)
-    accepted = acceptance(
-        laws,
-        audit.tally.frame("positions").filter(used(choices)),
-        audit.tally.frame("requests").filter(used(choices)),
-    )
+    tables = laws, *(audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
+    accepted = acceptance(*tables)
     return Diagnosis(
         choices,
         found,
@@ -76,7 +78,45 @@ def diagnose(audit: Audit, checks: Sequence[Check], overridden: Mapping[str, Fit
         state,
         headline,
         _not_checked(audit, laws, choices, overridden, found),
+        counts,
+        totals=totals(*tables),
     )
+
+
+def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) -> Diagnosis:
+    """Without steps: what counters and announcements say, and that decisions were not looked at."""
+    found = outcomes(audit, {}, checks, counts)
+    if not counts and not audit.events:
+        reason = ["everything: no step and no figure was read"]
+        return Diagnosis({}, found, [], None, None, "cannot-tell", "no step was read", reason)
+    rows = counters(found, set())
+    source = chosen(counts)
+    figures = counted(source, audit.windows) if source is not None else None
+    state, headline = _counts_verdict(rows, source)
+    notes = [
+        "single decisions: counts say how many tokens were accepted, not whether rightly; record a trace to see",
+        "whether p is the target model's own: only a replay would tell",
+    ]
+    if source is not None and not source.pooled and source.length is not None:
+        notes.append(
+            f"{source.name} prints means without counts: the figure is the plain mean of {source.windows:,} of them"
+        )
+    notes.append("time, tuning, replay, history and comparison with another trace: not part of this report")
+    return Diagnosis({}, found, rows, None, figures, state, headline, notes, counts, source)
+
+
+def _counts_verdict(rows: Sequence[Cause], source: Source | None) -> tuple[str, str]:
+    sure = [c for c in rows if c.certainty != "suspected"]
+    for side, state in (("wrong", "wrong"), ("slow", "slow"), ("metric", "metric-suspect")):
+        mine = [c for c in sure if c.side == side]
+        if mine:
+            return state, mine[0].headline
+    if rows:
+        return "cannot-tell", f"suspected only: {rows[0].headline}"
+    if source is None:
+        return "cannot-tell", "nothing in the input counts drafted or accepted tokens"
+    told = "" if source.length is None else f"{source.length:.2f} tokens per drafting step; "
+    return "cannot-tell", f"{told}counts fit each other, and cannot tell whether decisions were right"
 
 
 def _with_effect(cause: Cause, a: Mapping[str, Any] | None) -> Cause:

@@ -9,14 +9,19 @@ from sdtrace.audit import Audit
 from sdtrace.finding import Check, Counts, Outcome
 from sdtrace.infer import Choice
 from sdtrace.laws import LAWS
+from sdtrace.reconcile import tables as counted_tables
 from sdtrace.scope import parameters
+from sdtrace.sources import Source
 from sdtrace.tally import WITNESSES
 from sdtrace.uniforms import repeats
 
 
-def outcomes(audit: Audit, choices: Mapping[str, Choice], checks: Sequence[Check]) -> dict[str, Outcome]:
+def outcomes(
+    audit: Audit, choices: Mapping[str, Choice], checks: Sequence[Check], found: Sequence[Source] = ()
+) -> dict[str, Outcome]:
     """Every check's outcome by code. A check of a law is read only for runs whose law is known well enough."""
     tables = {"requests": _requests(audit, choices), "uniforms": _uniforms(audit, choices), "runs": _runs(audit)}
+    tables |= counted_tables(audit.windows, found, audit.events)
     return {check.code: _outcome(check, audit, choices, tables) for check in checks}
 
 

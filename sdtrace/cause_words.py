@@ -1,0 +1,155 @@
+"""What every cause says: side, whom it blames, the sentence, what to do. Names never change."""
+
+#: cause -> (side, blame, what it says, what to do)
+WORDS: dict[str, tuple[str, str, str, str]] = {
+    "invalid-probabilities": (
+        "wrong",
+        "verifier",
+        "recorded values are no probabilities: NaN, infinite or outside [0, 1]",
+        "look for NaN rows in the logits of the step named; a kernel or a cast produced them before the sampler ran",
+    ),
+    "degenerate-target": (
+        "wrong",
+        "verifier",
+        "the target's distribution is flat or one-hot where a model's cannot be",
+        "compare the target's logits with a run without speculation; suspect an uninitialised or zeroed buffer",
+    ),
+    "inverted-ratio": (
+        "wrong",
+        "sampler",
+        "the ratio is upside down: accepted when r <= q/p",
+        "swap target and draft probabilities in the acceptance test",
+    ),
+    "lenient-acceptance": (
+        "wrong",
+        "sampler",
+        "the sampler accepts too much: lenient acceptance",
+        "look for an acceptance threshold in the engine's flags and set it to its lossless value",
+    ),
+    "synthetic-acceptance": (
+        "wrong",
+        "config",
+        "acceptance does not look at the models: a coin decides",
+        "a benchmark setting is on (synthetic or simulated acceptance); remove it from production",
+    ),
+    "one-sided-sampling-params": (
+        "wrong",
+        "sampler",
+        "sampling parameters are applied to one side of the ratio only",
+        "apply temperature, top-k and top-p to the target before the test, as to the distribution that the draft was drawn from",
+    ),
+    "misaligned-draft-probs": (
+        "wrong",
+        "scheduler",
+        "decisions used the draft probabilities of another row",
+        "check how draft rows are gathered after batching, reordering and padding",
+    ),
+    "misaligned-target-probs": (
+        "wrong",
+        "verifier",
+        "decisions used the target probabilities of another row",
+        "check the index of the target's logits: position j is decided by the row before token j",
+    ),
+    "accepted-past-rejection": (
+        "wrong",
+        "sampler",
+        "tokens were accepted after the first rejection of their step",
+        "the accepted block must end at the first rejection: use the cumulative product of the decisions, not their sum",
+    ),
+    "decision-mismatch": (
+        "wrong",
+        "sampler",
+        "accept/reject decisions are wrong and fit no known wrong rule",
+        "compare one of the decisions below with the sampler's inputs; a replay with the real verifier tells whether p is right",
+    ),
+    "greedy-mismatch": (
+        "wrong",
+        "sampler",
+        "tokens kept at temperature 0 are not the target's most probable ones",
+        "the gap to the best token is too wide for a numerical tie; check the comparison of ids and the row it reads",
+    ),
+    "recovered-from-target": (
+        "wrong",
+        "sampler",
+        "after a rejection the token is drawn from the target itself, not from the residual",
+        "draw the recovered token from norm(max(0, p - q)) (Leviathan et al. 2023)",
+    ),
+    "recovered-not-residual": (
+        "wrong",
+        "sampler",
+        "after a rejection the token cannot come from the residual distribution",
+        "draw the recovered token from norm(max(0, p - q)), with q the distribution that the draft was drawn from",
+    ),
+    "draft-not-from-q": (
+        "wrong",
+        "drafter",
+        "drafted tokens have draft probability 0: they were not drawn from the recorded q",
+        "hand the verifier the draft distribution after temperature, top-k and top-p, the one that was sampled",
+    ),
+    "bonus-missing": (
+        "wrong",
+        "sampler",
+        "the bonus token is missing where every drafted token was accepted",
+        "append the token drawn from the target after a fully accepted block; without it each such step loses a token",
+    ),
+    "bonus-duplicated": (
+        "wrong",
+        "sampler",
+        "the bonus token is appended twice",
+        "append one token after a fully accepted block",
+    ),
+    "token-accounting": (
+        "wrong",
+        "scheduler",
+        "appended tokens do not add up with the decisions",
+        "compare output_token_ids of the step named with its draft and num_accepted",
+    ),
+    "emitted-after-stop": (
+        "wrong",
+        "scheduler",
+        "tokens were kept after a stop id",
+        "cut the accepted block at the first stop id before it is appended",
+    ),
+    "uniforms-reused": (
+        "wrong",
+        "sampler",
+        "uniform draws repeat where they must be independent",
+        "draw a fresh uniform for every tested position; check seeds of generators across requests, ranks and graph replays",
+    ),
+    "degenerate-output": (
+        "wrong",
+        "verifier",
+        "outputs run in loops",
+        "run the same prompts without speculation; if they do not loop there, suspect the state after rejected tokens",
+    ),
+    "metric-inconsistent": (
+        "metric",
+        "metric",
+        "counts of a step contradict each other",
+        "do not trust figures built on these counters until the recorder is mended",
+    ),
+    "metric-definition": (
+        "metric",
+        "metric",
+        "two sources count the same and name it differently",
+        "convert before comparing: the table of definitions has every engine's figure for the same counts",
+    ),
+    "counters-missing": (
+        "metric",
+        "config",
+        "the engine says that it logs no statistics",
+        "scrape /metrics of every server, run one API server (--api-server-count 1), or use per-request metrics",
+    ),
+    "speculation-off": (
+        "slow",
+        "config",
+        "speculation is configured and does nothing",
+        "read the engine's reason at the line named; remove what it cannot do together, or switch speculation off",
+    ),
+    "drafter-miswired": (
+        "slow",
+        "drafter",
+        "nothing that is drafted is accepted",
+        "check that the drafter has the target's vocabulary, the right weights and the hidden states that it expects",
+    ),
+}

@@ -1,0 +1,33 @@
+"""More tokens were accepted than came out.
+
+What it finds
+Requests whose accepted tokens and steps exceed the emitted tokens by more than one block.
+
+Why it matters
+Every step appends its accepted tokens and one more. A stop inside a block cuts one block, never more.
+
+What to do
+The engine counts tokens that nobody gets: compare with the stream, and take emitted tokens for speed.
+
+How it can be wrong
+Where the step count is derived from a rounded mean it is off by less than one.
+"""
+
+import polars as pl
+
+from sdtrace.finding import Check, counted
+
+CHECK = Check(
+    code="SD407",
+    name="accepted-beyond-emitted",
+    table="windows",
+    needs=("emitted", "accepted", "drafts"),
+    judged=pl.col("emitted").is_not_null()
+    & pl.col("accepted").is_not_null()
+    & pl.col("drafts").is_not_null()
+    & pl.col("basis").is_in(["request"]),
+    fault=pl.col("accepted") + pl.col("drafts") > pl.col("emitted") + pl.coalesce("k", pl.lit(16)) + 2,
+    read=counted("requests accept more than they emit"),
+    laws=None,
+    shows=("engine", "surface", "accepted", "drafts", "emitted"),
+)

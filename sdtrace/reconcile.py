@@ -1,0 +1,151 @@
+"""Tables that checks of counters read: windows, pairs of sources, announcements, stretches of pinned acceptance."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import polars as pl
+
+from sdtrace.sources import Source
+from sdtrace.trace import Event
+
+#: Two counts of the same traffic differ by less than this share.
+SAME = 0.005
+
+_PLACE = {"first_path": pl.String(), "first_line": pl.Int64(), "run_id": pl.String(), "request_id": pl.String()}
+_PAIR = _PLACE | {
+    "engine": pl.String(),
+    "one": pl.String(),
+    "other": pl.String(),
+    "same": pl.Boolean(),
+    "drafted": pl.Float64(),
+    "accepted_one": pl.Float64(),
+    "accepted_other": pl.Float64(),
+    "replayed": pl.Boolean(),
+    "said_one": pl.Float64(),
+    "said_other": pl.Float64(),
+}
+_TOLD = _PLACE | {"found": pl.Boolean(), "what": pl.String()}
+_STRETCH = _PLACE | {
+    "engine": pl.String(),
+    "windows": pl.Int64(),
+    "high": pl.Int64(),
+    "zero": pl.Int64(),
+    "zero_drafted": pl.Float64(),
+}
+
+
+def tables(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Event]) -> dict[str, pl.DataFrame]:
+    """Every table by the name that checks use."""
+    told = {kind: _told(windows, events, kind) for kind in ("synthetic", "lossy", "silent")}
+    return {
+        "windows": windows.rename({"path": "first_path", "line": "first_line"}).with_columns(
+            run_id=pl.lit(None, dtype=pl.String)
+        ),
+        "pairs": _pairs(windows, found, events),
+        "stretches": _stretches(windows),
+        "off": _off(windows, events),
+        **told,
+    }
+
+
+def _pairs(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Event]) -> pl.DataFrame:
+    """Two sources of one engine that both count drafted and accepted tokens."""
+    replays = {e.engine for e in events if e.kind == "replay"}
+    said = _said(windows)
+    counted = [s for s in found if s.counts["drafted"] is not None and s.counts["accepted"] is not None]
+    rows = []
+    for one, other in combinations(counted, 2):
+        if one.engine != other.engine:
+            continue
+        a, b = one.counts["drafted"] or 0.0, other.counts["drafted"] or 0.0
+        line = windows.filter((pl.col("engine") == other.engine) & (pl.col("surface") == other.surface))["line"].max()
+        rows.append(
+            {
+                "first_path": other.paths[0],
+                "first_line": line,
+                "engine": one.engine,
+                "one": f"{one.surface} ({one.basis})",
+                "other": f"{other.surface} ({other.basis})",
+                "same": max(a, b) > 0 and abs(a - b) <= SAME * max(a, b),
+                "drafted": b,
+                "accepted_one": one.counts["accepted"],
+                "accepted_other": other.counts["accepted"],
+                "replayed": one.engine in replays,
+                "said_one": said.get((one.engine, one.surface)),
+                "said_other": said.get((other.engine, other.surface)),
+            }
+        )
+    return pl.DataFrame(rows, schema=_PAIR)
+
+
+def _said(windows: pl.DataFrame) -> dict[tuple[str, str], float]:
+    """Mean printed length of a surface, weighted by the steps that it speaks of."""
+    known = windows.filter(pl.col("said_length").is_not_null() & (pl.col("drafts") > 0))
+    means = known.group_by("engine", "surface").agg(
+        mean=(pl.col("said_length") * pl.col("drafts")).sum() / pl.col("drafts").sum()
+    )
+    return {(engine, surface): mean for engine, surface, mean in means.rows()}
+
+
+def _told(windows: pl.DataFrame, events: Sequence[Event], kind: str) -> pl.DataFrame:
+    """One row an input that was listened to: whether it announces something of the kind, and where."""
+    first: dict[str, Event] = {}
+    for event in events:
+        if event.kind == kind:
+            first.setdefault(event.path, event)
+    rows: list[dict[str, Any]] = []
+    paths = [*windows["path"].unique(maintain_order=True).to_list(), *(e.path for e in events)]
+    for path in dict.fromkeys(paths):
+        event = first.get(path)
+        rows.append({"first_path": path, "first_line": event.line if event else None, "found": event is not None})
+        rows[-1]["what"] = event.what if event else None
+    return pl.DataFrame(rows, schema=_TOLD)
+
+
+def _off(windows: pl.DataFrame, events: Sequence[Event]) -> pl.DataFrame:
+    """One row an input: speculation was switched off, or is configured while tokens come and nothing is drafted."""
+    table = _told(windows, events, "off")
+    configured = {e.path: e for e in events if e.kind == "config"}
+    rows = []
+    for row in table.iter_rows(named=True):
+        part = windows.filter(pl.col("path") == row["first_path"])
+        busy = part.filter((pl.col("generation_tps") > 0) | (pl.col("emitted") > 0)).height
+        drafted = part.filter((pl.col("drafted") > 0) | (pl.col("length").is_not_null())).height
+        event = configured.get(row["first_path"])
+        if not row["found"] and event is not None and busy >= 5 and not drafted:
+            row |= {"found": True, "first_line": event.line, "what": "configured, yet nothing is drafted"}
+        rows.append(row)
+    return pl.DataFrame(rows, schema=_TOLD)
+
+
+def _stretches(windows: pl.DataFrame) -> pl.DataFrame:
+    """Longest stretches of windows that accept everything, and nothing, by series."""
+    basis = pl.col("basis").is_in(["interval", "request"])
+    telling = windows.filter(basis & (pl.col("rate").is_not_null() | pl.col("length").is_not_null()))
+    telling = telling.filter((pl.col("drafted") > 0) | pl.col("drafted").is_null())
+    full = pl.col("rate").ge(0.9995) | (pl.col("length") >= pl.col("k") + 0.995)
+    none = (pl.col("accepted") == 0) | (pl.col("accepted").is_null() & (pl.col("length") <= 1.0))
+    telling = telling.with_columns(full=full.fill_null(value=False), none=none.fill_null(value=False))
+    rows = []
+    for (path, engine, _, _), part in telling.group_by("path", "engine", "surface", "series", maintain_order=True):
+        high, at_high, _ = _longest(part, "full")
+        zero, at_zero, drafted = _longest(part, "none")
+        place = {"first_path": path, "first_line": at_high if high > zero else at_zero, "engine": engine}
+        rows.append(place | {"windows": part.height, "high": high, "zero": zero, "zero_drafted": drafted})
+    return pl.DataFrame(rows, schema=_STRETCH)
+
+
+def _longest(part: pl.DataFrame, flag: str) -> tuple[int, int | None, float]:
+    """Windows of the longest stretch where the flag holds, the line where it begins, tokens drafted in it."""
+    best: tuple[int, int | None, float] = (0, None, 0.0)
+    run, begin, drafted = 0, None, 0.0
+    for holds, line, tokens in part.select(flag, "line", "drafted").iter_rows():
+        if not holds:
+            run, begin, drafted = 0, None, 0.0
+            continue
+        begin = line if run == 0 else begin
+        run, drafted = run + 1, drafted + (tokens or 0.0)
+        if run > best[0]:
+            best = run, begin, drafted
+    return best

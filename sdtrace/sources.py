@@ -1,0 +1,184 @@
+"""Windows added up by source: one engine's one surface. Sources of one session overlap; they are compared, never added."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+#: What is taken for the figures first: the closer to single decisions, the better.
+_DEPTH = ("round", "request", "iteration", "interval", "run", "lifetime", "counter", "gauge")
+_COUNTS = ("drafts", "steps", "drafted", "accepted", "emitted", "draft_ms", "busy_ms")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one surface of one engine says in all. Counts are None where no window has them.
+
+    `length` (tokens per step that drafted) and `rate` (accepted of drafted) are ratios of sums where counts exist, and
+    means of windows otherwise (`pooled` False).
+    """
+
+    engine: str
+    surface: str
+    basis: str
+    families: list[str]
+    paths: list[str]
+    windows: int
+    first_at: float | None
+    last_at: float | None
+    counts: dict[str, float | None]
+    length: float | None
+    rate: float | None
+    pooled: bool
+    k: float | None
+    accepted_by_position: list[float] = field(default_factory=list)
+    drafted_by_position: list[float] = field(default_factory=list)
+    position_drafts: float | None = None
+    lengths: list[float] = field(default_factory=list)
+    requests: int = 0
+
+    @property
+    def name(self) -> str:
+        """As a table names it."""
+        return f"{self.engine} {self.surface}"
+
+
+def sources(windows: pl.DataFrame) -> list[Source]:
+    """Every source of the windows, the best one for figures in front."""
+    if windows.is_empty():
+        return []
+    found = [
+        _source(str(engine), str(surface), str(basis), part)
+        for (engine, surface, basis), part in windows.group_by("engine", "surface", "basis", maintain_order=True)
+    ]
+    return sorted(found, key=_rank)
+
+
+def _rank(source: Source) -> tuple[Any, ...]:
+    """Counts before means, shallower bases later, more drafted tokens first."""
+    counted = source.counts["drafted"] is not None and source.counts["accepted"] is not None
+    steps = source.counts["drafts"] is not None
+    figure = source.length is not None or source.rate is not None
+    told = not figure, not (counted or steps)
+    return *told, not steps, _DEPTH.index(source.basis), -(source.counts["drafted"] or 0.0)
+
+
+def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source:
+    increments = _increments(part) if basis in ("lifetime", "counter") else part
+    counts = {name: _total(increments[name]) for name in _COUNTS}
+    drafted = increments.filter(pl.col("drafts").is_not_null() & pl.col("accepted").is_not_null())
+    tried = increments.filter(pl.col("drafted").is_not_null() & pl.col("accepted").is_not_null())
+    length = _ratio(drafted["accepted"].sum() + drafted["drafts"].sum(), drafted["drafts"].sum())
+    rate = _ratio(tried["accepted"].sum(), tried["drafted"].sum())
+    pooled = length is not None
+    if length is None:
+        length = _mean(part["length"])
+    if rate is None:
+        rate = _mean(part["rate"])
+    listed = increments.filter(pl.col("accepted_by_position").is_not_null() & pl.col("drafts").is_not_null())
+    by_request = drafted.filter(pl.col("drafts") > 0) if basis == "request" else drafted.clear()
+    at = part["at"].drop_nulls()
+    return Source(
+        engine,
+        surface,
+        basis,
+        part["family"].drop_nulls().unique(maintain_order=True).to_list()[:4],
+        part["path"].unique(maintain_order=True).to_list(),
+        part.height,
+        _scalar(at.min()),
+        _scalar(at.max()),
+        counts,
+        length,
+        rate,
+        pooled,
+        _scalar(part["k"].max()),
+        _by_position(listed["accepted_by_position"]),
+        _by_position(increments["drafted_by_position"].drop_nulls()),
+        _total(listed["drafts"]),
+        (1 + by_request["accepted"] / by_request["drafts"]).to_list(),
+        part["request_id"].n_unique() if basis == "request" else 0,
+    )
+
+
+def _scalar(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _total(column: pl.Series) -> float | None:
+    return None if column.null_count() == len(column) else float(column.sum())
+
+
+def _mean(column: pl.Series) -> float | None:
+    return _scalar(column.mean()) if column.null_count() < len(column) else None
+
+
+def _ratio(above: float, below: float) -> float | None:
+    return above / below if below else None
+
+
+def _by_position(lists: pl.Series) -> list[float]:
+    totals: list[float] = []
+    for values in lists.to_list():
+        totals += [0.0] * (len(values) - len(totals))
+        for j, value in enumerate(values):
+            totals[j] += value or 0.0
+    return totals
+
+
+def _increments(part: pl.DataFrame) -> pl.DataFrame:
+    """Running totals as what was added, by series, in order of time.
+
+    A total that falls is a restart: what stands then was added since. The first sample of several counter samples is
+    where counting begins (a counter that was not there yet stood at 0); a lone sample, and a total printed by the
+    process itself, count from its start.
+    """
+    ordered = part.with_row_index("row").sort("series", "at", "row", nulls_last=True)
+    columns = []
+    for name in ("drafts", "drafted", "accepted", "emitted", "draft_ms"):
+        value = pl.col(name)
+        filled = value.forward_fill().over("series").fill_null(0.0)
+        before = filled.shift(1).over("series")
+        many = (pl.col("basis") == "counter") & (pl.len().over("series") > 1)
+        base = pl.when(many & (pl.int_range(pl.len()).over("series") == 0)).then(filled).otherwise(0.0)
+        last = pl.coalesce(before, base)
+        added = pl.when(filled >= last).then(filled - last).otherwise(filled)
+        # two totals fall together in a restart, one alone does not: a counter of its own is believed
+        columns.append(pl.when(value.is_not_null().any().over("series")).then(added).alias(name))
+    positions = _position_increments(ordered)
+    return ordered.with_columns(
+        *columns, accepted_by_position=positions, drafted_by_position=pl.lit(None, pl.List(pl.Float64))
+    )
+
+
+def _position_increments(ordered: pl.DataFrame) -> pl.Series:
+    before: dict[str, list[float] | None] = {}
+    count = ordered.group_by("series").len().rows()
+    many = {series: n > 1 for series, n in count}
+    made: list[list[float] | None] = []
+    for series, basis, values in ordered.select("series", "basis", "accepted_by_position").iter_rows():
+        last = before.get(series)
+        if values is None:
+            made.append(None)
+            before.setdefault(series, [])
+            continue
+        if last is None and basis == "counter" and many[series]:
+            made.append([0.0] * len(values))
+        else:
+            old = [*(last or []), *([0.0] * len(values))][: len(values)]
+            fell = any(v < o for v, o in zip(values, old, strict=True))
+            made.append(list(values) if fell else [v - o for v, o in zip(values, old, strict=True)])
+        before[series] = values
+    return pl.Series(made, dtype=pl.List(pl.Float64))
+
+
+def chosen(found: Sequence[Source]) -> Source | None:
+    """The source that the figures are taken from: of the engine with most drafted tokens, its best surface."""
+    telling = [s for s in found if s.length is not None or s.rate is not None]
+    if not telling:
+        return None
+    weight: dict[str, float] = {}
+    for source in telling:
+        weight[source.engine] = max(weight.get(source.engine, 0.0), source.counts["drafted"] or 0.0)
+    engine = max(weight, key=lambda name: weight[name])
+    return next(s for s in telling if s.engine == engine)
