@@ -1,7 +1,8 @@
 """Acceptance stays at zero.
 
 What it finds
-Five or more windows after one another in which tokens were drafted and none accepted.
+Five or more windows after one another in which at least 500 tokens were drafted and none accepted (twenty windows where
+the engine prints no counts).
 
 Why it matters
 Drafting costs time and gives nothing. A drafter that is merely bad is right sometimes: never means wired wrongly.
@@ -23,7 +24,8 @@ CHECK = Check(
     table="stretches",
     needs=("rate", "length"),
     judged=pl.col("windows") >= 5,
-    fault=pl.col("zero") >= 5,
+    fault=(pl.col("zero") >= 5)
+    & ((pl.col("zero_drafted") >= 500) | ((pl.col("zero_drafted") == 0) & (pl.col("zero") >= 20))),
     read=counted("series accept nothing for five windows or more"),
     laws=None,
     shows=("engine", "zero", "zero_drafted"),

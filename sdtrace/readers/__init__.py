@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from sdtrace.errors import NoInputError, UsageError
-from sdtrace.readers import jsonl, logs, paper, parquet, prometheus, prometheus_server, records, specspecs, sse
+from sdtrace.readers import advice, jsonl, logs, paper, parquet, prometheus, prometheus_server, records, specspecs, sse
 from sdtrace.readers.source import Source, expand, source
-from sdtrace.trace import Batch, Loss, empty
+from sdtrace.trace import Batch, Event, Loss, empty
+from sdtrace.windows import no_windows
 
 Read = Callable[[Source], Iterator[Batch]]
 
@@ -195,18 +198,38 @@ def detect(paths: Sequence[str], format: str | None = None, *, why: bool = False
 
 
 def _first(opened: Opened) -> dict[str, Any]:
-    """What the first steps of an input hold."""
+    """What the first steps of an input hold, or all of its windows."""
     told: dict[str, Any] = {"engine": None, "version": None, "rule": None, "from": None, "to": None}
-    steps = empty("step")
+    steps, windows, events = empty("step"), no_windows(), []
     if opened.format == "unrecognised":
         return told | {"judged": [], "log": []}
     for batch in opened.batches():
         for run in batch.runs.head(1).iter_rows(named=True):
             told |= {"engine": run["engine"], "version": run["engine_version"], "rule": run["rule"]}
+        events += batch.events
+        if batch.windows is not None:
+            windows = pl.concat([windows, batch.windows])
         if batch.steps.height:
             steps = batch.steps
             break
+    if windows.height or events:
+        return told | _counted(windows, events)
     told["from"], told["to"] = steps["at"].min(), steps["at"].max()
     holds = {name for name in steps.columns if steps[name].null_count() < steps.height}
     judged = [what for what, needs, _ in _JUDGED if holds.issuperset(needs)]
     return told | {"judged": judged, "log": [log for what, needs, log in _JUDGED if not holds.issuperset(needs)]}
+
+
+def _counted(windows: pl.DataFrame, events: Sequence[Event]) -> dict[str, Any]:
+    """Engine, version or release family, time range, and what the windows can tell."""
+    engines = windows["engine"].drop_nulls().unique(maintain_order=True).to_list() or [e.engine for e in events]
+    version = next((e.value for e in events if e.kind == "version"), None)
+    families = windows["family"].drop_nulls().unique(maintain_order=True).to_list()
+    return {
+        "engine": " and ".join(dict.fromkeys(engines)) or None,
+        "version": version or "; ".join(families[:4]) or None,
+        "from": windows["at"].min(),
+        "to": windows["at"].max(),
+        "judged": advice.judged(windows),
+        "log": advice.to_log(engines[0] if engines else None, windows),
+    }

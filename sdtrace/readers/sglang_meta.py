@@ -24,9 +24,12 @@ def request_window(meta: Mapping[str, Any]) -> dict[str, Any] | None:
         accepted = sum(j * n for j, n in enumerate(histogram))
     drafted = next((meta[n] for n in _PROPOSED if meta.get(n) is not None), None)
     emitted = meta.get("completion_tokens")
+    length = meta.get("spec_accept_length") if accepted is None else None
     return {
         "engine": "sglang",
         "surface": "meta_info",
+        "family": "completion tokens / verifications" if length else None,
+        "length": length,
         "basis": "request",
         "drafts": steps,
         "drafted": drafted,

@@ -13,6 +13,7 @@ from sdtrace.errors import SdtraceError
 from sdtrace.render.charts import svg
 from sdtrace.render.text import clean, number
 from sdtrace.results import Report
+from sdtrace.trace import OTHER
 
 #: Rows of a table, steps of a request, tokens of a step that a page shows; the rest is counted.
 ROWS, TOKENS, EVIDENCE, LOSSES = 60, 24, 8, 40
@@ -49,6 +50,7 @@ def _render(name: str, report: Report) -> str:
         style=Markup(style),
         digest=digest,
         states=_STATES,
+        other=OTHER,
         caps={"rows": ROWS, "tokens": TOKENS, "evidence": EVIDENCE, "losses": LOSSES},
     )
 

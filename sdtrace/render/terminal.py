@@ -7,6 +7,7 @@ from typing import Any
 from sdtrace.finding import Check
 from sdtrace.render.text import clean, number
 from sdtrace.results import Report
+from sdtrace.trace import OTHER
 
 _WORDS = {
     "wrong": "WRONG",
@@ -85,6 +86,8 @@ def _evidence(row: dict[str, Any]) -> str:
 
 def _speed(document: dict[str, Any]) -> str:
     a = document["acceptance"]
+    if a is not None and a["tokens_per_step"] is None and a["rate_of_drafted"] is not None:
+        return f"{a['rate_of_drafted']:.1%} of drafted tokens accepted; steps are not counted"
     if a is None or a["tokens_per_step"] is None:
         return "not recorded"
     text = f"{a['tokens_per_step']:.2f} tokens per step"
@@ -111,10 +114,16 @@ def _checks(checks: Sequence[dict[str, Any]]) -> str:
 
 
 def _inputs(inputs: Sequence[dict[str, Any]]) -> str:
-    total = {name: sum(i[name] for i in inputs) for name in ("lines", "runs", "requests", "steps")}
-    lost = sum(loss["count"] for i in inputs for loss in i["losses"])
-    text = f"{total['lines']:,} lines: {total['runs']:,} runs, {total['requests']:,} requests, {total['steps']:,} steps, {lost:,} lost"
-    first = next((loss for i in inputs for loss in i["losses"]), None)
+    names = ("lines", "runs", "requests", "steps", "windows")
+    total = {name: sum(i[name] for i in inputs) for name in names}
+    losses = [loss for i in inputs for loss in i["losses"]]
+    lost = sum(loss["count"] for loss in losses if loss["what"] != OTHER)
+    other = sum(loss["count"] for loss in losses if loss["what"] == OTHER)
+    counts = [f"{total[n]:,} {n}" for n in names[1:] if total[n] or (n != "windows" and total["steps"])]
+    text = f"{total['lines']:,} lines: {', '.join(counts) or 'nothing read'}, {lost:,} lost"
+    if other:
+        text += f", {other:,} about other things"
+    first = next((loss for loss in losses if loss["what"] != OTHER), None)
     return text + (f" (first: {clean(first['where'], 80)}: {clean(first['what'], 100)})" if first else "")
 
 

@@ -197,6 +197,7 @@ def _statistics(found: re.Match[str], text: str) -> dict[str, Any]:
         "drafted": float(found["gt"]),
         "accepted": float(found["at"]),
         "said_length": number(found["len"]),
+        "length": number(found["len"]),
         "draft_ms": number(found["dur"]),
         "said": {k: found[k] for k in ("gd", "ad", "gt", "at", "len") if found[k] is not None} | {"calls": drafts},
     }

@@ -1,0 +1,57 @@
+"""What counts can tell, and what each engine has to be asked for to tell more: its own flags, word for word."""
+
+import polars as pl
+
+_TRACE = "decisions: record trace format 1 from the verification step (p, q, r of every drafted token)"
+
+#: engine -> (column that would be there, flag that writes it)
+_FLAGS: dict[str, tuple[tuple[str, str], ...]] = {
+    "vllm": (
+        ("histogram", "counts by request and step: --per-request-spec-decode-metrics detailed (0.29+)"),
+        ("busy_ms", "times by request: --enable-per-request-metrics (0.25+)"),
+        ("running", "load beside acceptance: leave --disable-log-stats off, one API server (--api-server-count 1)"),
+        ("accepted_by_position", "acceptance by position: vLLM 0.8.5 or later, or scrape /metrics"),
+    ),
+    "sglang": (
+        (
+            "histogram",
+            "counts by request: --export-metrics-to-file (0.5.5+), or return_meta_info in the request (0.5.13+)",
+        ),
+        ("request_id", "requests: --log-requests --log-requests-level 0"),
+        ("accepted", "counts instead of means: meta_info of each request; gauges and decode lines have none"),
+        ("generation_tps", "finer times: --decode-log-interval 1"),
+    ),
+    "llama.cpp": (
+        ("accepted_by_position", "acceptance by position and draft time: -lv 4"),
+        ("drafts", "steps: -lv 4, --metrics, or timings_per_token in a streamed request"),
+        ("draft_ms", "draft time: -lv 4 (the statistics line)"),
+    ),
+    "tensorrt-llm": (
+        ("drafted", "counts by iteration: enable_iter_perf_stats: true, then GET /metrics"),
+        ("request_id", "requests: return_perf_metrics: true and perf_metrics_output_dir"),
+        ("busy_ms", "step times: print_iter_log: true"),
+    ),
+    "lmdeploy": (("drafts", "steps and positions: --enable-metrics, then scrape /metrics"),),
+    "ollama": (("drafts", "steps that drafted: the counts of the llama-server that it launches, with -lv 4"),),
+}
+_JUDGED = (
+    ("acceptance of drafted tokens", ("drafted", "accepted")),
+    ("tokens per step", ("drafts", "accepted")),
+    ("mean tokens per step, as printed", ("length",)),
+    ("acceptance by position", ("accepted_by_position",)),
+    ("identities of the counts", ("said",)),
+    ("throughput and load", ("generation_tps",)),
+    ("draft time", ("draft_ms",)),
+)
+
+
+def judged(windows: pl.DataFrame) -> list[str]:
+    """What these windows can tell."""
+    holds = {n for n in windows.columns if windows[n].null_count() < windows.height}
+    return [what for what, needs in _JUDGED if holds.issuperset(needs)]
+
+
+def to_log(engine: str | None, windows: pl.DataFrame) -> list[str]:
+    """Flags of the engine that would tell more."""
+    holds = {n for n in windows.columns if windows[n].null_count() < windows.height}
+    return [flag for column, flag in _FLAGS.get(engine or "", ()) if column not in holds] + [_TRACE]
