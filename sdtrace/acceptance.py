@@ -53,7 +53,10 @@ def acceptance(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFra
             "excess": _excess_interval(observed - expected, variance, n),
         },
         "expected_tokens_per_step": _ratio(appended - (observed - expected), per) if n else None,
-        "definitions": {d.key: d.value for d in definitions(totals(laws, positions, requests) or Totals(*[None] * 5))},
+        "definitions": {
+            d.key: d.value
+            for d in definitions(totals(laws, positions, requests) or Totals(None, None, None, None, None))
+        },
     }
 
 

@@ -63,7 +63,7 @@ def counted(noun: str) -> Callable[[Counts], Outcome]:
 def _why_not(counts: Counts) -> str:
     if counts.missing:
         return "not recorded: " + ", ".join(counts.missing)
-    return "nothing of the kind occurred" if counts.total else "nothing to look at under the laws of this trace"
+    return "nothing of the kind occurred" if counts.total else "nothing of its kind in this input, or under its law"
 
 
 @dataclass(frozen=True)

@@ -97,9 +97,9 @@ def _told(windows: pl.DataFrame, events: Sequence[Event], kind: str) -> pl.DataF
     rows: list[dict[str, Any]] = []
     paths = [*windows["path"].unique(maintain_order=True).to_list(), *(e.path for e in events)]
     for path in dict.fromkeys(paths):
-        event = first.get(path)
-        rows.append({"first_path": path, "first_line": event.line if event else None, "found": event is not None})
-        rows[-1]["what"] = event.what if event else None
+        known = first.get(path)
+        rows.append({"first_path": path, "first_line": known.line if known else None, "found": known is not None})
+        rows[-1]["what"] = known.what if known else None
     return pl.DataFrame(rows, schema=_TOLD)
 
 

@@ -69,8 +69,8 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
     counts = {name: _total(increments[name]) for name in _COUNTS}
     drafted = increments.filter(pl.col("drafts").is_not_null() & pl.col("accepted").is_not_null())
     tried = increments.filter(pl.col("drafted").is_not_null() & pl.col("accepted").is_not_null())
-    length = _ratio(drafted["accepted"].sum() + drafted["drafts"].sum(), drafted["drafts"].sum())
-    rate = _ratio(tried["accepted"].sum(), tried["drafted"].sum())
+    length = _ratio(_sum(drafted["accepted"]) + _sum(drafted["drafts"]), _sum(drafted["drafts"]))
+    rate = _ratio(_sum(tried["accepted"]), _sum(tried["drafted"]))
     pooled = length is not None
     if length is None:
         length = _mean(part["length"])
@@ -107,6 +107,10 @@ def _scalar(value: Any) -> float | None:
 
 def _total(column: pl.Series) -> float | None:
     return None if column.null_count() == len(column) else float(column.sum())
+
+
+def _sum(column: pl.Series) -> float:
+    return float(column.sum())
 
 
 def _mean(column: pl.Series) -> float | None:

@@ -12,7 +12,7 @@ from sdtrace.render import terminal
 from simulate import document
 
 HEADINGS = ("What it finds", "Why it matters", "What to do", "How it can be wrong")
-CODES = [check.code for check in CHECKS]
+CODES = [check.code for check in CHECKS if not check.code.startswith("SD4")]  # those of counts: test_counts.py
 
 RUN = {"kind": "run", "run_id": "r", "rule": "ratio", "vocab_size": 100, "prob_dtype": "float32"}
 REQUEST = {"kind": "request", "run_id": "r", "request_id": "a", "temperature": 1.0, "stop_token_ids": [2], "seed": 1}

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sdtrace.errors import NoInputError
-from sdtrace.readers.prometheus import COUNTERS, ENGINES, GAUGES, Scrape
+from sdtrace.readers.series import COUNTERS, ENGINES, GAUGES, Scrape
 from sdtrace.trace import Batch, Loss, empty
 from sdtrace.windows import from_rows, no_windows
 
@@ -37,7 +37,12 @@ def batches(url: str, since: float | None = None, until: float | None = None) ->
     end = until if until is not None else time.time()
     start = since if since is not None else end - SPAN
     step = max((end - start) / POINTS, 1.0)
-    query = {"query": f'{{__name__=~"{_selector()}"}}', "start": start, "end": end, "step": step}
+    query: dict[str, str | float] = {
+        "query": f'{{__name__=~"{_selector()}"}}',
+        "start": start,
+        "end": end,
+        "step": step,
+    }
     try:
         token = os.environ.get("PROMETHEUS_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -40,7 +40,7 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
         lines += _field("law", _law(audit), width)
     lines += _field("checks", _checks(document["checks"]), width)
     for check in document["checks"]:
-        if verbose or check["state"] == "crashed":
+        if (verbose and _met(check)) or check["state"] == "crashed":
             lines += _field("", f"{check['code']} {check['name']}: {check['state']}, {clean(check['headline'])}", width)
     lines += _field("input", _inputs(document["inputs"]), width)
     lines += _field("unseen", "; ".join(clean(n, 300) for n in verdict["not_checked"]), width)
@@ -107,10 +107,17 @@ def _law(audit: dict[str, Any]) -> str:
     return text + f"{audit['disagree']:,} disagree, {audit['undecidable']:,} undecidable"
 
 
+def _met(check: dict[str, Any]) -> bool:
+    """Whether the input held anything that the check could have looked at."""
+    return check["state"] != "cannot-tell" or check["total"] > 0 or bool(check["missing"])
+
+
 def _checks(checks: Sequence[dict[str, Any]]) -> str:
-    states = [check["state"] for check in checks]
+    met = [check for check in checks if _met(check)]
+    states = [check["state"] for check in met]
     names = ("fired", "clear", "cannot-tell", "crashed")
-    return ", ".join(f"{states.count(name)} {name}" for name in names if name in states)
+    told = [f"{states.count(name)} {name}" for name in names if name in states]
+    return ", ".join(told + ([f"{len(checks) - len(met)} of other inputs or laws"] if len(met) < len(checks) else []))
 
 
 def _inputs(inputs: Sequence[dict[str, Any]]) -> str:

@@ -110,17 +110,23 @@ def _meaning(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             row["family"] = "up to 0.5.3, no rate" if dot else "rate not printed"
             continue
         era = _era(row, old, new, dot)
-        row["family"] = {"old": "0.5.3-0.5.10, rate counts the bonus", "new": "0.5.11+"}.get(
-            era, "rate of unknown rule"
-        )
+        row["family"] = _FAMILIES[era]
         if era == "old":
             n = min(old or _counts(row["said_length"], row["said_rate"])[0], default=None)
-            row["k"] = n - 1 if n and len(old) <= 1 else None
-            row["rate"] = (row["said_length"] - 1) / (n - 1) if row["k"] else None
+            k = n - 1 if n and len(old) <= 1 else None
+            row |= {"k": k, "rate": (row["said_length"] - 1) / k if k else None}
         elif era == "new":
             row["k"] = next(iter(new)) if len(new) == 1 else None
             row["rate"] = row["said_rate"]
     return rows
+
+
+#: What each rule of the rate is called.
+_FAMILIES = {
+    "old": "0.5.3-0.5.10, rate counts the bonus",
+    "new": "0.5.11+",
+    None: "rate of unknown rule",
+}
 
 
 def _era(row: dict[str, Any], old: set[int], new: set[int], dot: bool) -> str | None:

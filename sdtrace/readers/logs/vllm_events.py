@@ -59,16 +59,18 @@ def announced(path: str, lines: pl.DataFrame, seen: set[str]) -> list[Event]:
     """Events of lines; each kind of announcement once, at its first line."""
     found = []
     for number, text in lines.select("line", "text").iter_rows():
-        told = [(kind, what, None) for pattern, kind, what in _KNOWN if re.search(pattern, text)]
+        told: list[tuple[str, str, str | None]] = [
+            (kind, what, None) for pattern, kind, what in _KNOWN if re.search(pattern, text)
+        ]
         if method := _METHOD.search(text):
             k = _K.search(text)
             value = f"method={method[1]}" + (f" k={k[1]}" if k else "")
             told.append(("config", "speculation is configured", value))
         if version := _VERSION.search(text):
             told.append(("version", "the engine's version", version[1]))
-        for kind, what, value in told:
-            key = f"{kind} {what} {value}"
+        for sort, says, detail in told:
+            key = f"{sort} {says} {detail}"
             if key not in seen:
                 seen.add(key)
-                found.append(Event(path, number, None, "vllm", kind, what, value))
+                found.append(Event(path, number, None, "vllm", sort, says, detail))
     return found

@@ -57,7 +57,7 @@ def _dense(sparse: Any) -> list[float] | None:
         return None
     if not all(isinstance(v, int | float) for v in sparse.values()) or max(int(k) for k in sparse) > 4096:
         return None
-    return [float(sparse.get(str(j), sparse.get(j, 0))) for j in range(max(int(k) for k in sparse) + 1)]
+    return [float(sparse.get(str(j)) or sparse.get(j) or 0) for j in range(max(int(k) for k in sparse) + 1)]
 
 
 SHAPE = Shape("aiperf", "aiperf", "AIPerf records or aggregates", rows)

@@ -7,7 +7,7 @@ def rows(node: Node) -> Rows | None:
     """A line with acc_length and step_time; steps 0 is the baseline."""
     if not {"acc_length", "step_time", "num_draft_tokens"} <= node.keys():
         return None
-    row = {
+    row: Node = {
         "engine": "sglang",
         "surface": "bench_speculative",
         "basis": "run",

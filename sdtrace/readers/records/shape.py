@@ -49,9 +49,9 @@ def claims(shape: Shape, value: Any, depth: int = 0) -> bool:
     if isinstance(value, dict):
         if shape.rows(value) is not None:
             return True
-        inside = value.values() if shape.deep and depth < DEPTH else ()
+        inside = list(value.values()) if shape.deep and depth < DEPTH else []
     else:
-        inside = value if isinstance(value, list) and depth < DEPTH else ()
+        inside = value if isinstance(value, list) and depth < DEPTH else []
     return any(claims(shape, inner, depth + 1) for inner in inside if isinstance(inner, dict | list))
 
 

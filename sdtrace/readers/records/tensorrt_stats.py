@@ -8,7 +8,12 @@ def rows(node: Node) -> Rows | None:
     if "iterLatencyMS" not in node or "iter" not in node:
         return None
     spec = node.get("specDecodingStats")
-    row = {"engine": "tensorrt-llm", "surface": "iteration stats", "basis": "iteration", "family": "PyTorch backend"}
+    row: Node = {
+        "engine": "tensorrt-llm",
+        "surface": "iteration stats",
+        "basis": "iteration",
+        "family": "PyTorch backend",
+    }
     row |= {"running": value(node, "numActiveRequests"), "waiting": value(node, "numQueuedRequests")}
     row |= {"busy_ms": value(node, "hostStepTimeMS")}
     if not isinstance(spec, dict):

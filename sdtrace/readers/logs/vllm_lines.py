@@ -1,0 +1,155 @@
+"""The figures of vLLM's log lines, by kind: SpecDecoding, Speculative metrics, stage times, Engine, Iteration."""
+
+import polars as pl
+
+
+def _rate(pattern: str) -> pl.Expr:
+    return pl.col("msg").str.extract(pattern).cast(pl.Float64, strict=False)
+
+
+_FIELDS = {
+    "said_length": r"Mean acceptance length: (\d+\.\d\d)\b",
+    "accepted": r"Accepted: (\d+) tokens",
+    "drafted": r"Drafted: (\d+) tokens",
+    "accepted_tps": r"Accepted throughput: (\d+\.\d\d) tokens/s",
+    "drafted_tps": r"Drafted throughput: (\d+\.\d\d) tokens/s",
+    "percent": r"Draft acceptance rate: (\d+\.\d)%",
+}
+_ENGINE_FIELDS = {
+    "generation_tps": r"Avg generation throughput: (\d+\.\d) tokens/s",
+    "prompt_tps": r"Avg prompt throughput: (\d+\.\d) tokens/s",
+    "running": r"Running: (\d+) reqs",
+    "waiting": r"(?:Waiting|Pending): (\d+) reqs",
+    "kv": r"GPU KV cache usage: (\d+\.\d)%|[A-Z]+ KV cache usage: (\d+\.\d)%",
+}
+
+
+def v1(lines: pl.DataFrame) -> pl.DataFrame:
+    """SpecDecoding lines 0.8.3 to 0.33: counts of the time since the line before."""
+    fields = {name: _rate(pattern) for name, pattern in _FIELDS.items()}
+    listed = pl.col("msg").str.extract(r"Per-position acceptance rate: ((?:\d\.\d{3}(?:, |\b))+)")
+    listed = listed.str.strip_chars_end(", ").str.split(", ").cast(pl.List(pl.Float64), strict=False)
+    frame = lines.with_columns(**fields, said_positions=listed)
+    total = pl.col("said_positions").list.sum()
+    mean = pl.col("said_length")
+    old = pl.col("msg").str.contains("metrics: Draft", literal=True)
+    excluded = old & ((total - mean).abs() < 0.02) & ((total + 1 - mean).abs() > 0.02)
+    frame = frame.with_columns(
+        family=pl.when(~old)
+        .then(pl.lit("V1 0.10.2+"))
+        .when(mean.is_null())
+        .then(pl.lit("V1 0.8.3-0.8.4"))
+        .when(excluded)
+        .then(pl.lit("V1 0.8.5, length without bonus"))
+        .otherwise(pl.lit("V1 0.9.0-0.10.1")),
+        length=pl.when(excluded).then(mean + 1).otherwise(mean),
+        said_rate=pl.col("percent") / 100,
+        k=pl.col("said_positions").list.len().cast(pl.Int64),
+        surface=pl.lit("SpecDecoding metrics"),
+        basis=pl.lit("interval"),
+    )
+    frame = frame.with_columns(drafts=_drafts())
+    cut = pl.col("accepted").is_null() | pl.col("drafted").is_null()
+    return frame.with_columns(
+        accepted_by_position=pl.when(pl.col("drafts").is_not_null()).then(pl.col("said_positions") * pl.col("drafts")),
+        span_s=pl.when(pl.col("drafted_tps") > 0).then(pl.col("drafted") / pl.col("drafted_tps")),
+        whole=~cut,
+        said=pl.struct(
+            pl.col("said_length").alias("Mean acceptance length"),
+            pl.col("percent").alias("Draft acceptance rate %"),
+            pl.col("accepted").alias("Accepted"),
+            pl.col("drafted").alias("Drafted"),
+            pl.col("accepted_tps").alias("Accepted throughput"),
+        ).struct.json_encode(),
+        nan=pl.col("msg").str.contains(r"rate: nan|length: nan"),
+    )
+
+
+def _drafts() -> pl.Expr:
+    """Steps with a draft: accepted / (length - 1), and drafted / k where that agrees with the printed length."""
+    accepted, drafted, k = pl.col("accepted"), pl.col("drafted"), pl.col("k").cast(pl.Float64)
+    full = drafted / k
+    fits = (1 + accepted / full - pl.col("length")).abs() <= 0.0051
+    whole = (full - full.round()).abs() < 1e-9
+    derived = accepted / (pl.col("length") - 1)
+    low, high = accepted / (pl.col("length") - 0.995), accepted / (pl.col("length") - 1.005)
+    snapped = pl.when((low.ceil() == high.floor()) & (pl.col("length") > 1.005)).then(low.ceil()).otherwise(derived)
+    return pl.when(fits & whole).then(full).when((accepted > 0) & (pl.col("length") > 1)).then(snapped)
+
+
+def v0(lines: pl.DataFrame) -> pl.DataFrame:
+    """Speculative metrics lines 0.4 to 0.9: totals since the server began."""
+    frame = lines.with_columns(
+        said_rate=_rate(r"Draft acceptance rate: (\d\.\d{3})"),
+        efficiency=_rate(r"System efficiency: (\d\.\d{3})"),
+        k=_rate(r"Number of speculative tokens: (\d+)"),
+        counted=_rate(r"Number of accepted tokens: (\d+)"),
+        drafted=_rate(r"Number of draft tokens(?: tokens)?: (\d+)"),
+        emitted=_rate(r"Number of emitted tokens(?: tokens)?: (\d+)\.?"),
+    )
+    drafts = pl.col("drafted") / pl.col("k")
+    return frame.with_columns(
+        drafts=drafts,
+        accepted=pl.col("emitted") - drafts,
+        family=pl.lit("V0, accepted not causal, lifetime"),
+        surface=pl.lit("Speculative metrics"),
+        basis=pl.lit("lifetime"),
+        whole=pl.col("drafted").is_not_null() & pl.col("counted").is_not_null(),
+        said=pl.struct(
+            pl.col("said_rate").alias("Draft acceptance rate"),
+            pl.col("efficiency").alias("System efficiency"),
+            pl.col("counted").alias("Number of accepted tokens"),
+            pl.col("drafted").alias("Number of draft tokens"),
+            pl.col("emitted").alias("Number of emitted tokens"),
+        ).struct.json_encode(),
+        nan=pl.col("msg").str.contains(r"rate: nan|efficiency: nan"),
+        said_rate=pl.lit(None, dtype=pl.Float64),  # of another count than ours: it stays in `said`
+    )
+
+
+def stage(lines: pl.DataFrame) -> pl.DataFrame:
+    """Stage times of V0: milliseconds of the latest step."""
+    return lines.with_columns(
+        per_token=_rate(r"average_time_per_proposal_tok_ms=(\d+\.\d\d)"),
+        scoring=_rate(r"scoring_time_ms=(\d+\.\d\d)"),
+        checking=_rate(r"verification_time_ms=(\d+\.\d\d)"),
+        family=pl.lit("V0"),
+        surface=pl.lit("stage times"),
+        basis=pl.lit("iteration"),
+        nan=pl.lit(value=False),
+    ).with_columns(
+        whole=pl.col("checking").is_not_null(),
+        said=pl.struct(
+            pl.col("per_token").alias("average_time_per_proposal_tok_ms"),
+            pl.col("scoring").alias("scoring_time_ms"),
+            pl.col("checking").alias("verification_time_ms"),
+        ).struct.json_encode(),
+    )
+
+
+def engine(lines: pl.DataFrame) -> pl.DataFrame:
+    """Engine lines: throughput, load and cache of the time since the line before."""
+    fields = {name: _rate(pattern) for name, pattern in _ENGINE_FIELDS.items()}
+    return lines.with_columns(
+        **fields,
+        engine_id=pl.col("msg").str.extract(r"(Engine \d+|\d+ Engines Aggregated):"),
+        surface=pl.lit("Engine"),
+        basis=pl.lit("gauge"),
+        nan=pl.lit(value=False),
+    ).with_columns(whole=pl.col("generation_tps").is_not_null(), kv_usage=pl.col("kv") / 100)
+
+
+def iteration(lines: pl.DataFrame) -> pl.DataFrame:
+    """Iteration details: `generation tokens` are scheduled ones (1 + drafts a request), not emitted ones."""
+    return lines.with_columns(
+        busy_ms=_rate(r"iteration elapsed time: (\d+\.\d\d) ms"),
+        running=_rate(r"(\d+) generation requests"),
+        scheduled=_rate(r"(\d+) generation tokens"),
+        engine_id=pl.col("msg").str.extract(r"(Engine \d+):"),
+        surface=pl.lit("Iteration"),
+        basis=pl.lit("iteration"),
+        nan=pl.lit(value=False),
+    ).with_columns(
+        whole=pl.col("busy_ms").is_not_null(),
+        said=pl.struct(pl.col("scheduled").alias("generation tokens (scheduled)")).struct.json_encode(),
+    )
