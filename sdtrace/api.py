@@ -36,11 +36,13 @@ def report(
     since: float | None = None,
     until: float | None = None,
     where: Sequence[str] = (),
+    ids: bool = False,
 ) -> Report:
     """Read, audit, check, diagnose: the main job.
 
     `since` and `until` are Unix seconds (steps without a time are left out by them), `where` holds conditions such as
-    `tags.task=code` or `temperature=0`. Raises NoInputError and UsageError; damaged input is in the report instead.
+    `tags.task=code` or `temperature=0`. `ids` lets token ids into the report.
+    Raises NoInputError and UsageError; damaged input is in the report instead.
     """
     sources = [replace(source, since=since, until=until) for source in read(inputs, format=format)]
     keep = _keep(since, until, where)
@@ -48,7 +50,7 @@ def report(
     overridden = misfits(first)
     if overridden:
         first = _again(sources, keep, {run: fit.law for run, fit in overridden.items()}) or first
-    return replace(compose(first, diagnose(first, CHECKS, overridden), CHECKS), show=_show)
+    return replace(compose(first, diagnose(first, CHECKS, overridden), CHECKS, ids=ids), show=_show)
 
 
 def _show(found: Report) -> str:

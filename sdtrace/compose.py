@@ -17,12 +17,12 @@ from sdtrace.viewer import viewed
 _ABSENT = ("time", "diff", "tuning", "replay", "history")
 
 
-def compose(audit: Audit, found: Diagnosis, checks: Sequence[Check]) -> Report:
-    """Everything that was found, as plain values."""
-    return Report(document(audit, found, checks), sections(audit, found), viewed(audit, found))
+def compose(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bool = False) -> Report:
+    """Everything that was found, as plain values; token ids (content, to whoever has the tokenizer) only with `ids`."""
+    return Report(document(audit, found, checks, ids=ids), sections(audit, found), viewed(audit, found, ids=ids), ids)
 
 
-def document(audit: Audit, found: Diagnosis, checks: Sequence[Check]) -> dict[str, Any]:
+def document(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bool = False) -> dict[str, Any]:
     """The document of vocabulary, keys in its order; keys beyond it are added at the end of their object."""
     blame = list(dict.fromkeys(c.blame for c in found.causes if c.certainty != "suspected"))
     return {
@@ -43,7 +43,7 @@ def document(audit: Audit, found: Diagnosis, checks: Sequence[Check]) -> dict[st
                 "certainty": c.certainty,
                 "checks": list(c.checks),
                 "headline": c.headline,
-                "evidence": [_plain(row) for row in c.evidence],
+                "evidence": [_plain(row, ids) for row in c.evidence],
                 "advice": c.advice,
                 "blame": c.blame,
                 "effect": c.effect,
@@ -94,8 +94,13 @@ def _where(path: str, line: int | None) -> str:
     return path if line is None else f"{path}:{line}"
 
 
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: (None if isinstance(v, float) and v - v != 0 else v) for k, v in row.items()}
+#: What of a witness is a token id.
+_IDS = frozenset({"token", "y", "x_rejected", "argmax", "argmax_y"})
+
+
+def _plain(row: Mapping[str, Any], ids: bool) -> dict[str, Any]:
+    shown = {k: v for k, v in row.items() if ids or k not in _IDS}
+    return {k: (None if isinstance(v, float) and v - v != 0 else v) for k, v in shown.items()}
 
 
 def _check(check: Check, found: Diagnosis) -> dict[str, Any]:

@@ -18,12 +18,21 @@ Verdict = tuple[str, str]
 ACCEPTED, REJECTED, NOT_REACHED, UNDECIDABLE = "accepted", "rejected", "not reached", "undecidable"
 
 
-def explain_steps(steps: pl.DataFrame, run: Mapping[str, Any], law: str | None = None) -> list[dict[str, Any]]:
+def explain_steps(
+    steps: pl.DataFrame, run: Mapping[str, Any], law: str | None = None, *, ids: bool = True
+) -> list[dict[str, Any]]:
     """The `steps` of `explain --json` for a frame with the columns of STEP and `line`.
 
+    `ids` False leaves every token id out of values and words.
     The law of a step is `law`, or its column `law`, or the run's rule, or greedy where its column `temperature` is 0.
     """
-    return [_step(row, _law(row, run, law)) for row in steps.iter_rows(named=True)]
+    told = [_step(row, _law(row, run, law), ids) for row in steps.iter_rows(named=True)]
+    return told if ids else [_without_ids(step) for step in told]
+
+
+def _without_ids(step: dict[str, Any]) -> dict[str, Any]:
+    last = step["last"] and {**step["last"], "token": None}
+    return step | {"last": last, "tokens": [{**token, "token": None} for token in step["tokens"]]}
 
 
 def _law(row: Mapping[str, Any], run: Mapping[str, Any], law: str | None) -> str:
@@ -34,14 +43,14 @@ def _law(row: Mapping[str, Any], run: Mapping[str, Any], law: str | None) -> str
     return str(row.get("law") or run.get("rule") or "ratio")
 
 
-def _step(row: Mapping[str, Any], law: str) -> dict[str, Any]:
+def _step(row: Mapping[str, Any], law: str, ids: bool) -> dict[str, Any]:
     tau = len(row["draft_token_ids"] or [])
     verified = min(row["verified_len"] if row["verified_len"] is not None else tau, tau)
     recorded = _recorded(row, verified)
     tokens: list[Token] = []
     rejected_at: int | None = None
     for j in range(tau):
-        tokens.append(_token(row, law, j, verified, recorded, rejected_at))
+        tokens.append(_token(row, law, j, verified, recorded, rejected_at, ids))
         if rejected_at is None and tokens[-1]["stops"]:
             rejected_at = j
     n_a = sum(token["outcome"] for token in tokens)
@@ -61,7 +70,7 @@ def _step(row: Mapping[str, Any], law: str) -> dict[str, Any]:
         "path": row.get("path"),
         "line": row.get("line"),
         "recorded": recorded,
-        "sentence": _sentence(row, law, n_a, verified, recorded, last),
+        "sentence": _sentence(law, n_a, verified, recorded, last, ids),
     }
 
 
@@ -75,7 +84,13 @@ def _recorded(row: Mapping[str, Any], verified: int) -> int | None:
 
 
 def _token(
-    row: Mapping[str, Any], law: str, j: int, verified: int, recorded: int | None, rejected_at: int | None
+    row: Mapping[str, Any],
+    law: str,
+    j: int,
+    verified: int,
+    recorded: int | None,
+    rejected_at: int | None,
+    ids: bool,
 ) -> Token:
     p, r = _at(row["target_probs"], j), _at(row["uniforms"], j)
     q = 1.0 if law in ("one-hot", "tree-coin") else _at(row["draft_probs"], j)
@@ -89,7 +104,11 @@ def _token(
     elif j >= verified:
         verdict = (NOT_REACHED, f"not verified: the engine verified {verified} of the drafted tokens")
     else:
-        verdict = _decide(row, law, j, p, 1.0 if one_hot else q, r)
+        verdict = (
+            _by_id(row, law, j, ids)
+            if law in ("greedy", "match")
+            else _decide(law, p, 1.0 if one_hot else q, r, one_hot)
+        )
     decision, reason = verdict
     outcome = decision == ACCEPTED
     if decision == UNDECIDABLE:
@@ -109,13 +128,13 @@ def _follow(by_record: bool | None) -> str:
     return f"; the record says {'accepted' if by_record else 'rejected'}"
 
 
-def _decide(row: Mapping[str, Any], law: str, j: int, p: float | None, q: float | None, r: float | None) -> Verdict:
-    if law == "greedy":
-        return _greedy(row, j)
-    if law == "match":
-        return _match(row, j)
+def _by_id(row: Mapping[str, Any], law: str, j: int, ids: bool) -> Verdict:
+    return _greedy(row, j, ids) if law == "greedy" else _match(row, j, ids)
+
+
+def _decide(law: str, p: float | None, q: float | None, r: float | None, one_hot: bool) -> Verdict:
     if law in ("ratio", "one-hot", "tree-coin"):
-        return ratio_verdict(p, q, r, one_hot=law != "ratio" or row["draft_probs"] is None)
+        return ratio_verdict(p, q, r, one_hot=law != "ratio" or one_hot)
     return UNDECIDABLE, f"the {law} law is not decided token by token here"
 
 
@@ -143,25 +162,26 @@ def ratio_verdict(p: float | None, q: float | None, r: float | None, *, one_hot:
     return ACCEPTED, f"accepted: r {r:.6g} is not above the ratio {ratio:.6g} ({how})"
 
 
-def _greedy(row: Mapping[str, Any], j: int) -> Verdict:
+def _greedy(row: Mapping[str, Any], j: int, ids: bool) -> Verdict:
     best, gap = _at(row["target_argmax_ids"], j), _at(row["target_top2_gap"], j)
     token = row["draft_token_ids"][j]
     if best is None:
         return UNDECIDABLE, "temperature 0, and the target's most probable token is not recorded"
     tie = f" (near-tie: the two best logits are {gap:.4g} apart)" if gap is not None and gap <= NEAR_TIE else ""
     if token == best:
-        return ACCEPTED, f"accepted: {token} is the target's most probable token{tie}"
-    return REJECTED, f"rejected: the target's most probable token is {best:.0f}, not {token}{tie}"
+        return ACCEPTED, f"accepted: {token if ids else 'it'} is the target's most probable token{tie}"
+    other = f"is {best:.0f}, not {token}" if ids else "is another one"
+    return REJECTED, f"rejected: the target's most probable token {other}{tie}"
 
 
-def _match(row: Mapping[str, Any], j: int) -> Verdict:
+def _match(row: Mapping[str, Any], j: int, ids: bool) -> Verdict:
     drawn = _at(row["output_token_ids"], j)
     token = row["draft_token_ids"][j]
     if drawn is None:
         return UNDECIDABLE, "the token that the target drew here is not recorded"
     if drawn == token:
-        return ACCEPTED, f"accepted: the target drew the same token {token}"
-    return REJECTED, f"rejected: the target drew {drawn:.0f}, not {token}"
+        return ACCEPTED, f"accepted: the target drew the same token{f' {token}' if ids else ''}"
+    return REJECTED, f"rejected: the target drew {f'{drawn:.0f}, not {token}' if ids else 'another token'}"
 
 
 def _last(row: Mapping[str, Any], n_a: int, verified: int) -> dict[str, Any] | None:
@@ -173,7 +193,7 @@ def _last(row: Mapping[str, Any], n_a: int, verified: int) -> dict[str, Any] | N
 
 
 def _sentence(
-    row: Mapping[str, Any], law: str, n_a: int, verified: int, recorded: int | None, last: Mapping[str, Any] | None
+    law: str, n_a: int, verified: int, recorded: int | None, last: Mapping[str, Any] | None, ids: bool
 ) -> str:
     if verified == 0:
         return "Nothing was drafted: the step appends one plain token drawn from the target."
@@ -184,7 +204,7 @@ def _sentence(
     else:
         follows = _recovery(law)
         why = f"the block stops at position {n_a}, the first rejection, whatever the later ones say"
-    token = f" It is token {last['token']}." if last else " The record does not hold it."
+    token = " The record does not hold it." if not last else f" It is token {last['token']}." if ids else ""
     text = f"{kept}: {why}. Then {follows}.{token}"
     if recorded is not None and recorded != n_a:
         text += f" THE RECORD SAYS {recorded} accepted: it contradicts the numbers."

@@ -52,11 +52,12 @@ class ViewedRequest:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that was found. `document` is the JSON of format 1; the rest is for people."""
+    """Everything that was found. `document` is the JSON of format 1; the rest is for people. `ids`: token ids may be shown."""
 
     document: dict[str, Any]
     sections: list[Section]
     viewer: list[ViewedRequest]
+    ids: bool = False
     show: Callable[["Report"], str] | None = field(default=None, repr=False, compare=False)
 
     def _repr_html_(self) -> str | None:

@@ -15,7 +15,7 @@ from sdtrace.results import ViewedRequest
 WORST, TYPICAL, STEPS = 3, 3, 40
 
 
-def viewed(audit: Audit, found: Diagnosis) -> list[ViewedRequest]:
+def viewed(audit: Audit, found: Diagnosis, *, ids: bool = False) -> list[ViewedRequest]:
     """The worst requests (by wrong decisions, then by acceptance) and the ones nearest the median acceptance."""
     sample = audit.tally.steps
     if sample is None:
@@ -45,7 +45,7 @@ def viewed(audit: Audit, found: Diagnosis) -> list[ViewedRequest]:
     ]
     chosen += [(row, "a typical request") for row in typical[:TYPICAL]]
     notes = _notes(found)
-    return [_one(audit, sample, row, why, notes) for row, why in chosen]
+    return [_one(audit, sample, row, why, notes, ids) for row, why in chosen]
 
 
 def _faulty(found: Diagnosis) -> set[str]:
@@ -68,6 +68,7 @@ def _one(
     row: Mapping[str, Any],
     why: str,
     notes: Mapping[tuple[str, int], str],
+    ids: bool,
 ) -> ViewedRequest:
     steps = sample.filter((pl.col("run_id") == row["run_id"]) & (pl.col("request_id") == row["request_id"])).sort(
         "step"
@@ -75,7 +76,7 @@ def _one(
     marked = [s for s in steps["step"].to_list() if (row["request_id"], s) in notes]
     shown = steps.filter(pl.col("step").is_in(marked[:STEPS]) | (pl.int_range(pl.len()) < STEPS - len(marked[:STEPS])))
     run = audit.runs.get(row["run_id"], {})
-    told = explain_steps(shown, run)
+    told = explain_steps(shown, run, ids=ids)
     for step in told:
         step["note"] = notes.get((row["request_id"], step["step"]))
     return ViewedRequest(row["run_id"], row["request_id"], why, told, int(row["steps"]) - shown.height)

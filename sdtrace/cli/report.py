@@ -26,7 +26,7 @@ _LEVELS = {
 @click.option("--require-evidence", is_flag=True, help="Exit 4 when the verdict is cannot-tell.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")
 @click.option(
-    "--content", type=click.Choice(["none", "ids", "text"]), default="none", help="What of the content may be shown."
+    "--content", type=click.Choice(["none", "ids", "text"]), default="none", show_default=True, help="Content shown."
 )
 @click.option("-q", "--quiet", is_flag=True, help="No summary on the terminal.")
 @click.option("-v", "--verbose", is_flag=True, help="Also list the checks that are clear.")
@@ -44,7 +44,10 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         since=options.moment(given["since"]),
         until=options.moment(given["until"]),
         where=given["where"],
+        ids=given["content"] != "none",
     )
+    if given["content"] == "text":
+        click.echo("note: traces hold token ids and no text; the ids are shown", err=True)
     if given["output"]:
         options.write(given["output"], html.page(found))
     if given["json_"]:

@@ -51,6 +51,7 @@ def _render(name: str, report: Report) -> str:
         digest=digest,
         states=_STATES,
         other=OTHER,
+        ids=report.ids,
         caps={"rows": ROWS, "tokens": TOKENS, "evidence": EVIDENCE, "losses": LOSSES},
     )
 
