@@ -16,11 +16,12 @@ CHANCE = ("ratio", "one-hot", "match", "tree-coin")
 def acceptance(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFrame) -> dict[str, Any] | None:
     """The `acceptance` section of the document from the rows of the chosen laws; None without a step.
 
-    tokens_per_step = appended / steps with recorded output (n_a + 1 where it is not recorded);
-    rate_of_drafted = accepted / drafted; rate_of_tested = accepted / tested; marginal_by_position[j] = steps that
-    accepted position j / steps that drafted; conditional_by_position[j] = accepted / tested at j; expected_rate = mean
-    of min(1, p/q) over tested positions; excess = accepted - expected rate there, which is the total-variation bias
-    per tested position under a correct residual (theory: acceptance - (1 - TV), Leviathan et al. 2023).
+    tokens_per_step = appended / steps with recorded output (n_a + 1 where it is not recorded); rate_of_drafted =
+    accepted / drafted, in steps that tell what was accepted; rate_of_tested = accepted / tested;
+    marginal_by_position[j] = steps that accepted position j / steps that drafted; conditional_by_position[j] =
+    accepted / tested at j; expected_rate = mean of min(1, p/q) over tested positions; excess = accepted - expected rate
+    there, which is the total-variation bias per tested position under a correct residual (theory: acceptance -
+    (1 - TV), Leviathan et al. 2023).
     """
     total = laws.select(pl.col(pl.Int64, pl.Float64).exclude("first_at", "last_at").sum()).to_dicts()[0]
     if not total["steps"]:
@@ -35,11 +36,11 @@ def acceptance(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFra
         "steps": int(total["steps"]),
         "drafted": int(total["drafted"]),
         "tested": int(total["tested"]),
-        "accepted": int(total["accepted"]),
+        "accepted": int(total["accepted"]) if total["counted"] else None,
         "tokens_per_step": _ratio(appended, per),
-        "rate_of_drafted": _ratio(total["accepted"], total["drafted"]),
+        "rate_of_drafted": _ratio(total["accepted"], total["drafted_counted"]),
         "rate_of_tested": _ratio(total["accepted"], total["tested"]),
-        "marginal_by_position": [_ratio(a, total["drafting"]) for a in by_position["accepted"]],
+        "marginal_by_position": [_ratio(a, total["drafting_counted"]) for a in by_position["accepted"]],
         "conditional_by_position": [
             _ratio(a, t) for a, t in zip(by_position["accepted"], by_position["tested"], strict=True)
         ],
@@ -48,7 +49,7 @@ def acceptance(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFra
         "ci": {
             "level": 0.95,
             "tokens_per_step": clustered(requests, "appended", "known_appended"),
-            "rate_of_drafted": clustered(requests, "accepted", "drafted"),
+            "rate_of_drafted": clustered(requests, "accepted", "drafted_counted"),
             "rate_of_tested": clustered(requests, "accepted", "tested"),
             "excess": _excess_interval(observed - expected, variance, n),
         },
@@ -61,12 +62,13 @@ def acceptance(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFra
 
 
 def totals(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFrame) -> Totals | None:
-    """The counts that every engine's definitions are made of; None without a step."""
-    total = laws.select(pl.col("drafting", "drafted", "accepted", "steps", "appended", "known_appended").sum()).row(0)
-    drafting, drafted, accepted, steps, appended, known = (float(v) for v in total)
-    if not steps:
+    """The counts that every engine's definitions are made of; None where no step tells what was accepted."""
+    names = ("drafting_counted", "drafted_counted", "accepted", "counted", "steps", "appended", "known_appended")
+    drafting, drafted, accepted, counted, steps, appended, known = (float(v) for v in laws.select(names).sum().row(0))
+    if not counted:
         return None
-    per = requests.filter(pl.col("drafting") > 0).select(1 + pl.col("accepted") / pl.col("drafting")).to_series()
+    told = requests.filter(pl.col("drafting_counted") > 0)
+    per = told.select(1 + pl.col("accepted") / pl.col("drafting_counted")).to_series()
     k = None if positions.is_empty() else float(positions["position"].max() or 0) + 1  # type: ignore[arg-type]
     return Totals(drafting, drafted, accepted, appended if known == steps else None, k, steps, per.to_list())
 
@@ -74,7 +76,7 @@ def totals(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFrame) 
 def _appended(total: dict[str, Any]) -> tuple[float, float]:
     if total["known_appended"]:
         return total["appended"], total["known_appended"]
-    return total["accepted"] + total["steps"], total["steps"]
+    return total["accepted"] + total["counted"], total["counted"]
 
 
 def _by_position(positions: pl.DataFrame) -> dict[str, list[float]]:

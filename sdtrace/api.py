@@ -13,7 +13,7 @@ from sdtrace.checks import CHECKS
 from sdtrace.compose import compose
 from sdtrace.diagnose import diagnose, misfits
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
-from sdtrace.readers import Opened, open_inputs
+from sdtrace.readers import Opened, open_inputs, paper
 from sdtrace.reasons import explain_steps
 from sdtrace.results import Report
 from sdtrace.scope import REQUEST_COLUMNS
@@ -151,4 +151,11 @@ def _told(source: Opened, request: str | None, step: int | None, run: str | None
     told = []
     for (run_id,), part in steps.sort("run_id", "request_id", "step").group_by("run_id", maintain_order=True):
         told += explain_steps(part, runs.get(str(run_id), {}))
+    return _in_words(told, paper.words(source.source)) if source.format == "paper-csv" else told
+
+
+def _in_words(told: list[dict[str, Any]], words: dict[int, str]) -> list[dict[str, Any]]:
+    """A case on paper with the tokens as they were written."""
+    for step in told:
+        step["tokens"] = [token | {"token": words.get(token["position"], token["token"])} for token in step["tokens"]]
     return told

@@ -143,7 +143,9 @@ def _figures(a: Mapping[str, Any]) -> Section:
         ["expected acceptance, of tested", a["expected_rate"], None, None, "mean of min(1, p/q)"],
         ["excess", a["excess"], *_ends(ci["excess"]), "observed minus expected; text bias per tested position"],
     ]
-    says = f"{a['accepted']:,} of {a['drafted']:,} drafted tokens were accepted in {a['steps']:,} steps."
+    says = f"{a['drafted']:,} tokens were drafted in {a['steps']:,} steps; how many were accepted is not recorded."
+    if a["accepted"] is not None:
+        says = f"{a['accepted']:,} of {a['drafted']:,} drafted tokens were accepted in {a['steps']:,} steps."
     if a["tokens_per_step"] is not None:
         says += f" Each step gained {a['tokens_per_step']:.2f} tokens."
     return Section("acceptance", "Acceptance", says, ["figure", "value", "low (95%)", "high (95%)", "definition"], rows)

@@ -63,6 +63,7 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
     tested = by_step(judged.tested) if scope.law.name == "block" else _tested(scope)
     whole = scope.law.name != "block" and bool((known == judged.tested).all())
     flagged = not scope.absent("accepted")
+    counts = pl.col("n_a") >= 0  # the record tells how many tokens were accepted
     counted = {
         "tested": tested,
         "accepted": accepted,
@@ -88,6 +89,9 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
         prefill=((pl.col("tau") == 0) & (pl.col("step") == 0)).cast(pl.Int64),
         appended=pl.col("appended").fill_null(0),
         known_appended=pl.col("appended").is_not_null().cast(pl.Int64),
+        counted=counts.cast(pl.Int64),
+        drafted_counted=counts * pl.col("tau"),
+        drafting_counted=(counts & (pl.col("tau") > 0)).cast(pl.Int64),
     ).with_columns(**{name: pl.Series(values) for name, values in counted.items()}, **degenerate(scope))
 
 
@@ -104,6 +108,9 @@ _SUMMED = (
     "prefill",
     "appended",
     "known_appended",
+    "counted",
+    "drafted_counted",
+    "drafting_counted",
     "tested",
     "accepted",
     "disagree",

@@ -65,6 +65,28 @@ def test_the_paper_case(capsys: pytest.CaptureFixture[str]) -> None:
     assert "r 0.9 is above the ratio 0.5" in out
 
 
+def test_a_case_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = tmp_path / "case.csv"
+    case.write_text("token,target,draft,r\nthe,.6,.5,\n\x1b[31mcat,.4,.8,.9\n7,.9,.4,.1\n")
+    assert run(["explain", str(case), "--json"]) == 0
+    tokens = json.loads(capsys.readouterr().out)["steps"][0]["tokens"]
+    assert [t["token"] for t in tokens] == ["the", "\x1b[31mcat", 7]
+    assert run(["explain", str(case)]) == 0
+    out = capsys.readouterr().out
+    assert "the" in out
+    assert "\x1b" not in out
+
+
+def test_what_was_not_recorded_is_null(tmp_path: Path) -> None:
+    document = tmp_path / "r.json"
+    assert run(["report", CASE, "-q", "--json", str(document)]) == 0
+    figures = json.loads(document.read_bytes())["acceptance"]
+    assert figures["drafted"] == 3
+    for name in ("accepted", "tokens_per_step", "rate_of_drafted", "rate_of_tested"):
+        assert figures[name] is None, name
+    assert not [v for v in figures["marginal_by_position"] if v is not None]
+
+
 def test_explain_of_a_trace(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", PLANTED, "--request", "code-100", "--step", "25"]) == 0
     assert "THE RECORD SAYS" in capsys.readouterr().out

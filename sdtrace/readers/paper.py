@@ -26,22 +26,35 @@ def sniff(head: bytes) -> str | None:
 
 def batches(src: Source) -> Iterator[Batch]:
     """One run (rule ratio, exact numbers), one step without a recorded outcome. A row that is no number is a Loss."""
-    assert src.file is not None
-    with unpacked(src.file, src.packing) as stream:
-        text = stream.read().decode("utf-8-sig", "replace")
     rows, losses = [], []
-    reader = csv.DictReader(io.StringIO(text.lstrip()), skipinitialspace=True)
-    names = {name: (name or "").strip().lower() for name in reader.fieldnames or []}
-    for count, record in enumerate(reader, start=1):
-        row = {names.get(k, ""): (v or "").strip() for k, v in record.items() if isinstance(v, str | None)}
+    for count, (line, row) in enumerate(_records(src), start=1):
         try:
             rows.append(
                 (_token(row["token"], count), float(row["target"]), float(row["draft"]), _optional(row.get("r")))
             )
         except (ValueError, KeyError) as error:
             what = f"row {count}: {error}" if isinstance(error, ValueError) else f"row {count}: no {error}"
-            losses.append(Loss(src.path, reader.line_num, what, 1, "a row is token,target,draft,r; r may be empty"))
+            losses.append(Loss(src.path, line, what, 1, "a row is token,target,draft,r; r may be empty"))
     yield _batch(src.path, rows, losses)
+
+
+def words(src: Source) -> dict[int, str]:
+    """Tokens that stand on paper as words, by the id that their row was given."""
+    found = {number: row.get("token", "") for number, (_, row) in enumerate(_records(src))}
+    return {number: word for number, word in found.items() if word and not word.lstrip("+-").isdigit()}
+
+
+def _records(src: Source) -> Iterator[tuple[int, dict[str, str]]]:
+    assert src.file is not None
+    with unpacked(src.file, src.packing) as stream:
+        text = stream.read().decode("utf-8-sig", "replace")
+    reader = csv.DictReader(io.StringIO(text.lstrip()), skipinitialspace=True)
+    names = {name: (name or "").strip().lower() for name in reader.fieldnames or []}
+    for record in reader:
+        yield (
+            reader.line_num,
+            {names.get(k, ""): (v or "").strip() for k, v in record.items() if isinstance(v, str | None)},
+        )
 
 
 def _token(text: str, row: int) -> int:

@@ -142,7 +142,7 @@ def explanation(document: dict[str, Any]) -> str:
         rows = [
             [
                 str(t["position"]),
-                str(t["token"]),
+                clean(t["token"], 24),
                 *(_value(t[k]) for k in ("target", "draft", "r", "ratio")),
                 clean(t["reason"], 300),
             ]
