@@ -1,15 +1,15 @@
 """sdtrace: diagnostics for speculative decoding in LLM serving.
 
-`read`, `report`, `explain` do what the commands do. They load on first use, so that `import sdtrace` costs nothing.
+`read`, `report`, `tune`, `explain` do what the commands do. They load on first use, so that `import sdtrace` costs nothing.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sdtrace.api import explain, read, report
+    from sdtrace.api import explain, read, report, tune
     from sdtrace.results import Report
 
-__all__ = ["Report", "explain", "read", "report"]
+__all__ = ["Report", "explain", "read", "report", "tune"]
 
 
 def __getattr__(name: str) -> Any:

@@ -110,11 +110,11 @@ def clustered(requests: pl.DataFrame, above: str, below: str) -> list[float] | N
         return None
     theta = float(rows[above].sum()) / d
     squares = float(((rows[above] - theta * rows[below]) ** 2).sum())
-    half = _student(0.975, g - 1) * math.sqrt(g / (g - 1) * squares) / d
+    half = student(0.975, g - 1) * math.sqrt(g / (g - 1) * squares) / d
     return [theta - half, theta + half]
 
 
-def _student(level: float, freedom: int) -> float:
+def student(level: float, freedom: int) -> float:
     """Quantile of Student's t by the Cornish-Fisher expansion, exact for 1 and 2 degrees (Abramowitz 26.7.5)."""
     if freedom == 1:
         return math.tan(math.pi * (level - 0.5))

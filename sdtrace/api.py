@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from sdtrace.readers import Opened, open_inputs, paper
 from sdtrace.reasons import explain_steps
 from sdtrace.results import Report
 from sdtrace.scope import REQUEST_COLUMNS
+from sdtrace.tune.attach import attach
+from sdtrace.tune.gather import gather, of_tally
+from sdtrace.tune.tuned import Asked
 
 Inputs = str | Path | Sequence[str | Path]
 
@@ -44,13 +48,54 @@ def report(
     `tags.task=code` or `temperature=0`. `ids` lets token ids into the report.
     Raises NoInputError and UsageError; damaged input is in the report instead.
     """
+    return _report(inputs, format, (since, until), where, ids=ids)
+
+
+def tune(
+    inputs: Inputs,
+    *,
+    format: str | None = None,
+    since: float | None = None,
+    until: float | None = None,
+    where: Sequence[str] = (),
+    baseline_ms: float | None = None,
+    draft_cost: float | None = None,
+    slo_tpot_ms: float | None = None,
+    slo_itl_ms: float | None = None,
+    ids: bool = False,
+) -> Report:
+    """The report with a closer look at settings: a larger sample for tau, budget and policies, and what the user knows.
+
+    `baseline_ms` prices a step without a draft, `draft_cost` a drafted token in such steps; the rest are limits in ms.
+    """
+    asked = Asked(baseline_ms, draft_cost, slo_tpot_ms, slo_itl_ms)
+    return _report(inputs, format, (since, until), where, asked=asked, ids=ids)
+
+
+def _report(
+    inputs: Inputs,
+    format: str | None,
+    span: tuple[float | None, float | None],
+    where: Sequence[str],
+    *,
+    asked: Asked | None = None,
+    ids: bool = False,
+) -> Report:
+    """With `asked`, settings are tried on a sample from a pass of its own, where the input can be read twice."""
+    since, until = span
     sources = [replace(source, since=since, until=until) for source in read(inputs, format=format)]
     keep = _keep(since, until, where)
-    first = audit(sources, CHECKS, keep, span=(since, until))
+    first = audit(sources, CHECKS, keep, span=span)
     overridden = misfits(first)
     if overridden:
         first = _again(sources, keep, {run: fit.law for run, fit in overridden.items()}) or first
-    return replace(compose(first, diagnose(first, CHECKS, overridden), CHECKS, ids=ids), show=_show)
+    found = diagnose(first, CHECKS, overridden)
+    traffic = of_tally(first, found.choices)
+    if asked and any(one.total > len(one.text.first) for one in traffic):
+        with suppress(SdtraceError):  # standard input cannot be read twice: the smaller sample has to do
+            traffic = gather(sources, first, found.choices, keep)
+    report = attach(compose(first, found, CHECKS, ids=ids), traffic, asked or Asked())
+    return replace(report, show=_show)
 
 
 def _show(found: Report) -> str:

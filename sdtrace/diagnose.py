@@ -101,7 +101,7 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
         notes.append(
             f"{source.name} prints means without counts: the figure is the plain mean of {source.windows:,} of them"
         )
-    notes.append("time, tuning, replay, history and comparison with another trace: not part of this report")
+    notes.append("time, replay, history and comparison with another trace: not part of this report")
     return Diagnosis({}, found, rows, None, figures, state, headline, notes, counts, source)
 
 
@@ -251,5 +251,5 @@ def _not_checked(
     missing = {n for o in found.values() if o.state == "cannot-tell" for n in o.missing}
     if missing:
         notes.append("checks that need " + ", ".join(sorted(missing)) + " (not recorded)")
-    notes.append("time, tuning, replay, history and comparison with another trace: not part of this report")
+    notes.append("time, replay, history and comparison with another trace: not part of this report")
     return notes

@@ -13,6 +13,7 @@ from sdtrace.version import VERSION
 VERBS = {
     "report": "Read, audit, check, diagnose: a summary here, -o FILE.html, --json FILE.",
     "explain": "Why each drafted token of a step was accepted or rejected.",
+    "tune": "Which tau, budget or policy this traffic wants, and what the trace can tell of it.",
     "detect": "Which format, what can be judged from it, what to log to judge more.",
     "convert": "Anything readable to trace format 1 (JSON Lines or Parquet).",
     "checks": "The catalogue of checks, or one check's manual page.",

@@ -1,0 +1,58 @@
+"""What `sdtrace tune` prints: the answer first, then the tables, then what to set."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from sdtrace.render.text import clean, number
+from sdtrace.results import Report, Section
+
+#: Rows of a table on the terminal; the page and the JSON have all.
+ROWS = 16
+
+
+def summary(report: Report, *, width: int) -> str:
+    """The tuning sections, plain."""
+    verdict = report.document["verdict"]
+    lines = []
+    if verdict["state"] == "wrong":
+        lines += _wrapped(
+            f"WRONG first: {verdict['headline']}. What follows holds only after that is mended.", width, ""
+        )
+        lines.append("")
+    if report.document["tuning"] is None:
+        why = next((n for n in verdict["not_checked"] if n.startswith("tuning")), "tuning: nothing to try settings on")
+        return "\n".join([*lines, *_wrapped(why, width, "")]) + "\n"
+    advice = report.document["tuning"]["advice"]
+    for row in advice:
+        lines += _wrapped(f"{row['what']}: {row['text']}", width, "    ")
+        lines += _wrapped(f"    {row['setting']}", width, "    ") if row["setting"] else []
+    for section in report.sections:
+        if section.id.startswith("tune-") and section.id != "tune-advice":
+            lines += ["", *_section(section, width)]
+    return "\n".join(lines) + "\n"
+
+
+def _section(section: Section, width: int) -> list[str]:
+    lines = [section.title.upper(), *_wrapped(section.sentence, width, "")]
+    shown = [[_cell(value) for value in row] for row in section.rows[:ROWS]]
+    lines += _table(section.columns, shown)
+    if len(section.rows) > ROWS:
+        lines.append(f"  and {len(section.rows) - ROWS} more in --json and -o")
+    return lines
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else clean(number(value) if isinstance(value, int) else value, 48)
+
+
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    return textwrap.wrap(clean(text, 900), width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    table = [list(head), *(list(row) for row in rows)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
+    return ["  " + "  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]

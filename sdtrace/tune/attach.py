@@ -1,0 +1,27 @@
+"""Tuning put into a finished report: the section of the document, and its pages."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sdtrace.results import Report
+from sdtrace.tune.gather import Traffic
+from sdtrace.tune.sections import sections
+from sdtrace.tune.tuned import Asked
+from sdtrace.tune.tuning import tuning
+
+#: Steps below which nothing is said about settings.
+ENOUGH = 30
+
+
+def attach(report: Report, traffic: Sequence[Traffic], asked: Asked) -> Report:
+    """The report with its tuning, or with the reason why it has none."""
+    steps = sum(len(one.text.first) for one in traffic)
+    found, why = tuning(traffic, asked) if steps >= ENOUGH else (None, _too_few(steps))
+    verdict = report.document["verdict"]
+    notes = verdict["not_checked"] + ([why] if found is None and why and report.document["audit"] else [])
+    document = report.document | {"tuning": found, "verdict": verdict | {"not_checked": notes}}
+    return replace(report, document=document, sections=[*report.sections, *sections(found)])
+
+
+def _too_few(steps: int) -> str:
+    return f"tuning: {steps} steps are too few, {ENOUGH} would do" if steps else "tuning: no step says what it appended"
