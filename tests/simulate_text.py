@@ -10,10 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from sdtrace.positions import derive
 from sdtrace.trace import conform
 from sdtrace.tune.chain import walk
+from sdtrace.tune.gather import Traffic, bucket
+from sdtrace.tune.price import costs
+from sdtrace.tune.text import text
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -62,57 +66,65 @@ def steady(requests: int, length: int, rng: np.random.Generator, alpha: float) -
 
 def record(
     world: World,
-    tau: int,
+    tau: int | npt.NDArray[np.int64],
     *,
     shown: bool = True,
     scored: bool = False,
     ms: tuple[float, float] | None = None,
-    batch: int = 1,
+    batch: int | npt.NDArray[np.int64] = 1,
     run: str = "made",
     task: str = "all",
 ) -> pl.DataFrame:
-    """The steps of a run at `tau`, as trace format 1 has them.
+    """The steps of a run at `tau`, as trace format 1 has them; an array (R * L) gives the tau of a step by its first token.
 
     `shown`: p and q are recorded; `scored`: also q of bonus and plain tokens; `ms`: (of one drafted token, of a
-    verification), which makes draft_ms, verify_ms and step_ms.
+    verification), which makes draft_ms, verify_ms and step_ms; `batch`: of all steps, or by request (R).
     """
-    r, length = world.right.shape
-    begin = np.arange(r + 1) * length
-    first, n_a = walk(world.right.ravel(), begin, tau)
-    request = first // length
-    size = np.diff(np.append(first, world.right.size))
-    place = first[:, None] + np.arange(tau)
-    gamma = world.gamma.ravel()[np.minimum(place, world.right.size - 1)]
-    last = world.gamma.ravel()[np.minimum(first + n_a, world.right.size - 1)]
-    whole = size == n_a + 1
-    known = shown & whole & ((n_a < tau) | scored)
-    counts = np.bincount(request, minlength=r)
+    length, size = world.right.shape[1], world.right.size
+    first, n_a = walk(world.right.ravel(), np.arange(len(world.right) + 1) * length, tau)
+    drafted = np.full(len(first), tau) if isinstance(tau, int) else tau[first]
+    request, row = first // length, np.repeat(np.arange(len(first)), drafted)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(drafted) - drafted, drafted)
+    gamma = world.gamma.ravel()[np.minimum(first[row] + place, size - 1)]
+    last = world.gamma.ravel()[np.minimum(first + n_a, size - 1)]
+    emitted = np.diff(np.append(first, size))
+    known = shown & (emitted == n_a + 1) & ((n_a < drafted) | scored)
+    counts = np.bincount(request)
     columns: dict[str, object] = {
         "run_id": [run] * len(first),
-        "request_id": [f"{run}-{i:06}" for i in request],
+        "request_id": pl.Series(request).cast(pl.String),
         "step": np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts),
-        "draft_token_ids": _lists(np.broadcast_to(np.arange(tau), place.shape), pl.Int64()),
+        "draft_token_ids": _lists(place, drafted),
         "num_accepted": n_a,
-        "output_token_ids": pl.Series([list(range(int(n))) for n in size], dtype=pl.List(pl.Int64)),
-        "batch_size": [batch] * len(first),
+        "output_token_ids": _lists(np.zeros(size, np.int64), emitted),
+        "batch_size": batch[request] if isinstance(batch, np.ndarray) else [batch] * len(first),
     }
     if shown:
-        columns["draft_probs"] = _lists(0.5 * gamma, pl.Float64())
-        columns["target_probs"] = _lists(np.full(place.shape, 0.5), pl.Float64())
-        columns["last_target_prob"] = pl.Series(np.full(len(first), 0.5)).set(pl.Series(~known), None)
-        columns["last_draft_prob"] = pl.Series(0.5 * last).set(pl.Series(~known), None)
+        columns["draft_probs"] = _lists(0.5 * gamma, drafted)
+        columns["target_probs"] = _lists(np.full(len(row), 0.5), drafted)
+        columns["last_target_prob"] = pl.Series(np.where(known, 0.5, np.nan)).fill_nan(None)
+        columns["last_draft_prob"] = pl.Series(np.where(known, 0.5 * last, np.nan)).fill_nan(None)
     if ms is not None:
-        columns["draft_ms"] = [ms[0] * tau] * len(first)
+        columns["draft_ms"] = ms[0] * drafted
         columns["verify_ms"] = [ms[1]] * len(first)
-        columns["step_ms"] = [ms[0] * tau + ms[1]] * len(first)
+        columns["step_ms"] = ms[0] * drafted + ms[1]
     frame = conform(pl.DataFrame(columns), "step")
     return frame.with_columns(line=pl.int_range(1, pl.len() + 1), tags=pl.lit(f'{{"task":"{task}"}}'))
 
 
-def _lists(values: npt.NDArray[np.generic], inner: pl.DataType) -> pl.Series:
-    if not values.shape[1]:
-        return pl.Series([[]] * len(values), dtype=pl.List(inner))
-    return pl.Series(values.tolist(), dtype=pl.List(inner))
+def _lists(values: npt.NDArray[np.generic], counts: npt.NDArray[np.int64]) -> pl.Series:
+    """Flat values cut into lists of those lengths."""
+    offsets = pa.array(np.append(0, np.cumsum(counts)))
+    return pl.Series(pl.from_arrow(pa.LargeListArray.from_arrays(offsets, pa.array(values))))
+
+
+def traffic(steps: pl.DataFrame, *, law: str = "ratio", **run: object) -> Traffic:
+    """The run of these steps, as `tune` is handed it; the drafter sees the prefix only unless told otherwise."""
+    mine = derived(steps).with_columns(bucket(), law=pl.lit(law))
+    made = text(mine)
+    buckets = made.steps.select(bucket()).to_series().to_numpy()
+    declared = {"method": "draft_model"} | run
+    return Traffic(str(steps["run_id"][0]), declared, [law], made, buckets, costs(mine), steps.height)
 
 
 def derived(steps: pl.DataFrame) -> pl.DataFrame:

@@ -32,7 +32,7 @@ STOREYS = [
     {"samples", "wrong"},
     {"cause_words"},
     {"causes", "counted"},
-    {"diagnose"},
+    {"diagnose", "tune"},
     {"viewer", "counted_sections"},
     {"compose"},
     {"render"},

@@ -59,8 +59,10 @@ def starts(lane: Lanes, chance: Floats, tau: int, ease: Floats | None = None) ->
     return found
 
 
-def walk(right: Flags, begin: Ints, tau: int) -> tuple[Ints, Ints]:
-    """The steps of a replay at fixed `tau` when every token is known to be drafted right or wrong.
+def walk(right: Flags, begin: Ints, tau: int | Ints) -> tuple[Ints, Ints]:
+    """The steps of a replay when every token is known to be drafted right or wrong.
+
+    `tau` is fixed, or has an entry a token (N): what a step that begins there drafts.
 
     Returns the first token of every step and how many drafts it accepted, in order of the text.
     """
@@ -71,7 +73,7 @@ def walk(right: Flags, begin: Ints, tau: int) -> tuple[Ints, Ints]:
     alive = np.flatnonzero(at < end)
     while len(alive):
         here = at[alive]
-        n = np.minimum(run[here], tau)
+        n = np.minimum(run[here], tau if isinstance(tau, int) else tau[here])
         found.append(here)
         taken.append(n)
         at[alive] = here + n + 1

@@ -1,0 +1,259 @@
+"""Tau from a recorded text: the figures of the theory (Leviathan et al. 2023 and what follows from it), and coverage."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sdtrace.tune import survival as km
+from sdtrace.tune.chain import lanes, starts, walk
+from sdtrace.tune.curve import Curve, Point, curve
+from sdtrace.tune.optimum import optimum
+from sdtrace.tune.price import price
+from sdtrace.tune.tuned import Asked, tuned
+from simulate_text import World, bursty, coins, mixed, record, steady, traffic
+
+
+def curve_of(world: World, tau: object, taus: tuple[int, ...], **more: object) -> Curve:
+    made = traffic(record(world, tau, **more))  # type: ignore[arg-type]
+    return curve(made.text, made.run, made.laws, made.buckets, taus)
+
+
+def at(found: Curve, tau: int) -> Point:
+    point = found.at(tau)
+    assert point is not None
+    return point
+
+
+# ---- the text path (smaller tau)
+
+
+def test_truncation_is_wrong_where_acceptance_is_bursty_and_replay_is_not() -> None:
+    world = bursty(1500, 400, np.random.default_rng(0))
+    taus = (1, 2, 3, 4, 6)
+    found, scored = (curve_of(world, 8, taus, scored=s) for s in (False, True))
+    alive = km.of_text(traffic(record(world, 8)).text).alive
+    for tau, error in zip(taus, (-0.091, -0.119, -0.118, -0.102, -0.054), strict=True):
+        truth = world.truth(tau)
+        assert km.tokens(alive, tau) == pytest.approx(truth * (1 + error), rel=0.01)
+        assert at(scored, tau).tokens_per_step == pytest.approx(truth, rel=0.001)
+        assert at(found, tau).tokens_per_step == pytest.approx(truth, rel=0.002)
+        assert at(found, tau).basis == "replay"
+        assert at(found, tau).low < truth < at(found, tau).high  # type: ignore[operator]
+
+
+@given(
+    st.lists(st.lists(st.booleans(), min_size=1, max_size=40), min_size=1, max_size=6),
+    st.integers(1, 9),
+    st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=60, deadline=None)
+def test_replay_at_the_recorded_tau_is_the_record(texts: list[list[bool]], tau: int, seed: int) -> None:
+    """Untested tokens never matter at the recorded tau, whatever stands for them."""
+    right = np.array(list(itertools.chain(*texts)))
+    begin = np.append(0, np.cumsum([len(t) for t in texts]))
+    first, n_a = walk(right, begin, tau)
+    tested = np.zeros(len(right), dtype=bool)
+    for start, n in zip(first, n_a, strict=True):
+        tested[start : start + min(n + 1, tau)] = True
+    noise = np.random.default_rng(seed).random(len(right))
+    begun = starts(lanes(begin), np.where(tested, right, noise), tau)
+    assert np.flatnonzero(begun > 0.5).tolist() == first.tolist()
+    assert begun.sum() == pytest.approx(len(first))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=7), st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_the_recursion_is_the_mean_over_all_drafts(gamma: list[float], tau: int) -> None:
+    """Against the enumeration of every way the drafts can turn out."""
+    g = np.array(gamma)
+    begin = np.array([0, len(g)])
+    mean = 0.0
+    for outcome in itertools.product((False, True), repeat=len(g)):
+        right = np.array(outcome)
+        chance = float(np.prod(np.where(right, g, 1 - g)))
+        mean += chance * len(walk(right, begin, tau)[0]) if chance else 0.0
+    assert starts(lanes(begin), g, tau).sum() == pytest.approx(mean)
+
+
+# ---- gamma (any tau)
+
+
+def test_scored_plain_decoding_tells_every_tau() -> None:
+    world = mixed(800, 300, np.random.default_rng(1))
+    found = curve_of(world, 0, (1, 2, 4, 8), scored=True)
+    pooled = float(world.gamma.mean())
+    drawn = [coins(world.gamma, np.random.default_rng(i)) for i in range(6)]
+    for tau in (1, 2, 4, 8):
+        truth, point = float(np.mean([one.truth(tau) for one in drawn])), at(found, tau)
+        assert (point.basis, point.identified) == ("model", True)
+        assert point.tokens_per_step == pytest.approx(truth, rel=0.002)
+        geometric = (1 - pooled ** (tau + 1)) / (1 - pooled)
+        assert geometric > truth * (1.003 if tau == 1 else 1.01), "one pooled rate promises too much"
+
+
+# ---- larger tau
+
+
+def test_bounds_of_survival() -> None:
+    reached = np.array([100_000, 53_000, 36_040])
+    accepted = np.array([53_000, 36_040, 29_192])
+    found = km.survival(reached, accepted)
+    assert found.alive == pytest.approx([0.53, 0.3604, 0.29192])
+    low, high = km.bounds(found.alive, 8)
+    assert (low, high) == pytest.approx((2.17, 3.60), abs=0.06)
+    assert low == pytest.approx(1 + 0.53 + 0.3604 + 0.29192)
+    assert high == pytest.approx(low + 5 * 0.29192)
+    assert km.tokens(found.alive, 8) is None
+    greenwood = [0.47 / 53_000, 0.47 / 53_000 + 0.32 / 36_040]
+    assert found.spread[:2] ** 2 == pytest.approx(greenwood)
+
+
+def test_stopping_on_confidence_is_refused_and_exploration_is_not() -> None:
+    rng = np.random.default_rng(2)
+    world = mixed(150, 120, rng)
+    easy = world.gamma.ravel()
+    doubtful = np.array([np.argmax(np.append(easy[i : i + 8] < 0.5, True)) for i in range(len(easy))])
+    found = curve_of(world, doubtful, (2, 4, 12), shown=False)
+    assert found.stopping is not None
+    assert found.stopping > km.INFORMATIVE
+    assert not any(p.identified for p in found.points if p.tau > 0)
+    assert all(p.low <= world.truth(p.tau) <= p.high for p in found.points if p.tau > 0)  # type: ignore[operator]
+    explored = curve_of(world, np.where(rng.random(len(easy)) < 0.05, 8, 4), (2, 8), shown=False)
+    assert abs(explored.stopping or 0.0) < km.INFORMATIVE
+    assert [p.basis for p in explored.points] == ["replay", "replay", "model"]
+
+
+@pytest.mark.parametrize("method", ["eagle3", "mtp", None])
+def test_a_drafter_that_may_decay_is_only_bounded(method: str | None) -> None:
+    """Marks at depth j are right with chance gamma * .93^j, one coin a token, so that depth only takes away."""
+    world = mixed(300, 100, np.random.default_rng(3))
+    made = traffic(record(world, 4), method=method)
+    found = curve(made.text, made.run, made.laws, made.buckets, (1, 2, 8))
+    for tau in (1, 2, 8):
+        point = at(found, tau)
+        assert (point.basis, point.identified, point.tokens_per_step) == ("bounds", False, None)
+        assert point.low < world.truth(tau) < point.high  # type: ignore[operator]
+        assert point.why
+
+
+@pytest.mark.parametrize("law", ["block", "typical", "lenient", "synthetic"])
+def test_other_laws_are_refused(law: str) -> None:
+    made = traffic(record(mixed(30, 60, np.random.default_rng(4)), 4), law=law)
+    found = curve(made.text, made.run, made.laws, made.buckets, (0, 2, 8))
+    assert [(p.tau, p.identified) for p in found.points] == [(0, True), (2, False), (4, True), (8, False)]
+
+
+# ---- coverage
+
+CASES = 100
+WORLDS = (mixed, bursty)
+
+
+@pytest.fixture(scope="module")
+def truths() -> dict[tuple[int, int], float]:
+    """Tokens per step of both kinds of traffic, from many more requests than a case has."""
+    made = [kind(12_000, 80, np.random.default_rng(5)) for kind in WORLDS]
+    return {(i, tau): world.truth(tau) for i, world in enumerate(made) for tau in (1, 2, 3, 4, 6, 8)}
+
+
+@pytest.mark.parametrize(
+    ("basis", "how", "taus"),
+    [("exact", {}, (4,)), ("replay", {}, (1, 2, 3)), ("model", {"scored": True}, (6, 8)), ("bounds", {}, (6, 8))],
+)
+def test_intervals_hold(
+    basis: str, how: dict[str, bool], taus: tuple[int, ...], truths: dict[tuple[int, int], float]
+) -> None:
+    held = total = 0
+    for case in range(CASES):
+        kind = case % 2
+        world = WORLDS[kind](40, 80, np.random.default_rng([6, case]))
+        found = curve_of(world, 4, taus, **how)
+        for tau in taus:
+            point = at(found, tau)
+            assert point.basis == basis
+            assert point.identified == (basis != "bounds")
+            held += point.low <= truths[kind, tau] <= point.high  # type: ignore[operator]
+            total += 1
+    assert held / total >= 0.9
+
+
+def test_intervals_of_explored_lengths_hold(truths: dict[tuple[int, int], float]) -> None:
+    held = 0
+    for case in range(CASES):
+        rng = np.random.default_rng([7, case])
+        world = WORLDS[case % 2](80, 80, rng)
+        found = curve_of(world, np.where(rng.random(world.right.size) < 0.1, 8, 4), (8,), shown=False)
+        assert at(found, 8).basis == "model"
+        held += at(found, 8).low <= truths[case % 2, 8] <= at(found, 8).high  # type: ignore[operator]
+    assert held / CASES >= 0.9
+
+
+# ---- the best tau
+
+#: Acceptance and price of a drafted token -> the optimal tau (Leviathan et al. 2023, equation for the improvement factor).
+OPTIMAL = {
+    0.01: (5, 7, 9, 14, 24), 0.02: (4, 6, 8, 11, 19), 0.05: (3, 4, 6, 8, 13), 0.1: (2, 3, 4, 6, 10),
+    0.2: (1, 2, 3, 4, 7), 0.3: (1, 1, 2, 3, 5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.6, 0.7, 0.8, 0.9])
+def test_the_table_of_optimal_lengths(alpha: float) -> None:
+    made = traffic(record(steady(20, 1200, np.random.default_rng(8), alpha), 0, scored=True))
+    found = curve(made.text, made.run, made.laws, made.buckets, tuple(range(26)))
+    column = (0.5, 0.6, 0.7, 0.8, 0.9).index(alpha)
+    for cost, best in OPTIMAL.items():
+        paid = price(made.costs, range(26), 1, None, cost)
+        times = {p.tau: p.steps[:, 0] * paid.cost[p.tau, 0] for p in found.points if p.steps is not None}
+        told = optimum(found.tokens[:, 0], times, None)
+        assert told is not None
+        speed = {tau: (1 - alpha ** (tau + 1)) / (1 - alpha) / (1 + cost * tau) for tau in range(26)}
+        assert best[column] == max(speed, key=speed.__getitem__)
+        assert abs(told.tau - best[column]) <= 1
+        assert speed[told.tau] == pytest.approx(speed[best[column]], rel=0.002)
+        assert at(found, told.tau).tokens_per_step == pytest.approx(speed[told.tau] * (1 + cost * told.tau), rel=0.02)
+
+
+def test_the_best_over_a_staircase_is_the_best_of_all() -> None:
+    """Verification is padded to 8 or 16 tokens: the first descent stops before the stair, the optimum lies behind it."""
+    tokens, cost = np.cumsum(0.93 ** np.arange(17)), np.where(np.arange(17) < 8, 1.0, 1.45) + 0.03 * np.arange(17)
+    rate = tokens / cost
+    descent = next(k for k in range(16) if rate[k + 1] < rate[k])
+    emitted = np.full(40, 100.0)
+    found = optimum(emitted, {k: emitted / tokens[k] * cost[k] for k in range(17)}, descent)
+    assert found is not None
+    assert (descent, found.tau) == (7, int(rate.argmax()))
+    assert found.tau > 8
+    assert found.gain == pytest.approx(rate.max() / rate[7] - 1)
+    assert found.probability == 1.0
+
+
+def test_no_speculation_is_a_candidate() -> None:
+    made = traffic(record(steady(30, 200, np.random.default_rng(9), 0.1), 4, ms=(5.0, 20.0)))
+    run = tuned(made, Asked(baseline_ms=20.0))
+    assert run.best is not None
+    assert run.best.tau == 0
+    assert run.best.gain is not None
+    assert run.best.gain > 0.5
+
+
+def test_prices_of_one_length_are_bounded() -> None:
+    made = traffic(record(mixed(60, 100, np.random.default_rng(10)), 4, ms=(2.0, 20.0)))
+    run = tuned(made, Asked())
+    k, grid = run.price.taus.index, run.price
+    assert grid.basis[k(4)] == "measured"
+    assert grid.basis[k(2)] == "assumed"
+    assert grid.cost[k(2), 0] == pytest.approx(24.0)
+    assert grid.low[k(2), 0] == pytest.approx(24.0 - 20.0 * 2 / 5)
+    assert grid.high[k(8), 0] == pytest.approx(36.0 + 20.0 * 4 / 5)
+    assert run.plain_cost is None, "a step without a draft was never seen"
+
+
+def test_without_times_only_tokens_are_told() -> None:
+    run = tuned(traffic(record(coins(np.full((40, 60), 0.7), np.random.default_rng(11)), 4)), Asked())
+    assert run.best is None
+    assert run.price.why is not None
+    assert at(run.curve, 2).tokens_per_step is not None
