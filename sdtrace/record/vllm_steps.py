@@ -1,0 +1,292 @@
+"""What the vLLM plugin does with what it sees: one engine step, its requests, its few numbers, the lines written of it."""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sdtrace.record.sums import of_draft, of_target
+from sdtrace.record.writer import TraceWriter
+
+_log = logging.getLogger("sdtrace.record")
+
+
+@dataclass
+class Known:
+    """A request as the recorder follows it: what it asked for, how much of it was generated, whether it has ended."""
+
+    columns: dict[str, Any]
+    prompt_len: int
+    max_len: int
+    stops: frozenset[int]
+    step: int = 0
+    output_len: int = 0
+    reason: str | None = None
+
+    def cut(self, tokens: list[int]) -> list[int]:
+        """What the scheduler keeps of these tokens; remembers why it stopped, if it did."""
+        for i, token in enumerate(tokens):
+            self.output_len += 1
+            if token in self.stops:
+                self.reason = "stop"
+            elif self.output_len >= self.max_len:
+                self.reason = "length"
+            if self.reason is not None:
+                return tokens[: i + 1]
+        return tokens
+
+
+@dataclass
+class Pending:
+    """A step whose numbers may still be on their way from the device."""
+
+    at: float
+    ids: list[str]
+    skip: set[int]  #: rows whose token is thrown away: their prompt is not read to its end yet
+    counts: list[int]  #: drafted tokens of every row
+    tensors: dict[str, Any] = field(default_factory=dict)
+    event: Any = None
+    times: dict[str, float] = field(default_factory=dict)
+    number: int = 0
+
+
+class Steps:
+    """Collects one engine step at a time. Methods are called in the order of the engine: begin, sampling, uniforms and
+    verify (where something was drafted), sampled, drafting, drafted, end."""
+
+    def __init__(self) -> None:
+        self.writer: TraceWriter | None = None
+        self.known: dict[str, Known] = {}
+        self.now: Pending | None = None
+        self.inside = False  #: between sampling and sampled: warm-up runs verify outside
+        self.began, self.number = 0.0, 0
+        self.draft_ms: float | None = None  #: of the drafts that the next step verifies
+        self.marks: dict[str, float] = {}
+        self.sums = os.environ.get("SDTRACE_RECORD_SUMS", "1") != "0"
+
+    def begin(self, runner: Any, scheduled: Any, *_: Any, **__: Any) -> None:
+        """The forward pass begins; the step before it is written by now."""
+        self._finish()
+        self.began = time.time()
+        for request_id in getattr(scheduled, "finished_req_ids", ()):
+            self._ended(request_id)
+
+    def sampling(self, runner: Any, logits: Any, metadata: Any, *_: Any, **__: Any) -> None:
+        """The forward pass has ended, the sampler begins."""
+        batch = runner.input_batch
+        rows = len(batch.req_ids)
+        counts = [0] * rows if metadata is None else list(metadata.num_draft_tokens)
+        skip = {i for i in range(rows) if runner.discard_request_mask.np[i]}
+        self.now = Pending(self.began, list(batch.req_ids), skip, counts, number=self.number)
+        self.number += 1
+        self.marks = {"sampling": time.time()}
+        self.inside = True
+        if self.writer is None:
+            self.writer = _writer(runner)
+        for request_id in self.now.ids:
+            if request_id not in self.known:
+                self._learn(runner, request_id)
+
+    def uniforms(self, drawn: Any) -> None:
+        """The draws that the rejection sampler compares."""
+        if self.inside and self.now is not None:
+            self.now.tensors["uniforms"] = drawn
+
+    def verify(self, ids: Any, counts: Any, longest: int, ends: Any, q: Any, logits: Any, *_: Any, **__: Any) -> None:
+        """Processed logits and q of every drafted token, all requests one after the other."""
+        if not self.inside or self.now is None or not len(ids):
+            return
+        target = of_target(logits, ids)
+        p = target.pop("p")
+        kept = target if self.sums else {"target_probs": target["target_probs"]}
+        if q is not None:
+            draft = of_draft(q, p, ids)
+            kept |= draft if self.sums else {"draft_probs": draft["draft_probs"]}
+        self.now.tensors |= kept | {"draft_token_ids": ids}
+        self.p, self.q = p, q
+
+    def sampled(self, output: Any, runner: Any, *_: Any, **__: Any) -> None:
+        """Tokens are chosen: gather the last one's probabilities, send everything to the host."""
+        now, self.inside = self.now, False
+        if now is None:
+            return
+        tokens = output.sampled_token_ids
+        now.tensors["output"] = tokens
+        if "target_probs" in now.tensors and self.sums:
+            rows, last = _recovered(tokens, now.counts)
+            now.tensors["last_p"] = self.p[rows, last]
+            if self.q is not None:
+                now.tensors["last_q"] = self.q[rows, last]
+        self.p = self.q = None
+        self.marks["sampled"] = time.time()
+        if tokens.device.type == "cuda":
+            now.event = _copied(now.tensors)
+
+    def drafting(self, runner: Any, *_: Any, **__: Any) -> None:
+        """The drafter begins on the next step's tokens."""
+        self.marks["drafting"] = time.time()
+
+    def drafted(self, result: Any, runner: Any, *_: Any, **__: Any) -> None:
+        """The drafter has ended."""
+        self.marks["drafted"] = time.time()
+
+    def end(self, result: Any, runner: Any, *_: Any, **__: Any) -> None:
+        """The step has ended; host times mean something where the host waits for the device (CPU)."""
+        if self.now is None or "sampled" not in self.marks:
+            return
+        m, ended = self.marks, time.time()
+        drafted = (m["drafted"] - m["drafting"]) * 1e3 if "drafted" in m else None
+        if getattr(runner.device, "type", None) == "cpu":
+            before = self.draft_ms or 0.0
+            self.now.at -= before / 1e3
+            self.now.times = {
+                "draft_ms": before,
+                "verify_ms": (m["sampling"] - self.began) * 1e3,
+                "sample_ms": (m["sampled"] - m["sampling"]) * 1e3,
+                "step_ms": before + (ended - self.began) * 1e3 - (drafted or 0.0),
+            }
+        self.draft_ms, self.marks = drafted, {}
+        if self.now.event is None:
+            self._finish()
+
+    def _finish(self) -> None:
+        now, self.now = self.now, None
+        if now is None or "output" not in now.tensors or self.writer is None:
+            return
+        if now.event is not None:
+            now.event.synchronize()
+        for request_id, row in _lines(now, self.known, self.writer):
+            self.writer.step(request_id, **row)
+
+    def _learn(self, runner: Any, request_id: str) -> None:
+        state = runner.requests[request_id]
+        given, prompt = state.sampling_params, list(state.prompt_token_ids or ())
+        stops = set(given.stop_token_ids or ()) | ({given.eos_token_id} if given.eos_token_id is not None else set())
+        columns: dict[str, Any] = {
+            "arrived_at": None,
+            "prompt_len": len(prompt),
+            "temperature": given.temperature,
+            "top_p": given.top_p,
+            "top_k": given.top_k if given.top_k and given.top_k > 0 else None,
+            "min_p": given.min_p or None,
+            "repetition_penalty": given.repetition_penalty,
+            "presence_penalty": given.presence_penalty,
+            "frequency_penalty": given.frequency_penalty,
+            "seed": given.seed,
+            "max_tokens": given.max_tokens,
+            "stop_token_ids": sorted(stops),
+        }
+        if given.logit_bias:
+            columns["tags"] = {"logit_bias": str(dict(given.logit_bias))}
+        if os.environ.get("SDTRACE_RECORD_PROMPTS") == "1":
+            columns["prompt_token_ids"] = prompt
+        room = runner.max_model_len - len(prompt)
+        longest = min(given.max_tokens or room, room)
+        self.known[request_id] = Known(columns, len(prompt), longest, frozenset(stops))
+        if self.writer is not None:
+            self.writer.request(request_id, **columns)
+
+    def _ended(self, request_id: str) -> None:
+        known = self.known.pop(request_id, None)
+        if known is not None and self.writer is not None:
+            ended = {"finished_at": self.began, "output_len": known.output_len}
+            self.writer.request(request_id, **known.columns, **ended, finish_reason=known.reason or "abort")
+
+
+def _recovered(tokens: Any, counts: list[int]) -> tuple[list[int], list[int]]:
+    """Row of p and token for every request that drafted something and was rejected; (0, 0) stands for the others."""
+    rows, last, start = [], [], 0
+    for emitted, count in zip(tokens.tolist(), counts, strict=True):
+        n = sum(token >= 0 for token in emitted)
+        rejected = 0 < n <= count
+        rows.append(start + n - 1 if rejected else 0)
+        last.append(emitted[n - 1] if rejected else 0)
+        start += count
+    return rows, last
+
+
+def _copied(tensors: dict[str, Any]) -> Any:
+    """Start the copies to the host and mark their end on the device's stream."""
+    import torch
+
+    for name, value in tensors.items():
+        tensors[name] = value.to("cpu", non_blocking=True)
+    event = torch.cuda.Event()
+    event.record()
+    return event
+
+
+def _lines(now: Pending, known: dict[str, Known], writer: TraceWriter) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The step of every request in the batch, cut as the scheduler cuts it."""
+    numbers = {k: v.cpu().numpy() for k, v in now.tensors.items()}
+    output = numbers.pop("output").tolist()
+    last_p, last_q = numbers.pop("last_p", None), numbers.pop("last_q", None)
+    shared = {
+        "at": now.at,
+        **now.times,
+        "batch_size": len(now.ids),
+        "batch_tokens": len(now.ids) + sum(now.counts),
+        "engine_step": now.number,
+    }
+    start = 0
+    for i, (request_id, count) in enumerate(zip(now.ids, now.counts, strict=True)):
+        mine = {k: v[start : start + count] for k, v in numbers.items()} if count else {}
+        start += count
+        state = known.get(request_id)
+        tokens = [token for token in output[i] if token >= 0]
+        if i in now.skip or state is None or state.reason is not None or not tokens:
+            continue
+        context = state.prompt_len + state.output_len
+        kept = state.cut(tokens)
+        row = shared | mine | {"step": state.step, "slot": i, "context_len": context, "output_token_ids": kept}
+        row |= {"draft_token_ids": mine.get("draft_token_ids", []), "num_accepted": len(tokens) - 1}
+        if len(kept) == len(tokens):
+            row["last_kind"] = "plain" if not count else "bonus" if len(tokens) > count else "recovered"
+            if row["last_kind"] == "recovered" and last_p is not None:
+                row["last_target_prob"] = float(last_p[i])
+                row["last_draft_prob"] = None if last_q is None else float(last_q[i])
+        if state.columns["temperature"] == 0:
+            row.pop("uniforms", None)
+        state.step += 1
+        yield request_id, row
+
+
+def _writer(runner: Any) -> TraceWriter:
+    import vllm
+
+    config, spec = runner.vllm_config, runner.speculative_config
+    method = getattr(spec, "method", None)
+    known = ("draft_model", "eagle", "eagle3", "mtp", "medusa", "dflash", "ngram", "suffix")
+    drawn = getattr(spec, "draft_sample_method", "greedy") == "probabilistic"
+    rule = getattr(spec, "rejection_sample_method", "standard")
+    run = {
+        "run_id": f"vllm-{int(time.time())}-{os.getpid()}",
+        "engine": "vllm",
+        "engine_version": vllm.__version__,
+        "method": None if spec is None else method if method in known else "other",
+        "target_model": config.model_config.model,
+        "draft_model": getattr(spec, "model", None),
+        "rule": {"standard": "ratio" if drawn else "one-hot"}.get(rule, rule),
+        "draft_sampling": None if spec is None else "sampled" if drawn else "argmax",
+        "num_draft_tokens": getattr(spec, "num_speculative_tokens", None),
+        "prob_basis": "processed",
+        "prob_dtype": "float32",
+        "vocab_size": config.model_config.get_vocab_size(),
+        "started_at": time.time(),
+        "config": {
+            "dtype": str(config.model_config.dtype).removeprefix("torch."),
+            "device": str(runner.device),
+            "tensor_parallel_size": config.parallel_config.tensor_parallel_size,
+            "async_scheduling": bool(getattr(runner, "use_async_scheduling", False)),
+        },
+    }
+    gigabytes = os.environ.get("SDTRACE_RECORD_MAX_GB")
+    return TraceWriter(
+        os.environ["SDTRACE_RECORD"],
+        run,
+        encoding=os.environ.get("SDTRACE_RECORD_ENCODING", "jsonl"),
+        sample=float(os.environ.get("SDTRACE_RECORD_SAMPLE", "1")),
+        max_bytes=None if gigabytes is None else int(float(gigabytes) * 1e9),
+    )
