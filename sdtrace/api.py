@@ -41,14 +41,16 @@ def report(
     until: float | None = None,
     where: Sequence[str] = (),
     ids: bool = False,
+    baseline_ms: float | None = None,
 ) -> Report:
     """Read, audit, check, diagnose: the main job.
 
     `since` and `until` are Unix seconds (steps without a time are left out by them), `where` holds conditions such as
-    `tags.task=code` or `temperature=0`. `ids` lets token ids into the report.
+    `tags.task=code` or `temperature=0`. `ids` lets token ids into the report; `baseline_ms` is the time of a plain
+    step, where it is known.
     Raises NoInputError and UsageError; damaged input is in the report instead.
     """
-    return _report(inputs, format, (since, until), where, ids=ids)
+    return _report(inputs, format, (since, until), where, ids=ids, baseline_ms=baseline_ms)
 
 
 def tune(
@@ -69,7 +71,7 @@ def tune(
     `baseline_ms` prices a step without a draft, `draft_cost` a drafted token in such steps; the rest are limits in ms.
     """
     asked = Asked(baseline_ms, draft_cost, slo_tpot_ms, slo_itl_ms)
-    return _report(inputs, format, (since, until), where, asked=asked, ids=ids)
+    return _report(inputs, format, (since, until), where, asked=asked, ids=ids, baseline_ms=baseline_ms)
 
 
 def _report(
@@ -80,6 +82,7 @@ def _report(
     *,
     asked: Asked | None = None,
     ids: bool = False,
+    baseline_ms: float | None = None,
 ) -> Report:
     """With `asked`, settings are tried on a sample from a pass of its own, where the input can be read twice."""
     since, until = span
@@ -89,7 +92,7 @@ def _report(
     overridden = misfits(first)
     if overridden:
         first = _again(sources, keep, {run: fit.law for run, fit in overridden.items()}) or first
-    found = diagnose(first, CHECKS, overridden)
+    found = diagnose(first, CHECKS, overridden, baseline_ms)
     traffic = of_tally(first, found.choices)
     if asked and any(one.total > len(one.text.first) for one in traffic):
         with suppress(SdtraceError):  # standard input cannot be read twice: the smaller sample has to do

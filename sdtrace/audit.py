@@ -16,6 +16,7 @@ from sdtrace.finding import Check
 from sdtrace.measure import measure
 from sdtrace.scope import REQUEST_COLUMNS, scopes
 from sdtrace.tally import Tally, merge
+from sdtrace.timings import timings
 from sdtrace.trace import Batch, Event, Loss, Notice, empty
 from sdtrace.windows import no_windows
 
@@ -84,7 +85,7 @@ class _LateRequest(Exception):
 
 
 _KEYS = ["run_id", "request_id"]
-_HEAD = (*_KEYS, *REQUEST_COLUMNS)
+_HEAD = (*_KEYS, *REQUEST_COLUMNS, "arrived_at", "first_token_at", "finished_at", "cached_tokens")
 
 
 def audit(
@@ -253,4 +254,5 @@ def _gather(state: _State, done: Future[list[Tally]]) -> None:
 def _measured(
     path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: dict[str, dict[str, Any]], checks: Sequence[Check]
 ) -> list[Tally]:
-    return [measure(scope, checks) for scope in scopes(path, steps, requests, runs)]
+    mine = list(scopes(path, steps, requests, runs))
+    return [*(measure(scope, checks) for scope in mine), timings(mine)]

@@ -11,10 +11,11 @@ from sdtrace.diagnose import Diagnosis
 from sdtrace.finding import Check
 from sdtrace.outcomes import used
 from sdtrace.results import Chart, Report, Section
+from sdtrace.speed.sections import time_sections
 from sdtrace.version import VERSION
 from sdtrace.viewer import viewed
 
-_ABSENT = ("time", "diff", "tuning", "replay", "history")
+_ABSENT = ("diff", "tuning", "replay", "history")
 
 
 def compose(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bool = False) -> Report:
@@ -53,6 +54,7 @@ def document(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bo
         "checks": [_check(check, found) for check in checks],
         "audit": found.audit,
         "acceptance": found.acceptance,
+        "time": found.timing.document if found.timing is not None else None,
         **dict.fromkeys(_ABSENT),
     }
 
@@ -129,6 +131,7 @@ def sections(audit: Audit, found: Diagnosis) -> list[Section]:
         _over_time(audit, found),
         _by_request(audit.tally.frame("requests").filter(mine)),
     ]
+    made += time_sections(found.timing) if found.timing is not None else []
     made += counted_sections(audit, found)
     return [s for s in made if s is not None]
 

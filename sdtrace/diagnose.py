@@ -16,6 +16,7 @@ from sdtrace.outcomes import lossless, outcomes, used
 from sdtrace.rosetta import Totals
 from sdtrace.samples import decisions, recoveries
 from sdtrace.sources import Source, chosen, sources
+from sdtrace.speed.timing import Timing, timing, unmeasured
 from sdtrace.wrong import Explanation, emitted, explain_decisions
 
 #: Decisions that must agree before a trace without a finding is called healthy.
@@ -37,6 +38,7 @@ class Diagnosis:
     sources: list[Source] = field(default_factory=list)
     figures_from: Source | None = None
     totals: Totals | None = None
+    timing: Timing | None = None
 
 
 def misfits(audit: Audit) -> dict[str, Fit]:
@@ -55,8 +57,10 @@ def misfits(audit: Audit) -> dict[str, Fit]:
     return found
 
 
-def diagnose(audit: Audit, checks: Sequence[Check], overridden: Mapping[str, Fit]) -> Diagnosis:
-    """Choose laws, read checks, name causes, add up the figures."""
+def diagnose(
+    audit: Audit, checks: Sequence[Check], overridden: Mapping[str, Fit], baseline_ms: float | None = None
+) -> Diagnosis:
+    """Choose laws, read checks, name causes, add up the figures. `baseline_ms`: a plain step, where the user knows it."""
     counts = sources(audit.windows)
     if audit.tally.frame("laws").is_empty():
         return _from_counts(audit, checks, counts)
@@ -69,6 +73,7 @@ def diagnose(audit: Audit, checks: Sequence[Check], overridden: Mapping[str, Fit
     state, headline = _verdict(rows, figures, choices, found)
     tables = laws, *(audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
     accepted = acceptance(*tables)
+    spent = timing(audit, baseline_ms)
     return Diagnosis(
         choices,
         found,
@@ -77,9 +82,10 @@ def diagnose(audit: Audit, checks: Sequence[Check], overridden: Mapping[str, Fit
         accepted,
         state,
         headline,
-        _not_checked(audit, laws, choices, overridden, found),
+        [*_not_checked(audit, laws, choices, overridden, found), *unmeasured(spent)],
         counts,
         totals=totals(*tables),
+        timing=spent,
     )
 
 
@@ -251,5 +257,5 @@ def _not_checked(
     missing = {n for o in found.values() if o.state == "cannot-tell" for n in o.missing}
     if missing:
         notes.append("checks that need " + ", ".join(sorted(missing)) + " (not recorded)")
-    notes.append("time, replay, history and comparison with another trace: not part of this report")
+    notes.append("replay, history and comparison with another trace: not part of this report")
     return notes

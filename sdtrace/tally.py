@@ -12,6 +12,8 @@ import polars as pl
 
 #: Requests whose sums are kept one by one, steps kept whole, uniforms compared, witnesses a check and law.
 REQUESTS, STEPS, UNIFORMS, WITNESSES = 20_000, 4_000, 262_144, 5
+#: Rows of `places`; whole requests of highest hash go until it holds no more.
+PLACES = 120_000
 
 _KEYS: dict[str, tuple[str, ...]] = {
     "laws": ("run_id", "law", "source"),
@@ -19,10 +21,15 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "checks": ("run_id", "law", "code"),
     "requests": ("run_id", "request_id", "law"),
     "timeline": ("law", "bucket"),
+    "cost": ("run_id", "graph", "prefill", "b", "n", "k"),
+    "places": ("run_id", "request_id", "context", "batch", "graph", "rank", "age"),
+    "blocks": ("run_id", "bucket"),
 }
+#: Frames whose key is a stretch of the timeline.
+_TIMED = ("timeline", "blocks")
 _LEAST = ("min_step", "stop_step", "first_at", "hash")
 _GREATEST = ("max_step", "last_at", "loop_run", "one_hot_run")
-_FIRST = ("first_path", "first_line", "loop_period")
+_FIRST = ("first_path", "first_line", "first_step", "loop_period")
 _UNION = ("missing",)
 
 
@@ -37,6 +44,7 @@ class Tally:
     uniforms_seen: dict[str, int] = field(default_factory=dict)
     witnesses: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)
     width: float | None = None  #: seconds (or records) of one bucket of the timeline
+    ceiling: int = (1 << 64) - 1  #: requests up to this hash are whole in `places`, others are not in it
 
     def frame(self, name: str) -> pl.DataFrame:
         """The sums of that name; an empty frame before anything was added."""
@@ -49,12 +57,12 @@ def merge(tallies: Sequence[Tally]) -> Tally:
     if not tallies:
         return Tally()
     width = max((t.width for t in tallies if t.width is not None), default=None)
-    total = Tally(width=width)
+    total = Tally(width=width, ceiling=min(t.ceiling for t in tallies))
     for name, keys in _KEYS.items():
-        frames = [_rebucket(t, width) if name == "timeline" else t.sums[name] for t in tallies if name in t.sums]
+        frames = [_rebucket(t, name, width) if name in _TIMED else t.sums[name] for t in tallies if name in t.sums]
         if frames:
             total.sums[name] = _bounded(name, add(frames, keys))
-    total = _coarsen(total)
+    total = _lowered(_coarsen(total))
     total.steps = _lowest(_stack(t.steps for t in tallies), STEPS)
     total.uniforms_shift = max(t.uniforms_shift for t in tallies)
     total.uniforms = _thin(_stack(t.uniforms for t in tallies), total)
@@ -119,17 +127,32 @@ def _thin(sample: pl.DataFrame | None, total: Tally) -> pl.DataFrame | None:
     return sample
 
 
-def _rebucket(tally: Tally, width: float | None) -> pl.DataFrame:
-    frame = tally.sums["timeline"]
+def _rebucket(tally: Tally, name: str, width: float | None) -> pl.DataFrame:
+    frame = tally.sums[name]
     if tally.width is None or width is None or tally.width == width:
         return frame
     return frame.with_columns(bucket=pl.col("bucket") // round(width / tally.width))
 
 
 def _coarsen(total: Tally) -> Tally:
-    """Double the bucket until the timeline has at most 240 points."""
-    while total.width is not None and total.sums["timeline"]["bucket"].n_unique() > 240:
-        halved = total.sums["timeline"].with_columns(bucket=pl.col("bucket") // 2)
-        total.sums["timeline"] = add([halved], _KEYS["timeline"])
+    """Double the bucket until no frame of the timeline has more than 240 points."""
+    mine = [name for name in _TIMED if name in total.sums]
+    while total.width is not None and any(total.sums[name]["bucket"].n_unique() > 240 for name in mine):
+        for name in mine:
+            halved = total.sums[name].with_columns(bucket=pl.col("bucket") // 2)
+            total.sums[name] = add([halved], _KEYS[name])
         total.width *= 2
+    return total
+
+
+def _lowered(total: Tally) -> Tally:
+    """Leave whole requests out of `places` until it is small enough; the ceiling says which, so that merges agree."""
+    table = total.sums.get("places")
+    if table is None:
+        return total
+    table = table.filter(pl.col("hash") <= total.ceiling)
+    while table.height > PLACES and table["hash"].n_unique() > 1:
+        total.ceiling //= 2
+        table = table.filter(pl.col("hash") <= total.ceiling)
+    total.sums["places"] = table
     return total

@@ -18,6 +18,7 @@ _LEVELS = {
 @click.command("report")
 @options.inputs
 @options.window
+@click.option("--baseline-ms", type=click.FloatRange(min=0, min_open=True), metavar="MS", help="Time of a plain step.")
 @click.option("-o", "--output", metavar="FILE.html", help="Write the HTML report there.")
 @click.option("--json", "json_", metavar="FILE", help="Write the JSON document there; - is standard output.")
 @click.option(
@@ -45,6 +46,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         until=options.moment(given["until"]),
         where=given["where"],
         ids=given["content"] != "none",
+        baseline_ms=given["baseline_ms"],
     )
     if given["content"] == "text":
         click.echo("note: traces hold token ids and no text; the ids are shown", err=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sdtrace.finding import Check
 from sdtrace.render.text import clean, number
+from sdtrace.render.time import step_time
 from sdtrace.results import Report
 from sdtrace.trace import OTHER
 
@@ -35,6 +36,8 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
         lines += _block(*label, clean(cause["headline"], 400), cause["certainty"], width)
         lines += _cause(cause, width)
     lines += _field("speed", _speed(document), width)
+    if document["time"]:
+        lines += _field("time", step_time(document["time"]), width)
     audit = document["audit"]
     if audit:
         lines += _field("law", _law(audit), width)

@@ -1,0 +1,148 @@
+"""Sections of the report about time: the step as a waterfall, the cost curve, speed-up against batch size."""
+
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+
+from sdtrace.results import Chart, Section, Value
+from sdtrace.speed.cost import ENOUGH, shapes, step_cost
+from sdtrace.speed.timing import Timing
+
+#: Rows of a curve that are shown.
+POINTS = 60
+
+
+def time_sections(told: Timing) -> list[Section]:
+    """Everything about time, in reading order; empty where no step has a duration."""
+    if told.document is None:
+        return []
+    decode = told.cost.filter(pl.col("prefill") == 0)
+    made = [_step(told), _by_batch(told, decode), _stairs(decode), _over_time(told)]
+    return [section for section in made if section is not None]
+
+
+def _step(told: Timing) -> Section:
+    assert told.ledger is not None
+    spent = told.ledger
+    rows: list[list[Value]] = []
+    for name, part in (*spent.parts.items(), ("unattributed", spent.unattributed)):
+        if part is not None:
+            rows.append([name, part, part / spent.step, told.gains.get("overhead" if name in ("sample",) else name)])
+    if told.gains.get("overhead") is not None:
+        rows[-1][-1] = told.gains["overhead"]
+        for row in rows[:-1]:
+            row[-1] = None if row[0] == "sample" else row[-1]
+    says = f"A step takes {spent.step:.3g} ms and brings {told.tokens or 0:.2f} tokens per request."
+    if spent.hidden > 0.005 * spent.step:
+        says += f" Another {spent.hidden:.3g} ms of recorded parts ran beside others and cost no time."
+    if told.bottleneck:
+        says += f" The bottleneck is {told.bottleneck}: without it {told.gains[told.bottleneck]:+.0%} throughput{_next_best(told)}."
+    chart = Chart("bars", "part of the step", "ms", [str(r[0]) for r in rows], {"ms": [float(r[1] or 0) for r in rows]})
+    columns = ["part", "ms", "share of the step", "gain without it"]
+    return Section("time", "Where a step's time goes", says, columns, rows, chart)
+
+
+def _next_best(told: Timing) -> str:
+    rest = {k: v for k, v in told.gains.items() if v is not None and v > 0.02 and k != told.bottleneck}
+    name = max(rest, key=lambda k: rest[k]) if rest else None
+    return f"; the next is {name} ({rest[name]:+.0%})" if name else ""
+
+
+def by_batch(told: Timing, decode: pl.DataFrame) -> pl.DataFrame:
+    """Rows a power of two of batch size: batch, steps, gained, step_ms, plain_ms, speedup, low, high (bounds), break_even.
+
+    Columns that the baseline does not tell are null.
+    """
+    assert told.baseline is not None
+    table = decode.with_columns(octave=pl.col("b").log(2).round().cast(pl.Int64))
+    rows = shapes(table, "octave").filter(pl.col("steps") >= ENOUGH)
+    at = rows["batch"].to_numpy().astype(np.float64)
+    base = told.baseline
+    plain = pl.Series(base.plain(at) if base.plain is not None else [None] * len(at), dtype=pl.Float64)
+    most = pl.Series(base.high(at), dtype=pl.Float64)
+    return rows.with_columns(
+        plain_ms=plain,
+        break_even=pl.col("step_ms") / plain,
+        speedup=pl.col("gained") * plain / pl.col("step_ms"),
+        most=pl.col("gained") * most / pl.col("step_ms"),
+    )
+
+
+def crossing(rows: pl.DataFrame) -> float | None:
+    """The batch size where the speed-up falls below 1, interpolated on a log scale; None where it does not cross."""
+    known = rows.drop_nulls("speedup")
+    points = list(zip(np.log(known["batch"].to_numpy()), known["speedup"].to_numpy(), strict=True))
+    for (x0, y0), (x1, y1) in pairwise(points):
+        if y0 >= 1 > y1:
+            return float(np.exp(x0 + (x1 - x0) * (y0 - 1) / (y0 - y1)))
+    return None
+
+
+def _by_batch(told: Timing, decode: pl.DataFrame) -> Section | None:
+    rows = by_batch(told, decode)
+    if rows.is_empty() or not told.drafted:
+        return None
+    table: list[list[Value]] = [
+        [r["batch"], r["steps"], r["gained"], r["step_ms"], r["plain_ms"], r["break_even"], r["speedup"], r["most"]]
+        for r in rows.iter_rows(named=True)
+    ]
+    says = "Speed-up over plain decoding at equal batch size; above 1 speculation gains."
+    if told.speedup is not None:
+        says = f"Speculation is {told.speedup.value:.2f} times as fast as plain decoding at equal batch size."
+        at = crossing(rows)
+        says += f" It stops gaining at a batch of about {at:.0f}." if at is not None else ""
+    elif told.bounds[1] is not None:
+        says = f"Speculation is at most {told.bounds[1]:.2f} times as fast as plain decoding: {told.baseline.why}."  # type: ignore[union-attr]
+    series: dict[str, list[float | None]] = {"speed-up": rows["speedup"].to_list()}
+    if told.baseline is not None and told.baseline.plain is None:
+        series = {"at most": rows["most"].to_list()}
+    series["break-even"] = [1.0] * rows.height
+    chart = Chart("line", "requests in the step", "times plain decoding", [f"{b:.0f}" for b in rows["batch"]], series)
+    columns = [
+        "batch",
+        "engine steps",
+        "tokens per step",
+        "step ms",
+        "plain step ms",
+        "break-even tokens",
+        "speed-up",
+        "at most",
+    ]
+    return Section("break-even", "Speed-up by batch size", says, columns, table, chart)
+
+
+def _stairs(decode: pl.DataFrame) -> Section | None:
+    stairs = step_cost(decode).stairs()
+    if stairs.height < 3:
+        return None
+    if stairs.height > POINTS:
+        stairs = stairs.sort("steps", descending=True).head(POINTS).sort("tokens")
+    rows: list[list[Value]] = [
+        list(row) for row in stairs.select("tokens", "steps", "rest_ms", "fitted_ms").iter_rows()
+    ]
+    first, last = stairs.row(0, named=True), stairs.row(-1, named=True)
+    says = (
+        f"A step without its draft takes {first['fitted_ms']:.3g} ms at {first['tokens']:.0f} verified tokens and "
+        f"{last['fitted_ms']:.3g} ms at {last['tokens']:.0f}."
+    )
+    series = {"fitted": stairs["fitted_ms"].to_list(), "mean": stairs["rest_ms"].to_list()}
+    chart = Chart("line", "verified tokens in the step", "ms", [f"{t:.0f}" for t in stairs["tokens"]], series)
+    columns = ["verified tokens", "engine steps", "mean ms", "fitted, never falling"]
+    return Section("cost-curve", "What verification costs", says, columns, rows, chart)
+
+
+def _over_time(told: Timing) -> Section | None:
+    sums = told.blocks.group_by("bucket").agg(pl.col(pl.Float64).sum()).filter(pl.col("w") > 0).sort("bucket")
+    if sums.height < 3:
+        return None
+    start = sums["bucket"][0]
+    rows: list[list[Value]] = [
+        [r["bucket"] - start, r["w"], r["wt"] / r["w"], 1000 * r["timed_tokens"] / r["wt"]]
+        for r in sums.iter_rows(named=True)
+    ]
+    steps = [float(r[2] or 0) for r in rows]
+    says = f"Mean step between {min(steps):.3g} and {max(steps):.3g} ms in {len(rows)} intervals."
+    chart = Chart("line", "interval", "ms a step", [str(r[0]) for r in rows], {"step": list(steps)})
+    columns = ["interval", "engine steps", "step ms", "tokens per second of busy engine"]
+    return Section("time-over-time", "Step time over time", says, columns, rows, chart)

@@ -1,0 +1,211 @@
+"""The `time` section of the document: ledger, baseline, speed-up with its interval or bounds, the bottleneck."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sdtrace.audit import Audit
+from sdtrace.speed.baseline import Baseline, baseline
+from sdtrace.speed.formulas import tokens_per_step
+from sdtrace.speed.intervals import GROUPS, Interval, groups, jackknife, summed
+from sdtrace.speed.ledger import Ledger, ledger
+
+Floats = npt.NDArray[np.float64]
+
+#: Acceptance by position that a drafter which fits its target reaches (EAGLE on Vicuna: .79, .74, .72, .73).
+REFERENCE = 0.8
+
+#: What makes two runs one configuration.
+_SAME = ("engine", "engine_version", "method", "target_model", "draft_model", "num_draft_tokens")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the tally says about speed. `cost`, `places`, `blocks` are its frames for the runs that are looked at;
+    `requests` has tags and times of their requests. The rest is None where no step has a time."""
+
+    runs: list[str]
+    run: Mapping[str, Any]
+    cost: pl.DataFrame
+    places: pl.DataFrame
+    blocks: pl.DataFrame
+    requests: pl.DataFrame
+    ledger: Ledger | None = None
+    baseline: Baseline | None = None
+    tokens: float | None = None
+    drafted: float = 0.0
+    baseline_ms: float | None = None
+    speedup: Interval | None = None
+    bounds: tuple[float | None, float | None] = (None, None)
+    gains: Mapping[str, float | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def document(self) -> dict[str, Any] | None:
+        """The section, keys of vocabulary first; None where no step has a time."""
+        if self.ledger is None or self.baseline is None:
+            return None
+        told = self.speedup
+        low, high = self.bounds
+        return {
+            "step_ms": self.ledger.step,
+            "draft_ms": self.ledger.parts["draft"],
+            "verify_ms": self.ledger.parts["verify"],
+            "sample_ms": self.ledger.parts["sample"],
+            "unattributed_ms": self.ledger.unattributed,
+            "baseline_ms": self.baseline_ms,
+            "baseline_basis": self.baseline.basis,
+            "speedup": None if told is None else told.value,
+            "speedup_low": low if told is None else told.low,
+            "speedup_high": high if told is None else told.high,
+            "break_even_tokens_per_step": self.ledger.step / self.baseline_ms if self.baseline_ms else None,
+            "bottleneck": self.bottleneck,
+            "gain_if_removed": dict(self.gains),
+            "hidden_ms": self.ledger.hidden,
+            "tokens_per_step": self.tokens,
+            "engine_steps": self.ledger.steps,
+            "baseline_why": self.baseline.why,
+            "baseline_ask": self.baseline.ask,
+        }
+
+    @property
+    def bottleneck(self) -> str | None:
+        """The term whose removal gains most; None where nothing is drafted or no gain is known."""
+        known = {name: gain for name, gain in self.gains.items() if gain is not None and gain > 0.02}
+        return max(known, key=lambda name: known[name]) if known and self.drafted else None
+
+
+def timing(audit: Audit, given: float | None = None) -> Timing | None:
+    """Speed of the configuration that has most of the steps; None where nothing was read."""
+    places, cost = audit.tally.frame("places"), audit.tally.frame("cost")
+    if places.is_empty():
+        return None
+    runs, notes = _runs(audit, places)
+    mine = pl.col("run_id").is_in(runs)
+    told = Timing(
+        runs,
+        audit.runs.get(runs[0], {}),
+        cost.filter(mine) if not cost.is_empty() else cost,
+        places.filter(mine),
+        audit.tally.frame("blocks").filter(mine),
+        audit.requests.filter(mine),
+        drafted=float(places.filter(mine)["drafted"].sum()),
+        notes=notes,
+    )
+    if told.cost.is_empty():
+        return told
+    decode = told.cost.filter(pl.col("prefill") == 0)
+    spent = ledger(decode) if decode.height else None
+    base = baseline(told.cost, cost.filter(_plain_twins(audit, told.run) & ~mine), given)
+    if spent is None or base is None:
+        return told
+    return _measured(told, decode, spent, base)
+
+
+def unmeasured(told: Timing | None) -> list[str]:
+    """What could not be said about speed, and what to record for it."""
+    if told is None or told.ledger is None or told.baseline is None:
+        return ["time: no step has a duration; record step_ms, draft_ms, verify_ms"]
+    notes = list(told.notes)
+    absent = [f"{name}_ms" for name, part in told.ledger.parts.items() if part is None]
+    if absent:
+        notes.append(f"time: {', '.join(absent)} not recorded, and part of what is unattributed")
+    if told.drafted and told.baseline.plain is None:
+        notes.append(f"speed-up: bounds only ({told.baseline.why}); {told.baseline.ask}, or give --baseline-ms")
+    return notes
+
+
+def _runs(audit: Audit, places: pl.DataFrame) -> tuple[list[str], list[str]]:
+    """Runs of the configuration with most drafting steps, and what was left out."""
+    by = places.group_by("run_id", maintain_order=True).agg(pl.col("drafting", "lines").sum())
+    keys = {run: tuple(audit.runs.get(run, {}).get(name) for name in _SAME) for run in by["run_id"].to_list()}
+    weight: dict[tuple[Any, ...], tuple[float, float]] = {}
+    for row in by.iter_rows(named=True):
+        a, b = weight.get(keys[row["run_id"]], (0.0, 0.0))
+        weight[keys[row["run_id"]]] = (a + row["drafting"], b + row["lines"])
+    best = max(weight, key=lambda key: weight[key])
+    runs = [run for run in keys if keys[run] == best]
+    left = [run for run in keys if keys[run] != best]
+    told = (
+        [f"speed of {len(left)} other runs (another configuration): the time section is of {runs[0]!r}"] if left else []
+    )
+    return runs, told
+
+
+def _plain_twins(audit: Audit, run: Mapping[str, Any]) -> pl.Expr:
+    """Runs of the same target on the same engine: their plain steps are a baseline."""
+    same = [
+        name
+        for name, other in audit.runs.items()
+        if all(other.get(key) == run.get(key) for key in ("engine", "target_model"))
+    ]
+    return pl.col("run_id").is_in(same)
+
+
+def _measured(told: Timing, decode: pl.DataFrame, spent: Ledger, base: Baseline) -> Timing:
+    sums = _sums(decode, base.plain)
+    lines, gained, wt, w, worth, plain_w = (float(x) for x in sums.sum(axis=0))
+    tokens = gained / lines
+    gains: dict[str, float | None] = {
+        "draft": None if spent.parts["draft"] is None else _without(spent.step, spent.parts["draft"]),
+        "verify": None,
+        "overhead": _without(spent.step, spent.overhead) if spent.parts["verify"] is not None else None,
+        "acceptance": _better_acceptance(told.places, tokens),
+    }
+    found = {"ledger": spent, "baseline": base, "tokens": tokens}
+    if not told.drafted:
+        return Timing(**(vars(told) | found | {"baseline_ms": spent.step}))
+    if base.plain is None:
+        return Timing(**(vars(told) | found | {"gains": gains, "bounds": _bounds(decode, base)}))
+    baseline_ms = plain_w / w
+    gains["verify"] = _without(spent.step, max(spent.step - (spent.parts["draft"] or 0.0) - baseline_ms, 0.0))
+    whole = _interval(told.places, base, worth / wt)
+    return Timing(**(vars(told) | found | {"gains": gains, "baseline_ms": baseline_ms, "speedup": whole}))
+
+
+def _without(step: float, part: float) -> float | None:
+    """Relative gain of throughput if `part` ms of a step were gone."""
+    return part / (step - part) if part < step else None
+
+
+def _better_acceptance(places: pl.DataFrame, tokens: float) -> float | None:
+    """Relative gain of tokens per step if every position were accepted as by a drafter that fits (REFERENCE)."""
+    depth = float(places["drafted"].sum()) / max(float(places["lines"].sum()), 1.0)
+    if depth <= 0:
+        return None
+    # a mean draft length between two whole ones is a mixture of them
+    k, part = int(depth), depth - int(depth)
+    best = (1 - part) * tokens_per_step(REFERENCE, k) + part * tokens_per_step(REFERENCE, k + 1)
+    return max(best / tokens - 1, 0.0)
+
+
+def _sums(rows: pl.DataFrame, plain: Any) -> Floats:
+    """Columns of sums: lines, tokens, w t, w, worth (the time that plain decoding takes for the same tokens), w t1."""
+    w, timed, tokens, wt = (rows[n].to_numpy().astype(np.float64) for n in ("w", "timed", "timed_tokens", "wt"))
+    with np.errstate(all="ignore"):
+        batch = np.where(w > 0, timed / np.where(w > 0, w, 1), 1.0)
+        share = np.where(timed > 0, w / np.where(timed > 0, timed, 1), 0.0)
+    t1 = plain(batch) if plain is not None else np.zeros_like(w)
+    return np.stack([timed, tokens, wt, w, tokens * share * t1, w * t1], axis=1)
+
+
+def _interval(places: pl.DataFrame, base: Baseline, value: float) -> Interval:
+    """The speed-up: requests clustered, the baseline's own error and misfit added."""
+    sums = _sums(places, base.plain)
+    (group,) = groups([places["hash"]])
+    sampled = jackknife(summed(group, sums, GROUPS), lambda s: np.log(s[..., 4] / s[..., 2]))[0]
+    if sampled.low is None or sampled.high is None:
+        return Interval(value, None, None)
+    half = np.hypot((sampled.high - sampled.low) / 2, 1.96 * base.error) + base.margin
+    return Interval(value, float(value * np.exp(-half)), float(value * np.exp(half)))
+
+
+def _bounds(decode: pl.DataFrame, base: Baseline) -> tuple[float | None, float | None]:
+    """Speed-up if plain steps took as little, or as much, as the trace allows."""
+    high = _sums(decode, base.high).sum(axis=0)
+    low = _sums(decode, base.low).sum(axis=0) if base.low is not None else None
+    return (float(low[4] / low[2]) if low is not None and low[4] > 0 else None), float(high[4] / high[2])

@@ -1,0 +1,232 @@
+"""Time and traffic of one batch, added up: engine steps by their shape, requests by place, stretches of time.
+
+A line is one request's view of an engine step. Its weight is 1 / (requests in the step), so that the lines of one engine
+step add up to one step whether or not a recorder kept all of them, and whatever order a file holds them in.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+
+from sdtrace.scope import Scope
+from sdtrace.tally import Tally
+
+#: Positions that are counted one by one; deeper ones together.
+DEPTH = 8
+#: Different graph names of a batch that are kept apart.
+GRAPHS = 64
+
+_TIMES = ("draft_ms", "verify_ms", "sample_ms", "step_ms")
+_TAKEN = (
+    *("run_id", "request_id", "hash", "step", "line", "at", *_TIMES, "batch_size", "batch_tokens", "context_len"),
+    *("graph", "rank", "engine_step", "tau", "verified", "n_a", "appended", "last_tested"),
+)
+
+
+def timings(scopes: Iterable[Scope]) -> Tally:
+    """The tally of a batch: frames `cost`, `places` and `blocks` (see the functions below for their keys and sums)."""
+    parts = {id(scope.pos): scope for scope in scopes}  # a run without a law is in several scopes
+    tally = Tally()
+    if not parts:
+        return tally
+    first = next(iter(parts.values()))
+    lines = _lines(pl.concat([scope.steps.select(_TAKEN) for scope in parts.values()]), first.path)
+    tally.sums["cost"] = _cost(lines)
+    tally.sums["places"] = _places(lines)
+    tally.sums["blocks"], tally.width = _blocks(lines)
+    return tally
+
+
+def _clean(name: str) -> pl.Expr:
+    """A duration that can be one: finite and not negative; null otherwise."""
+    value = pl.col(name)
+    return pl.when(value.is_finite() & (value >= 0)).then(value).alias(name)
+
+
+def _lines(steps: pl.DataFrame, path: str) -> pl.DataFrame:
+    """One row a line: what it was part of, what it cost and what it brought.
+
+    `b` requests and `n` verified tokens of the engine step; `w` its weight; `t` wall time in ms (the sum of the parts
+    where only those are recorded); `hidden` what parts overlap; `plain`: an engine step in which nobody drafted;
+    `prefill`: the step of a request that made its first token.
+    """
+    graphs = steps["graph"].n_unique() > GRAPHS
+    steps = steps.with_columns(
+        *(_clean(name) for name in _TIMES),
+        path=pl.lit(path),
+        graph=pl.lit("many") if graphs else pl.col("graph").str.slice(0, 24),
+        accepted=pl.col("n_a").clip(0),
+        tested=pl.min_horizontal(pl.col("last_tested") + 1, pl.col("verified")).clip(0),
+    )
+    steps = steps.with_columns(**_shared(steps)).with_columns(
+        b=pl.max_horizontal(pl.col("batch_size"), pl.col("seen")).cast(pl.Float64),
+    )
+    whole = pl.col("seen") == pl.col("b")
+    parts = pl.sum_horizontal("draft_ms", "verify_ms", "sample_ms")  # nulls count as 0
+    added = pl.when(pl.col("verify_ms").is_not_null()).then(parts)
+    steps = steps.with_columns(
+        n=pl.coalesce(
+            pl.col("batch_tokens").cast(pl.Float64),
+            pl.when(whole).then(pl.col("seen_tokens").cast(pl.Float64)),
+            pl.col("b") * (1 + pl.col("verified")),
+        ),
+        t=pl.coalesce("step_ms", added),
+        w=1 / pl.col("b"),
+        prefill=(pl.col("tau") == 0) & (pl.col("step") == 0),
+    )
+    told = whole | pl.col("batch_tokens").is_not_null()
+    return steps.with_columns(
+        hidden=(parts - pl.col("t")).clip(0),
+        plain=told & (pl.col("n") == pl.col("b")) & (pl.col("tau") == 0),
+        mixed=pl.col("n") > pl.col("b") * (1 + pl.col("longest")) + 8,
+        gap=_gap(),
+    )
+
+
+def _shared(steps: pl.DataFrame) -> dict[str, pl.Expr]:
+    """Of the lines of one engine step in this batch: how many, their verified tokens, their longest draft."""
+    alone = {"seen": pl.lit(1, pl.Int64), "seen_tokens": 1 + pl.col("verified"), "longest": pl.col("verified")}
+    clocks = steps.select(pl.coalesce(pl.col("engine_step").cast(pl.Float64), "at")).to_series()
+    if clocks.null_count() == steps.height or clocks.n_unique() == steps.height:
+        return alone
+    clock = pl.coalesce(pl.col("engine_step").cast(pl.Float64), "at")
+    over = ["run_id", "rank", clock.alias("clock")]
+    together = {
+        "seen": pl.len().cast(pl.Int64).over(over),
+        "seen_tokens": (1 + pl.col("verified")).sum().over(over),
+        "longest": pl.col("verified").max().over(over),
+    }
+    return {name: pl.when(clock.is_null()).then(alone[name]).otherwise(value) for name, value in together.items()}
+
+
+def _gap() -> pl.Expr:
+    """ms between the end of this step and the start of the request's next one; null where that one is not beside it."""
+    after = pl.col("at").shift(-1).over("hash") - pl.col("at")
+    beside = pl.col("step").shift(-1).over("hash") == pl.col("step") + 1
+    return pl.when(beside & (after >= 0)).then((1000 * after - pl.col("t")).clip(0))
+
+
+def _octave(column: str) -> pl.Expr:
+    return pl.col(column).cast(pl.Float64).clip(1).log(2).floor().cast(pl.Int64)
+
+
+def _fine(column: str, exact: int) -> pl.Expr:
+    """A bucket: the number itself up to `exact`, then eight steps an octave."""
+    value = pl.col(column).clip(1)
+    return pl.when(value <= exact).then(value.round()).otherwise(2.0 ** ((8 * value.log(2)).round() / 8)).round(3)
+
+
+def _time_sums() -> dict[str, pl.Expr]:
+    """Weighted sums over lines with a wall time: they are sums over engine steps. `wt` = sum of w t, and so on."""
+    w = pl.when(pl.col("t").is_not_null()).then(pl.col("w"))
+    return {
+        "w": w.sum(),
+        "timed": w.count().cast(pl.Float64),
+        "timed_tokens": (pl.col("appended").fill_null(pl.col("accepted") + 1) * w / w).sum().cast(pl.Float64),
+        "wt": (w * pl.col("t")).sum(),
+        "wd": (w * pl.col("draft_ms")).sum(),
+        "wv": (w * pl.col("verify_ms")).sum(),
+        "ws": (w * pl.col("sample_ms")).sum(),
+        "wh": (w * pl.col("hidden")).sum(),
+        "wn": (w * pl.col("n")).sum(),
+        "has_d": w.filter(pl.col("draft_ms").is_not_null()).sum(),
+        "has_v": w.filter(pl.col("verify_ms").is_not_null()).sum(),
+        "has_s": w.filter(pl.col("sample_ms").is_not_null()).sum(),
+    }
+
+
+def _cost(lines: pl.DataFrame) -> pl.DataFrame:
+    """Engine steps by run, graph, requests `b`, verified tokens `n`, drafted `k` of the line, prefill or not.
+
+    Sums of `_time_sums`, `wt2` (squares), `wc` (context), `wp` (plain steps), `wm` (time of steps with prefill tokens).
+    """
+    timed = lines.filter(pl.col("t").is_not_null())
+    return timed.group_by(
+        "run_id",
+        "graph",
+        pl.col("prefill").cast(pl.Int64),
+        _fine("b", 32).alias("b"),
+        _fine("n", 128).alias("n"),
+        pl.col("tau").clip(0, 32).alias("k"),
+        maintain_order=True,
+    ).agg(
+        wt2=(pl.col("w") * pl.col("t") ** 2).sum(),
+        wc=(pl.col("w") * pl.col("context_len")).sum(),
+        has_c=pl.col("w").filter(pl.col("context_len").is_not_null()).sum(),
+        wp=pl.col("w").filter(pl.col("plain")).sum(),
+        wm=(pl.col("w") * pl.col("t")).filter(pl.col("mixed")).sum(),
+        first_path=pl.col("path").first(),
+        first_line=pl.col("line").first(),
+        **_time_sums(),
+    )
+
+
+def _places(lines: pl.DataFrame) -> pl.DataFrame:
+    """Requests by where their steps were: context and batch (powers of 2), graph, rank, age within the request.
+
+    Counts over lines that are no prefill; `v0`.. and `a0`..: lines that verified and accepted more than j tokens (the
+    last one adds all deeper positions up); sums of `_time_sums`; `wnn`, `wnv`, for a line through verify_ms over n.
+    """
+    decode = lines.filter(~pl.col("prefill"))
+    w = pl.when(pl.col("t").is_not_null() & pl.col("verify_ms").is_not_null()).then(pl.col("w"))
+    return decode.group_by(
+        "run_id",
+        "request_id",
+        _octave("context_len").alias("context"),
+        _octave("b").alias("batch"),
+        "graph",
+        "rank",
+        pl.col("step").clip(1).log(4).floor().clip(1, 5).cast(pl.Int64).alias("age"),
+        maintain_order=True,
+    ).agg(
+        pl.col("request_id").first().hash(seed=0).alias("hash"),
+        pl.col("path").first().alias("first_path"),
+        pl.col("line").first().alias("first_line"),
+        pl.col("step").first().alias("first_step"),
+        pl.col("at").min().alias("first_at"),
+        pl.col("at").max().alias("last_at"),
+        lines=pl.len().cast(pl.Float64),
+        drafting=(pl.col("tau") > 0).sum().cast(pl.Float64),
+        drafted=pl.col("tau").sum().cast(pl.Float64),
+        tested=pl.col("tested").sum().cast(pl.Float64),
+        accepted=pl.col("accepted").sum().cast(pl.Float64),
+        tokens=pl.col("appended").fill_null(pl.col("accepted") + 1).sum().cast(pl.Float64),
+        wb=(pl.col("w") * pl.col("b")).sum(),
+        wnn=(w * pl.col("n") ** 2).sum(),
+        wnv=(w * pl.col("n") * pl.col("verify_ms")).sum(),
+        gap=pl.col("gap").sum(),
+        gaps=pl.col("gap").count().cast(pl.Float64),
+        long_gap=pl.col("gap").filter(pl.col("gap") > 10 * pl.col("t")).sum(),
+        padded=(pl.col("longest") - pl.col("verified")).sum().cast(pl.Float64),
+        **_time_sums(),
+        **_depths(),
+    )
+
+
+def _depths() -> dict[str, pl.Expr]:
+    found: dict[str, pl.Expr] = {}
+    for name, column in (("v", "verified"), ("a", "accepted")):
+        for j in range(DEPTH):
+            found[f"{name}{j}"] = (pl.col(column) > j).sum().cast(pl.Float64)
+        found[f"{name}{DEPTH}"] = (pl.col(column) - DEPTH).clip(0).sum().cast(pl.Float64)
+    return found
+
+
+def _blocks(lines: pl.DataFrame) -> tuple[pl.DataFrame, float]:
+    """Stretches of time (of lines, where no time is recorded), as the timeline has them."""
+    known = lines["at"].null_count() < lines.height
+    width = 1.0 if known else 1024.0
+    place: Any = pl.col("at") if known else pl.col("line").cast(pl.Float64)
+    bucket = (place / width).floor().cast(pl.Int64, strict=False)
+    table = (
+        lines.filter(~pl.col("prefill"))
+        .group_by("run_id", bucket.alias("bucket"), maintain_order=True)
+        .agg(
+            lines=pl.len().cast(pl.Float64),
+            tested=pl.col("tested").sum().cast(pl.Float64),
+            accepted=pl.col("accepted").sum().cast(pl.Float64),
+            **_time_sums(),
+        )
+    )
+    return table.drop_nulls("bucket"), width
