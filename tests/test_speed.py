@@ -167,3 +167,8 @@ def test_a_jackknife_of_a_mean_is_the_textbook_interval() -> None:
     found = jackknife(np.stack([x, np.ones(40)], axis=1), lambda s: s[..., :1] / s[..., 1:])[0]
     assert found.value == pytest.approx(x.mean())
     assert found.high - found.value == pytest.approx(2.0227 * x.std(ddof=1) / np.sqrt(40), rel=1e-3)
+
+
+def test_steps_that_took_no_time_divide_nothing(tmp_path: Path) -> None:
+    assert written(tmp_path, *(line(i, at=100.0 + 10 * i, step_ms=0.0) for i in range(40))) is None
+    assert written(tmp_path, *(line(i, at=100.0 + 10 * i, step_ms=float(i > 20)) for i in range(40))) is not None

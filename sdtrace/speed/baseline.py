@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sdtrace.acceptance import student
 from sdtrace.speed.cost import ENOUGH, isotonic, shapes
 
 Floats = npt.NDArray[np.float64]
@@ -90,7 +91,7 @@ def _from_plain(table: pl.DataFrame, plain: pl.DataFrame) -> tuple[Curve, float]
 
 def _from_regression(table: pl.DataFrame) -> tuple[Curve, float] | str:
     """Rest over batch and verified tokens, with knots, predicted at N = B (relative weights, HC1 errors); or why not."""
-    rows = table.filter(pl.col("steps") >= 3)
+    rows = table.filter((pl.col("steps") >= 3) & (pl.col("rest_ms") > 0))
     b, n, ms, w = _arrays(rows, "batch", "tokens", "rest_ms", "steps")
     if len(b) < 3:
         return "regression refused: too few shapes of step"
@@ -106,6 +107,9 @@ def _from_regression(table: pl.DataFrame) -> tuple[Curve, float] | str:
         return f"regression refused: no step verified fewer than {n.min():.0f} tokens, a plain one would"
     varied = design.shape[1] == 3
     knots = _knots(b, n, ms, weight, varied=varied)
+    spare = len(ms) - design.shape[1] - len(knots)
+    if spare < 3:
+        return "regression refused: too few shapes of step"
     beta, cov = _fit(_design(b, n, knots, varied=varied), ms, weight)
     at = np.average(_design(b, b, knots, varied=varied), axis=0, weights=w)
     mean = float(at @ beta)
@@ -116,7 +120,9 @@ def _from_regression(table: pl.DataFrame) -> tuple[Curve, float] | str:
         x = np.asarray(x, dtype=np.float64)
         return np.asarray(_design(x.ravel(), x.ravel(), knots, varied=varied) @ beta).reshape(x.shape)
 
-    return plain, float(np.sqrt(max(float(at @ cov @ at), 0.0))) / mean
+    # Student's t for the few shapes that remain; callers take 1.96 errors
+    wider = student(0.975, spare) / 1.96
+    return plain, wider * float(np.sqrt(max(float(at @ cov @ at), 0.0))) / mean
 
 
 def _design(b: Floats, n: Floats, knots: list[float], *, varied: bool) -> Floats:

@@ -56,7 +56,7 @@ def by_batch(told: Timing, decode: pl.DataFrame) -> pl.DataFrame:
     """
     assert told.baseline is not None
     table = decode.with_columns(octave=pl.col("b").log(2).round().cast(pl.Int64))
-    rows = shapes(table, "octave").filter(pl.col("steps") >= ENOUGH)
+    rows = shapes(table, "octave").filter((pl.col("steps") >= ENOUGH) & (pl.col("step_ms") > 0))
     at = rows["batch"].to_numpy().astype(np.float64)
     base = told.baseline
     plain = pl.Series(base.plain(at) if base.plain is not None else [None] * len(at), dtype=pl.Float64)
@@ -133,7 +133,7 @@ def _stairs(decode: pl.DataFrame) -> Section | None:
 
 
 def _over_time(told: Timing) -> Section | None:
-    sums = told.blocks.group_by("bucket").agg(pl.col(pl.Float64).sum()).filter(pl.col("w") > 0).sort("bucket")
+    sums = told.blocks.group_by("bucket").agg(pl.col(pl.Float64).sum()).filter(pl.col("wt") > 0).sort("bucket")
     if sums.height < 3:
         return None
     start = sums["bucket"][0]
