@@ -10,7 +10,8 @@ What to do
 Remove the rejected token from the distribution of the recovered one (vllm#41834 emitted it out of a NaN row).
 
 How it can be wrong
-Block verification can lawfully emit it; greedy and match treat it as a wrong decision. It is not run on those.
+Block verification can lawfully emit it; greedy and match treat it as a wrong decision. It is not run on those. Where the
+rejection itself was impossible (p >= q) the residual does hold the token: SD102 has it then, and this check looks away.
 """
 
 import polars as pl
@@ -19,6 +20,8 @@ from sdtrace.finding import Check, counted
 
 # an engine that clips num_accepted at a cut shows an accepted token as if it had been recovered
 _PLAIN = (~pl.col("is_last") & pl.col("stop_at").is_null()) | (pl.col("last_kind") == "recovered")
+
+_P, _Q = (pl.col(name).list.get(pl.col("n_a").clip(0), null_on_oob=True) for name in ("target_probs", "draft_probs"))
 
 CHECK = Check(
     code="SD112",
@@ -30,6 +33,7 @@ CHECK = Check(
     & (pl.col("appended") == pl.col("n_a") + 1)
     & pl.col("y").is_not_null()
     & (pl.col("x_rejected") >= 0)
+    & ~(_P >= _Q).fill_null(value=False)
     & _PLAIN,
     fault=pl.col("y") == pl.col("x_rejected"),
     read=counted("recovered tokens are the rejected one"),
