@@ -52,6 +52,14 @@ def test_rounded_logs(name: str, dtype: str, tmp_path: Path) -> None:
     assert accused(found)[:1] == [FAULTS[name].cause]
 
 
+@pytest.mark.parametrize("uniforms", [True, False])
+@pytest.mark.parametrize("name", ["target-temperature-0.7", "draft-temperature-0.7"])
+def test_temperature_on_one_side_without_moments_of_the_rows(name: str, uniforms: bool, tmp_path: Path) -> None:
+    """The normaliser is unknown then; the weight of log p against log q still tells, with more tokens."""
+    log, shape = Log(scalars=False, uniforms=uniforms), Shape(tested=3000)
+    assert accused(diagnosed(Scenario(fault=name, log=log, shape=shape), tmp_path))[0] == FAULTS[name].cause
+
+
 def test_witnesses_of_a_stop_are_requests_that_went_past_it(tmp_path: Path) -> None:
     trace = simulate(Scenario(fault="past-stop"))
     stops = {made["request_id"]: made["stop_token_ids"] for made in trace.requests if len(made["stop_token_ids"]) > 1}

@@ -1,7 +1,7 @@
 """What decisions depend on: a logistic fit of accepted on log p, log q, log r.
 
 accepted ~ sigmoid((alpha log p - kappa log q - log r + c) / s): the ratio law is (1, 1, 0), lenience (1, 1, -log l), an
-inverted ratio (-1, -1), a target at another temperature alpha = 1/T, a shifted target row alpha = 0, a shifted draft
+inverted ratio (-1, -1), a target at another temperature alpha = 1/T (a draft: kappa), a shifted target row alpha = 0, a shifted draft
 row kappa = 0, a synthetic coin alpha = kappa = 0.
 """
 
@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Dependence:
-    """Slopes of log p, log q, log r in standard units (`weight`), and their errors; `gain` = explained likelihood."""
+    """Slopes of accepted on log p, log q and log r, and their errors; `sum_error` is that of p + q, which vary together."""
 
     p: float
     q: float
@@ -26,6 +26,7 @@ class Dependence:
     p_error: float
     q_error: float
     r_error: float
+    sum_error: float
     rate: float
 
 
@@ -49,11 +50,12 @@ def dependence(d: Decisions) -> Dependence | None:
         beta += step
         if np.abs(step).max() < 1e-6:
             break
-    error = np.sqrt(np.diag(np.linalg.inv(hessian)))
     scale = np.maximum(raw.std(axis=0), 1e-9)
+    covariance = np.linalg.inv(hessian)[:3, :3] / np.outer(scale, scale)
     p, q, r = (beta[:3] / scale).tolist()
-    p_error, q_error, r_error = (error[:3] / scale).tolist()
-    return Dependence(p, q, r, p_error, q_error, r_error, float(y.mean()))
+    p_error, q_error, r_error = np.sqrt(np.diag(covariance)).tolist()
+    sum_error = float(np.sqrt(covariance[:2, :2].sum()))
+    return Dependence(p, q, r, p_error, q_error, r_error, sum_error, float(y.mean()))
 
 
 def read(d: Decisions, fit: Dependence, contradictions: int, decided: int) -> Explanation | None:
@@ -77,9 +79,23 @@ def read(d: Decisions, fit: Dependence, contradictions: int, decided: int) -> Ex
         cause, label = "misaligned-target-probs", "decisions depend on q and r, but not on the recorded p"
     elif no_q and fit.p > 3 * fit.p_error:
         cause, label = "misaligned-draft-probs", "decisions depend on p and r, but not on the recorded q"
+    elif side := _heavier(fit):
+        cause, label = (
+            "one-sided-sampling-params",
+            f"the {side} probabilities weigh too much: sharper than logged there",
+        )
     if not cause:
         return None
     return Explanation(cause, label, None, None, None, contradictions, decided)
+
+
+def _heavier(fit: Dependence) -> str | None:
+    """The side whose logarithm weighs more in the decisions: at temperature T it enters 1/T times, plus a constant of
+    the row that is not known here and blurs the fit. Told only where the two slopes are clearly apart."""
+    if fit.p <= 3 * fit.p_error or fit.q >= -3 * fit.q_error:
+        return None
+    apart = (fit.p + fit.q) / fit.sum_error
+    return None if abs(apart) < 4.0 else "target" if apart > 0 else "draft"
 
 
 def _shifted_row(d: Decisions) -> tuple[str, str] | None:
