@@ -11,7 +11,9 @@ import polars as pl
 class Counts:
     """What a pass added up for one check under one law: rows in its scope, rows it could judge, faulty rows.
 
-    `missing` names the columns that held no value where the check would have looked.
+    `missing` names the columns that held no value where the check would have looked. `sums` are rows of the evidence
+    frame, for a check that weighs many tokens instead of counting faults, and `level` the chance of a false alarm that
+    each of them has to itself.
     """
 
     total: int
@@ -19,6 +21,8 @@ class Counts:
     faults: int
     missing: tuple[str, ...]
     witnesses: tuple[dict[str, Any], ...] = ()
+    sums: tuple[dict[str, Any], ...] = ()
+    level: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,9 @@ class Check:
     """One check.
 
     `table` is positions, steps or requests: the frame whose rows `judged` (could be looked at) and `fault` are
-    expressions over. `laws` names the laws it is valid for, None = any. `needs` are trace columns; a scope where one
-    holds no value is not examined. `read` turns the sums into an outcome. `shows` are columns of the frame that a
-    witness carries. `text` is the manual page (the module's docstring).
+    expressions over; or evidence or lanes: sums that `read` weighs by itself. `laws` names the laws it is valid for,
+    None = any. `needs` are trace columns; a scope where one holds no value is not examined. `read` turns the sums into an
+    outcome. `shows` are columns of the frame that a witness carries. `text` is the manual page (the module's docstring).
     """
 
     code: str

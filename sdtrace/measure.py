@@ -8,6 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.enrich import enriched
+from sdtrace.evidence import evidence
 from sdtrace.finding import Check
 from sdtrace.loops import degenerate, loops
 from sdtrace.scope import Scope
@@ -30,6 +31,7 @@ def measure(scope: Scope, checks: Sequence[Check]) -> Tally:
     tally.sums["requests"] = _requests(scope, per_step)
     tally.sums["timeline"], tally.width = _timeline(scope, per_step)
     tally.sums["checks"] = _checks(scope, rows, checks, tally)
+    tally.sums["evidence"], tally.sums["lanes"] = evidence(scope)
     tally.steps = _sample(scope, per_step["hash"])
     uniforms(scope, per_step["hash"], tally)
     return tally

@@ -12,6 +12,7 @@ from sdtrace.laws import LAWS
 from sdtrace.reconcile import tables as counted_tables
 from sdtrace.scope import parameters
 from sdtrace.sources import Source
+from sdtrace.summed import summed
 from sdtrace.tally import WITNESSES
 from sdtrace.uniforms import repeats
 
@@ -41,6 +42,8 @@ def _outcome(check: Check, audit: Audit, choices: Mapping[str, Choice], tables: 
     try:
         if check.table in tables:
             return check.read(_summary(check, tables[check.table]))
+        if check.table in ("evidence", "lanes"):
+            return check.read(summed(check, audit.tally, choices, used(choices)))
         return check.read(_passed(check, audit, choices))
     except Exception as error:
         return Outcome("crashed", 0, 0, (), None, f"{type(error).__name__}: {error}"[:200])

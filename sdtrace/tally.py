@@ -20,6 +20,8 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "positions": ("run_id", "law", "position"),
     "checks": ("run_id", "law", "code"),
     "requests": ("run_id", "request_id", "law"),
+    "evidence": ("run_id", "law", "code", "exact"),
+    "lanes": ("run_id", "law", "step", "position"),
     "timeline": ("law", "bucket"),
     "cost": ("run_id", "graph", "prefill", "b", "n", "k"),
     "places": ("run_id", "request_id", "context", "batch", "graph", "rank", "age"),

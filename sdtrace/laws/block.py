@@ -61,6 +61,15 @@ def thresholds(pos: Positions, bands: Bands) -> tuple[Floats, Floats]:
     return low * (1 - 4 * ENGINE_ERROR), high * (1 + 4 * ENGINE_ERROR)
 
 
+def prefixes(pos: Positions) -> Floats:
+    """P_i at every verified position as logged (0-based position j is prefix length j + 1); NaN where unknown."""
+    one_hot = np.repeat(pos.steps["draft_probs"].is_null().to_numpy(), pos.count)
+    q = np.where(one_hot, 1.0, pos.q)
+    sane = (pos.p >= 0) & (pos.p <= 1) & (q > 0) & (q <= 1)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return _running(pos, np.where(sane, pos.p / q, np.nan))
+
+
 def _running(pos: Positions, factor: Floats) -> Floats:
     """P_i along each step: the product of the factors, capped at 1 after every one. One pass a position of the draft."""
     out = np.full(len(factor), np.nan)

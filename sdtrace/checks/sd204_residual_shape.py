@@ -1,0 +1,31 @@
+"""The residual leans to tokens that the draft likes too much, or too little.
+
+What it finds
+Reverse calibration weighed by 3 g^2 - 1 with g = min(1, q/p): a residual that is right on the whole and bent inside,
+as when the draft's noise is used again for the recovered token (vllm#47386) or q had another temperature.
+
+Why it matters
+The rate of acceptance stays right, so nothing else shows it; the text is still not the target's.
+
+What to do
+Draw the recovered token with noise of its own; check the q that the residual subtracts.
+
+How it can be wrong
+As for reverse calibration.
+"""
+
+import polars as pl
+
+from sdtrace.calibrated import Words, calibrated
+from sdtrace.finding import Check
+
+CHECK = Check(
+    code="SD204",
+    name="residual-shape",
+    table="evidence",
+    needs=("target_probs", "draft_probs", "last_target_prob", "last_draft_prob"),
+    judged=pl.lit(value=True),
+    fault=pl.lit(value=False),
+    read=calibrated(Words("the balance of the residual", "emitted tokens")),
+    laws=frozenset({"ratio"}),
+)

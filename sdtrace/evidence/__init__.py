@@ -1,0 +1,39 @@
+"""Statistical evidence of one scope: sums that tell, over many tokens, what no single token proves.
+
+A statistic is a martingale difference D whose mean is 0 in a correct engine (the manual pages SD2xx say why), added up
+over the slots where a decision was made. The frame has one row a statistic: `code` is the check that reads it, with a
+suffix for a part or a weighting of it.
+
+    n     slots                         d   sum of D                    d / n is the effect
+    v     variance of d: exact where `exact`, else sum D^2 (Brown 1971); no clustering is needed under the law
+    k     third moment, for the skewness of small samples
+    s     how far rounding of the log can have moved d
+    d0-9  v0-9  s0-9                    the same in ten bins of the chance, fixed in advance
+    e0-9  log of an e-process for each of THETAS: its mean over them exceeds 1/a at any time with chance a at most (Ville)
+
+Every column is a sum, so two frames merge by adding. Formulas: Leviathan et al. 2023 for the law; Waudby-Smith and
+Ramdas 2020 (arXiv 2010.09686) for betting.
+"""
+
+import polars as pl
+
+from sdtrace.evidence.chains import chains
+from sdtrace.evidence.draws import draws
+from sdtrace.evidence.lanes import LANES, lanes
+from sdtrace.evidence.sums import COLUMNS, THETAS, Sums
+from sdtrace.evidence.tokens import tokens
+from sdtrace.scope import Scope
+
+__all__ = ["COLUMNS", "THETAS", "evidence"]
+
+
+def evidence(scope: Scope) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The frames `evidence` (keys run_id, law, code) and `lanes` (keys run_id, law, step, position) of one scope."""
+    sums = Sums(str(scope.steps["run_id"][0]), scope.law.name)
+    if scope.law.name == "greedy" or not scope.law.lossless:
+        return sums.frame(), LANES
+    slots = tokens(scope, sums)
+    draws(scope, slots, sums)
+    if scope.law.name == "block" and not scope.raw:
+        chains(scope, sums)
+    return sums.frame(), lanes(scope, slots)

@@ -1,0 +1,41 @@
+"""Uniform draws of tested positions: uniform given what was known before, and independent within a step."""
+
+import numpy as np
+import numpy.typing as npt
+
+from sdtrace.evidence.slots import Slots
+from sdtrace.evidence.sums import Sums
+from sdtrace.scope import Scope
+
+Floats = npt.NDArray[np.float64]
+
+
+def draws(scope: Scope, here: Slots, sums: Sums) -> None:
+    """Rows SD221:1 to SD221:4 (Legendre polynomials of r: Neyman's smooth test), SD221:chance, SD222 (neighbours).
+
+    Moments do not care for the rounding of r, as bins would. Block verification draws for every verified position.
+    """
+    pos = scope.pos
+    if not scope.law.draws or scope.absent("uniforms"):
+        return
+    at, later = here.at, here.later
+    if scope.law.name == "block":
+        at, later = np.arange(len(pos.row)), pos.position > 0
+    r = pos.r[at]
+    valid = (r >= 0.0) & (r <= 1.0)
+    if not valid.all():
+        at, later, r = at[valid], later[valid] & np.append(False, valid[:-1])[valid], r[valid]
+    if not len(r):
+        return
+    t = 2.0 * r - 1.0
+    square = t * t
+    n = len(r)
+    for order, value in enumerate((t, (3 * square - 1) / 2, (5 * square - 3) * t / 2, _fourth(square)), start=1):
+        sums.standard(f"SD221:{order}", float(np.sqrt(2 * order + 1) * value.sum()), float(n), n)
+    neighbours = np.flatnonzero(later)
+    before, after = t[neighbours - 1], t[neighbours]
+    sums.standard("SD222", float((before * after).sum()), float((before * before).sum() / 3.0), len(neighbours))
+
+
+def _fourth(square: Floats) -> Floats:
+    return np.asarray((35 * square * square - 30 * square + 3) / 8)

@@ -1,0 +1,131 @@
+"""Statistics of drafted, accepted and emitted tokens (manual pages SD201 to SD241)."""
+
+import numpy as np
+import numpy.typing as npt
+
+from sdtrace.evidence.slots import Slots, slots
+from sdtrace.evidence.sums import Sums
+from sdtrace.laws.band import Rounding
+from sdtrace.scope import Scope
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+#: Laws that test one token after the other, each with a chance that p and q give.
+TOKENWISE = ("ratio", "one-hot", "tree-coin", "match")
+
+
+def tokens(scope: Scope, sums: Sums) -> Slots:
+    """Add every statistic that is valid for the scope's law; the slots are returned for others to use."""
+    here = slots(scope)
+    if scope.raw or not len(here.at):
+        return here
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if scope.law.name == "ratio":
+            _ratio(scope, here, sums)
+        elif scope.law.name in TOKENWISE and _fixed_draft(scope):
+            known = np.isfinite(here.p) & (here.p >= 0) & (here.p <= 1)
+            half = _half(here.p, scope.bands.p)
+            sums.chances("SD201", here.p[known], here.accepted[known], half[known], here.later[known])
+        _target(scope, here, sums)
+    return here
+
+
+def _fixed_draft(scope: Scope) -> bool:
+    """Whether the drafted token is fixed before the target draws; match may couple a sampled draft with its own draw."""
+    return scope.law.name != "match" or scope.absent("draft_probs") or scope.run.get("draft_sampling") == "argmax"
+
+
+def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
+    p_band, q_band = scope.bands.p, scope.bands.q
+    known = _probability(here.p) & _probability(here.q) & (here.q > 0)
+    raw = here.p / here.q
+    beta = np.minimum(raw, 1.0)
+    half = _spread(here.p, here.q, raw, p_band, q_band)
+    sums.chances("SD201", beta[known], here.accepted[known], half[known], here.later[known])
+    if scope.absent("draft_probs"):
+        return
+    seen = known & here.seen & _probability(here.p_y) & _probability(here.q_y) & (here.p_y > 0)
+    if not seen.any():
+        return
+    turned = here.q_y / here.p_y
+    gamma = np.minimum(turned, 1.0)
+    half_y = _spread(here.q_y, here.p_y, turned, q_band, p_band)
+    accepted = here.accepted
+    sums.chances("SD202", gamma[seen], accepted[seen], half_y[seen], here.later[seen])
+    both = float(half[seen].sum() + half_y[seen].sum())
+    sums.bounded("SD203", (gamma - beta)[seen], both)
+    sums.bent("SD204", gamma[seen], accepted[seen], half_y[seen])
+    _rows(scope, here, sums, beta, half, gamma, half_y, known, seen)
+
+
+def _rows(
+    scope: Scope, here: Slots, sums: Sums,
+    beta: Floats, half: Floats, gamma: Floats, half_y: Floats, known: Flags, seen: Flags,
+) -> None:  # fmt: skip
+    """Where sums over the vocabulary are logged: drafts and emitted tokens against what p and q say of themselves."""
+    pos, p_band, q_band = scope.pos, scope.bands.p, scope.bands.q
+    if not scope.absent("draft_sq"):
+        square = pos.column("draft_sq")[here.at].astype(np.float64)
+        use = known & _probability(square)
+        half_q = _half(here.q, q_band) + _half(square, q_band)
+        sums.bounded("SD211", (here.q - square)[use], float(half_q[use].sum()))
+    if not scope.absent("overlap"):
+        overlap = pos.column("overlap")[here.at].astype(np.float64)
+        half_o = _half(overlap, p_band)
+        use = known & _probability(overlap)
+        sums.bounded("SD211:overlap", (beta - overlap)[use], float((half + half_o)[use].sum()))
+        use = seen & _probability(overlap)
+        sums.bounded("SD212:overlap", (gamma - overlap)[use], float((half_y + half_o)[use].sum()))
+        use &= ~here.later
+        sums.bounded("SD241:overlap", (gamma - overlap)[use], float((half_y + half_o)[use].sum()))
+
+
+def _target(scope: Scope, here: Slots, sums: Sums) -> None:
+    """p(y) against sum p^2: emitted tokens, then the tokens that the target draws alone (bonus and plain)."""
+    if scope.absent("target_sq") or scope.absent("last_target_prob"):
+        return
+    band = scope.bands.p
+    square = scope.pos.column("target_sq")[here.at].astype(np.float64)
+    use = here.seen & _probability(here.p_y) & _probability(square)
+    half = _half(here.p_y, band) + _half(square, band)
+    value = here.p_y - square
+    if scope.law.name in TOKENWISE:
+        sums.bounded("SD212", value[use], float(half[use].sum()))
+    use &= ~here.later
+    sums.bounded("SD241", value[use], float(half[use].sum()))
+    if scope.law.name in TOKENWISE:
+        _alone(scope, sums)
+
+
+def _alone(scope: Scope, sums: Sums) -> None:
+    steps, pos, band = scope.steps, scope.pos, scope.bands.p
+    n_a, count = steps["n_a"].to_numpy(), pos.count
+    p_y = steps["last_target_prob"].fill_null(np.nan).to_numpy().astype(np.float64)
+    square = pos.lists("target_sq").at(np.arange(len(n_a)), n_a, np.nan).astype(np.float64)
+    kept = steps["appended"].fill_null(2**40).to_numpy() > n_a
+    use = (n_a == count) & kept & _probability(p_y) & _probability(square)
+    half = _half(p_y, band) + _half(square, band)
+    sums.bounded("SD212:alone", (p_y - square)[use], float(half[use].sum()))
+
+
+def _probability(value: Floats) -> Flags:
+    return np.asarray((value >= 0.0) & (value <= 1.0))
+
+
+def _half(value: Floats, band: Rounding) -> Floats:
+    """Half width of what rounding leaves of a probability."""
+    return np.asarray(value * band.relative + band.absolute)
+
+
+#: Relative error of sums and quotients that engines compute in float32.
+_FLOAT32 = 2e-6
+
+
+def _spread(above: Floats, below: Floats, ratio: Floats, above_band: Rounding, below_band: Rounding) -> Floats:
+    """Half width of what rounding leaves of min(1, above / below), to first order; nothing where it is safely 1."""
+    relative = above_band.relative + below_band.relative + _FLOAT32
+    half = ratio * relative
+    if above_band.absolute or below_band.absolute:
+        half += (above_band.absolute + ratio * below_band.absolute) / below
+    return np.asarray(np.where(ratio - half > 1.0, 0.0, np.minimum(half, 1.0)))

@@ -1,0 +1,130 @@
+"""From the signs of several statistics to one named cause.
+
+Each statistic is blind to some faults, and which ones see a fault and which do not tells it (theory: forward and reverse
+calibration, Leviathan et al. 2023 for the law). A fault that decisions or recovered tokens prove explains the statistics
+too: they are then its symptoms and no second cause.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sdtrace.causes import Cause, Outcomes, fired, make
+from sdtrace.finding import Outcome
+
+#: Proved causes that leave the calibration of tokens alone; every other one explains what statistics see.
+_APART = {
+    "accepted-past-rejection",
+    "bonus-missing",
+    "bonus-duplicated",
+    "degenerate-output",
+    "emitted-after-stop",
+    "greedy-mismatch",
+    "token-accounting",
+}
+_DRAWS, _ACCEPT = ("SD222", "SD221", "SD223"), ("SD201",)
+_BACK, _DRAFT, _EMIT = ("SD202", "SD203", "SD204"), ("SD211",), ("SD212", "SD241")
+CODES = ("SD201", *_BACK, *_DRAFT, *_EMIT, *_DRAWS, "SD231")
+
+
+@dataclass(frozen=True)
+class Signs:
+    """z of every statistic of the run that shows most, by code and part; 0 where there is none."""
+
+    z: Mapping[str, float]
+    trimmed: bool = False
+
+    def of(self, code: str) -> float:
+        return self.z.get(code, 0.0)
+
+
+def explained(rows: Sequence[Cause], found: Outcomes, signs: Signs) -> list[Cause]:
+    """The causes with what the statistics add: one more cause, or their codes under the one that explains them."""
+    live = [code for code in CODES if fired(found, code)]
+    if not live:
+        return list(rows)
+    for i, row in enumerate(rows):
+        if row.side == "wrong" and row.certainty == "proved" and row.cause not in _APART:
+            return [*rows[:i], replace(row, checks=(*row.checks, *live)), *rows[i + 1 :]]
+    cause, label, first = _name(found, signs)
+    new = make(cause, "statistical", [first, *(c for c in live if c != first)], found, label)
+    return _placed(rows, new)
+
+
+def _placed(rows: Sequence[Cause], new: Cause) -> list[Cause]:
+    """Behind what is proved, before what is suspected or not on the wrong side."""
+    proofs = [r for r in rows if r.certainty == "proved"]
+    return [*proofs, new, *(r for r in rows if r.certainty != "proved")]
+
+
+def _name(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
+    """(cause, label, the check that shows it best)."""
+    if fired(found, "SD222"):
+        return "uniforms-reused", "draws of one step depend on each other", "SD222"
+    if fired(found, "SD223") and not fired(found, "SD201"):
+        return "uniforms-reused", "requests share their draws", "SD223"
+    if fired(found, "SD201"):
+        return _acceptance(found, signs)
+    if fired(found, "SD221"):
+        return "uniforms-reused", "uniform draws are not uniform", "SD221"
+    if fired(found, "SD231"):
+        return _block(found["SD231"])
+    if fired(found, "SD211"):
+        return "draft-not-from-q", _draft_label(signs), "SD211"
+    if any(fired(found, code) for code in _BACK):
+        return _reverse(found, signs)
+    return _emitted(found, signs)
+
+
+def _acceptance(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
+    """Too much only behind the first position: a draw used again, whose survivors are known to be small."""
+    first, later = signs.of("SD201:first"), signs.of("SD201:later")
+    if later > 4 and abs(first) < 3 and later > 2.5 * abs(first):
+        return "uniforms-reused", "too much is accepted, and only behind the first position of a step", "SD201"
+    if fired(found, "SD223"):
+        return "uniforms-reused", "requests share their draws", "SD223"
+    effect = found["SD201"].value or 0.0
+    if effect <= 0:
+        return "decision-mismatch", "tokens are rejected that the law accepts, though no single decision proves it", "SD201"
+    if signs.of("shape") > 2.5:
+        return "decision-mismatch", "a share of decisions accepts whatever p and q say", "SD201"
+    return "lenient-acceptance", "the sampler accepts too much: lenient acceptance", "SD201"
+
+
+def _block(outcome: Outcome) -> tuple[str, str, str]:
+    if (outcome.value or 0.0) > 0:
+        return "lenient-acceptance", "block verification keeps too much", "SD231"
+    return "decision-mismatch", "block verification keeps too little", "SD231"
+
+
+def _draft_label(signs: Signs) -> str:
+    if signs.of("SD211") > 0 and signs.trimmed:
+        return "drafted tokens were not drawn from the recorded q: unlikely ones are trimmed after they were seen"
+    if signs.of("SD211") > 0:
+        return "drafted tokens were not drawn from the recorded q, but from something sharper"
+    if signs.of("SD211") < 0:
+        return "drafted tokens were not drawn from the recorded q, but from something flatter"
+    return "drafted tokens were not drawn from the recorded q"
+
+
+def _reverse(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
+    """Decisions are right, so the draft's or the recovery's distribution is not.
+
+    Recovery with the draft's own noise bends the residual towards tokens that the draft dislikes and leaves the rest
+    alone. With sums over the vocabulary a right draft is seen to be right, and then it is the recovery.
+    """
+    best = min((code for code in _BACK if fired(found, code)), key=lambda code: -abs(signs.of(code)))
+    bend, whole = signs.of("SD204"), signs.of("SD202")
+    draft_known = found["SD211"].state == "clear"
+    if bend > 0 and abs(whole) < 0.7 * bend and abs(signs.of("SD203")) < 0.7 * bend:
+        return "shared-noise", "the recovered token is drawn with the noise that drew the draft", best
+    if draft_known:
+        return "recovered-not-residual", "recovered tokens do not follow the residual", best
+    return "draft-not-from-q", "drafted tokens were not drawn from the recorded q", best
+
+
+def _emitted(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
+    if fired(found, "SD212"):
+        if abs(signs.of("SD212:alone")) > max(abs(signs.of("SD212")), abs(signs.of("SD212:overlap"))):
+            return "one-sided-sampling-params", "tokens that the target draws alone do not follow p", "SD212"
+        return "recovered-not-residual", "emitted tokens do not follow p", "SD212"
+    return "decision-mismatch", "first tokens of steps do not follow p, whatever the law", "SD241"

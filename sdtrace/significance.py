@@ -1,0 +1,118 @@
+"""From sums to a verdict of one statistic: how sure, how large, and what would have been seen.
+
+The level is family-wise: FAMILY is shared among TESTS statistics and the runs of a report (Bonferroni), so that a report on
+a correct engine fires any of them with a chance of FAMILY at most. A statistic fires only with an effect that matters.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+#: Chance that a report on a correct engine fires any statistical check; statistics that share it.
+FAMILY, TESTS = 4e-4, 16
+#: The smallest effect worth a finding, in points of acceptance (total variation per tested position) or of probability.
+LEAST = 0.002
+#: Information (sum of variances) below which a normal tail says nothing.
+INFORMATION = 4.0
+#: Bins with less information are not looked at.
+_BIN = 8.0
+_POWER = NormalDist().inv_cdf(0.9)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One statistic read. `effect` with its 95% interval is d / n; `visible` is the effect that would have been found
+    with a chance of 0.9; `z` is what rounding cannot explain, in standard errors, corrected for skewness; `p` two-sided."""
+
+    code: str
+    n: int
+    effect: float
+    low: float
+    high: float
+    visible: float
+    z: float
+    p: float
+    enough: bool
+
+    def fires(self, level: float, least: float = LEAST) -> bool:
+        """Both evidence and an effect that matters; a weighted part carries no effect of its own."""
+        return self.enough and self.p < level and (":" in self.code or abs(self.effect) >= least)
+
+
+def read(row: Mapping[str, Any], level: float, inflation: float = 1.0) -> Reading:
+    """Read one row of the evidence frame. `inflation` scales the variance where draws are shared between requests."""
+    n, d, v, s = row["n"], row["d"], row["v"] * inflation, row["s"]
+    if not n or v <= 0:
+        return Reading(row["code"], int(n), 0.0, 0.0, 0.0, math.inf, 0.0, 1.0, enough=False)
+    error = math.sqrt(v)
+    z = math.copysign(max(abs(d) - s, 0.0) / error, d)
+    z = _unskewed(z, row["k"] / row["v"] ** 1.5, exact=row["exact"])
+    half = 1.96 * error + s
+    visible = ((quantile(level) + _POWER) * error + s) / n
+    enough = v >= INFORMATION
+    return Reading(row["code"], int(n), d / n, (d - half) / n, (d + half) / n, visible, z, two_sided(z), enough)
+
+
+def _unskewed(z: float, skew: float, *, exact: bool) -> float:
+    """Edgeworth's first term, for a known variance or for one estimated from the same values (Hall 1992); only shrinks."""
+    bounded = min(z * z, 36.0)
+    shift = -skew * (bounded - 1) / 6 if exact else skew * (2 * bounded + 1) / 6
+    moved = z + shift
+    return z if abs(moved) > abs(z) and moved * z > 0 else 0.0 if moved * z <= 0 else moved
+
+
+def bins(row: Mapping[str, Any], inflation: float = 1.0) -> tuple[float, float, int]:
+    """(p, effect, bins) of the ten bins together: sum of squares over variances, chi-square with a degree a bin.
+
+    The effect is the sum over bins of what exceeds two standard errors, per slot.
+    """
+    squares, beyond, used = 0.0, 0.0, 0
+    for i in range(10):
+        d, v, s = row[f"d{i}"], row[f"v{i}"] * inflation, row[f"s{i}"]
+        if v >= _BIN:
+            excess = max(abs(d) - s, 0.0)
+            squares += excess**2 / v
+            beyond += max(excess - 2 * math.sqrt(v), 0.0)
+            used += 1
+    return (chi_square(squares, used) if used > 1 else 1.0), beyond / max(row["n"], 1.0), used
+
+
+def two_sided(z: float) -> float:
+    """Chance of a standard normal beyond |z|."""
+    return math.erfc(abs(z) / math.sqrt(2))
+
+
+def quantile(level: float) -> float:
+    """Two-sided quantile of the standard normal."""
+    return -NormalDist().inv_cdf(max(level, 1e-300) / 2)
+
+
+def chi_square(x: float, freedom: float) -> float:
+    """Upper tail of chi-square: Wilson and Hilferty 1931, good to a few percent of the tail from 2 degrees on."""
+    if freedom <= 0 or x <= 0:
+        return 1.0
+    spread = 2 / (9 * freedom)
+    return 0.5 * math.erfc(((x / freedom) ** (1 / 3) - 1 + spread) / math.sqrt(2 * spread))
+
+
+def overdispersion(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float, int]:
+    """(p, inflation, lanes) of lanes (step, position) over requests: their squares against their variances.
+
+    With draws of their own the sum of squares has the sum of variances as its mean and about 2 v^2 + v a lane as its
+    variance (Satterthwaite's degrees of freedom). A bias that all lanes share is taken out by position first.
+    """
+    lanes = [r for r in rows if r["n"] >= 2 and r["v"] > 0]
+    by_position: dict[int, list[float]] = {}
+    for r in lanes:
+        sums = by_position.setdefault(r["position"], [0.0, 0.0])
+        sums[0] += r["d"]
+        sums[1] += r["v"]
+    total = sum(r["v"] for r in lanes)
+    if len(lanes) < 8 or total < 20:
+        return 1.0, 1.0, len(lanes)
+    shift = {place: d / v for place, (d, v) in by_position.items()}
+    squares = sum((r["d"] - shift[r["position"]] * r["v"]) ** 2 for r in lanes)
+    freedom = 2 * total**2 / sum(2 * r["v"] ** 2 + r["v"] for r in lanes)
+    return chi_square(squares * freedom / total, freedom), squares / total, len(lanes)

@@ -1,0 +1,82 @@
+"""Which rows of evidence a check may read, and the level that each is held to."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from sdtrace.finding import Check, Counts
+from sdtrace.infer import Choice
+from sdtrace.significance import FAMILY, TESTS, overdispersion
+from sdtrace.tally import Tally
+
+#: Chance below which lanes are taken to share their draws, so that variances are scaled by what they show.
+_SHARED = 1e-3
+
+
+def summed(check: Check, tally: Tally, choices: Mapping[str, Choice], used: pl.Expr) -> Counts:
+    """The sums of one check, over runs whose law is known well enough; of any law where the check is valid for all.
+
+    `used` chooses the rows of the law of each run.
+    """
+    rows = tally.frame("evidence")
+    if rows.is_empty():
+        return Counts(0, 0, 0, ())
+    level = FAMILY / TESTS / max(1, len(choices))
+    lanes = _lanes(check, tally, choices, used)
+    if check.table == "lanes":
+        n = int(sum(row["n"] for row in lanes))
+        return Counts(n, n, 0, () if lanes else _absent(check, tally), sums=tuple(lanes), level=level)
+    mine = rows.filter((pl.col("code") == check.code) | pl.col("code").str.starts_with(f"{check.code}:"))
+    mine = _agnostic(mine, choices) if check.laws is None else _of_law(mine.filter(used), tally, choices)
+    # draws that requests share make sums wider than their variances say, lawfully or not
+    scales = {(row["run_id"], row["law"]): row["scale"] for row in lanes if row["p"] < _SHARED}
+    found = [row | {"inflation": max(1.0, scales.get((row["run_id"], row["law"]), 1.0))} for row in mine.to_dicts()]
+    n = int(sum(row["n"] for row in found if row["code"] == check.code))
+    return Counts(n, n, 0, () if found else _absent(check, tally), sums=tuple(found), level=level)
+
+
+def _agnostic(rows: pl.DataFrame, choices: Mapping[str, Choice]) -> pl.DataFrame:
+    """Runs under block verification or an unknown law, each once; the other laws have sharper tests."""
+    open_ = [run for run, c in choices.items() if not c.accuses or c.law == "block" or c.rivals]
+    return rows.filter(pl.col("run_id").is_in(open_)).unique(["run_id", "code"], keep="first", maintain_order=True)
+
+
+def _of_law(rows: pl.DataFrame, tally: Tally, choices: Mapping[str, Choice]) -> pl.DataFrame:
+    """Rows of runs that may be accused.
+
+    Where the law was inferred without uniforms, block verification cannot be excluded, and only what happens at the
+    first drafted token is the same under both: the rows CODE:first are read alone, as CODE.
+    """
+    rows = rows.filter(~pl.col("run_id").is_in([run for run, c in choices.items() if not c.accuses]))
+    drawn = tally.frame("laws").group_by("run_id").agg(pl.col("with_uniform").sum())
+    silent = set(drawn.filter(pl.col("with_uniform") == 0)["run_id"])
+    blind = [run for run, c in choices.items() if c.source == "inferred" and c.law == "ratio" and run in silent]
+    if not blind:
+        return rows
+    hidden = pl.col("run_id").is_in(blind)
+    first = rows.filter(hidden & pl.col("code").str.ends_with(":first"))
+    return pl.concat([rows.filter(~hidden), first.with_columns(pl.col("code").str.strip_suffix(":first"))])
+
+
+def _lanes(check: Check, tally: Tally, choices: Mapping[str, Choice], used: pl.Expr) -> list[dict[str, Any]]:
+    """One row a run and law: n slots, lanes, p (chance of lanes this far apart), scale (squares over variances)."""
+    lanes = tally.frame("lanes")
+    if lanes.is_empty():
+        return []
+    doubted = [run for run, c in choices.items() if not c.accuses]
+    lanes = lanes.filter(used & ~pl.col("run_id").is_in(doubted))
+    found: list[dict[str, Any]] = []
+    for (run, law), part in lanes.group_by("run_id", "law", maintain_order=True):
+        p, scale, n = overdispersion(part.to_dicts())
+        sums = {"n": float(part["n"].sum()), "unknown": float(part["unknown"].sum())}
+        found.append({"run_id": str(run), "law": str(law), "p": p, "scale": scale, "lanes": n, **sums})
+    return found
+
+
+def _absent(check: Check, tally: Tally) -> tuple[str, ...]:
+    """Columns that the check needs and the sample of steps does not hold."""
+    steps = tally.steps
+    if steps is None or steps.is_empty():
+        return check.needs
+    return tuple(n for n in check.needs if n not in steps.columns or steps[n].null_count() == steps.height)
