@@ -116,6 +116,12 @@ WORDS: dict[str, tuple[str, str, str, str]] = {
         "uniform draws repeat where they must be independent",
         "draw a fresh uniform for every tested position; check seeds of generators across requests, ranks and graph replays",
     ),
+    "shared-noise": (
+        "wrong",
+        "sampler",
+        "the recovered token is drawn with the noise that drew the draft",
+        "give drafting and recovery noise of their own: a seed offset for the drafter, a key for each use (vllm#54282)",
+    ),
     "degenerate-output": (
         "wrong",
         "verifier",

@@ -7,9 +7,14 @@ too: they are then its symptoms and no second cause.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
 
 from sdtrace.causes import Cause, Outcomes, fired, make
 from sdtrace.finding import Outcome
+from sdtrace.significance import read
+from sdtrace.tally import Tally
 
 #: Proved causes that leave the calibration of tokens alone; every other one explains what statistics see.
 _APART = {
@@ -37,7 +42,34 @@ class Signs:
         return self.z.get(code, 0.0)
 
 
-def explained(rows: Sequence[Cause], found: Outcomes, signs: Signs) -> list[Cause]:
+def signs(tally: Tally, used: pl.Expr) -> Signs:
+    """The signs of a tally, of the run whose evidence is strongest. `used` chooses the law of each run."""
+    rows = tally.frame("evidence")
+    if rows.is_empty():
+        return Signs({})
+    found: dict[str, dict[str, float]] = {}
+    for row in rows.filter(used).iter_rows(named=True):
+        mine = found.setdefault(row["run_id"], {})
+        mine[row["code"]] = read(row, 1e-3).z
+        if row["code"] == "SD201":
+            mine["shape"] = _shape(row)
+    best = max(found.values(), key=lambda z: max(abs(v) for v in z.values()), default={})
+    counts = tally.frame("laws").select(pl.col("drafted", "verified").sum()).row(0)
+    return Signs(best, trimmed=counts[1] < counts[0])
+
+
+def _shape(row: Mapping[str, Any]) -> float:
+    """How much better a share of forced acceptances (excess 1 - b) fits the ten bins than lenience (excess b): twice the
+    difference of log likelihoods."""
+    gains = []
+    for middle in ([(i + 0.5) / 10 for i in range(10)], [1 - (i + 0.5) / 10 for i in range(10)]):
+        fit = sum(row[f"d{i}"] / m for i, m in enumerate(middle))
+        size = sum(row[f"v{i}"] / m**2 for i, m in enumerate(middle))
+        gains.append(fit * abs(fit) / size if size > 0 else 0.0)
+    return gains[0] - gains[1]
+
+
+def completed(rows: Sequence[Cause], found: Outcomes, signs: Signs) -> list[Cause]:
     """The causes with what the statistics add: one more cause, or their codes under the one that explains them."""
     live = [code for code in CODES if fired(found, code)]
     if not live:
@@ -60,12 +92,12 @@ def _name(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
     """(cause, label, the check that shows it best)."""
     if fired(found, "SD222"):
         return "uniforms-reused", "draws of one step depend on each other", "SD222"
+    if fired(found, "SD221"):
+        return "uniforms-reused", "uniform draws are not uniform", "SD221"
     if fired(found, "SD223") and not fired(found, "SD201"):
         return "uniforms-reused", "requests share their draws", "SD223"
     if fired(found, "SD201"):
         return _acceptance(found, signs)
-    if fired(found, "SD221"):
-        return "uniforms-reused", "uniform draws are not uniform", "SD221"
     if fired(found, "SD231"):
         return _block(found["SD231"])
     if fired(found, "SD211"):
@@ -84,8 +116,12 @@ def _acceptance(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
         return "uniforms-reused", "requests share their draws", "SD223"
     effect = found["SD201"].value or 0.0
     if effect <= 0:
-        return "decision-mismatch", "tokens are rejected that the law accepts, though no single decision proves it", "SD201"
-    if signs.of("shape") > 2.5:
+        return (
+            "decision-mismatch",
+            "tokens are rejected that the law accepts, though no single decision proves it",
+            "SD201",
+        )
+    if signs.of("shape") > 8:
         return "decision-mismatch", "a share of decisions accepts whatever p and q say", "SD201"
     return "lenient-acceptance", "the sampler accepts too much: lenient acceptance", "SD201"
 
@@ -109,13 +145,15 @@ def _draft_label(signs: Signs) -> str:
 def _reverse(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
     """Decisions are right, so the draft's or the recovery's distribution is not.
 
-    Recovery with the draft's own noise bends the residual towards tokens that the draft dislikes and leaves the rest
-    alone. With sums over the vocabulary a right draft is seen to be right, and then it is the recovery.
+    Recovery with the draft's own noise bends the residual away from tokens that the draft likes (SD204 above 0) and leaves
+    the whole nearly alone; tokens that are recovered too sharply would raise p at the emitted token. With sums over the
+    vocabulary a right draft is seen to be right, and then it is the recovery.
     """
-    best = min((code for code in _BACK if fired(found, code)), key=lambda code: -abs(signs.of(code)))
+    best = max((code for code in _BACK if fired(found, code)), key=lambda code: abs(signs.of(code)))
     bend, whole = signs.of("SD204"), signs.of("SD202")
     draft_known = found["SD211"].state == "clear"
-    if bend > 0 and abs(whole) < 0.7 * bend and abs(signs.of("SD203")) < 0.7 * bend:
+    limit = 1.2 if draft_known else 0.75
+    if bend > 3 and -0.3 * bend < whole < limit * bend and signs.of("SD212") < 3:
         return "shared-noise", "the recovered token is drawn with the noise that drew the draft", best
     if draft_known:
         return "recovered-not-residual", "recovered tokens do not follow the residual", best

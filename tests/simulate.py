@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import simulate_laws as laws
-from simulate_faults import FAULTS, Fault
+from simulate_faults import FAULTS_AND_QUIET, Fault
 from simulate_log import Log, Record, request_records, run_record, step_records
 from simulate_world import Flags, Shape, World, make
 
@@ -29,7 +29,7 @@ ARGMAX_LAWS = ("one-hot", "tree-coin")
 
 @dataclass(frozen=True)
 class Scenario:
-    """`fault` is a name in FAULTS, and then brings its law along; `greedy_share`: requests at temperature 0.
+    """`fault` is a name in FAULTS or QUIET, and then brings its law along; `greedy_share`: requests at temperature 0.
 
     `remake` changes the world that the engine sees, `shown` the one that the recorder sees, `edit` the records.
     """
@@ -82,7 +82,7 @@ class Trace:
 def simulate(scenario: Scenario) -> Trace:
     """Make the trace of a scenario."""
     rng = np.random.default_rng([scenario.seed, 20260])
-    fault = FAULTS[scenario.fault] if scenario.fault else Fault("")
+    fault = FAULTS_AND_QUIET[scenario.fault] if scenario.fault else Fault("")
     law = fault.law if scenario.fault else scenario.law
     shape = scenario.shape
     if law in ARGMAX_LAWS or law == "greedy":

@@ -75,3 +75,18 @@ FAULTS: dict[str, Fault] = {
     "one-token-more": Fault("token-accounting", impossible=True, write=records.append_more),
     "prefix-differs": Fault("token-accounting", impossible=True, write=records.other_prefix),
 }
+
+#: Faults that prove nothing in one token: name -> fault, and tested positions that show it.
+QUIET: dict[str, tuple[Fault, int]] = {
+    "lenience-0.9-unlogged": (Fault("lenient-acceptance", level=rules.lenient(0.9)), 3000),
+    "one-draw-a-step-unlogged": (Fault("uniforms-reused", world=rules.one_draw_a_step), 2000),
+    "one-sequence-unlogged": (Fault("uniforms-reused", world=rules.one_sequence), 2000),
+    "draft-sharper": (Fault("draft-not-from-q", world=rules.draft_at(0.7)), 2000),
+    "draft-flatter": (Fault("draft-not-from-q", world=rules.draft_at(1.4)), 2000),
+    "draft-top-k": (Fault("draft-not-from-q", world=rules.raw_draft(20)), 1500),
+    "noise-shared": (Fault("shared-noise", outcome=rules.same_noise), 16_000),
+    "draws-biased": (Fault("uniforms-reused", world=rules.biased_draws(1.3)), 1500),
+    "block-lenient": (Fault("lenient-acceptance", law="block", outcome=rules.block_lenient(0.8)), 6000),
+    "block-draft-sharper": (Fault("draft-not-from-q", law="block", world=rules.draft_at(0.6)), 2000),
+}
+FAULTS_AND_QUIET = FAULTS | {name: fault for name, (fault, _) in QUIET.items()}

@@ -10,7 +10,9 @@ from simulate_laws import (
     Generator,
     Outcome,
     Table,
+    block,
     by_level,
+    count_accepted,
     greedy,
     last_token,
     over,
@@ -119,6 +121,47 @@ def one_sequence(world: World, rng: Generator) -> World:
     """Every request draws the same uniforms: the generator is seeded anew for each."""
     sequence = rng.random((world.step.max() + 1, world.r.shape[1]), dtype=np.float32)
     return replace(world, r=sequence[world.step])
+
+
+def top_rows(rows: Rows, k: int) -> Rows:
+    """The k most probable tokens of each row, renormalised."""
+    least = -np.partition(-rows, k - 1, axis=-1)[..., k - 1 : k]
+    kept = np.where(rows >= least, rows, 0)
+    return np.asarray(kept / kept.sum(axis=-1, keepdims=True), dtype=np.float32)
+
+
+def draft_at(temperature: float) -> Callable[[World, Generator], World]:
+    """Drafts are drawn at another temperature than q says."""
+    return lambda world, rng: replace(world, x=draw(tempered_rows(world.q, temperature), rng))
+
+
+def raw_draft(k: int) -> Callable[[World, Generator], World]:
+    """p and the draft are cut to their top k, q is handed over as it was before: transformers#47932."""
+    return lambda world, rng: replace(world, p=top_rows(world.p, k), x=draw(top_rows(world.q, k), rng))
+
+
+def biased_draws(power: float) -> Callable[[World, Generator], World]:
+    """The generator leans to small values, and the decisions follow it."""
+    return lambda world, rng: replace(world, r=world.r**power)
+
+
+def same_noise(world: World, rng: Generator) -> Outcome:
+    """The race that drew the draft is run again for the recovered token: vllm#47386."""
+    race = np.maximum(rng.standard_exponential(world.q.shape, dtype=np.float32), np.float32(1e-30))
+    x = np.argmax(world.q / race, axis=-1)
+    world.x[:] = x  # the draft is drawn here, with the noise that is kept
+    accept = world.r <= at(ratio_level(world), x)
+    n_a = count_accepted(accept, world.verified)
+    every, width = np.arange(len(n_a)), x.shape[1]
+    where = every, np.minimum(n_a, width - 1)
+    rejected = np.argmax(residual(world)[where] / race[where], axis=-1)
+    y = np.where(n_a < world.verified, rejected, draw(world.p[every, n_a], rng))
+    return Outcome(accept, n_a, y, accept)
+
+
+def block_lenient(factor: float) -> Callable[[World, Generator], Outcome]:
+    """Block verification of draws that are too small."""
+    return lambda world, rng: block(replace(world, r=world.r * np.float32(factor)), rng)
 
 
 def flat_target(share: float) -> Callable[[World, Generator], World]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from simulate import Scenario, document, simulate
-from simulate_faults import FAULTS
+from simulate_faults import FAULTS, QUIET
 from simulate_log import Log
 from simulate_world import Shape
 
@@ -74,3 +74,15 @@ def test_ground_truth_is_what_the_audit_counts(tmp_path: Path) -> None:
     assert audit["tested"] == trace.tested
     assert trace.wrong - audit["undecidable"] <= audit["disagree"] <= trace.wrong
     assert audit["undecidable"] <= 2
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_faults_that_no_single_token_proves(name: str, tmp_path: Path) -> None:
+    """The pattern of several statistics is read into one cause, and into no second one."""
+    fault, tested = QUIET[name]
+    found = diagnosed(
+        Scenario(fault=name, log=Log(uniforms=name == "draws-biased"), shape=Shape(tested=tested)), tmp_path
+    )
+    assert accused(found) == [fault.cause]
+    assert found["causes"][0]["certainty"] == "statistical"
+    assert found["causes"][0]["evidence"]

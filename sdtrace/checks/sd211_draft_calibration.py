@@ -28,5 +28,5 @@ CHECK = Check(
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
     read=calibrated(Words("q at the drafted token", "drafted tokens"), parts=("overlap",)),
-    laws=frozenset({"ratio"}),
+    laws=frozenset({"ratio", "block"}),
 )

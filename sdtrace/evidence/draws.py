@@ -11,7 +11,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def draws(scope: Scope, here: Slots, sums: Sums) -> None:
-    """Rows SD221:1 to SD221:4 (Legendre polynomials of r: Neyman's smooth test), SD221:chance, SD222 (neighbours).
+    """Rows SD221 and SD221:2 to SD221:4 (Legendre polynomials of r: Neyman's smooth test), SD222 (neighbours).
 
     Moments do not care for the rounding of r, as bins would. Block verification draws for every verified position.
     """
@@ -31,7 +31,8 @@ def draws(scope: Scope, here: Slots, sums: Sums) -> None:
     square = t * t
     n = len(r)
     for order, value in enumerate((t, (3 * square - 1) / 2, (5 * square - 3) * t / 2, _fourth(square)), start=1):
-        sums.standard(f"SD221:{order}", float(np.sqrt(2 * order + 1) * value.sum()), float(n), n)
+        code = "SD221" if order == 1 else f"SD221:{order}"
+        sums.standard(code, float(np.sqrt(2 * order + 1) * value.sum()), float(n), n)
     neighbours = np.flatnonzero(later)
     before, after = t[neighbours - 1], t[neighbours]
     sums.standard("SD222", float((before * after).sum()), float((before * before).sum() / 3.0), len(neighbours))

@@ -93,7 +93,7 @@ class Sums:
         head = (n or len(value), value.sum(), square.sum(), (square * value).sum(), spread)
         bins: tuple[Floats, ...] = ()
         if cell is not None:
-            d, v = (np.bincount(cell, weights=x, minlength=BINS) for x in (value, square))
+            d, v = (np.bincount(cell, weights=x, minlength=BINS).astype(np.float64) for x in (value, square))
             share = spread / max(np.abs(value).sum(), 1e-300)
             s = share * np.bincount(cell, weights=np.abs(value), minlength=BINS)
             bins = (d, v, s)

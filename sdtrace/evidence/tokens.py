@@ -27,6 +27,11 @@ def tokens(scope: Scope, sums: Sums) -> Slots:
             known = np.isfinite(here.p) & (here.p >= 0) & (here.p <= 1)
             half = _half(here.p, scope.bands.p)
             sums.chances("SD201", here.p[known], here.accepted[known], half[known], here.later[known])
+        elif scope.law.name == "block":  # its drafts are all verified, whatever is kept of them
+            at = np.arange(len(scope.pos.row))
+            raw = scope.pos.p / scope.pos.q
+            half = _spread(scope.pos.p, scope.pos.q, raw, scope.bands.p, scope.bands.q)
+            _drafts(scope, at, np.minimum(raw, 1.0), half, sums)
         _target(scope, here, sums)
     return here
 
@@ -40,7 +45,7 @@ def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
     p_band, q_band = scope.bands.p, scope.bands.q
     known = _probability(here.p) & _probability(here.q) & (here.q > 0)
     raw = here.p / here.q
-    beta = np.minimum(raw, 1.0)
+    beta = np.where(known, np.minimum(raw, 1.0), np.nan)
     half = _spread(here.p, here.q, raw, p_band, q_band)
     sums.chances("SD201", beta[known], here.accepted[known], half[known], here.later[known])
     if scope.absent("draft_probs"):
@@ -56,29 +61,38 @@ def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
     both = float(half[seen].sum() + half_y[seen].sum())
     sums.bounded("SD203", (gamma - beta)[seen], both)
     sums.bent("SD204", gamma[seen], accepted[seen], half_y[seen])
-    _rows(scope, here, sums, beta, half, gamma, half_y, known, seen)
+    _rows(scope, here, sums, beta, half, gamma, half_y, seen)
 
 
 def _rows(
-    scope: Scope, here: Slots, sums: Sums,
-    beta: Floats, half: Floats, gamma: Floats, half_y: Floats, known: Flags, seen: Flags,
+    scope: Scope, here: Slots, sums: Sums, beta: Floats, half: Floats, gamma: Floats, half_y: Floats, seen: Flags,
 ) -> None:  # fmt: skip
     """Where sums over the vocabulary are logged: drafts and emitted tokens against what p and q say of themselves."""
-    pos, p_band, q_band = scope.pos, scope.bands.p, scope.bands.q
-    if not scope.absent("draft_sq"):
-        square = pos.column("draft_sq")[here.at].astype(np.float64)
-        use = known & _probability(square)
-        half_q = _half(here.q, q_band) + _half(square, q_band)
-        sums.bounded("SD211", (here.q - square)[use], float(half_q[use].sum()))
+    pos, p_band = scope.pos, scope.bands.p
+    _drafts(scope, here.at, beta, half, sums)
     if not scope.absent("overlap"):
         overlap = pos.column("overlap")[here.at].astype(np.float64)
         half_o = _half(overlap, p_band)
-        use = known & _probability(overlap)
-        sums.bounded("SD211:overlap", (beta - overlap)[use], float((half + half_o)[use].sum()))
         use = seen & _probability(overlap)
         sums.bounded("SD212:overlap", (gamma - overlap)[use], float((half_y + half_o)[use].sum()))
         use &= ~here.later
         sums.bounded("SD241:overlap", (gamma - overlap)[use], float((half_y + half_o)[use].sum()))
+
+
+def _drafts(scope: Scope, at: npt.NDArray[np.int64], beta: Floats, half: Floats, sums: Sums) -> None:
+    """x against q: q(x) - sum q^2, and min(1, p/q)(x) - sum min(p, q), at the verified positions `at`."""
+    pos, p_band, q_band = scope.pos, scope.bands.p, scope.bands.q
+    if scope.absent("draft_probs"):
+        return
+    q = pos.q[at]
+    if not scope.absent("draft_sq"):
+        square = pos.column("draft_sq")[at].astype(np.float64)
+        use = _probability(q) & (q > 0) & _probability(square)
+        sums.bounded("SD211", (q - square)[use], float((_half(q, q_band) + _half(square, q_band))[use].sum()))
+    if not scope.absent("overlap"):
+        overlap = pos.column("overlap")[at].astype(np.float64)
+        use = _probability(beta) & _probability(overlap)
+        sums.bounded("SD211:overlap", (beta - overlap)[use], float((half + _half(overlap, p_band))[use].sum()))
 
 
 def _target(scope: Scope, here: Slots, sums: Sums) -> None:
