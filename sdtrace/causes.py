@@ -100,6 +100,8 @@ def _recovery(emitted: Explanation | None, found: Outcomes) -> list[Cause]:
     codes = ["SD111", "SD112"]
     if not any(fired(found, code) for code in codes):
         return []
+    if not fired(found, "SD111") and fired(found, "SD101") and 5 * found["SD112"].faults <= found["SD101"].faults:
+        return []  # a rejection that should not have been leaves hardly anything but the rejected token to draw
     cause = emitted.cause if emitted is not None else "recovered-not-residual"
     return [make(cause, "proved", codes, found)]
 

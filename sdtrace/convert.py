@@ -40,9 +40,14 @@ def convert(inputs: Sequence[str | Path], out: str | Path, *, format: str | None
     NoInputError, UsageError (an ending that is neither), OutputError.
     """
     opened = open_inputs([str(path) for path in inputs], format)
+    return write((batch for source in opened for batch in source.batches()), out)
+
+
+def write(found: Iterator[Batch], out: str | Path) -> Converted:
+    """Write batches; see `convert` for `out` and the errors."""
     target = Path(out)
     done = Converted()
-    batches = (_booked(done, batch) for source in opened for batch in source.batches())
+    batches = (_booked(done, batch) for batch in found)
     try:
         if ".jsonl" in target.suffixes:
             _whole(target, lambda half: _jsonl(half, target.suffix, batches))

@@ -152,6 +152,8 @@ def _reverse(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
     best = max((code for code in _BACK if fired(found, code)), key=lambda code: abs(signs.of(code)))
     bend, whole = signs.of("SD204"), signs.of("SD202")
     draft_known = found["SD211"].state == "clear"
+    if signs.trimmed and not draft_known:
+        return "draft-not-from-q", "drafts are trimmed after their tokens were seen, or not drawn from q", best
     limit = 1.2 if draft_known else 0.75
     if bend > 3 and -0.3 * bend < whole < limit * bend and signs.of("SD212") < 3:
         return "shared-noise", "the recovered token is drawn with the noise that drew the draft", best

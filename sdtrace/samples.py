@@ -76,7 +76,11 @@ def _flat(scope: Scope) -> pl.DataFrame:
 
 
 def recoveries(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame | None:
-    """Recovered tokens of the sample: p_y, q_y, same (y = x), p_x, q_x, overlap; None where there is none."""
+    """Recovered tokens of the sample: p_y, q_y, same (y = x), p_x, q_x, overlap, and `free`; None where there is none.
+
+    `free`, the same in every row: the share of tested slots that accepted a token with p < q, which is the mean chance that
+    a token drawn from p is such a token.
+    """
     if audit.tally.steps is None:
         return None
     part = audit.tally.steps.filter(
@@ -97,4 +101,11 @@ def recoveries(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame | No
         q_x=pl.col("draft_probs").list.get(at, null_on_oob=True),
         overlap=pl.col("overlap").list.get(at, null_on_oob=True),
         target_sq=pl.col("target_sq").list.get(at, null_on_oob=True),
+        free=pl.lit(_free(audit.tally.steps.filter(used(choices)))),
     )
+
+
+def _free(steps: pl.DataFrame) -> float | None:
+    pos = _positions(steps)
+    tested = pos.tested & np.isfinite(pos.p) & np.isfinite(pos.q)
+    return float((pos.accepted & (pos.p < pos.q))[tested].mean()) if tested.any() else None

@@ -23,7 +23,7 @@ STOREYS = [
     {"laws"},
     {"scope", "convert", "reasons"},
     {"record"},
-    {"decisions", "enrich", "loops", "tally"},
+    {"decisions", "enrich", "loops", "tally", "simulate"},
     {"uniforms", "evidence", "significance"},
     {"measure", "timings", "calibrated"},
     {"checks"},

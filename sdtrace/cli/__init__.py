@@ -16,6 +16,7 @@ VERBS = {
     "tune": "Which tau, budget or policy this traffic wants, and what the trace can tell of it.",
     "detect": "Which format, what can be judged from it, what to log to judge more.",
     "convert": "Anything readable to trace format 1 (JSON Lines or Parquet).",
+    "simulate": "A made trace with one planted fault (or healthy), for drills.",
     "checks": "The catalogue of checks, or one check's manual page.",
 }
 

@@ -132,40 +132,49 @@ def shifted(d: Decisions) -> list[Explanation]:
 
 
 def tempered(d: Decisions) -> list[Explanation]:
-    """One side at another temperature: p^theta / Z(theta), with log Z interpolated from the logged moments of the row.
-
-    log Z(1) = 0, its slope there is -H, its curvature the varentropy, log Z(2) = log sum p^2: a quartic through them.
-    """
+    """One side at another temperature, undone by `tempered_value`."""
     found = []
-    for side, name, moments in (
-        ("target", "p", ("target_entropy", "target_varentropy", "target_sq")),
-        ("draft", "q", ("draft_entropy", "draft_varentropy", "draft_sq")),
-    ):
-        entropy, varentropy, square = (d[m] for m in moments)
-        if not np.isfinite(entropy).mean() > 0.9:
+    for side in _MOMENTS:
+        tried = [(t, _under(d, side, 1 / t)) for t in _TEMPERATURES]
+        fits = [(fit, t) for t, fit in tried if fit is not None]
+        if not fits:
             continue
-        best = min((_tempered(d, name, theta, entropy, varentropy, square), theta) for theta in _THETAS)
-        (wrong, decided), theta = best
-        label = f"the {side} at temperature about {1 / theta:.2f} of what was logged, the other side not"
-        found.append(Explanation("one-sided-sampling-params", label, 1 / theta, None, None, wrong, decided))
+        (wrong, decided), temperature = min(fits)
+        label = f"the {side} at temperature about {temperature:.2f} of what was logged, the other side not"
+        found.append(Explanation("one-sided-sampling-params", label, temperature, None, None, wrong, decided))
     return found
 
 
-_THETAS = [
-    1 / t for t in (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.1, 1.2, 1.25, 1.3, 1.4, 1.5, 1.75, 2.0)
-]
+_TEMPERATURES = (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.1, 1.2, 1.25, 1.3, 1.4, 1.5, 1.75, 2.0)
+_MOMENTS = {
+    "target": ("p", "target_entropy", "target_varentropy", "target_sq"),
+    "draft": ("q", "draft_entropy", "draft_varentropy", "draft_sq"),
+}
 
 
-def _tempered(
-    d: Decisions, name: str, theta: float, entropy: Floats, varentropy: Floats, square: Floats
-) -> tuple[int, int]:
+def tempered_value(d: Decisions, side: str, theta: float) -> Floats | None:
+    """p or q to the power theta over Z(theta), with log Z interpolated from the logged moments; None without entropies.
+
+    log Z(1) = 0, its slope there is -H, its curvature the varentropy, log Z(2) = log sum p^2: a cubic through them, a
+    parabola where there is no varentropy.
+    """
+    name, *moments = _MOMENTS[side]
+    entropy, varentropy, square = (d[m] for m in moments)
+    if not np.isfinite(entropy).mean() > 0.9:
+        return None
     t = theta - 1.0
-    curve = np.where(np.isfinite(varentropy), varentropy, 0.0) / 2
-    rest = np.log(np.clip(square, 1e-12, 1.0)) + entropy - curve
-    log_z = -entropy * t + curve * t**2 + np.where(np.isfinite(rest), rest, 0.0) * t**3
+    whole = np.log(np.clip(square, 1e-12, 1.0)) + entropy
+    curve = np.where(np.isfinite(varentropy), varentropy / 2, np.where(np.isfinite(whole), whole, 0.0))
+    rest = np.where(np.isfinite(whole), whole - curve, 0.0)
     with np.errstate(divide="ignore"):
-        value = np.clip(np.exp(theta * np.log(d[name]) - log_z), 0.0, 1.0)
-    p, q = (value, d["q"]) if name == "p" else (d["p"], value)
+        return np.clip(np.exp(theta * np.log(d[name]) + entropy * t - curve * t**2 - rest * t**3), 0.0, 1.0)
+
+
+def _under(d: Decisions, side: str, theta: float) -> tuple[int, int] | None:
+    value = tempered_value(d, side, theta)
+    if value is None:
+        return None
+    p, q = (value, d["q"]) if side == "target" else (d["p"], value)
     with np.errstate(invalid="ignore", divide="ignore"):
         wrong = (d["r"] * q <= p) != d.accepted
     known = np.isfinite(d["r"] * q * p)
@@ -174,4 +183,4 @@ def _tempered(
 
 HYPOTHESES: tuple[Callable[[Decisions], Explanation | None], ...] = (inverted, lenient, threshold, fixed_rate)
 
-__all__ = ["EXACT", "HYPOTHESES", "Decisions", "shifted", "tempered"]
+__all__ = ["EXACT", "HYPOTHESES", "Decisions", "shifted", "tempered", "tempered_value"]

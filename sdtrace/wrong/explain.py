@@ -6,7 +6,8 @@ import polars as pl
 from sdtrace.laws.band import EXACT, Rounding
 from sdtrace.wrong.exact import HYPOTHESES, Decisions, Flags, shifted, tempered
 from sdtrace.wrong.explanation import Explanation
-from sdtrace.wrong.regression import dependence, read
+from sdtrace.wrong.likelihood import likeliest
+from sdtrace.wrong.regression import dependence, other_row, read
 
 _COLUMNS = (
     "position",
@@ -58,9 +59,9 @@ def _settled(d: Decisions, wrong: int, accepts: int) -> list[Explanation]:
     if accepts < wrong:  # a lenient rule only accepts too much
         found = [e for e in found if e.cause != "lenient-acceptance"]
     # temperature is interpolated, so it is held to less: a tenth of the disagreements may remain
-    found = [e for e in found + shifted(d) if e.contradictions <= 0.03 * wrong] or [
-        e for e in tempered(d) if e.contradictions <= 0.25 * wrong
-    ]
+    found = [e for e in found + shifted(d) if e.contradictions <= 0.03 * wrong]
+    # a row of another position next to which everything, or nothing, is accepted: any temperature would fit that
+    found = found or other_row(d, wrong) or [e for e in tempered(d) if e.contradictions <= 0.25 * wrong]
     return sorted(found, key=lambda e: e.contradictions)
 
 
@@ -71,6 +72,8 @@ def _depends(d: Decisions, wrong: int, drawn: bool) -> list[Explanation]:
         return []
     if drawn and wrong < 0.08 * len(d.accepted):
         return []
+    if not drawn and not other_row(d, wrong) and (guess := likeliest(d)) is not None:
+        return [guess]
     named = read(d, fit, wrong, len(d.accepted))
     return [named] if named is not None else _one_sided(d, wrong)
 

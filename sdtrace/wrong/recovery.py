@@ -27,6 +27,10 @@ def emitted(recovered: pl.DataFrame) -> Explanation:
         if len(overlap) >= 0.9 * n:
             error = max(float(capped.std() or 0.0) / math.sqrt(len(capped)), 1e-3)  # type: ignore[arg-type]
             from_target &= abs(float(capped.mean()) - float(overlap.mean())) <= 4.5 * error  # type: ignore[arg-type]
+    if "free" in recovered.columns and len(ratio) >= 40:
+        # drawn from p, tokens with p < q come as often as they are accepted (min(p, q) = p there)
+        free = recovered["free"][0]
+        from_target &= free is None or (ratio > 1.0).sum() >= 0.4 * free * len(ratio)
     square = recovered["target_sq"].fill_nan(None)
     if square.null_count() < 0.1 * n:
         # under y ~ p the mean of p(y) is sum p^2; argmax p gives far more

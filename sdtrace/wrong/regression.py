@@ -98,6 +98,12 @@ def _heavier(fit: Dependence) -> str | None:
     return None if abs(apart) < 4.0 else "target" if apart > 0 else "draft"
 
 
+def other_row(d: Decisions, contradictions: int) -> list[Explanation]:
+    """The explanation by a row of another position, if decisions look like it."""
+    named = _shifted_row(d)
+    return [] if named is None else [Explanation(*named, None, None, None, contradictions, len(d.accepted))]
+
+
 def _shifted_row(d: Decisions) -> tuple[str, str] | None:
     """A row of another position gives the drafted token next to nothing: with its q nearly everything is accepted, and
     the few rejections have a large r/p; with its p nearly nothing is, and the few acceptances have a small r q."""

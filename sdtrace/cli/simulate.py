@@ -1,0 +1,50 @@
+"""`sdtrace simulate`: a made trace with one planted fault, or none."""
+
+from typing import Any
+
+import click
+
+_DTYPES = ("float64", "float32", "float16", "bfloat16", "decimals:3", "decimals:4", "decimals:6")
+
+
+@click.command("simulate")
+@click.argument("fault", required=False)
+@click.argument("out", required=False)
+@click.option("--list", "list_", is_flag=True, help="The faults, what they do and their strength.")
+@click.option("--strength", type=float, help="How strong the fault is; --list says what it means.")
+@click.option("--law", help="Verification law; default: the fault's own, else ratio.")
+@click.option("--tested", type=click.IntRange(1), default=3000, show_default=True, help="Decisions, at least.")
+@click.option("--vocab", type=click.IntRange(8), default=1000, show_default=True, help="Tokens of the vocabulary.")
+@click.option("--tau", type=click.IntRange(1, 64), default=4, show_default=True, help="Drafted tokens a step.")
+@click.option("--dtype", type=click.Choice(_DTYPES), default="float32", show_default=True, help="Rounding of the log.")
+@click.option(
+    "--level",
+    type=click.Choice(["basic", "sums", "draws"]),
+    default="draws",
+    show_default=True,
+    help="What is logged: p and q; sums over the vocabulary too; uniforms too.",
+)
+@click.option("--undeclared", is_flag=True, help="The run line names neither law nor precision.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Everything follows from it.")
+def command(fault: str | None, out: str | None, **given: Any) -> int:
+    """Write a made trace (SYNTHETIC) with one planted FAULT, or `healthy`, to OUT: .jsonl (.gz, .zst) or a folder."""
+    from sdtrace.convert import write
+    from sdtrace.errors import UsageError
+    from sdtrace.render.text import clean
+    from sdtrace.simulate import FAULTS, LAWS, Settings, simulate
+
+    if given["list_"]:
+        for name, what in FAULTS.items():
+            strength = f" [{what.means} {what.strength:g}]" if what.means else ""
+            click.echo(f"{name:<22} {what.cause or '-':<26} {what.says}{strength}; {', '.join(what.laws)}")
+        return 0
+    if fault is None or out is None:
+        raise UsageError(
+            "which fault, and where to?", "sdtrace simulate FAULT OUT; sdtrace simulate --list names the faults"
+        )
+    if given["law"] not in (None, *LAWS):
+        raise UsageError(f"--law {given['law']}: no such law here", f"one of {', '.join(LAWS)}")
+    wanted = {name: given[name] for name in ("strength", "law", "tested", "vocab", "tau", "dtype", "level", "seed")}
+    done = write(simulate(Settings(fault=fault, declared=not given["undeclared"], **wanted)), out)
+    click.echo(f"{done.steps:,} steps of {done.requests:,} requests written to {clean(out)} (SYNTHETIC)", err=True)
+    return 0

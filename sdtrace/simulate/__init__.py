@@ -1,0 +1,77 @@
+"""Made traces of format 1 with one planted fault, or none: for drills and for measuring the checks. SYNTHETIC.
+
+    for batch in simulate(Settings(fault="draft-top-k", tested=10_000)):
+        ...
+
+Rows over the vocabulary are peaked as a language model's are (Zipf's law with an exponent of each position's own), the
+drafter's are a flattened and noisy copy whose quality belongs to the request, and everything follows from the seed.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from sdtrace.errors import UsageError
+from sdtrace.simulate.engine import play
+from sdtrace.simulate.fault import Fault
+from sdtrace.simulate.faults import FAULTS
+from sdtrace.simulate.record import requests, run_line, steps
+from sdtrace.simulate.settings import LAWS, LEVELS, Settings
+from sdtrace.simulate.world import draft, lengths, make
+from sdtrace.trace import Batch, conform, empty
+
+__all__ = ["FAULTS", "LAWS", "LEVELS", "Fault", "Settings", "simulate"]
+
+#: Cells of one piece of the world (steps x positions x tokens) that are held at a time.
+_CELLS = 6_000_000
+
+
+def simulate(settings: Settings) -> Iterator[Batch]:
+    """Batches of a trace. Raises UsageError where fault and law do not go together, or a setting is out of range."""
+    fault = _fault(settings)
+    strength = fault.strength if settings.strength is None else settings.strength
+    law = settings.law or fault.laws[0]
+    rng = np.random.default_rng([settings.seed, 4711])
+    size = max(1, _CELLS // (settings.vocab * (settings.tau + 1)))
+    line, done, first = 1, 0, 0
+    shared = rng.random((512, settings.tau), dtype=np.float32)
+    yield _batch(0, run_line(settings, law), None, None)
+    while done < settings.tested:
+        count = lengths(rng, settings, first, size, settings.tested - done)
+        world = make(settings, count, first, rng)
+        world.shared = shared
+        if fault.rows:
+            fault.rows(world, strength)
+        draft(world, law)
+        outcome = play(world, law, fault, strength)
+        frame = steps(settings, law, world, outcome)
+        if fault.write:
+            frame = fault.write(frame, strength, rng)
+        frame = frame.with_columns(line=pl.int_range(line, line + frame.height, dtype=pl.Int64))
+        line += frame.height
+        done += int(outcome.tested.sum())
+        first += len(count)
+        yield _batch(frame.height, None, requests(settings, law, frame), frame)
+
+
+def _fault(settings: Settings) -> Fault:
+    fault = FAULTS.get(settings.fault)
+    if fault is None:
+        raise UsageError(f"{settings.fault}: no such fault", "sdtrace simulate --list names them all")
+    if settings.law is not None and settings.law not in fault.laws:
+        raise UsageError(
+            f"{settings.fault} cannot be planted under the {settings.law} law", f"it goes with {', '.join(fault.laws)}"
+        )
+    if settings.vocab < 8 or settings.tau < 1 or settings.tested < 1:
+        raise UsageError(
+            "the trace would be empty", "a vocabulary of at least 8, a draft of at least 1, a size of at least 1"
+        )
+    return fault
+
+
+def _batch(lines: int, runs: pl.DataFrame | None, asked: pl.DataFrame | None, made: pl.DataFrame | None) -> Batch:
+    run = empty("run") if runs is None else conform(runs, "run")
+    request = empty("request") if asked is None else conform(asked, "request")
+    step = empty("step") if made is None else conform(made, "step", extra=("line",))
+    return Batch("simulated", lines + run.height + request.height, run, request, step)

@@ -1,0 +1,94 @@
+"""A correct engine of each law, with the places where a fault can take over (Leviathan et al. 2023; Sun et al. 2024)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sdtrace.simulate.fault import Fault
+from sdtrace.simulate.world import Flags, Ints, Rows, World, at, draw
+
+
+@dataclass
+class Outcome:
+    """`n_a`: accepted tokens a step; `y`: the token after them; `kind`: recovered or bonus; `tested`: (n, K)."""
+
+    n_a: Ints
+    y: Ints
+    recovered: Flags
+    tested: Flags
+
+
+def play(world: World, law: str, fault: Fault, strength: float) -> Outcome:
+    """Decide and emit by the law; a fault may change the level, the coin or the weights of recovery."""
+    if fault.trim:
+        fault.trim(world, strength)
+    if law in ("match", "greedy"):
+        chosen = np.argmax(world.p, axis=-1) if law == "greedy" else draw(world.p, world.rng)
+        if fault.chosen:
+            chosen = fault.chosen(world, strength, chosen)
+        accept = world.x == chosen[:, :-1]
+        n_a = first_rejection(accept, world.verified)
+        y = chosen[np.arange(len(n_a)), n_a]
+        return _outcome(world, n_a, y)
+    if law == "block":
+        return _block(world, fault, strength)
+    level = fault.level(world, strength) if fault.level else over(at(world.p[:, :-1], world.x), at(world.q, world.x))
+    accept = world.r <= level
+    if fault.forced:
+        accept = fault.forced(world, strength, accept)
+    n_a = first_rejection(accept, world.verified)
+    every, last = np.arange(len(n_a)), np.minimum(n_a, world.x.shape[1] - 1)
+    weights = residual(world.p[every, last], world.q[every, last])
+    if fault.recover:
+        weights = fault.recover(world, strength, last, weights)
+    race = world.race[every, last] if fault.same_noise else None
+    return _outcome(world, n_a, _last(world, n_a, weights, race))
+
+
+def first_rejection(accept: Flags, verified: Ints) -> Ints:
+    """Accepted tokens before the first rejection, among the verified ones."""
+    inside = accept & (np.arange(accept.shape[1]) < verified[:, None])
+    return np.asarray(np.cumprod(inside, axis=1).sum(axis=1), dtype=np.int64)
+
+
+def over(above: Rows, below: Rows) -> Rows:
+    """above / below in float32; infinite where below is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(below > 0, above / below, np.float32(np.inf)), dtype=np.float32)
+
+
+def residual(p: Rows, q: Rows) -> Rows:
+    """max(0, p - q), not normalised; p where nothing is left over (nothing is rejected there but by a fault)."""
+    left = np.maximum(p - q, np.float32(0))
+    return np.asarray(np.where(left.sum(axis=-1, keepdims=True) > 0, left, p))
+
+
+def _last(world: World, n_a: Ints, weights: Rows, race: Rows | None) -> Ints:
+    bonus = draw(world.p[np.arange(len(n_a)), n_a], world.rng)
+    recovered = draw(weights, world.rng) if race is None else np.argmax(weights / race, axis=-1)
+    return np.where(n_a < world.verified, recovered, bonus)
+
+
+def _outcome(world: World, n_a: Ints, y: Ints) -> Outcome:
+    tested = np.arange(world.x.shape[1]) <= np.minimum(n_a, world.verified - 1)[:, None]
+    return Outcome(n_a, y, n_a < world.verified, tested)
+
+
+def _block(world: World, fault: Fault, strength: float) -> Outcome:
+    """h_i = S_i / (S_i + 1 - P_i), h_tau = P_tau; the longest prefix with r_i <= h_i is kept."""
+    n, k = world.x.shape
+    ratio = over(at(world.p[:, :-1], world.x), at(world.q, world.x))
+    scale = np.float32(strength if fault.level else 1.0)
+    reach, kept, n_a = np.ones(n, np.float32), np.ones(n, np.float32), np.zeros(n, np.int64)
+    for i in range(1, k + 1):
+        reach = np.minimum(np.float32(1), reach * ratio[:, i - 1])
+        level = reach
+        if i < k:
+            left = np.maximum(reach[:, None] * world.p[:, i] - world.q[:, i], np.float32(0)).sum(axis=1)
+            level = np.where(left > 0, left / np.maximum(left + 1 - reach, np.float32(1e-30)), np.float32(0))
+            level = np.where(reach >= 1, np.float32(1), level)
+        taken = world.r[:, i - 1] * scale <= level
+        n_a, kept = np.where(taken, i, n_a), np.where(taken, reach, kept)
+    every, last = np.arange(n), np.minimum(n_a, k - 1)
+    weights = residual(kept[:, None] * world.p[every, last], world.q[every, last])
+    return _outcome(world, n_a, _last(world, n_a, weights, None))

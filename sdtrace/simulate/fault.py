@@ -1,0 +1,32 @@
+"""A fault as data: the cause that it should be given, and where it takes over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from sdtrace.simulate.world import Flags, Ints, Rows, World
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`cause` of the vocabulary ("" = none); `strength` where nothing else is asked for, and what it `means`.
+
+    `rows` changes what the models say or draw; `trim` the verified length; `level` the threshold of r (n, K); `forced` the
+    decisions; `recover` the weights of the recovered token; `chosen` what match and greedy draw; `write` the records.
+    """
+
+    cause: str
+    says: str
+    strength: float = 1.0
+    means: str = ""
+    laws: tuple[str, ...] = ("ratio",)
+    rows: Callable[[World, float], None] | None = None
+    trim: Callable[[World, float], None] | None = None
+    level: Callable[[World, float], Rows] | None = None
+    forced: Callable[[World, float, Flags], Flags] | None = None
+    recover: Callable[[World, float, Ints, Rows], Rows] | None = None
+    chosen: Callable[[World, float, Ints], Ints] | None = None
+    write: Callable[[pl.DataFrame, float, np.random.Generator], pl.DataFrame] | None = None
+    same_noise: bool = False

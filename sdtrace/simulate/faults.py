@@ -1,0 +1,177 @@
+"""What can be planted: each a small change to a correct engine, under the name of the cause that it should be given."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from sdtrace.simulate.engine import over, residual
+from sdtrace.simulate.fault import Fault
+from sdtrace.simulate.world import Flags, Ints, Rows, World, at, draw, hot, tempered, top
+
+_ALL = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin")
+
+
+def _ratio(world: World, p: Rows | None = None, q: Rows | None = None) -> Rows:
+    return over(
+        at(world.p[:, :-1] if p is None else p, world.x),
+        at(world.q if q is None else q, world.x),
+    )
+
+
+def _next(rows: Rows) -> Rows:
+    """Rows of the next place of the flat batch."""
+    return np.roll(rows.reshape(-1, rows.shape[-1]), -1, axis=0).reshape(rows.shape)
+
+
+def _draft_temperature(world: World, s: float) -> None:
+    world.source = tempered(world.q, s)
+
+
+def _draft_top(world: World, s: float) -> None:
+    world.source = top(world.q, int(s))
+
+
+def _both_top(world: World, s: float) -> None:
+    world.source, world.p = top(world.q, int(s)), top(world.p, int(s))
+
+
+def _argmax(world: World, s: float) -> None:
+    world.source = hot(np.argmax(world.q, axis=-1), world.q.shape[-1])
+
+
+def _drop_unlikely(world: World, s: float) -> None:
+    seen = at(world.q, world.x) >= s
+    world.verified = np.cumprod(seen, axis=1).sum(axis=1).astype(np.int64)
+
+
+def _one_draw(world: World, s: float) -> None:
+    world.r = np.repeat(world.r[:, :1], world.r.shape[1], axis=1)
+
+
+def _one_sequence(world: World, s: float) -> None:
+    world.r = world.shared[world.step]
+
+
+def _leaning(world: World, s: float) -> None:
+    world.r = world.r ** np.float32(s)
+
+
+def _force(world: World, s: float, accept: Flags) -> Flags:
+    return accept | (world.rng.random(accept.shape) < s)
+
+
+def _flip(world: World, s: float, accept: Flags) -> Flags:
+    return accept ^ (world.rng.random(accept.shape) < s)
+
+
+def _rows_at(rows: Rows, last: Ints) -> Rows:
+    return rows[np.arange(len(last)), last]
+
+
+def _without_x(world: World, s: float, last: Ints, weights: Rows) -> Rows:
+    p = _rows_at(world.p, last).copy()
+    p[np.arange(len(last)), world.x[np.arange(len(last)), last]] = 0
+    return p
+
+
+def _other_q(world: World, s: float, last: Ints, weights: Rows) -> Rows:
+    return residual(_rows_at(world.p, last), tempered(_rows_at(world.q, last), s))
+
+
+def _greedy_flip(world: World, s: float, chosen: Ints) -> Ints:
+    second = np.argsort(world.p, axis=-1)[..., -2]
+    best = np.sort(world.p, axis=-1)[..., -2:]
+    wide = best[..., 1] > 3 * best[..., 0]
+    return np.where(wide & (world.rng.random(chosen.shape) < s), second, chosen)
+
+
+def _greedy_sampled(world: World, s: float, chosen: Ints) -> Ints:
+    return draw(world.p, world.rng)
+
+
+def _bonus(times: int) -> Callable[[pl.DataFrame, float, np.random.Generator], pl.DataFrame]:
+    def write(frame: pl.DataFrame, s: float, rng: np.random.Generator) -> pl.DataFrame:
+        tokens = pl.col("output_token_ids")
+        changed = tokens.list.head(tokens.list.len() - 1) if times == 0 else pl.concat_list(tokens, tokens.list.tail(1))
+        here = pl.col("last_kind") == "bonus"
+        columns: dict[str, Any] = {"output_token_ids": pl.when(here).then(changed).otherwise(tokens)}
+        if times == 0:
+            columns |= {n: pl.when(~here).then(pl.col(n)) for n in ("last_kind", "last_target_prob", "last_draft_prob")}
+        return frame.with_columns(**columns)
+
+    return write
+
+
+FAULTS: dict[str, Fault] = {
+    "healthy": Fault("", "nothing is wrong", laws=_ALL),
+    "lenience": Fault(
+        "lenient-acceptance", "accepted when r <= p / (l q)", 0.9, "l",
+        laws=("ratio", "one-hot", "block"), level=lambda w, s: _ratio(w) / np.float32(s),
+    ),
+    "threshold": Fault(
+        "lenient-acceptance", "also accepted when p(x) reaches a threshold", 0.3, "threshold",
+        level=lambda w, s: np.where(at(w.p[:, :-1], w.x) >= s, np.float32(2), _ratio(w)),
+    ),
+    "force-accept": Fault(
+        "decision-mismatch", "a share of decisions accepts whatever p and q say", 0.05, "share", forced=_force
+    ),
+    "flip": Fault("decision-mismatch", "a share of decisions is turned round", 0.05, "share", forced=_flip),
+    "synthetic": Fault(
+        "synthetic-acceptance", "accepted when r <= a rate, whatever p and q", 0.8, "rate",
+        level=lambda w, s: np.full(w.x.shape, s, np.float32),
+    ),
+    "inverted-ratio": Fault(
+        "inverted-ratio", "accepted when r <= q / p", level=lambda w, s: over(at(w.q, w.x), at(w.p[:, :-1], w.x))
+    ),
+    "target-temperature": Fault(
+        "one-sided-sampling-params", "the decision sees p at another temperature", 0.7, "temperature",
+        level=lambda w, s: _ratio(w, p=tempered(w.p[:, :-1], s)),
+    ),
+    "target-row": Fault(
+        "misaligned-target-probs", "the decision sees p of the next row", level=lambda w, s: _ratio(w, p=_next(w.p)[:, :-1])
+    ),
+    "draft-row": Fault(
+        "misaligned-draft-probs", "the decision sees q of the next row", level=lambda w, s: _ratio(w, q=_next(w.q))
+    ),
+    "draft-temperature": Fault(
+        "draft-not-from-q", "drafts are drawn at another temperature than q says", 0.8, "temperature",
+        laws=("ratio", "block"), rows=_draft_temperature,
+    ),
+    "draft-top-k": Fault(
+        "draft-not-from-q", "drafts are drawn from the top k of q", 20, "k", laws=("ratio", "block"), rows=_draft_top
+    ),
+    "raw-q": Fault(
+        "draft-not-from-q", "p and drafts are cut to their top k, q is not (transformers#47932)", 20, "k", rows=_both_top
+    ),
+    "argmax-draft": Fault("draft-not-from-q", "the draft is argmax q, and q is used as if it were drawn", rows=_argmax),
+    "peeking-trim": Fault(
+        "draft-not-from-q", "drafted tokens with q(x) under a threshold are not verified", 0.3, "threshold", trim=_drop_unlikely
+    ),
+    "recovered-from-target": Fault(
+        "recovered-from-target", "the recovered token is drawn from p", recover=lambda w, s, last, _: _rows_at(w.p, last)
+    ),
+    "recovered-minus-x": Fault(
+        "recovered-not-residual", "the recovered token is drawn from p without x", recover=_without_x
+    ),
+    "recovered-other-q": Fault(
+        "recovered-not-residual", "the residual subtracts q at another temperature", 1.5, "temperature", recover=_other_q
+    ),
+    "shared-noise": Fault(
+        "shared-noise", "the recovered token is drawn with the noise of the draft (vllm#47386)", same_noise=True
+    ),
+    "one-draw-a-step": Fault("uniforms-reused", "all positions of a step share one draw", rows=_one_draw),
+    "one-sequence": Fault("uniforms-reused", "every request draws the same sequence", rows=_one_sequence),
+    "leaning-draws": Fault("uniforms-reused", "draws are raised to a power: they lean", 1.2, "power", rows=_leaning),
+    "greedy-flip": Fault(
+        "greedy-mismatch", "a share of greedy choices takes the second best", 0.05, "share", laws=("greedy",), chosen=_greedy_flip
+    ),
+    "greedy-sampled": Fault(
+        "greedy-mismatch", "the target is sampled though the temperature is 0", laws=("greedy",), chosen=_greedy_sampled
+    ),
+    "bonus-missing": Fault("bonus-missing", "the bonus token is not appended", laws=("ratio", "one-hot", "block"), write=_bonus(0)),
+    "bonus-duplicated": Fault(
+        "bonus-duplicated", "the bonus token is appended twice", laws=("ratio", "one-hot", "block"), write=_bonus(2)
+    ),
+}  # fmt: skip

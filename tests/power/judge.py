@@ -1,0 +1,68 @@
+"""Traces that never become a file: made, audited and diagnosed in memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from sdtrace.audit import audit
+from sdtrace.checks import CHECKS
+from sdtrace.diagnose import diagnose, misfits
+from sdtrace.simulate import LEVELS, Settings, simulate
+from sdtrace.trace import Batch
+
+#: Columns that each level adds; a lower level is the same trace without them.
+ADDED = {
+    "sums": ("overlap", "target_sq", "draft_sq", "target_entropy", "draft_entropy", "target_argmax_ids", "target_top2_gap"),
+    "draws": ("uniforms",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Made:
+    """A source of batches that are already there."""
+
+    held: tuple[Batch, ...]
+    path: str = "made"
+    format: str = "simulated"
+    engine: str | None = None
+
+    def batches(self) -> Iterator[Batch]:
+        return iter(self.held)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a report says: causes of side wrong, strongest first, and the checks that fired."""
+
+    causes: tuple[str, ...]
+    fired: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def made(settings: Settings) -> Made:
+    """The whole trace of some settings, at the highest log level."""
+    return Made(tuple(simulate(replace(settings, level="draws"))))
+
+
+def at_level(source: Made, level: str, law: str = "ratio") -> Made:
+    """The same trace with fewer columns."""
+    gone = [n for name, columns in ADDED.items() if LEVELS.index(name) > LEVELS.index(level) for n in columns]
+    if law == "greedy":
+        gone = [n for n in gone if not n.startswith("target_")]
+    held = (
+        replace(b, steps=b.steps.with_columns(pl.lit(None, b.steps.schema[n]).alias(n) for n in gone))
+        for b in source.held
+    )
+    return Made(tuple(held))
+
+
+def judged(source: Made) -> Verdict:
+    """Audit and diagnose, the pass repeated where another law fits, as `sdtrace report` does."""
+    first = audit([source], CHECKS)
+    other = misfits(first)
+    if other:
+        first = audit([source], CHECKS, None, {run: fit.law for run, fit in other.items()})
+    found = diagnose(first, CHECKS, other)
+    wrong = tuple(c.cause for c in found.causes if c.side in ("wrong", "metric"))
+    return Verdict(wrong, tuple(c for c, o in found.outcomes.items() if o.state == "fired"), tuple(found.not_checked))
