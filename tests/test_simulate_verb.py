@@ -30,7 +30,19 @@ def test_healthy_traces_are_not_accused(law: str, dtype: str) -> None:
 
 def test_a_trace_is_written_and_read(tmp_path: Path) -> None:
     out = tmp_path / "made.jsonl"
-    arguments = ["simulate", "lenience", str(out), "--tested", "500", "--vocab", "64", "--strength", "0.6", "--seed", "3"]
+    arguments = [
+        "simulate",
+        "lenience",
+        str(out),
+        "--tested",
+        "500",
+        "--vocab",
+        "64",
+        "--strength",
+        "0.6",
+        "--seed",
+        "3",
+    ]
     assert run(arguments) == 0
     assert run([*arguments[:2], str(tmp_path / "again.jsonl"), *arguments[3:]]) == 0
     assert out.read_bytes() == (tmp_path / "again.jsonl").read_bytes()
