@@ -35,9 +35,7 @@ CHECK = Check(
     & (pl.col("x_rejected") >= 0)
     & ~(_P >= _Q).fill_null(value=False)
     & _PLAIN,
-    # a token that should not have been rejected (p > q: SD102) is in the residual, and may come back
-    fault=(pl.col("y") == pl.col("x_rejected"))
-    & ~(pl.col("p_band_low_y") > pl.col("q_band_high_y")).fill_null(value=False),
+    fault=pl.col("y") == pl.col("x_rejected"),
     read=counted("recovered tokens are the rejected one"),
     laws=frozenset({"ratio", "one-hot", "tree-coin"}),
     shows=("y", "x_rejected"),
