@@ -14,6 +14,7 @@ from sdtrace.finding import Check, Outcome
 from sdtrace.infer import Choice, Fit, better_law, choose
 from sdtrace.outcomes import lossless, outcomes, used
 from sdtrace.pattern import completed, signs
+from sdtrace.refit import MISFITS
 from sdtrace.rosetta import Totals
 from sdtrace.samples import decisions, recoveries
 from sdtrace.sources import Source, chosen, sources
@@ -43,12 +44,16 @@ class Diagnosis:
 
 
 def misfits(audit: Audit) -> dict[str, Fit]:
-    """Runs whose declared law has wrong decisions while another lossless law has none (by run_id)."""
+    """Runs whose declared law has wrong decisions, or chances that are far off, while another lossless law fits (by run_id)."""
     found: dict[str, Fit] = {}
     rows = audit.tally.frame("laws")
     if audit.tally.steps is None or rows.is_empty():
         return found
-    for row in rows.filter((pl.col("source") == "declared") & (pl.col("disagree") > 0)).iter_rows(named=True):
+    off = audit.tally.frame("evidence").filter(
+        pl.col("code").is_in(["SD201", "SD231"]) & (pl.col("d").abs() > MISFITS * pl.col("v").sqrt())
+    )
+    doubtful = (pl.col("disagree") > 0) | pl.col("run_id").is_in(off["run_id"].to_list())
+    for row in rows.filter((pl.col("source") == "declared") & doubtful).iter_rows(named=True):
         run = audit.runs.get(row["run_id"], {})
         if run.get("rule") != row["law"]:
             continue

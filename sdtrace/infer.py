@@ -10,6 +10,7 @@ import polars as pl
 from sdtrace.laws import LAWS, candidates
 from sdtrace.laws.band import DISAGREE
 from sdtrace.positions import Positions
+from sdtrace.refit import refit
 from sdtrace.scope import Scope
 from sdtrace.tally import Tally
 
@@ -89,7 +90,8 @@ def better_law(sample: pl.DataFrame, run: Mapping[str, Any], declared: str) -> F
         pos = Positions(part, part["verified"].to_numpy())
         if name in {law.name for law in candidates(pos)} and (decided := _fits(name, run, pos)):
             return Fit(name, decided)
-    return None
+    found = refit(sample, run, declared)
+    return Fit(*found) if found else None
 
 
 def _fits(name: str, run: Mapping[str, Any], pos: Positions) -> int:

@@ -100,19 +100,19 @@ def chi_square(x: float, freedom: float) -> float:
 def overdispersion(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float, int]:
     """(p, inflation, lanes) of lanes (step, position) over requests: their squares against their variances.
 
-    With draws of their own the sum of squares has the sum of variances as its mean and about 2 v^2 + v a lane as its
-    variance (Satterthwaite's degrees of freedom). A bias that all lanes share is taken out by position first.
+    With draws of their own the squared sum of a lane has the sum of squares v as its mean, whatever the chances are, and
+    about 2 v^2 + v as its variance (Satterthwaite's degrees of freedom). A bias that lanes share is taken out by position.
     """
     lanes = [r for r in rows if r["n"] >= 2 and r["v"] > 0]
     by_position: dict[int, list[float]] = {}
     for r in lanes:
         sums = by_position.setdefault(r["position"], [0.0, 0.0])
         sums[0] += r["d"]
-        sums[1] += r["v"]
+        sums[1] += r["n"]
     total = sum(r["v"] for r in lanes)
     if len(lanes) < 8 or total < 20:
         return 1.0, 1.0, len(lanes)
-    shift = {place: d / v for place, (d, v) in by_position.items()}
-    squares = sum((r["d"] - shift[r["position"]] * r["v"]) ** 2 for r in lanes)
+    shift = {place: d / n for place, (d, n) in by_position.items()}
+    squares = sum((r["d"] - shift[r["position"]] * r["n"]) ** 2 for r in lanes)
     freedom = 2 * total**2 / sum(2 * r["v"] ** 2 + r["v"] for r in lanes)
     return chi_square(squares * freedom / total, freedom), squares / total, len(lanes)

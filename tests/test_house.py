@@ -28,6 +28,7 @@ STOREYS = [
     {"measure", "timings", "calibrated"},
     {"checks"},
     {"audit"},
+    {"refit"},
     {"infer"},
     {"summed"},
     {"outcomes", "acceptance"},

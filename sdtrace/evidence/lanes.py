@@ -24,7 +24,7 @@ LANES = pl.DataFrame(
 
 
 def lanes(scope: Scope, here: Slots) -> pl.DataFrame:
-    """n, sum of accepted - chance and its variance by (step, position); laws with a coin only.
+    """n, sum of accepted - chance and of its square by (step, position); laws with a coin only.
 
     `unknown` counts slots of requests without a line: they may share a user seed.
     """
@@ -37,7 +37,7 @@ def lanes(scope: Scope, here: Slots) -> pl.DataFrame:
             "step": scope.steps["step"].to_numpy()[pos.row[here.at]],
             "position": pos.position[here.at],
             "d": here.accepted - chance,
-            "v": chance * (1.0 - chance),
+            "v": (here.accepted - chance) ** 2,
             "unknown": scope.steps["has_request"].is_null().to_numpy()[pos.row[here.at]].astype(np.int64),
         }
     )

@@ -56,7 +56,7 @@ def slots(scope: Scope) -> Slots:
     p_last, q_last = (
         steps[name].fill_null(np.nan).to_numpy().astype(np.float64) for name in ("last_target_prob", "last_draft_prob")
     )
-    if scope.law.residual != "ratio":
+    if scope.law.residual != "ratio" or scope.absent("draft_probs"):
         q_last = np.where(np.isnan(p_last), np.nan, 0.0)
     p_y[rejected], q_y[rejected] = p_last[row[rejected]], q_last[row[rejected]]
     limit = steps["appended"].fill_null(2**40).to_numpy()
@@ -86,6 +86,7 @@ def _kept(scope: Scope, row: Ints, rejected: Ints, known: Flags, emitted: Flags)
     shown = steps["last_target_prob"].is_not_null().to_numpy()
     shares = [float(shown[whole & part].mean()) for part in (n_a < scope.pos.count, n_a == scope.pos.count)
               if (whole & part).any()]  # fmt: skip
-    if len(shares) < 2 or abs(shares[0] - shares[1]) > 0.02:
+    told = known[rejected] | ~shown[row[rejected]] | ~emitted[rejected]
+    if len(shares) < 2 or abs(shares[0] - shares[1]) > 0.02 or not told.all():
         return np.zeros(len(row), dtype=bool)
     return known & (shown & whole)[row]

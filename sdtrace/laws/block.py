@@ -27,7 +27,8 @@ def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
     kept = pos.position == pos.n_a - 1
     behind = (pos.position >= pos.n_a) & (pos.n_a >= 0)
     with np.errstate(invalid="ignore"):
-        wrong = np.where(kept, u > high, behind & (u < low))
+        # a prefix whose P is 1 has h = 1 and is kept whatever was drawn
+        wrong = np.where(kept, u > high, behind & ((u < low) | (np.isnan(u) & (low > 1 - 5 * ENGINE_ERROR))))
         right = np.where(kept, u <= low, behind & (u > high))
     decision = np.where(wrong, DISAGREE, np.where(right, AGREE, UNDECIDABLE)).astype(np.int8)
     ends = np.repeat(pos.steps["n_a"].to_numpy() != pos.steps["last_tested"].to_numpy(), pos.count)
