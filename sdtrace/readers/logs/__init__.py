@@ -4,14 +4,16 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from sdtrace.readers.logs import dynamo, llamacpp, lmdeploy, ollama, sglang, tensorrt, vllm
-from sdtrace.readers.logs.dialect import ANSI, Dialect
+from sdtrace.readers.logs import aiperf_console, dynamo, ik_llama, llamacpp, lmdeploy, ollama, sglang, tensorrt, vllm
+from sdtrace.readers.logs.dialect import Dialect
+from sdtrace.readers.logs.envelope import ANSI
 from sdtrace.readers.logs.walk import batches
 from sdtrace.readers.source import Source
 from sdtrace.trace import Batch
 
 DIALECTS: dict[str, Dialect] = {
-    d.DIALECT.name: d.DIALECT for d in (vllm, sglang, llamacpp, tensorrt, lmdeploy, ollama, dynamo)
+    d.DIALECT.name: d.DIALECT
+    for d in (vllm, sglang, llamacpp, tensorrt, lmdeploy, ollama, dynamo, aiperf_console, ik_llama)
 }
 
 _SAMPLE, _SAMPLES = 1 << 16, 16

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.clock import iso
-from sdtrace.readers.logs.dialect import ANSI, Dialect, Heard, number
+from sdtrace.readers.logs.dialect import Dialect, Heard, number
 
 _LINE = re.compile(
     r"SpecDecoding metrics: Draft acceptance rate: (?P<rate>\d+\.\d\d)%, Mean acceptance length: (?P<len>\d+\.\d\d), "
@@ -19,8 +19,7 @@ def listen(path: str) -> Any:
 
     def hear(found: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, raw in found.iter_rows():
-            text = re.sub(ANSI, "", raw)
+        for line, text in found.iter_rows():
             for m in _LINE.finditer(text):
                 heard.used.add(line)
                 heard.rows.append(_row(m) | {"line": line, "at": iso(text)})

@@ -48,6 +48,11 @@ _KNOWN = (
         "asynchronous scheduling is off because of speculation",
     ),
     (
+        r"EngineDeadError",
+        "died",
+        "the engine died: the log holds its stack trace",
+    ),
+    (
         r"min_p, logit_bias|min_p and logit_bias",
         "fallback",
         "min_p and logit_bias have no effect together with speculation",
