@@ -76,8 +76,8 @@ def _engine(engine: str | None, windows: pl.DataFrame, events: Sequence[Event]) 
     """Version (as announced, else the releases whose words these are), time range, and what the windows can tell."""
     version = next((e.value for e in events if e.kind == "version" and e.engine == engine), None)
     of_requests = windows.filter(pl.col("surface") != "statistics")
-    families = (of_requests if of_requests["family"].count() else windows)["family"]
-    families = families.drop_nulls().unique(maintain_order=True).to_list()
+    named = of_requests if of_requests["family"].count() else windows
+    families = named["family"].drop_nulls().unique(maintain_order=True).to_list()
     return {
         "engine": engine,
         "version": version or "; ".join(families[:4]) or None,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sdtrace.readers.logs.dialect import Heard
-from sdtrace.trace import Loss
+from sdtrace.trace import Event, Loss
 
 _COIN = re.compile(r"\br = (\d+\.\d{6}), p_dft = (\d+\.\d{6}), p_tgt = (\d+\.\d{6})$")
 _DECISION = re.compile(r"\bdraft token (\d+) of sequence (\d+) \((-?\d+), '.*'\) (accepted|rejected)$")
@@ -26,6 +26,9 @@ RUN: dict[str, Any] = {
     "prob_basis": "processed",
     "prob_dtype": "decimals:6",
 }
+NOT_SAMPLED = (
+    "llama-speculative drafts the most likely tokens instead of samples of q: its text does not follow the target"
+)
 
 
 @dataclass
@@ -72,6 +75,7 @@ def _end(path: str, line: int, at: float | None, last: int, state: Round, heard:
     heard.used.add(line)
     if not state.count:
         heard.runs.append(RUN)
+        heard.events.append(Event(path, line, at, "llama.cpp", "config", NOT_SAMPLED))
     _, tokens, r, q, p, _ = (list(column) for column in zip(*coins, strict=True))
     heard.steps.append(
         {

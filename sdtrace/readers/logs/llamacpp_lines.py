@@ -83,12 +83,19 @@ def _family(found: re.Match[str]) -> str:
 
 
 def statistics(found: re.Match[str]) -> dict[str, Any]:
-    """Totals of one implementation since the server began; on recurrent targets replays are counted as accepted."""
+    """Totals of one implementation since the server began; on recurrent targets replays are counted as accepted.
+
+    A step is a draft that was judged: with requests in flight more drafts are generated than accept calls were made
+    (the printed mean length divides by the calls), and llama-speculative-simple also makes calls without a draft.
+    """
+    calls = number(found["a"])
     row: dict[str, Any] = {"surface": "statistics", "basis": "lifetime", "family": "cumulative since server start"}
-    row |= {"drafts": float(found["gd"]), "drafted": float(found["gt"]), "accepted": float(found["at"])}
+    drafts = float(found["gd"])
+    row |= {"drafts": drafts if calls is None else min(drafts, calls)}
+    row |= {"drafted": float(found["gt"]), "accepted": float(found["at"])}
     row |= {"said_length": number(found["len"]), "length": number(found["len"]), "draft_ms": number(found["dur"])}
     row["said"] = {name: found[k] for k, name in _WORDS.items() if found[k] is not None}
-    row["said"]["calls"] = number(found["a"])
+    row["said"]["calls"] = calls
     if found["pos"]:
         by_position(row, found["pos"])
     return row
@@ -97,7 +104,12 @@ def statistics(found: re.Match[str]) -> dict[str, Any]:
 def one_round(found: re.Match[str]) -> dict[str, Any]:
     """One verification of one slot; builds before December 2025 print 0 for the drafted tokens."""
     accepted, drafted = int(found["acc"]), int(found["gen"])
-    row = {"surface": "round", "basis": "round", "family": "llama-server", "request_id": f"task {found['task']}"}
+    row: dict[str, Any] = {
+        "surface": "round",
+        "basis": "round",
+        "family": "llama-server",
+        "request_id": f"task {found['task']}",
+    }
     row |= {"drafts": 1, "accepted": accepted, "drafted": drafted or None, "series": f"slot {found['slot']}"}
     return row | {"emitted": accepted + 1, "said": {"accepted": f"{accepted}/{drafted}"}}
 

@@ -10,7 +10,7 @@ from sdtrace.readers.logs.dialect import Dialect, Heard, number
 
 _LINE = re.compile(
     r"SpecDecoding metrics: Draft acceptance rate: (?P<rate>\d+\.\d\d)%, Mean acceptance length: (?P<len>\d+\.\d\d), "
-    r"Accepted: (?P<acc>\d+) tokens, Drafted: (?P<dr>\d+) tokens(?:, Per-position acceptance rate: (?P<pos>\d\.\d{3}(?:, \d\.\d{3})*))?"
+    r"Accepted: (?P<acc>\d+) tokens, Drafted: (?P<dr>\d+) tokens(?:, Per-position acceptance rate: (?P<pos>\d\.\d{3}(?:, \d\.\d{3})*)(?![,.\d]))?"
 )
 
 
@@ -32,6 +32,8 @@ def _row(m: re.Match[str]) -> dict[str, Any]:
     positions = [float(v) for v in m["pos"].split(", ")] if m["pos"] else None
     accepted, drafted, length = int(m["acc"]), int(m["dr"]), number(m["len"])
     drafts = drafted / len(positions) if positions else None
+    if drafts and length is not None and abs(1 + accepted / drafts - length) > 0.0051:
+        drafts = None  # counts and length are not of the same steps
     return {
         "engine": "lmdeploy",
         "surface": "SpecDecoding metrics",

@@ -197,7 +197,8 @@ DIALECT = Dialect(
     ),
     main=(b"SpecDecoding", b"Speculative metrics"),
     mark=re.compile(
-        r"SpecDecoding metrics: (?!Draft acceptance rate: \d+\.\d\d%)|Speculative metrics: |System efficiency: \d|SpecDecodeWorker stage times"
+        r"SpecDecoding metrics: (?!Draft acceptance rate: \d+\.\d\d%)|Speculative metrics: "
+        r"|System efficiency: \d|SpecDecodeWorker stage times"
         r"|\[?(?:v1/metrics/)?(?:metrics|loggers|core|llm_engine|async_llm|api_server)\.py:\d+\]"
         r'|"vllm_process_name"|pid=\d+\) (?:INFO|WARNING|ERROR|DEBUG) \d\d-\d\d|vLLM API server version'
     ),

@@ -46,8 +46,8 @@ def _release(otherwise: str) -> pl.Expr:
 def v1(lines: pl.DataFrame) -> pl.DataFrame:
     """SpecDecoding lines 0.8.3 to 0.33: counts of the time since the line before."""
     fields = {name: _rate(pattern) for name, pattern in _FIELDS.items()}
-    listed = pl.col("msg").str.extract(r"Per-position acceptance rate: ((?:\d\.\d{3}(?:, |\b))+)")
-    listed = listed.str.strip_chars_end(", ").str.split(", ").cast(pl.List(pl.Float64), strict=False)
+    listed = pl.col("msg").str.extract(r"Per-position acceptance rate: (\d\.\d{3}(?:, \d\.\d{3})*)(?:, Avg|[^,.\w]|$)")
+    listed = listed.str.split(", ").cast(pl.List(pl.Float64), strict=False)
     frame = lines.with_columns(**fields, said_positions=listed)
     total = pl.col("said_positions").list.sum()
     mean = pl.col("said_length")
