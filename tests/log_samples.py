@@ -56,9 +56,9 @@ throughput: 9.5 tokens/s, Running: 1 reqs, Waiting: 0 reqs, GPU KV cache usage: 
 """
 SGLANG_OLD = """\
 [2025-10-22 09:00:02 TP0] Decode batch. #running-req: 1, #token: 111, token usage: 0.00, accept len: 2.20, accept rate: 0.55, \
-cuda graph: True, gen throughput (token/s): 0.41, #queue-req: 0, 
+cuda graph: True, gen throughput (token/s): 0.41, #queue-req: 0,\x20
 [2025-10-22 09:00:02 TP0] Decode batch. #running-req: 1, #token: 190, token usage: 0.00, accept len: 1.80, accept rate: 0.45, \
-cuda graph: True, gen throughput (token/s): 160.00, #queue-req: 0, 
+cuda graph: True, gen throughput (token/s): 160.00, #queue-req: 0,\x20
 """
 SGLANG_NEW = """\
 [2026-09-28 12:34:57 TP0] Decode batch, #running-req: 6, #full token: 387840, full token usage: 0.74, mamba num: 24, mamba \
@@ -77,7 +77,7 @@ SGLANG_FINISH = """\
 "spec_verify_ct": 30, "spec_correct_drafts_histogram": [4, 0, 2, 2, 22]}}}
 """
 LLAMA_A = """\
-2026-05-14 22:40:29.046 | slot print_timing: id  3 | task 0 | 
+2026-05-14 22:40:29.046 | slot print_timing: id  3 | task 0 |\x20
 2026-05-14 22:40:29.046 | prompt eval time =     648.99 ms /   133 tokens (    4.88 ms per token,   204.94 tokens per second)
 2026-05-14 22:40:29.046 |        eval time =   30387.12 ms /  2048 tokens (   14.84 ms per token,    67.40 tokens per second)
 2026-05-14 22:40:29.046 | draft acceptance rate = 0.98260 ( 1186 accepted /  1207 generated)
@@ -113,7 +113,8 @@ LLAMA_REPLAY = (
     )
     + (
         "0.13.076.972 I slot print_timing: id  0 | task 0 |        eval time =   11078.43 ms /   120 tokens (   93.10 ms per token)\n"
-        "0.13.076.994 I slot print_timing: id  0 | task 0 | draft acceptance = 0.00000 (    0 accepted /    66 generated), mean len =  1.00\n"
+        "0.13.076.994 I slot print_timing: id  0 | task 0 | draft acceptance = 0.00000 (    0 accepted /    66 generated), "
+        "mean len =  1.00\n"
         "0.13.077.038 I spec common_specu: statistics     ngram-simple: #calls(b,g,a) =    1    107     11, #gen drafts =     11, "
         "#acc drafts =    11, #gen tokens =     66, #acc tokens =    11, #mean acc len = 2.00, #acc rate/pos = (1.000), "
         "dur(b,g,a) = 0.000, 0.165, 0.012 ms\n"

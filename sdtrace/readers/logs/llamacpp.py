@@ -195,7 +195,8 @@ DIALECT = Dialect(
         b"the sampled target token (",
     ),
     mark=re.compile(
-        r"slot\s+(?:print_timing|launch_slot_|update_slots|release)|srv\s+\S+: |draft acceptance(?: rate)? = [\d.]+ \("
+        r"slot\s+\S+: id\s+-?\d+ \| task|slot\s+(?:print_timing|launch_slot_|update_slots|release)|srv\s+\S+: "
+        r"|draft acceptance(?: rate)? = [\d.]+ \("
         r"|statistics\s+[\w-]+: #calls|llama_model_loader|llama_perf_context_print|\{\"type\":\"log\",\"time\":"
         r"|n_drafted\s+= |spec common_specu|adaptive draft depth seq|\br = [\d.]+, p_dft = "
     ),
