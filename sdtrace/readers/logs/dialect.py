@@ -39,8 +39,9 @@ class Dialect:
     needles: tuple[bytes, ...]
     mark: re.Pattern[str]
     listen: Callable[[str], Callable[[pl.DataFrame], Heard]]
-    #: lines that a large file is searched for; the others are looked for around them and in samples
+    #: what the middle of a large file is searched for, and what is wanted of the few lines before each hit
     main: tuple[bytes, ...] = ()
+    before: tuple[bytes, ...] = ()
 
 
 def number(text: str | None) -> float | None:

@@ -16,7 +16,8 @@ _HEAD = r'^\s*\{.*"(?:log|MESSAGE)"\s*:'
 
 def bare(found: pl.DataFrame) -> pl.DataFrame:
     """(line, text) with wrappers off; the wrapper's time stands in front of the line where it has one."""
-    text = found.with_columns(pl.col("text").str.replace_all(ANSI, ""))
+    coloured = found["text"].str.contains(ANSI).any()
+    text = found.with_columns(pl.col("text").str.replace_all(ANSI, "")) if coloured else found
     wrapped = text["text"].str.contains(_HEAD)
     if not wrapped.any():
         return text

@@ -190,9 +190,11 @@ DIALECT = Dialect(
         b"draft acceptance",
         b"statistics ",
         b"draft tokens",
-        b"p_dft = ",
-        b"draft token ",
-        b"the sampled target token (",
+        b"eval time =",
+        b"acc per pos",
+        b"stop processing",
+        b"print_timing",
+        *coins.NEEDLES,
     ),
     mark=re.compile(
         r"slot\s+\S+: id\s+-?\d+ \| task|slot\s+(?:print_timing|launch_slot_|update_slots|release)|srv\s+\S+: "

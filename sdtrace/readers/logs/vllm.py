@@ -196,6 +196,7 @@ DIALECT = Dialect(
         b"EngineDeadError",
     ),
     main=(b"SpecDecoding", b"Speculative metrics"),
+    before=(b"Avg prompt throughput", b"stage times"),
     mark=re.compile(
         r"SpecDecoding metrics: (?!Draft acceptance rate: \d+\.\d\d%)|Speculative metrics: "
         r"|System efficiency: \d|SpecDecodeWorker stage times"

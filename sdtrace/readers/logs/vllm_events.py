@@ -60,10 +60,13 @@ _KNOWN = (
 )
 
 
+_ANY = "|".join([*(pattern for pattern, _, _ in _KNOWN), _METHOD.pattern, _VERSION.pattern])
+
+
 def announced(path: str, lines: pl.DataFrame, seen: set[str]) -> list[Event]:
     """Events of lines; each kind of announcement once, at its first line."""
     found = []
-    for number, text in lines.select("line", "text").iter_rows():
+    for number, text in lines.filter(pl.col("text").str.contains(_ANY)).select("line", "text").iter_rows():
         told: list[tuple[str, str, str | None]] = [
             (kind, what, None) for pattern, kind, what in _KNOWN if re.search(pattern, text)
         ]

@@ -1,34 +1,17 @@
-"""A walk over a text log: only lines that hold a needle are looked at, the others are counted.
-
-Small logs are searched for every needle of every dialect, so that two engines in one log are both heard. In the middle
-of a log beyond LARGE the main needles of the dialects seen in samples are searched for, and each hit brings the lines
-before it along.
-"""
+"""A walk over a text log: what dialects hear in the lines of interest, and a loss for what none of them reads."""
 
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from sdtrace.readers.logs.dialect import Dialect, Heard
 from sdtrace.readers.logs.envelope import bare
-from sdtrace.readers.source import Segment, Source, segments
+from sdtrace.readers.logs.hits import hits
+from sdtrace.readers.source import Source, segments
 from sdtrace.trace import OTHER, Batch, Loss, Notice, conform, empty
 from sdtrace.windows import from_rows, no_windows
 
-Ints = npt.NDArray[np.int64]
-
-BLOCK, LARGE, LINES = 1 << 20, 64 << 20, 65_536
-#: Bytes at either end of a large log that are searched for everything: it starts and it dies there.
-EDGE = 8 << 20
-#: Lines before a hit that are looked at too, in a large log.
-BEFORE = 3
-#: A line longer than this is cut: a record of an engine is shorter.
-LONGEST = 1 << 16
-
-#: Words that only a line about acceptance has; a small log is searched for them too.
-ALSO = (b"acceptance rate", b"acceptance length", b"accept rate", b"#acc tokens", b"spec_accept_", b"accept_length")
+#: Words that only a line about acceptance has.
 _SPEAKS = (
     r"SpecDecoding metrics|Speculative metrics|[Aa]cceptance (?:rate|length)|accept (?:rate|len)\b|draft acceptance"
     r"|#acc (?:tokens|drafts)|spec_accept_\w+|accept_length:|speculative decode stats"
@@ -38,14 +21,14 @@ _UNREAD = (
 )
 
 
-def batches(src: Source, dialects: Sequence[Dialect]) -> Iterator[Batch]:
-    """Windows and events of a log, a few ten thousand lines of interest at a time."""
+def batches(src: Source, dialects: Sequence[Dialect], sample: bytes = b"") -> Iterator[Batch]:
+    """Windows and events of a log, some thousand lines of interest at a time; `sample`: pieces of it."""
     listeners = [(dialect, dialect.listen(src.path)) for dialect in dialects]
     lines = taken = 0
     for segment in segments(src):
-        for found, count in _hits(segment, dialects):
+        for found, count in hits(segment, dialects, sample):
             lines += count
-            if found is None or not found.height:
+            if found is None:
                 continue
             made = _heard(src.path, found, listeners)
             taken += made.lines
@@ -90,74 +73,3 @@ def _tables(path: str, told: Sequence[Heard]) -> tuple[pl.DataFrame, pl.DataFram
     runs = [run for heard in told for run in heard.runs]
     table = conform(pl.DataFrame(steps, infer_schema_length=None), "step", extra=("line",))
     return table, conform(pl.DataFrame(runs), "run") if runs else empty("run")
-
-
-def _hits(segment: Segment, dialects: Sequence[Dialect]) -> Iterator[tuple[pl.DataFrame | None, int]]:
-    """Frames (line, text) of lines that hold a needle, and how many lines were passed."""
-    size = segment.file.stat().st_size
-    every = sorted({n for d in dialects for n in d.needles}.union(ALSO))
-    main = sorted({n for d in dialects for n in d.main or d.needles})
-    number, rest, offset = segment.first, b"", 0
-    numbers: list[int] = []
-    texts: list[bytes] = []
-    with segment.file.open("rb") as stream:
-        while True:
-            block = stream.read(BLOCK)
-            data = rest + block if rest else block
-            if not data:
-                break
-            end = len(data) if not block else data.rfind(b"\n") + 1
-            if not end and block and len(data) < LONGEST * 64:
-                rest = data
-                continue
-            end = end or len(data)
-            rest = data[end:]
-            ends = _ends(data, end)
-            large = size > LARGE and EDGE < offset < size - EDGE
-            offset += end
-            for i in _lines_of(data, end, ends, main if large else every, large):
-                start = int(ends[i - 1]) + 1 if i else 0
-                numbers.append(number + i)
-                texts.append(data[start : int(ends[i])][:LONGEST])
-            number += len(ends)
-            if len(numbers) >= LINES or not block:
-                yield _frame(numbers, texts), len(ends)
-                numbers, texts = [], []
-            else:
-                yield None, len(ends)
-            if not block:
-                return
-    yield _frame(numbers, texts), 0
-
-
-def _ends(data: bytes, end: int) -> Ints:
-    """Where each line ends; the last one may lack its newline."""
-    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8, count=end) == 10)
-    if not end or data[end - 1] == 10:
-        return ends
-    return np.append(ends, end)
-
-
-def _lines_of(data: bytes, end: int, ends: Ints, needles: Sequence[bytes], large: bool) -> list[int]:
-    places: list[int] = []
-    for needle in needles:
-        at = data.find(needle, 0, end)
-        while at >= 0:
-            places.append(at)
-            at = data.find(needle, at + len(needle), end)
-    if not places:
-        return []
-    index = np.unique(np.searchsorted(ends, np.array(places, dtype=np.int64)))
-    if large:
-        near = (index[:, None] - np.arange(BEFORE, -1, -1)[None, :]).ravel()
-        index = np.unique(near[near >= 0])
-    return [int(i) for i in index]
-
-
-def _frame(numbers: list[int], texts: list[bytes]) -> pl.DataFrame:
-    lines = pl.Series("line", numbers, dtype=pl.Int64)
-    try:
-        text = pl.Series("text", texts, dtype=pl.Binary).cast(pl.String)
-    except pl.exceptions.PolarsError:
-        text = pl.Series("text", [t.decode("utf-8", "replace") for t in texts], dtype=pl.String)
-    return pl.DataFrame([lines, text.str.strip_chars_end("\r\n ")])
