@@ -23,7 +23,7 @@ def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
     drafts = source.position_drafts
     marginal = [n / drafts for n in source.accepted_by_position] if drafts else []
     return {
-        "steps": _whole(counts["drafts"]),
+        "steps": _whole(counts["steps"] if plain(source) else counts["drafts"]),
         "drafted": _whole(counts["drafted"]),
         "tested": None,
         "accepted": _whole(counts["accepted"]),
@@ -44,6 +44,12 @@ def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
         "expected_tokens_per_step": None,
         "definitions": {d.key: d.value for d in definitions(totals(source))},
     }
+
+
+def plain(source: Source) -> bool:
+    """Whether steps and tokens are counted and nothing says that anything was drafted: plain decoding, a baseline."""
+    c = source.counts
+    return c["drafts"] is None and c["accepted"] is None and bool(c["steps"]) and bool(c["emitted"])
 
 
 def totals(source: Source) -> Totals:

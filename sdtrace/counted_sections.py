@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit import Audit
-from sdtrace.counted import totals
+from sdtrace.counted import plain, totals
 from sdtrace.diagnose import Diagnosis
 from sdtrace.results import Chart, Section, Value
 from sdtrace.rosetta import Totals, definitions
@@ -31,10 +31,16 @@ def counted_sections(audit: Audit, found: Diagnosis) -> list[Section]:
 
 def _figures(a: dict[str, Any], source: Source) -> Section:
     ends = {name: a["ci"][name] or [None, None] for name in ("tokens_per_step", "rate_of_drafted")}
+    alone = plain(source)
     rows: list[list[Value]] = [
-        ["tokens per step", a["tokens_per_step"], *ends["tokens_per_step"], "1 + accepted / steps that drafted"],
+        [
+            "tokens per step",
+            a["tokens_per_step"],
+            *ends["tokens_per_step"],
+            "emitted / steps; nothing was drafted" if alone else "1 + accepted / steps that drafted",
+        ],
         ["acceptance, of drafted", a["rate_of_drafted"], *ends["rate_of_drafted"], "accepted / drafted"],
-        ["steps that drafted", a["steps"], None, None, "request-steps"],
+        ["steps" if alone else "steps that drafted", a["steps"], None, None, "request-steps"],
         ["drafted tokens", a["drafted"], None, None, ""],
         ["accepted tokens", a["accepted"], None, None, "without the bonus"],
         ["emitted tokens", source.counts["emitted"], None, None, ""],

@@ -72,6 +72,9 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
     length = _ratio(_sum(drafted["accepted"]) + _sum(drafted["drafts"]), _sum(drafted["drafts"]))
     rate = _ratio(_sum(tried["accepted"]), _sum(tried["drafted"]))
     pooled = length is not None
+    if length is None and counts["drafts"] is None and counts["accepted"] is None:  # plain decoding
+        length = _ratio(counts["emitted"] or 0.0, counts["steps"] or 0.0) or None
+        pooled = length is not None
     if length is None:
         length = _mean(part["length"])
     if rate is None:
