@@ -132,7 +132,10 @@ def _counts_verdict(rows: Sequence[Cause], source: Source | None) -> tuple[str, 
     if source is None:
         return "cannot-tell", "nothing in the input counts drafted or accepted tokens"
     if plain(source):
-        return "cannot-tell", f"{source.length:.2f} tokens per step: plain decoding, nothing drafted in {source.windows:,} records"
+        return (
+            "cannot-tell",
+            f"{source.length:.2f} tokens per step: plain decoding, nothing drafted in {source.windows:,} records",
+        )
     told = "" if source.length is None else f"{source.length:.2f} tokens per drafting step; "
     return "cannot-tell", f"{told}counts fit each other, and cannot tell whether decisions were right"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.folding import named
 from sdtrace.sources import Source
 from sdtrace.trace import Event
 
@@ -39,9 +40,7 @@ def tables(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Even
     """Every table by the name that checks use."""
     told = {kind: _told(windows, events, kind) for kind in ("synthetic", "lossy", "silent")}
     return {
-        "windows": windows.rename({"path": "first_path", "line": "first_line"}).with_columns(
-            run_id=pl.lit(None, dtype=pl.String)
-        ),
+        "windows": named(windows),
         "pairs": _pairs(windows, found, events),
         "stretches": _stretches(windows),
         "off": _off(windows, events),

@@ -6,8 +6,11 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.folding import origin
+
 #: What is taken for the figures first: the closer to single decisions, the better.
 _DEPTH = ("round", "request", "iteration", "interval", "run", "lifetime", "counter", "gauge")
+_PLACE = ["series", "origin"]
 _COUNTS = ("drafts", "steps", "drafted", "accepted", "emitted", "draft_ms", "busy_ms")
 
 
@@ -76,9 +79,12 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
         length = _ratio(counts["emitted"] or 0.0, counts["steps"] or 0.0) or None
         pooled = length is not None
     if length is None:
-        length = _mean(part["length"])
+        length = _mean(part, "length")
+    if length is None and engine == "sglang" and basis == "counter":  # verifications of requests that ended
+        length = _ratio(counts["emitted"] or 0.0, counts["drafts"] or 0.0)
+        pooled = length is not None
     if rate is None:
-        rate = _mean(part["rate"])
+        rate = _mean(part, "rate")
     listed = increments.filter(pl.col("accepted_by_position").is_not_null() & pl.col("drafts").is_not_null())
     by_request = drafted.filter(pl.col("drafts") > 0) if basis == "request" else drafted.clear()
     at = part["at"].drop_nulls()
@@ -88,7 +94,7 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
         basis,
         part["family"].drop_nulls().unique(maintain_order=True).to_list()[:4],
         part["path"].unique(maintain_order=True).to_list(),
-        part.height,
+        int(part["merged"].fill_null(1).sum()),
         _scalar(at.min()),
         _scalar(at.max()),
         counts,
@@ -100,8 +106,13 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
         _by_position(increments["drafted_by_position"].drop_nulls()),
         _total(listed["drafts"]),
         (1 + by_request["accepted"] / by_request["drafts"]).to_list(),
-        part["request_id"].n_unique() if basis == "request" else 0,
+        _requests(part) if basis == "request" else 0,
     )
+
+
+def _requests(part: pl.DataFrame) -> int:
+    """Requests that windows speak of; folded ones have lost their ids, and stand for one request a window."""
+    return part["request_id"].drop_nulls().n_unique() + int(part["merged"].fill_null(0).sum())
 
 
 def _scalar(value: Any) -> float | None:
@@ -116,8 +127,10 @@ def _sum(column: pl.Series) -> float:
     return float(column.sum())
 
 
-def _mean(column: pl.Series) -> float | None:
-    return _scalar(column.mean()) if column.null_count() < len(column) else None
+def _mean(part: pl.DataFrame, name: str) -> float | None:
+    """Plain mean of windows; one that was folded counts as often as windows are in it."""
+    known = part.filter(pl.col(name).is_not_null()).select(name, weight=pl.col("merged").fill_null(1))
+    return _ratio(_sum(known[name] * known["weight"]), _sum(known["weight"]))
 
 
 def _ratio(above: float, below: float) -> float | None:
@@ -140,18 +153,18 @@ def _increments(part: pl.DataFrame) -> pl.DataFrame:
     where counting begins (a counter that was not there yet stood at 0); a lone sample, and a total printed by the
     process itself, count from its start.
     """
-    ordered = part.with_row_index("row").sort("series", "at", "row", nulls_last=True)
+    ordered = part.with_columns(origin()).with_row_index("row").sort(*_PLACE, "at", "row", nulls_last=True)
     columns = []
     for name in ("drafts", "drafted", "accepted", "emitted", "draft_ms"):
         value = pl.col(name)
-        filled = value.forward_fill().over("series").fill_null(0.0)
-        before = filled.shift(1).over("series")
-        many = (pl.col("basis") == "counter") & (pl.len().over("series") > 1)
-        base = pl.when(many & (pl.int_range(pl.len()).over("series") == 0)).then(filled).otherwise(0.0)
+        filled = value.forward_fill().over(_PLACE).fill_null(0.0)
+        before = filled.shift(1).over(_PLACE)
+        many = (pl.col("basis") == "counter") & (pl.len().over(_PLACE) > 1)
+        base = pl.when(many & (pl.int_range(pl.len()).over(_PLACE) == 0)).then(filled).otherwise(0.0)
         last = pl.coalesce(before, base)
         added = pl.when(filled >= last).then(filled - last).otherwise(filled)
         # two totals fall together in a restart, one alone does not: a counter of its own is believed
-        columns.append(pl.when(value.is_not_null().any().over("series")).then(added).alias(name))
+        columns.append(pl.when(value.is_not_null().any().over(_PLACE)).then(added).alias(name))
     positions = _position_increments(ordered)
     return ordered.with_columns(
         *columns, accepted_by_position=positions, drafted_by_position=pl.lit(None, pl.List(pl.Float64))
@@ -159,23 +172,23 @@ def _increments(part: pl.DataFrame) -> pl.DataFrame:
 
 
 def _position_increments(ordered: pl.DataFrame) -> pl.Series:
-    before: dict[str, list[float] | None] = {}
-    count = ordered.group_by("series").len().rows()
-    many = {series: n > 1 for series, n in count}
+    before: dict[tuple[str, str], list[float] | None] = {}
+    many = {(series, at): n > 1 for series, at, n in ordered.group_by(_PLACE).len().rows()}
     made: list[list[float] | None] = []
-    for series, basis, values in ordered.select("series", "basis", "accepted_by_position").iter_rows():
-        last = before.get(series)
+    for series, at, basis, values in ordered.select(*_PLACE, "basis", "accepted_by_position").iter_rows():
+        key = (series, at)
+        last = before.get(key)
         if values is None:
             made.append(None)
-            before.setdefault(series, [])
+            before.setdefault(key, [])
             continue
-        if last is None and basis == "counter" and many[series]:
+        if last is None and basis == "counter" and many[key]:
             made.append([0.0] * len(values))
         else:
             old = [*(last or []), *([0.0] * len(values))][: len(values)]
             fell = any(v < o for v, o in zip(values, old, strict=True))
             made.append(list(values) if fell else [v - o for v, o in zip(values, old, strict=True)])
-        before[series] = values
+        before[key] = values
     return pl.Series(made, dtype=pl.List(pl.Float64))
 
 

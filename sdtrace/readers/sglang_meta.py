@@ -38,7 +38,9 @@ def request_window(meta: Mapping[str, Any]) -> dict[str, Any] | None:
         "emitted": emitted,
         "k": drafted // steps if drafted else None,
         "histogram": histogram,
-        "accepted_by_position": [float(sum(histogram[j + 1 :])) for j in range(len(histogram) - 1)] if histogram else None,
+        "accepted_by_position": [float(sum(histogram[j + 1 :])) for j in range(len(histogram) - 1)]
+        if histogram
+        else None,
         "said_rate": _number(meta.get("spec_accept_rate")),
         "said_length": said,
         "said": {k: v for k, v in meta.items() if k.startswith("spec_") or k == "completion_tokens"},

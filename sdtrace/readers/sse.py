@@ -69,9 +69,7 @@ def _take(stream: _Stream, chunk: dict[str, Any], number: int) -> None:
         stream.rows.append(row | {"line": number, "request_id": str(chunk.get("id"))})
 
 
-def _round(
-    timings: dict[str, Any], name: str, number: int, before: dict[str, tuple[int, int]]
-) -> list[dict[str, Any]]:
+def _round(timings: dict[str, Any], name: str, number: int, before: dict[str, tuple[int, int]]) -> list[dict[str, Any]]:
     drafted, accepted = timings.get("draft_n"), timings.get("draft_n_accepted")
     if not isinstance(drafted, int) or not isinstance(accepted, int):
         return []

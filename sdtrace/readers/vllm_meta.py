@@ -14,7 +14,9 @@ _SAID = ("mean_acceptance_length", "draft_acceptance_rate", "num_spec_steps", "n
 def request_window(node: Mapping[str, Any]) -> dict[str, Any] | None:
     """A window from a response; None where it carries no such figures."""
     metrics = node.get("metrics")
-    found = metrics.get("speculative_decoding") if isinstance(metrics, Mapping) else node.get("speculative_decoding_stats")
+    found = (
+        metrics.get("speculative_decoding") if isinstance(metrics, Mapping) else node.get("speculative_decoding_stats")
+    )
     if not isinstance(found, Mapping) or "num_spec_steps" not in found:
         return None
     usage = node.get("usage")
@@ -32,8 +34,12 @@ def request_window(node: Mapping[str, Any]) -> dict[str, Any] | None:
         "emitted": _number(usage.get("completion_tokens")) if isinstance(usage, Mapping) else None,
         "k": _number(found.get("num_spec_tokens")),
         "histogram": histogram,
-        "accepted_by_position": [float(sum(histogram[j + 1 :])) for j in range(len(histogram) - 1)] if histogram else None,
-        "drafted_by_position": [float(sum(n > j for n in drafted)) for j in range(int(max(drafted)))] if drafted else None,
+        "accepted_by_position": [float(sum(histogram[j + 1 :])) for j in range(len(histogram) - 1)]
+        if histogram
+        else None,
+        "drafted_by_position": [float(sum(n > j for n in drafted)) for j in range(int(max(drafted)))]
+        if drafted
+        else None,
         "said_length": _number(found.get("mean_acceptance_length")),
         "said_rate": _number(found.get("draft_acceptance_rate")),
         "busy_ms": _number(metrics.get("generation_time_ms")) if isinstance(metrics, Mapping) else None,
@@ -45,7 +51,9 @@ def _histogram(found: Mapping[str, Any], steps: float | None, accepted: float | 
     """The printed histogram; the one of the single steps where there is none, or where only that one contradicts the counts."""
     printed = found.get("acceptance_histogram")
     if isinstance(printed, Mapping):
-        printed = [printed.get(str(j), 0) for j in range(1 + max((int(k) for k in printed if str(k).isdigit()), default=0))]
+        printed = [
+            printed.get(str(j), 0) for j in range(1 + max((int(k) for k in printed if str(k).isdigit()), default=0))
+        ]
     said, single = _list(printed), _list(found.get("per_step_accepted"))
     if not single:
         return said

@@ -52,7 +52,8 @@ def shape_of(src: Source) -> str | None:
     """The name of the first shape that the head (or the document) holds."""
     head = src.head.lstrip(b"\xef\xbb\xbf \r\n\t")
     lines = [line for line in head.split(b"\n") if line.strip() and not line.startswith(b"#")]
-    if not lines and b"spec_verify_ct" not in head or lines and lines[0].lstrip()[:1] not in (b"{", b"[", b"'"):
+    pasted_only = not lines and b"spec_verify_ct" in head
+    if not pasted_only and (not lines or lines[0].lstrip()[:1] not in (b"{", b"[", b"'")):
         return None
     values = [v for line in lines[:40] if (v := _json(line)) is not None and isinstance(v, dict | list)]
     if not values:

@@ -56,7 +56,9 @@ def _without_lengths(steps: list[float] | None, new: list[float] | None) -> dict
     if not steps or not new or sum(steps) <= 0 or sum(new) < sum(steps):
         return {"bad": "no accept_lengths, and no steps and tokens to take their place"}
     made = {"steps": float(sum(steps))}
-    return made if sum(new) == sum(steps) else made | {"drafts": made["steps"], "accepted": float(sum(new) - sum(steps))}
+    return (
+        made if sum(new) == sum(steps) else made | {"drafts": made["steps"], "accepted": float(sum(new) - sum(steps))}
+    )
 
 
 def settled(rows: Rows) -> Rows:

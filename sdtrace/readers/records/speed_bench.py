@@ -17,7 +17,12 @@ def rows(node: Node) -> Rows | None:
 
 
 def _result(result: Node) -> dict[str, Any]:
-    row: dict[str, Any] = {"engine": "speed-bench", "surface": "results", "basis": "request", "family": "llama.cpp client"}
+    row: dict[str, Any] = {
+        "engine": "speed-bench",
+        "surface": "results",
+        "basis": "request",
+        "family": "llama.cpp client",
+    }
     row["request_id"] = str(result.get("id"))
     if result.get("ok") is False or result.get("error"):
         return row | {"bad": "the request failed"}
