@@ -58,7 +58,8 @@ def totals(source: Source) -> Totals:
     emitted = c["emitted"]
     if emitted is None and c["accepted"] is not None and c["drafts"] is not None:
         emitted = c["accepted"] + c["drafts"]
-    return Totals(c["drafts"], c["drafted"], c["accepted"], emitted, source.k, c["steps"], source.lengths)
+    requests = float(source.requests) if source.requests else None
+    return Totals(c["drafts"], c["drafted"], c["accepted"], emitted, source.k, c["steps"], source.lengths, requests)
 
 
 def _whole(value: float | None) -> int | None:

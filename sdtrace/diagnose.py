@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.acceptance import acceptance, totals
+from sdtrace.agreement import over_all
 from sdtrace.audit import Audit
 from sdtrace.causes import Cause, causes, counters
 from sdtrace.counted import counted, plain
@@ -137,6 +138,10 @@ def _counts_verdict(rows: Sequence[Cause], source: Source | None) -> tuple[str, 
             f"{source.length:.2f} tokens per step: plain decoding, nothing drafted in {source.windows:,} records",
         )
     told = "" if source.length is None else f"{source.length:.2f} tokens per drafting step; "
+    if (whole := over_all(source, source.requests or None)) is not None and whole[0] > 1.1 * (
+        source.counts["drafts"] or 0
+    ):
+        told = f"{told[:-2]}, {whole[1]:.2f} over all steps ({1 - (source.counts['drafts'] or 0) / whole[0]:.0%} had no draft); "
     return "cannot-tell", f"{told}counts fit each other, and cannot tell whether decisions were right"
 
 

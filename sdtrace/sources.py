@@ -68,10 +68,10 @@ def _rank(source: Source) -> tuple[Any, ...]:
 
 
 def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source:
-    increments = _increments(part) if basis in ("lifetime", "counter") else part
-    counts = {name: _total(increments[name]) for name in _COUNTS}
-    drafted = increments.filter(pl.col("drafts").is_not_null() & pl.col("accepted").is_not_null())
-    tried = increments.filter(pl.col("drafted").is_not_null() & pl.col("accepted").is_not_null())
+    added = increments(part) if basis in ("lifetime", "counter") else part
+    counts = {name: _total(added[name]) for name in _COUNTS}
+    drafted = added.filter(pl.col("drafts").is_not_null() & pl.col("accepted").is_not_null())
+    tried = added.filter(pl.col("drafted").is_not_null() & pl.col("accepted").is_not_null())
     length = _ratio(_sum(drafted["accepted"]) + _sum(drafted["drafts"]), _sum(drafted["drafts"]))
     rate = _ratio(_sum(tried["accepted"]), _sum(tried["drafted"]))
     pooled = length is not None
@@ -85,7 +85,7 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
         pooled = length is not None
     if rate is None:
         rate = _mean(part, "rate")
-    listed = increments.filter(pl.col("accepted_by_position").is_not_null() & pl.col("drafts").is_not_null())
+    listed = added.filter(pl.col("accepted_by_position").is_not_null() & pl.col("drafts").is_not_null())
     by_request = drafted.filter(pl.col("drafts") > 0) if basis == "request" else drafted.clear()
     at = part["at"].drop_nulls()
     return Source(
@@ -103,16 +103,11 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
         pooled,
         _scalar(part["k"].max()),
         _by_position(listed["accepted_by_position"]),
-        _by_position(increments["drafted_by_position"].drop_nulls()),
+        _by_position(added["drafted_by_position"].drop_nulls()),
         _total(listed["drafts"]),
         (1 + by_request["accepted"] / by_request["drafts"]).to_list(),
-        _requests(part) if basis == "request" else 0,
+        int(part["merged"].fill_null(1).sum()) if basis == "request" else 0,
     )
-
-
-def _requests(part: pl.DataFrame) -> int:
-    """Requests that windows speak of; folded ones have lost their ids, and stand for one request a window."""
-    return part["request_id"].drop_nulls().n_unique() + int(part["merged"].fill_null(0).sum())
 
 
 def _scalar(value: Any) -> float | None:
@@ -146,7 +141,7 @@ def _by_position(lists: pl.Series) -> list[float]:
     return totals
 
 
-def _increments(part: pl.DataFrame) -> pl.DataFrame:
+def increments(part: pl.DataFrame) -> pl.DataFrame:
     """Running totals as what was added, by series, in order of time.
 
     A total that falls is a restart: what stands then was added since. The first sample of several counter samples is
