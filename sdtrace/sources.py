@@ -68,7 +68,7 @@ def _rank(source: Source) -> tuple[Any, ...]:
 
 
 def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source:
-    added = increments(part) if basis in ("lifetime", "counter") else part
+    added = increments(part) if basis in ("lifetime", "counter") else _with_least(part)
     counts = {name: _total(added[name]) for name in _COUNTS}
     drafted = added.filter(pl.col("drafts").is_not_null() & pl.col("accepted").is_not_null())
     tried = added.filter(pl.col("drafted").is_not_null() & pl.col("accepted").is_not_null())
@@ -92,7 +92,7 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
         engine,
         surface,
         basis,
-        part["family"].drop_nulls().unique(maintain_order=True).to_list()[:4],
+        _families(part, added),
         part["path"].unique(maintain_order=True).to_list(),
         int(part["merged"].fill_null(1).sum()),
         _scalar(at.min()),
@@ -108,6 +108,24 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
         (1 + by_request["accepted"] / by_request["drafts"]).to_list(),
         int(part["merged"].fill_null(1).sum()) if basis == "request" else 0,
     )
+
+
+def _with_least(part: pl.DataFrame) -> pl.DataFrame:
+    """Steps of windows that accepted nothing, where they were not printed: at least drafted / k.
+
+    A printed mean of 1.00 does not tell over how many steps. Leaving such windows out would raise the mean of the rest.
+    """
+    nothing = pl.col("drafts").is_null() & (pl.col("accepted") == 0) & (pl.col("drafted") > 0) & (pl.col("k") > 0)
+    least = (pl.col("drafted") / pl.col("k")).ceil()
+    return part.with_columns(drafts=pl.when(nothing).then(least).otherwise("drafts"))
+
+
+def _families(part: pl.DataFrame, added: pl.DataFrame) -> list[str]:
+    """What the words of these windows mean, and what was assumed about them."""
+    told = part["family"].drop_nulls().unique(maintain_order=True).to_list()[:4]
+    running = part["basis"][0] in ("lifetime", "counter")
+    assumed = int(not running and added["drafts"].count() > part["drafts"].count())
+    return told + ["steps of windows that accepted nothing: at least drafted / k"] * assumed
 
 
 def _scalar(value: Any) -> float | None:
