@@ -20,8 +20,7 @@ def beside(one: Source, other: Source) -> str:
         return _means_only(one, other)
     differ = [(label, a, b) for label, a, b in known if abs(a - b) > SAME * max(a, b)]
     if not differ:
-        same = " and ".join(f"{b:,.0f} {label}" for label, _, b in known)
-        return f"agrees: {same}{_not_counted(told)}"
+        return f"the same {_listed([label for label, _, _ in known])}{_not_counted(told)}"
     drafted = next(((a, b) for label, a, b in known if label == "drafted"), None)
     if drafted is not None and abs(drafted[0] - drafted[1]) <= SAME * max(drafted):
         label, a, b = differ[0]
@@ -29,6 +28,10 @@ def beside(one: Source, other: Source) -> str:
     label, a, b = differ[0]
     change = f"{abs(a - b):,.0f} {'fewer' if b < a else 'more'} {label} ({abs(a - b) / max(a, b):.1%})"
     return f"{change}: {_why(one, other, less=b < a)}{_not_counted(told)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _not_counted(told: Sequence[tuple[str, float | None, float | None]]) -> str:

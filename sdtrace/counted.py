@@ -23,10 +23,10 @@ def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
     drafts = source.position_drafts
     marginal = [n / drafts for n in source.accepted_by_position] if drafts else []
     return {
-        "steps": _whole(counts["steps"] if plain(source) else counts["drafts"]),
-        "drafted": _whole(counts["drafted"]),
+        "steps": whole(counts["steps"] if plain(source) else counts["drafts"]),
+        "drafted": whole(counts["drafted"]),
         "tested": None,
-        "accepted": _whole(counts["accepted"]),
+        "accepted": whole(counts["accepted"]),
         "tokens_per_step": source.length,
         "rate_of_drafted": source.rate,
         "rate_of_tested": None,
@@ -62,7 +62,8 @@ def totals(source: Source) -> Totals:
     return Totals(c["drafts"], c["drafted"], c["accepted"], emitted, source.k, c["steps"], source.lengths, requests)
 
 
-def _whole(value: float | None) -> int | None:
+def whole(value: float | None) -> int | None:
+    """A count as an integer."""
     return None if value is None else round(value)
 
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from sdtrace.agreement import beside, emitted, over_all
 from sdtrace.audit import Audit
-from sdtrace.counted import plain, totals
+from sdtrace.counted import plain, totals, whole
 from sdtrace.counted_time import timelines
 from sdtrace.diagnose import Diagnosis
 from sdtrace.results import Chart, Section, Value
@@ -50,10 +50,10 @@ def _figures(a: dict[str, Any], source: Source) -> Section:
         ["steps" if alone else "steps that drafted", a["steps"], None, None, "request-steps"],
         ["drafted tokens", a["drafted"], None, None, ""],
         ["accepted tokens", a["accepted"], None, None, "without the bonus"],
-        ["emitted tokens", source.counts["emitted"], None, None, ""],
+        ["emitted tokens", whole(source.counts["emitted"]), None, None, ""],
     ]
-    if (whole := over_all(source, source.requests or None)) is not None:
-        every, length = whole
+    if (over := over_all(source, source.requests or None)) is not None:
+        every, length = over
         rows.insert(
             1,
             [
@@ -142,8 +142,8 @@ def _sources(found: list[Source], first: Source | None) -> Section | None:
         "drafted",
         "accepted",
         "emitted",
-        "tokens per step",
-        "accepted / drafted",
+        "tokens/step",
+        "rate",
         "beside the first",
     ]
     return Section("sources", "Sources side by side", _agreement(found, first), columns, rows)

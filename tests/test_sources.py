@@ -97,7 +97,7 @@ def one(**more: Any) -> Any:
 def test_every_difference_has_a_sentence() -> None:
     log, first = one(surface="lines", basis="interval", drafts=80, drafted=320, accepted=150), one()
     assert beside(first, first) == "the figures above are from this one"
-    assert beside(first, one(surface="b")).startswith("agrees: 100 steps and 400 drafted and 200 accepted")
+    assert beside(first, one(surface="b")) == "the same steps, drafted and accepted"
     assert "does not count steps" in beside(first, one(surface="b", drafts=None))
     assert beside(first, log).startswith("20 fewer steps (20.0%): stretches between lines that were lost")
     assert "requests are counted when they end" in beside(
@@ -149,7 +149,7 @@ def test_log_scrapes_and_responses_are_one_report(name: str, counts: tuple[int, 
     for row in table.rows:
         assert row[3] in (counts[0], None)
         assert tuple(row[4:6]) == counts[1:]
-        assert str(row[-1]).startswith(("agrees", "the figures above"))
+        assert str(row[-1]).startswith(("the same ", "the figures above"))
     assert f"all {len(kinds)} that count agree" in table.sentence
     assert found["causes"] == []
 
