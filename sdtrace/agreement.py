@@ -12,7 +12,7 @@ _NAMES = (("drafts", "steps"), ("drafted", "drafted"), ("accepted", "accepted"))
 
 def beside(one: Source, other: Source) -> str:
     """What `other` says beside `one`: the same counts, or how many fewer and why."""
-    if one is other:
+    if (one.engine, one.surface, one.basis) == (other.engine, other.surface, other.basis):
         return "the figures above are from this one"
     told = [(label, one.counts[name], other.counts[name]) for name, label in _NAMES]
     known = [(label, a, b) for label, a, b in told if a is not None and b is not None]
@@ -81,28 +81,32 @@ def _time(small: Source, large: Source) -> str | None:
 
 
 def emitted(source: Source, requests: float | None) -> str | None:
-    """Where the emitted tokens came from: accepted, one a drafting step, prefill, steps without a draft."""
+    """Where the emitted tokens came from: accepted, one a drafting step, prefill, steps without a draft; what was cut."""
     c = source.counts
     tokens, drafts, accepted = c["emitted"], c["drafts"], c["accepted"]
     if tokens is None or drafts is None or accepted is None:
         return None
-    rest = tokens - drafts - accepted
     whole = f"Of {tokens:,.0f} emitted tokens {accepted:,.0f} were accepted drafts and {drafts:,.0f} came with them, one a step"
-    if rest < 0:
-        return f"{whole}; {-rest:,.0f} of those were cut at the end of a request."
+    rest = tokens - drafts - accepted
     if requests is None:
-        return (
-            f"{whole}; {rest:,.0f} are first tokens of requests or came from steps without a draft." if rest else None
-        )
-    plain = max(rest - requests, 0.0)
-    told = f"{whole}; {min(rest, requests):,.0f} are first tokens of requests"
-    return f"{told} and {plain:,.0f} came from steps without a draft." if plain else f"{told}."
+        told = f"{rest:,.0f} are first tokens of requests or came from steps without a draft"
+        return f"{whole}; {told}." if rest > 0 else None
+    first = f"{requests:,.0f} are first tokens of requests"
+    plain = max(c["steps"] - drafts, 0.0) if c["steps"] is not None else max(rest - requests, 0.0)
+    cut = drafts + accepted + requests + plain - tokens
+    parts = [first, f"{plain:,.0f} came from steps without a draft" if plain else ""]
+    told = " and ".join(p for p in parts if p)
+    return f"{whole}; {told}" + (f"; {cut:,.0f} of those were cut at the end of a request." if cut > 0 else ".")
 
 
 def over_all(source: Source, requests: float | None) -> tuple[float, float] | None:
     """(every verification, tokens per step over all of them); None where nothing tells of steps without a draft."""
     c = source.counts
-    if requests is None or c["emitted"] is None or c["drafts"] is None or c["accepted"] is None:
+    if (
+        c["drafts"] is None
+        or c["accepted"] is None
+        or (c["steps"] is None and (requests is None or c["emitted"] is None))
+    ):
         return None
     t = Totals(c["drafts"], c["drafted"], c["accepted"], c["emitted"], source.k, c["steps"], (), requests)
     every = verifications(t)

@@ -1,7 +1,7 @@
 """Windows added up by source: one engine's one surface. Sources of one session overlap; they are compared, never added."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -168,7 +168,7 @@ def increments(part: pl.DataFrame) -> pl.DataFrame:
     """
     ordered = part.with_columns(origin()).with_row_index("row").sort(*_PLACE, "at", "row", nulls_last=True)
     columns = []
-    for name in ("drafts", "drafted", "accepted", "emitted", "draft_ms"):
+    for name in ("drafts", "steps", "drafted", "accepted", "emitted", "draft_ms"):
         value = pl.col(name)
         filled = value.forward_fill().over(_PLACE).fill_null(0.0)
         before = filled.shift(1).over(_PLACE)
@@ -214,4 +214,22 @@ def chosen(found: Sequence[Source]) -> Source | None:
     for source in telling:
         weight[source.engine] = max(weight.get(source.engine, 0.0), source.counts["drafted"] or 0.0)
     engine = max(weight, key=lambda name: weight[name])
-    return next(s for s in telling if s.engine == engine)
+    return _with_steps(next(s for s in telling if s.engine == engine), found)
+
+
+def _with_steps(source: Source, found: Sequence[Source]) -> Source:
+    """All steps, those without a draft too, from another source of the engine that counts the same drafting steps."""
+    drafts = source.counts["drafts"]
+    if source.counts["steps"] is not None or not drafts:
+        return source
+    for other in found:
+        steps, same = other.counts["steps"], other.counts["drafts"]
+        if (
+            other.engine == source.engine
+            and steps
+            and same
+            and abs(same - drafts) <= 0.005 * drafts
+            and steps >= drafts
+        ):
+            return replace(source, counts=source.counts | {"steps": steps})
+    return source

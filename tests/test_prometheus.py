@@ -116,6 +116,15 @@ def test_sglang_gauges_are_last_values_by_rank_and_never_summed(tmp_path: Path) 
     assert document(path)["acceptance"]["accepted"] is None
 
 
+def test_vllm_steps_without_a_draft_are_counted_by_the_latency_histogram(tmp_path: Path) -> None:
+    """One sample of inter-token latency a request-step in vLLM; SGLang's counts tokens under the same name."""
+    path = tmp_path / "v.prom"
+    path.write_text(scrape((10, 40, 20)) + 'vllm:inter_token_latency_seconds_count{engine="0"} 25.0\n')
+    assert document(path)["acceptance"]["definitions"]["ollama"] == 20 / 25  # accepted over every step
+    path.write_text(path.read_text() + "sglang:inter_token_latency_seconds_count 99.0\n")
+    assert [w["engine"].unique().to_list() for w in _windows(path)] == [["vllm"]]
+
+
 def _windows(path: Path) -> list[pl.DataFrame]:
     return [b.windows for o in open_inputs([str(path)]) for b in o.batches() if b.windows is not None]
 

@@ -44,17 +44,21 @@ GAUGES = {
     "spec_decode_acceptance_length": "length",
     "spec_decode_draft_acceptance_rate": "said_rate",
 }
+#: vLLM alone: one sample a request-step, a step without a draft too (SGLang's series of that name counts tokens)
+STEPS = ("inter_token_latency_seconds_count", "time_per_output_token_seconds_count")
 #: counters with a label `position` (vLLM, llama.cpp, LMDeploy) or `token_position` (TensorRT-LLM, by request at finish)
 _ACCEPTED_AT = ("spec_decode_num_accepted_tokens_per_pos", "spec_decode_accepted_tokens")
 _DRAFTED_AT = "spec_decode_drafted_tokens"
 #: V0 alone; its counters add up running totals, so they say nothing
 _V0 = ("spec_decode_num_emitted_tokens", "spec_decode_efficiency")
+#: TensorRT-LLM: drafting time over the time of the last iteration
+_OVERHEAD = "spec_decode_draft_overhead"
 #: labels that do not tell one process from another: what is counted, and who scraped it
 _NO_PLACE = frozenset(
     {"position", "token_position", "le", "quantile", "job", "prometheus", "prometheus_replica", "replica", "monitor"}
     | {"tp_rank", "pp_rank", "moe_ep_rank"}  # ranks of one replica count the same batch once more
 )
-_INTERESTING = {*COUNTERS, *GAUGES, *_ACCEPTED_AT, _DRAFTED_AT, *_V0, "spec_decode_draft_overhead"}
+_INTERESTING = {*COUNTERS, *GAUGES, *_ACCEPTED_AT, _DRAFTED_AT, *_V0, *STEPS, _OVERHEAD}
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -62,13 +66,14 @@ Labels = tuple[tuple[str, str], ...]
 def wanted(name: str) -> tuple[str, str] | None:
     """(engine, name without prefix and _total) of a sample that windows are made of; None for every other one.
 
-    `_created`, `_bucket`, `_sum` and `_count` samples are never counts of ours.
+    `_created`, `_bucket` and `_sum` samples are never counts of ours.
     """
     found = NAME.match(name)
     if not found or found.end() != len(name):
         return None
     bare = found[2].removesuffix("_total")
-    return (ENGINES[found[1]], bare) if bare in _INTERESTING else None
+    engine = ENGINES[found[1]]
+    return (engine, bare) if bare in _INTERESTING and (bare not in STEPS or engine == "vllm") else None
 
 
 def pattern() -> str:
@@ -107,8 +112,10 @@ class Scrape:
             self._row(engine, where, "gauge" if bare == _V0[1] else "counter", line)[bare] = value
         elif bare in COUNTERS and not position:
             self._row(engine, where, "counter", line)[COUNTERS[bare]] = value
-        elif bare in GAUGES:
-            self._row(engine, where, "gauge", line)[GAUGES[bare]] = value
+        elif bare in STEPS:
+            self._row(engine, where, "counter", line)["steps"] = value
+        elif bare in GAUGES or bare == _OVERHEAD:
+            self._row(engine, where, "gauge", line)[GAUGES.get(bare, bare)] = value
 
     def _row(self, engine: str, where: str, kind: str, line: int | None) -> dict[str, Any]:
         return self.values.setdefault((engine, where, kind), {"line": line})
@@ -127,6 +134,7 @@ def _window(
 ) -> dict[str, Any]:
     positions, drafted = values.pop("positions", None), values.pop("drafted_positions", None)
     efficiency, calls = values.pop(_V0[1], None), values.pop("verify_calls", None)
+    overhead = values.pop(_OVERHEAD, None)
     values.pop(_V0[0], None)
     row: dict[str, Any] = {"engine": engine, "surface": "metrics", "series": where, "at": at, **values}
     row["basis"] = "gauge" if kind == "gauge" else "counter"
@@ -147,6 +155,8 @@ def _window(
     if kind == "gauge":
         row["said_length"] = row.get("length")
         row["rate"] = row.get("said_rate") if engine != "sglang" else None
+        if overhead is not None:
+            row["said"] = {"draft_overhead of the last iteration": overhead}
         if v0:
             row |= {"family": "V0: means since the process began", "said": {"efficiency": efficiency}}
     return row
