@@ -7,17 +7,18 @@ with all request lines known from the start.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import polars as pl
 
-from sdtrace.finding import Check
+from sdtrace.finding import Check, Counts
+from sdtrace.folding import Folder
 from sdtrace.measure import measure
 from sdtrace.scope import REQUEST_COLUMNS, scopes
 from sdtrace.tally import Tally, merge
 from sdtrace.timings import timings
-from sdtrace.trace import Batch, Event, Loss, Notice, empty
+from sdtrace.trace import OTHER, Batch, Event, Loss, Notice, empty
 from sdtrace.windows import no_windows
 
 #: Steps that may wait for their request line.
@@ -69,7 +70,10 @@ class Input:
 
 @dataclass
 class Audit:
-    """The tally of all inputs, the run and request lines they held, and what was read of each."""
+    """The tally of all inputs, the run and request lines they held, what was read of each, and what windows say.
+
+    `judged` holds what checks said of windows that have been folded since (`sdtrace.folding`).
+    """
 
     tally: Tally
     inputs: list[Input]
@@ -78,6 +82,7 @@ class Audit:
     unknown_requests: int
     windows: pl.DataFrame = field(default_factory=no_windows)
     events: list[Event] = field(default_factory=list)
+    judged: dict[str, Counts] = field(default_factory=dict)
 
 
 class _LateRequest(Exception):
@@ -132,10 +137,12 @@ class _State:
     waiting: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS))
     pending: list[Future[list[Tally]]] = field(default_factory=list)
-    windows: list[pl.DataFrame] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     judged_unknown: pl.DataFrame | None = None
     unknown: int = 0
+
+    def __post_init__(self) -> None:
+        self.windows = Folder(self.checks)
 
 
 def _pass(sources: Sequence[Source], state: _State) -> Audit:
@@ -150,8 +157,8 @@ def _pass(sources: Sequence[Source], state: _State) -> Audit:
         _flush(state)
         for done in state.pending:
             _gather(state, done)
-    windows = pl.concat(state.windows) if state.windows else no_windows()
-    return Audit(merge(state.tallies), inputs, state.runs, state.known, state.unknown, windows, state.events)
+    known = state.runs, state.known, state.unknown
+    return Audit(merge(state.tallies), inputs, *known, state.windows.windows(), state.events, state.windows.judged)
 
 
 def _book(read: Input, batch: Batch) -> None:
@@ -161,8 +168,18 @@ def _book(read: Input, batch: Batch) -> None:
     read.steps += batch.steps.height
     read.windows += 0 if batch.windows is None else batch.windows.height
     read.records += batch.records
-    read.losses.extend(batch.losses)
+    for loss in batch.losses:
+        _lose(read.losses, loss)
     read.notices.extend(batch.notices)
+
+
+def _lose(losses: list[Loss], loss: Loss) -> None:
+    """Lines about other things come once a batch; they are told once an input."""
+    same = [i for i, x in enumerate(losses[-2:], max(len(losses) - 2, 0)) if loss.what == OTHER == x.what]
+    if same:
+        losses[same[0]] = replace(loss, count=loss.count + losses[same[0]].count)
+    else:
+        losses.append(loss)
 
 
 def _take(state: _State, batch: Batch) -> None:
@@ -170,7 +187,7 @@ def _take(state: _State, batch: Batch) -> None:
         state.runs[run["run_id"]] = run | {"rule": state.rules.get(run["run_id"], run["rule"])}
     state.events.extend(batch.events)
     if batch.windows is not None and batch.windows.height:
-        state.windows.append(_within(batch.windows, state.span))
+        state.windows.add(_within(batch.windows, state.span))
     if batch.requests.height and not state.complete:
         _learn(state, batch.requests.select(_HEAD))
     if not batch.steps.height:

@@ -160,6 +160,7 @@ def counters(found: Outcomes, named: set[str]) -> list[Cause]:
         ("SD422", "lenient-acceptance", "proved"),
         ("SD423", "speculation-off", "proved"),
         ("SD432", "drafter-miswired", "statistical"),
+        ("SD433", "low-acceptance", "suspected"),
         ("SD412", "metric-definition", "proved"),
         ("SD424", "counters-missing", "proved"),
         ("SD431", "degenerate-output", "suspected"),
@@ -167,12 +168,14 @@ def counters(found: Outcomes, named: set[str]) -> list[Cause]:
         if cause not in named and fired(found, code):
             label = _announced(found[code]) if code in ("SD421", "SD422", "SD423") else None
             rows.append(make(cause, certainty, [code], found, label))
-    broken = [c for c in ("SD411", "SD401", "SD402", "SD403", "SD404", "SD405", "SD407") if fired(found, c)]
+    broken = [
+        c for c in ("SD411", "SD401", "SD402", "SD403", "SD404", "SD405", "SD407", "SD408", "SD409") if fired(found, c)
+    ]
     if broken:
         label = _replayed(found) or WORDS["metric-inconsistent"][2].replace("of a step ", "")
         rows.append(make("metric-inconsistent", "proved", broken, found, label))
     elif fired(found, "SD406"):
-        rows.append(make("metric-inconsistent", "suspected", ["SD406"], found))
+        rows.append(make("metric-inconsistent", "suspected", ["SD406"], found, "nan stands where a figure belongs"))
     blamed = {"synthetic-acceptance": "config", "lenient-acceptance": "config"}
     return [replace(row, blame=blamed.get(row.cause, row.blame)) for row in rows]
 

@@ -7,9 +7,10 @@ from typing import Any
 import polars as pl
 
 from sdtrace.acceptance import acceptance, totals
+from sdtrace.agreement import over_all
 from sdtrace.audit import Audit
 from sdtrace.causes import Cause, causes, counters
-from sdtrace.counted import counted
+from sdtrace.counted import counted, plain
 from sdtrace.finding import Check, Outcome
 from sdtrace.infer import Choice, Fit, better_law, choose
 from sdtrace.outcomes import lossless, outcomes, used
@@ -19,6 +20,7 @@ from sdtrace.rosetta import Totals
 from sdtrace.samples import decisions, recoveries
 from sdtrace.sources import Source, chosen, sources
 from sdtrace.speed.timing import Timing, timing, unmeasured
+from sdtrace.trace import OTHER
 from sdtrace.wrong import Explanation, emitted, explain_decisions
 
 #: Decisions that must agree before a trace without a finding is called healthy.
@@ -101,7 +103,9 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
     found = outcomes(audit, {}, checks, counts)
     if not counts and not audit.events:
         reason = ["everything: no step and no figure was read"]
-        return Diagnosis({}, found, [], None, None, "cannot-tell", "no step was read", reason)
+        lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
+        told = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
+        return Diagnosis({}, found, [], None, None, "cannot-tell", told, reason)
     rows = counters(found, set())
     source = chosen(counts)
     figures = counted(source, audit.windows) if source is not None else None
@@ -128,7 +132,16 @@ def _counts_verdict(rows: Sequence[Cause], source: Source | None) -> tuple[str, 
         return "cannot-tell", f"suspected only: {rows[0].headline}"
     if source is None:
         return "cannot-tell", "nothing in the input counts drafted or accepted tokens"
+    if plain(source):
+        return (
+            "cannot-tell",
+            f"{source.length:.2f} tokens per step: plain decoding, nothing drafted in {source.windows:,} records",
+        )
     told = "" if source.length is None else f"{source.length:.2f} tokens per drafting step; "
+    if (whole := over_all(source, source.requests or None)) is not None and whole[0] > 1.1 * (
+        source.counts["drafts"] or 0
+    ):
+        told = f"{told[:-2]}, {whole[1]:.2f} over all steps ({1 - (source.counts['drafts'] or 0) / whole[0]:.0%} had no draft); "
     return "cannot-tell", f"{told}counts fit each other, and cannot tell whether decisions were right"
 
 

@@ -94,7 +94,12 @@ READERS: dict[str, Reader] = {
     reader.name: reader
     for reader in (
         *(Reader(n, s.says, _shaped(n), records.READ[n]) for n, s in records.SHAPES.items()),
-        Reader("llamacpp-stream", "llama.cpp server-sent events", _text(sse.sniff), sse.batches),
+        Reader(
+            "event-stream",
+            "server-sent events of a streamed response (llama.cpp, SGLang, vLLM)",
+            _text(sse.sniff),
+            sse.batches,
+        ),
         Reader("prometheus", "Prometheus text exposition of an engine", _text(prometheus.sniff), prometheus.batches),
         *(Reader(n, d.says, _heard(n), logs.READ[n]) for n, d in logs.DIALECTS.items()),
         Reader("mixed-log", "a text log that several engines wrote into", _heard("mixed-log"), _mixed),
