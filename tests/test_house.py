@@ -40,6 +40,7 @@ STOREYS = [
     {"diagnose", "tune"},
     {"viewer", "counted_sections"},
     {"compose"},
+    {"replay"},
     {"render"},
     {"api"},
     {"cli"},
