@@ -42,6 +42,7 @@ STOREYS = [
     {"viewer", "counted_time"},
     {"counted_sections"},
     {"compose"},
+    {"replay"},
     {"render"},
     {"api"},
     {"cli"},
