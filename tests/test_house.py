@@ -37,7 +37,7 @@ STOREYS = [
     {"causes", "counted"},
     {"speed"},
     {"pattern"},
-    {"diagnose", "tune"},
+    {"diagnose", "tuning"},
     {"viewer", "counted_sections"},
     {"compose"},
     {"render"},
