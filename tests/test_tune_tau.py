@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdtrace.tune import survival as km
-from sdtrace.tune.chain import lanes, starts, walk
-from sdtrace.tune.curve import Curve, Point, curve
-from sdtrace.tune.optimum import optimum
-from sdtrace.tune.price import price
-from sdtrace.tune.tuned import Asked, tuned
+from sdtrace.tuning import survival as km
+from sdtrace.tuning.chain import lanes, starts, walk
+from sdtrace.tuning.curve import Curve, Point, curve
+from sdtrace.tuning.optimum import optimum
+from sdtrace.tuning.price import price
+from sdtrace.tuning.tuned import Asked, tuned
 from simulate_text import World, bursty, coins, mixed, record, steady, traffic
 
 
@@ -206,7 +206,7 @@ def test_the_table_of_optimal_lengths(alpha: float) -> None:
     found = curve(made.text, made.run, made.laws, made.buckets, tuple(range(26)))
     column = (0.5, 0.6, 0.7, 0.8, 0.9).index(alpha)
     for cost, best in OPTIMAL.items():
-        paid = price(made.costs, range(26), 1, None, cost)
+        paid = price(made.times, range(26), 1, None, cost)
         times = {p.tau: p.steps[:, 0] * paid.cost[p.tau, 0] for p in found.points if p.steps is not None}
         told = optimum(found.tokens[:, 0], times, None)
         assert told is not None

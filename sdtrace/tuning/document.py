@@ -3,29 +3,57 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdtrace.tune.advice import advise
-from sdtrace.tune.curve import Point
-from sdtrace.tune.gather import Traffic
-from sdtrace.tune.optimum import Optimum
-from sdtrace.tune.tuned import Asked, Part, Tuned, tuned
+from sdtrace.tuning.advice import advise
+from sdtrace.tuning.budget import budgets
+from sdtrace.tuning.compare import compare
+from sdtrace.tuning.curve import Point
+from sdtrace.tuning.gather import Traffic
+from sdtrace.tuning.optimum import Optimum
+from sdtrace.tuning.queueing import queue
+from sdtrace.tuning.roles import iso, roles
+from sdtrace.tuning.tuned import Asked, Part, Tuned, tuned
 
 
-def tuning(traffic: Sequence[Traffic], asked: Asked) -> tuple[dict[str, Any] | None, str | None]:
-    """The section, and why there is none where there is none."""
-    runs = [tuned(one, asked) for one in traffic]
-    runs = [run for run in runs if run.curve.points]
+def tuning(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, Any] | None, str | None]:
+    """The section, and why there is none where there is none. Without `asked` tau alone, which costs next to nothing."""
+    runs = [tuned(one, asked or Asked()) for one in traffic]
     if not runs:
         return None, "tuning: no step says what it appended"
     main = runs[0]
-    made = {
+    made: dict[str, Any] = {
         "run_id": main.traffic.run_id,
         "steps": main.traffic.total,
         "sampled_steps": len(main.traffic.text.first),
         "tau": _tau(main),
-        "budget": [],
-        "policies": [],
+        **(_more(runs, asked) if asked is not None else _NO_MORE),
     }
-    return made | {"advice": advise(main)}, None
+    return made | {"advice": advise(main, made)}, None
+
+
+_NO_MORE: dict[str, Any] = {
+    "budget": [],
+    "policies": [],
+    "roles": None,
+    "iso": [],
+    "queue": [],
+    "notes": ["budgets, policies, drafters and load: sdtrace tune tries them"],
+}
+
+
+def _more(runs: Sequence[Tuned], asked: Asked) -> dict[str, Any]:
+    main = runs[0]
+    shared, no_budget = budgets(main)
+    rows, no_policies = compare(main, asked)
+    drafters, no_roles = roles(runs)
+    served, no_queue = queue(main, asked)
+    return {
+        "budget": shared,
+        "policies": rows,
+        "roles": drafters,
+        "iso": iso(main, asked.draft_cost),
+        "queue": served,
+        "notes": [note for note in (no_budget, no_policies, no_roles, no_queue) if note is not None],
+    }
 
 
 def _tau(run: Tuned) -> dict[str, Any]:
@@ -53,8 +81,8 @@ def _point(run: Tuned, point: Point) -> dict[str, Any]:
     cost, least, most = run.step_cost(point.tau)
     plain = run.plain_cost
 
-    def faster(tokens: float | None, by: float | None) -> float | None:
-        return tokens * plain / by if tokens is not None and plain is not None and by else None
+    def faster(tokens: float | None, by: float | None, unsure: float = 1.0) -> float | None:
+        return tokens * plain / by * unsure if tokens is not None and plain is not None and by else None
 
     return {
         "tau": point.tau,
@@ -66,8 +94,8 @@ def _point(run: Tuned, point: Point) -> dict[str, Any]:
         "high": point.high,
         "identified": point.identified,
         "why": point.why,
-        "speedup_low": faster(point.low, most),
-        "speedup_high": faster(point.high, least),
+        "speedup_low": faster(point.low, most, 1.0 - run.price.error),
+        "speedup_high": faster(point.high, least, 1.0 + run.price.error),
         "cost": cost,
         "cost_basis": run.price.basis[run.price.taus.index(point.tau)] if cost is not None else None,
         "cost_per_token": cost / point.tokens_per_step if cost is not None and point.tokens_per_step else None,

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sdtrace.results import Report
-from sdtrace.tune.gather import Traffic
-from sdtrace.tune.sections import sections
-from sdtrace.tune.tuned import Asked
-from sdtrace.tune.tuning import tuning
+from sdtrace.tuning.document import tuning
+from sdtrace.tuning.gather import Traffic
+from sdtrace.tuning.sections import sections
+from sdtrace.tuning.tuned import Asked
 
 #: Steps below which nothing is said about settings.
 ENOUGH = 30
 
 
-def attach(report: Report, traffic: Sequence[Traffic], asked: Asked) -> Report:
+def attach(report: Report, traffic: Sequence[Traffic], asked: Asked | None) -> Report:
     """The report with its tuning, or with the reason why it has none."""
     steps = sum(len(one.text.first) for one in traffic)
     found, why = tuning(traffic, asked) if steps >= ENOUGH else (None, _too_few(steps))
