@@ -56,6 +56,12 @@ def make(cause: str, certainty: str, codes: Sequence[str], found: Outcomes, labe
     return Cause(cause, side, certainty, tuple(live), headline, evidence, _next(advice, evidence), blame, weight)
 
 
+def with_evidence(cause: Cause, more: Sequence[Mapping[str, Any]]) -> Cause:
+    """The cause with places to look at first, each with the command that shows it."""
+    evidence = (*(_shown(row) for row in more), *cause.evidence)
+    return replace(cause, evidence=evidence, advice=_next(WORDS[cause.cause][3], evidence))
+
+
 def _shown(witness: Mapping[str, Any]) -> dict[str, Any]:
     row = {k: v for k, v in witness.items() if v is not None}
     p, q = row.get("p"), row.get("q")

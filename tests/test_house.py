@@ -32,7 +32,7 @@ STOREYS = [
     {"infer"},
     {"summed"},
     {"outcomes", "acceptance"},
-    {"samples", "wrong"},
+    {"samples", "telling", "wrong"},
     {"cause_words"},
     {"causes", "counted"},
     {"speed"},
