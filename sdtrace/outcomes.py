@@ -42,7 +42,7 @@ def _outcome(check: Check, audit: Audit, choices: Mapping[str, Choice], tables: 
     try:
         if check.table in tables:
             return check.read(_summary(check, tables[check.table]))
-        if check.table in ("evidence", "lanes"):
+        if check.table in ("evidence", "lanes", "rows"):
             return check.read(summed(check, audit.tally, choices, used(choices)))
         return check.read(_passed(check, audit, choices))
     except Exception as error:

@@ -30,6 +30,7 @@ STOREYS = [
     {"audit"},
     {"refit"},
     {"infer"},
+    {"recovered"},
     {"summed"},
     {"outcomes", "acceptance"},
     {"samples", "telling", "wrong"},
