@@ -114,11 +114,11 @@ def _recovery(emitted: Explanation | None, found: Outcomes) -> list[Cause]:
 
 def _loops(found: Outcomes) -> list[Cause]:
     """One looping request may have been asked to repeat itself; a share of them was not."""
-    if not fired(found, "SD181"):
+    live = [code for code in ("SD181", "SD182") if fired(found, code)]
+    if not live:
         return []
-    outcome = found["SD181"]
-    many = outcome.faults >= max(2, 0.05 * outcome.examined)
-    return [make("degenerate-output", "statistical" if many else "suspected", ["SD181"], found)]
+    many = any(found[c].faults >= max(2, 0.05 * found[c].examined) for c in live)
+    return [make("degenerate-output", "statistical" if many else "suspected", live, found)]
 
 
 def _accounting(found: Outcomes) -> list[Cause]:

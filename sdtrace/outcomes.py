@@ -106,7 +106,7 @@ def _requests(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
     rows = rows.filter(used(choices))
     known = audit.requests.with_columns(has_request=pl.lit(value=True))
     joined = rows.join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
-    return joined.with_columns(pl.col("loop_run", "loop_period", "loop_seen").fill_null(0))
+    return joined.with_columns(pl.col("loop_run", "loop_period", "loop_seen", "grams", "distinct").fill_null(0))
 
 
 def _uniforms(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:

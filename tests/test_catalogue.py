@@ -121,6 +121,8 @@ def fired(code: str) -> list[dict[str, Any]]:
         return [RUN, REQUEST, *(ratio(i, 1, target_entropy=[0.0, 0.0]) for i in range(30))]
     if code == "SD171":
         return [RUN, REQUEST, *(ratio(i, 1, uniforms=[0.4, 0.93]) for i in range(20))]
+    if code == "SD182":
+        return [RUN, REQUEST, *(ratio(i, 1, output_token_ids=[10 + i % 3, 50 + i % 5]) for i in range(120))]
     if code == "SD181":
         loop = {"draft_token_ids": [50, 51], "output_token_ids": [50, 51]}
         return [RUN, REQUEST, *(ratio(i, 1, **loop) for i in range(60))]
@@ -167,8 +169,8 @@ def test_stays_clear(code: str, tmp_path: Path) -> None:
         records = with_rows("healthy")
     if code == "SD152":
         records = [RUN, REQUEST, *(ratio(i, 1) for i in range(30))]
-    if code == "SD181":
-        records = [RUN, REQUEST, *(ratio(i, 1, output_token_ids=[10 + i, 900 + i * i]) for i in range(60))]
+    if code in ("SD181", "SD182"):
+        records = [RUN, REQUEST, *(ratio(i, 1, output_token_ids=[10 + i, 900 + i * i]) for i in range(90))]
     assert state(records, code, tmp_path)["state"] == "clear"
 
 
