@@ -56,6 +56,12 @@ def make(cause: str, certainty: str, codes: Sequence[str], found: Outcomes, labe
     return Cause(cause, side, certainty, tuple(live), headline, evidence, _next(advice, evidence), blame, weight)
 
 
+def with_evidence(cause: Cause, more: Sequence[Mapping[str, Any]]) -> Cause:
+    """The cause with places to look at first, each with the command that shows it."""
+    evidence = (*(_shown(row) for row in more), *cause.evidence)
+    return replace(cause, evidence=evidence, advice=_next(WORDS[cause.cause][3], evidence))
+
+
 def _shown(witness: Mapping[str, Any]) -> dict[str, Any]:
     row = {k: v for k, v in witness.items() if v is not None}
     p, q = row.get("p"), row.get("q")
@@ -108,11 +114,11 @@ def _recovery(emitted: Explanation | None, found: Outcomes) -> list[Cause]:
 
 def _loops(found: Outcomes) -> list[Cause]:
     """One looping request may have been asked to repeat itself; a share of them was not."""
-    if not fired(found, "SD181"):
+    live = [code for code in ("SD181", "SD182") if fired(found, code)]
+    if not live:
         return []
-    outcome = found["SD181"]
-    many = outcome.faults >= max(2, 0.05 * outcome.examined)
-    return [make("degenerate-output", "statistical" if many else "suspected", ["SD181"], found)]
+    many = any(found[c].faults >= max(2, 0.05 * found[c].examined) for c in live)
+    return [make("degenerate-output", "statistical" if many else "suspected", live, found)]
 
 
 def _accounting(found: Outcomes) -> list[Cause]:

@@ -9,17 +9,19 @@ import polars as pl
 from sdtrace.acceptance import acceptance, totals
 from sdtrace.agreement import over_all
 from sdtrace.audit import Audit
-from sdtrace.causes import Cause, causes, counters
+from sdtrace.causes import Cause, causes, counters, with_evidence
 from sdtrace.counted import counted, plain
 from sdtrace.finding import Check, Outcome
 from sdtrace.infer import Choice, Fit, better_law, choose
 from sdtrace.outcomes import lossless, outcomes, used
+from sdtrace.pattern import CODES as PATTERN
 from sdtrace.pattern import completed, signs
 from sdtrace.refit import MISFITS
 from sdtrace.rosetta import Totals
 from sdtrace.samples import decisions, recoveries
 from sdtrace.sources import Source, chosen, sources
 from sdtrace.speed.timing import Timing, timing, unmeasured
+from sdtrace.telling import telling
 from sdtrace.trace import OTHER
 from sdtrace.wrong import Explanation, emitted, explain_decisions
 
@@ -76,7 +78,7 @@ def diagnose(
     found = outcomes(audit, choices, checks, counts)
     explained, recovery = _explained(audit, choices, found)
     rows = causes(found, explained, recovery, _configured(audit))
-    rows = completed(rows, found, signs(audit.tally, used(choices)))
+    rows = [_shown(row, audit, choices) for row in completed(rows, found, signs(audit.tally, used(choices)))]
     laws = audit.tally.frame("laws").filter(used(choices))
     figures = _audit(laws, choices, overridden)
     state, headline = _verdict(rows, figures, choices, found)
@@ -143,6 +145,16 @@ def _counts_verdict(rows: Sequence[Cause], source: Source | None) -> tuple[str, 
     ):
         told = f"{told[:-2]}, {whole[1]:.2f} over all steps ({1 - (source.counts['drafts'] or 0) / whole[0]:.0%} had no draft); "
     return "cannot-tell", f"{told}counts fit each other, and cannot tell whether decisions were right"
+
+
+def _shown(cause: Cause, audit: Audit, choices: Mapping[str, Choice]) -> Cause:
+    """A cause that only many tokens show, with the slots that weigh most in it."""
+    if cause.checks[:1] == () or cause.checks[0] not in PATTERN or audit.tally.steps is None or not cause.evidence:
+        return cause
+    run_id, effect = cause.evidence[0]["run_id"], cause.evidence[0].get("effect", 1.0)
+    law = choices[run_id].law
+    sample = audit.tally.steps.filter((pl.col("run_id") == run_id) & (pl.col("law") == law))
+    return with_evidence(cause, telling(sample, audit.runs.get(run_id, {}), law, cause.checks[0], effect))
 
 
 def _with_effect(cause: Cause, a: Mapping[str, Any] | None) -> Cause:

@@ -75,7 +75,7 @@ class Check:
     """One check.
 
     `table` is positions, steps or requests: the frame whose rows `judged` (could be looked at) and `fault` are
-    expressions over; or evidence or lanes: sums that `read` weighs by itself. `laws` names the laws it is valid for,
+    expressions over; or evidence, lanes or rows: sums that `read` weighs by itself. `laws` names the laws it is valid for,
     None = any. `needs` are trace columns; a scope where one holds no value is not examined. `read` turns the sums into an
     outcome. `shows` are columns of the frame that a witness carries. `text` is the manual page (the module's docstring).
     """

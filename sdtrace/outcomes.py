@@ -44,7 +44,7 @@ def _outcome(check: Check, audit: Audit, choices: Mapping[str, Choice], tables: 
         if check.table in tables:
             folded = audit.judged.get(check.code)
             return check.read(added(folded, _summary(check, tables[check.table])))
-        if check.table in ("evidence", "lanes"):
+        if check.table in ("evidence", "lanes", "rows"):
             return check.read(summed(check, audit.tally, choices, used(choices)))
         return check.read(_passed(check, audit, choices))
     except Exception as error:
@@ -94,7 +94,7 @@ def _requests(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
     rows = rows.filter(used(choices))
     known = audit.requests.with_columns(has_request=pl.lit(value=True))
     joined = rows.join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
-    return joined.with_columns(pl.col("loop_run", "loop_period", "loop_seen").fill_null(0))
+    return joined.with_columns(pl.col("loop_run", "loop_period", "loop_seen", "grams", "distinct").fill_null(0))
 
 
 def _uniforms(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
