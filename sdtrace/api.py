@@ -74,6 +74,20 @@ def tune(
     return _report(inputs, format, (since, until), where, asked=asked, ids=ids, baseline_ms=baseline_ms)
 
 
+def replay(inputs: Inputs, *, verifier: str, format: str | None = None, ids: bool = False, **how: Any) -> Report:
+    """The report with `verifier` (a folder, a .gguf file, a hub name) run again over the trace.
+
+    `how`: drafter, suspects, requests, dtype, device, state, progress; see `sdtrace.replay.conduct`. Raises
+    MissingExtraError without the extra `replay`, and what `report` raises.
+    """
+    from sdtrace.replay.conduct import conduct
+
+    found = conduct(read(inputs, format=format), verifier=verifier, **how)
+    from sdtrace.replay.section import with_replay  # needs torch, which `conduct` has asked for
+
+    return with_replay(report(inputs, format=format, ids=ids), found)
+
+
 def _report(
     inputs: Inputs,
     format: str | None,

@@ -14,6 +14,7 @@ VERBS = {
     "report": "Read, audit, check, diagnose: a summary here, -o FILE.html, --json FILE.",
     "explain": "Why each drafted token of a step was accepted or rejected.",
     "tune": "Which tau, budget or policy this traffic wants, and what the trace can tell of it.",
+    "replay": "Run the target model again over a trace and compare.",
     "detect": "Which format, what can be judged from it, what to log to judge more.",
     "convert": "Anything readable to trace format 1 (JSON Lines or Parquet).",
     "simulate": "A made trace with one planted fault (or healthy), for drills.",

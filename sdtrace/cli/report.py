@@ -1,13 +1,16 @@
 """`sdtrace report`: the main job."""
 
 import shutil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sdtrace.cli import options
 
-_LEVELS = {
+if TYPE_CHECKING:
+    from sdtrace.results import Report
+
+LEVELS = {
     "none": set[str](),
     "wrong": {"wrong"},
     "slow": {"wrong", "slow"},
@@ -22,7 +25,7 @@ _LEVELS = {
 @click.option("-o", "--output", metavar="FILE.html", help="Write the HTML report there.")
 @click.option("--json", "json_", metavar="FILE", help="Write the JSON document there; - is standard output.")
 @click.option(
-    "--fail-on", type=click.Choice(list(_LEVELS)), default="wrong", show_default=True, help="Exit 1 at this or worse."
+    "--fail-on", type=click.Choice(list(LEVELS)), default="wrong", show_default=True, help="Exit 1 at this or worse."
 )
 @click.option("--require-evidence", is_flag=True, help="Exit 4 when the verdict is cannot-tell.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")
@@ -37,7 +40,6 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     INPUT is a file, a folder, a glob, or - for standard input; gz, bz2, xz and zst are told by content.
     """
     from sdtrace.api import report  # heavy imports only when there is work
-    from sdtrace.render import html, json, terminal
 
     found = report(
         paths,
@@ -48,6 +50,13 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         ids=given["content"] != "none",
         baseline_ms=given["baseline_ms"],
     )
+    return show(found, given)
+
+
+def show(found: "Report", given: dict[str, Any]) -> int:
+    """Write and print a report as the flags ask; the exit code."""
+    from sdtrace.render import html, json, terminal
+
     if given["content"] == "text":
         click.echo("note: traces hold token ids and no text; the ids are shown", err=True)
     if given["output"]:
@@ -68,6 +77,6 @@ def _exit(document: dict[str, Any], given: dict[str, Any]) -> int:
         return 5
     if given["exit_zero"]:
         return 0
-    if state in _LEVELS[given["fail_on"]]:
+    if state in LEVELS[given["fail_on"]]:
         return 1
     return 4 if given["require_evidence"] and state == "cannot-tell" else 0
