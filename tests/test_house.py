@@ -41,6 +41,7 @@ STOREYS = [
     {"diagnose", "tune"},
     {"viewer", "counted_sections"},
     {"compose"},
+    {"replay"},
     {"render"},
     {"api"},
     {"cli"},
