@@ -270,6 +270,11 @@ def _not_checked(
     chance = float(laws.filter(pl.col("law").is_in(["ratio", "one-hot", "tree-coin", "block"]))["tested"].sum())
     if chance and drawn < 0.5 * chance:
         notes.append("single decisions where p < q: the uniform draws are not logged, so only impossible events show")
+        forward = found.get("SD201")
+        if forward is not None and forward.state == "clear" and forward.visible is not None:
+            notes.append(
+                f"a bias of acceptance under {forward.visible:.2%}: {forward.examined:,} tested positions show no less"
+            )
     if laws["with_target"].sum() == 0 and tested and not laws["law"].eq("greedy").all():
         notes.append("decisions: no target probabilities are logged")
     for run, fit in overridden.items():

@@ -27,7 +27,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """`state` is fired, clear, cannot-tell or crashed; `value` is the check's own figure, null where it has none."""
+    """`state` is fired, clear, cannot-tell or crashed; `value` is the check's own figure, null where it has none.
+
+    `visible` is the smallest effect that a statistical check would have seen with a chance of 0.9.
+    """
 
     state: str
     examined: int
@@ -37,6 +40,7 @@ class Outcome:
     headline: str
     faults: int = 0
     witnesses: tuple[dict[str, Any], ...] = ()
+    visible: float | None = None
 
 
 def counted(noun: str) -> Callable[[Counts], Outcome]:
