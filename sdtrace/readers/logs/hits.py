@@ -21,11 +21,11 @@ from sdtrace.readers.source import Segment
 
 Bools = npt.NDArray[np.bool_]
 
-BLOCK, LARGE, LINES = 1 << 19, 64 << 20, 16_384
+BLOCK, LARGE, LINES = 1 << 19, 64 << 20, 8_192
 #: Blocks made in advance, and bytes of a line at the most.
 AHEAD, LINE = 4, 4 << 20
 #: Bytes at either end of a large log that are searched for everything: it starts and it dies there.
-EDGE = 8 << 20
+EDGE = 4 << 20
 #: Lines before a hit that are looked at too, in a large log.
 BEFORE = 3
 #: A line longer than this is cut: a record of an engine is shorter.
