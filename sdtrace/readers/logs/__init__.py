@@ -16,7 +16,7 @@ DIALECTS: dict[str, Dialect] = {
     for d in (vllm, sglang, llamacpp, tensorrt, lmdeploy, ollama, dynamo, aiperf_console, ik_llama)
 }
 
-_SAMPLE, _SAMPLES = 1 << 16, 16
+_SAMPLE, _SAMPLES = 1 << 15, 16
 
 
 def spoken(src: Source) -> list[str]:

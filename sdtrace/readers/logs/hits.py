@@ -5,7 +5,7 @@ of a log beyond LARGE the main needles of the dialects seen in samples are searc
 its dialect wants of the lines before it. One thread reads blocks and finds the ends of lines, another searches them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from io import FileIO
@@ -21,15 +21,17 @@ from sdtrace.readers.source import Segment
 
 Bools = npt.NDArray[np.bool_]
 
-BLOCK, LARGE, LINES = 1 << 19, 64 << 20, 16_384
+BLOCK, LARGE, LINES = 1 << 19, 64 << 20, 8_192
 #: Blocks made in advance, and bytes of a line at the most.
 AHEAD, LINE = 4, 4 << 20
 #: Bytes at either end of a large log that are searched for everything: it starts and it dies there.
-EDGE = 8 << 20
+EDGE = 4 << 20
 #: Lines before a hit that are looked at too, in a large log.
 BEFORE = 3
 #: A line longer than this is cut: a record of an engine is shorter.
 LONGEST = 1 << 16
+#: A byte is rare that occurs less than once in so many.
+RARE = 400
 #: Words that only a line about acceptance has; a small log is searched for them too.
 ALSO = (b"acceptance rate", b"acceptance length", b"accept rate", b"#acc tokens", b"spec_accept_", b"accept_length")
 
@@ -64,6 +66,7 @@ def hits(
     every = sorted({n for d in dialects for n in d.needles}.union(ALSO))
     main = sorted({n for d in dialects for n in d.main or d.needles})
     main = [n for n in main if n in sample] or main
+    rare = {n: byte for n in main if (byte := _rare(n, sample))}
     before = sorted({n for d in dialects for n in d.before})
     number, offset = segment.first, 0
     rows: list[tuple[int, bytes]] = []
@@ -71,7 +74,7 @@ def hits(
         for block in blocks:
             large = size > LARGE and EDGE < offset < size - EDGE
             offset += block.stop
-            found = _found(block, main, before) if large else _found(block, every, ())
+            found = _found(block, main, before, rare) if large else _found(block, every, (), {})
             rows += [(number + i, text) for i, text in found]
             number += block.lines
             yield (_frame(rows) if len(rows) >= LINES else None), block.lines
@@ -102,11 +105,13 @@ def _blocks(stream: FileIO) -> Iterator[Block]:
         yield Block(text, newline, end, lines)
 
 
-def _found(block: Block, needles: Sequence[bytes], before: Sequence[bytes]) -> list[tuple[int, bytes]]:
+def _found(
+    block: Block, needles: Sequence[bytes], before: Sequence[bytes], rare: Mapping[bytes, bytes]
+) -> list[tuple[int, bytes]]:
     """Lines that hold a needle, each once and in order, by their index in the block; and what is wanted before them."""
     found: dict[int, bytes] = {}
     index = counted = stop = 0
-    for place in _places(block, needles):
+    for place in _places(block, needles, rare):
         if place < stop:
             continue  # the same line again
         start, stop = block.around(place)
@@ -129,14 +134,24 @@ def _keep_before(block: Block, needle: bytes, index: int, start: int, found: dic
     found.setdefault(index - block.between(begin, start), bytes(block.text[begin : min(end, begin + LONGEST)]))
 
 
-def _places(block: Block, needles: Sequence[bytes]) -> list[int]:
+def _rare(needle: bytes, sample: bytes) -> bytes | None:
+    """The byte of a needle that the log holds least; None where it is too frequent to be looked for alone."""
+    byte = min((needle[i : i + 1] for i in range(len(needle))), key=sample.count)
+    return byte if sample and sample.count(byte) * RARE < len(sample) else None
+
+
+def _places(block: Block, needles: Sequence[bytes], rare: Mapping[bytes, bytes]) -> list[int]:
+    """Where needles begin. A single byte is found by the processor's own search, so a rare one is looked for first."""
     places: list[int] = []
-    find = block.text.find
+    find, starts = block.text.find, block.text.startswith
     for needle in needles:
-        at = find(needle, 0, block.stop)
+        sought = rare.get(needle, needle)
+        shift = needle.index(sought)
+        at = find(sought, shift, block.stop)
         while at >= 0:
-            places.append(at)
-            at = find(needle, at + len(needle), block.stop)
+            if sought is needle or starts(needle, at - shift, block.stop):
+                places.append(at - shift)
+            at = find(sought, at + len(sought), block.stop)
     return sorted(places) if len(needles) > 1 else places
 
 

@@ -1,9 +1,11 @@
 """A walk over a text log: what dialects hear in the lines of interest, and a loss for what none of them reads."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 
 import polars as pl
 
+from sdtrace.readers.ahead import ahead
 from sdtrace.readers.logs.dialect import Dialect, Heard
 from sdtrace.readers.logs.envelope import bare
 from sdtrace.readers.logs.hits import hits
@@ -26,13 +28,14 @@ def batches(src: Source, dialects: Sequence[Dialect], sample: bytes = b"") -> It
     listeners = [(dialect, dialect.listen(src.path)) for dialect in dialects]
     lines = taken = 0
     for segment in segments(src):
-        for found, count in hits(segment, dialects, sample):
-            lines += count
-            if found is None:
-                continue
-            made = _heard(src.path, found, listeners)
-            taken += made.lines
-            yield made
+        with closing(ahead(hits(segment, dialects, sample), 2)) as frames:
+            for found, count in frames:
+                lines += count
+                if found is None:
+                    continue
+                made = _heard(src.path, found, listeners)
+                taken += made.lines
+                yield made
         if segment.error:
             advice = "what came before was read; get the file again, the rest of it is missing"
             what = f"the compressed file is damaged: {segment.error[:160]}"
