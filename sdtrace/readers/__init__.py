@@ -8,7 +8,19 @@ from typing import Any
 import polars as pl
 
 from sdtrace.errors import NoInputError, UsageError
-from sdtrace.readers import advice, jsonl, logs, paper, parquet, prometheus, prometheus_server, records, specspecs, sse
+from sdtrace.readers import (
+    advice,
+    ik_bench,
+    jsonl,
+    logs,
+    paper,
+    parquet,
+    prometheus,
+    prometheus_server,
+    records,
+    specspecs,
+    sse,
+)
 from sdtrace.readers.source import Source, expand, source
 from sdtrace.trace import Batch, Event, Loss, empty
 from sdtrace.windows import no_windows
@@ -103,6 +115,7 @@ READERS: dict[str, Reader] = {
             _text(sse.sniff),
             sse.batches,
         ),
+        Reader("ik-llama-bench", "table of ik_llama.cpp's llama-spec-bench", _text(ik_bench.sniff), ik_bench.batches),
         Reader("prometheus", "Prometheus text exposition of an engine", _text(prometheus.sniff), prometheus.batches),
         *(Reader(n, d.says, _heard(n), logs.READ[n]) for n, d in logs.DIALECTS.items()),
         Reader("mixed-log", "a text log that several engines wrote into", _heard("mixed-log"), _mixed),
