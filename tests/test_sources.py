@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ def test_a_change_is_seen_and_noise_is_none() -> None:
     assert changed([None] * 60) is None
 
 
+@cache
 def session(name: str) -> tuple[dict[str, Any], Any]:
     report = sdtrace.report(str(CORPUS / "ours" / name))
     return report.document, {s.id: s for s in report.sections}
