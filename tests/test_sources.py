@@ -100,7 +100,7 @@ def one(**more: Any) -> Any:
 
 def test_every_difference_has_a_sentence() -> None:
     log, first = one(surface="lines", basis="interval", drafts=80, drafted=320, accepted=150), one()
-    assert beside(first, first) == "the figures above are from this one"
+    assert beside(first, first) == "the figures above"
     assert beside(first, one(surface="b")) == "the same steps, drafted and accepted"
     assert "does not count steps" in beside(first, one(surface="b", drafts=None))
     assert beside(first, log).startswith("20 fewer steps (20.0%): stretches between lines that were lost")
@@ -155,8 +155,8 @@ def test_log_scrapes_and_responses_are_one_report(name: str, counts: tuple[int, 
     table = sections["sources"]
     assert {str(row[0]).split(" ", 1)[1] for row in table.rows} == kinds
     for row in table.rows:
-        assert row[3] in (counts[0], None)
-        assert tuple(row[4:6]) == counts[1:]
+        assert row[2] in (counts[0], None)
+        assert tuple(row[3:5]) == counts[1:]
         assert str(row[-1]).startswith(("the same ", "the figures above"))
     assert f"all {len(kinds)} that count agree" in table.sentence
     assert found["causes"] == []
