@@ -13,7 +13,7 @@ _NAMES = (("drafts", "steps"), ("drafted", "drafted"), ("accepted", "accepted"))
 def beside(one: Source, other: Source) -> str:
     """What `other` says beside `one`: the same counts, or how many fewer and why."""
     if (one.engine, one.surface, one.basis) == (other.engine, other.surface, other.basis):
-        return "the figures above are from this one"
+        return "the figures above"
     told = [(label, one.counts[name], other.counts[name]) for name, label in _NAMES]
     known = [(label, a, b) for label, a, b in told if a is not None and b is not None]
     if not known:

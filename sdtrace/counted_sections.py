@@ -118,26 +118,14 @@ def _sources(found: list[Source], first: Source | None) -> Section | None:
         c = s.counts
         if s.length is None and s.rate is None and c["drafted"] is None and c["drafts"] is None:
             continue
-        rows.append(
-            [
-                s.name,
-                s.basis,
-                s.windows,
-                c["drafts"],
-                c["drafted"],
-                c["accepted"],
-                c["emitted"],
-                s.length,
-                s.rate,
-                _beside(first, s),
-            ]
-        )
+        counts = [whole(c[n]) for n in ("drafts", "drafted", "accepted", "emitted")]
+        covers = f"{s.windows:,} x {s.basis}"
+        rows.append([s.name, covers, *counts, s.length, s.rate, _beside(first, s)])
     if not rows:
         return None
     columns = [
         "source",
         "covers",
-        "records",
         "steps",
         "drafted",
         "accepted",

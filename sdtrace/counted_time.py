@@ -34,7 +34,12 @@ def timelines(windows: pl.DataFrame, source: Source) -> list[Section]:
     if timed:
         table = _with_load(table, windows, source.engine, start, end, width)
     unit = "seconds from the first record" if timed else "record"
-    made = [_acceptance(table, unit, source), _positions(table, unit), _moments(table, windows, source, unit, start)]
+    made = [
+        _acceptance(table, unit, source),
+        _load(table, unit),
+        _positions(table, unit),
+        _moments(table, windows, source, unit, start),
+    ]
     return [section for section in made if section is not None]
 
 
@@ -64,10 +69,7 @@ def _bucketed(mine: pl.DataFrame, start: float, width: float) -> pl.DataFrame:
             .then(tried / pl.col("drafted").sum())
             .otherwise(pl.col("rate").mean()),
             emitted=pl.when(pl.col("emitted").is_not_null().any()).then(pl.col("emitted").sum()),
-            **{
-                f"position {j}": at[j].filter(listed).sum() / pl.col("drafts").filter(listed).sum()
-                for j in range(known)
-            },
+            **{f"pos {j}": at[j].filter(listed).sum() / pl.col("drafts").filter(listed).sum() for j in range(known)},
         )
         .sort("bucket")
     )
@@ -95,16 +97,27 @@ def _acceptance(table: pl.DataFrame, unit: str, source: Source) -> Section | Non
     known = [v for v in series if v is not None]
     if not known:
         return None
-    there = [n for n in _LOAD if n in table.columns and table[n].null_count() < table.height]
-    rows: list[list[Value]] = [list(r) for r in table.select("since", "line", "n", "length", "rate", *there).rows()]
+    rows: list[list[Value]] = [list(r) for r in table.select("since", "line", "n", "length", "rate").rows()]
     says = f"Tokens per drafting step between {min(known):.2f} and {max(known):.2f} in {len(rows)} intervals, from {source.name}."
     chart = Chart("line", unit, "tokens per step", [f"{r[0]:g}" for r in rows], {"tokens per step": series})
-    columns = [unit, "line", "records", "tokens per step", "accepted / drafted", *(_LOAD[n] for n in there)]
+    columns = [unit, "line", "records", "tokens per step", "accepted / drafted"]
     return Section("over-time", "Acceptance over time", says, columns, rows, chart)
 
 
+def _load(table: pl.DataFrame, unit: str) -> Section | None:
+    """Throughput and load; drawn is the throughput, or what there is in its place."""
+    there = [n for n in _LOAD if n in table.columns and table[n].null_count() < table.height]
+    if not there:
+        return None
+    rows: list[list[Value]] = [list(r) for r in table.select("since", *there).rows()]
+    says = f"As the engine prints it, summed over ranks: {', '.join(_LOAD[n] for n in there)}; drawn is the first."
+    series = {_LOAD[there[0]]: table[there[0]].to_list()}
+    chart = Chart("line", unit, _LOAD[there[0]], [f"{r[0]:g}" for r in rows], series)
+    return Section("load-over-time", "Load over time", says, [unit, *(_LOAD[n] for n in there)], rows, chart)
+
+
 def _positions(table: pl.DataFrame, unit: str) -> Section | None:
-    names = [n for n in table.columns if n.startswith("position ") and table[n].null_count() < table.height]
+    names = [n for n in table.columns if n.startswith("pos ") and table[n].null_count() < table.height]
     if not names:
         return None
     rows: list[list[Value]] = [list(r) for r in table.select("since", *names).rows()]
@@ -117,7 +130,7 @@ def _positions(table: pl.DataFrame, unit: str) -> Section | None:
 def _moments(table: pl.DataFrame, windows: pl.DataFrame, source: Source, unit: str, start: float) -> Section | None:
     """Where a figure changed and stayed changed, and where counters began anew."""
     figures = {"length": "tokens per step", "rate": "accepted / drafted", **_LOAD}
-    figures |= {n: f"acceptance of {n}" for n in table.columns if n.startswith("position ")}
+    figures |= {n: f"acceptance of position {n[4:]}" for n in table.columns if n.startswith("pos ")}
     rows: list[list[Value]] = []
     for name, says in figures.items():
         series = table[name].to_list() if name in table.columns else []

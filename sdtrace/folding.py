@@ -1,9 +1,9 @@
 """Windows of long inputs in bounded memory: judged by every check of windows first, then folded two by two.
 
-Samples of counters and gauges are thinned: every second one goes, never the first or the last of a series nor the two
+Samples of counters are thinned: every second one goes, never the first or the last of a series nor the two
 around a fall, so that what a counter added stays the same and only the resolution in time is lost. Windows that count
 for themselves are added up with their neighbour of the same series where both say the same things; sums and ratios of
-sums stay the same.
+sums stay the same. Gauges become means of neighbours.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ FRAMES = 256
 WITNESSES = 5
 
 SERIES = ("engine", "surface", "basis", "series", "origin")
-SAMPLES = ("counter", "gauge", "lifetime")
+SAMPLES = ("counter", "lifetime")
 _SUMS = ("drafts", "steps", "drafted", "accepted", "emitted", "draft_ms", "busy_ms", "span_s")
 _LISTS = ("accepted_by_position", "drafted_by_position", "histogram")
 _MEANS = ("length", "rate", "generation_tps", "running", "waiting", "kv_usage")
@@ -130,12 +130,13 @@ def _thinned(samples: pl.DataFrame) -> pl.DataFrame:
 
 
 def _paired(windows: pl.DataFrame) -> pl.DataFrame:
-    """Neighbours of one series and one path that say the same things, added up; the others stay."""
+    """Neighbours of one series (and one file, gauges apart) that say the same things, added up; the others stay."""
     same = [pl.col(n).is_null().cast(pl.String) for n in (*_SUMS, *_MEANS)]
     same += [pl.col(n).list.len().cast(pl.String).fill_null("-") for n in _LISTS]
     said = pl.concat_str(*same, pl.coalesce(pl.col("k").cast(pl.String), pl.lit("-")), separator="|")
-    keys = [*SERIES, "path", "says"]
-    counted = windows.with_columns(says=said).with_columns(turn=pl.int_range(pl.len()).over(keys))
+    keys = [*SERIES, "file", "says"]
+    file = pl.when(pl.col("basis") == "gauge").then(pl.lit("")).otherwise(pl.col("path"))
+    counted = windows.with_columns(says=said, file=file).with_columns(turn=pl.int_range(pl.len()).over(keys))
     pair = (pl.col("turn") // 2).alias("pair")
     first = counted.filter(pl.col("turn") % 2 == 0).with_columns(pair)
     second = counted.filter(pl.col("turn") % 2 == 1).with_columns(pair)

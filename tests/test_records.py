@@ -293,6 +293,7 @@ def test_the_eagle_baseline_equals_a_direct_sum() -> None:
     [
         ("public/sglang/17_generate_meta_info_v059.txt", ("sglang-requests", 30, 120, 98, 4.2667)),
         ("public/aiperf/pooled-histogram.docs.json", ("aiperf", 25600, None, 56320, 3.2)),
+        ("replicas/shapes/ik_llama-spec-bench.md", ("ik-llama-bench", 200, 600, 440, 3.2)),
         ("replicas/shapes/mlx_vlm-timings.json", ("llamacpp-timings", 40, 120, 95, 3.375)),
         ("replicas/shapes/specdec_bench-acceptance_rate.json", ("specdec-bench", 14, None, 20, 2.4286)),
         ("replicas/shapes/trtllm-dflash_accept_stats_rank0.json", ("tensorrt-llm-dflash", 40, None, 38, 1.95)),

@@ -2,13 +2,29 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from sdtrace.errors import NoInputError, UsageError
-from sdtrace.readers import jsonl, logs, paper, parquet, prometheus, prometheus_server, records, specspecs, sse
+from sdtrace.readers import (
+    ik_bench,
+    jsonl,
+    logs,
+    paper,
+    parquet,
+    prometheus,
+    prometheus_server,
+    records,
+    specspecs,
+    sse,
+)
 from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, placed
 from sdtrace.readers.source import Source, expand, source
 from sdtrace.trace import Batch, Loss, empty
+
+#: Every reader asks these of the head; they are answered once a file.
+_no_trace = lru_cache(4)(jsonl.sniff)
+_shape = lru_cache(4)(records.shape_of)
 
 Read = Callable[[Source], Iterator[Batch]]
 
@@ -64,7 +80,7 @@ def _no_log(src: Source) -> str | None:
         return "a folder"
     if src.head.startswith(b"PAR1"):
         return "Parquet, not text"
-    if jsonl.sniff(src.head) is None:
+    if _no_trace(src.head) is None:
         return "lines of trace format 1"
     if (shape := _record(src)) is not None:
         return f"records of {shape}"
@@ -73,9 +89,9 @@ def _no_log(src: Source) -> str | None:
 
 def _record(src: Source) -> str | None:
     """The shape of a file of JSON records; a log in JSON Lines is none."""
-    if src.is_folder or src.head.startswith(b"PAR1") or jsonl.sniff(src.head) is None:
+    if src.is_folder or src.head.startswith(b"PAR1") or _no_trace(src.head) is None:
         return None
-    return records.shape_of(src)
+    return _shape(src)
 
 
 def _shaped(name: str) -> Callable[[Source], str | None]:
@@ -100,10 +116,11 @@ READERS: dict[str, Reader] = {
             _text(sse.sniff),
             sse.batches,
         ),
+        Reader("ik-llama-bench", "table of ik_llama.cpp's llama-spec-bench", _text(ik_bench.sniff), ik_bench.batches),
         Reader("prometheus", "Prometheus text exposition of an engine", _text(prometheus.sniff), prometheus.batches),
         *(Reader(n, d.says, _heard(n), logs.READ[n]) for n, d in logs.DIALECTS.items()),
         Reader("mixed-log", "a text log that several engines wrote into", _heard("mixed-log"), _mixed),
-        Reader("trace-jsonl", "trace format 1, JSON Lines", _text(jsonl.sniff), jsonl.batches),
+        Reader("trace-jsonl", "trace format 1, JSON Lines", _text(_no_trace), jsonl.batches),
         Reader("trace-parquet", "trace format 1, Parquet", _columnar(parquet.sniff, True), parquet.batches),
         Reader("paper-csv", "a case on paper (token,target,draft,r)", _text(paper.sniff), paper.batches),
         Reader("specspecs", "specspecs 0.1.0 Parquet", _columnar(specspecs.sniff, False), specspecs.batches),

@@ -95,14 +95,14 @@ def _split(text: str) -> tuple[str, float | None, float | None]:
 
 
 def _parsed(key: str) -> _Name | None:
-    """The library's reading of a name with its labels; None where it is cut."""
+    """The library's reading of a name with its labels; None where it is cut. Names that say nothing are not read."""
+    found = wanted(key.partition("{")[0])
+    if found is None:
+        return _Name(None, "", {}, "")
     try:
         sample = next(iter(next(iter(text_string_to_metric_families(f"{key} 1\n"))).samples))
     except (ValueError, StopIteration, KeyError, IndexError):
         return None
-    found = wanted(sample.name)
-    if found is None:
-        return _Name(None, "", {}, "")
     return _Name(*found, dict(sample.labels), place(sample.labels))
 
 
