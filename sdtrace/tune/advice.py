@@ -1,5 +1,6 @@
 """What to set, in the words of the engine at hand, with the gain that is expected and how sure it is."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sdtrace.tune.settings import batch_table, setting
@@ -11,9 +12,9 @@ WORTH = 0.01
 SURE = 0.8
 
 
-def advise(run: Tuned) -> list[dict[str, Any]]:
-    """Rows of {what, setting, text, gain, low, high, basis}, the most useful first."""
-    return [*_tau(run), *_by_batch(run), *_explore(run), *_log(run)]
+def advise(run: Tuned, made: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of {what, setting, text, gain, low, high, basis}, the most useful first. `made`: the document so far."""
+    return [*_tau(run), *_by_batch(run), *_policy(made), *_budget(made), *_explore(run), *_log(run)]
 
 
 def _row(what: str, text: str, **more: Any) -> dict[str, Any]:
@@ -56,6 +57,32 @@ def _by_batch(run: Tuned) -> list[dict[str, Any]]:
     words = ", ".join(f"{tau} at batch {p.where['batch_size']}" for p, tau in zip(parts, lengths, strict=True))
     flag = batch_table(run.run.get("engine"), rows)
     return [_row("batch-table", f"the best length depends on the batch: {words}", setting=flag, basis="model")]
+
+
+def _policy(made: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A rule that beats every fixed length by enough to be worth having."""
+    priced = [row for row in made["policies"] if row["cost"] is not None]
+    fixed = [row["cost"] for row in priced if row["name"].startswith("fixed")]
+    if not fixed:
+        return []
+    best = min(priced, key=lambda row: row["cost"])
+    gain = min(fixed) / best["cost"] - 1.0
+    if gain < WORTH:
+        text = "no policy beats the best fixed length by 1% on this traffic"
+        return [_row("policy", text, basis=best["basis"])]
+    text = f"{best['name']} would be {gain:+.1%} faster than the best fixed length"
+    return [_row("policy", text, gain=gain, basis=best["basis"])]
+
+
+def _budget(made: Mapping[str, Any]) -> list[dict[str, Any]]:
+    priced = [row for row in made["budget"] if row["cost_per_token"] is not None]
+    if not priced:
+        return []
+    best = min(priced, key=lambda row: row["cost_per_token"])
+    gain = best["tokens_per_step"] / best["tokens_per_step_equal"] - 1.0
+    text = f"verify {best['budget']} drafted tokens a step over a batch of {best['batch_size']}, shared by the requests'"
+    text += f" own acceptance: {gain:+.1%} tokens over an equal split"
+    return [_row("budget", text, gain=gain, basis="model")]
 
 
 def _explore(run: Tuned) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ def sections(tuning: Mapping[str, Any] | None) -> list[Section]:
     """Every part that holds something, in reading order."""
     if tuning is None:
         return []
-    made = [_curve(tuning), _slices(tuning), _advice(tuning)]
+    made = [_curve(tuning), _slices(tuning), _policies(tuning), _budget(tuning), _advice(tuning)]
     return [section for section in made if section is not None]
 
 
@@ -87,6 +87,48 @@ def _slices(tuning: Mapping[str, Any]) -> Section | None:
         "gain",
     ]
     return Section("tune-slices", "Which tau for which traffic", says, columns, rows)
+
+
+def _policies(tuning: Mapping[str, Any]) -> Section | None:
+    names = ("name", "tokens_per_step", "cost", "speedup", "tpot_p50", "tpot_p99", "itl_p99", "slo_met", "regret", "basis", "why")
+    rows: list[list[Value]] = [[row[n] for n in names] for row in tuning["policies"]]
+    if not rows:
+        return None
+    priced = [row for row in tuning["policies"] if row["cost"] is not None]
+    says = "Rules for the draft length, each walked over the recorded text with one controller a request."
+    if priced:
+        best = min(priced, key=lambda row: row["cost"])
+        says += f" The cheapest per token is {best['name']}."
+        if best["regret"] is not None:
+            says += f" It is {best['regret']:.1%} above the best fixed length of every request, known beforehand."
+    told = [row for row in tuning["policies"] if row["tokens_per_step"] is not None]
+    by = "cost" if priced else "tokens_per_step"
+    chart = Chart("bars", "policy", "cost per token" if priced else "tokens per step", [r["name"] for r in told], {by: [r[by] for r in told]})
+    columns = ["policy", "tokens per step", "cost per token", "speed-up", "per token p50", "per token p99", "burst p99"]
+    columns += ["limits met", "regret", "basis", "note"]
+    return Section("tune-policies", "Which policy", says, columns, rows, chart)
+
+
+def _budget(tuning: Mapping[str, Any]) -> Section | None:
+    rows = tuning["budget"]
+    if not rows:
+        return None
+    names = ("budget", "tokens_per_step", "tokens_per_step_equal", "cost_per_token", "basis")
+    table: list[list[Value]] = [[row[n] for n in names] + [_allocation(row["allocation"])] for row in rows]
+    size = rows[0]["batch_size"]
+    lead = max(row["tokens_per_step"] / row["tokens_per_step_equal"] - 1.0 for row in rows)
+    says = f"Verified tokens shared over batches of {size} by the acceptance of each request: up to {lead:.1%} more tokens than an equal split."
+    series: dict[str, list[float | None]] = {
+        "by survival": [row["tokens_per_step"] for row in rows],
+        "equal split": [row["tokens_per_step_equal"] for row in rows],
+    }
+    chart = Chart("line", "verified drafted tokens a step", "tokens per request and step", [str(r["budget"]) for r in rows], series)
+    columns = ["budget", "tokens per step", "equal split", "cost per token", "basis", "share of requests by draft length"]
+    return Section("tune-budget", "A fixed verification budget", says, columns, table, chart)
+
+
+def _allocation(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{k}: {share:.0%}" for k, share in shares.items() if share >= 0.005)
 
 
 def _advice(tuning: Mapping[str, Any]) -> Section | None:

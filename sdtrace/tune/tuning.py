@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdtrace.tune.advice import advise
+from sdtrace.tune.budget import budgets
+from sdtrace.tune.compare import compare
 from sdtrace.tune.curve import Point
 from sdtrace.tune.gather import Traffic
 from sdtrace.tune.optimum import Optimum
@@ -17,15 +19,18 @@ def tuning(traffic: Sequence[Traffic], asked: Asked) -> tuple[dict[str, Any] | N
     if not runs:
         return None, "tuning: no step says what it appended"
     main = runs[0]
+    shared, no_budget = budgets(main)
+    rows, no_policies = compare(main, asked)
     made = {
         "run_id": main.traffic.run_id,
         "steps": main.traffic.total,
         "sampled_steps": len(main.traffic.text.first),
         "tau": _tau(main),
-        "budget": [],
-        "policies": [],
+        "budget": shared,
+        "policies": rows,
+        "notes": [note for note in (no_budget, no_policies) if note is not None],
     }
-    return made | {"advice": advise(main)}, None
+    return made | {"advice": advise(main, made)}, None
 
 
 def _tau(run: Tuned) -> dict[str, Any]:
