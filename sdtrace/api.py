@@ -111,7 +111,7 @@ def _report(
     if asked and any(one.total > len(one.text.first) for one in traffic):
         with suppress(SdtraceError):  # standard input cannot be read twice: the smaller sample has to do
             traffic = gather(sources, first, found.choices, keep)
-    report = attach(compose(first, found, CHECKS, ids=ids), traffic, asked or Asked())
+    report = attach(compose(first, found, CHECKS, ids=ids), traffic, asked)
     return replace(report, show=_show)
 
 

@@ -80,7 +80,9 @@ def _budget(made: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []
     best = min(priced, key=lambda row: row["cost_per_token"])
     gain = best["tokens_per_step"] / best["tokens_per_step_equal"] - 1.0
-    text = f"verify {best['budget']} drafted tokens a step over a batch of {best['batch_size']}, shared by the requests'"
+    text = (
+        f"verify {best['budget']} drafted tokens a step over a batch of {best['batch_size']}, shared by the requests'"
+    )
     text += f" own acceptance: {gain:+.1%} tokens over an equal split"
     return [_row("budget", text, gain=gain, basis="model")]
 

@@ -13,7 +13,7 @@ from sdtrace.tune.tuning import tuning
 ENOUGH = 30
 
 
-def attach(report: Report, traffic: Sequence[Traffic], asked: Asked) -> Report:
+def attach(report: Report, traffic: Sequence[Traffic], asked: Asked | None) -> Report:
     """The report with its tuning, or with the reason why it has none."""
     steps = sum(len(one.text.first) for one in traffic)
     found, why = tuning(traffic, asked) if steps >= ENOUGH else (None, _too_few(steps))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sdtrace.tune.curve import REPLAYABLE
-from sdtrace.tune.text import Floats, Ints, Text
+from sdtrace.tune.text import Flags, Floats, Ints, Text
 from sdtrace.tune.tuned import Tuned
 
 #: Weight of the traffic's own hazards against a request's, in tests at a position.
@@ -122,7 +122,7 @@ def _survivals(text: Text, width: int) -> tuple[Floats, Floats]:
     return np.asarray(guess[used]), np.asarray(seen[used])
 
 
-def _count(text: Text, chosen: Ints, flags: Ints) -> Floats:
+def _count(text: Text, chosen: Flags, flags: Flags) -> Floats:
     """Sum of flags (S, K) over the chosen steps of each request, (R, K)."""
     rows = [np.bincount(text.request_of_step, chosen & column, text.requests) for column in flags.T]
     return np.stack(rows, axis=1).astype(np.float64)

@@ -44,7 +44,18 @@ def compare(run: Tuned, asked: Asked) -> tuple[list[dict[str, Any]], str | None]
 
 
 def _blank(name: str, why: str | None) -> dict[str, Any]:
-    names = ("tokens_per_step", "step_ms", "speedup", "slo_met", "basis", "tpot_p50", "tpot_p99", "itl_p99", "cost", "regret")
+    names = (
+        "tokens_per_step",
+        "step_ms",
+        "speedup",
+        "slo_met",
+        "basis",
+        "tpot_p50",
+        "tpot_p99",
+        "itl_p99",
+        "cost",
+        "regret",
+    )
     return {"name": name, **dict.fromkeys(names), "why": why}
 
 
@@ -58,7 +69,7 @@ class _Bench:
         grid = price(
             run.traffic.costs, range(self.most + 1), run.curve.tokens.shape[1], asked.baseline_ms, asked.draft_cost
         )
-        self.known = np.isfinite(grid.high).all(axis=0)
+        self.known: Flags = np.asarray(np.isfinite(grid.high).all(axis=0))
         self.cost: Floats | None = grid.high if self.known.any() else None
         self.plain, self.unit = grid.plain, grid.unit
         marks = self.text.mark[self.text.mark >= 0]

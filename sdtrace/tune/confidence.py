@@ -15,7 +15,9 @@ TRIED = (0.05, 0.1, 0.2, 0.35, 0.5)
 def threshold(run: Tuned, cost: Floats | None) -> list[dict[str, Any]]:
     """The best threshold on the recorded steps, or what is missing to say it. Steps begin where they were recorded to."""
     name = "stop after a doubtful token"
-    blank = dict.fromkeys(("tokens_per_step", "step_ms", "speedup", "slo_met", "basis", "tpot_p50", "tpot_p99", "itl_p99", "cost"))
+    blank = dict.fromkeys(
+        ("tokens_per_step", "step_ms", "speedup", "slo_met", "basis", "tpot_p50", "tpot_p99", "itl_p99", "cost")
+    )
     text = run.traffic.text
     lists = text.steps["draft_confidence"] if "draft_confidence" in text.steps.columns else None
     if lists is None or lists.null_count() == len(lists):
@@ -23,7 +25,9 @@ def threshold(run: Tuned, cost: Floats | None) -> list[dict[str, Any]]:
     flat = ragged(lists)
     full = (flat.count >= text.verified) & (text.verified > 0)
     if full.mean() < 0.99:
-        return [{"name": name, **blank, "why": "draft_confidence is missing for drafted tokens: log it for all of them"}]
+        return [
+            {"name": name, **blank, "why": "draft_confidence is missing for drafted tokens: log it for all of them"}
+        ]
     values = flat.values.astype(np.float64)
     best: dict[str, Any] = {}
     for share in TRIED:

@@ -30,7 +30,7 @@ def optimum(tokens: Floats, times: dict[int, Floats], current: int | None) -> Op
     if not taus or not tokens.sum():
         return None
     spent = np.stack([times[k] for k in taus], axis=1)
-    weight = _weights(len(tokens))
+    weight = weights(len(tokens))
     drawn = weight @ spent
     best = int(np.argmin(spent.sum(axis=0)))
     won = np.argmin(drawn, axis=1)
@@ -43,7 +43,7 @@ def optimum(tokens: Floats, times: dict[int, Floats], current: int | None) -> Op
     return Optimum(taus[best], float(np.mean(won == best)), *gain)
 
 
-def _weights(requests: int) -> Floats:
+def weights(requests: int) -> Floats:
     """How often each request is drawn, (DRAWS, R); the same for the same number of requests."""
     rng = np.random.default_rng(requests)
     return rng.multinomial(requests, np.full(requests, 1.0 / requests), DRAWS).astype(np.float64)

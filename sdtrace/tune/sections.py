@@ -1,18 +1,19 @@
 """The tuning document laid out: title, sentence, table and chart of each part."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdtrace.results import Chart, Section, Value
 
-_CURVE = ["tau", "tokens per step", "low", "high", "step cost", "speed-up", "low", "high", "basis", "cost basis"]
+_CURVE = ["tau", "basis", "tokens per step", "low", "high", "step cost", "speed-up", "low", "high", "cost basis"]
 
 
 def sections(tuning: Mapping[str, Any] | None) -> list[Section]:
     """Every part that holds something, in reading order."""
     if tuning is None:
         return []
-    made = [_curve(tuning), _slices(tuning), _policies(tuning), _budget(tuning), _advice(tuning)]
+    made = [_curve(tuning), _slices(tuning), _policies(tuning), _budget(tuning), _roles(tuning)]
+    made += [_iso(tuning), _queue(tuning), _advice(tuning)]
     return [section for section in made if section is not None]
 
 
@@ -23,6 +24,7 @@ def _curve(tuning: Mapping[str, Any]) -> Section | None:
         return None
     names = (
         "tau",
+        "basis",
         "tokens_per_step",
         "low",
         "high",
@@ -30,7 +32,6 @@ def _curve(tuning: Mapping[str, Any]) -> Section | None:
         "speedup",
         "speedup_low",
         "speedup_high",
-        "basis",
         "cost_basis",
     )
     rows: list[list[Value]] = [[p[n] for n in names] for p in points]
@@ -90,8 +91,20 @@ def _slices(tuning: Mapping[str, Any]) -> Section | None:
 
 
 def _policies(tuning: Mapping[str, Any]) -> Section | None:
-    names = ("name", "tokens_per_step", "cost", "speedup", "tpot_p50", "tpot_p99", "itl_p99", "slo_met", "regret", "basis", "why")
-    rows: list[list[Value]] = [[row[n] for n in names] for row in tuning["policies"]]
+    names = (
+        "name",
+        "basis",
+        "tokens_per_step",
+        "cost",
+        "speedup",
+        "regret",
+        "slo_met",
+        "tpot_p50",
+        "tpot_p99",
+        "itl_p99",
+        "why",
+    )
+    rows = _rows(tuning["policies"], names)
     if not rows:
         return None
     priced = [row for row in tuning["policies"] if row["cost"] is not None]
@@ -100,31 +113,83 @@ def _policies(tuning: Mapping[str, Any]) -> Section | None:
         best = min(priced, key=lambda row: row["cost"])
         says += f" The cheapest per token is {best['name']}."
         if best["regret"] is not None:
-            says += f" It is {best['regret']:.1%} above the best fixed length of every request, known beforehand."
+            says += (
+                f" It costs {best['regret']:.1%} more than the best fixed length of every request, known beforehand."
+            )
     told = [row for row in tuning["policies"] if row["tokens_per_step"] is not None]
-    by = "cost" if priced else "tokens_per_step"
-    chart = Chart("bars", "policy", "cost per token" if priced else "tokens per step", [r["name"] for r in told], {by: [r[by] for r in told]})
-    columns = ["policy", "tokens per step", "cost per token", "speed-up", "per token p50", "per token p99", "burst p99"]
-    columns += ["limits met", "regret", "basis", "note"]
+    by, title = ("cost", "cost per token") if priced else ("tokens_per_step", "tokens per step")
+    chart = Chart(
+        "bars",
+        "policy, in the order of the table",
+        title,
+        [str(i + 1) for i in range(len(told))],
+        {title: [r[by] for r in told]},
+    )
+    columns = ["policy", "basis", "tokens per step", "cost per token", "speed-up", "regret", "limits met"]
+    columns += ["per token p50", "per token p99", "burst p99", "note"]
     return Section("tune-policies", "Which policy", says, columns, rows, chart)
+
+
+def _rows(table: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[list[Value]]:
+    return [[row[name] for name in names] for row in table]
 
 
 def _budget(tuning: Mapping[str, Any]) -> Section | None:
     rows = tuning["budget"]
     if not rows:
         return None
-    names = ("budget", "tokens_per_step", "tokens_per_step_equal", "cost_per_token", "basis")
-    table: list[list[Value]] = [[row[n] for n in names] + [_allocation(row["allocation"])] for row in rows]
-    size = rows[0]["batch_size"]
+    table = _rows(rows, ("budget", "basis", "tokens_per_step", "tokens_per_step_equal", "cost_per_token"))
+    table = [[*line, _allocation(row["allocation"])] for line, row in zip(table, rows, strict=True)]
     lead = max(row["tokens_per_step"] / row["tokens_per_step_equal"] - 1.0 for row in rows)
-    says = f"Verified tokens shared over batches of {size} by the acceptance of each request: up to {lead:.1%} more tokens than an equal split."
+    says = f"Verified tokens shared over batches of {rows[0]['batch_size']} by the acceptance of each request:"
+    says += f" up to {lead:.1%} more tokens than an equal split."
     series: dict[str, list[float | None]] = {
         "by survival": [row["tokens_per_step"] for row in rows],
         "equal split": [row["tokens_per_step_equal"] for row in rows],
     }
-    chart = Chart("line", "verified drafted tokens a step", "tokens per request and step", [str(r["budget"]) for r in rows], series)
-    columns = ["budget", "tokens per step", "equal split", "cost per token", "basis", "share of requests by draft length"]
+    x = [str(row["budget"]) for row in rows]
+    chart = Chart("line", "verified drafted tokens a step", "tokens per request and step", x, series)
+    columns = ["budget", "basis", "tokens per step", "equal split", "cost per token", "requests by draft length"]
     return Section("tune-budget", "A fixed verification budget", says, columns, table, chart)
+
+
+def _roles(tuning: Mapping[str, Any]) -> Section | None:
+    if tuning["roles"] is None:
+        return None
+    rows: list[list[Value]] = []
+    for row in tuning["roles"]["rows"]:
+        where = ", ".join(f"{k}={v}" for k, v in row["where"].items()) or "everything"
+        rows.append(
+            [where, row["drafter"], *(row[n] for n in ("tau", "cost_per_token", "speedup", "probability", "basis"))]
+        )
+    says = f"The cheapest drafter per token, with none among them; {tuning['roles']['traffic']}."
+    columns = ["slice", "drafter", "tau", "cost per token", "speed-up", "probability of being the best", "basis"]
+    return Section("tune-roles", "Which drafter", says, columns, rows)
+
+
+def _iso(tuning: Mapping[str, Any]) -> Section | None:
+    rows = _rows(tuning["iso"], ("multiple", "draft_cost", "acceptance_to_match", "acceptance_to_pay"))
+    if not rows:
+        return None
+    says = "What acceptance another drafter needs, by its price: for the speed-up of now, and to pay at all (geometric drafts)."
+    columns = [
+        "price, times the recorded one",
+        "price in target steps",
+        "acceptance for the same speed-up",
+        "acceptance to pay",
+    ]
+    return Section("tune-iso", "What another drafter would have to reach", says, columns, rows)
+
+
+def _queue(tuning: Mapping[str, Any]) -> Section | None:
+    names = ("tau", "basis", "tokens_per_second", "mean_batch", "tpot_p50", "tpot_p99", "latency_p50", "latency_p99")
+    rows = _rows(tuning["queue"], names)
+    if not rows:
+        return None
+    says = "Recorded arrivals served in one batch at each tau (a model: no prefill, no limit of memory)."
+    columns = ["tau", "basis", "tokens per second", "mean batch", "ms per token p50", "ms per token p99"]
+    columns += ["request ms p50", "request ms p99"]
+    return Section("tune-queue", "Under load", says, columns, rows)
 
 
 def _allocation(shares: Mapping[str, float]) -> str:

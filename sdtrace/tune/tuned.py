@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sdtrace.tune.curve import TAUS, Curve, Point, curve
-from sdtrace.tune.gather import Traffic
+from sdtrace.tune.gather import Traffic, bucket_name
 from sdtrace.tune.interval import ratio
 from sdtrace.tune.optimum import Optimum, optimum
 from sdtrace.tune.price import Price, price
@@ -88,7 +88,7 @@ def tuned(traffic: Traffic, asked: Asked, taus: tuple[int, ...] = TAUS) -> Tuned
     return Tuned(traffic, found, paid, best, [*_batches(found, paid), *_slices(traffic, found, paid)])
 
 
-def _times(found: Curve, paid: Price, bucket: int | None) -> tuple[Floats, dict[int, Floats]]:
+def times(found: Curve, paid: Price, bucket: int | None) -> tuple[Floats, dict[int, Floats]]:
     """Tokens (R), and the time of every identified tau (R), over the buckets that have a price: the upper end of it."""
     known = np.asarray(np.isfinite(paid.cost).all(axis=0))
     if bucket is not None:
@@ -103,14 +103,12 @@ def _times(found: Curve, paid: Price, bucket: int | None) -> tuple[Floats, dict[
 
 
 def _best(found: Curve, paid: Price, mask: Any, bucket: int | None) -> Optimum | None:
-    tokens, times = _times(found, paid, bucket)
+    tokens, spent = times(found, paid, bucket)
     used = mask & (tokens > 0)
-    return optimum(tokens[used], {tau: spent[used] for tau, spent in times.items()}, found.current)
+    return optimum(tokens[used], {tau: time[used] for tau, time in spent.items()}, found.current)
 
 
 def _batches(found: Curve, paid: Price) -> list[Part]:
-    from sdtrace.tune.gather import bucket_name
-
     weight = found.tokens.sum(axis=0)
     if (weight > 0).sum() < 2:
         return []
@@ -123,21 +121,26 @@ def _batches(found: Curve, paid: Price) -> list[Part]:
 
 def _slices(traffic: Traffic, found: Curve, paid: Price) -> list[Part]:
     """One part a tag value with enough requests, the largest first."""
-    values: dict[tuple[str, str], list[int]] = {}
-    tags = traffic.text.steps["tags"].to_list() if "tags" in traffic.text.steps.columns else []
-    step = np.searchsorted(traffic.text.request_of_step, np.arange(traffic.text.requests))
-    for i, at in enumerate(step if tags else []):
-        for key, value in _tags(tags[at]).items():
-            values.setdefault((key, value), []).append(i)
     whole = found.tokens.sum()
     parts = []
-    for (key, value), members in values.items():
-        mask = np.zeros(len(found.tokens), dtype=bool)
-        mask[members] = True
+    for (key, value), members in slice_members(traffic).items():
+        mask = np.isin(np.arange(len(found.tokens)), members)
         share = found.tokens[mask].sum() / whole
         if len(members) >= SLICE_REQUESTS and SLICE_SHARE <= share < 1.0:
             parts.append(_part({f"tags.{key}": value}, found, paid, mask, None))
     return sorted(parts, key=lambda p: -p.tokens)[:SLICES]
+
+
+def slice_members(traffic: Traffic) -> dict[tuple[str, str], list[int]]:
+    """Requests by (tag, value)."""
+    if "tags" not in traffic.text.steps.columns:
+        return {}
+    values: dict[tuple[str, str], list[int]] = {}
+    first = np.searchsorted(traffic.text.request_of_step, np.arange(traffic.text.requests))
+    for i, text in enumerate(traffic.text.steps["tags"].gather(first).to_list()):
+        for key, value in _tags(text).items():
+            values.setdefault((key, value), []).append(i)
+    return values
 
 
 def _tags(text: str | None) -> dict[str, str]:

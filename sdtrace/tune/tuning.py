@@ -9,28 +9,51 @@ from sdtrace.tune.compare import compare
 from sdtrace.tune.curve import Point
 from sdtrace.tune.gather import Traffic
 from sdtrace.tune.optimum import Optimum
+from sdtrace.tune.queueing import queue
+from sdtrace.tune.roles import iso, roles
 from sdtrace.tune.tuned import Asked, Part, Tuned, tuned
 
 
-def tuning(traffic: Sequence[Traffic], asked: Asked) -> tuple[dict[str, Any] | None, str | None]:
-    """The section, and why there is none where there is none."""
-    runs = [tuned(one, asked) for one in traffic]
-    runs = [run for run in runs if run.curve.points]
+def tuning(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, Any] | None, str | None]:
+    """The section, and why there is none where there is none. Without `asked` tau alone, which costs next to nothing."""
+    runs = [tuned(one, asked or Asked()) for one in traffic]
     if not runs:
         return None, "tuning: no step says what it appended"
     main = runs[0]
-    shared, no_budget = budgets(main)
-    rows, no_policies = compare(main, asked)
-    made = {
+    made: dict[str, Any] = {
         "run_id": main.traffic.run_id,
         "steps": main.traffic.total,
         "sampled_steps": len(main.traffic.text.first),
         "tau": _tau(main),
-        "budget": shared,
-        "policies": rows,
-        "notes": [note for note in (no_budget, no_policies) if note is not None],
+        **(_more(runs, asked) if asked is not None else _NO_MORE),
     }
     return made | {"advice": advise(main, made)}, None
+
+
+_NO_MORE: dict[str, Any] = {
+    "budget": [],
+    "policies": [],
+    "roles": None,
+    "iso": [],
+    "queue": [],
+    "notes": ["budgets, policies, drafters and load: sdtrace tune tries them"],
+}
+
+
+def _more(runs: Sequence[Tuned], asked: Asked) -> dict[str, Any]:
+    main = runs[0]
+    shared, no_budget = budgets(main)
+    rows, no_policies = compare(main, asked)
+    drafters, no_roles = roles(runs)
+    served, no_queue = queue(main, asked)
+    return {
+        "budget": shared,
+        "policies": rows,
+        "roles": drafters,
+        "iso": iso(main, asked.draft_cost),
+        "queue": served,
+        "notes": [note for note in (no_budget, no_policies, no_roles, no_queue) if note is not None],
+    }
 
 
 def _tau(run: Tuned) -> dict[str, Any]:
