@@ -100,8 +100,9 @@ def record(
         "batch_size": batch[request] if isinstance(batch, np.ndarray) else [batch] * len(first),
     }
     if shown:
-        columns["draft_probs"] = _lists(0.5 * gamma, drafted)
-        columns["target_probs"] = _lists(np.full(len(row), 0.5), drafted)
+        wrong = place == n_a[row]  # what was rejected is likelier to the drafter, as the ratio law has it
+        columns["draft_probs"] = _lists(np.where(wrong, 0.5, 0.5 * gamma), drafted)
+        columns["target_probs"] = _lists(np.where(wrong, 0.2, 0.5), drafted)
         columns["last_target_prob"] = pl.Series(np.where(known, 0.5, np.nan)).fill_nan(None)
         columns["last_draft_prob"] = pl.Series(np.where(known, 0.5 * last, np.nan)).fill_nan(None)
     if ms is not None:

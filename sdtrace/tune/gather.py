@@ -15,7 +15,7 @@ from sdtrace.tune.price import costs
 from sdtrace.tune.text import Ints, Text, text
 
 #: Steps of the sample: whole requests of lowest hash, as in the tally, only more of them.
-STEPS = 150_000
+STEPS = 80_000
 #: Runs that are tuned, the largest first.
 RUNS = 8
 

@@ -4,6 +4,7 @@ R(k) = (1 + sum of S_j) / c(k), Leviathan et al. 2023 with the cost as a functio
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -43,6 +44,7 @@ def optimum(tokens: Floats, times: dict[int, Floats], current: int | None) -> Op
     return Optimum(taus[best], float(np.mean(won == best)), *gain)
 
 
+@lru_cache(maxsize=8)
 def weights(requests: int) -> Floats:
     """How often each request is drawn, (DRAWS, R); the same for the same number of requests."""
     rng = np.random.default_rng(requests)
