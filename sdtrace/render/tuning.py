@@ -56,7 +56,7 @@ def _wrapped(text: str, width: int, indent: str) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Columns from the left as long as they fit; a last column of words goes beneath its row where there is no room."""
+    """Columns from the left as long as they fit."""
     table = [list(head), *(list(row) for row in rows)]
     widths = [max(len(row[i]) for row in table) for i in range(len(head))]
     fits = next((i for i in range(len(head)) if i and sum(widths[: i + 1]) + 2 * (i + 1) > width), len(head))
@@ -66,6 +66,4 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> li
             cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  " + "  ".join(cells[:fits]).rstrip())
-        if fits < len(head) and row is not table[0] and head[-1] == "note" and row[-1] != "-":
-            lines += textwrap.wrap(row[-1], width, initial_indent="      ", subsequent_indent="      ")
     return lines

@@ -18,10 +18,7 @@ LONGEST = 12
 #: SGLang's candidate steps by batch size (adaptive speculative decoding, 2026).
 _SGLANG = (1, 3, 5, 7)
 
-_ANTICIPATES = (
-    "refused: dropping a sampled token because its own q is low changes the text (total variation .03 to .10 a token); stop "
-    "drafting after the doubtful token and verify it"
-)
+_ANTICIPATES = "refused: it changes the text (total variation .03 to .10 a sampled token), while verifying the doubtful token does not"
 
 
 def compare(run: Tuned, asked: Asked) -> tuple[list[dict[str, Any]], str | None]:

@@ -91,6 +91,9 @@ def _slices(tuning: Mapping[str, Any]) -> Section | None:
 
 
 def _policies(tuning: Mapping[str, Any]) -> Section | None:
+    told = [row for row in tuning["policies"] if row["tokens_per_step"] is not None]
+    if not told:
+        return None
     names = (
         "name",
         "basis",
@@ -102,12 +105,8 @@ def _policies(tuning: Mapping[str, Any]) -> Section | None:
         "tpot_p50",
         "tpot_p99",
         "itl_p99",
-        "why",
     )
-    rows = _rows(tuning["policies"], names)
-    if not rows:
-        return None
-    priced = [row for row in tuning["policies"] if row["cost"] is not None]
+    priced = [row for row in told if row["cost"] is not None]
     says = "Rules for the draft length, each walked over the recorded text with one controller a request."
     if priced:
         best = min(priced, key=lambda row: row["cost"])
@@ -116,18 +115,14 @@ def _policies(tuning: Mapping[str, Any]) -> Section | None:
             says += (
                 f" It costs {best['regret']:.1%} more than the best fixed length of every request, known beforehand."
             )
-    told = [row for row in tuning["policies"] if row["tokens_per_step"] is not None]
+    for row in tuning["policies"]:
+        says += f" {row['name'].capitalize()}: {row['why']}." if row["tokens_per_step"] is None else ""
     by, title = ("cost", "cost per token") if priced else ("tokens_per_step", "tokens per step")
-    chart = Chart(
-        "bars",
-        "policy, in the order of the table",
-        title,
-        [str(i + 1) for i in range(len(told))],
-        {title: [r[by] for r in told]},
-    )
+    x = [str(i + 1) for i in range(len(told))]
+    chart = Chart("bars", "policy, in the order of the table", title, x, {title: [r[by] for r in told]})
     columns = ["policy", "basis", "tokens per step", "cost per token", "speed-up", "regret", "limits met"]
-    columns += ["per token p50", "per token p99", "burst p99", "note"]
-    return Section("tune-policies", "Which policy", says, columns, rows, chart)
+    columns += ["per token p50", "per token p99", "burst p99"]
+    return Section("tune-policies", "Which policy", says, columns, _rows(told, names), chart)
 
 
 def _rows(table: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[list[Value]]:
