@@ -206,7 +206,7 @@ def test_the_table_of_optimal_lengths(alpha: float) -> None:
     found = curve(made.text, made.run, made.laws, made.buckets, tuple(range(26)))
     column = (0.5, 0.6, 0.7, 0.8, 0.9).index(alpha)
     for cost, best in OPTIMAL.items():
-        paid = price(made.costs, range(26), 1, None, cost)
+        paid = price(made.times, range(26), 1, None, cost)
         times = {p.tau: p.steps[:, 0] * paid.cost[p.tau, 0] for p in found.points if p.steps is not None}
         told = optimum(found.tokens[:, 0], times, None)
         assert told is not None

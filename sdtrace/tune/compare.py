@@ -36,7 +36,8 @@ def compare(run: Tuned, asked: Asked) -> tuple[list[dict[str, Any]], str | None]
     rows += [_blank("drop doubtful tokens unverified", _ANTICIPATES)] if sampled else []
     best = bench.oracle()
     for row in rows:
-        row["regret"] = row["cost"] / best - 1.0 if best is not None and row["cost"] is not None else None
+        known = best is not None and row["cost"] is not None
+        row["regret"] = round(row["cost"] / best - 1.0, 9) + 0.0 if known else None
     return rows, None
 
 
@@ -64,7 +65,7 @@ class _Bench:
         told = [p.tau for p in run.curve.points if p.identified]
         self.most = max(1, min(LONGEST, max(told)))
         grid = price(
-            run.traffic.costs, range(self.most + 1), run.curve.tokens.shape[1], asked.baseline_ms, asked.draft_cost
+            run.traffic.times, range(self.most + 1), run.curve.tokens.shape[1], asked.baseline_ms, asked.draft_cost
         )
         self.known: Flags = np.asarray(np.isfinite(grid.high).all(axis=0))
         self.cost: Floats | None = grid.high if self.known.any() else None

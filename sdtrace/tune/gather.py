@@ -1,4 +1,4 @@
-"""The traffic to try settings on: a bounded sample of whole requests by hash, and sums of times over all steps."""
+"""The traffic to try settings on: a bounded sample of whole requests by hash, and the times of all steps."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sdtrace.audit import Audit
 from sdtrace.infer import Choice
 from sdtrace.positions import derive
 from sdtrace.trace import Batch
-from sdtrace.tune.price import costs
+from sdtrace.tune.price import Times
 from sdtrace.tune.text import Ints, Text, text
 
 #: Steps of the sample: whole requests of lowest hash, as in the tally, only more of them.
@@ -38,14 +38,14 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Traffic:
-    """One run: its text, the batch bucket of each step (S), the sums of times, and how many steps it had in all."""
+    """One run: its text, the batch bucket of each step (S), its times, and how many steps it had in all."""
 
     run_id: str
     run: Mapping[str, Any]
     laws: list[str]
     text: Text
     buckets: Ints
-    costs: pl.DataFrame
+    times: Times
     total: int
 
 
@@ -63,40 +63,27 @@ def bucket_name(number: int) -> str:
 def of_tally(audit: Audit, choices: Mapping[str, Choice]) -> list[Traffic]:
     """From what the report's pass kept: a smaller sample, and no second reading."""
     sample = audit.tally.steps
-    if sample is None or sample.is_empty():
-        return []
-    laws = audit.tally.frame("laws")
-    totals = dict(laws.group_by("run_id").agg(pl.col("steps").max()).rows())
-    mine = sample.filter(_chosen(choices))
-    times = mine.with_columns(bucket()).group_by("run_id", maintain_order=True)
-    return _split(mine, audit, {str(run): costs(part) for (run,), part in times}, totals)
+    return [] if sample is None else _split(sample.filter(_chosen(choices)), audit)
 
 
 def gather(
     sources: Iterable[Source], audit: Audit, choices: Mapping[str, Choice], keep: Keep | None = None, most: int = STEPS
 ) -> list[Traffic]:
     """A pass of its own over the inputs, which the report's pass has read before (its request lines are all known)."""
-    sample, times, totals = _Sample(most), list[pl.DataFrame](), dict[str, int]()
+    sample = _Sample(most)
     for source in sources:
         for batch in source.batches():
             steps = batch.steps
             if keep is not None and steps.height:
                 joined = steps.join(audit.requests, on=_KEYS, how="left", maintain_order="left")
                 steps = steps.filter(keep(joined).to_series())
-            if not steps.height:
-                continue
-            times.append(_timed(steps))
-            sample.add(steps)
-    if not times:
+            if steps.height:
+                sample.add(steps)
+    if not sample.parts:
         return []
-    summed = pl.concat(times).group_by("run_id", "verified", "bucket").agg(pl.all().sum())
-    for run, n in summed.group_by("run_id").agg(pl.col("steps").sum()).rows():
-        totals[run] = n
     known = audit.requests.select(*_KEYS, "temperature", "stop_token_ids", "tags")
     steps = derive(sample.frame().join(known, on=_KEYS, how="left"))
-    mine = steps.with_columns(law=_law(choices))
-    parts = {str(run): part for (run,), part in summed.group_by("run_id", maintain_order=True)}
-    return _split(mine, audit, parts, totals)
+    return _split(steps.with_columns(law=_law(choices)), audit)
 
 
 class _Sample:
@@ -126,18 +113,6 @@ class _Sample:
         return kept
 
 
-def _timed(steps: pl.DataFrame) -> pl.DataFrame:
-    drafted = pl.col("draft_token_ids").list.len().fill_null(0).cast(pl.Int64)
-    named = steps.select(
-        "run_id", "step_ms", "draft_ms", "verify_ms", bucket(), verified=pl.min_horizontal("verified_len", drafted)
-    )
-    parts = []
-    for (run,), part in named.group_by("run_id", maintain_order=True):
-        counted = part.group_by("verified", "bucket").agg(steps=pl.len().cast(pl.Int64))
-        parts.append(costs(part).join(counted, on=["verified", "bucket"]).with_columns(run_id=pl.lit(run)))
-    return pl.concat(parts)
-
-
 def _law(choices: Mapping[str, Choice]) -> pl.Expr:
     names = pl.col("run_id").replace_strict(
         {r: c.law for r, c in choices.items()}, default=None, return_dtype=pl.String
@@ -150,18 +125,30 @@ def _chosen(choices: Mapping[str, Choice]) -> pl.Expr:
     return pl.col("law") == _law(choices)
 
 
-def _split(
-    steps: pl.DataFrame, audit: Audit, times: Mapping[str, pl.DataFrame], totals: Mapping[str, int]
-) -> list[Traffic]:
+def _split(steps: pl.DataFrame, audit: Audit) -> list[Traffic]:
+    totals = dict(audit.tally.frame("places").group_by("run_id").agg(pl.col("lines").sum()).rows())
     found = []
     for (run_id,), part in steps.group_by("run_id", maintain_order=True):
-        run = str(run_id)
-        made = text(part)
+        run, made = str(run_id), text(part)
         if not made.tokens:
             continue
         buckets = made.steps.select(bucket()).to_series().to_numpy()
         laws = made.steps["law"].unique().sort().to_list()
-        declared = audit.runs.get(run, {})
-        none = pl.DataFrame(schema={"verified": pl.Int64, "bucket": pl.Int64})
-        found.append(Traffic(run, declared, laws, made, np.asarray(buckets), times.get(run, none), totals.get(run, 0)))
+        total = max(int(totals.get(run, 0)), len(made.first))
+        found.append(Traffic(run, audit.runs.get(run, {}), laws, made, np.asarray(buckets), _times(run, audit), total))
     return sorted(found, key=lambda t: (-t.total, t.run_id))[:RUNS]
+
+
+def _times(run: str, audit: Audit) -> Times:
+    """Times of the run, and of runs of the same target on the same engine, whose plain steps may price its own."""
+    cost = audit.tally.frame("cost")
+    if cost.is_empty():
+        return Times(cost, cost)
+    mine = audit.runs.get(run, {})
+    same = [
+        name
+        for name, other in audit.runs.items()
+        if name != run and all(other.get(key) == mine.get(key) for key in ("engine", "target_model"))
+    ]
+    decode = cost.filter(pl.col("prefill") == 0)
+    return Times(decode.filter(pl.col("run_id") == run), decode.filter(pl.col("run_id").is_in(same)))

@@ -25,7 +25,7 @@ def queue(run: Tuned, asked: Asked) -> tuple[list[dict[str, Any]], str | None]:
     if not current or run.price.unit != "ms" or not run.price.known:
         return [], None
     taus = [p.tau for p in run.curve.points if p.identified and p.tau <= max(current, 8)]
-    grid = price(run.traffic.costs, taus, run.curve.tokens.shape[1], asked.baseline_ms, None)
+    grid = price(run.traffic.times, taus, run.curve.tokens.shape[1], asked.baseline_ms, None)
     arrivals = _arrivals(run)
     if arrivals is None:
         return [], "queue: arrivals are not recorded (arrived_at, or at of the first step)"

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from sdtrace.tune.optimum import weights
+from sdtrace.tune.price import lengths
 from sdtrace.tune.text import Floats
 from sdtrace.tune.tuned import Tuned, slice_members, times
 
@@ -110,7 +112,7 @@ def iso(run: Tuned, given: float | None) -> list[dict[str, Any]]:
         {
             "multiple": multiple,
             "draft_cost": price * multiple,
-            "acceptance_to_match": needed(max(best, 1.0), k, now + price * (multiple - 1.0) * k),
+            "acceptance_to_match": needed(max(best, 1.0 + 1e-9), k, now + price * (multiple - 1.0) * k),
             "acceptance_to_pay": needed(1.0 + 1e-9, k, now + price * (multiple - 1.0) * k),
         }
         for multiple in MULTIPLES
@@ -119,11 +121,11 @@ def iso(run: Tuned, given: float | None) -> list[dict[str, Any]]:
 
 def _draft_price(run: Tuned) -> float | None:
     """One drafted token in steps of the target."""
-    sums = run.traffic.costs
-    if "split" not in sums.columns or run.plain_cost is None:
+    table = lengths(run.traffic.times.mine).filter((pl.col("k") > 0) & pl.col("draft_ms").is_not_null())
+    if run.plain_cost is None or table.is_empty():
         return None
-    drafted = float((sums["split"] * sums["verified"]).sum())
-    return float(sums["draft_ms"].sum()) / drafted / run.plain_cost if drafted else None
+    drafted = float((table["steps"] * table["k"]).sum())
+    return float((table["steps"] * table["draft_ms"]).sum()) / drafted / run.plain_cost
 
 
 def _speedup(run: Tuned, tau: int) -> float | None:

@@ -82,7 +82,7 @@ def tuned(traffic: Traffic, asked: Asked, taus: tuple[int, ...] = TAUS) -> Tuned
     """Everything about one run that needs no other run."""
     found = curve(traffic.text, traffic.run, traffic.laws, traffic.buckets, taus)
     grid = [point.tau for point in found.points]
-    paid = price(traffic.costs, grid, found.tokens.shape[1], asked.baseline_ms, asked.draft_cost)
+    paid = price(traffic.times, grid, found.tokens.shape[1], asked.baseline_ms, asked.draft_cost)
     everyone = np.ones(len(found.tokens), dtype=bool)
     best = _best(found, paid, everyone, None)
     return Tuned(traffic, found, paid, best, [*_batches(found, paid), *_slices(traffic, found, paid)])

@@ -81,8 +81,8 @@ def _point(run: Tuned, point: Point) -> dict[str, Any]:
     cost, least, most = run.step_cost(point.tau)
     plain = run.plain_cost
 
-    def faster(tokens: float | None, by: float | None) -> float | None:
-        return tokens * plain / by if tokens is not None and plain is not None and by else None
+    def faster(tokens: float | None, by: float | None, unsure: float = 1.0) -> float | None:
+        return tokens * plain / by * unsure if tokens is not None and plain is not None and by else None
 
     return {
         "tau": point.tau,
@@ -94,8 +94,8 @@ def _point(run: Tuned, point: Point) -> dict[str, Any]:
         "high": point.high,
         "identified": point.identified,
         "why": point.why,
-        "speedup_low": faster(point.low, most),
-        "speedup_high": faster(point.high, least),
+        "speedup_low": faster(point.low, most, 1.0 - run.price.error),
+        "speedup_high": faster(point.high, least, 1.0 + run.price.error),
         "cost": cost,
         "cost_basis": run.price.basis[run.price.taus.index(point.tau)] if cost is not None else None,
         "cost_per_token": cost / point.tokens_per_step if cost is not None and point.tokens_per_step else None,
