@@ -18,9 +18,9 @@ from sdtrace.readers import Opened, open_inputs, paper
 from sdtrace.reasons import explain_steps
 from sdtrace.results import Report
 from sdtrace.scope import REQUEST_COLUMNS
-from sdtrace.tune.attach import attach
-from sdtrace.tune.gather import gather, of_tally
-from sdtrace.tune.tuned import Asked
+from sdtrace.tuning.attach import attach
+from sdtrace.tuning.gather import gather, of_tally
+from sdtrace.tuning.tuned import Asked
 
 Inputs = str | Path | Sequence[str | Path]
 

@@ -17,10 +17,10 @@ from sdtrace.positions import derive, positions
 from sdtrace.scope import Scope
 from sdtrace.timings import timings
 from sdtrace.trace import conform
-from sdtrace.tune.chain import walk
-from sdtrace.tune.gather import Traffic, bucket
-from sdtrace.tune.price import Times
-from sdtrace.tune.text import text
+from sdtrace.tuning.chain import walk
+from sdtrace.tuning.gather import Traffic, bucket
+from sdtrace.tuning.price import Times
+from sdtrace.tuning.text import text
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -38,7 +38,7 @@ STOREYS = [
     {"causes", "counted"},
     {"speed"},
     {"pattern"},
-    {"diagnose", "tune"},
+    {"diagnose", "tuning"},
     {"viewer", "counted_sections"},
     {"compose"},
     {"replay"},

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import sdtrace
 from sdtrace.cli import run as command
-from sdtrace.tune import policies as rules
-from sdtrace.tune.budget import allocate, budgets, equal, gained
-from sdtrace.tune.compare import compare
-from sdtrace.tune.control import drafted_right, walk
-from sdtrace.tune.queueing import queue
-from sdtrace.tune.roles import geometric, iso, needed, roles
-from sdtrace.tune.settings import batch_table, setting
-from sdtrace.tune.tuned import Asked, tuned
+from sdtrace.tuning import policies as rules
+from sdtrace.tuning.budget import allocate, budgets, equal, gained
+from sdtrace.tuning.compare import compare
+from sdtrace.tuning.control import drafted_right, walk
+from sdtrace.tuning.queueing import queue
+from sdtrace.tuning.roles import geometric, iso, needed, roles
+from sdtrace.tuning.settings import batch_table, setting
+from sdtrace.tuning.tuned import Asked, tuned
 from simulate_text import bursty, mixed, record, steady, traffic
 
 SAMPLE = Path(__file__).resolve().parents[1] / "sample_logs" / "transformers-sampled.jsonl.gz"
@@ -206,3 +207,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert command(["tune", str(SAMPLE), "--draft-cost", "-1"]) == 2
     assert command(["tune", str(SAMPLE), "--where", "tags.task=nothing"]) == 0
     assert "tuning" in capsys.readouterr().out
+
+
+def test_the_function_is_not_hidden_by_a_module() -> None:
+    found = sdtrace.tune(SAMPLE).document["tuning"]
+    assert found["tau"]["current"] == 5
+    assert callable(sdtrace.tune)
+    assert sdtrace.report(SAMPLE).document["tuning"]["policies"] == [], "the report says tau, the command says more"

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdtrace.tune import survival as km
-from sdtrace.tune.chain import lanes, starts, walk
-from sdtrace.tune.curve import Curve, Point, curve
-from sdtrace.tune.optimum import optimum
-from sdtrace.tune.price import price
-from sdtrace.tune.tuned import Asked, tuned
+from sdtrace.tuning import survival as km
+from sdtrace.tuning.chain import lanes, starts, walk
+from sdtrace.tuning.curve import Curve, Point, curve
+from sdtrace.tuning.optimum import optimum
+from sdtrace.tuning.price import price
+from sdtrace.tuning.tuned import Asked, tuned
 from simulate_text import World, bursty, coins, mixed, record, steady, traffic
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.tune import policies as rules
-from sdtrace.tune.confidence import threshold
-from sdtrace.tune.control import Policy, Walk, drafted_right, spent, walk
-from sdtrace.tune.curve import INVARIANT, REPLAYABLE
-from sdtrace.tune.price import price
-from sdtrace.tune.text import Flags, Floats, Ints
-from sdtrace.tune.tuned import Asked, Tuned
+from sdtrace.tuning import policies as rules
+from sdtrace.tuning.confidence import threshold
+from sdtrace.tuning.control import Policy, Walk, drafted_right, spent, walk
+from sdtrace.tuning.curve import INVARIANT, REPLAYABLE
+from sdtrace.tuning.price import price
+from sdtrace.tuning.text import Flags, Floats, Ints
+from sdtrace.tuning.tuned import Asked, Tuned
 
 #: The longest draft that a policy may choose.
 LONGEST = 12

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sdtrace.tune.optimum import weights
-from sdtrace.tune.price import lengths
-from sdtrace.tune.text import Floats
-from sdtrace.tune.tuned import Tuned, slice_members, times
+from sdtrace.tuning.optimum import weights
+from sdtrace.tuning.price import lengths
+from sdtrace.tuning.text import Floats
+from sdtrace.tuning.tuned import Tuned, slice_members, times
 
 #: Share of the requests that two traces must have in common to be called the same traffic.
 SHARED = 0.5

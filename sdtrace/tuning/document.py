@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdtrace.tune.advice import advise
-from sdtrace.tune.budget import budgets
-from sdtrace.tune.compare import compare
-from sdtrace.tune.curve import Point
-from sdtrace.tune.gather import Traffic
-from sdtrace.tune.optimum import Optimum
-from sdtrace.tune.queueing import queue
-from sdtrace.tune.roles import iso, roles
-from sdtrace.tune.tuned import Asked, Part, Tuned, tuned
+from sdtrace.tuning.advice import advise
+from sdtrace.tuning.budget import budgets
+from sdtrace.tuning.compare import compare
+from sdtrace.tuning.curve import Point
+from sdtrace.tuning.gather import Traffic
+from sdtrace.tuning.optimum import Optimum
+from sdtrace.tuning.queueing import queue
+from sdtrace.tuning.roles import iso, roles
+from sdtrace.tuning.tuned import Asked, Part, Tuned, tuned
 
 
 def tuning(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, Any] | None, str | None]:

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from sdtrace.tune.chain import runs
-from sdtrace.tune.text import Flags, Floats, Ints, Text
+from sdtrace.tuning.chain import runs
+from sdtrace.tuning.text import Flags, Floats, Ints, Text
 
 
 class Policy(Protocol):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sdtrace.acceptance import student
-from sdtrace.tune.text import Floats
+from sdtrace.tuning.text import Floats
 
 
 def ratio(above: Floats, below: Floats) -> tuple[float | None, float | None]:

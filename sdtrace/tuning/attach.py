@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sdtrace.results import Report
-from sdtrace.tune.gather import Traffic
-from sdtrace.tune.sections import sections
-from sdtrace.tune.tuned import Asked
-from sdtrace.tune.tuning import tuning
+from sdtrace.tuning.document import tuning
+from sdtrace.tuning.gather import Traffic
+from sdtrace.tuning.sections import sections
+from sdtrace.tuning.tuned import Asked
 
 #: Steps below which nothing is said about settings.
 ENOUGH = 30

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from sdtrace.tune.text import Floats
+from sdtrace.tuning.text import Floats
 
 #: Draws of the bootstrap; requests are drawn, never steps.
 DRAWS = 200

@@ -11,8 +11,8 @@ from sdtrace.audit import Audit
 from sdtrace.infer import Choice
 from sdtrace.positions import derive
 from sdtrace.trace import Batch
-from sdtrace.tune.price import Times
-from sdtrace.tune.text import Ints, Text, text
+from sdtrace.tuning.price import Times
+from sdtrace.tuning.text import Ints, Text, text
 
 #: Steps of the sample: whole requests of lowest hash, as in the tally, only more of them.
 STEPS = 80_000

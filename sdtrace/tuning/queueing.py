@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sdtrace.tune.chain import walk
-from sdtrace.tune.control import drafted_right
-from sdtrace.tune.price import Price, price
-from sdtrace.tune.text import Floats, Ints, Text
-from sdtrace.tune.tuned import Asked, Tuned
+from sdtrace.tuning.chain import walk
+from sdtrace.tuning.control import drafted_right
+from sdtrace.tuning.price import Price, price
+from sdtrace.tuning.text import Floats, Ints, Text
+from sdtrace.tuning.tuned import Asked, Tuned
 
 #: Requests that are served, and engine steps after which a simulation ends.
 REQUESTS, STEPS = 2_000, 60_000

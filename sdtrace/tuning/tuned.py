@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.tune.curve import TAUS, Curve, Point, curve
-from sdtrace.tune.gather import Traffic, bucket_name
-from sdtrace.tune.interval import ratio
-from sdtrace.tune.optimum import Optimum, optimum
-from sdtrace.tune.price import Price, price
-from sdtrace.tune.text import Floats
+from sdtrace.tuning.curve import TAUS, Curve, Point, curve
+from sdtrace.tuning.gather import Traffic, bucket_name
+from sdtrace.tuning.interval import ratio
+from sdtrace.tuning.optimum import Optimum, optimum
+from sdtrace.tuning.price import Price, price
+from sdtrace.tuning.text import Floats
 
 #: Requests and share of the tokens that a slice must have, and how many slices are told.
 SLICE_REQUESTS, SLICE_SHARE, SLICES = 10, 0.02, 24
