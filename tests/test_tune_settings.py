@@ -1,6 +1,8 @@
 """Budgets, policies, drafters and load, and the settings that follow."""
 
+import gzip
 import itertools
+import random
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,9 @@ from hypothesis import strategies as st
 
 import sdtrace
 from sdtrace.cli import run as command
+from sdtrace.errors import SdtraceError
+from sdtrace.render import html, tuning
+from sdtrace.tuning import attach
 from sdtrace.tuning import policies as rules
 from sdtrace.tuning.budget import allocate, budgets, equal, gained
 from sdtrace.tuning.compare import compare
@@ -19,6 +24,7 @@ from sdtrace.tuning.roles import geometric, iso, needed, roles
 from sdtrace.tuning.settings import batch_table, setting
 from sdtrace.tuning.tuned import Asked, tuned
 from simulate_text import bursty, mixed, record, steady, traffic
+from test_fuzz import damaged
 
 SAMPLE = Path(__file__).resolve().parents[1] / "sample_logs" / "transformers-sampled.jsonl.gz"
 
@@ -214,3 +220,21 @@ def test_the_function_is_not_hidden_by_a_module() -> None:
     assert found["tau"]["current"] == 5
     assert callable(sdtrace.tune)
     assert sdtrace.report(SAMPLE).document["tuning"]["policies"] == [], "the report says tau, the command says more"
+
+
+def test_damaged_traces_are_tuned_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attach, "ENOUGH", 1)
+    monkeypatch.setenv("SDTRACE_TRACEBACK", "1")
+    lines = gzip.decompress(SAMPLE.read_bytes()).splitlines()
+    rng, path, told = random.Random(5), tmp_path / "damaged.jsonl", 0
+    for _ in range(25):
+        path.write_bytes(damaged(rng, lines))
+        try:
+            found = sdtrace.tune(path, draft_cost=0.1)
+        except SdtraceError:
+            continue
+        told += found.document["tuning"] is not None
+        page = html.page(found)
+        assert tuning.summary(found, width=80)
+        assert (b"Which tau" in page) == (found.document["tuning"] is not None)
+    assert told > 5

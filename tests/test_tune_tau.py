@@ -139,6 +139,16 @@ def test_a_drafter_that_may_decay_is_only_bounded(method: str | None) -> None:
         assert point.why
 
 
+def test_a_lookup_that_finds_nothing_is_no_missing_test() -> None:
+    """Half of the tokens are never drafted: as steps without a draft they are not taken for drafts that went well."""
+    rng = np.random.default_rng(12)
+    found_one = rng.random((100, 150)) < 0.5
+    world = coins(np.where(found_one, 0.9, 0.0), rng)
+    made = traffic(record(world, np.where(found_one.ravel(), 4, 0), shown=False), method="ngram")
+    told = curve(made.text, made.run, made.laws, made.buckets, (2,))
+    assert at(told, 2).tokens_per_step == pytest.approx(world.truth(2), rel=0.02)
+
+
 @pytest.mark.parametrize("law", ["block", "typical", "lenient", "synthetic"])
 def test_other_laws_are_refused(law: str) -> None:
     made = traffic(record(mixed(30, 60, np.random.default_rng(4)), 4), law=law)

@@ -68,13 +68,14 @@ def _budget(
     run: Tuned, budget: int, size: int, guess: Floats, truth: Floats, batches: Sequence[Ints]
 ) -> dict[str, Any]:
     width = guess.shape[1]
-    shared = even = 0.0
+    shared = even = kept = 0.0
     given = np.zeros(width + 1)
     for who in batches:
         counts = allocate(guess[who], budget)
         given += np.bincount(counts, minlength=width + 1)
         shared += gained(truth[who], counts)
         even += gained(truth[who], equal(size, width, budget))
+        kept += gained(truth[who], allocate(guess[who], budget, least=1)) if budget >= size else 0.0
     total = size * len(batches)
     cost = _cost(run, size, budget / size)
     tokens = 1.0 + shared / total
@@ -83,6 +84,7 @@ def _budget(
         "batch_size": size,
         "tokens_per_step": tokens,
         "tokens_per_step_equal": 1.0 + even / total,
+        "tokens_per_step_least_one": 1.0 + kept / total if budget >= size else None,
         "step_ms": cost if run.price.unit == "ms" else None,
         "cost_per_token": cost / tokens if cost is not None else None,
         "allocation": {str(k): float(n / total) for k, n in enumerate(given) if n},

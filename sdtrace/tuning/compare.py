@@ -29,7 +29,7 @@ def compare(run: Tuned, asked: Asked) -> tuple[list[dict[str, Any]], str | None]
         return [], "policies: other lengths than the recorded one are not identified (see tau)"
     if run.curve.stopping is not None and run.curve.stopping > 4:
         return [], "policies: the recorded draft lengths depend on what was drafted"
-    bench = _Bench(run, asked)
+    bench = Bench(run, asked)
     rows = [bench.row(policy) for policy in bench.policies()]
     rows += threshold(run, bench.cost)
     sampled = run.run.get("draft_sampling") != "argmax"
@@ -57,7 +57,7 @@ def _blank(name: str, why: str | None) -> dict[str, Any]:
     return {"name": name, **dict.fromkeys(names), "why": why}
 
 
-class _Bench:
+class Bench:
     """The text, its coins and prices, the same for every policy."""
 
     def __init__(self, run: Tuned, asked: Asked) -> None:

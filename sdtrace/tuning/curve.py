@@ -24,6 +24,8 @@ from sdtrace.tuning.text import Flags, Floats, Ints, Text
 TAUS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
 #: Drafters that see the prefix and nothing else: the decision for a token does not depend on the depth.
 INVARIANT = frozenset({"draft_model", "ngram", "suffix", "lookup"})
+#: ... of which these draft nothing where they find nothing.
+ABSTAINS = frozenset({"ngram", "suffix", "lookup"})
 #: Laws that decide token by token and keep the text a sample of the target, whatever tau.
 REPLAYABLE = frozenset({"ratio", "one-hot", "match", "greedy", "tree-coin"})
 #: Share of the steps that must have the same length for its figure to be the recorded one.
@@ -79,7 +81,8 @@ def curve(text: Text, run: Mapping[str, Any], laws: Sequence[str], buckets: Ints
         elif refusal is not None:
             points.append(Point(tau, "bounds", False, refusal, None, 1.0, tau + 1.0))
         elif run.get("method") in INVARIANT:
-            points.append(_invariant(text, cells, lane, tau, current or 0, stopping))
+            abstains = run.get("method") in ABSTAINS
+            points.append(_invariant(text, cells, lane, tau, current or 0, stopping, abstains))
         else:
             points.append(_decaying(text, cells, lane, tau, current or 0, run.get("method")))
     return Curve(cells.tokens, points, current, stopping)
@@ -127,15 +130,22 @@ def _refusal(text: Text, run: Mapping[str, Any], laws: Sequence[str]) -> str | N
     return None
 
 
-def _invariant(text: Text, cells: _Cells, lane: Lanes, tau: int, current: int, stopping: float | None) -> Point:
-    """A decision a token. Up to the recorded tau the decisions count, beyond it gamma does, where it is known."""
+def _invariant(
+    text: Text, cells: _Cells, lane: Lanes, tau: int, current: int, stopping: float | None, abstains: bool
+) -> Point:
+    """A decision a token. Up to the recorded tau the decisions count, beyond it gamma does, where it is known.
+
+    Where a lookup `abstains`, its untested token is taken for one that it would not have had.
+    """
     marks = np.where(text.mark >= 0, text.mark, np.nan)
     chance = np.where(np.isnan(marks), text.gamma, marks) if tau <= current else text.gamma
     chance = np.where(np.isnan(chance), marks, chance)
     missing = np.isnan(chance)
     informative = stopping is not None and stopping > km.INFORMATIVE
     fill = _fill(text, current, missing, informative)
-    steps = {end: cells.add(starts(lane, np.where(missing, value, chance), tau)) for end, value in fill.ends.items()}
+    silent = (text.tau[text.step_of] == 0) & abstains
+    filled = {end: np.where(silent & (end == "point"), 0.0, value) for end, value in fill.ends.items()}
+    steps = {end: cells.add(starts(lane, np.where(missing, value, chance), tau)) for end, value in filled.items()}
     total = cells.tokens.sum(axis=1)
     ends = {end: ratio(total, s.sum(axis=1)) for end, s in steps.items()}
     value = ends["point"][0]
@@ -191,7 +201,7 @@ def _decaying(text: Text, cells: _Cells, lane: Lanes, tau: int, current: int, me
     if method is None:
         why = "the run does not say its method, so the drafter may decay with depth: write run.method"
     if tau > current:
-        low, high = km.bounds(km.of_text(text).alive, tau)
+        low, high = _survivors(text, cells, tau)
         return Point(tau, "bounds", False, why, None, low, high)
     depth, mark, at = np.arange(tau), text.mark[:, None], text.depth[:, None]
     least = (mark == 1) & (depth <= at)
@@ -200,6 +210,15 @@ def _decaying(text: Text, cells: _Cells, lane: Lanes, tau: int, current: int, me
     begun = [starts(lane, np.zeros(0), tau, ease.astype(np.float64)) for ease in (least, most)]
     ends = [ratio(total, cells.add(one).sum(axis=1)) for one in begun]
     return Point(tau, "bounds", False, why, None, _less(*ends[0]), _more(*ends[1]))
+
+
+def _survivors(text: Text, cells: _Cells, tau: int) -> tuple[float | None, float | None]:
+    """The bounds of survival with their sampling errors: of the recorded mean over requests, and Greenwood's of the last S."""
+    told = km.of_text(text)
+    low, high = km.bounds(told.alive, tau)
+    half = ratio(cells.tokens.sum(axis=1), _by(text.request_of_step, np.ones(len(text.first)), text.requests))[1]
+    extra = 1.96 * float(told.spread[-1]) * (high - low) if told.depth else 0.0
+    return _less(low, half), _more(high, (half or 0.0) + (extra if np.isfinite(extra) else 0.0))
 
 
 def _less(value: float | None, half: float | None) -> float | None:

@@ -133,7 +133,10 @@ def _budget(tuning: Mapping[str, Any]) -> Section | None:
     rows = tuning["budget"]
     if not rows:
         return None
-    table = _rows(rows, ("budget", "basis", "tokens_per_step", "tokens_per_step_equal", "cost_per_token"))
+    table = _rows(
+        rows,
+        ("budget", "basis", "tokens_per_step", "tokens_per_step_least_one", "tokens_per_step_equal", "cost_per_token"),
+    )
     table = [[*line, _allocation(row["allocation"])] for line, row in zip(table, rows, strict=True)]
     lead = max(row["tokens_per_step"] / row["tokens_per_step_equal"] - 1.0 for row in rows)
     says = f"Verified tokens shared over batches of {rows[0]['batch_size']} by the acceptance of each request:"
@@ -144,7 +147,15 @@ def _budget(tuning: Mapping[str, Any]) -> Section | None:
     }
     x = [str(row["budget"]) for row in rows]
     chart = Chart("line", "verified drafted tokens a step", "tokens per request and step", x, series)
-    columns = ["budget", "basis", "tokens per step", "equal split", "cost per token", "requests by draft length"]
+    columns = [
+        "budget",
+        "basis",
+        "tokens per step",
+        "at least 1 each",
+        "equal split",
+        "cost per token",
+        "requests by draft length",
+    ]
     return Section("tune-budget", "A fixed verification budget", says, columns, table, chart)
 
 

@@ -60,5 +60,9 @@ def batch_table(engine: str | None, table: Table) -> str | None:
         config = {"num_speculative_tokens": most, "num_speculative_tokens_per_batch_size": rows}
         return f"--speculative-config '{{..., {json.dumps(config)[1:-1]}}}'"
     if name in ("tensorrt", "tensorrt-llm"):
-        return f"speculative_config: draft_len_schedule: {json.dumps({str(last or 'more'): t for _, last, t in table})}"
+        most = max(tau for _, _, tau in table)
+        words = (
+            "lower ends of the batch sizes in some releases, upper ends in others: see the release's own description"
+        )
+        return f"speculative_config: max_draft_len: {most}, draft_len_schedule (its keys are {words})"
     return None
