@@ -83,7 +83,7 @@ def test_imports_run_down(path: Path) -> None:
 @pytest.mark.parametrize("folder", ["checks", "readers", "laws"])
 def test_rooms_do_not_know_each_other(folder: str) -> None:
     """A check knows no check, a reader of one format no other reader."""
-    shared = {"law", "band", "precision", "greedy", "source", "validate", "careful", "ahead", "series"}
+    shared = {"law", "band", "precision", "greedy", "source", "validate", "careful", "lines", "ahead", "series"}
     for path in (TOP / "sdtrace" / folder).glob("*.py"):
         if path.stem == "__init__":
             continue
