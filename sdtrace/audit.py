@@ -15,7 +15,7 @@ import polars as pl
 from sdtrace.finding import Check, Counts
 from sdtrace.folding import Folder
 from sdtrace.measure import measure
-from sdtrace.scope import REQUEST_COLUMNS, scopes
+from sdtrace.scope import REQUEST_COLUMNS, keyed, scopes
 from sdtrace.tally import Tally, merge
 from sdtrace.timings import timings
 from sdtrace.trace import OTHER, Batch, Event, Loss, Notice, empty
@@ -117,8 +117,8 @@ def _all_requests(sources: Sequence[Source]) -> pl.DataFrame:
 
 def _heads(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     found = [f.select(_HEAD) for f in frames]
-    table = pl.concat(found) if found else empty("request").select(_HEAD)
-    return table.unique(_KEYS, keep="last", maintain_order=True)
+    table = keyed(pl.concat(found) if found else empty("request").select(_HEAD))
+    return table.unique("hash", keep="last", maintain_order=True)
 
 
 @dataclass
@@ -157,7 +157,7 @@ def _pass(sources: Sequence[Source], state: _State) -> Audit:
         _flush(state)
         for done in state.pending:
             _gather(state, done)
-    known = state.runs, state.known, state.unknown
+    known = state.runs, state.known.drop("hash"), state.unknown
     return Audit(merge(state.tallies), inputs, *known, state.windows.windows(), state.events, state.windows.judged)
 
 
@@ -189,14 +189,15 @@ def _take(state: _State, batch: Batch) -> None:
     if batch.windows is not None and batch.windows.height:
         state.windows.add(_within(batch.windows, state.span))
     if batch.requests.height and not state.complete:
-        _learn(state, batch.requests.select(_HEAD))
+        _learn(state, _heads([batch.requests]))
     if not batch.steps.height:
         return
-    mine, missing = _requests_of(state, batch.steps)
+    steps = keyed(batch.steps)
+    mine, missing = _requests_of(state, steps)
     if state.complete or missing.is_empty():
-        _judge(state, batch.path, batch.steps, mine)
+        _judge(state, batch.path, steps, mine)
         return
-    state.waiting.append((batch.path, batch.steps))
+    state.waiting.append((batch.path, steps))
     _release(state)
     if sum(steps.height for _, steps in state.waiting) > WAITING:
         _flush(state)
@@ -211,21 +212,20 @@ def _within(windows: pl.DataFrame, span: Span) -> pl.DataFrame:
 
 
 def _learn(state: _State, heads: pl.DataFrame) -> None:
-    if state.judged_unknown is not None and heads.join(state.judged_unknown, on=_KEYS, how="semi").height:
+    if state.judged_unknown is not None and heads.join(state.judged_unknown, on="hash", how="semi").height:
         raise _LateRequest
-    heads = _heads([heads])
-    again = state.known.join(heads, on=_KEYS, how="semi")
-    known = state.known.join(heads, on=_KEYS, how="anti") if again.height else state.known
+    again = state.known.join(heads, on="hash", how="semi")
+    known = state.known.join(heads, on="hash", how="anti") if again.height else state.known
     state.known = pl.concat([known, heads])
 
 
 def _requests_of(state: _State, steps: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The known requests that these steps belong to, and the keys of those that are not known."""
-    wanted = steps.select(_KEYS).unique()
-    mine = state.known.join(wanted, on=_KEYS, how="semi")
+    wanted = steps.select("hash").unique()
+    mine = state.known.join(wanted, on="hash", how="semi")
     if mine.height == wanted.height:
         return mine, wanted.clear()
-    return mine, wanted.join(mine.select(_KEYS), on=_KEYS, how="anti")
+    return mine, wanted.join(mine, on="hash", how="anti")
 
 
 def _release(state: _State) -> None:
@@ -243,7 +243,7 @@ def _flush(state: _State) -> None:
     """Judge what waits, request line or not, and remember which requests that concerned."""
     for path, steps in state.waiting:
         mine, missing = _requests_of(state, steps)
-        state.unknown += steps.select(_KEYS).join(missing, on=_KEYS, how="semi").height
+        state.unknown += steps.select("hash").join(missing, on="hash", how="semi").height
         seen = state.judged_unknown
         state.judged_unknown = missing if seen is None else pl.concat([seen, missing]).unique()
         _judge(state, path, steps, mine)
@@ -252,7 +252,7 @@ def _flush(state: _State) -> None:
 
 def _judge(state: _State, path: str, steps: pl.DataFrame, requests: pl.DataFrame) -> None:
     if state.keep is not None:
-        joined = steps.join(requests, on=_KEYS, how="left", maintain_order="left")
+        joined = steps.join(requests.drop(_KEYS), on="hash", how="left", maintain_order="left")
         steps = steps.filter(state.keep(joined).to_series())
     if not steps.height:
         return

@@ -95,6 +95,7 @@ def test_rooms_do_not_know_each_other(folder: str) -> None:
         "source",
         "validate",
         "careful",
+        "lines",
         "ahead",
         "series",
         "sglang_meta",
