@@ -8,7 +8,7 @@ import polars as pl
 
 from sdtrace.acceptance import acceptance, totals
 from sdtrace.audit import Audit
-from sdtrace.causes import Cause, causes, counters, with_evidence
+from sdtrace.causes import Cause, causes, counters, joined, with_evidence
 from sdtrace.counted import counted
 from sdtrace.finding import Check, Outcome
 from sdtrace.infer import Choice, Fit, better_law, choose
@@ -19,6 +19,7 @@ from sdtrace.refit import MISFITS
 from sdtrace.rosetta import Totals
 from sdtrace.samples import decisions, recoveries
 from sdtrace.sources import Source, chosen, sources
+from sdtrace.speed.slowness import slow_causes
 from sdtrace.speed.timing import Timing, timing, unmeasured
 from sdtrace.telling import telling
 from sdtrace.wrong import Explanation, emitted, explain_decisions
@@ -77,12 +78,13 @@ def diagnose(
     explained, recovery = _explained(audit, choices, found)
     rows = causes(found, explained, recovery, _configured(audit))
     rows = [_shown(row, audit, choices) for row in completed(rows, found, signs(audit.tally, used(choices)))]
+    spent = timing(audit, baseline_ms)
+    rows = joined(rows, slow_causes(audit, spent))
     laws = audit.tally.frame("laws").filter(used(choices))
     figures = _audit(laws, choices, overridden)
     state, headline = _verdict(rows, figures, choices, found)
     tables = laws, *(audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
     accepted = acceptance(*tables)
-    spent = timing(audit, baseline_ms)
     return Diagnosis(
         choices,
         found,
@@ -104,7 +106,7 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
     if not counts and not audit.events:
         reason = ["everything: no step and no figure was read"]
         return Diagnosis({}, found, [], None, None, "cannot-tell", "no step was read", reason)
-    rows = counters(found, set())
+    rows = joined(counters(found, set()), slow_causes(audit, None))
     source = chosen(counts)
     figures = counted(source, audit.windows) if source is not None else None
     state, headline = _counts_verdict(rows, source)
