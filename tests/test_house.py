@@ -41,7 +41,7 @@ STOREYS = [
     {"diagnose", "tune"},
     {"viewer", "counted_sections"},
     {"compose"},
-    {"replay"},
+    {"change", "replay"},
     {"render"},
     {"api"},
     {"cli"},
