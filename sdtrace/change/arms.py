@@ -99,6 +99,15 @@ class Pair:
         return [wider(a, b) for a, b in zip(mine, two_sided(self.blocks, statistic, BLOCKS - 1), strict=True)]
 
 
+def independent(one: Interval, other: Interval) -> Interval:
+    """The difference of two values whose errors have nothing to do with each other: one - other."""
+    value = one.value - other.value
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return Interval(value, None, None)
+    half = float(np.hypot(one.high - one.low, other.high - other.low)) / 2
+    return Interval(value, value - half, value + half)
+
+
 def two_sided(sums: tuple[Floats, Floats], statistic: Statistic, freedom: int) -> list[Interval]:
     """The jackknife over groups that both sides share."""
     width = sums[0].shape[1]

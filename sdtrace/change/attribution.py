@@ -144,9 +144,9 @@ def _with_strata(
     """Sums by group with, behind them, those by stratum: weight, tokens, lines, then the depths."""
     pairs = ("timed", "timed_tokens") if timed else ("lines", "tokens")
     names = [*pairs, "lines", *(f"v{j}" for j in range(DEPTH + 1)), *(f"a{j}" for j in range(DEPTH + 1))]
-    rows = arm.joined.select(names).to_numpy()
+    rows = [arm.joined[name].to_numpy() for name in names]
     place = group * count + code
-    by = np.stack([np.bincount(place, weights=values, minlength=GROUPS * count) for values in rows.T], axis=0)
+    by = np.stack([np.bincount(place, weights=values, minlength=GROUPS * count) for values in rows], axis=0)
     stacked = by.reshape(len(names), GROUPS, count).transpose(1, 0, 2).reshape(GROUPS, -1)
     return np.concatenate([sums, stacked], axis=1)
 

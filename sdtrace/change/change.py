@@ -91,7 +91,7 @@ def _stepwise(both: Pair, margin: float, configured: dict[str, tuple[Any, Any]])
     split = attribution(both)
     cut = slices(both)
     notes = suspicions(both, figures) + _notes(both, configured)
-    return Change(told, figures, split, cut, causes_of(both, told, split.terms, cut, margin), notes, configured)
+    return Change(told, figures, split, cut, causes_of(both, told, split, cut, margin), notes, configured)
 
 
 def _notes(both: Pair, configured: Mapping[str, tuple[Any, Any]]) -> list[str]:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from math import expm1
 from typing import Any
 
+import polars as pl
+
 from sdtrace.cause_words import WORDS
 from sdtrace.causes import Cause
 from sdtrace.change.arms import Pair
-from sdtrace.change.attribution import Term
+from sdtrace.change.attribution import Attribution, Term
 from sdtrace.change.metrics import Metric
 from sdtrace.change.slices import Slice
 from sdtrace.speed.slow import low_rate, total, worst
@@ -72,36 +74,54 @@ def answer(metrics: Sequence[Metric], margin: float, requests: int) -> Answer:
     return Answer("inconclusive", asked, f"{told}; {needed:,} requests a side would settle {margin:.0%}", needed)
 
 
-def causes_of(both: Pair, told: Answer, terms: Sequence[Term], cut: Sequence[Slice], margin: float) -> list[Cause]:
+def causes_of(both: Pair, told: Answer, split: Attribution, cut: Sequence[Slice], margin: float) -> list[Cause]:
     """Terms that pull a regression down, the largest first, and what the candidate does wrong that the base did not."""
     known = {cause.cause for cause in both.base.found.causes if cause.side == "wrong"}
     fresh = [c for c in both.candidate.found.causes if c.side == "wrong" and c.cause not in known]
     if told.word != "regressed":
         return fresh
-    down = [t for t in terms if t.change.high is not None and t.change.high < 0]
+    down = [t for t in split.terms if t.change.high is not None and t.change.high < 0]
     most = min((t.change.value for t in down), default=0.0)
     named = [t for t in down if t.change.value <= max(0.25 * most, -1e9) and t.change.value < -margin / 3]
-    found = [_cause(both, term, cut) for term in sorted(named, key=lambda t: t.change.value)]
+    found = [_cause(both, term, cut, split.strata) for term in sorted(named, key=lambda t: t.change.value)]
     unique: dict[str, Cause] = {}
     for cause in found:
         unique.setdefault(cause.cause, cause)
     return [*fresh, *unique.values()]
 
 
-def _cause(both: Pair, term: Term, cut: Sequence[Slice]) -> Cause:
+def _cause(both: Pair, term: Term, cut: Sequence[Slice], keys: Sequence[str]) -> Cause:
     name, blame = _named(both, term)
     side, usual, says, advice = WORDS[name]
     change = term.change
     told = f"{_SAYS[term.name]} changed throughput by {_percent(change.value)} ({_percent(change.low)} to {_percent(change.high)})"
     worse = [s for s in cut if s.confirmed and s.contribution.value < 0 and s.where]
-    where: Mapping[str, str] = worse[0].where if worse and term.name in ("acceptance", "traffic-mix") else {}
+    where: Mapping[str, str] = worse[0].where if worse and term.name == "acceptance" else {}
     if where:
         labels = " and ".join(f"{key}={value}" for key, value in where.items())
         told += f"; found in {labels}: {worse[0].base or 0:.2f} to {worse[0].candidate or 0:.2f} tokens per step"
+    if term.name == "traffic-mix" and (grown := _grown(both, keys)):
+        where, before, after = grown
+        told += (
+            f"; {' and '.join(f'{k}={v}' for k, v in where.items())} grew from {before:.0%} to {after:.0%} of the steps"
+        )
     rows = both.candidate.joined
     evidence: list[dict[str, Any]] = worst(rows, low_rate(), where=dict(where) or None)
     cause = Cause(name, side, "statistical", (), f"{says}: {told}", tuple(evidence), advice, blame or usual)
     return replace(cause, weight=round(-change.value * 1000))
+
+
+def _grown(both: Pair, keys: Sequence[str]) -> tuple[dict[str, str], float, float] | None:
+    """The stratum whose share of the steps grew most: its levels, share before and after."""
+    if not keys:
+        return None
+    shares = [
+        arm.joined.group_by(keys).agg(share=pl.col("lines").sum() / total(arm.joined, "lines"))
+        for arm in (both.base, both.candidate)
+    ]
+    table = shares[1].join(shares[0], on=keys, how="left", suffix="_before", nulls_equal=True).fill_null(0.0)
+    row = table.sort(pl.col("share") - pl.col("share_before"), *keys, descending=True).row(0, named=True)
+    return {key: str(row[key]) for key in keys}, float(row["share_before"]), float(row["share"])
 
 
 def _named(both: Pair, term: Term) -> tuple[str, str | None]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from sdtrace.change.arms import Arm, Floats, Pair, column
+from sdtrace.change.arms import Arm, Floats, Pair, column, independent
 from sdtrace.speed.intervals import GROUPS, Interval, groups, jackknife, summed
 from sdtrace.speed.slow import total
 
@@ -74,7 +74,24 @@ def _metric(both: Pair, name: str, figure: Figure, timed: bool) -> Metric:
     def change(one: Floats, other: Floats) -> Floats:
         return np.asarray(np.log(figure(other) / figure(one)))[..., None]
 
+    if name == "tokens_per_second":
+        return Metric(name, base, candidate, relative(_throughput(both)), timed)
     return Metric(name, base, candidate, relative((both.timed if timed else both.interval)(change)[0]), timed)
+
+
+def _throughput(both: Pair) -> Interval:
+    """Log change of tokens per second: acceptance varies with requests, step times with requests or with time, and a
+    stretch of time with easy requests says nothing about the engine; so the two are taken apart."""
+
+    def tokens(one: Floats, other: Floats) -> Floats:
+        gained = (column(s, "timed_tokens") / column(s, "timed") for s in (other, one))
+        return np.asarray(np.log(next(gained) / next(gained)))[..., None]
+
+    def steps(one: Floats, other: Floats) -> Floats:
+        mean = (column(s, "wt") / column(s, "w") for s in (other, one))
+        return np.asarray(np.log(next(mean) / next(mean)))[..., None]
+
+    return independent(both.interval(tokens)[0], both.timed(steps)[0])
 
 
 def relative(logarithm: Interval) -> Interval:

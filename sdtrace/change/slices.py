@@ -68,7 +68,7 @@ def slices(both: Pair) -> list[Slice]:
 def _rows(both: Pair) -> _Rows:
     arms = (both.base, both.candidate)
     names = names_of(arms)
-    places = ["context", "batch", "graph", "rank", "age"]
+    places = ["context", "batch", "graph", "rank"]
     tables = [
         arm.joined.select("hash", "lines", "tokens", *names, *places).with_columns(side=pl.lit(i))
         for i, arm in enumerate(arms)
@@ -77,7 +77,6 @@ def _rows(both: Pair) -> _Rows:
         context=pl.format("{} tokens or more", 2 ** pl.col("context")),
         batch=pl.format("{} requests or more", 2 ** pl.col("batch")),
         rank=pl.col("rank").cast(pl.String),
-        age=pl.format("from step {}", pl.when(pl.col("age") <= 1).then(0).otherwise(4 ** pl.col("age"))),
     )
     codes, labels = {}, {}
     for name in (*names, *places):
@@ -121,10 +120,11 @@ def _sums(rows: _Rows, chosen: npt.NDArray[np.bool_], code: npt.NDArray[np.int64
     return np.asarray(np.stack(both, axis=-1), dtype=np.float64).reshape(COARSE, count, 2, 2)
 
 
-def _scores(
-    rows: _Rows, chosen: npt.NDArray[np.bool_], code: npt.NDArray[np.int64], count: int
-) -> tuple[Floats, Floats]:
-    """Contribution of every code and its z over groups of requests."""
+def _scores(rows: _Rows, chosen: npt.NDArray[np.bool_], code: npt.NDArray[np.int64], count: int) -> Floats:
+    """z over groups of requests of what every code contributes beyond its share of the whole change.
+
+    A change that is the same everywhere is in no slice, however large the slice.
+    """
     by = _sums(rows, chosen, code, count)
     whole = _sums(rows, chosen, np.zeros(len(code), dtype=np.int64), 1)
 
@@ -141,7 +141,16 @@ def _scores(
         z = np.where(error > 0, value / error, 0.0)
     lines = by[..., 0].sum(0)
     enough = (lines >= SHARE * lines.sum(axis=0, keepdims=True).clip(1)).any(axis=-1)
-    return np.where(enough & np.isfinite(z), z, 0.0)
+    z = np.where(enough & np.isfinite(z), z, 0.0)
+    # of two halves that differ, the one that goes with the whole is the one that is told
+    with_it = np.sign(z) == np.sign(_direction(whole.sum(0)))
+    return np.asarray(np.where(with_it, z, 0.6 * z), dtype=np.float64)
+
+
+def _direction(whole: Floats) -> float:
+    """The change of tokens per step, of sums (1, side, lines or tokens)."""
+    value = whole[0, :, 1] / np.maximum(whole[0, :, 0], 1e-9)
+    return float(value[1] - value[0])
 
 
 def _best(rows: _Rows, chosen: npt.NDArray[np.bool_]) -> tuple[dict[str, str], npt.NDArray[np.bool_]] | None:
