@@ -10,6 +10,7 @@ from sdtrace.diagnose import Diagnosis
 from sdtrace.results import Chart, Section, Value
 from sdtrace.rosetta import Totals, definitions
 from sdtrace.sources import Source
+from sdtrace.speed.turns import turn
 
 POINTS = 120
 
@@ -98,26 +99,11 @@ def _timeline(windows: pl.DataFrame, source: Source) -> Section | None:
         return None
     unit = "seconds from the first record" if timed else "record"
     says = f"Tokens per drafting step between {min(known):.2f} and {max(known):.2f} in {len(rows)} intervals."
-    if (change := _change(series)) is not None:
+    if (change := turn(series)) is not None:
         says += f" It changes most at {rows[change][0]:,.0f} (line {rows[change][1]}): {_means(series, change)}."
     chart = Chart("line", unit, "tokens per step", [f"{r[0]:g}" for r in rows], {"tokens per step": series})
     columns = [unit, "line", "records", "tokens per step", "accepted / drafted"]
     return Section("over-time", "Acceptance over time", says, columns, rows, chart)
-
-
-def _change(series: list[float | None]) -> int | None:
-    """Where the mean before and the mean behind differ most, if by more than a fifth and four deviations; None otherwise."""
-    known = [(i, v) for i, v in enumerate(series) if v is not None]
-    best: tuple[float, int | None] = (4.0, None)
-    for cut in range(3, len(known) - 2):
-        one, two = [v for _, v in known[:cut]], [v for _, v in known[cut:]]
-        a, b = sum(one) / len(one), sum(two) / len(two)
-        spread = sum((v - a) ** 2 for v in one) + sum((v - b) ** 2 for v in two)
-        error = (spread / max(len(known) - 2, 1) * (1 / len(one) + 1 / len(two))) ** 0.5
-        score = abs(a - b) / max(error, 1e-9)
-        if score > best[0] and abs(a - b) > 0.2 * max(min(a, b) - 1, 0.05):
-            best = score, known[cut][0]
-    return best[1]
 
 
 def _means(series: list[float | None], cut: int) -> str:
