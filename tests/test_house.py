@@ -43,7 +43,7 @@ STOREYS = [
     {"viewer", "counted_time"},
     {"counted_sections"},
     {"compose"},
-    {"replay"},
+    {"change", "replay"},
     {"render"},
     {"api"},
     {"cli"},

@@ -68,10 +68,11 @@ def show(found: "Report", given: dict[str, Any]) -> int:
         click.echo(terminal.summary(found, width=width, color=options.colour(), verbose=given["verbose"]), nl=False)
         if given["output"] and given["output"] != "-":
             click.echo(f"report: {given['output']}", err=True)
-    return _exit(found.document, given)
+    return exit_code(found.document, given)
 
 
-def _exit(document: dict[str, Any], given: dict[str, Any]) -> int:
+def exit_code(document: dict[str, Any], given: dict[str, Any]) -> int:
+    """The exit code of a document under --fail-on, --require-evidence and --exit-zero (vocabulary: exit codes)."""
     state = document["verdict"]["state"]
     if any(check["state"] == "crashed" for check in document["checks"]):
         return 5
