@@ -11,6 +11,12 @@ import polars as pl
 from sdtrace.lottery import ticket
 from sdtrace.readers import Opened
 
+#: What a replay reads of a step; the rest of a trace does not have to stay in memory.
+COLUMNS = (
+    "run_id", "request_id", "step", "line", "draft_token_ids", "draft_probs", "target_probs", "uniforms", "accepted",
+    "num_accepted", "verified_len", "output_token_ids", "last_kind", "last_target_prob", "context_len",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Step:
@@ -74,7 +80,7 @@ def gather(sources: Sequence[Opened], limit: int | None = None) -> Gathered:
                 if wanted
                 else batch.steps.head(0)
             )
-            for row in chosen.with_columns(path=pl.lit(source.path)).iter_rows(named=True):
+            for row in chosen.select(*COLUMNS, path=pl.lit(source.path)).iter_rows(named=True):
                 steps.setdefault((row["run_id"], row["request_id"]), []).append(row)
             if limit is not None and len(steps) > limit:
                 kept = sorted(steps, key=lambda key: (ticket(key[1]), key))[:limit]

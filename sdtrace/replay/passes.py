@@ -20,7 +20,7 @@ from sdtrace.replay.parameters import Parameters, shaped
 Tensor = Any
 
 #: Tokens of one pass, and elements of a block of logits rows (float32) that exist at a time.
-TOKENS = {"cpu": 1024, "cuda": 16_384}
+TOKENS = {"cpu": 1024, "cuda": 8192}
 ELEMENTS = {"cpu": 1 << 24, "cuda": 1 << 28}
 
 SCHEMA = {

@@ -184,7 +184,7 @@ def _cause(c: Cause) -> dict[str, Any]:
 
 def _verdict(base: Mapping[str, Any], found: Replayed, rows: list[Cause]) -> dict[str, Any]:
     notes = [note for note in base["not_checked"] if not note.startswith(_UNSEEN)]
-    notes = [note.replace("tuning, replay, history", "tuning, history") for note in notes]
+    notes = [n.replace(" replay,", "") if n.endswith("not part of this report") else n for n in notes]
     if not found.conversations:
         return {**base, "not_checked": [f"{_UNSEEN}: no request could be run again ({_why(found)})", *notes]}
     if found.conversations < found.requests:

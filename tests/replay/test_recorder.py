@@ -47,7 +47,7 @@ def test_what_is_recorded_is_what_was_generated(world: World, tmp_path: Path, ho
     assert audit["agree"] == audit["tested"] > 20
     document = replay(tmp_path / "t", verifier=world.verifier, drafter=world.drafter).document
     found = document["replay"]
-    assert document["causes"] == []
+    assert [cause for cause in document["causes"] if cause["side"] == "wrong"] == []
     assert found["log_p"]["outside_band"] == 0
     assert found["log_p"]["compared"] > 60
     if how["do_sample"]:
