@@ -1,7 +1,7 @@
 """The public functions; the commands are a thin voice over them."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.audit import Audit, audit
+from sdtrace.audit import Audit, Keep, Source, Span, audit
 from sdtrace.checks import CHECKS
 from sdtrace.compose import compose
-from sdtrace.diagnose import diagnose, misfits
+from sdtrace.diagnose import Diagnosis, diagnose, misfits
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
+from sdtrace.infer import Fit
 from sdtrace.readers import Opened, open_inputs, paper
 from sdtrace.reasons import explain_steps
 from sdtrace.results import Report
@@ -88,10 +89,7 @@ def _report(
     since, until = span
     sources = [replace(source, since=since, until=until) for source in read(inputs, format=format)]
     keep = _keep(since, until, where)
-    first = audit(sources, CHECKS, keep, span=span)
-    overridden = misfits(first)
-    if overridden:
-        first = _again(sources, keep, {run: fit.law for run, fit in overridden.items()}) or first
+    first, overridden = audited(sources, keep, span)
     found = diagnose(first, CHECKS, overridden, baseline_ms)
     traffic = of_tally(first, found.choices)
     if asked and any(one.total > len(one.text.first) for one in traffic):
@@ -101,6 +99,23 @@ def _report(
     return replace(report, show=_show)
 
 
+def audited(
+    sources: Sequence[Source], keep: Keep | None = None, span: Span = (None, None)
+) -> tuple[Audit, dict[str, Fit]]:
+    """The pass over all sources, and the runs that were judged by another law than the one they declare."""
+    first = audit(sources, CHECKS, keep, span=span)
+    overridden = misfits(first)
+    if overridden:
+        first = _again(sources, keep, {run: fit.law for run, fit in overridden.items()}) or first
+    return first, overridden
+
+
+def told(whole: Audit, overridden: Mapping[str, Fit]) -> tuple[Diagnosis, Report]:
+    """The diagnosis and the report of an audit, from whatever it was added up; token ids are not shown."""
+    found = diagnose(whole, CHECKS, overridden)
+    return found, attach(compose(whole, found, CHECKS), of_tally(whole, found.choices), Asked())
+
+
 def _show(found: Report) -> str:
     """The page in a notebook; templates load only then."""
     from sdtrace.render import html
@@ -108,9 +123,7 @@ def _show(found: Report) -> str:
     return html.fragment(found)
 
 
-def _again(
-    sources: Sequence[Opened], keep: Callable[[pl.DataFrame], pl.DataFrame] | None, rules: dict[str, str]
-) -> Audit | None:
+def _again(sources: Sequence[Source], keep: Keep | None, rules: dict[str, str]) -> Audit | None:
     """The pass once more under the laws that do fit; None where an input (standard input) cannot be read twice."""
     try:
         return audit(sources, CHECKS, keep, rules)

@@ -15,6 +15,7 @@ MODULES = sorted((TOP / "sdtrace").rglob("*.py"))
 STOREYS = [
     {"errors", "version", "finding", "results", "lottery"},
     {"trace"},
+    {"pseudonyms"},
     {"windows"},
     {"positions"},
     {"readers"},
@@ -40,8 +41,10 @@ STOREYS = [
     {"diagnose", "tune"},
     {"viewer", "counted_sections"},
     {"compose"},
-    {"render"},
+    {"history"},
+    {"render", "fail_if"},
     {"api"},
+    {"nightly"},
     {"cli"},
     {"__main__", "__init__"},
 ]

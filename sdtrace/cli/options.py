@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -69,6 +70,11 @@ def write(path: str, data: bytes) -> None:
         raise OutputError(
             f"{path}: {error.strerror or error}", "check that the folder exists and may be written to"
         ) from error
+
+
+def width() -> int:
+    """Columns of the terminal, 120 at most."""
+    return min(shutil.get_terminal_size((100, 24)).columns, 120)
 
 
 def colour() -> bool:

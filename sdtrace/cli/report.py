@@ -1,18 +1,10 @@
 """`sdtrace report`: the main job."""
 
-import shutil
 from typing import Any
 
 import click
 
-from sdtrace.cli import options
-
-_LEVELS = {
-    "none": set[str](),
-    "wrong": {"wrong"},
-    "slow": {"wrong", "slow"},
-    "any": {"wrong", "slow", "metric-suspect"},
-}
+from sdtrace.cli import options, results
 
 
 @click.command("report")
@@ -20,12 +12,8 @@ _LEVELS = {
 @options.window
 @click.option("--baseline-ms", type=click.FloatRange(min=0, min_open=True), metavar="MS", help="Time of a plain step.")
 @click.option("-o", "--output", metavar="FILE.html", help="Write the HTML report there.")
-@click.option("--json", "json_", metavar="FILE", help="Write the JSON document there; - is standard output.")
-@click.option(
-    "--fail-on", type=click.Choice(list(_LEVELS)), default="wrong", show_default=True, help="Exit 1 at this or worse."
-)
-@click.option("--require-evidence", is_flag=True, help="Exit 4 when the verdict is cannot-tell.")
-@click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")
+@results.machines
+@results.judgement
 @click.option(
     "--content", type=click.Choice(["none", "ids", "text"]), default="none", show_default=True, help="Content shown."
 )
@@ -37,8 +25,11 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     INPUT is a file, a folder, a glob, or - for standard input; gz, bz2, xz and zst are told by content.
     """
     from sdtrace.api import report  # heavy imports only when there is work
-    from sdtrace.render import html, json, terminal
+    from sdtrace.fail_if import condition
+    from sdtrace.render import html, terminal
 
+    for text in given["fail_if"]:
+        condition(text)  # a slip is told before the work, not after it
     found = report(
         paths,
         format=given["format_"],
@@ -52,22 +43,11 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         click.echo("note: traces hold token ids and no text; the ids are shown", err=True)
     if given["output"]:
         options.write(given["output"], html.page(found))
-    if given["json_"]:
-        options.write(given["json_"], json.dumps(found))
-    if not given["quiet"] and given["json_"] != "-":
-        width = min(shutil.get_terminal_size((100, 24)).columns, 120)
-        click.echo(terminal.summary(found, width=width, color=options.colour(), verbose=given["verbose"]), nl=False)
+    taken = results.write(found, given)
+    if not given["quiet"] and not taken:
+        click.echo(
+            terminal.summary(found, width=options.width(), color=options.colour(), verbose=given["verbose"]), nl=False
+        )
         if given["output"] and given["output"] != "-":
             click.echo(f"report: {given['output']}", err=True)
-    return _exit(found.document, given)
-
-
-def _exit(document: dict[str, Any], given: dict[str, Any]) -> int:
-    state = document["verdict"]["state"]
-    if any(check["state"] == "crashed" for check in document["checks"]):
-        return 5
-    if given["exit_zero"]:
-        return 0
-    if state in _LEVELS[given["fail_on"]]:
-        return 1
-    return 4 if given["require_evidence"] and state == "cannot-tell" else 0
+    return results.exit_code(found.document, given)
