@@ -134,12 +134,18 @@ def test_outputs_of_a_night_hold_its_alarms(tmp_path: Path) -> None:
         ("tokens_per_step<5", True),
         ("rate_of_drafted >= 0.1", True),
         ("disagree > 0", True),
-        ("step_ms > 1", None),
+        ("step_ms > 1", True),
     ],
 )
-def test_conditions(wrong: Report, text: str, met: bool | None) -> None:
+def test_conditions(wrong: Report, text: str, met: bool) -> None:
     (result,) = judge([condition(text)], wrong.document)
-    assert (result.met if result.value is not None else None) == met
+    assert result.met == met
+
+
+def test_what_was_not_recorded_meets_no_condition(wrong: Report) -> None:
+    (result,) = judge([condition("step_ms > 1")], wrong.document | {"time": None})
+    assert (result.met, result.value) == (False, None)
+    assert "not judged" in result.sentence()
 
 
 def test_conditions_against_the_baseline() -> None:

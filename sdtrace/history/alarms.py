@@ -49,7 +49,10 @@ def alarms(records: Sequence[dict[str, Any]], acknowledged: Sequence[dict[str, A
     if not records:
         return []
     night = records[-1]["night"]
-    found = [*_causes(records), *_evidence(records), *_figures(records)]
+    named = _causes(records)
+    blamed = {a.service for a in named if a.side == "wrong"}
+    # a cause of this night says more than the evidence that it leaves behind
+    found = [*named, *(a for a in _evidence(records) if a.service not in blamed), *_figures(records)]
     told = [_acknowledged(alarm, night, acknowledged) for alarm in found]
     return sorted(told, key=lambda a: (a.until is not None, list(_SIDES.values()).index(a.side), a.id))
 

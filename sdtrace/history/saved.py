@@ -42,6 +42,7 @@ def save(audit: Audit, folder: Path) -> None:
             _write(table, folder / f"{name}.parquet")
     document = {
         "width": t.width,
+        "ceiling": t.ceiling,
         "uniforms_shift": shift,
         "uniforms_seen": t.uniforms_seen,
         "witnesses": [
@@ -67,6 +68,7 @@ def load(folder: Path) -> Audit:
         document["uniforms_seen"],
         {(w["run_id"], w["law"], w["code"]): w["rows"] for w in document["witnesses"]},
         document["width"],
+        document["ceiling"],
     )
     return Audit(
         tally,
