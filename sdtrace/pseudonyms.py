@@ -11,15 +11,18 @@ _SINGLE = ("y", "x_rejected")
 _STOP = "stop_token_ids"
 
 
-def pseudonyms(steps: pl.DataFrame) -> pl.DataFrame:
-    """`steps` with every token id renumbered from 0, the same way in all columns; top rows and stop ids go."""
-    lists = [name for name in _LISTS if name in steps.columns]
+def pseudonyms(steps: pl.DataFrame, *, stop_ids: bool = False) -> pl.DataFrame:
+    """`steps` with every token id renumbered from 0, the same way in all columns; top rows go, and so do stop ids
+    unless they are to be renumbered too."""
+    lists = [name for name in (*_LISTS, *((_STOP,) if stop_ids else ())) if name in steps.columns]
     single = [name for name in _SINGLE if name in steps.columns]
     seen = pl.concat(
         [steps[name].explode(empty_as_null=False, keep_nulls=False).cast(pl.Int64).alias("id") for name in lists]
         + [steps[name].cast(pl.Int64).alias("id") for name in single]
     )
     known = seen.drop_nulls().unique(maintain_order=True)
+    if not stop_ids:
+        steps = without_stop_ids(steps)
     if known.is_empty():
         return _without_rows(steps)
     ids = known.filter(known >= 0)  # negative numbers are no ids but "none there"
@@ -38,7 +41,7 @@ def pseudonyms(steps: pl.DataFrame) -> pl.DataFrame:
 
 def _without_rows(steps: pl.DataFrame) -> pl.DataFrame:
     rows = [pl.lit(None, dtype=STEP[name].dtype).alias(name) for name in _ROWS if name in steps.columns]
-    return without_stop_ids(steps.with_columns(rows))
+    return steps.with_columns(rows)
 
 
 def without_stop_ids(frame: pl.DataFrame) -> pl.DataFrame:

@@ -24,6 +24,7 @@ STOREYS = [
     {"laws"},
     {"scope", "convert", "reasons"},
     {"record"},
+    {"bundle"},
     {"decisions", "enrich", "loops", "tally", "simulate"},
     {"uniforms", "evidence", "significance"},
     {"measure", "timings", "calibrated"},

@@ -16,6 +16,7 @@ VERBS = {
     "tune": "Which tau, budget or policy this traffic wants, and what the trace can tell of it.",
     "nightly": "One night added to the history: report, trend, alarms.",
     "detect": "Which format, what can be judged from it, what to log to judge more.",
+    "bundle": "The evidence of a report in one file: the steps concerned, versions, commands.",
     "convert": "Anything readable to trace format 1 (JSON Lines or Parquet).",
     "simulate": "A made trace with one planted fault (or healthy), for drills.",
     "checks": "The catalogue of checks, or one check's manual page.",
