@@ -42,7 +42,7 @@ STOREYS = [
     {"diagnose", "tune"},
     {"viewer", "counted_sections"},
     {"compose"},
-    {"history"},
+    {"history", "live"},
     {"render", "fail_if"},
     {"api"},
     {"nightly"},

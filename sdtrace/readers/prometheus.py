@@ -65,6 +65,20 @@ def batches(src: Source) -> Iterator[Batch]:
     )
 
 
+def scraped(text: str, at: float) -> list[dict[str, Any]]:
+    """The windows of one scrape of a running engine, as rows; lines that are no samples are left out."""
+    scrape = Scrape()
+    for number, raw in enumerate(text.splitlines(), start=1):
+        if not NAME.match(raw):
+            continue
+        try:
+            sample = next(iter(next(iter(text_string_to_metric_families(raw + "\n"))).samples))
+        except (ValueError, StopIteration, KeyError, IndexError):
+            continue
+        scrape.take(sample.name, sample.labels, sample.value, number, None)
+    return scrape.rows(at)
+
+
 def _named_time(path: str) -> float | None:
     """Scrapes are often named by their Unix time."""
     found = re.search(r"(?<!\d)(1\d{9})(\d{3})?(?!\d)", path.rsplit("/", 1)[-1])
