@@ -14,6 +14,7 @@ from sdtrace.checks import CHECKS
 from sdtrace.compose import compose
 from sdtrace.diagnose import Diagnosis, diagnose, misfits
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
+from sdtrace.finding import Check
 from sdtrace.infer import Fit
 from sdtrace.readers import Opened, open_inputs, paper
 from sdtrace.reasons import explain_steps
@@ -23,6 +24,8 @@ from sdtrace.tune.attach import attach
 from sdtrace.tune.gather import gather, of_tally
 from sdtrace.tune.tuned import Asked
 
+#: What adds up sources: the audit of this process, or of a cluster.
+Machines = Callable[[Sequence[Source], Sequence[Check], Keep | None, Mapping[str, str] | None, Span], Audit]
 Inputs = str | Path | Sequence[str | Path]
 
 
@@ -43,15 +46,16 @@ def report(
     where: Sequence[str] = (),
     ids: bool = False,
     baseline_ms: float | None = None,
+    machines: Machines | None = None,
 ) -> Report:
     """Read, audit, check, diagnose: the main job.
 
     `since` and `until` are Unix seconds (steps without a time are left out by them), `where` holds conditions such as
     `tags.task=code` or `temperature=0`. `ids` lets token ids into the report; `baseline_ms` is the time of a plain
-    step, where it is known.
+    step, where it is known. `machines` reads elsewhere: `sdtrace.machines.Ray().audit`.
     Raises NoInputError and UsageError; damaged input is in the report instead.
     """
-    return _report(inputs, format, (since, until), where, ids=ids, baseline_ms=baseline_ms)
+    return _report(inputs, format, (since, until), where, ids=ids, baseline_ms=baseline_ms, machines=machines)
 
 
 def tune(
@@ -84,12 +88,13 @@ def _report(
     asked: Asked | None = None,
     ids: bool = False,
     baseline_ms: float | None = None,
+    machines: Machines | None = None,
 ) -> Report:
     """With `asked`, settings are tried on a sample from a pass of its own, where the input can be read twice."""
     since, until = span
     sources = [replace(source, since=since, until=until) for source in read(inputs, format=format)]
     keep = _keep(since, until, where)
-    first, overridden = audited(sources, keep, span)
+    first, overridden = audited(sources, keep, span, machines)
     found = diagnose(first, CHECKS, overridden, baseline_ms)
     traffic = of_tally(first, found.choices)
     if asked and any(one.total > len(one.text.first) for one in traffic):
@@ -100,13 +105,17 @@ def _report(
 
 
 def audited(
-    sources: Sequence[Source], keep: Keep | None = None, span: Span = (None, None)
+    sources: Sequence[Source], keep: Keep | None = None, span: Span = (None, None), machines: Machines | None = None
 ) -> tuple[Audit, dict[str, Fit]]:
-    """The pass over all sources, and the runs that were judged by another law than the one they declare."""
-    first = audit(sources, CHECKS, keep, span=span)
+    """The pass over all sources, and the runs that were judged by another law than the one they declare.
+
+    `machines` is the `audit` of a cluster; without it, this process reads.
+    """
+    run = machines or audit
+    first = run(sources, CHECKS, keep, None, span)
     overridden = misfits(first)
     if overridden:
-        first = _again(sources, keep, {run: fit.law for run, fit in overridden.items()}) or first
+        first = _again(run, sources, keep, {run_id: fit.law for run_id, fit in overridden.items()}, span) or first
     return first, overridden
 
 
@@ -123,10 +132,12 @@ def _show(found: Report) -> str:
     return html.fragment(found)
 
 
-def _again(sources: Sequence[Source], keep: Keep | None, rules: dict[str, str]) -> Audit | None:
+def _again(
+    run: Machines, sources: Sequence[Source], keep: Keep | None, rules: dict[str, str], span: Span
+) -> Audit | None:
     """The pass once more under the laws that do fit; None where an input (standard input) cannot be read twice."""
     try:
-        return audit(sources, CHECKS, keep, rules)
+        return run(sources, CHECKS, keep, rules, span)
     except SdtraceError:
         return None
 

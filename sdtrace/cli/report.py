@@ -14,6 +14,8 @@ from sdtrace.cli import options, results
 @click.option("-o", "--output", metavar="FILE.html", help="Write the HTML report there.")
 @results.machines
 @results.judgement
+@click.option("--engine", type=click.Choice(["ray"]), help="Read the inputs on a Ray cluster (extra ray).")
+@click.option("--address", metavar="ADDR", help="With --engine ray: the cluster; a local one without.")
 @click.option(
     "--content", type=click.Choice(["none", "ids", "text"]), default="none", show_default=True, help="Content shown."
 )
@@ -25,11 +27,16 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     INPUT is a file, a folder, a glob, or - for standard input; gz, bz2, xz and zst are told by content.
     """
     from sdtrace.api import report  # heavy imports only when there is work
+    from sdtrace.errors import UsageError
     from sdtrace.fail_if import condition
+    from sdtrace.machines import Ray
     from sdtrace.render import html, terminal
 
     for text in given["fail_if"]:
         condition(text)  # a slip is told before the work, not after it
+    if given["address"] and not given["engine"]:
+        raise UsageError("--address is for --engine ray", "sdtrace report INPUT --engine ray --address ADDR")
+    machines = Ray(given["address"]).audit if given["engine"] else None
     found = report(
         paths,
         format=given["format_"],
@@ -37,6 +44,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         until=options.moment(given["until"]),
         where=given["where"],
         ids=given["content"] != "none",
+        machines=machines,
         baseline_ms=given["baseline_ms"],
     )
     if given["content"] == "text":
