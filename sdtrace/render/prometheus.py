@@ -34,7 +34,7 @@ def dumps(report: Report) -> bytes:
     if document["audit"]:
         _gauge(registry, "disagreements", "Decisions that contradict the law.").set(document["audit"]["disagree"])
     if document["time"] and document["time"].get("step_ms") is not None:
-        _gauge(registry, "step_milliseconds", "Mean wall time of a step.").set(document["time"]["step_ms"])
+        _gauge(registry, "step_seconds", "Mean wall time of a step.").set(document["time"]["step_ms"] / 1000)
     checks = _gauge(registry, "checks", "Checks by state.", "state")
     for state in ("fired", "clear", "cannot-tell", "crashed"):
         checks.labels(state).set(sum(c["state"] == state for c in document["checks"]))
