@@ -12,8 +12,10 @@ from sdtrace.history.alarms import alarms
 from sdtrace.history.levels import log_e
 from sdtrace.history.mix import standardised, weights
 from sdtrace.history.process import Process, e_bh
+from sdtrace.history.section import with_history
 from sdtrace.history.shifts import shifts
 from sdtrace.history.trend import change, series
+from sdtrace.results import Report
 from simulate_nights import Plan, day, record
 
 
@@ -115,6 +117,18 @@ def test_acknowledgements_run_out() -> None:
     known = [{"alarm": "evidence:SD201:chat", "until": day(6), "why": "ticket 12"}]
     assert [a.until for a in alarms(rows[:7], known)] == [day(6)]
     assert [(a.until, a.expired) for a in alarms(rows, known)] == [(None, day(6))]
+
+
+def test_an_alarm_of_many_nights_is_the_verdict_of_the_last() -> None:
+    """A night that looks healthy alone is not called so while a drift alarms; a known one leaves it alone."""
+    plan = Plan(level=lambda service, i: 0.9 if service == "chat" and i >= 20 else 1.0)
+    rows = nights(plan, 30, 2)
+    document = {"verdict": {"state": "healthy", "headline": "", "not_checked": []}, "history": None}
+    told = with_history(Report(document, [], []), rows, []).document
+    assert told["verdict"]["state"] == "slow"
+    assert "of chat fell by" in told["verdict"]["headline"]
+    known = [{"alarm": a["id"], "until": day(60), "why": ""} for a in told["history"]["alarms"]]
+    assert with_history(Report(document, [], []), rows, known).document["verdict"]["state"] == "healthy"
 
 
 def test_change_points_are_told_by_night_and_size() -> None:

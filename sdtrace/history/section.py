@@ -9,6 +9,7 @@ from sdtrace.history.shifts import shifts
 from sdtrace.history.trend import Point, change, metrics, names, series
 from sdtrace.results import Chart, Report, Section
 
+_WORST = ("wrong", "slow", "metric-suspect", "cannot-tell", "healthy")
 #: Nights that a chart shows.
 SHOWN = 180
 
@@ -16,7 +17,7 @@ SHOWN = 180
 def with_history(report: Report, records: Sequence[dict[str, Any]], acknowledged: Sequence[dict[str, Any]]) -> Report:
     """The report of the last of these nights, with what all of them say."""
     standing = alarms(records, acknowledged)
-    verdict = report.document["verdict"]
+    verdict = _raised(report.document["verdict"], standing)
     told = [note.replace("replay, history and", "replay and") for note in verdict["not_checked"]]
     document = report.document | {
         "verdict": verdict | {"not_checked": told},
@@ -28,6 +29,14 @@ def with_history(report: Report, records: Sequence[dict[str, Any]], acknowledged
         },
     }
     return replace(report, document=document, sections=[*history_sections(records, standing), *report.sections])
+
+
+def _raised(verdict: dict[str, Any], standing: Sequence[Alarm]) -> dict[str, Any]:
+    """The verdict with what only many nights show: the worst alarm that is not known, where it is worse."""
+    for alarm in standing:
+        if alarm.until is None and alarm.kind != "cause" and _WORST.index(alarm.side) < _WORST.index(verdict["state"]):
+            verdict = verdict | {"state": alarm.side, "headline": alarm.headline}
+    return verdict
 
 
 def _service(records: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The page of all nights: what stands now, a calendar, trends. Offline and without script, as every page."""
 
 import calendar
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -15,14 +15,17 @@ from sdtrace.version import VERSION
 NIGHTS, MONTHS = 60, 13
 
 
-def page(records: Sequence[dict[str, Any]], sections: Sequence[Section], alarmed: set[str]) -> bytes:
-    """`records` oldest first, one at least; `alarmed`: nights on which an alarm began that stands."""
+def page(
+    records: Sequence[dict[str, Any]], sections: Sequence[Section], alarmed: set[str], verdict: Mapping[str, Any]
+) -> bytes:
+    """`records` oldest first, one at least; `alarmed`: nights on which an alarm began that stands;
+    `verdict` of the last one, with what all of them show."""
     made = environment()
     style, _, _ = made.loader.get_source(made, "page.css") if made.loader else ("", None, None)
     nights = [{"night": r["night"], **r["verdict"]} for r in reversed(records)]
     text = made.get_template("index.html").render(
-        state=nights[0]["state"],
-        headline=nights[0]["headline"],
+        state=verdict["state"],
+        headline=verdict["headline"],
         last=nights[0]["night"],
         nights=nights,
         months=_months(records, alarmed),
