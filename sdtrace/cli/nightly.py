@@ -117,10 +117,7 @@ def _pages(state: "State", folder: Path, told: "Told", every: bool) -> None:
     for old in written.keys() - versions.keys():
         for ending in ("html", "json"):
             (folder / f"{old}.{ending}").unlink(missing_ok=True)
-    standing = [a for a in nightly.standing(state) if a.until is None]
-    begun = {alarm.since for alarm in standing}
-    verdict = found.document["verdict"]
-    page = index.page(state.records(), trends(state.records(), nightly.standing(state)), begun, verdict)
+    page = index.page(state.records(), trends(state.records()), found.document)
     options.write(str(folder / "index.html"), page)
     half = folder / f".latest.{os.getpid()}"
     half.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ def with_history(report: Report, records: Sequence[dict[str, Any]], acknowledged
             "alarms": [asdict(a) for a in standing],
         },
     }
-    return replace(report, document=document, sections=[*history_sections(records, standing), *report.sections])
+    return replace(report, document=document, sections=[*history_sections(records), *report.sections])
 
 
 def _raised(verdict: dict[str, Any], standing: Sequence[Alarm]) -> dict[str, Any]:
@@ -50,35 +50,15 @@ def _service(records: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     return {"service": name, "fingerprint": fingerprint, "since": since, "metrics": rows, "marks": marks}
 
 
-def history_sections(records: Sequence[dict[str, Any]], standing: Sequence[Alarm]) -> list[Section]:
-    """Alarms, tonight against the baseline, then a trend for every service and figure."""
-    return [_alarms(standing), _tonight(records), *_trends(records)]
+def history_sections(records: Sequence[dict[str, Any]]) -> list[Section]:
+    """Tonight against the baseline, then a trend for every service and figure."""
+    return [_tonight(records), *trends(records)]
 
 
-def trends(records: Sequence[dict[str, Any]], standing: Sequence[Alarm]) -> list[Section]:
-    """What the page of all nights shows beside its calendar."""
-    return [_alarms(standing), *_trends(records)]
-
-
-def _trends(records: Sequence[dict[str, Any]]) -> list[Section]:
+def trends(records: Sequence[dict[str, Any]]) -> list[Section]:
+    """A section for every service and figure."""
     lines = [(name, metric, series(records, name, metric)) for name in names(records) for metric in metrics()]
     return [_trend(*line) for line in lines if sum(p.raw is not None for p in line[2]) >= 2]
-
-
-def _alarms(standing: Sequence[Alarm]) -> Section:
-    rows: list[list[Any]] = [[a.id, a.side, a.since, a.headline, _until(a), a.advice, a.log10_e] for a in standing]
-    open_ = sum(a.until is None for a in standing)
-    says = f"{open_} alarm{'' if open_ == 1 else 's'}" if standing else "No alarm stands"
-    if known := len(standing) - open_:
-        says += f"; {known} known and acknowledged"
-    columns = ["alarm", "side", "since", "what", "acknowledged", "next", "log10 of the e-value"]
-    return Section("alarms", "Alarms", says + ".", columns, rows)
-
-
-def _until(alarm: Alarm) -> str | None:
-    if alarm.until is not None:
-        return f"until {alarm.until}" + (f": {alarm.why}" if alarm.why else "")
-    return None if alarm.expired is None else f"ran out on {alarm.expired}"
 
 
 def _tonight(records: Sequence[dict[str, Any]]) -> Section:
@@ -124,7 +104,11 @@ def _trend(name: str, metric: str, points: Sequence[Point]) -> Section:
     )
     chart = Chart("line", "night", what, [p.night[5:] for p in shown], values, marks=marks)
     says = f"{what.capitalize()} of {name} over {len(shown)} nights"
-    says += f"; {len(marks)} changes of version or configuration, marked with a line" if marks else ""
+    says += (
+        f"; {len(marks)} change{'s' if len(marks) > 1 else ''} of version or configuration, marked with a line"
+        if marks
+        else ""
+    )
     says += f"; the level changed on {', '.join(sorted(found))}" if found else "; no change of level shows"
     ident = f"trend-{names_to_id(name)}-{metric.replace('_', '-')}"
     columns = ["night", "as counted", "at the usual mix", "version or configuration", "change of level"]

@@ -16,7 +16,7 @@ from sdtrace.results import Report
 from sdtrace.trace import OTHER
 
 #: Rows of a table, steps of a request, tokens of a step that a page shows; the rest is counted.
-ROWS, TOKENS, EVIDENCE, LOSSES = 60, 24, 8, 40
+ROWS, TOKENS, EVIDENCE, LOSSES, ALARMS = 60, 24, 8, 40, 20
 
 STATES = {
     "wrong": "Wrong",
@@ -52,7 +52,7 @@ def _render(name: str, report: Report) -> str:
         states=STATES,
         other=OTHER,
         ids=report.ids,
-        caps={"rows": ROWS, "tokens": TOKENS, "evidence": EVIDENCE, "losses": LOSSES},
+        caps={"rows": ROWS, "tokens": TOKENS, "evidence": EVIDENCE, "losses": LOSSES, "alarms": ALARMS},
     )
 
 

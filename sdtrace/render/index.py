@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from sdtrace.render.html import ROWS, STATES, environment
+from sdtrace.render.html import ALARMS, ROWS, STATES, environment
 from sdtrace.results import Section
 from sdtrace.version import VERSION
 
@@ -15,11 +15,10 @@ from sdtrace.version import VERSION
 NIGHTS, MONTHS = 60, 13
 
 
-def page(
-    records: Sequence[dict[str, Any]], sections: Sequence[Section], alarmed: set[str], verdict: Mapping[str, Any]
-) -> bytes:
-    """`records` oldest first, one at least; `alarmed`: nights on which an alarm began that stands;
-    `verdict` of the last one, with what all of them show."""
+def page(records: Sequence[dict[str, Any]], sections: Sequence[Section], document: Mapping[str, Any]) -> bytes:
+    """`records` oldest first, one at least; `document` is that of the last night, with its history."""
+    alarms, verdict = document["history"]["alarms"], document["verdict"]
+    alarmed = {a["since"] for a in alarms if a["until"] is None}
     made = environment()
     style, _, _ = made.loader.get_source(made, "page.css") if made.loader else ("", None, None)
     nights = [{"night": r["night"], **r["verdict"]} for r in reversed(records)]
@@ -30,10 +29,11 @@ def page(
         nights=nights,
         months=_months(records, alarmed),
         sections=sections,
+        alarms=alarms,
         states=STATES,
         style=Markup(style),  # our own file
         version=VERSION,
-        caps={"rows": ROWS, "nights": NIGHTS},
+        caps={"rows": ROWS, "nights": NIGHTS, "alarms": ALARMS},
     )
     return text.encode("utf-8", "replace")
 
