@@ -36,7 +36,7 @@ def cells(requests: pl.DataFrame, heads: pl.DataFrame) -> Cells:
         a, d = pl.col(above).cast(pl.Float64), pl.col(below).cast(pl.Float64)
         sums = (
             rows.filter(d > 0)
-            .group_by("cell")
+            .group_by("cell", maintain_order=True)
             .agg(
                 pl.len().cast(pl.Float64),
                 a.sum().alias("a"),

@@ -80,5 +80,10 @@ def _evidence(audit: Audit, rows: pl.Expr) -> dict[str, list[float]]:
     frame = audit.tally.sums.get("evidence")
     if frame is None or frame.is_empty():
         return {}
-    sums = frame.filter(rows).group_by("code").agg(pl.col(_BETS).sum(), pl.col("n").sum()).sort("code")
+    sums = (
+        frame.filter(rows)
+        .group_by("code", maintain_order=True)
+        .agg(pl.col(_BETS).sum(), pl.col("n").sum())
+        .sort("code")
+    )
     return {r["code"]: [r[name] for name in _BETS] for r in sums.iter_rows(named=True) if r["n"]}

@@ -89,7 +89,7 @@ def gather(
             sample.add(steps)
     if not times:
         return []
-    summed = pl.concat(times).group_by("run_id", "verified", "bucket").agg(pl.all().sum())
+    summed = pl.concat(times).group_by("run_id", "verified", "bucket", maintain_order=True).agg(pl.all().sum())
     for run, n in summed.group_by("run_id").agg(pl.col("steps").sum()).rows():
         totals[run] = n
     known = audit.requests.select(*_KEYS, "temperature", "stop_token_ids", "tags")

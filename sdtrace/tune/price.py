@@ -101,7 +101,7 @@ def costs(steps: pl.DataFrame) -> pl.DataFrame:
     """Sums over steps with `verified` and `bucket`: how many are timed, and their times. Adds up over batches."""
     verify = pl.coalesce("verify_ms", pl.col("step_ms") - pl.col("draft_ms"))
     split = pl.col("draft_ms").is_not_null() & pl.col("step_ms").is_not_null()
-    return steps.group_by("verified", "bucket").agg(
+    return steps.group_by("verified", "bucket", maintain_order=True).agg(
         timed=pl.col("step_ms").is_not_null().sum().cast(pl.Int64),
         split=split.sum().cast(pl.Int64),
         step_ms=pl.col("step_ms").sum(),
