@@ -20,9 +20,9 @@ from sdtrace.readers import Opened, open_inputs, paper
 from sdtrace.reasons import explain_steps
 from sdtrace.results import Report
 from sdtrace.scope import REQUEST_COLUMNS
-from sdtrace.tune.attach import attach
-from sdtrace.tune.gather import gather, of_tally
-from sdtrace.tune.tuned import Asked
+from sdtrace.tuning.attach import attach
+from sdtrace.tuning.gather import gather, of_tally
+from sdtrace.tuning.tuned import Asked
 
 #: What adds up sources: the audit of this process, or of a cluster.
 Machines = Callable[[Sequence[Source], Sequence[Check], Keep | None, Mapping[str, str] | None, Span], Audit]
@@ -79,6 +79,20 @@ def tune(
     return _report(inputs, format, (since, until), where, asked=asked, ids=ids, baseline_ms=baseline_ms)
 
 
+def replay(inputs: Inputs, *, verifier: str, format: str | None = None, ids: bool = False, **how: Any) -> Report:
+    """The report with `verifier` (a folder, a .gguf file, a hub name) run again over the trace.
+
+    `how`: drafter, suspects, requests, dtype, device, state, progress; see `sdtrace.replay.conduct`. Raises
+    MissingExtraError without the extra `replay`, and what `report` raises.
+    """
+    from sdtrace.replay.conduct import conduct
+
+    found = conduct(read(inputs, format=format), verifier=verifier, **how)
+    from sdtrace.replay.section import with_replay  # needs torch, which `conduct` has asked for
+
+    return with_replay(report(inputs, format=format, ids=ids), found)
+
+
 def _report(
     inputs: Inputs,
     format: str | None,
@@ -100,7 +114,7 @@ def _report(
     if asked and any(one.total > len(one.text.first) for one in traffic):
         with suppress(SdtraceError):  # standard input cannot be read twice: the smaller sample has to do
             traffic = gather(sources, first, found.choices, keep)
-    report = attach(compose(first, found, CHECKS, ids=ids), traffic, asked or Asked())
+    report = attach(compose(first, found, CHECKS, ids=ids), traffic, asked)
     return replace(report, show=_show)
 
 
@@ -122,7 +136,7 @@ def audited(
 def told(whole: Audit, overridden: Mapping[str, Fit]) -> tuple[Diagnosis, Report]:
     """The diagnosis and the report of an audit, from whatever it was added up; token ids are not shown."""
     found = diagnose(whole, CHECKS, overridden)
-    return found, attach(compose(whole, found, CHECKS), of_tally(whole, found.choices), Asked())
+    return found, attach(compose(whole, found, CHECKS), of_tally(whole, found.choices), None)
 
 
 def _show(found: Report) -> str:

@@ -12,13 +12,15 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from sdtrace.finding import Check
+from sdtrace.booked import Input, book
+from sdtrace.finding import Check, Counts
+from sdtrace.folding import Folder, added
 from sdtrace.gathered import Gathered, Place, Tallied, in_process
 from sdtrace.measure import measure
 from sdtrace.scope import REQUEST_COLUMNS, scopes
 from sdtrace.tally import Tally
 from sdtrace.timings import timings
-from sdtrace.trace import Batch, Event, Loss, Notice, empty
+from sdtrace.trace import Batch, Event, empty
 from sdtrace.windows import no_windows
 
 #: Steps that may wait for their request line.
@@ -50,25 +52,11 @@ class Source(Protocol):
 
 
 @dataclass
-class Input:
-    """What one input held: lines, records by table, and what became of the rest."""
-
-    path: str
-    format: str
-    engine: str | None
-    lines: int = 0
-    runs: int = 0
-    requests: int = 0
-    steps: int = 0
-    windows: int = 0
-    records: int = 0
-    losses: list[Loss] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-
-
-@dataclass
 class Audit:
-    """The tally of all inputs, the run and request lines they held, and what was read of each."""
+    """The tally of all inputs, the run and request lines they held, what was read of each, and what windows say.
+
+    `judged` holds what checks said of windows that have been folded since (`sdtrace.folding`).
+    """
 
     tally: Tally
     inputs: list[Input]
@@ -77,6 +65,7 @@ class Audit:
     unknown_requests: int
     windows: pl.DataFrame = field(default_factory=no_windows)
     events: list[Event] = field(default_factory=list)
+    judged: dict[str, Counts] = field(default_factory=dict)
 
 
 class _LateRequest(Exception):
@@ -113,6 +102,16 @@ def _all_requests(sources: Sequence[Source]) -> pl.DataFrame:
     return _heads(b.requests for source in sources for b in source.batches() if b.requests.height)
 
 
+def gathered(audits: Sequence[Audit], checks: Sequence[Check] = ()) -> tuple[pl.DataFrame, dict[str, Counts]]:
+    """Windows of several audits as those of one, and what was judged of the ones that are folded."""
+    folder = Folder(checks)
+    for one in audits:
+        folder.add(one.windows)
+        for code, counts in one.judged.items():
+            folder.judged[code] = added(folder.judged.get(code), counts)
+    return folder.windows(), folder.judged
+
+
 def heads_of(audits: Iterable["Audit"]) -> pl.DataFrame:
     """The request lines of several audits, of which the last of a request counts."""
     return _heads(a.requests for a in audits)
@@ -140,10 +139,12 @@ class _State:
     waiting: list[tuple[Place, pl.DataFrame]] = field(default_factory=list)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS))
     pending: list[tuple[Place, Future[list[Tally]]]] = field(default_factory=list)
-    windows: list[pl.DataFrame] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     judged_unknown: pl.DataFrame | None = None
     unknown: int = 0
+
+    def __post_init__(self) -> None:
+        self.windows = Folder(self.checks)
 
 
 def _pass(sources: Sequence[Source], state: _State) -> Audit:
@@ -154,26 +155,15 @@ def _pass(sources: Sequence[Source], state: _State) -> Audit:
             inputs.append(read)
             state.open[number] = Tallied()
             for batch in source.batches():
-                _book(read, batch)
+                book(read, batch)
                 _take(state, number, batch)
             state.open[number].read = True
             _close(state, number)
         _flush(state)
         while state.pending:
             _gather(state, *state.pending.pop(0))
-    windows = pl.concat(state.windows) if state.windows else no_windows()
-    return Audit(state.total.total(), inputs, state.runs, state.known, state.unknown, windows, state.events)
-
-
-def _book(read: Input, batch: Batch) -> None:
-    read.lines += batch.lines
-    read.runs += batch.runs.height
-    read.requests += batch.requests.height
-    read.steps += batch.steps.height
-    read.windows += 0 if batch.windows is None else batch.windows.height
-    read.records += batch.records
-    read.losses.extend(batch.losses)
-    read.notices.extend(batch.notices)
+    known = state.runs, state.known, state.unknown
+    return Audit(state.total.total(), inputs, *known, state.windows.windows(), state.events, state.windows.judged)
 
 
 def _take(state: _State, source: int, batch: Batch) -> None:
@@ -181,7 +171,7 @@ def _take(state: _State, source: int, batch: Batch) -> None:
         state.runs[run["run_id"]] = run | {"rule": state.rules.get(run["run_id"], run["rule"])}
     state.events.extend(batch.events)
     if batch.windows is not None and batch.windows.height:
-        state.windows.append(_within(batch.windows, state.span))
+        state.windows.add(_within(batch.windows, state.span))
     if batch.requests.height and not state.complete:
         _learn(state, batch.requests.select(_HEAD))
     if not batch.steps.height:

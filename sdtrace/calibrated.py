@@ -51,7 +51,8 @@ def calibrated(words: Words, *, by_bins: bool = False, parts: tuple[str, ...] = 
         seen = (_witness(worst, words),) if worst.fires else ()
         headline = _fired(worst, words) if worst.fires else _calm(worst, n, words, state)
         fired = sum(1 for r in runs if r is not None and r.fires)
-        return Outcome(state, n, counts.total, counts.missing, worst.main.effect, headline, fired, seen)
+        visible = worst.main.visible if worst.main.enough else None
+        return Outcome(state, n, counts.total, counts.missing, worst.main.effect, headline, fired, seen, visible)
 
     return outcome
 

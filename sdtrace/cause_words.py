@@ -152,6 +152,12 @@ WORDS: dict[str, tuple[str, str, str, str]] = {
         "speculation is configured and does nothing",
         "read the engine's reason at the line named; remove what it cannot do together, or switch speculation off",
     ),
+    "low-acceptance": (
+        "slow",
+        "drafter",
+        "few of the drafted tokens are accepted",
+        "shorten the draft to the positions that are accepted, then compare tokens per second with speculation off",
+    ),
     "drafter-miswired": (
         "slow",
         "drafter",

@@ -56,6 +56,12 @@ def make(cause: str, certainty: str, codes: Sequence[str], found: Outcomes, labe
     return Cause(cause, side, certainty, tuple(live), headline, evidence, _next(advice, evidence), blame, weight)
 
 
+def with_evidence(cause: Cause, more: Sequence[Mapping[str, Any]]) -> Cause:
+    """The cause with places to look at first, each with the command that shows it."""
+    evidence = (*(_shown(row) for row in more), *cause.evidence)
+    return replace(cause, evidence=evidence, advice=_next(WORDS[cause.cause][3], evidence))
+
+
 def _shown(witness: Mapping[str, Any]) -> dict[str, Any]:
     row = {k: v for k, v in witness.items() if v is not None}
     p, q = row.get("p"), row.get("q")
@@ -108,11 +114,11 @@ def _recovery(emitted: Explanation | None, found: Outcomes) -> list[Cause]:
 
 def _loops(found: Outcomes) -> list[Cause]:
     """One looping request may have been asked to repeat itself; a share of them was not."""
-    if not fired(found, "SD181"):
+    live = [code for code in ("SD181", "SD182") if fired(found, code)]
+    if not live:
         return []
-    outcome = found["SD181"]
-    many = outcome.faults >= max(2, 0.05 * outcome.examined)
-    return [make("degenerate-output", "statistical" if many else "suspected", ["SD181"], found)]
+    many = any(found[c].faults >= max(2, 0.05 * found[c].examined) for c in live)
+    return [make("degenerate-output", "statistical" if many else "suspected", live, found)]
 
 
 def _accounting(found: Outcomes) -> list[Cause]:
@@ -160,6 +166,7 @@ def counters(found: Outcomes, named: set[str]) -> list[Cause]:
         ("SD422", "lenient-acceptance", "proved"),
         ("SD423", "speculation-off", "proved"),
         ("SD432", "drafter-miswired", "statistical"),
+        ("SD433", "low-acceptance", "suspected"),
         ("SD412", "metric-definition", "proved"),
         ("SD424", "counters-missing", "proved"),
         ("SD431", "degenerate-output", "suspected"),
@@ -167,12 +174,14 @@ def counters(found: Outcomes, named: set[str]) -> list[Cause]:
         if cause not in named and fired(found, code):
             label = _announced(found[code]) if code in ("SD421", "SD422", "SD423") else None
             rows.append(make(cause, certainty, [code], found, label))
-    broken = [c for c in ("SD411", "SD401", "SD402", "SD403", "SD404", "SD405", "SD407") if fired(found, c)]
+    broken = [
+        c for c in ("SD411", "SD401", "SD402", "SD403", "SD404", "SD405", "SD407", "SD408", "SD409") if fired(found, c)
+    ]
     if broken:
         label = _replayed(found) or WORDS["metric-inconsistent"][2].replace("of a step ", "")
         rows.append(make("metric-inconsistent", "proved", broken, found, label))
     elif fired(found, "SD406"):
-        rows.append(make("metric-inconsistent", "suspected", ["SD406"], found))
+        rows.append(make("metric-inconsistent", "suspected", ["SD406"], found, "nan stands where a figure belongs"))
     blamed = {"synthetic-acceptance": "config", "lenient-acceptance": "config"}
     return [replace(row, blame=blamed.get(row.cause, row.blame)) for row in rows]
 

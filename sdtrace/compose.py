@@ -5,7 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.audit import Audit, Input
+from sdtrace.audit import Audit
+from sdtrace.booked import Input
 from sdtrace.counted_sections import counted_sections
 from sdtrace.diagnose import Diagnosis
 from sdtrace.finding import Check

@@ -23,10 +23,10 @@ def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
     drafts = source.position_drafts
     marginal = [n / drafts for n in source.accepted_by_position] if drafts else []
     return {
-        "steps": _whole(counts["drafts"]),
-        "drafted": _whole(counts["drafted"]),
+        "steps": whole(counts["steps"] if plain(source) else counts["drafts"]),
+        "drafted": whole(counts["drafted"]),
         "tested": None,
-        "accepted": _whole(counts["accepted"]),
+        "accepted": whole(counts["accepted"]),
         "tokens_per_step": source.length,
         "rate_of_drafted": source.rate,
         "rate_of_tested": None,
@@ -46,16 +46,24 @@ def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
     }
 
 
+def plain(source: Source) -> bool:
+    """Whether steps and tokens are counted and nothing says that anything was drafted: plain decoding, a baseline."""
+    c = source.counts
+    return c["drafts"] is None and c["accepted"] is None and bool(c["steps"]) and bool(c["emitted"])
+
+
 def totals(source: Source) -> Totals:
     """The counts of a source, for the table of definitions."""
     c = source.counts
     emitted = c["emitted"]
     if emitted is None and c["accepted"] is not None and c["drafts"] is not None:
         emitted = c["accepted"] + c["drafts"]
-    return Totals(c["drafts"], c["drafted"], c["accepted"], emitted, source.k, c["steps"], source.lengths)
+    requests = float(source.requests) if source.requests else None
+    return Totals(c["drafts"], c["drafted"], c["accepted"], emitted, source.k, c["steps"], source.lengths, requests)
 
 
-def _whole(value: float | None) -> int | None:
+def whole(value: float | None) -> int | None:
+    """A count as an integer."""
     return None if value is None else round(value)
 
 

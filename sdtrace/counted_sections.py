@@ -4,14 +4,14 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.agreement import beside, emitted, over_all
 from sdtrace.audit import Audit
-from sdtrace.counted import totals
+from sdtrace.counted import plain, totals, whole
+from sdtrace.counted_time import timelines
 from sdtrace.diagnose import Diagnosis
 from sdtrace.results import Chart, Section, Value
 from sdtrace.rosetta import Totals, definitions
 from sdtrace.sources import Source
-
-POINTS = 120
 
 
 def counted_sections(audit: Audit, found: Diagnosis) -> list[Section]:
@@ -20,25 +20,50 @@ def counted_sections(audit: Audit, found: Diagnosis) -> list[Section]:
     made = [
         _figures(found.acceptance, source) if source is not None and found.acceptance is not None else None,
         _positions(source) if source is not None else None,
-        _timeline(audit.windows, source) if source is not None else None,
+        *(timelines(audit.windows, _timed(found.sources, source)) if source is not None else []),
         _load(audit.windows),
-        _sources(found.sources),
+        _sources(found.sources, source),
         _definitions(found, source),
         _events(audit),
     ]
     return [s for s in made if s is not None]
 
 
+def _timed(found: list[Source], source: Source) -> Source:
+    """The source that shows time best: stretches between lines or samples, where the engine has three of them."""
+    kinds = ("interval", "iteration", "counter")
+    able = [s for s in found if s.engine == source.engine and s.basis in kinds and s.windows >= 3 and s.pooled]
+    return max(able, key=lambda s: (s.first_at is not None, -kinds.index(s.basis)), default=source)
+
+
 def _figures(a: dict[str, Any], source: Source) -> Section:
     ends = {name: a["ci"][name] or [None, None] for name in ("tokens_per_step", "rate_of_drafted")}
+    alone = plain(source)
     rows: list[list[Value]] = [
-        ["tokens per step", a["tokens_per_step"], *ends["tokens_per_step"], "1 + accepted / steps that drafted"],
+        [
+            "tokens per step",
+            a["tokens_per_step"],
+            *ends["tokens_per_step"],
+            "emitted / steps; nothing was drafted" if alone else "1 + accepted / steps that drafted",
+        ],
         ["acceptance, of drafted", a["rate_of_drafted"], *ends["rate_of_drafted"], "accepted / drafted"],
-        ["steps that drafted", a["steps"], None, None, "request-steps"],
+        ["steps" if alone else "steps that drafted", a["steps"], None, None, "request-steps"],
         ["drafted tokens", a["drafted"], None, None, ""],
         ["accepted tokens", a["accepted"], None, None, "without the bonus"],
-        ["emitted tokens", source.counts["emitted"], None, None, ""],
+        ["emitted tokens", whole(source.counts["emitted"]), None, None, ""],
     ]
+    if (over := over_all(source, source.requests or None)) is not None:
+        every, length = over
+        rows.insert(
+            1,
+            [
+                "tokens per step, all steps",
+                length,
+                None,
+                None,
+                f"of about {every:,.0f} steps, those without a draft too",
+            ],
+        )
     says = f"From {source.windows:,} {'record' if source.windows == 1 else 'records'} of {source.name}"
     says += f" ({', '.join(source.families)})." if source.families else "."
     columns = ["figure", "value", "low (95%)", "high (95%)", "definition"]
@@ -63,68 +88,6 @@ def _positions(source: Source) -> Section | None:
     return Section("by-position", "Acceptance by position", says, columns, rows, chart)
 
 
-def _timeline(windows: pl.DataFrame, source: Source) -> Section | None:
-    """Windows of the source in time, pooled into at most POINTS intervals."""
-    mine = windows.filter((pl.col("engine") == source.engine) & (pl.col("surface") == source.surface))
-    if source.basis in ("lifetime", "counter"):
-        return None
-    timed = mine["at"].null_count() == 0 and mine["at"].n_unique() > 2
-    place = pl.col("at") if timed else pl.int_range(pl.len()).cast(pl.Float64)
-    mine = mine.with_columns(place=place).sort("place", maintain_order=True)
-    if mine.height < 3:
-        return None
-    start, end = float(mine["place"][0]), float(mine["place"][-1])
-    width = max((end - start) / POINTS, 1e-9)
-    sums = mine.group_by(((pl.col("place") - start) / width).floor().clip(0, POINTS - 1).alias("bucket")).agg(
-        pl.col("place").min(),
-        pl.col("line").first(),
-        known=pl.col("drafts").is_not_null().any(),
-        drafts=pl.col("drafts").sum(),
-        counted=pl.col("accepted").filter(pl.col("drafts").is_not_null()).sum(),
-        accepted=pl.col("accepted").sum(),
-        drafted=pl.col("drafted").sum(),
-        length=pl.col("length").mean(),
-        rate=pl.col("rate").mean(),
-        n=pl.len(),
-    )
-    rows: list[list[Value]] = []
-    for r in sums.sort("place").iter_rows(named=True):
-        length = 1 + r["counted"] / r["drafts"] if r["drafts"] else r["length"]
-        rate = r["accepted"] / r["drafted"] if r["drafted"] else r["rate"]
-        rows.append([r["place"] - start, r["line"], r["n"], length, rate])
-    series = [None if r[3] is None else float(r[3]) for r in rows]
-    known = [v for v in series if v is not None]
-    if not known:
-        return None
-    unit = "seconds from the first record" if timed else "record"
-    says = f"Tokens per drafting step between {min(known):.2f} and {max(known):.2f} in {len(rows)} intervals."
-    if (change := _change(series)) is not None:
-        says += f" It changes most at {rows[change][0]:,.0f} (line {rows[change][1]}): {_means(series, change)}."
-    chart = Chart("line", unit, "tokens per step", [f"{r[0]:g}" for r in rows], {"tokens per step": series})
-    columns = [unit, "line", "records", "tokens per step", "accepted / drafted"]
-    return Section("over-time", "Acceptance over time", says, columns, rows, chart)
-
-
-def _change(series: list[float | None]) -> int | None:
-    """Where the mean before and the mean behind differ most, if by more than a fifth and four deviations; None otherwise."""
-    known = [(i, v) for i, v in enumerate(series) if v is not None]
-    best: tuple[float, int | None] = (4.0, None)
-    for cut in range(3, len(known) - 2):
-        one, two = [v for _, v in known[:cut]], [v for _, v in known[cut:]]
-        a, b = sum(one) / len(one), sum(two) / len(two)
-        spread = sum((v - a) ** 2 for v in one) + sum((v - b) ** 2 for v in two)
-        error = (spread / max(len(known) - 2, 1) * (1 / len(one) + 1 / len(two))) ** 0.5
-        score = abs(a - b) / max(error, 1e-9)
-        if score > best[0] and abs(a - b) > 0.2 * max(min(a, b) - 1, 0.05):
-            best = score, known[cut][0]
-    return best[1]
-
-
-def _means(series: list[float | None], cut: int) -> str:
-    one, two = [v for v in series[:cut] if v is not None], [v for v in series[cut:] if v is not None]
-    return f"{sum(one) / len(one):.2f} before, {sum(two) / len(two):.2f} after"
-
-
 def _load(windows: pl.DataFrame) -> Section | None:
     """Throughput, running and waiting requests, as engines print them."""
     mine = windows.filter(pl.col("generation_tps").is_not_null() | pl.col("running").is_not_null())
@@ -147,7 +110,7 @@ def _load(windows: pl.DataFrame) -> Section | None:
     return Section("load", "Load", says, columns, rows) if rows else None
 
 
-def _sources(found: list[Source]) -> Section | None:
+def _sources(found: list[Source], first: Source | None) -> Section | None:
     if not found:
         return None
     rows: list[list[Value]] = []
@@ -155,42 +118,48 @@ def _sources(found: list[Source]) -> Section | None:
         c = s.counts
         if s.length is None and s.rate is None and c["drafted"] is None and c["drafts"] is None:
             continue
-        rows.append(
-            [s.name, s.basis, s.windows, c["drafts"], c["drafted"], c["accepted"], c["emitted"], s.length, s.rate]
-        )
+        counts = [whole(c[n]) for n in ("drafts", "drafted", "accepted", "emitted")]
+        covers = f"{s.windows:,} x {s.basis}"
+        rows.append([s.name, covers, *counts, s.length, s.rate, _beside(first, s)])
     if not rows:
         return None
     columns = [
         "source",
         "covers",
-        "records",
         "steps",
         "drafted",
         "accepted",
         "emitted",
-        "tokens per step",
-        "accepted / drafted",
+        "tokens/step",
+        "rate",
+        "beside the first",
     ]
-    return Section("sources", "Sources side by side", _agreement(found), columns, rows)
+    return Section("sources", "Sources side by side", _agreement(found, first), columns, rows)
 
 
-def _agreement(found: list[Source]) -> str:
-    """Whether the sources of one engine count the same traffic."""
+def _beside(first: Source | None, other: Source) -> str | None:
+    if first is None:
+        return None
+    return beside(first, other) if other.engine == first.engine else "another engine"
+
+
+def _agreement(found: list[Source], first: Source | None) -> str:
+    """Whether the sources of one engine count the same traffic, and what becomes of the emitted tokens."""
+    told = ["Sources of one session overlap: they are compared, never added."]
     counted = [s for s in found if s.counts["drafted"] is not None and s.counts["accepted"] is not None]
-    engines = {s.engine for s in counted}
-    told = []
-    for engine in sorted(engines):
+    for engine in dict.fromkeys(s.engine for s in counted):
         mine = [s for s in counted if s.engine == engine]
-        if len(mine) < 2:
-            continue
         pairs = {(round(s.counts["drafted"] or 0), round(s.counts["accepted"] or 0)) for s in mine}
-        names = ", ".join(s.surface for s in mine)
-        if len(pairs) == 1:
+        if len(mine) > 1 and len(pairs) == 1:
             drafted, accepted = next(iter(pairs))
-            told.append(f"{engine}: {names} agree on {drafted:,} drafted and {accepted:,} accepted tokens")
-        else:
-            told.append(f"{engine}: {names} do not count the same; they cover other stretches, or one of them is wrong")
-    return "; ".join(told) + "." if told else "Sources of one session overlap: they are compared, never added."
+            told.append(
+                f"{engine}: all {len(mine)} that count agree on {accepted:,} accepted of {drafted:,} drafted tokens."
+            )
+        elif len(mine) > 1:
+            told.append(f"{engine}: they do not count the same; the last column says why.")
+    if first is not None and (from_steps := emitted(first, first.requests or None)) is not None:
+        told.append(from_steps)
+    return " ".join(told)
 
 
 def _definitions(found: Diagnosis, source: Source | None) -> Section | None:
@@ -199,7 +168,8 @@ def _definitions(found: Diagnosis, source: Source | None) -> Section | None:
     if counts is None:
         return None
     rows: list[list[Value]] = [[d.tool, d.name, d.value, d.formula] for d in definitions(counts) if d.value is not None]
-    says = "The same traffic in the words of every engine. S steps that drafted, D drafted, A accepted, E emitted, k draft length."
+    says = "The same traffic in the words of every engine. S steps that drafted, V all steps, D drafted, A accepted tokens,"
+    says += " E emitted tokens, k draft length, R requests; where E is not counted, steps without a draft are left out."
     return (
         Section("definitions", "In other engines' words", says, ["tool", "calls it", "value", "computed as"], rows)
         if rows

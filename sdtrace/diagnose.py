@@ -7,18 +7,22 @@ from typing import Any
 import polars as pl
 
 from sdtrace.acceptance import acceptance, totals
+from sdtrace.agreement import over_all
 from sdtrace.audit import Audit
-from sdtrace.causes import Cause, causes, counters
-from sdtrace.counted import counted
+from sdtrace.causes import Cause, causes, counters, with_evidence
+from sdtrace.counted import counted, plain
 from sdtrace.finding import Check, Outcome
 from sdtrace.infer import Choice, Fit, better_law, choose
 from sdtrace.outcomes import lossless, outcomes, used
+from sdtrace.pattern import CODES as PATTERN
 from sdtrace.pattern import completed, signs
 from sdtrace.refit import MISFITS
 from sdtrace.rosetta import Totals
 from sdtrace.samples import decisions, recoveries
 from sdtrace.sources import Source, chosen, sources
 from sdtrace.speed.timing import Timing, timing, unmeasured
+from sdtrace.telling import telling
+from sdtrace.trace import OTHER
 from sdtrace.wrong import Explanation, emitted, explain_decisions
 
 #: Decisions that must agree before a trace without a finding is called healthy.
@@ -74,7 +78,7 @@ def diagnose(
     found = outcomes(audit, choices, checks, counts)
     explained, recovery = _explained(audit, choices, found)
     rows = causes(found, explained, recovery, _configured(audit))
-    rows = completed(rows, found, signs(audit.tally, used(choices)))
+    rows = [_shown(row, audit, choices) for row in completed(rows, found, signs(audit.tally, used(choices)))]
     laws = audit.tally.frame("laws").filter(used(choices))
     figures = _audit(laws, choices, overridden)
     state, headline = _verdict(rows, figures, choices, found)
@@ -101,7 +105,9 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
     found = outcomes(audit, {}, checks, counts)
     if not counts and not audit.events:
         reason = ["everything: no step and no figure was read"]
-        return Diagnosis({}, found, [], None, None, "cannot-tell", "no step was read", reason)
+        lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
+        told = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
+        return Diagnosis({}, found, [], None, None, "cannot-tell", told, reason)
     rows = counters(found, set())
     source = chosen(counts)
     figures = counted(source, audit.windows) if source is not None else None
@@ -128,8 +134,27 @@ def _counts_verdict(rows: Sequence[Cause], source: Source | None) -> tuple[str, 
         return "cannot-tell", f"suspected only: {rows[0].headline}"
     if source is None:
         return "cannot-tell", "nothing in the input counts drafted or accepted tokens"
+    if plain(source):
+        return (
+            "cannot-tell",
+            f"{source.length:.2f} tokens per step: plain decoding, nothing drafted in {source.windows:,} records",
+        )
     told = "" if source.length is None else f"{source.length:.2f} tokens per drafting step; "
+    if (whole := over_all(source, source.requests or None)) is not None and whole[0] > 1.1 * (
+        source.counts["drafts"] or 0
+    ):
+        told = f"{told[:-2]}, {whole[1]:.2f} over all steps ({1 - (source.counts['drafts'] or 0) / whole[0]:.0%} had no draft); "
     return "cannot-tell", f"{told}counts fit each other, and cannot tell whether decisions were right"
+
+
+def _shown(cause: Cause, audit: Audit, choices: Mapping[str, Choice]) -> Cause:
+    """A cause that only many tokens show, with the slots that weigh most in it."""
+    if cause.checks[:1] == () or cause.checks[0] not in PATTERN or audit.tally.steps is None or not cause.evidence:
+        return cause
+    run_id, effect = cause.evidence[0]["run_id"], cause.evidence[0].get("effect", 1.0)
+    law = choices[run_id].law
+    sample = audit.tally.steps.filter((pl.col("run_id") == run_id) & (pl.col("law") == law))
+    return with_evidence(cause, telling(sample, audit.runs.get(run_id, {}), law, cause.checks[0], effect))
 
 
 def _with_effect(cause: Cause, a: Mapping[str, Any] | None) -> Cause:
@@ -245,6 +270,11 @@ def _not_checked(
     chance = float(laws.filter(pl.col("law").is_in(["ratio", "one-hot", "tree-coin", "block"]))["tested"].sum())
     if chance and drawn < 0.5 * chance:
         notes.append("single decisions where p < q: the uniform draws are not logged, so only impossible events show")
+        forward = found.get("SD201")
+        if forward is not None and forward.state == "clear" and forward.visible is not None:
+            notes.append(
+                f"a bias of acceptance under {forward.visible:.2%}: {forward.examined:,} tested positions show no less"
+            )
     if laws["with_target"].sum() == 0 and tested and not laws["law"].eq("greedy").all():
         notes.append("decisions: no target probabilities are logged")
     for run, fit in overridden.items():

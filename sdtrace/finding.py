@@ -27,7 +27,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """`state` is fired, clear, cannot-tell or crashed; `value` is the check's own figure, null where it has none."""
+    """`state` is fired, clear, cannot-tell or crashed; `value` is the check's own figure, null where it has none.
+
+    `visible` is the smallest effect that a statistical check would have seen with a chance of 0.9.
+    """
 
     state: str
     examined: int
@@ -37,6 +40,7 @@ class Outcome:
     headline: str
     faults: int = 0
     witnesses: tuple[dict[str, Any], ...] = ()
+    visible: float | None = None
 
 
 def counted(noun: str) -> Callable[[Counts], Outcome]:
@@ -75,7 +79,7 @@ class Check:
     """One check.
 
     `table` is positions, steps or requests: the frame whose rows `judged` (could be looked at) and `fault` are
-    expressions over; or evidence or lanes: sums that `read` weighs by itself. `laws` names the laws it is valid for,
+    expressions over; or evidence, lanes or rows: sums that `read` weighs by itself. `laws` names the laws it is valid for,
     None = any. `needs` are trace columns; a scope where one holds no value is not examined. `read` turns the sums into an
     outcome. `shows` are columns of the frame that a witness carries. `text` is the manual page (the module's docstring).
     """

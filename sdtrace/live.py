@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from sdtrace.audit import Audit, Input
+from sdtrace.audit import Audit
+from sdtrace.booked import Input
 from sdtrace.errors import NoInputError
 from sdtrace.readers.prometheus import scraped
 from sdtrace.sources import Source, chosen, sources

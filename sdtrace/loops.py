@@ -12,10 +12,15 @@ Ints = npt.NDArray[np.int64]
 
 #: Tokens of a batch that are looked at for loops (whole requests, by hash), and the longest period looked for.
 TOKENS, PERIOD = 15_000, 32
+#: Ids of a stretch of which distinct ones are counted.
+GRAM = 4
 
 
 def loops(scope: Scope) -> pl.DataFrame:
-    """One row a request that was looked at: hash, loop_run, loop_period, loop_seen."""
+    """One row a request that was looked at: hash, loop_run, loop_period, loop_seen, grams, distinct.
+
+    `grams` counts its stretches of GRAM ids, `distinct` those that differ (Li et al. 2016, distinct-n), batch by batch.
+    """
     steps = scope.steps.select("hash", "step", "output_token_ids")
     tokens = len(scope.pos.lists("output_token_ids").values)
     if tokens > TOKENS:  # whole requests, chosen by hash
@@ -50,7 +55,7 @@ def degenerate(scope: Scope) -> dict[str, pl.Series]:
 
 def _repeats(steps: pl.DataFrame) -> pl.DataFrame:
     """Longest stretch of ids in which each equals the one `period` before it, for requests within the budget."""
-    empty = {"loop_run": pl.Int64, "loop_period": pl.Int64, "loop_seen": pl.Int64}
+    empty = dict.fromkeys(("loop_run", "loop_period", "loop_seen", "grams", "distinct"), pl.Int64)
     schema = {"hash": pl.UInt64, **empty}
     sizes = steps.group_by("hash").agg(n=pl.col("output_token_ids").list.len().sum())
     chosen = sizes.sort("hash").filter(pl.col("n").cum_sum() - pl.col("n") < TOKENS).filter(pl.col("n") > PERIOD)
@@ -69,9 +74,19 @@ def _repeats(steps: pl.DataFrame) -> pl.DataFrame:
         longest = _longest(codes, ids, lag, chosen.height)
         better = longest > run
         run[better], period[better] = longest[better], lag
-    return chosen.select("hash").with_columns(
+    found = chosen.select("hash", "code").with_columns(
         loop_run=pl.Series(run), loop_period=pl.Series(period), loop_seen=chosen["n"].cast(pl.Int64)
     )
+    return found.join(_grams(codes, ids), on="code", how="left", maintain_order="left").drop("code")
+
+
+def _grams(codes: Ints, ids: Ints) -> pl.DataFrame:
+    """grams and distinct by code."""
+    last = max(len(ids) - GRAM + 1, 0)
+    whole = codes[:last] == codes[len(codes) - last :]
+    stretch = {f"t{i}": ids[i : last + i][whole] for i in range(GRAM)}
+    table = pl.DataFrame({"code": codes[:last][whole].astype(np.uint32), **stretch}).group_by("code")
+    return table.agg(grams=pl.len().cast(pl.Int64), distinct=pl.struct(*stretch).n_unique().cast(pl.Int64))
 
 
 def _longest(codes: Ints, ids: Ints, lag: int, n: int) -> Ints:

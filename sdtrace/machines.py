@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.audit import Audit, Keep, Source, Span, audit, heads_of
+from sdtrace.audit import Audit, Keep, Source, Span, audit, gathered, heads_of
 from sdtrace.errors import MissingExtraError, UsageError
 from sdtrace.finding import Check
 from sdtrace.gathered import Gathered
@@ -71,7 +71,7 @@ class Ray:
         tree: Gathered[Any] = Gathered(lambda group: self._merge.remote(*group))
         for number, tally in enumerate(tallies):
             tree.put(number, [tally])
-        return _together(parts, get(tree.total()))
+        return _together(parts, get(tree.total()), checks)
 
 
 def _one(source: Source, given: Any, before: Audit | None) -> tuple[Audit, Tally]:
@@ -108,7 +108,8 @@ def _empty(heads: pl.DataFrame) -> Audit:
     return Audit(Tally(), [], {}, heads, 0)
 
 
-def _together(parts: Sequence[Audit], tally: Tally) -> Audit:
+def _together(parts: Sequence[Audit], tally: Tally, checks: Sequence[Check]) -> Audit:
+    windows, judged = gathered(parts, checks)
     runs: dict[str, dict[str, Any]] = {}
     for part in parts:
         runs |= part.runs
@@ -118,6 +119,7 @@ def _together(parts: Sequence[Audit], tally: Tally) -> Audit:
         runs,
         heads_of(parts),
         sum(part.unknown_requests for part in parts),
-        pl.concat([part.windows for part in parts]),
+        windows,
         [e for part in parts for e in part.events],
+        judged,
     )

@@ -7,6 +7,7 @@ import polars as pl
 
 from sdtrace.audit import Audit
 from sdtrace.finding import Check, Counts, Outcome
+from sdtrace.folding import added, judge
 from sdtrace.infer import Choice
 from sdtrace.laws import LAWS
 from sdtrace.reconcile import tables as counted_tables
@@ -41,8 +42,9 @@ def used(choices: Mapping[str, Choice]) -> pl.Expr:
 def _outcome(check: Check, audit: Audit, choices: Mapping[str, Choice], tables: Mapping[str, pl.DataFrame]) -> Outcome:
     try:
         if check.table in tables:
-            return check.read(_summary(check, tables[check.table]))
-        if check.table in ("evidence", "lanes"):
+            folded = audit.judged.get(check.code)
+            return check.read(added(folded, _summary(check, tables[check.table])))
+        if check.table in ("evidence", "lanes", "rows"):
             return check.read(summed(check, audit.tally, choices, used(choices)))
         return check.read(_passed(check, audit, choices))
     except Exception as error:
@@ -79,24 +81,10 @@ def _passed(check: Check, audit: Audit, choices: Mapping[str, Choice]) -> Counts
 
 
 def _summary(check: Check, table: pl.DataFrame) -> Counts:
-    """A check over rows that exist only after the pass: requests, uniforms, runs."""
+    """A check over rows that exist only after the pass: requests, uniforms, runs, windows."""
     if check.laws is not None and "law" in table.columns:
         table = table.filter(pl.col("law").is_in(list(check.laws)))
-    if table.is_empty():
-        return Counts(0, 0, 0, ())
-    judged = table.filter(check.judged.fill_null(value=False))
-    faulty = judged.filter(check.fault.fill_null(value=False))
-    missing = tuple(n for n in check.needs if n in table.columns and table[n].null_count() == table.height)
-    return Counts(table.height, judged.height, faulty.height, missing, tuple(_place(r, check) for r in _rows(faulty)))
-
-
-def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    return frame.head(WITNESSES).to_dicts()
-
-
-def _place(row: Mapping[str, Any], check: Check) -> dict[str, Any]:
-    place = {"path": row.get("first_path"), "line": row.get("first_line"), "run_id": row.get("run_id")}
-    return place | {"request_id": row.get("request_id"), **{name: row.get(name) for name in check.shows}}
+    return judge(check, table)
 
 
 def _requests(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
@@ -106,7 +94,7 @@ def _requests(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
     rows = rows.filter(used(choices))
     known = audit.requests.with_columns(has_request=pl.lit(value=True))
     joined = rows.join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
-    return joined.with_columns(pl.col("loop_run", "loop_period", "loop_seen").fill_null(0))
+    return joined.with_columns(pl.col("loop_run", "loop_period", "loop_seen", "grams", "distinct").fill_null(0))
 
 
 def _uniforms(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:

@@ -28,7 +28,7 @@ _APART = {
 }
 _DRAWS, _ACCEPT = ("SD222", "SD221", "SD223"), ("SD201",)
 _BACK, _DRAFT, _EMIT = ("SD202", "SD203", "SD204"), ("SD211",), ("SD212", "SD241")
-CODES = ("SD201", *_BACK, *_DRAFT, *_EMIT, *_DRAWS, "SD231")
+CODES = ("SD201", *_BACK, "SD205", *_DRAFT, *_EMIT, *_DRAWS, "SD231")
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,8 @@ def _name(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
         return _acceptance(found, signs)
     if fired(found, "SD231"):
         return _block(found["SD231"])
+    if fired(found, "SD205"):
+        return "shared-noise", _order_label(found["SD205"]), "SD205"
     if fired(found, "SD211"):
         return "draft-not-from-q", _draft_label(signs), "SD211"
     if any(fired(found, code) for code in _BACK):
@@ -130,6 +132,12 @@ def _block(outcome: Outcome) -> tuple[str, str, str]:
     if (outcome.value or 0.0) > 0:
         return "lenient-acceptance", "block verification keeps too much", "SD231"
     return "decision-mismatch", "block verification keeps too little", "SD231"
+
+
+def _order_label(outcome: Outcome) -> str:
+    if any("(ratio)" in str(w.get("statistic")) for w in outcome.witnesses):
+        return "the recovered token is drawn with the noise that drew the draft"
+    return "the recovered token is picked with the uniform that rejected the draft"
 
 
 def _draft_label(signs: Signs) -> str:

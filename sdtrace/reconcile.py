@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.folding import named
 from sdtrace.sources import Source
 from sdtrace.trace import Event
 
@@ -33,16 +34,25 @@ _STRETCH = _PLACE | {
     "zero": pl.Int64(),
     "zero_drafted": pl.Float64(),
 }
+_ENGINE = _PLACE | {
+    "engine": pl.String(),
+    "surface": pl.String(),
+    "drafted": pl.Float64(),
+    "accepted": pl.Float64(),
+    "tokens_per_step": pl.Float64(),
+    "what": pl.String(),
+}
+#: A position that fewer of the drafting steps accept gives less than it costs.
+RARE = 0.1
 
 
 def tables(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Event]) -> dict[str, pl.DataFrame]:
     """Every table by the name that checks use."""
     told = {kind: _told(windows, events, kind) for kind in ("synthetic", "lossy", "silent")}
     return {
-        "windows": windows.rename({"path": "first_path", "line": "first_line"}).with_columns(
-            run_id=pl.lit(None, dtype=pl.String)
-        ),
+        "windows": named(windows),
         "pairs": _pairs(windows, found, events),
+        "engines": _engines(windows, found),
         "stretches": _stretches(windows),
         "off": _off(windows, events),
         **told,
@@ -77,6 +87,28 @@ def _pairs(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Even
             }
         )
     return pl.DataFrame(rows, schema=_PAIR)
+
+
+def _engines(windows: pl.DataFrame, found: Sequence[Source]) -> pl.DataFrame:
+    """One row an engine: its best source that counts drafted and accepted tokens, and where its positions run dry."""
+    best: dict[str, Source] = {}
+    for s in found:
+        if s.counts["drafted"] is not None and s.counts["accepted"] is not None:
+            best.setdefault(s.engine, s)
+    rows = []
+    for s in best.values():
+        mine = windows.filter((pl.col("engine") == s.engine) & (pl.col("surface") == s.surface))
+        rates = [n / s.position_drafts for n in s.accepted_by_position] if s.position_drafts else []
+        rare = next((j for j, r in enumerate(rates) if r < RARE), None)
+        what = (
+            None
+            if rare is None
+            else f"position {rare} and later are accepted in {rates[rare]:.1%} of the drafting steps"
+        )
+        place = {"first_path": s.paths[0], "first_line": mine["line"].min(), "engine": s.engine, "surface": s.surface}
+        figures = {"drafted": s.counts["drafted"], "accepted": s.counts["accepted"], "tokens_per_step": s.length}
+        rows.append(place | figures | {"what": what})
+    return pl.DataFrame(rows, schema=_ENGINE)
 
 
 def _said(windows: pl.DataFrame) -> dict[tuple[str, str], float]:

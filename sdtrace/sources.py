@@ -1,13 +1,16 @@
 """Windows added up by source: one engine's one surface. Sources of one session overlap; they are compared, never added."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
+from sdtrace.folding import origin
+
 #: What is taken for the figures first: the closer to single decisions, the better.
 _DEPTH = ("round", "request", "iteration", "interval", "run", "lifetime", "counter", "gauge")
+_PLACE = ["series", "origin"]
 _COUNTS = ("drafts", "steps", "drafted", "accepted", "emitted", "draft_ms", "busy_ms")
 
 
@@ -65,27 +68,33 @@ def _rank(source: Source) -> tuple[Any, ...]:
 
 
 def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source:
-    increments = _increments(part) if basis in ("lifetime", "counter") else part
-    counts = {name: _total(increments[name]) for name in _COUNTS}
-    drafted = increments.filter(pl.col("drafts").is_not_null() & pl.col("accepted").is_not_null())
-    tried = increments.filter(pl.col("drafted").is_not_null() & pl.col("accepted").is_not_null())
+    added = increments(part) if basis in ("lifetime", "counter") else _with_least(part)
+    counts = {name: _total(added[name]) for name in _COUNTS}
+    drafted = added.filter(pl.col("drafts").is_not_null() & pl.col("accepted").is_not_null())
+    tried = added.filter(pl.col("drafted").is_not_null() & pl.col("accepted").is_not_null())
     length = _ratio(_sum(drafted["accepted"]) + _sum(drafted["drafts"]), _sum(drafted["drafts"]))
     rate = _ratio(_sum(tried["accepted"]), _sum(tried["drafted"]))
     pooled = length is not None
+    if length is None and counts["drafts"] is None and counts["accepted"] is None:  # plain decoding
+        length = _ratio(counts["emitted"] or 0.0, counts["steps"] or 0.0) or None
+        pooled = length is not None
     if length is None:
-        length = _mean(part["length"])
+        length = _mean(part, "length")
+    if length is None and engine == "sglang" and basis == "counter":  # verifications of requests that ended
+        length = _ratio(counts["emitted"] or 0.0, counts["drafts"] or 0.0)
+        pooled = length is not None
     if rate is None:
-        rate = _mean(part["rate"])
-    listed = increments.filter(pl.col("accepted_by_position").is_not_null() & pl.col("drafts").is_not_null())
+        rate = _mean(part, "rate")
+    listed = added.filter(pl.col("accepted_by_position").is_not_null() & pl.col("drafts").is_not_null())
     by_request = drafted.filter(pl.col("drafts") > 0) if basis == "request" else drafted.clear()
     at = part["at"].drop_nulls()
     return Source(
         engine,
         surface,
         basis,
-        part["family"].drop_nulls().unique(maintain_order=True).to_list()[:4],
+        _families(part, added),
         part["path"].unique(maintain_order=True).to_list(),
-        part.height,
+        int(part["merged"].fill_null(1).sum()),
         _scalar(at.min()),
         _scalar(at.max()),
         counts,
@@ -94,11 +103,29 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
         pooled,
         _scalar(part["k"].max()),
         _by_position(listed["accepted_by_position"]),
-        _by_position(increments["drafted_by_position"].drop_nulls()),
+        _by_position(added["drafted_by_position"].drop_nulls()),
         _total(listed["drafts"]),
         (1 + by_request["accepted"] / by_request["drafts"]).to_list(),
-        part["request_id"].n_unique() if basis == "request" else 0,
+        int(part["merged"].fill_null(1).sum()) if basis == "request" else 0,
     )
+
+
+def _with_least(part: pl.DataFrame) -> pl.DataFrame:
+    """Steps of windows that accepted nothing, where they were not printed: at least drafted / k.
+
+    A printed mean of 1.00 does not tell over how many steps. Leaving such windows out would raise the mean of the rest.
+    """
+    nothing = pl.col("drafts").is_null() & (pl.col("accepted") == 0) & (pl.col("drafted") > 0) & (pl.col("k") > 0)
+    least = (pl.col("drafted") / pl.col("k")).ceil()
+    return part.with_columns(drafts=pl.when(nothing).then(least).otherwise("drafts"))
+
+
+def _families(part: pl.DataFrame, added: pl.DataFrame) -> list[str]:
+    """What the words of these windows mean, and what was assumed about them."""
+    told = part["family"].drop_nulls().unique(maintain_order=True).to_list()[:4]
+    running = part["basis"][0] in ("lifetime", "counter")
+    assumed = int(not running and added["drafts"].count() > part["drafts"].count())
+    return told + ["steps of windows that accepted nothing: at least drafted / k"] * assumed
 
 
 def _scalar(value: Any) -> float | None:
@@ -113,8 +140,10 @@ def _sum(column: pl.Series) -> float:
     return float(column.sum())
 
 
-def _mean(column: pl.Series) -> float | None:
-    return _scalar(column.mean()) if column.null_count() < len(column) else None
+def _mean(part: pl.DataFrame, name: str) -> float | None:
+    """Plain mean of windows; one that was folded counts as often as windows are in it."""
+    known = part.filter(pl.col(name).is_not_null()).select(name, weight=pl.col("merged").fill_null(1))
+    return _ratio(_sum(known[name] * known["weight"]), _sum(known["weight"]))
 
 
 def _ratio(above: float, below: float) -> float | None:
@@ -130,25 +159,25 @@ def _by_position(lists: pl.Series) -> list[float]:
     return totals
 
 
-def _increments(part: pl.DataFrame) -> pl.DataFrame:
+def increments(part: pl.DataFrame) -> pl.DataFrame:
     """Running totals as what was added, by series, in order of time.
 
     A total that falls is a restart: what stands then was added since. The first sample of several counter samples is
     where counting begins (a counter that was not there yet stood at 0); a lone sample, and a total printed by the
     process itself, count from its start.
     """
-    ordered = part.with_row_index("row").sort("series", "at", "row", nulls_last=True)
+    ordered = part.with_columns(origin()).with_row_index("row").sort(*_PLACE, "at", "row", nulls_last=True)
     columns = []
-    for name in ("drafts", "drafted", "accepted", "emitted", "draft_ms"):
+    for name in ("drafts", "steps", "drafted", "accepted", "emitted", "draft_ms"):
         value = pl.col(name)
-        filled = value.forward_fill().over("series").fill_null(0.0)
-        before = filled.shift(1).over("series")
-        many = (pl.col("basis") == "counter") & (pl.len().over("series") > 1)
-        base = pl.when(many & (pl.int_range(pl.len()).over("series") == 0)).then(filled).otherwise(0.0)
+        filled = value.forward_fill().over(_PLACE).fill_null(0.0)
+        before = filled.shift(1).over(_PLACE)
+        many = (pl.col("basis") == "counter") & (pl.len().over(_PLACE) > 1)
+        base = pl.when(many & (pl.int_range(pl.len()).over(_PLACE) == 0)).then(filled).otherwise(0.0)
         last = pl.coalesce(before, base)
         added = pl.when(filled >= last).then(filled - last).otherwise(filled)
         # two totals fall together in a restart, one alone does not: a counter of its own is believed
-        columns.append(pl.when(value.is_not_null().any().over("series")).then(added).alias(name))
+        columns.append(pl.when(value.is_not_null().any().over(_PLACE)).then(added).alias(name))
     positions = _position_increments(ordered)
     return ordered.with_columns(
         *columns, accepted_by_position=positions, drafted_by_position=pl.lit(None, pl.List(pl.Float64))
@@ -156,23 +185,23 @@ def _increments(part: pl.DataFrame) -> pl.DataFrame:
 
 
 def _position_increments(ordered: pl.DataFrame) -> pl.Series:
-    before: dict[str, list[float] | None] = {}
-    count = ordered.group_by("series").len().rows()
-    many = {series: n > 1 for series, n in count}
+    before: dict[tuple[str, str], list[float] | None] = {}
+    many = {(series, at): n > 1 for series, at, n in ordered.group_by(_PLACE).len().rows()}
     made: list[list[float] | None] = []
-    for series, basis, values in ordered.select("series", "basis", "accepted_by_position").iter_rows():
-        last = before.get(series)
+    for series, at, basis, values in ordered.select(*_PLACE, "basis", "accepted_by_position").iter_rows():
+        key = (series, at)
+        last = before.get(key)
         if values is None:
             made.append(None)
-            before.setdefault(series, [])
+            before.setdefault(key, [])
             continue
-        if last is None and basis == "counter" and many[series]:
+        if last is None and basis == "counter" and many[key]:
             made.append([0.0] * len(values))
         else:
             old = [*(last or []), *([0.0] * len(values))][: len(values)]
             fell = any(v < o for v, o in zip(values, old, strict=True))
             made.append(list(values) if fell else [v - o for v, o in zip(values, old, strict=True)])
-        before[series] = values
+        before[key] = values
     return pl.Series(made, dtype=pl.List(pl.Float64))
 
 
@@ -185,4 +214,22 @@ def chosen(found: Sequence[Source]) -> Source | None:
     for source in telling:
         weight[source.engine] = max(weight.get(source.engine, 0.0), source.counts["drafted"] or 0.0)
     engine = max(weight, key=lambda name: weight[name])
-    return next(s for s in telling if s.engine == engine)
+    return _with_steps(next(s for s in telling if s.engine == engine), found)
+
+
+def _with_steps(source: Source, found: Sequence[Source]) -> Source:
+    """All steps, those without a draft too, from another source of the engine that counts the same drafting steps."""
+    drafts = source.counts["drafts"]
+    if source.counts["steps"] is not None or not drafts:
+        return source
+    for other in found:
+        steps, same = other.counts["steps"], other.counts["drafts"]
+        if (
+            other.engine == source.engine
+            and steps
+            and same
+            and abs(same - drafts) <= 0.005 * drafts
+            and steps >= drafts
+        ):
+            return replace(source, counts=source.counts | {"steps": steps})
+    return source

@@ -7,6 +7,7 @@ import polars as pl
 
 from sdtrace.finding import Check, Counts
 from sdtrace.infer import Choice
+from sdtrace.recovered import order
 from sdtrace.significance import FAMILY, TESTS, overdispersion
 from sdtrace.tally import Tally
 
@@ -23,6 +24,11 @@ def summed(check: Check, tally: Tally, choices: Mapping[str, Choice], used: pl.E
     if rows.is_empty():
         return Counts(0, 0, 0, ())
     level = FAMILY / TESTS / max(1, len(choices))
+    if check.table == "rows":
+        doubted = [run for run, c in choices.items() if not c.accuses]
+        placed = order(tally.steps, used & ~pl.col("run_id").is_in(doubted))
+        n = int(sum(row["n"] for row in placed if row["code"] == check.code))
+        return Counts(n, n, 0, () if placed else _absent(check, tally), sums=tuple(placed), level=level)
     lanes = _lanes(check, tally, choices, used)
     if check.table == "lanes":
         n = int(sum(row["n"] for row in lanes))

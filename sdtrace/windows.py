@@ -49,6 +49,7 @@ WINDOW: dict[str, Column] = {
     "draft_ms": Column(FLOAT, "ms", "in this window"),
     "busy_ms": Column(FLOAT, "ms", "generation time of this window"),
     "said": Column(STR, "", "the engine's own words and values, a JSON object"),
+    "merged": Column(INT, "windows", "how many were added up or thinned into this one; null = none"),
 }
 
 

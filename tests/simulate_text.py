@@ -12,12 +12,15 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from sdtrace.positions import derive
+from sdtrace.laws import LAWS
+from sdtrace.positions import derive, positions
+from sdtrace.scope import Scope
+from sdtrace.timings import timings
 from sdtrace.trace import conform
-from sdtrace.tune.chain import walk
-from sdtrace.tune.gather import Traffic, bucket
-from sdtrace.tune.price import costs
-from sdtrace.tune.text import text
+from sdtrace.tuning.chain import walk
+from sdtrace.tuning.gather import Traffic, bucket
+from sdtrace.tuning.price import Times
+from sdtrace.tuning.text import text
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -100,8 +103,9 @@ def record(
         "batch_size": batch[request] if isinstance(batch, np.ndarray) else [batch] * len(first),
     }
     if shown:
-        columns["draft_probs"] = _lists(0.5 * gamma, drafted)
-        columns["target_probs"] = _lists(np.full(len(row), 0.5), drafted)
+        wrong = place == n_a[row]  # what was rejected is likelier to the drafter, as the ratio law has it
+        columns["draft_probs"] = _lists(np.where(wrong, 0.5, 0.5 * gamma), drafted)
+        columns["target_probs"] = _lists(np.where(wrong, 0.2, 0.5), drafted)
         columns["last_target_prob"] = pl.Series(np.where(known, 0.5, np.nan)).fill_nan(None)
         columns["last_draft_prob"] = pl.Series(np.where(known, 0.5 * last, np.nan)).fill_nan(None)
     if ms is not None:
@@ -112,19 +116,21 @@ def record(
     return frame.with_columns(line=pl.int_range(1, pl.len() + 1), tags=pl.lit(f'{{"task":"{task}"}}'))
 
 
+def traffic(steps: pl.DataFrame, *, law: str = "ratio", **run: object) -> Traffic:
+    """The run of these steps, as `tune` is handed it; the drafter sees the prefix only unless told otherwise."""
+    mine = derived(steps).with_columns(law=pl.lit(law))
+    declared = {"method": "draft_model"} | run
+    made, scope = text(mine), Scope("made.jsonl", declared, LAWS[law], "declared", positions(mine))
+    cost = timings([scope]).frame("cost")
+    times = Times(cost, cost.clear())
+    buckets = made.steps.select(bucket()).to_series().to_numpy()
+    return Traffic(str(steps["run_id"][0]), declared, [law], made, buckets, times, steps.height)
+
+
 def _lists(values: npt.NDArray[np.generic], counts: npt.NDArray[np.int64]) -> pl.Series:
     """Flat values cut into lists of those lengths."""
     offsets = pa.array(np.append(0, np.cumsum(counts)))
     return pl.Series(pl.from_arrow(pa.LargeListArray.from_arrays(offsets, pa.array(values))))
-
-
-def traffic(steps: pl.DataFrame, *, law: str = "ratio", **run: object) -> Traffic:
-    """The run of these steps, as `tune` is handed it; the drafter sees the prefix only unless told otherwise."""
-    mine = derived(steps).with_columns(bucket(), law=pl.lit(law))
-    made = text(mine)
-    buckets = made.steps.select(bucket()).to_series().to_numpy()
-    declared = {"method": "draft_model"} | run
-    return Traffic(str(steps["run_id"][0]), declared, [law], made, buckets, costs(mine), steps.height)
 
 
 def derived(steps: pl.DataFrame) -> pl.DataFrame:

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from sdtrace.checks import CHECKS, by_code
+from sdtrace.convert import line
 from sdtrace.errors import UsageError
 from sdtrace.render import terminal
+from sdtrace.simulate import Settings
+from sdtrace.simulate import simulate as simulate_product
 from simulate import Scenario, document, simulate
 from simulate_faults import QUIET
 from simulate_log import Log
@@ -29,6 +32,8 @@ QUIETLY = {
     "SD231": "block-lenient",
     "SD241": "block-draft-sharper",
 }
+#: Faults of the product's simulator, for checks that read top rows.
+ROWS = {"SD205": "recovery-reuses-draw"}
 CODES = [check.code for check in CHECKS if not check.code.startswith("SD4")]  # those of counts: test_counts.py
 
 RUN = {"kind": "run", "run_id": "r", "rule": "ratio", "vocab_size": 100, "prob_dtype": "float32"}
@@ -116,6 +121,8 @@ def fired(code: str) -> list[dict[str, Any]]:
         return [RUN, REQUEST, *(ratio(i, 1, target_entropy=[0.0, 0.0]) for i in range(30))]
     if code == "SD171":
         return [RUN, REQUEST, *(ratio(i, 1, uniforms=[0.4, 0.93]) for i in range(20))]
+    if code == "SD182":
+        return [RUN, REQUEST, *(ratio(i, 1, output_token_ids=[10 + i % 3, 50 + i % 5]) for i in range(120))]
     if code == "SD181":
         loop = {"draft_token_ids": [50, 51], "output_token_ids": [50, 51]}
         return [RUN, REQUEST, *(ratio(i, 1, **loop) for i in range(60))]
@@ -131,6 +138,15 @@ def simulated(name: str | None, law: str = "ratio", tested: int = 600) -> list[d
     return simulate(Scenario(law, name, shape=Shape(tested=tested), log=log)).lines()
 
 
+def with_rows(fault: str) -> list[dict[str, Any]]:
+    """The lines of a trace of the product's own simulator, top rows included."""
+    batches = simulate_product(Settings(fault, tested=900, vocab=128, level="rows"))
+    tables = [
+        (name, frame) for b in batches for name, frame in (("run", b.runs), ("request", b.requests), ("step", b.steps))
+    ]
+    return [json.loads(line(name, row)) for name, frame in tables for row in frame.iter_rows(named=True)]
+
+
 def state(records: list[dict[str, Any]], code: str, folder: Path) -> dict[str, Any]:
     path = folder / "trace.jsonl"
     path.write_text("".join(json.dumps(r) + "\n" for r in records))
@@ -140,7 +156,7 @@ def state(records: list[dict[str, Any]], code: str, folder: Path) -> dict[str, A
 
 @pytest.mark.parametrize("code", CODES)
 def test_fires(code: str, tmp_path: Path) -> None:
-    records = simulated(QUIETLY[code]) if code in QUIETLY else fired(code)
+    records = simulated(QUIETLY[code]) if code in QUIETLY else with_rows(ROWS[code]) if code in ROWS else fired(code)
     assert state(records, code, tmp_path)["state"] == "fired"
 
 
@@ -149,10 +165,12 @@ def test_stays_clear(code: str, tmp_path: Path) -> None:
     records = GREEDY if code.startswith("SD14") else CLEAR
     if code in QUIETLY:
         records = simulated(None, "block" if code in ("SD231", "SD241") else "ratio")
+    if code in ROWS:
+        records = with_rows("healthy")
     if code == "SD152":
         records = [RUN, REQUEST, *(ratio(i, 1) for i in range(30))]
-    if code == "SD181":
-        records = [RUN, REQUEST, *(ratio(i, 1, output_token_ids=[10 + i, 900 + i * i]) for i in range(60))]
+    if code in ("SD181", "SD182"):
+        records = [RUN, REQUEST, *(ratio(i, 1, output_token_ids=[10 + i, 900 + i * i]) for i in range(90))]
     assert state(records, code, tmp_path)["state"] == "clear"
 
 

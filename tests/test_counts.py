@@ -38,6 +38,14 @@ def response(number: int = 0, **more: Any) -> str:
     return json.dumps(body)
 
 
+def exposition(accepted: int) -> str:
+    """One scrape of vLLM's counters; the positions add up to 100 accepted tokens."""
+    counts = {"num_drafts": 80, "num_draft_tokens": 160, "num_accepted_tokens": accepted}
+    lines = [f'vllm:spec_decode_{name}_total{{engine="0"}} {n}.0' for name, n in counts.items()]
+    name = "vllm:spec_decode_num_accepted_tokens_per_pos_total"
+    return "\n".join([*lines, *(f'{name}{{engine="0",position="{j}"}} {n}.0' for j, n in enumerate((70, 30)))])
+
+
 def gate(*, off: bool) -> str:
     """TensorRT-LLM's speculation gate."""
     head = "[TRT-LLM] [I] [SpeculationGate] "
@@ -77,6 +85,8 @@ FIRED: dict[str, tuple[str, str]] = {
     "SD405": (response(acceptance_histogram=[30, 6, 4, 9]), "responses.jsonl"),
     "SD406": (line("nan", 0, 0, "nan, nan", "nan"), "vllm.log"),
     "SD407": (response(completion_tokens=40), "responses.jsonl"),
+    "SD408": (response(mean_acceptance_length=1.95), "responses.jsonl"),
+    "SD409": (exposition(40), "scrape.prom"),
     "SD411": (llama(11), "server.log"),
     "SD412": (llama(22, accepted=22, length="2.00").replace("len = 3.00", "len = 4.00"), "server.log"),
     "SD421": (f"{START}rejection_sample_method='synthetic'\n{GOOD}", "vllm.log"),
@@ -84,12 +94,16 @@ FIRED: dict[str, tuple[str, str]] = {
     "SD423": (gate(off=True), "trtllm.log"),
     "SD424": (SILENT, "vllm.log"),
     "SD431": ("\n".join(line("3.00", 80, 80, "1.000, 1.000", "100.0", s) for s in range(6)), "vllm.log"),
+    "SD433": (line("1.30", 300, 2000, "0.250, 0.050", "15.0"), "vllm.log"),
     "SD432": ("\n".join(line("1.00", 0, 200, "0.000, 0.000", "0.0", s) for s in range(6)), "vllm.log"),
 }
 CLEARED: dict[str, tuple[str, str]] = {
     **dict.fromkeys(FIRED, (CLEAR, "vllm.log")),
     "SD405": (response(), "responses.jsonl"),
     "SD407": (response(), "responses.jsonl"),
+    "SD408": (response(), "responses.jsonl"),
+    "SD409": (exposition(100), "scrape.prom"),
+    "SD433": (line("2.00", 1000, 2000, "0.700, 0.300", "50.0"), "vllm.log"),
     "SD411": (llama(22, accepted=22, length="3.00"), "server.log"),
     "SD412": (llama(22, accepted=22, length="3.00"), "server.log"),
     "SD423": (gate(off=False), "trtllm.log"),

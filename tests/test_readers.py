@@ -16,8 +16,9 @@ import pytest
 import zstandard
 
 from sdtrace.errors import NoInputError, SdtraceError
-from sdtrace.readers import READERS, detect, open_inputs, refusals
+from sdtrace.readers import READERS, open_inputs, refusals
 from sdtrace.readers.ahead import ahead
+from sdtrace.readers.detection import detect
 from sdtrace.readers.source import source
 from sdtrace.trace import Batch, Loss
 

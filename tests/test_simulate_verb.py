@@ -11,12 +11,19 @@ from sdtrace.simulate import FAULTS, LAWS, Settings, simulate
 from tests.power.judge import at_level, judged, made
 
 #: Tested positions that show a fault with everything logged, where 600 do not.
-LARGER = {"draft-top-k": 4000, "draft-temperature": 1500, "leaning-draws": 6000, "recovered-other-q": 2000}
+LARGER = {
+    "recovery-reuses-draw": 1200,
+    "draft-top-k": 4000,
+    "draft-temperature": 1500,
+    "leaning-draws": 6000,
+    "recovered-other-q": 2000,
+}
 
 
 @pytest.mark.parametrize("name", [n for n in FAULTS if n not in ("healthy", "shared-noise")])
 def test_faults_are_named(name: str) -> None:
-    trace = made(Settings(name, tested=LARGER.get(name, 600), vocab=256, seed=5))
+    level = "rows" if name == "recovery-reuses-draw" else "draws"
+    trace = made(Settings(name, tested=LARGER.get(name, 600), vocab=256, level=level, seed=5))
     assert judged(trace).causes[:1] == (FAULTS[name].cause,)
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdtrace.tune import survival as km
-from sdtrace.tune.chain import lanes, starts, walk
-from sdtrace.tune.curve import Curve, Point, curve
-from sdtrace.tune.optimum import optimum
-from sdtrace.tune.price import price
-from sdtrace.tune.tuned import Asked, tuned
+from sdtrace.tuning import survival as km
+from sdtrace.tuning.chain import lanes, starts, walk
+from sdtrace.tuning.curve import Curve, Point, curve
+from sdtrace.tuning.optimum import optimum
+from sdtrace.tuning.price import price
+from sdtrace.tuning.tuned import Asked, tuned
 from simulate_text import World, bursty, coins, mixed, record, steady, traffic
 
 
@@ -139,6 +139,16 @@ def test_a_drafter_that_may_decay_is_only_bounded(method: str | None) -> None:
         assert point.why
 
 
+def test_a_lookup_that_finds_nothing_is_no_missing_test() -> None:
+    """Half of the tokens are never drafted: as steps without a draft they are not taken for drafts that went well."""
+    rng = np.random.default_rng(12)
+    found_one = rng.random((100, 150)) < 0.5
+    world = coins(np.where(found_one, 0.9, 0.0), rng)
+    made = traffic(record(world, np.where(found_one.ravel(), 4, 0), shown=False), method="ngram")
+    told = curve(made.text, made.run, made.laws, made.buckets, (2,))
+    assert at(told, 2).tokens_per_step == pytest.approx(world.truth(2), rel=0.02)
+
+
 @pytest.mark.parametrize("law", ["block", "typical", "lenient", "synthetic"])
 def test_other_laws_are_refused(law: str) -> None:
     made = traffic(record(mixed(30, 60, np.random.default_rng(4)), 4), law=law)
@@ -206,7 +216,7 @@ def test_the_table_of_optimal_lengths(alpha: float) -> None:
     found = curve(made.text, made.run, made.laws, made.buckets, tuple(range(26)))
     column = (0.5, 0.6, 0.7, 0.8, 0.9).index(alpha)
     for cost, best in OPTIMAL.items():
-        paid = price(made.costs, range(26), 1, None, cost)
+        paid = price(made.times, range(26), 1, None, cost)
         times = {p.tau: p.steps[:, 0] * paid.cost[p.tau, 0] for p in found.points if p.steps is not None}
         told = optimum(found.tokens[:, 0], times, None)
         assert told is not None

@@ -78,21 +78,23 @@ def lenient(factor: float) -> Iterator[None]:
         utils._speculative_sampling, torch.rand_like = sampling, original
 
 
-def record(folder: str, file: str, out: str, mode: str, tokens: int, prompts: bool) -> None:
-    """One session of 12 requests."""
+def record(
+    folder: str, file: str, out: str, mode: str, tokens: int, prompts: bool, tau: int = TAU, dropped: set[int] = DROPPED
+) -> None:
+    """One session of 12 requests, `tau` drafted tokens a step, by the target without the layers `dropped`."""
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
     target = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32).eval()
-    assistant = drafter(target)
-    assistant.generation_config.num_assistant_tokens = TAU
+    assistant = drafter(target, dropped)
+    assistant.generation_config.num_assistant_tokens = tau
     assistant.generation_config.num_assistant_tokens_schedule = "constant"
     assistant.generation_config.assistant_confidence_threshold = 0.0
     run = {
         "run_id": f"transformers-{mode}",
         "target_model": "SmolLM2-135M-Instruct",
-        "draft_model": "SmolLM2-135M-Instruct, 24 layers",
+        "draft_model": f"SmolLM2-135M-Instruct, {30 - len(dropped)} layers",
         "rule": "greedy" if mode == "greedy" else "ratio",
         "draft_sampling": "argmax" if mode == "greedy" else "sampled",
-        "num_draft_tokens": TAU,
+        "num_draft_tokens": tau,
     }
     how: dict[str, Any] = (
         {"do_sample": False} if mode == "greedy" else {"do_sample": True, "temperature": 0.8, "top_k": 0, "top_p": 1.0}
@@ -126,5 +128,8 @@ if __name__ == "__main__":
     parser.add_argument("--mode", choices=["sampled", "greedy", "lenient"], default="sampled")
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--prompts", action="store_true", help="write prompt token ids, which a replay needs")
+    parser.add_argument("--tau", type=int, default=TAU)
+    parser.add_argument("--dropped", type=int, nargs="+", default=sorted(DROPPED), help="layers that the drafter lacks")
     given = parser.parse_args()
-    record(given.folder, given.file, given.out, given.mode, given.tokens, given.prompts)
+    how = given.mode, given.tokens, given.prompts, given.tau, set(given.dropped)
+    record(given.folder, given.file, given.out, *how)

@@ -13,7 +13,7 @@ from sdtrace.cli import options
 )
 def command(paths: tuple[str, ...], format_: str | None, why: bool, json_: str | None) -> int:
     """Which format an input is, what can be judged from it, and what to log to judge more. Exit 3 if nothing is known."""
-    from sdtrace.readers import detect
+    from sdtrace.readers.detection import detect
     from sdtrace.render import json, terminal
 
     found = detect(paths, format_, why=why)

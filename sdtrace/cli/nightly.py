@@ -43,11 +43,9 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     """
     from sdtrace import nightly
     from sdtrace.errors import UsageError
-    from sdtrace.fail_if import condition
     from sdtrace.history.state import opened
 
-    for text in given["fail_if"]:
-        condition(text)  # a slip is told before the work, not after it
+    results.understood(given)
     if bool(given["acknowledge"]) != bool(given["until"]):
         raise UsageError("--acknowledge and --until go together", "--acknowledge ALARM --until 2026-12-24 --why TEXT")
     if not (paths or given["rebuild"] or given["acknowledge"] or given["retention"]):

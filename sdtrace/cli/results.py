@@ -47,6 +47,39 @@ def judgement(function: F) -> F:
     )
 
 
+def people(function: F) -> F:
+    """--content, -q, -v."""
+    function = click.option("-v", "--verbose", is_flag=True, help="Also list the checks that are clear.")(function)
+    function = click.option("-q", "--quiet", is_flag=True, help="No summary on the terminal.")(function)
+    what = click.Choice(["none", "ids", "text"])
+    return click.option("--content", type=what, default="none", show_default=True, help="Content shown.")(function)
+
+
+def understood(given: dict[str, Any]) -> None:
+    """A slip in a condition is told before the work, not after it."""
+    from sdtrace.fail_if import condition
+
+    for text in given["fail_if"]:
+        condition(text)
+
+
+def show(found: Report, given: dict[str, Any]) -> int:
+    """Write and print a report as the flags ask; the exit code."""
+    from sdtrace.render import html, terminal
+
+    if given["content"] == "text":
+        click.echo("note: traces hold token ids and no text; the ids are shown", err=True)
+    if given["output"]:
+        options.write(given["output"], html.page(found))
+    taken = write(found, given)
+    if not given["quiet"] and not taken:
+        text = terminal.summary(found, width=options.width(), color=options.colour(), verbose=given["verbose"])
+        click.echo(text, nl=False)
+        if given["output"] and given["output"] != "-":
+            click.echo(f"report: {given['output']}", err=True)
+    return exit_code(found.document, given)
+
+
 def write(found: Report, given: dict[str, Any]) -> bool:
     """Write what was asked for; whether standard output was taken by one of the files."""
     from sdtrace.render import json, junit, markdown, prometheus, sarif

@@ -19,10 +19,10 @@ _DTYPES = ("float64", "float32", "float16", "bfloat16", "decimals:3", "decimals:
 @click.option("--dtype", type=click.Choice(_DTYPES), default="float32", show_default=True, help="Rounding of the log.")
 @click.option(
     "--level",
-    type=click.Choice(["basic", "sums", "draws"]),
+    type=click.Choice(["basic", "sums", "draws", "rows"]),
     default="draws",
     show_default=True,
-    help="What is logged: p and q; sums over the vocabulary too; uniforms too.",
+    help="What is logged: p and q; sums over the vocabulary too; uniforms; top rows.",
 )
 @click.option("--undeclared", is_flag=True, help="The run line names neither law nor precision.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Everything follows from it.")

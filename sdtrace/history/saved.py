@@ -12,7 +12,9 @@ from typing import Any
 import orjson
 import polars as pl
 
-from sdtrace.audit import Audit, Input
+from sdtrace.audit import Audit, gathered
+from sdtrace.booked import Input
+from sdtrace.finding import Counts
 from sdtrace.pseudonyms import pseudonyms, without_stop_ids
 from sdtrace.tally import Tally, merge
 from sdtrace.trace import Event, Loss, Notice
@@ -53,6 +55,7 @@ def save(audit: Audit, folder: Path) -> None:
         "runs": list(audit.runs.values()),
         "unknown": audit.unknown_requests,
         "events": [asdict(e) for e in audit.events],
+        "judged": {code: asdict(counts) for code, counts in audit.judged.items()},
     }
     (folder / "audit.json").write_bytes(orjson.dumps(document))
 
@@ -78,6 +81,7 @@ def load(folder: Path) -> Audit:
         document["unknown"],
         pl.read_parquet(folder / "windows.parquet"),
         [Event(**e) for e in document["events"]],
+        {code: _counts(counts) for code, counts in document["judged"].items()},
     )
 
 
@@ -89,15 +93,22 @@ def together(audits: Sequence[Audit]) -> Audit:
     for audit in audits:
         runs |= audit.runs
     heads = pl.concat([a.requests for a in audits]).unique(["run_id", "request_id"], keep="last", maintain_order=True)
+    windows, judged = gathered(audits)
     return Audit(
         merge([a.tally for a in audits]),
         [i for a in audits for i in a.inputs],
         runs,
         heads,
         sum(a.unknown_requests for a in audits),
-        pl.concat([a.windows for a in audits]),
+        windows,
         [e for a in audits for e in a.events],
+        judged,
     )
+
+
+def _counts(plain: dict[str, Any]) -> Counts:
+    told: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+    return Counts(**told)
 
 
 def fits(one: Audit, other: Audit) -> bool:

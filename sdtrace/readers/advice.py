@@ -7,12 +7,21 @@ _TRACE = "decisions: record trace format 1 from the verification step (p, q, r o
 #: engine -> (column that would be there, flag that writes it)
 _FLAGS: dict[str, tuple[tuple[str, str], ...]] = {
     "vllm": (
+        (
+            "drafted",
+            "counts of drafted tokens: run with --speculative-config and without --disable-log-stats "
+            "(VLLM_LOG_STATS_INTERVAL=2 for more lines)",
+        ),
         ("histogram", "counts by request and step: --per-request-spec-decode-metrics detailed (0.29+)"),
         ("busy_ms", "times by request: --enable-per-request-metrics (0.25+)"),
         ("running", "load beside acceptance: leave --disable-log-stats off, one API server (--api-server-count 1)"),
         ("accepted_by_position", "acceptance by position: vLLM 0.8.5 or later, or scrape /metrics"),
     ),
     "sglang": (
+        (
+            "length",
+            "mean lengths: run with --speculative-algorithm; decode lines then print accept len and accept rate",
+        ),
         (
             "histogram",
             "counts by request: --export-metrics-to-file (0.5.5+), or return_meta_info in the request (0.5.13+)",
@@ -22,6 +31,10 @@ _FLAGS: dict[str, tuple[tuple[str, str], ...]] = {
         ("generation_tps", "finer times: --decode-log-interval 1"),
     ),
     "llama.cpp": (
+        (
+            "drafted",
+            "counts of drafted tokens: run with --spec-type or --model-draft (a line comes only where one was drafted)",
+        ),
         ("accepted_by_position", "acceptance by position and draft time: -lv 4"),
         ("drafts", "steps: -lv 4, --metrics, or timings_per_token in a streamed request"),
         ("draft_ms", "draft time: -lv 4 (the statistics line)"),
@@ -39,7 +52,7 @@ _JUDGED = (
     ("tokens per step", ("drafts", "accepted")),
     ("mean tokens per step, as printed", ("length",)),
     ("acceptance by position", ("accepted_by_position",)),
-    ("identities of the counts", ("said",)),
+    ("identities of the counts", ("drafted", "accepted", "said")),
     ("throughput and load", ("generation_tps",)),
     ("draft time", ("draft_ms",)),
 )

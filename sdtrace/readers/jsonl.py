@@ -102,18 +102,19 @@ def _newlines(block: bytes) -> Ints:
 
 def sniff(head: bytes) -> str | None:
     """None where the head is JSON Lines of format 1, otherwise the first line that is not, and why."""
-    lines = [line for line in head.split(b"\n") if line.strip()]
-    if not lines:
+    numbered = [(n, line) for n, line in enumerate(head.split(b"\n"), 1) if line.strip()]
+    numbered = [pair for pair in numbered if not pair[1].startswith(b"#")] or numbered
+    if not numbered:
         return "no line at all"
-    whole = lines[:-1] or lines
-    for line in whole[:50]:
+    lines = [line for _, line in numbered]
+    for line in (lines[:-1] or lines)[:50]:
         parsed = parse("", [(1, line)])
         if any(parsed.rows.values()):
             return None
     if len(lines) == 1 and b'"kind"' in lines[0][:4096] and lines[0].lstrip().startswith(b"{"):
         return None
-    first = parse("", [(1, whole[0])]).losses
-    return f"line 1: {first[0].what}" if first else "no line is a run, a request or a step"
+    first = parse("", numbered[:1]).losses
+    return f"line {numbered[0][0]}: {first[0].what}" if first else "no line is a run, a request or a step"
 
 
 def batches(src: Source) -> Iterator[Batch]:

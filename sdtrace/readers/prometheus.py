@@ -1,15 +1,22 @@
 """Prometheus text exposition of an engine: one scrape, or several after one another."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from sdtrace.readers.series import NAME, Scrape
+from sdtrace.readers.series import NAME, Scrape, place, wanted
 from sdtrace.readers.source import Source, segments
 from sdtrace.trace import OTHER, Batch, Loss, empty
 from sdtrace.windows import from_rows
+
+#: Windows of one batch.
+ROWS = 5_000
+_BEGINS = tuple(
+    f"{name}{sign}" for name in ("vllm", "llamacpp", "lmdeploy", "sglang", "trtllm", "tgi") for sign in ":_"
+)
 
 
 def sniff(head: bytes) -> str | None:
@@ -23,59 +30,100 @@ def sniff(head: bytes) -> str | None:
     return "no metric named vllm:, sglang:, llamacpp:, trtllm_, lmdeploy:"
 
 
+@dataclass(frozen=True)
+class _Name:
+    """The part of a line before its value, parsed: None in `engine` where no window is made of it."""
+
+    engine: str | None
+    bare: str
+    labels: Mapping[str, str]
+    where: str
+
+
+@dataclass
+class _Held:
+    """What was read since the last batch, and the scrape that is being read."""
+
+    lines: int = 0
+    used: int = 0
+    losses: list[Loss] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
 def batches(src: Source) -> Iterator[Batch]:
     """Samples of a file; a metric that comes again begins the next scrape."""
-    at = _named_time(src.path)
-    total = used = number = 0
-    losses: list[Loss] = []
-    rows: list[dict[str, Any]] = []
-    scrape = Scrape()
+    named, names = _named_time(src.path), dict[str, _Name | None]()
+    held, scrape, stamp, seen = _Held(), Scrape(), None, set[str]()
     for segment in segments(src):
         with segment.file.open("rb") as stream:
             for number, raw in enumerate(stream, start=segment.first):
-                total += 1
+                held.lines += 1
                 text = raw.decode("utf-8", "replace").strip()
-                if not NAME.match(text):
+                if not text.startswith(_BEGINS):
                     continue
-                try:
-                    sample = next(iter(next(iter(text_string_to_metric_families(text + "\n"))).samples))
-                except (ValueError, StopIteration, KeyError, IndexError):
-                    losses.append(Loss(src.path, number, "a sample that is no exposition line", 1, "it was cut"))
+                key, value, at = _split(text)
+                if key not in names:
+                    names[key] = _parsed(key)
+                name = names[key]
+                if name is None or value is None:
+                    held.losses.append(Loss(src.path, number, "a sample that is no exposition line", 1, "it was cut"))
                     continue
-                used += 1
-                key = (sample.name, tuple(sorted(sample.labels.items())))
-                if key in scrape.seen:
-                    rows += scrape.rows(at)
-                    scrape = Scrape()
-                scrape.take(sample.name, sample.labels, sample.value, number, _stamp(sample.timestamp))
-    rows += scrape.rows(at)
-    other = total - used - len(losses)
+                if name.engine is None:
+                    continue
+                held.used += 1
+                if key in seen:
+                    held.rows += scrape.rows(stamp if stamp is not None else named)
+                    scrape, stamp, seen = Scrape(), None, set()
+                    if len(held.rows) >= ROWS:
+                        yield _batch(src.path, held)
+                        held = _Held()
+                seen.add(key)
+                stamp = at if at is not None else stamp
+                scrape.take(name.engine, name.bare, name.labels, name.where, value, number)
+    held.rows += scrape.rows(stamp if stamp is not None else named)
+    yield _batch(src.path, held)
+
+
+def _split(text: str) -> tuple[str, float | None, float | None]:
+    """Name with labels, value, time in seconds (the exposition's milliseconds); value None where the line was cut."""
+    end = text.rfind("}") + 1 or len(text.partition(" ")[0])
+    rest = text[end:].split()
+    try:
+        return text[:end], float(rest[0]), int(rest[1]) / 1e3 if len(rest) > 1 else None
+    except (ValueError, IndexError):
+        return text[:end], None, None
+
+
+def _parsed(key: str) -> _Name | None:
+    """The library's reading of a name with its labels; None where it is cut. Names that say nothing are not read."""
+    found = wanted(key.partition("{")[0])
+    if found is None:
+        return _Name(None, "", {}, "")
+    try:
+        sample = next(iter(next(iter(text_string_to_metric_families(f"{key} 1\n"))).samples))
+    except (ValueError, StopIteration, KeyError, IndexError):
+        return None
+    return _Name(*found, dict(sample.labels), place(sample.labels))
+
+
+def _batch(path: str, held: _Held) -> Batch:
+    other = held.lines - held.used - len(held.losses)
     if other:
-        losses.append(Loss(src.path, None, OTHER, other, "expected in an exposition"))
-    yield Batch(
-        src.path,
-        total,
-        empty("run"),
-        empty("request"),
-        empty("step"),
-        losses,
-        [],
-        from_rows(src.path, rows),
-        records=used,
-    )
+        held.losses.append(Loss(path, None, OTHER, other, "expected in an exposition"))
+    tables = empty("run"), empty("request"), empty("step")
+    return Batch(path, held.lines, *tables, held.losses, [], from_rows(path, held.rows), records=held.used)
 
 
 def scraped(text: str, at: float) -> list[dict[str, Any]]:
     """The windows of one scrape of a running engine, as rows; lines that are no samples are left out."""
     scrape = Scrape()
     for number, raw in enumerate(text.splitlines(), start=1):
-        if not NAME.match(raw):
+        if not raw.startswith(_BEGINS):
             continue
-        try:
-            sample = next(iter(next(iter(text_string_to_metric_families(raw + "\n"))).samples))
-        except (ValueError, StopIteration, KeyError, IndexError):
-            continue
-        scrape.take(sample.name, sample.labels, sample.value, number, None)
+        key, value, _ = _split(raw.strip())
+        name = _parsed(key)
+        if name is not None and name.engine is not None and value is not None:
+            scrape.take(name.engine, name.bare, name.labels, name.where, value, number)
     return scrape.rows(at)
 
 
@@ -83,8 +131,3 @@ def _named_time(path: str) -> float | None:
     """Scrapes are often named by their Unix time."""
     found = re.search(r"(?<!\d)(1\d{9})(\d{3})?(?!\d)", path.rsplit("/", 1)[-1])
     return float(found[1]) + (float(found[2]) / 1e3 if found[2] else 0.0) if found else None
-
-
-def _stamp(value: Any) -> float | None:
-    """Exposition stamps are milliseconds; the parser divides them by 1000."""
-    return None if value is None else float(value)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from sdtrace.errors import NoInputError
-from sdtrace.readers.series import COUNTERS, ENGINES, GAUGES, Scrape
+from sdtrace.errors import NoInputError, UsageError
+from sdtrace.readers.series import Scrape, pattern, place, wanted
 from sdtrace.trace import Batch, Loss, empty
 from sdtrace.windows import from_rows, no_windows
 
@@ -22,23 +22,23 @@ def is_server(path: str) -> bool:
     return path.startswith(("prometheus://", "prometheus+https://"))
 
 
-def _selector() -> str:
-    names = [*COUNTERS, *GAUGES, "spec_decode_num_accepted_tokens_per_pos", "spec_decode_accepted_tokens"]
-    return f"({'|'.join(ENGINES)})[:_]({'|'.join([*names, 'spec_decode_drafted_tokens'])})(_total)?"
-
-
 def batches(url: str, since: float | None = None, until: float | None = None) -> Iterator[Batch]:
     """Samples of every series of an engine. Raises NoInputError where the server cannot be asked."""
     import httpx  # only here: the rest of the tool opens no connection
 
     parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise UsageError(
+            "prometheus://: a password in an address would stand in the report",
+            "leave it out and set PROMETHEUS_TOKEN, or let a proxy add it",
+        )
     scheme = "https" if parts.scheme.endswith("https") else "http"
     base = f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     end = until if until is not None else time.time()
     start = since if since is not None else end - SPAN
     step = max((end - start) / POINTS, 1.0)
     query: dict[str, str | float] = {
-        "query": f'{{__name__=~"{_selector()}"}}',
+        "query": f'{{__name__=~"{pattern()}"}}',
         "start": start,
         "end": end,
         "step": step,
@@ -63,10 +63,13 @@ def _batch(url: str, series: list[dict[str, Any]]) -> Batch:
     count = 0
     for one in series:
         labels = dict(one.get("metric", {}))
-        name = str(labels.pop("__name__", ""))
+        found, where = wanted(str(labels.pop("__name__", ""))), place(labels)
+        if found is None:
+            continue
+        engine, bare = found
         for at, value in one.get("values", []):
             count += 1
-            scrapes.setdefault(float(at), Scrape()).take(name, labels, float(value), None, float(at))
+            scrapes.setdefault(float(at), Scrape()).take(engine, bare, labels, where, float(value), None)
     rows = [row for at in sorted(scrapes) for row in scrapes[at].rows(at)]
     tables = empty("run"), empty("request"), empty("step")
     if not rows:

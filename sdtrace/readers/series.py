@@ -1,12 +1,12 @@
 """An engine's metrics by name: which series count what, and one scrape of them as windows.
 
-Counters become samples of class `counter`, one a label set (engine, rank), so that differences, resets and sums are
+Counters become samples of basis `counter`, one a label set (engine, rank), so that differences, resets and sums are
 taken per series and nothing is counted twice. Gauges hold a last value and are never summed.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 #: prefix of the names -> engine
@@ -25,7 +25,6 @@ COUNTERS = {
     "spec_decode_num_drafts": "drafts",
     "spec_decode_num_draft_tokens": "drafted",
     "spec_decode_num_accepted_tokens": "accepted",
-    "spec_decode_num_emitted_tokens": "spec_emitted",
     "generation_tokens": "emitted",
     "tokens_predicted": "emitted",
     "spec_verify_calls": "verify_calls",
@@ -45,68 +44,122 @@ GAUGES = {
     "spec_decode_acceptance_length": "length",
     "spec_decode_draft_acceptance_rate": "said_rate",
 }
-_PER_POSITION = ("spec_decode_num_accepted_tokens_per_pos", "spec_decode_accepted_tokens")
-_DRAFTED_PER_POSITION = "spec_decode_drafted_tokens"
-_IGNORED = {"position", "token_position", "le", "quantile"}
-#: labels that tell where a sample comes from, in the order in which they are shown
-_WHERE = ("instance", "job", "model_name", "engine", "dp_rank", "tp_rank", "pp_rank", "pod")
+#: vLLM alone: one sample a request-step, a step without a draft too (SGLang's series of that name counts tokens)
+STEPS = ("inter_token_latency_seconds_count", "time_per_output_token_seconds_count")
+#: counters with a label `position` (vLLM, llama.cpp, LMDeploy) or `token_position` (TensorRT-LLM, by request at finish)
+_ACCEPTED_AT = ("spec_decode_num_accepted_tokens_per_pos", "spec_decode_accepted_tokens")
+_DRAFTED_AT = "spec_decode_drafted_tokens"
+#: V0 alone; its counters add up running totals, so they say nothing
+_V0 = ("spec_decode_num_emitted_tokens", "spec_decode_efficiency")
+#: TensorRT-LLM: drafting time over the time of the last iteration
+_OVERHEAD = "spec_decode_draft_overhead"
+#: labels that do not tell one process from another: what is counted, and who scraped it
+_NO_PLACE = frozenset(
+    {"position", "token_position", "le", "quantile", "job", "prometheus", "prometheus_replica", "replica", "monitor"}
+    | {"tp_rank", "pp_rank", "moe_ep_rank"}  # ranks of one replica count the same batch once more
+)
+_INTERESTING = {*COUNTERS, *GAUGES, *_ACCEPTED_AT, _DRAFTED_AT, *_V0, *STEPS, _OVERHEAD}
+
+Labels = tuple[tuple[str, str], ...]
 
 
+def wanted(name: str) -> tuple[str, str] | None:
+    """(engine, name without prefix and _total) of a sample that windows are made of; None for every other one.
+
+    `_created`, `_bucket` and `_sum` samples are never counts of ours.
+    """
+    found = NAME.match(name)
+    if not found or found.end() != len(name):
+        return None
+    bare = found[2].removesuffix("_total")
+    engine = ENGINES[found[1]]
+    return (engine, bare) if bare in _INTERESTING and (bare not in STEPS or engine == "vllm") else None
+
+
+def pattern() -> str:
+    """A regular expression (of Prometheus, anchored) for every name that `wanted` takes."""
+    return f"({'|'.join(ENGINES)})[:_]({'|'.join(sorted(_INTERESTING))})(_total)?"
+
+
+def place(labels: Mapping[str, str]) -> str:
+    """Which process a sample comes from: every label but those that name positions or the scraper.
+
+    Two scrapers of one target (an HA pair, two jobs) give one place, so that nothing is added up twice.
+    """
+    return " ".join(f"{n}={v}" for n, v in sorted(labels.items()) if n not in _NO_PLACE)
+
+
+@dataclass
 class Scrape:
-    """One scrape: values by engine and series."""
+    """One scrape: values by engine, place and kind."""
 
-    def __init__(self) -> None:
-        self.seen: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
-        self.values: dict[tuple[str, str, str], dict[str, Any]] = defaultdict(dict)
+    taken: set[tuple[str, str, str]] = field(default_factory=set)
+    values: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
 
-    def take(self, name: str, labels: Mapping[str, str], value: float, line: int | None, at: float | None) -> None:
-        """Add a sample; values that are not finite are not data."""
-        self.seen.add((name, tuple(sorted(labels.items()))))
-        found = NAME.match(name)
-        if not found or value - value != 0:
+    def take(
+        self, engine: str, bare: str, labels: Mapping[str, str], where: str, value: float, line: int | None
+    ) -> None:
+        """Add a sample; values that are not finite are not data, and a second scraper's copy is not added again."""
+        position = labels.get("position") or labels.get("token_position") or ""
+        if (bare, where, position) in self.taken or value - value != 0:
             return
-        engine, bare = ENGINES[found[1]], found[2].removesuffix("_total")
-        where = " ".join(f"{n}={labels[n]}" for n in _WHERE if n in labels and n not in _IGNORED)
-        position = labels.get("position") or labels.get("token_position")
-        if bare in _PER_POSITION and position is not None and position.isdigit():
-            self._put(engine, where, "counter", line, at).setdefault("positions", {})[int(position)] = value
-        elif bare == _DRAFTED_PER_POSITION and position is not None and position.isdigit():
-            self._put(engine, where, "counter", line, at).setdefault("drafted_positions", {})[int(position)] = value
-        elif bare in COUNTERS and position is None:
-            self._put(engine, where, "counter", line, at)[COUNTERS[bare]] = value
-        elif bare in GAUGES:
-            self._put(engine, where, "gauge", line, at)[GAUGES[bare]] = value
+        self.taken.add((bare, where, position))
+        if position.isdigit() and (bare in _ACCEPTED_AT or bare == _DRAFTED_AT):
+            kind = "requests" if engine == "tensorrt-llm" else "counter"
+            name = "drafted_positions" if bare == _DRAFTED_AT else "positions"
+            self._row(engine, where, kind, line).setdefault(name, {})[int(position)] = value
+        elif bare in _V0:
+            self._row(engine, where, "gauge" if bare == _V0[1] else "counter", line)[bare] = value
+        elif bare in COUNTERS and not position:
+            self._row(engine, where, "counter", line)[COUNTERS[bare]] = value
+        elif bare in STEPS:
+            self._row(engine, where, "counter", line)["steps"] = value
+        elif bare in GAUGES or bare == _OVERHEAD:
+            self._row(engine, where, "gauge", line)[GAUGES.get(bare, bare)] = value
 
-    def _put(self, engine: str, where: str, basis: str, line: int | None, at: float | None) -> dict[str, Any]:
-        row = self.values[(engine, where, basis)]
-        row.setdefault("line", line)
-        if at is not None:
-            row["at"] = at
-        return row
+    def _row(self, engine: str, where: str, kind: str, line: int | None) -> dict[str, Any]:
+        return self.values.setdefault((engine, where, kind), {"line": line})
 
     def rows(self, at: float | None) -> list[dict[str, Any]]:
-        """Windows of this scrape; series that say nothing of speculation are left out where another does."""
-        made = []
-        for (engine, where, basis), values in self.values.items():
-            positions, drafted = values.pop("positions", None), values.pop("drafted_positions", None)
-            emitted, calls = values.pop("spec_emitted", None), values.pop("verify_calls", None)
-            row: dict[str, Any] = {"engine": engine, "surface": "metrics", "basis": basis, "series": where, "at": at}
-            row |= values
-            if positions:
-                row["accepted_by_position"] = _listed(positions)
-            if drafted:
-                row["drafted_by_position"] = _listed(drafted)
-                row.setdefault("drafts", drafted.get(0))
-            if emitted is not None:  # V0 adds running totals to its counters: only its gauges are usable
-                row |= dict.fromkeys(("drafts", "drafted", "accepted"))
-                row["family"] = "V0, counters grow with the square of time"
-            if calls is not None and row.get("drafts") is None:
-                row["drafts"] = calls
-            if basis == "gauge":
-                row["said_length"] = row.get("length")
-                row["rate"] = row.get("said_rate") if engine != "sglang" else None
-            made.append(row)
-        return made
+        """Windows of this scrape, one a place and kind."""
+        v0 = {where for (_, where, _), values in self.values.items() if _V0[0] in values or _V0[1] in values}
+        return [
+            _window(engine, where, kind, values, at, v0=where in v0)
+            for (engine, where, kind), values in self.values.items()
+        ]
+
+
+def _window(
+    engine: str, where: str, kind: str, values: dict[str, Any], at: float | None, *, v0: bool
+) -> dict[str, Any]:
+    positions, drafted = values.pop("positions", None), values.pop("drafted_positions", None)
+    efficiency, calls = values.pop(_V0[1], None), values.pop("verify_calls", None)
+    overhead = values.pop(_OVERHEAD, None)
+    values.pop(_V0[0], None)
+    row: dict[str, Any] = {"engine": engine, "surface": "metrics", "series": where, "at": at, **values}
+    row["basis"] = "gauge" if kind == "gauge" else "counter"
+    if positions:
+        row["accepted_by_position"] = _listed(positions)
+    if drafted:
+        row["drafted_by_position"] = _listed(drafted)
+    if kind == "requests":  # TensorRT-LLM counts by request when it ends, beside counters by iteration
+        sums = {
+            name: float(sum(part.values())) for name, part in (("accepted", positions), ("drafted", drafted)) if part
+        }
+        row |= {"surface": "metrics by request", "drafts": (drafted or {}).get(0), **sums}
+    if v0 and kind == "counter":  # V0 adds running totals to its counters: only its gauges are usable
+        row |= dict.fromkeys(("drafts", "drafted", "accepted"))
+        row["family"] = "V0: its counters grow with the square of time and are not used"
+    if calls is not None and row.get("drafts") is None:  # SGLang: verifications of requests that ended
+        row |= {"drafts": calls, "family": "verifications of finished requests"}
+    if kind == "gauge":
+        row["said_length"] = row.get("length")
+        row["rate"] = row.get("said_rate") if engine != "sglang" else None
+        if overhead is not None:
+            row["said"] = {"draft_overhead of the last iteration": overhead}
+        if v0:
+            row |= {"family": "V0: means since the process began", "said": {"efficiency": efficiency}}
+    return row
 
 
 def _listed(values: Mapping[int, float]) -> list[float]:

@@ -1,34 +1,48 @@
-"""Server-sent events of a llama.cpp stream: cumulative draft counts change once a round, so their differences are rounds."""
+"""Server-sent events of a streamed response: llama.cpp's timings, SGLang's meta_info, vLLM's last chunk.
+
+llama.cpp's draft counts are cumulative and change once a round, so their differences are rounds. SGLang repeats its
+totals in every chunk: the last one of a request counts. vLLM sends its figures once, with the usage.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from sdtrace.readers import sglang_meta, vllm_meta
 from sdtrace.readers.source import Source, segments
 from sdtrace.trace import OTHER, Batch, Loss, empty
 from sdtrace.windows import from_rows
 
+_EVENT = b"data: {"
+
 
 def sniff(head: bytes) -> str | None:
     """None where the head holds `data: {` lines."""
-    lines = [line for line in head.split(b"\n") if line.strip() and not line.startswith(b"#")]
-    if any(line.startswith(b"data: {") for line in lines[:5]):
-        return None
-    return "no line begins with `data: {`"
+    lines = [line for line in head.split(b"\n") if line.strip() and not line.startswith((b"#", b":", b"event:"))]
+    return None if any(line.startswith(_EVENT) for line in lines[:5]) else "no line begins with `data: {`"
+
+
+@dataclass
+class _Stream:
+    """Rows made so far; totals of llama.cpp requests and last meta_info of SGLang ones, by id."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    before: dict[str, tuple[int, int]] = field(default_factory=dict)
+    last: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def batches(src: Source) -> Iterator[Batch]:
-    """One window a round that drafted; the last chunk's totals are what they add up to."""
-    rows: list[dict[str, Any]] = []
-    before: dict[str, tuple[int, int]] = {}
+    """One window a round that drafted (llama.cpp) or a request (SGLang, vLLM)."""
+    stream = _Stream()
     losses: list[Loss] = []
     total = records = 0
     for segment in segments(src):
-        with segment.file.open("rb") as stream:
-            for number, line in enumerate(stream, start=segment.first):
+        with segment.file.open("rb") as lines:
+            for number, line in enumerate(lines, start=segment.first):
                 total += 1
-                if not line.startswith(b"data: {"):
+                if not line.startswith(_EVENT):
                     continue
                 try:
                     chunk = orjson.loads(line[6:])
@@ -36,24 +50,33 @@ def batches(src: Source) -> Iterator[Batch]:
                     losses.append(Loss(src.path, number, "no JSON behind `data:`", 1, "the stream was cut there"))
                     continue
                 records += 1
-                rows += _rounds(chunk, number, before)
+                _take(stream, chunk, number)
     other = total - records - len(losses)
     if other:
         losses.append(Loss(src.path, None, OTHER, other, "expected in a stream"))
-    windows = from_rows(src.path, rows)
+    windows = from_rows(src.path, [*stream.rows, *stream.last.values()])
     yield Batch(src.path, total, empty("run"), empty("request"), empty("step"), losses, [], windows, records=records)
 
 
-def _rounds(chunk: dict[str, Any], number: int, before: dict[str, tuple[int, int]]) -> list[dict[str, Any]]:
-    timings = chunk.get("timings")
-    if not isinstance(timings, dict):
+def _take(stream: _Stream, chunk: dict[str, Any], number: int) -> None:
+    if isinstance(timings := chunk.get("timings"), dict):
+        stream.rows += _round(timings, str(chunk.get("id")), number, stream.before)
+    elif isinstance(meta := chunk.get("meta_info"), dict):
+        name = str(meta.get("id"))
+        if (row := sglang_meta.request_window(meta)) is not None:
+            stream.last[name] = row | {"line": number, "request_id": name}
+    elif (row := vllm_meta.request_window(chunk)) is not None:
+        stream.rows.append(row | {"line": number, "request_id": str(chunk.get("id"))})
+
+
+def _round(timings: dict[str, Any], name: str, number: int, before: dict[str, tuple[int, int]]) -> list[dict[str, Any]]:
+    drafted, accepted = timings.get("draft_n"), timings.get("draft_n_accepted")
+    if not isinstance(drafted, int) or not isinstance(accepted, int):
         return []
-    name = str(chunk.get("id"))
-    now = int(timings.get("draft_n") or 0), int(timings.get("draft_n_accepted") or 0)
-    drafted, accepted = (a - b for a, b in zip(now, before.get(name, (0, 0)), strict=True))
+    now, old = (drafted, accepted), before.get(name, (0, 0))
     before[name] = now
-    if drafted <= 0:
+    if now[0] <= old[0]:
         return []
     row: dict[str, Any] = {"line": number, "engine": "llama.cpp", "surface": "stream", "basis": "round", "drafts": 1}
-    row |= {"drafted": drafted, "accepted": accepted, "emitted": accepted + 1, "request_id": name}
+    row |= {"drafted": now[0] - old[0], "accepted": now[1] - old[1], "emitted": now[1] - old[1] + 1, "request_id": name}
     return [row | {"said": {"draft_n": now[0], "draft_n_accepted": now[1]}}]

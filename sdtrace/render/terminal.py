@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sdtrace.finding import Check
@@ -208,12 +209,22 @@ def detection(found: Sequence[dict[str, Any]]) -> str:
     lines = []
     for row in found:
         lines.append(f"{clean(row['path'], 200)}: {row['format']}")
-        known = [
-            f"{k} {clean(row[k], 60)}" for k in ("engine", "version", "rule", "from", "to") if row.get(k) is not None
-        ]
-        if known:
-            lines.append("  " + ", ".join(known))
-        lines += [f"  can judge: {what}" for what in row.get("judged", [])]
-        lines += [f"  to judge more: {what}" for what in row.get("log", [])]
+        for part in row.get("engines", [row]):
+            lines += _known(part)
         lines += [f"  not {name}: {clean(why, 200)}" for name, why in row.get("refused", {}).items()]
     return "\n".join(lines) + "\n"
+
+
+def _known(row: dict[str, Any]) -> list[str]:
+    known = [f"{k} {clean(row[k], 120)}" for k in ("engine", "version", "rule") if row.get(k) is not None]
+    known += [f"{k} {_moment(row[k])}" for k in ("from", "to") if row.get(k) is not None]
+    lines = ["  " + ", ".join(known)] if known else []
+    lines += [f"  can judge: {what}" for what in row.get("judged", [])]
+    return lines + [f"  to judge more: {what}" for what in row.get("log", [])]
+
+
+def _moment(at: float) -> str:
+    """Unix seconds as UTC; a log's own clock counts from the start of its process."""
+    if at < 1e8:
+        return f"{at:.1f} s of its own clock"
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

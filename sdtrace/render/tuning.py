@@ -30,13 +30,14 @@ def summary(report: Report, *, width: int) -> str:
     for section in report.sections:
         if section.id.startswith("tune-") and section.id != "tune-advice":
             lines += ["", *_section(section, width)]
-    return "\n".join(lines) + "\n"
+    lines += ["", *(_line for note in report.document["tuning"]["notes"] for _line in _wrapped(note, width, "  "))]
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def _section(section: Section, width: int) -> list[str]:
     lines = [section.title.upper(), *_wrapped(section.sentence, width, "")]
     shown = [[_cell(value) for value in row] for row in section.rows[:ROWS]]
-    lines += _table(section.columns, shown)
+    lines += _table(section.columns, shown, width)
     if len(section.rows) > ROWS:
         lines.append(f"  and {len(section.rows) - ROWS} more in --json and -o")
     return lines
@@ -45,14 +46,24 @@ def _section(section: Section, width: int) -> list[str]:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else clean(number(value) if isinstance(value, int) else value, 48)
+    return (
+        f"{value:.4g}" if isinstance(value, float) else clean(number(value) if isinstance(value, int) else value, 300)
+    )
 
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:
     return textwrap.wrap(clean(text, 900), width, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Columns from the left as long as they fit."""
     table = [list(head), *(list(row) for row in rows)]
     widths = [max(len(row[i]) for row in table) for i in range(len(head))]
-    return ["  " + "  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
+    fits = next((i for i in range(len(head)) if i and sum(widths[: i + 1]) + 2 * (i + 1) > width), len(head))
+    lines = []
+    for row in table:
+        cells = [
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  " + "  ".join(cells[:fits]).rstrip())
+    return lines

@@ -80,6 +80,12 @@ def _other_q(world: World, s: float, last: Ints, weights: Rows) -> Rows:
     return residual(_rows_at(world.p, last), tempered(_rows_at(world.q, last), s))
 
 
+def _reuse(world: World, s: float, last: Ints, weights: Rows) -> Rows:
+    edge = np.cumsum(weights, axis=1, dtype=np.float64)
+    u = world.r[np.arange(len(last)), last][:, None] * edge[:, -1:]
+    return hot(np.minimum((edge < u).sum(axis=1), weights.shape[1] - 1), weights.shape[1])
+
+
 def _greedy_flip(world: World, s: float, chosen: Ints) -> Ints:
     second = np.argsort(world.p, axis=-1)[..., -2]
     best = np.sort(world.p, axis=-1)[..., -2:]
@@ -160,6 +166,9 @@ FAULTS: dict[str, Fault] = {
     ),
     "shared-noise": Fault(
         "shared-noise", "the recovered token is drawn with the noise of the draft (vllm#47386)", same_noise=True
+    ),
+    "recovery-reuses-draw": Fault(
+        "shared-noise", "the uniform that rejected the draft picks the recovered token (vllm-ascend#16920)", recover=_reuse
     ),
     "one-draw-a-step": Fault("uniforms-reused", "all positions of a step share one draw", rows=_one_draw),
     "one-sequence": Fault("uniforms-reused", "every request draws the same sequence", rows=_one_sequence),

@@ -83,6 +83,7 @@ def steps(settings: Settings, law: str, world: World, outcome: Outcome) -> pl.Da
             "last_target_prob": p_y,
             "last_draft_prob": q_y,
             "recovered": outcome.recovered,
+            **(_top_rows(settings, law, world) if settings.logs("rows") else {}),
             **{name: lists(values) for name, values in _columns(settings, law, world).items()},
         }
     )
@@ -119,6 +120,18 @@ def _columns(settings: Settings, law: str, world: World) -> dict[str, npt.NDArra
             found["draft_entropy"] = _entropy(world.q)
     if settings.logs("draws") and law not in ("match", "greedy"):
         found["uniforms"] = world.r.astype(np.float64)
+    return found
+
+
+def _top_rows(settings: Settings, law: str, world: World) -> dict[str, pl.Series]:
+    found = {}
+    for name, rows in (("target", world.p[:, :-1]), ("draft", world.q)):
+        if name == "draft" and law in POINT:
+            continue
+        ids = np.argsort(-rows, axis=-1, kind="stable")[..., :TOP]
+        best = rounded(np.take_along_axis(rows, ids, axis=-1), settings.dtype)
+        found[f"{name}_top_ids"] = pl.Series(ids.tolist(), dtype=pl.List(pl.List(pl.Int64)))
+        found[f"{name}_top_probs"] = pl.Series(best.tolist(), dtype=pl.List(pl.List(pl.Float64)))
     return found
 
 

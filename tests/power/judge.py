@@ -15,6 +15,7 @@ from sdtrace.trace import Batch
 ADDED = {
     "sums": ("overlap", "target_sq", "draft_sq", "target_entropy", "draft_entropy", "target_argmax_ids", "target_top2_gap"),
     "draws": ("uniforms",),
+    "rows": ("target_top_ids", "target_top_probs", "draft_top_ids", "draft_top_probs"),
 }  # fmt: skip
 
 
@@ -41,8 +42,8 @@ class Verdict:
 
 
 def made(settings: Settings) -> Made:
-    """The whole trace of some settings, at the highest log level."""
-    return Made(tuple(simulate(replace(settings, level="draws"))))
+    """The whole trace of some settings, in memory."""
+    return Made(tuple(simulate(settings)))
 
 
 def at_level(source: Made, level: str, law: str = "ratio") -> Made:

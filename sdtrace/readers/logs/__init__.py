@@ -2,34 +2,47 @@
 
 import re
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 
-from sdtrace.readers.logs import dynamo, llamacpp, lmdeploy, ollama, sglang, tensorrt, vllm
-from sdtrace.readers.logs.dialect import ANSI, Dialect
+from sdtrace.readers.logs import aiperf_console, dynamo, ik_llama, llamacpp, lmdeploy, ollama, sglang, tensorrt, vllm
+from sdtrace.readers.logs.dialect import Dialect
+from sdtrace.readers.logs.envelope import ANSI
 from sdtrace.readers.logs.walk import batches
 from sdtrace.readers.source import Source
 from sdtrace.trace import Batch
 
 DIALECTS: dict[str, Dialect] = {
-    d.DIALECT.name: d.DIALECT for d in (vllm, sglang, llamacpp, tensorrt, lmdeploy, ollama, dynamo)
+    d.DIALECT.name: d.DIALECT
+    for d in (vllm, sglang, llamacpp, tensorrt, lmdeploy, ollama, dynamo, aiperf_console, ik_llama)
 }
 
-_SAMPLE, _SAMPLES = 1 << 16, 16
+_SAMPLE, _SAMPLES = 1 << 15, 16
 
 
 def spoken(src: Source) -> list[str]:
     """The dialects that samples of a log hold, the one heard first in front."""
-    text = re.sub(ANSI, "", _samples(src).decode("utf-8", "replace"))
+    return list(_spoken(src, *_state(src)))
+
+
+@lru_cache(maxsize=4)
+def _spoken(src: Source, size: int, changed: int) -> tuple[str, ...]:
+    """Every reader asks; the answer holds as long as the file is the same."""
+    text = re.sub(ANSI, "", _samples(src, size, changed).decode("utf-8", "replace"))
     places = {name: m.start() for name, d in DIALECTS.items() if (m := d.mark.search(text))}
-    return sorted(places, key=places.__getitem__)
+    return tuple(sorted(places, key=places.__getitem__))
 
 
-def _samples(src: Source) -> bytes:
+def _state(src: Source) -> tuple[int, int]:
+    if src.file is None:
+        return 0, 0
+    known = src.file.stat()
+    return known.st_size, known.st_mtime_ns
+
+
+@lru_cache(maxsize=4)
+def _samples(src: Source, size: int, changed: int) -> bytes:
     """The head, and pieces of a plain file's rest."""
-    if src.file is None or src.packing is not None:
-        return src.head
-    size = src.file.stat().st_size
-    if size <= len(src.head):
+    if src.file is None or src.packing is not None or size <= len(src.head):
         return src.head
     pieces = [src.head]
     with src.file.open("rb") as stream:
@@ -43,7 +56,7 @@ def read(names: list[str], src: Source) -> Iterator[Batch]:
     """Batches of a log in these dialects; a small log is listened to by all."""
     small = src.file is not None and src.file.stat().st_size <= 4 << 20
     chosen = list(dict.fromkeys([*names, *DIALECTS])) if small else names
-    return batches(src, [DIALECTS[name] for name in chosen])
+    return batches(src, [DIALECTS[name] for name in chosen], _samples(src, *_state(src)))
 
 
 READ = {name: partial(read, [name]) for name in DIALECTS}

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,9 +24,25 @@ def iso(text: str) -> float | None:
         return None
 
 
-def year_hint(path: str) -> int:
-    """The year for stamps that carry none: of the file's last change; 1970 for standard input."""
+DAY = 86_400.0
+
+
+def newest_time(path: str) -> float:
+    """The latest time that a line can be of: the file's last change; for standard input now."""
     try:
-        return datetime.fromtimestamp(os.stat(Path(path)).st_mtime, UTC).year
+        return os.stat(Path(path)).st_mtime
     except OSError:
-        return 1970
+        return time.time()
+
+
+def without_year(stamp: str, newest: float) -> float | None:
+    """`MM-DD HH:MM:SS` in the year that lets it end before `newest`: December is of the year before January."""
+    year = datetime.fromtimestamp(newest, UTC).year
+    for candidate in (year, year - 1):
+        try:
+            at = datetime.strptime(f"{candidate}-{stamp}", "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            continue
+        if at <= newest + DAY:
+            return at
+    return None

@@ -9,17 +9,20 @@ import polars as pl
 
 from sdtrace.trace import Event, Loss
 
-ANSI = r"\x1b?\[[0-9;]+m"
-
 
 @dataclass
 class Heard:
-    """What a dialect made of some lines: rows of windows (or a frame of them), events, and the lines it used."""
+    """What a dialect made of some lines: rows of windows (or a frame of them), events, and the lines it used.
+
+    `steps` (columns of a step, and `line`) and `runs` are of lines that carry single decisions; each stands on one line.
+    """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     frames: list[pl.DataFrame] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
     used: set[int] = field(default_factory=set)
 
 
@@ -36,8 +39,9 @@ class Dialect:
     needles: tuple[bytes, ...]
     mark: re.Pattern[str]
     listen: Callable[[str], Callable[[pl.DataFrame], Heard]]
-    #: lines that a large file is searched for; the others are looked for around them and in samples
+    #: what the middle of a large file is searched for, and what is wanted of the few lines before each hit
     main: tuple[bytes, ...] = ()
+    before: tuple[bytes, ...] = ()
 
 
 def number(text: str | None) -> float | None:

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.clock import iso
-from sdtrace.readers.logs.dialect import ANSI, Dialect, Heard, number
+from sdtrace.readers.logs.dialect import Dialect, Heard, number
 
 _LINE = re.compile(r"Observed (?:num_req|kv_hit_rate).*?accept_length: (\d+\.\d+|n/a)")
 
@@ -16,8 +16,7 @@ def listen(path: str) -> Any:
 
     def hear(found: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, raw in found.iter_rows():
-            text = re.sub(ANSI, "", raw)
+        for line, text in found.iter_rows():
             if m := _LINE.search(text):
                 heard.used.add(line)
                 length = number(m[1])

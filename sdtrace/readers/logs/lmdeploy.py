@@ -6,11 +6,12 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.clock import iso
-from sdtrace.readers.logs.dialect import ANSI, Dialect, Heard, number
+from sdtrace.readers.logs.dialect import Dialect, Heard, number
 
 _LINE = re.compile(
     r"SpecDecoding metrics: Draft acceptance rate: (?P<rate>\d+\.\d\d)%, Mean acceptance length: (?P<len>\d+\.\d\d), "
-    r"Accepted: (?P<acc>\d+) tokens, Drafted: (?P<dr>\d+) tokens(?:, Per-position acceptance rate: (?P<pos>\d\.\d{3}(?:, \d\.\d{3})*))?"
+    r"Accepted: (?P<acc>\d+) tokens, Drafted: (?P<dr>\d+) tokens"
+    r"(?:, Per-position acceptance rate: (?P<pos>\d\.\d{3}(?:, \d\.\d{3})*)(?![,.\d]))?"
 )
 
 
@@ -19,8 +20,7 @@ def listen(path: str) -> Any:
 
     def hear(found: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, raw in found.iter_rows():
-            text = re.sub(ANSI, "", raw)
+        for line, text in found.iter_rows():
             for m in _LINE.finditer(text):
                 heard.used.add(line)
                 heard.rows.append(_row(m) | {"line": line, "at": iso(text)})
@@ -33,6 +33,8 @@ def _row(m: re.Match[str]) -> dict[str, Any]:
     positions = [float(v) for v in m["pos"].split(", ")] if m["pos"] else None
     accepted, drafted, length = int(m["acc"]), int(m["dr"]), number(m["len"])
     drafts = drafted / len(positions) if positions else None
+    if drafts and length is not None and abs(1 + accepted / drafts - length) > 0.0051:
+        drafts = None  # counts and length are not of the same steps
     return {
         "engine": "lmdeploy",
         "surface": "SpecDecoding metrics",

@@ -51,6 +51,6 @@ DIALECT = Dialect(
     engine="ollama",
     says="Ollama server logs",
     needles=(b"speculative decode stats",),
-    mark=re.compile(r"^time=\S+ level=\w+ (?:source=|msg=)", re.MULTILINE),
+    mark=re.compile(r"\btime=\S+ level=\w+ (?:source=|msg=)"),
     listen=listen,
 )

@@ -7,60 +7,110 @@ rate = (length - 1) / k. A decode line gives means over some forwards, no counts
 
 import math
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 import polars as pl
 
 from sdtrace.readers.logs.clock import iso
-from sdtrace.readers.logs.dialect import ANSI, Dialect, Heard, number
+from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.readers.logs.sglang_events import NEEDLES, announced
 from sdtrace.readers.sglang_meta import request_window
 from sdtrace.trace import Loss
 
-_DECODE = re.compile(r"(?P<ranks>(?: [A-Z_]+\d+)*)\] Decode batch(?P<dot>[.,])?|^\W*Decode batch(?P<bare>[.,])?")
-_TP = re.compile(r"\bTP(\d+)\b")
-_KEY = re.compile(r"([#A-Za-z][\w #()/.-]*?): (True|False|\d+(?:\.\d+)?)(%?)(?![\d.]*\d?\w)")
+_DECODE = re.compile(
+    r"(?P<ranks>(?: [A-Z_]+\d+)*)\] Decode batch(?! rank)(?P<dot>[.,])?|^\W*Decode batch(?! rank)(?P<bare>[.,])?"
+    r"|[\]\s|]Decode batch(?! rank)(?P<other>[.,])?(?= #|, )"
+)
+_RANK = re.compile(r"\bTP(\d+)\b")
+_KEY = re.compile(r"([#A-Za-z][\w #()/-]*?): (True|False|\d+(?:\.\d+)?)(%?)(?![\d.]*\d?\w)")
+_SEVERAL = re.compile(r"accept (?:len|rate): [\d.]+ / ")
+_WRAPPED = re.compile(r"^\s*(?:\.\.\., )?[#a-z][\w #()/]*: ")
 _META = re.compile(
     r"['\"](spec_\w+|completion_tokens|prompt_tokens|e2e_latency)['\"]: (\[[\d, ]*\]|-?\d+(?:\.\d+)?(?:e-?\d+)?)"
 )
 _RID = re.compile(r"['\"]id['\"]: ['\"]([\w.-]{1,80})['\"]|\brid[=:] ?['\"]([\w.-]{1,80})['\"]")
 
 
+@dataclass
+class State:
+    """The batch printed last and the ranks that printed it; the pieces of a meta_info that is pasted over several lines."""
+
+    batch: tuple[Any, ...] = ()
+    ranks: set[str] = field(default_factory=set)
+    meta: dict[str, Any] = field(default_factory=dict)
+    row: dict[str, Any] | None = None
+    told: set[tuple[str, str | None]] = field(default_factory=set)
+
+
 def listen(path: str) -> Any:
     """A listener; the meaning of the rate is decided over all lines of a call."""
-    last: dict[str, Any] = {}
+    state = State()
 
     def hear(found: pl.DataFrame) -> Heard:
         heard = Heard()
         rows: list[dict[str, Any]] = []
-        for line, raw in found.iter_rows():
-            text = re.sub(ANSI, "", raw)
+        for line, text in found.iter_rows():
             if "Finish: " in text or "request.finished" in text:
                 _finished(path, line, text, heard)
-            elif "accept len:" in text or ("Decode batch" in text and _DECODE.search(text)):
-                _decode(line, text, rows, heard, last)
+            elif head := _DECODE.search(text):
+                _decode(line, text, head, rows, heard, state)
+            elif "accept len:" in text or (rows and _WRAPPED.match(text)):
+                _piece(path, line, text, rows, heard)
+            elif ("spec_" in text or "completion_tokens" in text) and (values := _values(text)):
+                _pasted(line, values, heard, state)
+            else:
+                _announced(path, line, text, heard, state)
         heard.rows += _meaning(rows)
         return heard
 
     return hear
 
 
-def _decode(line: int, text: str, rows: list[dict[str, Any]], heard: Heard, last: dict[str, Any]) -> None:
-    values = {k.strip(): v for k, v, _ in _KEY.findall(text)}
-    head = _DECODE.search(text)
+def _announced(path: str, line: int, text: str, heard: Heard, state: State) -> None:
+    events = [e for e in announced(path, line, text) if (e.what, e.value) not in state.told]
+    state.told |= {(e.what, e.value) for e in events}
+    heard.used |= {line} if events else set()
+    heard.events += events
+
+
+def _row(line: int, text: str, ranks: str, *, dot: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {"line": line, "at": iso(text), "engine": "sglang", "surface": "Decode batch"}
+    return row | {"basis": "interval", "series": ranks, "dot": dot, "last": line}
+
+
+def _decode(
+    line: int, text: str, head: re.Match[str], rows: list[dict[str, Any]], heard: Heard, state: State
+) -> None:  # fmt: skip
     heard.used.add(line)
-    if head is None and rows and line - rows[-1]["line"] <= 2 and rows[-1]["said_length"] is None:
-        rows[-1].update(_fields(values) | {"line": rows[-1]["line"]})  # one record, wrapped over lines
-        return
-    rank = _TP.search(head["ranks"] or "") if head and head["ranks"] else _TP.search(text[:40])
-    body = text[text.find("Decode batch") :] if head else text
-    if rank and int(rank[1]) > 0 and last.get("body") == body:
+    values = {k.strip(): v for k, v, _ in _KEY.findall(text[head.end() :])}
+    rank = _RANK.search(head["ranks"] or text[: head.start() + 1][-40:])
+    others = " ".join(part for part in (head["ranks"] or "").split() if not part.startswith(("TP", "EP")))
+    batch = (iso(text), others, *(values.get(n) for n in ("#running-req", "#token", "accept len", "accept rate")))
+    if rank and batch == state.batch and rank[1] not in state.ranks:
+        state.ranks.add(rank[1])
         return  # the same batch, printed by another tensor-parallel rank
-    last["body"] = body
-    ranks = " ".join(part for part in (head["ranks"] or "").split() if head and part.startswith("DP")) if head else ""
-    row = {"line": line, "at": iso(text), "engine": "sglang", "surface": "Decode batch", "basis": "interval"}
-    row |= {"series": ranks, "dot": bool(head and (head["dot"] or head["bare"]) == ".")}
-    rows.append(row | _fields(values))
+    state.batch, state.ranks = batch, {rank[1]} if rank else set()
+    shown = " ".join(part for part in others.split() if part.startswith("DP"))
+    dot = "." in ((head["dot"] or "") + (head["bare"] or "") + (head["other"] or ""))
+    rows.append(_row(line, text, shown, dot=dot) | _fields(values))
+
+
+def _piece(path: str, line: int, text: str, rows: list[dict[str, Any]], heard: Heard) -> None:
+    """A line without the head of a record: the rest of a wrapped one, or a record of its own that lost its head."""
+    values = {k.strip(): v for k, v, _ in _KEY.findall(text)}
+    fields = {k: v for k, v in _fields(values).items() if v not in (None, {})}
+    before = rows[-1] if rows and line - rows[-1]["last"] == 1 and _WRAPPED.match(text) else None
+    if _SEVERAL.search(text):
+        advice = "one record a line: `accept len: 2.33, accept rate: 0.44`"
+        heard.losses.append(Loss(path, line, "several values behind one `accept len`", 1, advice))
+    elif before is not None and all(before.get(k) in (None, v, {}) for k, v in fields.items() if k != "said"):
+        heard.used.add(line)
+        before |= fields | {"said": before["said"] | fields.get("said", {}), "last": line}
+    elif "said_length" in fields:
+        heard.used.add(line)
+        rows.append(_row(line, text, "", dot=False) | _fields(values))
 
 
 def _fields(values: dict[str, str]) -> dict[str, Any]:
@@ -102,7 +152,7 @@ def _meaning(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     new = set.intersection(*(n for _, n in told)) if told else set()
     for row in rows:
         row["length"] = row["said_length"]
-        dot = row.pop("dot")
+        dot, _ = row.pop("dot"), row.pop("last")
         if row["said_length"] is None:
             row |= {"basis": "gauge", "family": None}
             continue
@@ -140,11 +190,16 @@ def _era(row: dict[str, Any], old: set[int], new: set[int], dot: bool) -> str | 
     return "old" if mine_old and not mine_new else "new" if mine_new and not mine_old else None
 
 
+def _values(text: str) -> dict[str, Any]:
+    return {k: orjson.loads(v) for k, v in _META.findall(text) if not re.fullmatch(r"-?0\d.*", v)}
+
+
 def _finished(path: str, line: int, text: str, heard: Heard) -> None:
     part = text[text.rfind("meta_info") :] if "meta_info" in text else ""
-    values: dict[str, Any] = {k: orjson.loads(v) for k, v in _META.findall(part)}
+    values = _values(part)
     if not values:
-        heard.losses.append(Loss(path, line, "a finished request without meta_info", 1, "log at level 0 or 1"))
+        advice = "log requests at level 0 or 1, which leave the text out"
+        heard.losses.append(Loss(path, line, "a finished request without meta_info", 1, advice))
         return
     heard.used.add(line)
     rid = _RID.search(part) or _RID.search(text)
@@ -153,15 +208,41 @@ def _finished(path: str, line: int, text: str, heard: Heard) -> None:
         heard.rows.append(row | {"line": line, "at": iso(text), "request_id": (rid[1] or rid[2]) if rid else None})
 
 
+def _pasted(line: int, values: dict[str, Any], heard: Heard, state: State) -> None:
+    """A meta_info over several lines: its pieces gather until a field comes again, which begins the next one."""
+    if set(values) & set(state.meta):
+        state.meta, state.row = {}, None
+    state.meta |= values
+    heard.used.add(line)
+    made = request_window(state.meta)
+    if made is None:
+        return
+    if state.row is None or state.row not in heard.rows:
+        state.row = {"line": line, "at": None, "request_id": None}
+        heard.rows.append(state.row)
+    state.row |= made
+
+
 DIALECT = Dialect(
     name="sglang-log",
     engine="sglang",
     says="SGLang logs: decode and finish lines",
-    needles=(b"Decode batch", b"accept len:", b"Finish: ", b"request.finished"),
-    main=(b"Decode batch", b"accept len:"),
+    needles=(
+        b"Decode batch",
+        b"accept len:",
+        b"gen throughput",
+        b"token usage: ",
+        b"Finish: ",
+        b"request.finished",
+        b"spec_verify_ct",
+        b"spec_accept_",
+        b"completion_tokens",
+        *NEEDLES,
+    ),
+    main=(b"Decode batch", b"accept len:", b"spec_verify_ct"),
     mark=re.compile(
         r"Decode batch[., ]|\] Prefill batch[., ]|accept len: \d|\[[\d-]{10} [\d:.]+(?: [A-Z_]+\d+)*\] (?:Finish: |\{\"timestamp\")"
-        r"|ReqTimeStats\(|Req Time Stats\("
+        r"|ReqTimeStats\(|Req Time Stats\(|server_args=ServerArgs\(|'spec_(?:verify_ct|accept_length)': "
     ),
     listen=listen,
 )

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.clock import iso
-from sdtrace.readers.logs.dialect import ANSI, Dialect, Heard, number
+from sdtrace.readers.logs.dialect import Dialect, Heard, number
 from sdtrace.trace import Event
 
 _ITER = re.compile(
@@ -23,8 +23,7 @@ def listen(path: str) -> Any:
 
     def hear(found: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, raw in found.iter_rows():
-            text = re.sub(ANSI, "", raw)
+        for line, text in found.iter_rows():
             row: dict[str, Any] = {"line": line, "at": iso(text), "engine": "tensorrt-llm"}
             if m := _ITER.search(text):
                 scheduled = _SCHEDULED.search(text)

@@ -14,8 +14,8 @@ import orjson
 import polars as pl
 
 from sdtrace.readers.logs import vllm_lines
-from sdtrace.readers.logs.clock import iso, year_hint
-from sdtrace.readers.logs.dialect import ANSI, Dialect, Heard
+from sdtrace.readers.logs.clock import DAY, iso, newest_time, without_year
+from sdtrace.readers.logs.dialect import Dialect, Heard
 from sdtrace.readers.logs.vllm_events import announced
 from sdtrace.trace import Loss
 from sdtrace.windows import windows
@@ -25,6 +25,7 @@ PREFIX = (
     r"(?P<ts>\d\d-\d\d \d\d:\d\d:\d\d) \[?(?P<file>[\w./]+):(?P<at_line>\d+)\]"
 )
 _V1, _V0, _ENGINE = "SpecDecoding metrics:", "Speculative metrics:", "Avg prompt throughput:"
+_V0_TAIL = r"Draft acceptance rate: \d\.\d{3}, System efficiency: \d\.\d{3}, Number of speculative tokens: \d+"
 _MAKERS = {
     "v1": vllm_lines.v1,
     "v0": vllm_lines.v0,
@@ -37,13 +38,13 @@ _JSON = re.compile(r'^[^{]*(\{.*"message".*\})\s*$')
 
 def listen(path: str) -> Any:
     """A listener; the engine id of an Engine line holds for the SpecDecoding lines of its process behind it."""
-    year = year_hint(path)
+    newest = newest_time(path)
     engines: dict[str, str] = {}
     seen: set[str] = set()
 
     def hear(found: pl.DataFrame) -> Heard:
         heard = Heard()
-        lines = _split(_unwrapped(found))
+        lines = _named(_split(_unwrapped(found)), engines)
         for kind, made in _MAKERS.items():
             mine = lines.filter(pl.col("kind") == kind)
             if mine.is_empty():
@@ -52,10 +53,10 @@ def listen(path: str) -> Any:
             whole = frame.filter("whole")
             broken = frame.filter(~pl.col("whole"))
             heard.used |= set(whole["line"].to_list())
-            heard.frames.append(_finished(path, whole, year, engines, kind))
+            heard.frames.append(_finished(path, whole, newest))
             advice = "the record was cut: a writer stopped, or a copy lost its end"
             heard.losses += [Loss(path, n, f"incomplete {kind} record", 1, advice) for n in broken["line"].to_list()]
-        heard.events = announced(path, lines.filter(pl.col("kind") == "other"), seen)
+        heard.events = announced(path, lines.filter((pl.col("kind") == "other") & pl.col("ts").is_not_null()), seen)
         heard.used |= {e.line for e in heard.events if e.line is not None}
         return heard
 
@@ -63,13 +64,12 @@ def listen(path: str) -> Any:
 
 
 def _unwrapped(found: pl.DataFrame) -> pl.DataFrame:
-    """ANSI colours off; JSON records become the text line that they stand for."""
-    text = found.with_columns(pl.col("text").str.replace_all(ANSI, ""))
-    wrapped = text["text"].str.contains(r'^[^{]*\{.*"message"', literal=False)
+    """JSON records become the text line that they stand for."""
+    wrapped = found["text"].str.contains(r'^[^{]*\{.*"message"', literal=False)
     if not wrapped.any():
-        return text
-    plain = [_message(t) if w else t for t, w in zip(text["text"], wrapped, strict=True)]
-    return text.with_columns(text=pl.Series(plain, dtype=pl.String))
+        return found
+    plain = [_message(t) if w else t for t, w in zip(found["text"], wrapped, strict=True)]
+    return found.with_columns(text=pl.Series(plain, dtype=pl.String))
 
 
 def _message(text: str) -> str:
@@ -85,7 +85,7 @@ def _message(text: str) -> str:
     process = str(record.get("vllm_process_name") or record.get("processName") or "").split(" ")[0]
     head = f"({process} pid={record.get('process', 0)}) " if process else ""
     message = record["message"].replace("\n", " ")
-    return f"{stamp[:10]}T{stamp[11:19]} {head}{record.get('levelname', 'INFO')} {short} [log:0] {message}"
+    return f"{stamp[:10]}T{stamp[11:23]} {head}{record.get('levelname', 'INFO')} {short} [log:0] {message}"
 
 
 def _split(found: pl.DataFrame) -> pl.DataFrame:
@@ -106,7 +106,7 @@ def _split(found: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("v1"))
         .when(text.str.contains(_V1, literal=True))
         .then(pl.lit("foreign"))
-        .when(text.str.contains(_V0, literal=True))
+        .when(text.str.contains(_V0, literal=True) | text.str.contains(_V0_TAIL))
         .then(pl.lit("v0"))
         .when(text.str.contains("stage times:", literal=True))
         .then(pl.lit("stage"))
@@ -125,39 +125,54 @@ def _begin(text: str, after: int, before: int) -> int:
     return after + prefixes[-1].start() if prefixes else before
 
 
-def _finished(path: str, frame: pl.DataFrame, year: int, engines: dict[str, str], kind: str) -> pl.DataFrame:
-    """Time, process and engine of each record."""
-    parts = frame["text"].str.extract_groups(PREFIX).struct
-    frame = frame.with_columns(proc=parts.field("proc"), pid=parts.field("pid"), ts=parts.field("ts"))
-    stamps = [_at(text, ts, year) for text, ts in frame.select("text", "ts").rows()] if frame.height < 2000 else None
-    at = pl.Series(stamps, dtype=pl.Float64) if stamps is not None else _fast(frame["ts"], year)
-    if "engine_id" not in frame.columns:
-        frame = frame.with_columns(engine_id=pl.lit(None, dtype=pl.String))
-    who = (frame["proc"].fill_null("") + ":" + frame["pid"].fill_null("")).to_list()
-    names = frame["engine_id"].to_list()
-    for i, (process, name) in enumerate(zip(who, names, strict=True)):
-        if kind == "engine" and name:
-            engines[process] = name
-        names[i] = name or engines.get(process, "")
-    series = [f"{a} {b}".strip(": ") for a, b in zip(who, names, strict=True)]
-    frame = frame.with_columns(at=at, series=pl.Series(series, dtype=pl.String), engine=pl.lit("vllm"))
+def _named(lines: pl.DataFrame, engines: dict[str, str]) -> pl.DataFrame:
+    """The process that wrote each line, its stamp, and the engine: of a line without one, that of the Engine line before."""
+    parts = lines["text"].str.extract_groups(PREFIX).struct
+    who = parts.field("proc").fill_null("") + ":" + parts.field("pid").fill_null("")
+    own = lines["text"].str.extract(r"(Engine \d+|\d+ Engines Aggregated):")
+    lines = lines.with_columns(ts=parts.field("ts"), who=who, own=own, source=parts.field("file"))
+    lines = lines.with_columns(source=pl.col("source") + ":" + parts.field("at_line"))
+    announced = pl.when(pl.col("kind") == "engine").then("own").forward_fill().over("who")
+    before = pl.col("who").replace_strict(engines, default=None, return_dtype=pl.String)
+    lines = lines.with_columns(engine_id=pl.coalesce("own", announced, before, pl.lit("")))
+    heads = lines.filter((pl.col("kind") == "engine") & pl.col("own").is_not_null()).unique("who", keep="last")
+    engines |= dict(heads.select("who", "own").iter_rows())
+    return lines.with_columns(series=(pl.col("who") + " " + pl.col("engine_id")).str.strip_chars(": "))
+
+
+def _finished(path: str, frame: pl.DataFrame, newest: float) -> pl.DataFrame:
+    """Windows with the time of each record."""
+    stamps = [_at(text, ts, newest) for text, ts in frame.select("text", "ts").rows()] if frame.height < 2000 else None
+    at = pl.Series(stamps, dtype=pl.Float64) if stamps is not None else _fast(frame, newest)
+    frame = frame.with_columns(at=at, engine=pl.lit("vllm"))
     if "nan" in frame.columns and frame["nan"].any():
         frame = frame.with_columns(said=pl.when("nan").then(pl.lit('{"nan": true}')).otherwise(pl.col("said")))
     return windows(path, frame)
 
 
-def _fast(ts: pl.Series, year: int) -> pl.Series:
-    full = (str(year) + "-" + ts).str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False)
-    return full.dt.epoch("ms").cast(pl.Float64) / 1000
+def _fast(frame: pl.DataFrame, newest: float) -> pl.Series:
+    """The same for many records at once: an ISO stamp in front, else the engine's own without a year."""
+    year = datetime.fromtimestamp(newest, UTC).year
+    stamp = (
+        pl.col("text")
+        .str.head(100)
+        .str.extract(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)")
+    )
+    this, last = (
+        (f"{y}-" + frame["ts"]).str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False).dt.epoch("ms") / 1000
+        for y in (year, year - 1)
+    )
+    own = pl.select(pl.when(this <= newest + DAY).then(this).otherwise(last)).to_series()
+    full = frame.select(stamp).to_series()
+    if full.null_count() == len(full):
+        return own
+    return pl.Series([iso(f) if f else o for f, o in zip(full, own, strict=True)], dtype=pl.Float64)
 
 
-def _at(text: str, ts: str | None, year: int) -> float | None:
-    if (stamp := iso(text)) is not None:
+def _at(text: str, ts: str | None, newest: float) -> float | None:
+    if (stamp := iso(text[:100])) is not None:
         return stamp
-    try:
-        return datetime.strptime(f"{year}-{ts}", "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp() if ts else None
-    except ValueError:
-        return None
+    return without_year(ts, newest) if ts else None
 
 
 DIALECT = Dialect(
@@ -167,6 +182,7 @@ DIALECT = Dialect(
     needles=(
         b"SpecDecoding",
         b"Speculative metrics",
+        b"System efficiency",
         b"stage times",
         b"Avg prompt throughput",
         b"Iteration(",
@@ -177,10 +193,13 @@ DIALECT = Dialect(
         b"synthetic",
         b"Model Runner V2",
         b"Initializing a V",
+        b"EngineDeadError",
     ),
     main=(b"SpecDecoding", b"Speculative metrics"),
+    before=(b"Avg prompt throughput", b"stage times"),
     mark=re.compile(
-        r"SpecDecoding metrics: (?!Draft acceptance rate: \d+\.\d\d%)|Speculative metrics: |SpecDecodeWorker stage times"
+        r"SpecDecoding metrics: (?!Draft acceptance rate: \d+\.\d\d%)|Speculative metrics: "
+        r"|System efficiency: \d|SpecDecodeWorker stage times"
         r"|\[?(?:v1/metrics/)?(?:metrics|loggers|core|llm_engine|async_llm|api_server)\.py:\d+\]"
         r'|"vllm_process_name"|pid=\d+\) (?:INFO|WARNING|ERROR|DEBUG) \d\d-\d\d|vLLM API server version'
     ),

@@ -48,6 +48,11 @@ _KNOWN = (
         "asynchronous scheduling is off because of speculation",
     ),
     (
+        r"EngineDeadError",
+        "died",
+        "the engine died: the log holds its stack trace",
+    ),
+    (
         r"min_p, logit_bias|min_p and logit_bias",
         "fallback",
         "min_p and logit_bias have no effect together with speculation",
@@ -55,10 +60,13 @@ _KNOWN = (
 )
 
 
+_ANY = "|".join([*(pattern for pattern, _, _ in _KNOWN), _METHOD.pattern, _VERSION.pattern])
+
+
 def announced(path: str, lines: pl.DataFrame, seen: set[str]) -> list[Event]:
     """Events of lines; each kind of announcement once, at its first line."""
     found = []
-    for number, text in lines.select("line", "text").iter_rows():
+    for number, text in lines.filter(pl.col("text").str.contains(_ANY)).select("line", "text").iter_rows():
         told: list[tuple[str, str, str | None]] = [
             (kind, what, None) for pattern, kind, what in _KNOWN if re.search(pattern, text)
         ]

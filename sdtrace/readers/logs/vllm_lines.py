@@ -24,24 +24,49 @@ _ENGINE_FIELDS = {
 }
 
 
+#: The line of metrics.py that prints a SpecDecoding record, by release.
+_RELEASES = {
+    "metrics.py:53": "V1 0.8.3-0.8.4",
+    "metrics.py:82": "V1 0.8.5",
+    "metrics.py:86": "V1 0.9.0",
+    "metrics.py:87": "V1 0.9.1-0.10.1",
+    "metrics.py:96": "V1 0.10.2-0.11.0",
+    "metrics.py:100": "V1 0.11.1-0.18",
+    "metrics.py:101": "V1 0.19-0.23",
+    "metrics.py:120": "V1 0.24-0.33",
+}
+
+
+def _release(otherwise: str) -> pl.Expr:
+    """The releases whose source line this is; a line number that no release inspected has tells nothing."""
+    place = pl.col("source").str.extract(r"([\w.]+:\d+)$")
+    return place.replace_strict(_RELEASES, default=otherwise, return_dtype=pl.String).fill_null(otherwise)
+
+
 def v1(lines: pl.DataFrame) -> pl.DataFrame:
     """SpecDecoding lines 0.8.3 to 0.33: counts of the time since the line before."""
     fields = {name: _rate(pattern) for name, pattern in _FIELDS.items()}
-    listed = pl.col("msg").str.extract(r"Per-position acceptance rate: ((?:\d\.\d{3}(?:, |\b))+)")
-    listed = listed.str.strip_chars_end(", ").str.split(", ").cast(pl.List(pl.Float64), strict=False)
+    listed = pl.col("msg").str.extract(r"Per-position acceptance rate: (\d\.\d{3}(?:, \d\.\d{3})*)(?:, Avg|[^,.\w]|$)")
+    listed = listed.str.split(", ").cast(pl.List(pl.Float64), strict=False)
     frame = lines.with_columns(**fields, said_positions=listed)
     total = pl.col("said_positions").list.sum()
     mean = pl.col("said_length")
     old = pl.col("msg").str.contains("metrics: Draft", literal=True)
+    bare = ~pl.col("msg").str.contains("Mean acceptance length", literal=True)
+    between = old & pl.col("msg").str.contains("Accepted throughput", literal=True)
     excluded = old & ((total - mean).abs() < 0.02) & ((total + 1 - mean).abs() > 0.02)
     frame = frame.with_columns(
         family=pl.when(~old)
-        .then(pl.lit("V1 0.10.2+"))
-        .when(mean.is_null())
+        .then(_release("V1 0.10.2+"))
+        .when(bare)
         .then(pl.lit("V1 0.8.3-0.8.4"))
         .when(excluded)
         .then(pl.lit("V1 0.8.5, length without bonus"))
-        .otherwise(pl.lit("V1 0.9.0-0.10.1")),
+        .when(between)
+        .then(pl.lit("V1 between 0.10.1 and 0.10.2"))
+        .when(total.is_null() | (total == 0) & (mean != 1))
+        .then(_release("V1 0.8.5-0.10.1"))
+        .otherwise(_release("V1 0.9.0-0.10.1")),
         length=pl.when(excluded).then(mean + 1).otherwise(mean),
         said_rate=pl.col("percent") / 100,
         k=pl.col("said_positions").list.len().cast(pl.Int64),
@@ -88,12 +113,15 @@ def v0(lines: pl.DataFrame) -> pl.DataFrame:
         emitted=_rate(r"Number of emitted tokens(?: tokens)?: (\d+)\.?"),
     )
     drafts = pl.col("drafted") / pl.col("k")
+    early = pl.col("k").is_null() & pl.col("emitted").is_null()
     return frame.with_columns(
         drafts=drafts,
-        accepted=pl.col("emitted") - drafts,
-        family=pl.lit("V0, accepted not causal, lifetime"),
+        accepted=pl.when(early).then("counted").otherwise(pl.col("emitted") - drafts),
+        family=pl.when(early)
+        .then(pl.lit("V1 in development, before 0.8.3"))
+        .otherwise(pl.lit("V0, accepted not causal, lifetime")),
         surface=pl.lit("Speculative metrics"),
-        basis=pl.lit("lifetime"),
+        basis=pl.when(early).then(pl.lit("interval")).otherwise(pl.lit("lifetime")),
         whole=pl.col("drafted").is_not_null() & pl.col("counted").is_not_null(),
         said=pl.struct(
             pl.col("said_rate").alias("Draft acceptance rate"),
@@ -132,7 +160,6 @@ def engine(lines: pl.DataFrame) -> pl.DataFrame:
     fields = {name: _rate(pattern) for name, pattern in _ENGINE_FIELDS.items()}
     return lines.with_columns(
         **fields,
-        engine_id=pl.col("msg").str.extract(r"(Engine \d+|\d+ Engines Aggregated):"),
         surface=pl.lit("Engine"),
         basis=pl.lit("gauge"),
         nan=pl.lit(value=False),
@@ -145,7 +172,6 @@ def iteration(lines: pl.DataFrame) -> pl.DataFrame:
         busy_ms=_rate(r"iteration elapsed time: (\d+\.\d\d) ms"),
         running=_rate(r"(\d+) generation requests"),
         scheduled=_rate(r"(\d+) generation tokens"),
-        engine_id=pl.col("msg").str.extract(r"(Engine \d+):"),
         surface=pl.lit("Iteration"),
         basis=pl.lit("iteration"),
         nan=pl.lit(value=False),

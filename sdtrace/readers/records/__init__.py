@@ -1,7 +1,10 @@
 """JSON records of engines and benchmarks: one shape a file; JSON Lines, a JSON document, or server-sent events."""
 
+import ast
 import json
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -18,12 +21,13 @@ from sdtrace.readers.records import (
     spec_bench,
     specdec_bench,
     specforge,
+    speed_bench,
     tensorrt_dflash,
     tensorrt_requests,
     tensorrt_stats,
     vllm_request,
 )
-from sdtrace.readers.records.shape import Shape, claims, found
+from sdtrace.readers.records.shape import Rows, Shape, claims, found
 from sdtrace.readers.source import Segment, Source, segments
 from sdtrace.trace import OTHER, Batch, Loss, Notice, empty
 from sdtrace.windows import from_rows
@@ -33,20 +37,23 @@ SHAPES: dict[str, Shape] = {
     m.SHAPE.name: m.SHAPE
     for m in (
         vllm_request, sglang_request, tensorrt_stats, tensorrt_requests, tensorrt_dflash, aiperf, spec_bench, eagle,
-        specforge, sglang_bench, specdec_bench, openvino, llamacpp_slots, llamacpp_timings,
+        specforge, sglang_bench, specdec_bench, speed_bench, openvino, llamacpp_slots, llamacpp_timings,
     )
 }  # fmt: skip
 
 #: A document is read at once; beyond this it must be JSON Lines.
 DOCUMENT = 256 << 20
 ROWS = 20_000
+#: A Python dict that somebody pasted is short.
+PASTED = 1 << 20
 
 
 def shape_of(src: Source) -> str | None:
     """The name of the first shape that the head (or the document) holds."""
     head = src.head.lstrip(b"\xef\xbb\xbf \r\n\t")
     lines = [line for line in head.split(b"\n") if line.strip() and not line.startswith(b"#")]
-    if not lines or lines[0].lstrip()[:1] not in (b"{", b"["):
+    pasted_only = not lines and b"spec_verify_ct" in head
+    if not pasted_only and (not lines or lines[0].lstrip()[:1] not in (b"{", b"[", b"'")):
         return None
     values = [v for line in lines[:40] if (v := _json(line)) is not None and isinstance(v, dict | list)]
     if not values:
@@ -59,7 +66,18 @@ def _document(src: Source) -> Any:
     if src.file is None or src.file.stat().st_size > DOCUMENT:
         return None
     text = b"".join(piece.file.read_bytes() for piece in segments(src))
-    return _json(_body(text))
+    document = _json(_body(text))
+    return pasted(text) if document is None and len(text) <= PASTED else document
+
+
+def pasted(text: bytes) -> Any:
+    """A Python dict as people paste it (comment signs in front, braces cut off); None where it is none."""
+    lines = [line.lstrip("# ") for line in text.decode("utf-8", "replace").splitlines()]
+    begins = [line for line in lines if line[:1] in ("'", "{")]
+    try:
+        return ast.literal_eval("".join(begins) if begins[:1] and begins[0][0] == "{" else "{" + "".join(begins) + "}")
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
 
 
 def _body(text: bytes) -> bytes:
@@ -87,11 +105,12 @@ def batches(shape: Shape, src: Source) -> Iterator[Batch]:
     if first is not None and _json(first[1]) is None and (document := _document(src)) is not None:
         count = 1 + sum(1 for _ in lines)
         rows = list(found(shape, document))
-        kept, losses = _kept(src.path, shape, [{**row, "line": 1} for row in rows])
-        windows = from_rows(src.path, kept)
-        lost = sum(loss.count for loss in losses)
-        notices = [Notice(src.path, None, loss.what, loss.count, loss.advice) for loss in losses] if lost else []
-        yield Batch(src.path, count, empty("run"), empty("request"), empty("step"), [], notices, windows, records=count)
+        bad = Counter(str(row["bad"]) for row in rows if "bad" in row)
+        kept, _, notices = _kept(src.path, shape, [{**row, "line": 1} for row in rows])
+        advice = "a bad record is counted here and left out of the figures"
+        notices += [Notice(src.path, None, what, n, advice) for what, n in bad.items()]
+        tables = empty("run"), empty("request"), empty("step")
+        yield Batch(src.path, count, *tables, [], notices, from_rows(src.path, kept), records=count)
         return
     yield from _by_line(shape, src)
 
@@ -105,56 +124,76 @@ def _lines(src: Source) -> Iterator[tuple[int, bytes, Segment]]:
             yield -1, segment.error.encode(), segment
 
 
+@dataclass
+class _Held:
+    """Rows of the lines read so far, and what the lines without rows were."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    total: int = 0
+    other: int = 0
+    records: int = 0
+
+
 def _by_line(shape: Shape, src: Source) -> Iterator[Batch]:
-    rows: list[dict[str, Any]] = []
-    losses: list[Loss] = []
-    notices: list[Notice] = []
-    total = other = records = 0
+    """Bounded batches; where a later record replaces an earlier one, the file is one batch."""
+    held = _Held()
     for number, line, _ in _lines(src):
-        if number < 0:
-            advice = "what came before was read; get the file again, the rest of it is missing"
-            what = f"the compressed file is damaged: {line.decode('utf-8', 'replace')[:160]}"
-            notices.append(Notice(src.path, None, what, 1, advice))
-            continue
-        total += 1
-        value = _json(line) if line.strip() else None
-        if value is None or not isinstance(value, dict | list):
-            if not line.strip() or line.startswith(b"#"):
-                other += 1
-            else:
-                what = "truncated last line" if not line.endswith(b"\n") else "no JSON"
-                losses.append(Loss(src.path, number, what, 1, "mend the writer, or remove the line"))
-            continue
+        _hear(held, shape, src.path, number, line)
+        if len(held.rows) >= ROWS and "again" not in held.rows[-1]:
+            yield _batch(held, shape, src.path)
+            held = _Held()
+    yield _batch(held, shape, src.path)
+
+
+def _hear(held: _Held, shape: Shape, path: str, number: int, line: bytes) -> None:
+    if number < 0:
+        advice = "what came before was read; get the file again, the rest of it is missing"
+        what = f"the compressed file is damaged: {line.decode('utf-8', 'replace')[:160]}"
+        held.notices.append(Notice(path, None, what, 1, advice))
+        return
+    held.total += 1
+    value = _json(line) if line.strip() else None
+    if isinstance(value, dict | list):
         made = [{**row, "line": number} for row in found(shape, value)]
-        rows += made
-        records, other = records + bool(made), other + (not made)
-    kept, bad = _kept(src.path, shape, rows)
-    lost = {loss.line for loss in bad}
-    records -= len(lost - {row["line"] for row in kept})
-    losses += bad
-    if other:
-        losses.append(Loss(src.path, None, OTHER, other, "expected in a file of records"))
-    windows = from_rows(src.path, kept)
-    yield Batch(
-        src.path, total, empty("run"), empty("request"), empty("step"), losses, notices, windows, records=records
-    )
+        held.rows += made
+        held.records, held.other = held.records + bool(made), held.other + (not made)
+    elif not line.strip() or line.startswith(b"#"):
+        held.other += 1
+    else:
+        what = "truncated last line" if not line.endswith(b"\n") else "no JSON"
+        held.losses.append(Loss(path, number, what, 1, "mend the writer, or remove the line"))
 
 
-def _kept(path: str, shape: Shape, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Loss]]:
-    """Rows without bad ones and without those that a later record replaces."""
+def _batch(held: _Held, shape: Shape, path: str) -> Batch:
+    kept, bad, odd = _kept(path, shape, held.rows)
+    losses = [*held.losses, *bad]
+    if held.other:
+        losses.append(Loss(path, None, OTHER, held.other, "expected in a file of records"))
+    tables = empty("run"), empty("request"), empty("step")
+    records, notices = held.records - len(bad), [*held.notices, *odd]
+    return Batch(path, held.total, *tables, losses, notices, from_rows(path, kept), records=records)
+
+
+def _kept(path: str, shape: Shape, rows: Rows) -> tuple[Rows, list[Loss], list[Notice]]:
+    """Rows without bad ones and without those that a later record replaces; one loss a line that has no other row."""
     last = {row["again"]: i for i, row in enumerate(rows) if "again" in row and "bad" not in row}
-    kept, losses, told = [], [], set()
+    kept: Rows = []
+    refused: dict[int, str] = {}
+    notes: Counter[str] = Counter()
     for i, row in enumerate(rows):
-        again, bad = row.pop("again", None), row.pop("bad", None)
+        again, bad, note = row.pop("again", None), row.pop("bad", None), row.pop("note", None)
         if bad is None and (again is None or last[again] == i):
             kept.append(row)
-            continue
-        if row["line"] in told:
-            continue
-        told.add(row["line"])
-        what = bad or "a later record of the same question replaces this one"
-        losses.append(Loss(path, row["line"], what, 1, "counted as a bad record; figures are over the others"))
-    return kept, [loss for loss in losses if loss.line not in {row["line"] for row in kept}]
+            notes.update([note] if note else [])
+        else:
+            refused.setdefault(row["line"], bad or "a later record of the same question replaces this one")
+    counted = {row["line"] for row in kept}
+    advice = "a bad record is counted here and left out of the figures"
+    losses = [Loss(path, line, what, 1, advice) for line, what in refused.items() if line not in counted]
+    odd = [Notice(path, None, what, n, "see the records of the benchmark") for what, n in notes.items()]
+    return shape.settle(kept) if shape.settle else kept, losses, odd
 
 
 READ = {name: partial(batches, shape) for name, shape in SHAPES.items()}

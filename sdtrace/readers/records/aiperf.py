@@ -1,27 +1,38 @@
-"""AIPerf profile_export.jsonl and its aggregates. Rates are copied by it from the engine, not checked."""
+"""AIPerf profile_export.jsonl and its aggregates. Rates are copied by it from the engine, not checked.
+
+The struct of a record holds fractions; the scalars of records and aggregates hold percent.
+"""
 
 from typing import Any
 
 from sdtrace.readers.records.shape import Node, Rows, Shape, by_position, numbers, value
 
+#: totals of an aggregate -> column
 _TOTALS = {
-    "spec_decode_total_steps": "drafts",
     "total_spec_decode_steps": "drafts",
-    "total_num_spec_steps": "drafts",
-    "total_num_accepted_draft_tokens": "accepted",
-    "total_num_draft_tokens": "drafted",
     "total_accepted_draft_tokens": "accepted",
     "total_draft_tokens": "drafted",
+}
+#: scalars of a record's metrics -> column
+_SCALARS = {
+    "spec_decode_steps": "drafts",
+    "spec_decode_accepted_draft_tokens": "accepted",
+    "spec_decode_draft_tokens": "drafted",
 }
 
 
 def rows(node: Node) -> Rows | None:
-    """A record with spec_decode_acceptance, or an aggregate with the pooled histogram."""
+    """A record with spec_decode_acceptance, or with its scalars only; an aggregate with pooled histogram or totals."""
     found = node.get("spec_decode_acceptance")
-    if isinstance(found, dict):
+    if isinstance(found, dict) and ("num_spec_steps" in found or "acceptance_histogram" in found):
         return [_record(found)]
     pooled = _dense(node.get("pooled_spec_decode_acceptance_histogram"))
-    return None if pooled is None else [_pooled(node, pooled)]
+    if pooled is not None or "total_spec_decode_steps" in node:
+        return [_pooled(node, pooled)]
+    metrics = node.get("metrics")
+    if isinstance(metrics, dict) and "spec_decode_steps" in metrics:
+        return [_scalars(metrics)]
+    return None
 
 
 def _record(found: Node) -> dict[str, Any]:
@@ -29,13 +40,13 @@ def _record(found: Node) -> dict[str, Any]:
     return {
         "engine": "aiperf",
         "surface": "spec_decode_acceptance",
-        "family": str(found.get("engine") or ""),
+        "family": f"measured on {found['engine']}" if isinstance(found.get("engine"), str) else None,
         "basis": "request",
         "drafts": value(found, "num_spec_steps"),
         "drafted": value(found, "num_draft_tokens"),
         "accepted": value(found, "num_accepted_draft_tokens"),
         "emitted": value(found, "completion_tokens"),
-        "k": found.get("num_spec_tokens"),
+        "k": value(found, "num_spec_tokens"),
         "histogram": histogram,
         "accepted_by_position": by_position(histogram) if histogram else None,
         "said_length": value(found, "mean_acceptance_length"),
@@ -44,11 +55,32 @@ def _record(found: Node) -> dict[str, Any]:
     }
 
 
-def _pooled(node: Node, histogram: list[float]) -> dict[str, Any]:
+def _pooled(node: Node, histogram: list[float] | None) -> dict[str, Any]:
     row: dict[str, Any] = {"engine": "aiperf", "surface": "aggregate", "basis": "run", "histogram": histogram}
-    row |= {"drafts": sum(histogram), "accepted": sum(j * n for j, n in enumerate(histogram))}
-    row |= {"accepted_by_position": by_position(histogram)}
-    return row | {name: value(node, key) for key, name in _TOTALS.items() if value(node, key) is not None}
+    if histogram:
+        row |= {"drafts": sum(histogram), "accepted": sum(j * n for j, n in enumerate(histogram))}
+        row |= {"accepted_by_position": by_position(histogram)}
+    row |= {column: v for key, column in _TOTALS.items() if (v := _scalar(node, key)) is not None}
+    length = _scalar(node, "spec_decode_token_weighted_acceptance_length")
+    percent = _scalar(node, "spec_decode_overall_draft_acceptance_rate")
+    row |= {"said_length": length, "said_rate": None if percent is None else percent / 100}
+    return row | {"said": {k: _scalar(node, k) for k in node if "spec_decode" in k and _scalar(node, k) is not None}}
+
+
+def _scalars(metrics: Node) -> dict[str, Any]:
+    row: dict[str, Any] = {"engine": "aiperf", "surface": "record metrics", "basis": "request"}
+    row |= {column: _scalar(metrics, key) for key, column in _SCALARS.items()}
+    percent = _scalar(metrics, "spec_decode_draft_acceptance_rate")
+    row |= {"said_length": _scalar(metrics, "spec_decode_acceptance_length")}
+    return row | {"said_rate": None if percent is None else percent / 100}
+
+
+def _scalar(node: Node, key: str) -> float | None:
+    """A metric of AIPerf's files: a number, or an object with `value` (a record) or `avg` (an aggregate)."""
+    found = node.get(key)
+    if isinstance(found, dict):
+        return value(found, "value") if "value" in found else value(found, "avg")
+    return value(node, key)
 
 
 def _dense(sparse: Any) -> list[float] | None:
@@ -57,7 +89,7 @@ def _dense(sparse: Any) -> list[float] | None:
         return None
     if not all(isinstance(v, int | float) for v in sparse.values()) or max(int(k) for k in sparse) > 4096:
         return None
-    return [float(sparse.get(str(j)) or sparse.get(j) or 0) for j in range(max(int(k) for k in sparse) + 1)]
+    return [float(sparse.get(str(j)) or 0) for j in range(max(int(k) for k in sparse) + 1)]
 
 
 SHAPE = Shape("aiperf", "aiperf", "AIPerf records or aggregates", rows)

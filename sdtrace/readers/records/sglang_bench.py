@@ -14,6 +14,7 @@ def rows(node: Node) -> Rows | None:
         "emitted": value(node, "completion_tokens"),
     }
     row["said"] = {n: node.get(n) for n in ("batch_size", "steps", "topk", "num_draft_tokens", "step_time", "speed")}
+    row["series"] = " ".join(f"{n}={node.get(n)}" for n in ("batch_size", "steps", "topk", "num_draft_tokens"))
     if not node.get("steps"):
         return [row]
     length, k = value(node, "acc_length"), value(node, "num_draft_tokens")

@@ -1,15 +1,18 @@
-"""SGLang: meta_info of /generate and of OpenAI endpoints, and the records of --export-metrics-to-file."""
+"""SGLang: meta_info of /generate and of OpenAI endpoints, records of --export-metrics-to-file, /server_info."""
 
-from sdtrace.readers.records.shape import Node, Rows, Shape
+from sdtrace.readers.records.shape import Node, Rows, Shape, value
 from sdtrace.readers.sglang_meta import request_window
 
 
 def rows(node: Node) -> Rows | None:
-    """The object that holds spec_verify_ct (or says that there is none, beside completion_tokens)."""
+    """The object that holds spec_verify_ct (or says that there is none, beside completion_tokens), or a server's mean."""
+    if (length := value(node, "avg_spec_accept_length")) is not None:  # lifetime, (accepted + steps) / steps
+        row: Node = {"engine": "sglang", "surface": "server_info", "basis": "gauge", "said_length": length}
+        return [row | {"length": length, "generation_tps": value(node, "last_gen_throughput")}]
     if "spec_verify_ct" not in node and not ("request_parameters" in node and "completion_tokens" in node):
         return None
-    row = request_window(node)
-    return [] if row is None else [row]
+    found = request_window(node)
+    return [] if found is None else [found]
 
 
-SHAPE = Shape("sglang-requests", "sglang", "SGLang meta_info or exported request metrics", rows)
+SHAPE = Shape("sglang-requests", "sglang", "SGLang meta_info, exported request metrics or server_info", rows)

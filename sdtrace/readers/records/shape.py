@@ -15,7 +15,8 @@ DEPTH = 6
 class Shape:
     """`rows(node)` gives windows of a JSON object, [] where it is one but says nothing, None where it is another.
 
-    `replaces`: a later record with the same `again` key in its row takes the place of an earlier one.
+    A row may carry `again` (a later record with the same key takes its place), `bad` (why it is no record) and `note`
+    (what is odd about it though it counts).
     """
 
     name: str
@@ -23,7 +24,7 @@ class Shape:
     says: str
     rows: Callable[[Node], Rows | None]
     deep: bool = True
-    replaces: bool = False
+    settle: Callable[[Rows], Rows] | None = None
 
 
 def found(shape: Shape, value: Any, depth: int = 0, outer: Node | None = None) -> Iterator[dict[str, Any]]:
@@ -89,8 +90,10 @@ def value(node: Node, name: str) -> float | None:
 
 
 def numbers(node: Node, name: str) -> list[float] | None:
-    """A list of finite numbers of the object, None for anything else."""
+    """A list of finite numbers of the object (a lone number is a list of one), None for anything else."""
     listed = node.get(name)
+    if value(node, name) is not None:
+        return [node[name]]
     if not isinstance(listed, list) or any(isinstance(v, bool) or not isinstance(v, int | float) for v in listed):
         return None
     return listed if all(v - v == 0 for v in listed) else None

@@ -1,23 +1,37 @@
-"""ModelOpt specdec_bench: keys are lengths with the bonus; its averages are over turns, not over tokens."""
+"""ModelOpt specdec_bench: keys are lengths with the bonus; its averages are over turns, not over tokens.
+
+Lengths are sizes of streamed chunks, the first one counted: chunks that a proxy joined inflate them.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from sdtrace.readers.records.shape import Node, Rows, Shape, by_position, value
+from sdtrace.readers.records.shape import Node, Rows, Shape, by_position, numbers, value
 
 
 def rows(node: Node) -> Rows | None:
-    """A run with Acceptance_Length_Histogram or Request_AL."""
+    """A run with Request_AL, or a speculation profile with marginal rates."""
+    if "marginal_accept_rates" in node:
+        return [_profile(node)]
     if "Request_AL" not in node:
         return None
     histogram = _steps(node.get("Acceptance_Length_Histogram"))
     row: dict[str, Any] = {"engine": "specdec-bench", "surface": "acceptance_rate", "basis": "run"}
-    row |= {"said_length": value(node, "Average_AL"), "family": "mean over turns"}
+    row |= {"family": "chunk sizes; Average_AL is a mean over turns"}
     if histogram:
         accepted = sum(j * n for j, n in enumerate(histogram))
         row |= {"drafts": sum(histogram), "accepted": accepted, "histogram": histogram}
         row |= {"accepted_by_position": by_position(histogram), "emitted": accepted + sum(histogram)}
+    else:
+        row["length"] = value(node, "Average_AL")
     return [row | {"said": {"Average_AL": node.get("Average_AL")}}]
+
+
+def _profile(node: Node) -> dict[str, Any]:
+    """PR 2247: rates by position, marginal and conditional, and no counts."""
+    marginal = numbers(node, "marginal_accept_rates")
+    row: dict[str, Any] = {"engine": "specdec-bench", "surface": "speculation profile", "basis": "run"}
+    return row | {"said_positions": marginal, "length": 1 + sum(marginal) if marginal else None}
 
 
 def _steps(lengths: Any) -> list[float] | None:
@@ -25,7 +39,9 @@ def _steps(lengths: Any) -> list[float] | None:
     if not isinstance(lengths, Mapping) or not lengths or not all(str(k).isdigit() for k in lengths):
         return None
     top = max(int(k) for k in lengths)
-    return [float(lengths.get(str(j + 1), 0)) for j in range(top)] if 0 < top <= 4096 else None
+    if not 0 < top <= 4096 or not all(isinstance(n, int | float) for n in lengths.values()):
+        return None
+    return [float(lengths.get(str(j + 1), 0)) for j in range(top)]
 
 
 SHAPE = Shape("specdec-bench", "specdec-bench", "ModelOpt specdec_bench results", rows)

@@ -8,13 +8,16 @@ def rows(node: Node) -> Rows | None:
     metrics = node.get("metrics")
     if not isinstance(metrics, list) or "num_draft_tokens" not in node:
         return None
-    made = []
+    made: Rows = []
+    nodes = value(node, "num_draft_tokens")
     for part in metrics:
         if not isinstance(part, dict) or "accept_length" not in part:
             continue
         length = value(part, "accept_length")
         row = {"engine": "specforge", "surface": "bench_eagle3", "basis": "run", "said_length": length}
-        row |= {"length": None if length == 1.0 else length, "generation_tps": value(part, "output_throughput")}
+        row |= {"length": None if length == 1.0 else length, "k": nodes - 1 if nodes else None}
+        row["series"] = " ".join(f"{n}={node.get(n)}" for n in ("batch_size", "steps", "topk", "num_draft_tokens"))
+        row |= {"generation_tps": value(part, "output_throughput")}
         made.append(row | {"said": {n: node.get(n) for n in ("batch_size", "steps", "topk", "num_draft_tokens")}})
     return made
 

@@ -1,28 +1,24 @@
-"""TensorRT-LLM perf-metrics JSON Lines: one object a request; all zero in the PyTorch flow before PR 17082."""
+"""TensorRT-LLM perf-metrics JSON Lines: one object a request; all zero in the PyTorch flow before PR 17082.
+
+Prefill and decoding apart write ctx_perf_metrics and gen_perf_metrics; speculation is in the latter.
+"""
 
 from sdtrace.readers.records.shape import Node, Rows, Shape, value
 
 
 def rows(node: Node) -> Rows | None:
-    """A record with perf_metrics.timing_metrics, or its two parts when prefill and decoding are apart."""
-    metrics = node.get("perf_metrics")
-    if not isinstance(metrics, dict) or "timing_metrics" not in metrics:
-        return None
-    spec, times = metrics.get("speculative_decoding"), metrics["timing_metrics"]
-    if not isinstance(spec, dict):
-        return []
+    """The object that holds timing_metrics, or speculative_decoding with total_draft_tokens."""
+    spec, times = node.get("speculative_decoding"), node.get("timing_metrics")
+    if not isinstance(spec, dict) or "total_draft_tokens" not in spec:
+        return [] if isinstance(times, dict) and "arrival_time" in times else None
+    times = times if isinstance(times, dict) else {}
     first, last = value(times, "first_token_time"), value(times, "last_token_time")
-    row = {
-        "engine": "tensorrt-llm",
-        "surface": "perf metrics",
-        "basis": "request",
-        "drafted": value(spec, "total_draft_tokens"),
-        "accepted": value(spec, "total_accepted_draft_tokens"),
-        "said_rate": value(spec, "acceptance_rate"),
-        "busy_ms": None if first is None or last is None else (last - first) * 1e3,
-        "said": spec,
-    }
-    return [row]
+    row: Node = {"engine": "tensorrt-llm", "surface": "perf metrics", "basis": "request", "said": spec}
+    row["busy_ms"] = None if first is None or last is None else (last - first) * 1e3
+    if not value(spec, "total_draft_tokens"):  # zeros of the flow that did not count are no counts
+        return [row | {"family": "zeros: not counted before PR 17082"}]
+    row |= {"drafted": value(spec, "total_draft_tokens"), "accepted": value(spec, "total_accepted_draft_tokens")}
+    return [row | {"said_rate": value(spec, "acceptance_rate")}]
 
 
 SHAPE = Shape("tensorrt-llm-requests", "tensorrt-llm", "TensorRT-LLM perf-metrics records", rows)

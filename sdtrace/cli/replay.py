@@ -1,0 +1,51 @@
+"""`sdtrace replay`: the real target model over a trace."""
+
+import sys
+from typing import Any
+
+import click
+
+from sdtrace.cli import options, results
+
+
+@click.command("replay")
+@options.inputs
+@click.option("--verifier", required=True, metavar="MODEL", help="The target: a folder, a .gguf file, or a hub name.")
+@click.option("--drafter", metavar="MODEL", help="The draft model: q is compared too, recovery tested exactly.")
+@click.option("--suspect", multiple=True, metavar="MODEL", help="Another model that may have run instead. Repeatable.")
+@click.option("--requests", type=click.IntRange(1), metavar="N", help="Only N requests, chosen by hash of their id.")
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Default: the engine's own.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Default: cuda where there is one.")
+@click.option("--state", metavar="DIR", help="Keep finished requests there; the same command goes on from them.")
+@click.option("-o", "--output", metavar="FILE.html", help="Write the HTML report there.")
+@results.machines
+@results.judgement
+@results.people
+def command(paths: tuple[str, ...], **given: Any) -> int:
+    """Run the target model again over what was recorded, and compare.
+
+    Needs prompt token ids in the trace (the recorder writes them when asked) and the extra: pip install 'sdtrace[replay]'.
+    """
+    from sdtrace.api import replay
+
+    results.understood(given)
+    found = replay(
+        paths,
+        verifier=given["verifier"],
+        drafter=given["drafter"],
+        suspects=given["suspect"],
+        requests=given["requests"],
+        dtype=given["dtype"],
+        device=given["device"],
+        state=given["state"],
+        format=given["format_"],
+        ids=given["content"] != "none",
+        progress=_progress if sys.stderr.isatty() and not given["quiet"] else None,
+    )
+    return results.show(found, given)
+
+
+def _progress(what: str, done: int, total: int) -> None:
+    share = done / total if total else 1.0
+    bar = "#" * round(30 * share)
+    click.echo(f"\r{what} [{bar:<30}] {share:4.0%}", nl=done >= total, err=True)

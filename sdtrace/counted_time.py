@@ -1,0 +1,186 @@
+"""Counts over time: tokens per step, acceptance by position, throughput and load, and the moments where one changed."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from sdtrace.results import Chart, Section, Value
+from sdtrace.sources import Source, increments
+
+#: Intervals of a timeline, positions of a draft that it follows.
+POINTS, POSITIONS = 120, 4
+_LOAD = {
+    "generation_tps": "generated tokens per second",
+    "running": "running requests",
+    "waiting": "waiting requests",
+    "kv_usage": "share of the KV cache",
+}
+
+
+def timelines(windows: pl.DataFrame, source: Source) -> list[Section]:
+    """Sections of one source in time; nothing where there are fewer than three windows of it."""
+    mine = windows.filter((pl.col("engine") == source.engine) & (pl.col("surface") == source.surface))
+    mine = mine.filter(pl.col("basis") == source.basis)
+    if source.basis in ("lifetime", "counter"):
+        mine = increments(mine)
+    timed = mine["at"].null_count() == 0 and mine["at"].n_unique() > 2
+    place = pl.col("at") if timed else pl.int_range(pl.len()).cast(pl.Float64)
+    mine = mine.with_columns(place=place).sort("place", maintain_order=True)
+    if mine.height < 3:
+        return []
+    start, end = float(mine["place"][0]), float(mine["place"][-1])
+    width = max((end - start) / POINTS, 1e-9)
+    table = _bucketed(mine, start, width)
+    if timed:
+        table = _with_load(table, windows, source.engine, start, end, width)
+    unit = "seconds from the first record" if timed else "record"
+    made = [
+        _acceptance(table, unit, source),
+        _load(table, unit),
+        _positions(table, unit),
+        _moments(table, windows, source, unit, start),
+    ]
+    return [section for section in made if section is not None]
+
+
+def _bucket(start: float, width: float) -> pl.Expr:
+    return ((pl.col("place") - start) / width).floor().clip(0, POINTS - 1).alias("bucket")
+
+
+def _bucketed(mine: pl.DataFrame, start: float, width: float) -> pl.DataFrame:
+    """Ratios of sums by interval; plain means where windows have no counts."""
+    at = [pl.col("accepted_by_position").list.get(j, null_on_oob=True).fill_null(0) for j in range(POSITIONS)]
+    listed = pl.col("accepted_by_position").is_not_null() & pl.col("drafts").is_not_null()
+    widest = mine["accepted_by_position"].list.len().max()
+    known = min(POSITIONS, widest if isinstance(widest, int) else 0)
+    counted = pl.col("accepted").filter(pl.col("drafts").is_not_null()).sum()
+    tried = pl.col("accepted").filter(pl.col("drafted").is_not_null()).sum()
+    found = (
+        mine.group_by(_bucket(start, width))
+        .agg(
+            (pl.col("place").min() - start).alias("since"),
+            pl.col("path").first(),
+            pl.col("line").first(),
+            n=pl.col("merged").fill_null(1).sum(),
+            length=pl.when(pl.col("drafts").sum() > 0)
+            .then(1 + counted / pl.col("drafts").sum())
+            .otherwise(pl.col("length").mean()),
+            rate=pl.when(pl.col("drafted").sum() > 0)
+            .then(tried / pl.col("drafted").sum())
+            .otherwise(pl.col("rate").mean()),
+            emitted=pl.when(pl.col("emitted").is_not_null().any()).then(pl.col("emitted").sum()),
+            **{f"pos {j}": at[j].filter(listed).sum() / pl.col("drafts").filter(listed).sum() for j in range(known)},
+        )
+        .sort("bucket")
+    )
+    return found.with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _with_load(
+    table: pl.DataFrame, windows: pl.DataFrame, engine: str, start: float, end: float, width: float
+) -> pl.DataFrame:
+    """Throughput and load of the same engine in the same intervals, as printed; summed over ranks, then averaged."""
+    there = [n for n in _LOAD if windows[n].null_count() < windows.height]
+    mine = windows.filter((pl.col("engine") == engine) & pl.col("at").is_between(start, end))
+    mine = mine.filter(pl.any_horizontal(pl.lit(value=False), *(pl.col(n).is_not_null() for n in there)))
+    if mine.is_empty():
+        return table
+    best = mine.group_by("surface").len().sort("len", "surface", descending=[True, False])["surface"][0]
+    one = mine.filter(pl.col("surface") == best).rename({"at": "place"})
+    ranks = one.group_by("place").agg(pl.col(n).sum() if n != "kv_usage" else pl.col(n).mean() for n in there)
+    load = ranks.group_by(_bucket(start, width)).agg(pl.col(n).mean() for n in there)
+    return table.join(load, on="bucket", how="left").sort("bucket")
+
+
+def _acceptance(table: pl.DataFrame, unit: str, source: Source) -> Section | None:
+    series = table["length"].to_list()
+    known = [v for v in series if v is not None]
+    if not known:
+        return None
+    rows: list[list[Value]] = [list(r) for r in table.select("since", "line", "n", "length", "rate").rows()]
+    says = f"Tokens per drafting step between {min(known):.2f} and {max(known):.2f} in {len(rows)} intervals, from {source.name}."
+    chart = Chart("line", unit, "tokens per step", [f"{r[0]:g}" for r in rows], {"tokens per step": series})
+    columns = [unit, "line", "records", "tokens per step", "accepted / drafted"]
+    return Section("over-time", "Acceptance over time", says, columns, rows, chart)
+
+
+def _load(table: pl.DataFrame, unit: str) -> Section | None:
+    """Throughput and load; drawn is the throughput, or what there is in its place."""
+    there = [n for n in _LOAD if n in table.columns and table[n].null_count() < table.height]
+    if not there:
+        return None
+    rows: list[list[Value]] = [list(r) for r in table.select("since", *there).rows()]
+    says = f"As the engine prints it, summed over ranks: {', '.join(_LOAD[n] for n in there)}; drawn is the first."
+    series = {_LOAD[there[0]]: table[there[0]].to_list()}
+    chart = Chart("line", unit, _LOAD[there[0]], [f"{r[0]:g}" for r in rows], series)
+    return Section("load-over-time", "Load over time", says, [unit, *(_LOAD[n] for n in there)], rows, chart)
+
+
+def _positions(table: pl.DataFrame, unit: str) -> Section | None:
+    names = [n for n in table.columns if n.startswith("pos ") and table[n].null_count() < table.height]
+    if not names:
+        return None
+    rows: list[list[Value]] = [list(r) for r in table.select("since", *names).rows()]
+    says = f"Share of the drafting steps that accept each of the first {len(names)} positions."
+    series = {n: table[n].to_list() for n in names}
+    chart = Chart("line", unit, "steps that accept it", [f"{r[0]:g}" for r in rows], series)
+    return Section("positions-over-time", "Acceptance by position over time", says, [unit, *names], rows, chart)
+
+
+def _moments(table: pl.DataFrame, windows: pl.DataFrame, source: Source, unit: str, start: float) -> Section | None:
+    """Where a figure changed and stayed changed, and where counters began anew."""
+    figures = {"length": "tokens per step", "rate": "accepted / drafted", **_LOAD}
+    figures |= {n: f"acceptance of position {n[4:]}" for n in table.columns if n.startswith("pos ")}
+    rows: list[list[Value]] = []
+    for name, says in figures.items():
+        series = table[name].to_list() if name in table.columns else []
+        if (cut := changed(series)) is None:
+            continue
+        before, after = _mean(series[:cut]), _mean(series[cut:])
+        rows.append([table["since"][cut], says, before, after, _where(table["path"][cut], table["line"][cut])])
+    for at, path, line, value in restarts(windows, source):
+        rows.append([None if at is None else at - start, "counters began anew", value, 0.0, _where(path, line)])
+    if not rows:
+        return None
+    rows.sort(key=lambda r: (r[0] is None, r[0] or 0.0))
+    says = f"{len(rows)} {'moment' if len(rows) == 1 else 'moments'} at which something changed and stayed changed."
+    return Section("moments", "What changed, and when", says, [unit, "what", "before", "after", "where"], rows[:40])
+
+
+def _where(path: str, line: int | None) -> str:
+    return path if line is None else f"{path}:{line}"
+
+
+def _mean(series: Sequence[float | None]) -> float:
+    known = [v for v in series if v is not None]
+    return sum(known) / len(known)
+
+
+def changed(series: Sequence[float | None]) -> int | None:
+    """Where the mean before and the mean behind differ most, by more than a tenth and five deviations; None otherwise.
+
+    The score is Student's t of a split, the greatest over all splits; five leaves few false ones among 120 points. A
+    split needs five points on each side.
+    """
+    known = [(i, v) for i, v in enumerate(series) if v is not None]
+    best: tuple[float, int | None] = (5.0, None)
+    for cut in range(5, len(known) - 4):
+        one, two = [v for _, v in known[:cut]], [v for _, v in known[cut:]]
+        a, b = sum(one) / len(one), sum(two) / len(two)
+        spread = sum((v - a) ** 2 for v in one) + sum((v - b) ** 2 for v in two)
+        error = (spread / (len(known) - 2) * (1 / len(one) + 1 / len(two))) ** 0.5
+        score = abs(a - b) / max(error, 1e-9)
+        if score > best[0] and abs(a - b) > 0.1 * max(abs(a), abs(b)):
+            best = score, known[cut][0]
+    return best[1]
+
+
+def restarts(windows: pl.DataFrame, source: Source) -> list[tuple[float | None, str, int | None, float]]:
+    """(time, path, line, total before) of samples in which every known total of a series fell: the process began anew."""
+    if source.basis not in ("counter", "lifetime"):
+        return []
+    mine = windows.filter((pl.col("engine") == source.engine) & (pl.col("surface") == source.surface))
+    mine = mine.filter((pl.col("basis") == source.basis) & pl.col("drafted").is_not_null()).sort("at", "line")
+    before = pl.col("drafted").shift(1).over("series")
+    fell = mine.with_columns(before=before).filter(pl.col("drafted") < pl.col("before"))
+    return fell.select("at", "path", "line", "before").head(20).rows()

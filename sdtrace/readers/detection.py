@@ -1,0 +1,88 @@
+"""What an input is: its reader, engine, release, time range, what can be judged from it, what to log to judge more."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from sdtrace.readers import Opened, advice, logs, open_one, refusals
+from sdtrace.readers.source import expand
+from sdtrace.trace import Event, empty
+from sdtrace.windows import no_windows
+
+_JUDGED = (
+    ("decisions, one by one", ("target_probs", "uniforms", "num_accepted"), "log p, q and r of every drafted token"),
+    ("decisions at temperature 0", ("target_argmax_ids", "num_accepted"), "log the target's argmax at every position"),
+    ("near-ties at temperature 0", ("target_top2_gap",), "log the gap between the two best logits"),
+    ("recovered tokens", ("last_target_prob", "last_draft_prob"), "log p and q of the last appended token"),
+    ("token accounting", ("output_token_ids",), "log the ids that each step appended"),
+    ("a degenerate target", ("target_entropy",), "log the entropy of p"),
+    ("times", ("step_ms",), "log step_ms, draft_ms and verify_ms"),
+)
+
+
+def detect(paths: Sequence[str], format: str | None = None, *, why: bool = False) -> list[dict[str, Any]]:
+    """For every input: which reader, which engine, what can be judged and what to log to judge more.
+
+    `why` adds what each other reader missed first. A log of several engines has one entry an engine under `engines`.
+    """
+    found = []
+    for path in expand(list(paths)):
+        opened = open_one(path, format)
+        told: dict[str, Any] = {"path": path, "format": opened.format, **_told(opened)}
+        if why:
+            told["refused"] = {n: w for n, w in refusals(opened.source).items() if w is not None}
+        found.append(told)
+    return found
+
+
+def _told(opened: Opened) -> dict[str, Any]:
+    """What the first steps of an input hold, or all of its windows."""
+    told: dict[str, Any] = {"engine": None, "version": None, "rule": None, "from": None, "to": None}
+    steps, windows, events = empty("step"), [no_windows()], []
+    if opened.format == "unrecognised":
+        return told | {"judged": [], "log": []}
+    for batch in opened.batches():
+        for run in batch.runs.head(1).iter_rows(named=True):
+            told |= {"engine": run["engine"], "version": run["engine_version"], "rule": run["rule"]}
+        events += batch.events
+        if batch.windows is not None:
+            windows.append(batch.windows)
+        if batch.steps.height:
+            steps = batch.steps
+            break
+    if not steps.height and (opened.format in logs.DIALECTS or events or any(w.height for w in windows)):
+        return told | _counted(opened, pl.concat(windows), events)
+    told["from"], told["to"] = steps["at"].min(), steps["at"].max()
+    holds = {name for name in steps.columns if steps[name].null_count() < steps.height}
+    judged = [what for what, needs, _ in _JUDGED if holds.issuperset(needs)]
+    return told | {"judged": judged, "log": [log for what, needs, log in _JUDGED if not holds.issuperset(needs)]}
+
+
+def _counted(opened: Opened, windows: pl.DataFrame, events: Sequence[Event]) -> dict[str, Any]:
+    """Of counts, by engine; of several engines together and apart."""
+    engines = list(dict.fromkeys([*windows["engine"].drop_nulls().to_list(), *(e.engine for e in events)]))
+    if not engines:
+        dialect = logs.DIALECTS.get(opened.format)
+        engines = [dialect.engine] if dialect else []
+    apart = [_engine(name, windows.filter(pl.col("engine") == name), events) for name in engines]
+    if len(apart) == 1:
+        return apart[0]
+    whole = _engine(" and ".join(engines) or None, windows, events)
+    return whole | {"version": None, "log": [], "engines": apart}
+
+
+def _engine(engine: str | None, windows: pl.DataFrame, events: Sequence[Event]) -> dict[str, Any]:
+    """Version (as announced, else the releases whose words these are), time range, and what the windows can tell."""
+    version = next((e.value for e in events if e.kind == "version" and e.engine == engine), None)
+    of_requests = windows.filter(pl.col("surface") != "statistics")
+    named = of_requests if of_requests["family"].count() else windows
+    families = named["family"].drop_nulls().unique(maintain_order=True).to_list()
+    return {
+        "engine": engine,
+        "version": version or "; ".join(families[:4]) or None,
+        "from": windows["at"].min(),
+        "to": windows["at"].max(),
+        "judged": advice.judged(windows),
+        "log": advice.to_log(engine, windows),
+    }

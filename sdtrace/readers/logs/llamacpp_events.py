@@ -1,0 +1,50 @@
+"""What a llama.cpp log announces: which speculation is configured, synthetic acceptance, replays on recurrent models."""
+
+import re
+
+from sdtrace.trace import Event
+
+NEEDLES = (b"speculative", b"n_max=", b"--spec-type", b"--model-draft", b"--spec-draft-n-max", b"synth-rates")
+_PHRASES = (
+    (
+        "synthetic speculative acceptance is enabled",
+        "synthetic",
+        "synthetic acceptance is on: decisions are random, the text is not valid",
+    ),
+    (
+        "speculative decoding will use checkpoints",
+        "replay",
+        "the target is recurrent: drafts are replayed, and the statistics line counts the replays",
+    ),
+    (
+        "speculative decoding not supported",
+        "off",
+        "speculative decoding is not supported by this context: it is off",
+    ),
+)
+_ADDED = re.compile(r"adding speculative implementation '([\w-]+)'")
+_LENGTHS = re.compile(r"- n_max=(\d+), n_min=(\d+), p_min=([\d.]+)")
+_TYPE, _MAX = re.compile(r"--spec-type[ =]([\w,-]+)"), re.compile(r"--(?:spec-draft-n-max|draft-max|draft) (\d+)")
+_COMMAND = re.compile(r"(?:^|\s)\S*llama-(?:server|cli|speculative)\S* -.*(?:--spec-type|--model-draft|-md)[ =]")
+
+
+def announced(path: str, line: int, at: float | None, text: str) -> list[Event]:
+    """Events of a line; an announcement inside quotes is user text."""
+    told: list[tuple[str, str, str | None]] = [
+        (kind, what, None) for phrase, kind, what in _PHRASES if phrase in text and '"' not in text.split(phrase)[0]
+    ]
+    if found := _ADDED.search(text):
+        told.append(("config", "speculation is configured", f"method={found[1]}"))
+    if found := _LENGTHS.search(text):
+        told.append(("config", "draft length", f"k={found[1]} n_min={found[2]} p_min={found[3]}"))
+    if _COMMAND.search(text):
+        method, longest = _TYPE.search(text), _MAX.search(text)
+        value = f"method={method[1] if method else 'draft model'}" + (f" k={longest[1]}" if longest else "")
+        told.append(("config", "speculation is configured", value))
+    return [Event(path, line, at, "llama.cpp", kind, what, value) for kind, what, value in told]
+
+
+def longest_draft(events: list[Event]) -> int | None:
+    """The configured draft length, where one of these events tells it."""
+    found = (re.search(r"\bk=(\d+)", e.value or "") for e in events if e.kind == "config")
+    return next((int(m[1]) for m in found if m), None)

@@ -1,0 +1,133 @@
+"""The figures of llama.cpp's lines: acceptance of a request, cumulative statistics, rounds, adaptive depth, summaries."""
+
+import re
+from typing import Any
+
+from sdtrace.readers.logs.dialect import number
+
+RATE = re.compile(
+    r"draft acceptance(?: rate)? = (?P<rate>\d+\.\d{5}) \(\s*(?P<acc>\d+) accepted /\s*(?P<gen>\d+) generated\)"
+    r"(?:, mean (?:acceptance length|len) =\s*(?P<len>\d+\.\d\d))?(?:, acceptance rate per position = \((?P<pos>[\d., ]*)\))?"
+)
+EVAL = re.compile(r"(?<!prompt )eval time =\s*(\d+\.\d+) ms /\s*(\d+) (?:tokens|runs)")
+POSITIONS = re.compile(r"acc per pos = \(([\d., ]+)\)")
+STATISTICS = re.compile(
+    r"statistics\s+(?P<impl>[\w-]+): #calls(?:\(b,g,a\))? =\s*(?P<b>\d+)(?:\s+(?P<g>\d+)\s+(?P<a>\d+))?, "
+    r"#gen drafts =\s*(?P<gd>\d+), #acc drafts =\s*(?P<ad>\d+), #gen tokens =\s*(?P<gt>\d+), #acc tokens =\s*(?P<at>\d+)(?!\d)"
+    r"(?:, #mean acc len = (?P<len>\d+\.\d\d))?(?:, #acc rate/pos = \((?P<pos>[\d., ]*)\))?"
+    r"(?:, dur\(b,g,a\) = [\d.]+, (?P<dur>[\d.]+), [\d.]+ ms)?"
+)
+ROUND = re.compile(
+    r"slot\s+\S+: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \| accepted\s+(?P<acc>\d+)/\s*(?P<gen>\d+) draft tokens"
+    r"(?P<restored> \(restore checkpoint\))?(?P<debug>, new n_tokens)?"
+)
+ADAPTIVE = re.compile(
+    r"adaptive draft depth seq (?P<seq>\d+): \d+ -> (?P<k>\d+) \(.*cur_accepted=(?P<acc>\d+), cur_generated=(?P<gen>\d+)"
+)
+SUMMARY = re.compile(r"\b(n_drafted|n_accept|n_predict|n_draft)\s+= +(\d+)\s*$")
+RELEASED = re.compile(r"slot\s+release: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \| stop processing")
+
+_WORDS = {"gd": "#gen drafts", "ad": "#acc drafts", "gt": "#gen tokens", "at": "#acc tokens", "len": "#mean acc len"}
+
+
+def acceptance(found: re.Match[str], task: str | None, k: int | None) -> dict[str, Any]:
+    """A request: accepted without the bonus, drafted behind the n_min filter."""
+    accepted, drafted, length = int(found["acc"]), int(found["gen"]), number(found["len"])
+    row: dict[str, Any] = {"surface": "request", "basis": "request", "family": _family(found)}
+    row |= {"request_id": f"task {task}" if task else None, "accepted": accepted, "drafted": drafted, "k": k}
+    row |= {"said_rate": number(found["rate"]), "said_length": length, "length": length}
+    row |= {"drafts": _drafts(accepted, drafted, length)}
+    row["said"] = {"draft acceptance": found["rate"], "accepted": accepted, "generated": drafted, "mean len": length}
+    if found["pos"]:
+        by_position(row, found["pos"])
+    return row
+
+
+def nothing_drafted(task: str | None, k: int | None) -> dict[str, Any]:
+    """A request that ended without an acceptance line while speculation is configured: nothing was drafted."""
+    row: dict[str, Any] = {"surface": "request", "basis": "request", "family": None, "request_id": f"task {task}"}
+    return row | {"drafts": 0, "drafted": 0, "accepted": 0, "k": k, "said": {"draft acceptance": "no line"}}
+
+
+def _drafts(accepted: int, drafted: int, length: float | None) -> float | None:
+    """Rounds from the printed mean length, where its rounding leaves one whole number; None otherwise."""
+    if length is None or accepted == 0 or length <= 1:
+        return None
+    low, high = accepted / (length - 1 + 0.005), accepted / max(length - 1 - 0.005, 1e-9)
+    if high - low > 2:
+        return None
+    whole = [n for n in range(max(int(low), 1), int(high) + 2) if low <= n <= high and n <= drafted]
+    return float(whole[0]) if len(whole) == 1 else None
+
+
+def by_position(row: dict[str, Any], text: str) -> None:
+    """Rates by position, without the zeros that pad them to the longest chained implementation."""
+    values = [number(v) for v in text.split(",")]
+    while values and not values[-1]:
+        values.pop()
+    row["said_positions"] = [v if v is not None else 0.0 for v in values]
+    drafts = row.get("drafts")
+    if drafts is None and row.get("accepted") and sum(row["said_positions"]):
+        drafts = round(row["accepted"] / sum(row["said_positions"]))
+        row["drafts"] = float(drafts)
+    if drafts:
+        row["accepted_by_position"] = [float(round(v * drafts)) for v in row["said_positions"]]
+
+
+def _family(found: re.Match[str]) -> str:
+    if "rate =" in found[0]:
+        return "generation A (to May 2026)"
+    if found["pos"] is not None:
+        return "generation C (June 2026)"
+    return "generation D (Aug 2026+)" if found["len"] else "generation B (May-June 2026)"
+
+
+def statistics(found: re.Match[str]) -> dict[str, Any]:
+    """Totals of one implementation since the server began; on recurrent targets replays are counted as accepted.
+
+    A step is a draft that was judged: with requests in flight more drafts are generated than accept calls were made
+    (the printed mean length divides by the calls), and llama-speculative-simple also makes calls without a draft.
+    """
+    calls = number(found["a"])
+    row: dict[str, Any] = {"surface": "statistics", "basis": "lifetime", "family": "cumulative since server start"}
+    drafts = float(found["gd"])
+    row |= {"drafts": drafts if calls is None else min(drafts, calls)}
+    row |= {"drafted": float(found["gt"]), "accepted": float(found["at"])}
+    row |= {"said_length": number(found["len"]), "length": number(found["len"]), "draft_ms": number(found["dur"])}
+    row["said"] = {name: found[k] for k, name in _WORDS.items() if found[k] is not None}
+    row["said"]["calls"] = calls
+    if found["pos"]:
+        by_position(row, found["pos"])
+    return row
+
+
+def one_round(found: re.Match[str]) -> dict[str, Any]:
+    """One verification of one slot; builds before December 2025 print 0 for the drafted tokens."""
+    accepted, drafted = int(found["acc"]), int(found["gen"])
+    row: dict[str, Any] = {
+        "surface": "round",
+        "basis": "round",
+        "family": "llama-server",
+        "request_id": f"task {found['task']}",
+    }
+    row |= {"drafts": 1, "accepted": accepted, "drafted": drafted or None, "series": f"slot {found['slot']}"}
+    return row | {"emitted": accepted + 1, "said": {"accepted": f"{accepted}/{drafted}"}}
+
+
+def adaptive(found: re.Match[str]) -> dict[str, Any]:
+    """Totals that the adaptive depth of PR 27210 goes by."""
+    row: dict[str, Any] = {"surface": "adaptive depth", "basis": "lifetime", "family": "PR 27210", "k": int(found["k"])}
+    row |= {"series": f"seq {found['seq']}", "drafted": int(found["gen"]), "accepted": int(found["acc"])}
+    return row | {"said": {"cur_accepted": found["acc"], "cur_generated": found["gen"]}}
+
+
+def summary(parts: dict[str, int]) -> dict[str, Any]:
+    """llama-speculative's last block; with several branches it counts draft levels, not tokens."""
+    row: dict[str, Any] = {
+        "surface": "summary",
+        "basis": "run",
+        "family": "llama-speculative",
+        "k": parts.get("n_draft"),
+    }
+    row |= {"drafted": parts["n_drafted"], "accepted": parts["n_accept"], "emitted": parts.get("n_predict")}
+    return row | {"said": dict(parts)}

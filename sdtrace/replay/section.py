@@ -1,0 +1,272 @@
+"""The replay as part of a report: `document["replay"]`, a section, causes with evidence, and the verdict that follows."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sdtrace.causes import Cause, command
+from sdtrace.replay.again import Replayed
+from sdtrace.replay.compare import Uniformity
+from sdtrace.replay.ways import Scored
+from sdtrace.results import Report, Section
+
+#: Where the emitted tokens' place in the model's distribution is no longer chance.
+CHANCE = 1e-6
+#: Decisions that agree with the model's own p before the log is suspected in place of the engine.
+ENOUGH = 30
+_UNSEEN = "whether p is the target model's own"
+
+_ADVICE = {
+    "state-not-rolled-back": "drop the cache entries (and recurrent state) of rejected tokens before the next step",
+    "position-off-by-one": "compare the position ids of the verification pass with those of plain decoding",
+    "sampling-params-ignored": "apply the request's sampling parameters to the target's logits once, before the test",
+    "misaligned-target-probs": "position j is decided by the row before token j: check the index of the target's logits",
+    "verifier-differs": "compare weights, precision, prompt and template of the engine with the model that was replayed",
+}
+_BLAME = {"sampling-params-ignored": "sampler"}
+
+
+def with_replay(report: Report, found: Replayed) -> Report:
+    """The report with what the replay found. The base verdict stands where it is worse."""
+    document = dict(report.document)
+    document["replay"] = as_document(found)
+    rows = [replace(c, evidence=tuple(_told(row, report.ids) for row in c.evidence)) for c in causes(found)]
+    document["causes"] = [*map(_cause, rows), *document["causes"]]
+    document["verdict"] = _verdict(document["verdict"], found, rows)
+    return replace(report, document=document, sections=[section(found), *report.sections])
+
+
+def _told(row: dict[str, Any], ids: bool) -> dict[str, Any]:
+    """Token ids only for those who asked."""
+    return row if ids else {k: v for k, v in row.items() if k not in ("token", "best")}
+
+
+def as_document(found: Replayed) -> dict[str, Any]:
+    """Plain values; what could not be measured is null."""
+    d = found.table["d"].abs().drop_nulls()
+    outside = int((d > found.band.width).sum())
+    return {
+        "verifier": found.verifier,
+        "dtype": found.dtype,
+        "device": found.device.split(":")[0],
+        "requests": found.conversations,
+        "requests_in_trace": found.requests,
+        "left_out": [{"what": what, "count": count} for what, count in sorted(found.left_out.items())],
+        "positions": found.positions,
+        "one_pass": found.packed,
+        "band": {
+            "width": found.band.width, "spread_median": found.band.median, "spread_p99": found.band.p99,
+            "spread_max": found.band.most, "positions": found.band.positions,
+        },
+        "log_p": {
+            "compared": len(d), "median": _number(d.median()), "p99": _number(d.quantile(0.99)),
+            "max": _number(d.max()), "outside_band": outside, "logit_slope": found.slope,
+        },
+        "decisions": {
+            "agree": found.decisions.agree, "disagree": found.decisions.disagree,
+            "undecidable": found.decisions.undecidable,
+        },
+        "emitted_under_p": _uniform(found.emitted),
+        "greedy": None if found.greedy is None else {
+            "tokens": found.greedy.tokens, "near_ties": found.greedy.near_ties, "wrong": found.greedy.wrong,
+            "tie": found.greedy.tie,
+        },
+        "ways": [_scored(s, found.healthy) for s in found.scored],
+        "named": None if found.best is None or found.best.way is None else found.best.way.name,
+        "draft": None if found.drafts is None else {
+            "drafter": found.drafts.drafter, "compared": found.drafts.positions,
+            "parameters": found.drafts.parameters, "median": found.drafts.median, "p99": found.drafts.p99,
+            "recovered": found.drafts.recovered, "impossible": found.drafts.impossible,
+            "recovered_under_residual": _uniform(found.drafts.uniform),
+        },
+    }  # fmt: skip
+
+
+def _uniform(found: Uniformity | None) -> dict[str, Any] | None:
+    return None if found is None else {"n": found.n, "statistic": found.statistic, "p_value": found.p_value}
+
+
+def _number(value: Any) -> Any:
+    return None if value is None else float(value)
+
+
+def _scored(s: Scored, healthy: Scored) -> dict[str, Any]:
+    assert s.way is not None
+    odds = s.log_likelihood - healthy.log_likelihood
+    return {"name": s.way.name, "cause": s.way.cause, "log_odds": odds, "median": s.median, "within_band": s.within}
+
+
+def causes(found: Replayed) -> list[Cause]:
+    """What the replay accuses: a p that is not the model's, then greedy tokens that are not its argmax."""
+    rows = []
+    if found.differs:
+        rows.append(_differs(found))
+    elif found.emitted is not None and found.emitted.p_value < CHANCE and found.healthy.positions == 0:
+        says = f"the text is not drawn from the model's p: p-value {found.emitted.p_value:.1g} over {found.emitted.n:,} tokens"
+        rows.append(_made("verifier-differs", "statistical", says, (), found.emitted.n))
+    if found.greedy is not None and found.greedy.wrong and not found.differs:
+        wrong = found.greedy
+        says = (
+            f"tokens kept at temperature 0 are not the model's most probable ones: {wrong.wrong:,} of {wrong.tokens:,} "
+            f"by more than {wrong.tie:.3g} in the logits"
+        )
+        rows.append(_made("greedy-mismatch", "proved", says, tuple(map(_shown, wrong.witnesses)), wrong.wrong))
+    return rows
+
+
+def _differs(found: Replayed) -> Cause:
+    """The cause is named where one way explains the records; the engine is accused for sure only where its decisions or
+    its text follow the wrong p. A log that holds another p than the one compared is the recorder's fault."""
+    d = found.table["d"].abs()
+    far = int((d > found.band.width).sum())
+    compared = found.table.height - d.null_count()
+    where = (
+        f"{far:,} of {compared:,} recorded target probabilities are not the model's "
+        f"(median |d log p| {_number(d.median()):.2g}, band {found.band.width:.2g})"
+    )
+    way = found.best.way if found.best is not None else None
+    if way is None:
+        cause, says = "verifier-differs", "the verifier's p is another model's, and fits no known way to be wrong"
+    else:
+        cause, says = way.cause, way.says
+        others = sorted({s.way.says for s in found.rivals if s.way is not None and s.way.cause != cause})
+        says += f" (or: {'; '.join(others)})" if others else ""
+    followed = found.decisions.disagree > 0 or (found.emitted is not None and found.emitted.p_value < CHANCE)
+    certainty = "proved" if followed else "statistical"
+    if way is not None and way.name.startswith("precision-") and found.engine_dtype is None:
+        certainty = "suspected"
+        says += f", which the run does not say: replay with --dtype {way.weights}"
+    elif not followed and found.decisions.agree >= ENOUGH:
+        certainty = "suspected"
+        says += "; all decisions and the text fit the model's own p: perhaps only the log is wrong"
+    return _made(cause, certainty, f"{says}{_begins(found)}: {where}", _evidence(found), far)
+
+
+def _begins(found: Replayed) -> str:
+    """From the step after which rejection it starts, where it starts after one."""
+    after = [row for row in found.begins if row["after_rejection_at_step"] is not None]
+    if not after or len(after) < 0.8 * len(found.begins) or all(row["step"] == 0 for row in found.begins):
+        return ""
+    one = after[0]
+    return f", from the step after a rejection on (request {one['request_id']}: step {one['step']})"
+
+
+def _evidence(found: Replayed) -> tuple[dict[str, Any], ...]:
+    rows = []
+    for row in found.begins[:8]:
+        rows.append(_shown({
+            "path": row["path"], "line": row["line"], "run_id": row["run_id"], "request_id": row["request_id"],
+            "step": row["step"], "position": row["position"], "recorded": row["p"], "replayed": math.exp(row["replayed"]),
+            "after_rejection_at_step": row["after_rejection_at_step"],
+        }))  # fmt: skip
+    return tuple(rows)
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    known = {k: v for k, v in row.items() if v is not None}
+    return known | {"command": command(known)} if known.get("path") else known
+
+
+def _made(cause: str, certainty: str, says: str, evidence: tuple[dict[str, Any], ...], weight: int) -> Cause:
+    advice = _ADVICE.get(cause, "compare the kept tokens with a run of the same prompts without speculation")
+    shown = next((row["command"] for row in evidence if "command" in row), None)
+    advice = f"{advice}; {shown}" if shown else advice
+    return Cause(cause, "wrong", certainty, (), says, evidence, advice, _BLAME.get(cause, "verifier"), weight)
+
+
+def _cause(c: Cause) -> dict[str, Any]:
+    return {
+        "cause": c.cause, "side": c.side, "certainty": c.certainty, "checks": list(c.checks), "headline": c.headline,
+        "evidence": [dict(row) for row in c.evidence], "advice": c.advice, "blame": c.blame, "effect": c.effect,
+    }  # fmt: skip
+
+
+def _verdict(base: Mapping[str, Any], found: Replayed, rows: list[Cause]) -> dict[str, Any]:
+    notes = [note for note in base["not_checked"] if not note.startswith(_UNSEEN)]
+    notes = [note.replace("tuning, replay, history", "tuning, history") for note in notes]
+    if not found.conversations:
+        return {**base, "not_checked": [f"{_UNSEEN}: no request could be run again ({_why(found)})", *notes]}
+    if found.conversations < found.requests:
+        notes.insert(
+            0, f"{_UNSEEN} in {found.requests - found.conversations:,} of {found.requests:,} requests: not run again"
+        )
+    sure = [row for row in rows if row.certainty != "suspected"]
+    verdict = {**base, "not_checked": notes}
+    if sure:
+        verdict |= {"state": "wrong", "headline": sure[0].headline}
+        verdict["blame"] = list(dict.fromkeys([*(row.blame for row in sure), *base["blame"]]))
+    elif rows and base["state"] in ("healthy", "cannot-tell"):
+        verdict |= {"state": "cannot-tell", "headline": f"suspected only: {rows[0].headline}"}
+    elif base["state"] == "healthy":
+        compared = found.table.height - found.table["d"].null_count()
+        verdict["headline"] += f"; {compared:,} recorded probabilities are the model's own"
+    return verdict
+
+
+def _why(found: Replayed) -> str:
+    return "; ".join(what for what, _ in found.left_out.most_common(2)) or "the trace holds none"
+
+
+def section(found: Replayed) -> Section:
+    """The figures in one table; ways to be wrong below them, likeliest first, where they were tried."""
+    d = as_document(found)
+    rows = [*_p_rows(d), *_text_rows(d), *_draft_rows(d)]
+    rows += [["requests left out", left["count"], left["what"]] for left in d["left_out"]]
+    for way in d["ways"][:6]:
+        says = f"median |d log p|; {way['within_band']:.0%} inside the band, log odds {way['log_odds']:+,.0f}"
+        rows.append([f"if: {way['name']}", way["median"], says])
+    return Section("replay", "The real model", _says(found, d), ["figure", "value", "meaning"], rows)
+
+
+def _p_rows(d: Mapping[str, Any]) -> list[list[Any]]:
+    log_p, width = d["log_p"], d["band"]["width"]
+    ran = f"of {d['requests_in_trace']:,} in the trace, {d['positions']:,} positions"
+    spread = f"passes of two shapes differ by up to {d['band']['spread_p99']:.2g} at 99% of the positions"
+    return [
+        ["requests run again", d["requests"], ran],
+        ["band of log p", width, spread],
+        ["median |d log p|", log_p["median"], f"{log_p['compared']:,} recorded probabilities against the model's"],
+        ["99th percentile", log_p["p99"], f"{log_p['outside_band']:,} outside the band"],
+        ["slope of the logits", log_p["logit_slope"], "1 when they agree; 1/T when a temperature T is missing"],
+        ["decisions, with the model's p", d["decisions"]["disagree"], _decided(d["decisions"])],
+    ]
+
+
+def _text_rows(d: Mapping[str, Any]) -> list[list[Any]]:
+    rows: list[list[Any]] = []
+    if (u := d["emitted_under_p"]) is not None:
+        rows.append(
+            ["emitted tokens under p", u["p_value"], f"p-value over {u['n']:,} tokens; small = not drawn from p"]
+        )
+    if (g := d["greedy"]) is not None:
+        says = f"beyond a tie of {g['tie']:.3g}, of {g['tokens']:,} tokens; {g['near_ties']:,} near-ties"
+        rows.append(["greedy divergences", g["wrong"], says])
+    return rows
+
+
+def _draft_rows(d: Mapping[str, Any]) -> list[list[Any]]:
+    if (q := d["draft"]) is None:
+        return []
+    under = q["recovered_under_residual"]
+    p_value = "" if under is None else f"; place in it uniform with p-value {under['p_value']:.2g}"
+    says = f"impossible under the exact residual, of {q['recovered']:,}{p_value}"
+    return [
+        ["median |d log q|", q["median"], f"{q['compared']:,} draft probabilities, parameters: {q['parameters']}"],
+        ["recovered tokens", q["impossible"], says],
+    ]
+
+
+def _decided(d: Mapping[str, int]) -> str:
+    return f"disagree; {d['agree']:,} agree, {d['undecidable']:,} undecidable"
+
+
+def _says(found: Replayed, d: Mapping[str, Any]) -> str:
+    if not found.conversations:
+        return f"No request could be run again: {_why(found)}."
+    rows = causes(found)
+    if rows:
+        return rows[0].headline[0].upper() + rows[0].headline[1:] + "."
+    if not d["log_p"]["compared"]:
+        return "The trace holds no target probabilities; only emitted tokens were compared with the model."
+    return f"Recorded p is the model's own: median |d log p| {d['log_p']['median']:.2g} over {d['log_p']['compared']:,} positions."

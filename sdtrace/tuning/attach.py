@@ -1,0 +1,39 @@
+"""Tuning put into a finished report: the section of the document, and its pages."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sdtrace.results import Report
+from sdtrace.tuning.document import tuning
+from sdtrace.tuning.gather import Traffic
+from sdtrace.tuning.sections import sections
+from sdtrace.tuning.tuned import Asked
+
+#: Steps below which nothing is said about settings.
+ENOUGH = 30
+
+
+def attach(report: Report, traffic: Sequence[Traffic], asked: Asked | None) -> Report:
+    """The report with its tuning, or with the reason why it has none."""
+    steps = sum(len(one.text.first) for one in traffic)
+    found, why = _tried(traffic, asked) if steps >= ENOUGH else (None, _too_few(steps))
+    verdict = report.document["verdict"]
+    notes = verdict["not_checked"] + ([why] if found is None and why and report.document["audit"] else [])
+    document = report.document | {"tuning": found, "verdict": verdict | {"not_checked": notes}}
+    return replace(report, document=document, sections=[*report.sections, *sections(found)])
+
+
+def _tried(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, Any] | None, str | None]:
+    """A fault in here costs the advice, never the verdict; SDTRACE_TRACEBACK shows where it is."""
+    try:
+        return tuning(traffic, asked)
+    except Exception as error:
+        if os.environ.get("SDTRACE_TRACEBACK"):
+            raise
+        return None, f"tuning: crashed ({type(error).__name__}: {error})"[:300]
+
+
+def _too_few(steps: int) -> str:
+    return f"tuning: {steps} steps are too few, {ENOUGH} would do" if steps else "tuning: no step says what it appended"

@@ -1,0 +1,229 @@
+"""Tokens per step at every tau, with what each figure rests on.
+
+- exact: recorded at that tau (and tau 0, which appends one token a step).
+- replay: the recorded decisions, walked again at a smaller tau; tokens that were not tested are filled in.
+- model: the forward recursion from gamma, or a fill that explored longer drafts identify.
+- bounds: not identified; the ends are what any filling could give.
+
+A drafter that sees only the prefix gives one decision a token, whatever the depth at which it is drafted. One that decays
+with depth (EAGLE, MTP, Medusa, parallel blocks) does not: a token drafted right stays right at smaller depth, and one
+drafted wrong stays wrong at greater depth, which is all that is used of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sdtrace.tuning import survival as km
+from sdtrace.tuning.chain import Lanes, lanes, starts
+from sdtrace.tuning.interval import ratio
+from sdtrace.tuning.text import Flags, Floats, Ints, Text
+
+TAUS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
+#: Drafters that see the prefix and nothing else: the decision for a token does not depend on the depth.
+INVARIANT = frozenset({"draft_model", "ngram", "suffix", "lookup"})
+#: ... of which these draft nothing where they find nothing.
+ABSTAINS = frozenset({"ngram", "suffix", "lookup"})
+#: Laws that decide token by token and keep the text a sample of the target, whatever tau.
+REPLAYABLE = frozenset({"ratio", "one-hot", "match", "greedy", "tree-coin"})
+#: Share of the steps that must have the same length for its figure to be the recorded one.
+SAME = 0.99
+
+
+@dataclass(frozen=True)
+class Point:
+    """One tau of a curve. `steps` (R, G) by request and batch bucket for the figure and for its two ends."""
+
+    tau: int
+    basis: str
+    identified: bool
+    why: str | None
+    tokens_per_step: float | None
+    low: float | None
+    high: float | None
+    steps: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """`tokens` (R, G): emitted tokens by request and batch bucket; `points` by tau; `current`: the recorded tau."""
+
+    tokens: Floats
+    points: list[Point]
+    current: int | None
+    stopping: float | None
+
+    def at(self, tau: int | None) -> Point | None:
+        """The point of a tau."""
+        return next((p for p in self.points if p.tau == tau), None)
+
+
+def recorded_tau(text: Text) -> int | None:
+    """The usual draft length; None where nothing was drafted."""
+    drafted = text.verified[text.verified > 0]
+    return int(np.bincount(drafted).argmax()) if len(drafted) else None
+
+
+def curve(text: Text, run: Mapping[str, Any], laws: Sequence[str], buckets: Ints, taus: Sequence[int] = TAUS) -> Curve:
+    """The curve of one run; `buckets` (S) numbers the batch bucket of each step, `laws` verified its steps."""
+    current = recorded_tau(text)
+    cells = _Cells(text, buckets)
+    asked = sorted({*taus, *((current,) if current else ())})
+    stopping = km.stopping(text)
+    refusal = _refusal(text, run, laws)
+    lane = lanes(text.begin)
+    points = []
+    for tau in asked:
+        if tau == 0 or (tau == current and _constant(text, tau)):
+            points.append(_exact(text, cells, tau))
+        elif refusal is not None:
+            points.append(Point(tau, "bounds", False, refusal, None, 1.0, tau + 1.0))
+        elif run.get("method") in INVARIANT:
+            abstains = run.get("method") in ABSTAINS
+            points.append(_invariant(text, cells, lane, tau, current or 0, stopping, abstains))
+        else:
+            points.append(_decaying(text, cells, lane, tau, current or 0, run.get("method")))
+    return Curve(cells.tokens, points, current, stopping)
+
+
+class _Cells:
+    """Sums by request and batch bucket, (R, G)."""
+
+    def __init__(self, text: Text, buckets: Ints) -> None:
+        self.shape = (text.requests, int(buckets.max(initial=0)) + 1)
+        self.cell = text.request_of * self.shape[1] + (buckets[text.step_of] if len(buckets) else 0)
+        self.tokens = self.add(np.ones(text.tokens))
+
+    def add(self, weight: Floats) -> Floats:
+        """Sum a weight over tokens."""
+        size = self.shape[0] * self.shape[1]
+        return np.bincount(self.cell, weights=weight, minlength=size).astype(np.float64).reshape(self.shape)
+
+
+def _constant(text: Text, tau: int) -> bool:
+    """Every step drafts `tau`, but for those near the end of a request, which max_tokens shortens in some engines."""
+    end = np.append(np.flatnonzero(np.diff(text.request_of)) + 1, text.tokens)[text.request_of_step]
+    inside = end - text.first > tau + 1
+    return bool(inside.any() and np.mean((text.verified == tau)[inside]) >= SAME)
+
+
+def _exact(text: Text, cells: _Cells, tau: int) -> Point:
+    begun = np.ones(text.tokens) if tau == 0 else np.isin(np.arange(text.tokens), text.first).astype(np.float64)
+    steps = cells.add(begun)
+    value, half = ratio(cells.tokens.sum(axis=1), steps.sum(axis=1))
+    return Point(tau, "exact", True, None, value, _less(value, half), _more(value, half), steps)
+
+
+def _refusal(text: Text, run: Mapping[str, Any], laws: Sequence[str]) -> str | None:
+    """Why no other tau can be tried on this text."""
+    strange = [law for law in laws if law not in REPLAYABLE]
+    if "block" in strange:
+        return "block verification decides on whole blocks: record some steps at this tau"
+    if strange:
+        return f"the {strange[0]} rule does not keep the text a sample of the target: at another tau it is another text"
+    if not (text.mark >= 0).any() and np.isnan(text.gamma).all():
+        return (
+            "nothing was drafted: score the text with a drafter (last_target_prob and last_draft_prob of plain steps)"
+        )
+    return None
+
+
+def _invariant(
+    text: Text, cells: _Cells, lane: Lanes, tau: int, current: int, stopping: float | None, abstains: bool
+) -> Point:
+    """A decision a token. Up to the recorded tau the decisions count, beyond it gamma does, where it is known.
+
+    Where a lookup `abstains`, its untested token is taken for one that it would not have had.
+    """
+    marks = np.where(text.mark >= 0, text.mark, np.nan)
+    chance = np.where(np.isnan(marks), text.gamma, marks) if tau <= current else text.gamma
+    chance = np.where(np.isnan(chance), marks, chance)
+    missing = np.isnan(chance)
+    informative = stopping is not None and stopping > km.INFORMATIVE
+    fill = _fill(text, current, missing, informative)
+    silent = (text.tau[text.step_of] == 0) & abstains
+    filled = {end: np.where(silent & (end == "point"), 0.0, value) for end, value in fill.ends.items()}
+    steps = {end: cells.add(starts(lane, np.where(missing, value, chance), tau)) for end, value in filled.items()}
+    total = cells.tokens.sum(axis=1)
+    ends = {end: ratio(total, s.sum(axis=1)) for end, s in steps.items()}
+    value = ends["point"][0]
+    low, high = _less(*ends["low"]), _more(*ends["high"])
+    if informative and missing.any():
+        why = f"drafts were ended where they looked doubtful ({stopping:.0f} standard errors): log every drafted token's test"
+        return Point(tau, "bounds", False, why, None, low, high, steps["point"])
+    if tau <= current:
+        return Point(tau, "replay", True, None, value, low, high, steps["point"])
+    if not missing.any() or fill.explored:
+        return Point(tau, "model", True, None, value, low, high, steps["point"])
+    why = f"tokens after {current} accepted drafts were never tested: let 1-2% of the steps draft {tau}, or log q of bonus tokens"
+    return Point(tau, "bounds", False, why, None, low, high, steps["point"])
+
+
+@dataclass(frozen=True)
+class _Fill:
+    """What stands for an untested token: the best guess and two ends; `explored`: longer drafts have shown it."""
+
+    ends: dict[str, float]
+    explored: bool
+
+
+def _fill(text: Text, current: int, missing: Flags, informative: bool) -> _Fill:
+    """The chance that an untested token would have been drafted right.
+
+    Most stand right after a fully accepted draft. Steps that were allowed to go on there (explored, by a length decided
+    before) tell that chance; otherwise the token after the untested one lends its own, and the ends are 0 and 1.
+    """
+    if not missing.any():
+        return _Fill({"point": 0.5, "low": 0.5, "high": 0.5}, explored=False)
+    went_on = (text.verified > current) & (text.n_a >= current)
+    n = int(went_on.sum())
+    if n >= km.ENOUGH and not informative:
+        passed = (text.n_a > current)[went_on].astype(np.float64)
+        who = text.request_of_step[went_on]
+        value, half = ratio(_by(who, passed, text.requests), _by(who, np.ones(n), text.requests))
+        if value is not None and half is not None:
+            return _Fill({"point": value, "low": max(value - half, 0.0), "high": min(value + half, 1.0)}, explored=True)
+    after = text.mark[1:][missing[:-1] & (text.mark[1:] >= 0)] if text.tokens > 1 else text.mark[:0]
+    known = after if len(after) >= km.ENOUGH else text.mark[text.mark >= 0]
+    guess = float(known.mean()) if len(known) else 0.5
+    return _Fill({"point": guess, "low": 0.0, "high": 1.0}, explored=False)
+
+
+def _by(who: Ints, weight: Floats, requests: int) -> Floats:
+    return np.bincount(who, weight, requests).astype(np.float64)
+
+
+def _decaying(text: Text, cells: _Cells, lane: Lanes, tau: int, current: int, method: Any) -> Point:
+    """Only what monotone decay implies: right drafts stay right closer to the start, wrong ones stay wrong further away."""
+    why = f"the drafter ({method or 'method not recorded'}) may decay with depth: record some steps at this tau"
+    if method is None:
+        why = "the run does not say its method, so the drafter may decay with depth: write run.method"
+    if tau > current:
+        low, high = _survivors(text, cells, tau)
+        return Point(tau, "bounds", False, why, None, low, high)
+    depth, mark, at = np.arange(tau), text.mark[:, None], text.depth[:, None]
+    least = (mark == 1) & (depth <= at)
+    most = (mark != 0) | (depth < at)
+    total = cells.tokens.sum(axis=1)
+    begun = [starts(lane, np.zeros(0), tau, ease.astype(np.float64)) for ease in (least, most)]
+    ends = [ratio(total, cells.add(one).sum(axis=1)) for one in begun]
+    return Point(tau, "bounds", False, why, None, _less(*ends[0]), _more(*ends[1]))
+
+
+def _survivors(text: Text, cells: _Cells, tau: int) -> tuple[float | None, float | None]:
+    """The bounds of survival with their sampling errors: of the recorded mean over requests, and Greenwood's of the last S."""
+    told = km.of_text(text)
+    low, high = km.bounds(told.alive, tau)
+    half = ratio(cells.tokens.sum(axis=1), _by(text.request_of_step, np.ones(len(text.first)), text.requests))[1]
+    extra = 1.96 * float(told.spread[-1]) * (high - low) if told.depth else 0.0
+    return _less(low, half), _more(high, (half or 0.0) + (extra if np.isfinite(extra) else 0.0))
+
+
+def _less(value: float | None, half: float | None) -> float | None:
+    return None if value is None else max(value - (half or 0.0), 1.0)
+
+
+def _more(value: float | None, half: float | None) -> float | None:
+    return None if value is None else value + (half or 0.0)

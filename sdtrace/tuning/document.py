@@ -1,0 +1,114 @@
+"""The `tuning` section of the document, from everything that was worked out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sdtrace.tuning.advice import advise
+from sdtrace.tuning.budget import budgets
+from sdtrace.tuning.compare import compare
+from sdtrace.tuning.curve import Point
+from sdtrace.tuning.gather import Traffic
+from sdtrace.tuning.optimum import Optimum
+from sdtrace.tuning.queueing import queue
+from sdtrace.tuning.roles import iso, roles
+from sdtrace.tuning.tuned import Asked, Part, Tuned, tuned
+
+
+def tuning(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, Any] | None, str | None]:
+    """The section, and why there is none where there is none. Without `asked` tau alone, which costs next to nothing."""
+    runs = [tuned(one, asked or Asked()) for one in traffic]
+    if not runs:
+        return None, "tuning: no step says what it appended"
+    main = runs[0]
+    made: dict[str, Any] = {
+        "run_id": main.traffic.run_id,
+        "steps": main.traffic.total,
+        "sampled_steps": len(main.traffic.text.first),
+        "tau": _tau(main),
+        **(_more(runs, asked) if asked is not None else _NO_MORE),
+    }
+    return made | {"advice": advise(main, made)}, None
+
+
+_NO_MORE: dict[str, Any] = {
+    "budget": [],
+    "policies": [],
+    "roles": None,
+    "iso": [],
+    "queue": [],
+    "notes": ["budgets, policies, drafters and load: sdtrace tune tries them"],
+}
+
+
+def _more(runs: Sequence[Tuned], asked: Asked) -> dict[str, Any]:
+    main = runs[0]
+    shared, no_budget = budgets(main)
+    rows, no_policies = compare(main, asked)
+    drafters, no_roles = roles(runs)
+    served, no_queue = queue(main, asked)
+    return {
+        "budget": shared,
+        "policies": rows,
+        "roles": drafters,
+        "iso": iso(main, asked.draft_cost),
+        "queue": served,
+        "notes": [note for note in (no_budget, no_policies, no_roles, no_queue) if note is not None],
+    }
+
+
+def _tau(run: Tuned) -> dict[str, Any]:
+    return {
+        "current": run.curve.current,
+        "best": run.best.tau if run.best is not None else None,
+        "why_no_best": (run.price.why or "no length that can be judged has a price") if run.best is None else None,
+        **_optimum(run.best),
+        "unit": run.price.unit if run.price.known else None,
+        "curve": [_point(run, point) for point in run.curve.points],
+        "by_slice": [_part(part) for part in run.parts],
+    }
+
+
+def _optimum(best: Optimum | None) -> dict[str, Any]:
+    return {
+        "probability": best.probability if best is not None else None,
+        "gain": best.gain if best is not None else None,
+        "gain_low": best.low if best is not None else None,
+        "gain_high": best.high if best is not None else None,
+    }
+
+
+def _point(run: Tuned, point: Point) -> dict[str, Any]:
+    cost, least, most = run.step_cost(point.tau)
+    plain = run.plain_cost
+
+    def faster(tokens: float | None, by: float | None, unsure: float = 1.0) -> float | None:
+        return tokens * plain / by * unsure if tokens is not None and plain is not None and by else None
+
+    return {
+        "tau": point.tau,
+        "tokens_per_step": point.tokens_per_step,
+        "step_ms": cost if run.price.unit == "ms" else None,
+        "speedup": faster(point.tokens_per_step, cost),
+        "basis": point.basis,
+        "low": point.low,
+        "high": point.high,
+        "identified": point.identified,
+        "why": point.why,
+        "speedup_low": faster(point.low, most, 1.0 - run.price.error),
+        "speedup_high": faster(point.high, least, 1.0 + run.price.error),
+        "cost": cost,
+        "cost_basis": run.price.basis[run.price.taus.index(point.tau)] if cost is not None else None,
+        "cost_per_token": cost / point.tokens_per_step if cost is not None and point.tokens_per_step else None,
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    best: Mapping[str, Any] = {"best": part.best.tau if part.best is not None else None, **_optimum(part.best)}
+    return {
+        "where": part.where,
+        "requests": part.requests,
+        "tokens": part.tokens,
+        "tokens_per_step": part.current,
+        "tokens_per_step_at_best": part.at_best,
+        **best,
+    }

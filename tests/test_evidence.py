@@ -1,0 +1,153 @@
+"""The statistics of many tokens: exact where they can be, bounded from the right side where they cannot."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sdtrace.api import read as open_all
+from sdtrace.audit import audit
+from sdtrace.checks import CHECKS
+from sdtrace.evidence.sums import THETAS, Sums, stakes
+from sdtrace.infer import choose
+from sdtrace.outcomes import used
+from sdtrace.pattern import signs
+from sdtrace.significance import bins, chi_square, overdispersion, quantile, read, two_sided
+from sdtrace.simulate import Settings
+from simulate import Scenario, simulate
+from simulate_lawful import cut_by_length, name_seeds, seeded_pairs
+from simulate_log import Log
+from simulate_world import Shape
+from tests.power.judge import made
+
+chances = st.lists(st.floats(0.001, 0.999), min_size=1, max_size=60)
+
+
+def row_of(chance: np.ndarray, hit: np.ndarray, spread: float = 0.0) -> dict[str, float]:
+    sums = Sums("r", "ratio")
+    sums.chances("X", chance, hit, np.full(len(chance), spread))
+    return sums.frame().row(0, named=True)
+
+
+@given(chances, st.integers(0, 2**32))
+def test_sums_of_a_coin_are_exact_and_its_e_process_is_bounded_from_below(values: list[float], seed: int) -> None:
+    chance = np.array(values)
+    hit = np.random.default_rng(seed).random(len(chance)) < chance
+    row = row_of(chance, hit)
+    assert row["d"] == pytest.approx((hit - chance).sum(), abs=1e-9)
+    assert row["v"] == pytest.approx((chance * (1 - chance)).sum())
+    assert sum(row[f"d{i}"] for i in range(10)) == pytest.approx(row["d"], abs=1e-9)
+    for i, theta in enumerate(THETAS):
+        exact = (theta * hit - np.log1p(chance * np.expm1(theta))).sum()
+        assert exact - 0.002 * len(chance) <= row[f"e{i}"] <= exact + 1e-9
+    wide = row_of(chance, hit, spread=0.01)
+    assert all(wide[f"e{i}"] <= row[f"e{i}"] + 1e-9 for i in range(len(THETAS))), "rounding never helps a bet"
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=60))
+def test_stakes_never_exceed_the_wealth_of_the_bet(values: list[float]) -> None:
+    value = np.array(values)
+    for theta, log in zip(THETAS, stakes(value, 0.0), strict=True):
+        exact = float(np.log1p(theta * value).sum())
+        assert exact - 0.002 * len(value) <= log <= exact + 1e-9
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=2, max_size=6), st.lists(st.floats(0.01, 1), min_size=6, max_size=6))
+def test_given_the_emitted_token_a_slot_was_accepted_with_min_1_q_over_p(a: list[float], b: list[float]) -> None:
+    """Both ways to y, by enumeration: q(y) min(1, p/q)(y) accepted, (1 - alpha) residual(y) recovered."""
+    p, q = np.array(a) / sum(a), np.array(b[: len(a)]) / sum(b[: len(a)])
+    accepted, left = np.minimum(p, q), np.maximum(p - q, 0)
+    assert np.allclose(accepted + left, p)
+    assert np.allclose(accepted / (accepted + left), np.minimum(1, q / p))
+
+
+def test_tails() -> None:
+    assert two_sided(quantile(1e-5)) == pytest.approx(1e-5)
+    for freedom in (2, 4, 10):
+        for x in (freedom + 3.0, 25.0, 45.0):
+            exact = math.exp(-x / 2) * sum((x / 2) ** i / math.factorial(i) for i in range(freedom // 2))
+            assert exact * 0.97 <= chi_square(x, freedom) <= exact * 30, "the approximation errs towards caution"
+
+
+def test_rounding_is_taken_off_before_anything_is_accused() -> None:
+    chance = np.full(4000, 0.5)
+    hit = np.arange(4000) % 20 < 11  # 0.05 too many
+    sure, unsure = row_of(chance, hit), row_of(chance, hit, spread=0.05)
+    assert read(sure, 1e-5).z > 6
+    assert read(unsure, 1e-5).z == pytest.approx(0, abs=1e-6)
+    assert bins(sure | {"inflation": 1.0})[2] == 1
+
+
+def test_what_would_have_been_seen_shrinks_with_the_root_of_the_trace() -> None:
+    rng = np.random.default_rng(3)
+    sizes = []
+    for n in (1000, 16_000):
+        chance = rng.random(n)
+        sizes.append(read(row_of(chance, rng.random(n) < chance), 1e-5).visible)
+    assert sizes[0] / sizes[1] == pytest.approx(4, rel=0.05)
+
+
+def test_lanes_that_share_draws_spread_more_than_their_squares() -> None:
+    rng = np.random.default_rng(5)
+
+    def lanes(shared: bool) -> list[dict[str, float]]:
+        found = []
+        for step in range(40):
+            r = np.full(30, rng.random()) if shared else rng.random(30)
+            chance = rng.random(30)
+            gap = (r <= chance) - chance
+            found.append({"position": 0, "n": 30.0, "d": float(gap.sum()), "v": float((gap**2).sum()), "step": step})
+        return found
+
+    assert overdispersion(lanes(shared=False))[0] > 1e-3
+    assert overdispersion(lanes(shared=True))[0] < 1e-9
+
+
+def tallied(scenario: Scenario, folder: Path) -> tuple[dict[str, float], pl.DataFrame]:
+    found = audit(open_all(simulate(scenario).write(folder / "t.jsonl")), CHECKS)
+    return dict(signs(found.tally, used(choose(found.tally))).z), found.tally.frame("evidence")
+
+
+def test_requests_that_share_a_user_seed_are_left_out(tmp_path: Path) -> None:
+    shape = Shape(tested=600)
+    _, alone = tallied(Scenario(shape=shape), tmp_path)
+    _, pairs = tallied(Scenario(shape=shape, remake=seeded_pairs, edit=name_seeds), tmp_path)
+    assert alone.filter(pl.col("code") == "SD201")["n"][0] > 500
+    assert pairs.filter(pl.col("code") == "SD201")["n"].sum() < 60
+
+
+def test_a_token_that_was_cut_away_is_not_looked_at(tmp_path: Path) -> None:
+    _, frame = tallied(Scenario(shape=Shape(tested=600, steps=(3, 5)), edit=cut_by_length(clip=False)), tmp_path)
+    slots = {row["code"]: row["n"] for row in frame.iter_rows(named=True)}
+    assert slots["SD202"] < slots["SD201"], "decisions beyond the cut count, emitted tokens do not"
+
+
+def test_no_statistic_leans_on_healthy_traces() -> None:
+    """Over 40 traces the squares of every z add up to what a standard normal gives."""
+    squares: dict[str, list[float]] = {}
+    for seed in range(40):
+        found = audit([made(Settings(tested=300, vocab=64, seed=seed))], CHECKS)
+        for code, z in signs(found.tally, used(choose(found.tally))).z.items():
+            squares.setdefault(code, []).append(z * z)
+    squares.pop("shape")
+    assert {"SD201", "SD202", "SD203", "SD204", "SD211", "SD212", "SD221", "SD222"} <= set(squares)
+    for code, found in squares.items():
+        assert sum(found) / len(found) < 2.0, code
+
+
+def test_laws_get_their_own_tests(tmp_path: Path) -> None:
+    """None of the ratio law's two-sided tests on block, match or greedy."""
+    for law, there, gone in (
+        ("block", {"SD231", "SD211", "SD241"}, {"SD201", "SD202", "SD203", "SD204", "SD212"}),
+        ("match", {"SD212"}, {"SD201", "SD202", "SD203", "SD211", "SD221"}),
+        ("one-hot", {"SD201", "SD212", "SD221"}, {"SD202", "SD203", "SD204", "SD211"}),
+        ("greedy", set(), {"SD201", "SD202", "SD212", "SD221"}),
+    ):
+        _, frame = tallied(Scenario(law, log=Log()), tmp_path)
+        codes = set(frame["code"])
+        assert there <= codes
+        assert not gone & codes
