@@ -6,10 +6,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sdtrace.api import explain, read, report, tune
+    from sdtrace.api import diff, explain, read, report, tune
     from sdtrace.results import Report
 
-__all__ = ["Report", "explain", "read", "report", "tune"]
+__all__ = ["Report", "diff", "explain", "read", "report", "tune"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,8 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit import Audit, Keep, Source, Span, audit
+from sdtrace.change.change import MARGIN, change
+from sdtrace.change.report import change_report
 from sdtrace.checks import CHECKS
 from sdtrace.compose import compose
 from sdtrace.diagnose import Diagnosis, diagnose, misfits
@@ -93,10 +95,53 @@ def replay(inputs: Inputs, *, verifier: str, format: str | None = None, ids: boo
     return with_replay(report(inputs, format=format, ids=ids), found)
 
 
+def diff(
+    base: Inputs,
+    candidate: Inputs,
+    *,
+    format: str | None = None,
+    since: float | None = None,
+    until: float | None = None,
+    where: Sequence[str] = (),
+    margin: float = MARGIN,
+) -> Report:
+    """What changed from `base` to `candidate`: verdict, causes and `diff` of the document speak of the change.
+
+    `margin` is the relative change of speed that nobody minds. The two may be of different formats; what both can say is
+    compared. Raises as `report` does.
+    """
+    sides = [_audited(inputs, format, (since, until), where) for inputs in (base, candidate)]
+    named = [(_paths(inputs)[0], *side) for inputs, side in zip((base, candidate), sides, strict=True)]
+    found = change(named[0], named[1], margin)
+    return replace(change_report(found, sides[0][0], *sides[1], CHECKS), show=_show)
+
+
+def _audited(
+    inputs: Inputs,
+    format: str | None,
+    span: Span,
+    where: Sequence[str],
+    baseline_ms: float | None = None,
+    machines: Machines | None = None,
+) -> tuple[Audit, Diagnosis]:
+    sources, keep = _sources(inputs, format, span, where)
+    first, overridden = audited(sources, keep, span, machines)
+    return first, diagnose(first, CHECKS, overridden, baseline_ms)
+
+
+def _sources(
+    inputs: Inputs, format: str | None, span: Span, where: Sequence[str]
+) -> tuple[list[Opened], Callable[[pl.DataFrame], pl.DataFrame] | None]:
+    """Opened inputs, and what keeps the wanted steps of them."""
+    since, until = span
+    opened = [replace(source, since=since, until=until) for source in read(inputs, format=format)]
+    return opened, _keep(since, until, where)
+
+
 def _report(
     inputs: Inputs,
     format: str | None,
-    span: tuple[float | None, float | None],
+    span: Span,
     where: Sequence[str],
     *,
     asked: Asked | None = None,
@@ -105,14 +150,11 @@ def _report(
     machines: Machines | None = None,
 ) -> Report:
     """With `asked`, settings are tried on a sample from a pass of its own, where the input can be read twice."""
-    since, until = span
-    sources = [replace(source, since=since, until=until) for source in read(inputs, format=format)]
-    keep = _keep(since, until, where)
-    first, overridden = audited(sources, keep, span, machines)
-    found = diagnose(first, CHECKS, overridden, baseline_ms)
+    first, found = _audited(inputs, format, span, where, baseline_ms, machines)
     traffic = of_tally(first, found.choices)
     if asked and any(one.total > len(one.text.first) for one in traffic):
         with suppress(SdtraceError):  # standard input cannot be read twice: the smaller sample has to do
+            sources, keep = _sources(inputs, format, span, where)
             traffic = gather(sources, first, found.choices, keep)
     report = attach(compose(first, found, CHECKS, ids=ids), traffic, asked)
     return replace(report, show=_show)

@@ -17,7 +17,7 @@ from sdtrace.finding import Check, Counts
 from sdtrace.folding import Folder, added
 from sdtrace.gathered import Gathered, Place, Tallied, in_process
 from sdtrace.measure import measure
-from sdtrace.scope import REQUEST_COLUMNS, scopes
+from sdtrace.scope import REQUEST_COLUMNS, keyed, scopes
 from sdtrace.tally import Tally
 from sdtrace.timings import timings
 from sdtrace.trace import Batch, Event, empty
@@ -91,7 +91,9 @@ def audit(
     `before` holds run lines that stand before these sources and the request lines of all, where those are known.
     """
     if before is not None:
-        return _pass(sources, _State(checks, keep, rules or {}, span, before.requests, True, dict(before.runs)))
+        return _pass(
+            sources, _State(checks, keep, rules or {}, span, _heads([before.requests]), True, dict(before.runs))
+        )
     try:
         return _pass(sources, _State(checks, keep, rules or {}, span, _heads([]), complete=False))
     except _LateRequest:
@@ -114,13 +116,13 @@ def gathered(audits: Sequence[Audit], checks: Sequence[Check] = ()) -> tuple[pl.
 
 def heads_of(audits: Iterable["Audit"]) -> pl.DataFrame:
     """The request lines of several audits, of which the last of a request counts."""
-    return _heads(a.requests for a in audits)
+    return _heads(a.requests for a in audits).drop("hash")
 
 
 def _heads(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     found = [f.select(_HEAD) for f in frames]
-    table = pl.concat(found) if found else empty("request").select(_HEAD)
-    return table.unique(_KEYS, keep="last", maintain_order=True)
+    table = keyed(pl.concat(found) if found else empty("request").select(_HEAD))
+    return table.unique("hash", keep="last", maintain_order=True)
 
 
 @dataclass
@@ -162,7 +164,7 @@ def _pass(sources: Sequence[Source], state: _State) -> Audit:
         _flush(state)
         while state.pending:
             _gather(state, *state.pending.pop(0))
-    known = state.runs, state.known, state.unknown
+    known = state.runs, state.known.drop("hash"), state.unknown
     return Audit(state.total.total(), inputs, *known, state.windows.windows(), state.events, state.windows.judged)
 
 
@@ -173,19 +175,20 @@ def _take(state: _State, source: int, batch: Batch) -> None:
     if batch.windows is not None and batch.windows.height:
         state.windows.add(_within(batch.windows, state.span))
     if batch.requests.height and not state.complete:
-        _learn(state, batch.requests.select(_HEAD))
+        _learn(state, _heads([batch.requests]))
     if not batch.steps.height:
         return
     tallied = state.open[source]
     place = Place(source, tallied.batches, batch.path)
     tallied.batches += 1
-    mine, missing = _requests_of(state, batch.steps)
+    steps = keyed(batch.steps)
+    mine, missing = _requests_of(state, steps)
     if state.complete:
-        state.unknown += _orphans(batch.steps, missing)
+        state.unknown += _orphans(steps, missing)
     if state.complete or missing.is_empty():
-        _judge(state, place, batch.steps, mine)
+        _judge(state, place, steps, mine)
         return
-    state.waiting.append((place, batch.steps))
+    state.waiting.append((place, steps))
     _release(state)
     if sum(steps.height for _, steps in state.waiting) > WAITING:
         _flush(state)
@@ -200,21 +203,20 @@ def _within(windows: pl.DataFrame, span: Span) -> pl.DataFrame:
 
 
 def _learn(state: _State, heads: pl.DataFrame) -> None:
-    if state.judged_unknown is not None and heads.join(state.judged_unknown, on=_KEYS, how="semi").height:
+    if state.judged_unknown is not None and heads.join(state.judged_unknown, on="hash", how="semi").height:
         raise _LateRequest
-    heads = _heads([heads])
-    again = state.known.join(heads, on=_KEYS, how="semi")
-    known = state.known.join(heads, on=_KEYS, how="anti") if again.height else state.known
+    again = state.known.join(heads, on="hash", how="semi")
+    known = state.known.join(heads, on="hash", how="anti") if again.height else state.known
     state.known = pl.concat([known, heads])
 
 
 def _requests_of(state: _State, steps: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The known requests that these steps belong to, and the keys of those that are not known."""
-    wanted = steps.select(_KEYS).unique()
-    mine = state.known.join(wanted, on=_KEYS, how="semi")
+    wanted = steps.select("hash").unique()
+    mine = state.known.join(wanted, on="hash", how="semi")
     if mine.height == wanted.height:
         return mine, wanted.clear()
-    return mine, wanted.join(mine.select(_KEYS), on=_KEYS, how="anti")
+    return mine, wanted.join(mine, on="hash", how="anti")
 
 
 def _release(state: _State) -> None:
@@ -241,12 +243,12 @@ def _flush(state: _State) -> None:
 
 def _orphans(steps: pl.DataFrame, missing: pl.DataFrame) -> int:
     """How many steps belong to requests that are not known."""
-    return steps.select(_KEYS).join(missing, on=_KEYS, how="semi").height if missing.height else 0
+    return steps.select("hash").join(missing, on="hash", how="semi").height if missing.height else 0
 
 
 def _judge(state: _State, place: Place, steps: pl.DataFrame, requests: pl.DataFrame) -> None:
     if state.keep is not None:
-        joined = steps.join(requests, on=_KEYS, how="left", maintain_order="left")
+        joined = steps.join(requests.drop(_KEYS), on="hash", how="left", maintain_order="left")
         steps = steps.filter(state.keep(joined).to_series())
     if not steps.height:
         _put(state, place, [])

@@ -153,6 +153,16 @@ def causes(
     rows += _accounting(found) + _loops(found)
     rows += [make("metric-inconsistent", "proved", ["SD134", "SD135"], found)] if _counts(found) else []
     rows += counters(found, {row.cause for row in rows})
+    return _ranked(rows)
+
+
+def joined(rows: Sequence[Cause], more: Sequence[Cause]) -> list[Cause]:
+    """Both, strongest first; a cause that `rows` has already is not named again."""
+    named = {row.cause for row in rows}
+    return _ranked([*rows, *(row for row in more if row.cause not in named)])
+
+
+def _ranked(rows: Sequence[Cause]) -> list[Cause]:
     order = {"proved": 0, "statistical": 1, "suspected": 2}
     sides = {"wrong": 0, "slow": 1, "metric": 2}
     return sorted(rows, key=lambda c: (order[c.certainty], sides[c.side]))

@@ -12,7 +12,7 @@ from sdtrace.diagnose import Diagnosis
 from sdtrace.finding import Check
 from sdtrace.outcomes import used
 from sdtrace.results import Chart, Report, Section
-from sdtrace.speed.sections import time_sections
+from sdtrace.speed.sections import slice_section, time_sections
 from sdtrace.version import VERSION
 from sdtrace.viewer import viewed
 
@@ -132,7 +132,7 @@ def sections(audit: Audit, found: Diagnosis) -> list[Section]:
         _over_time(audit, found),
         _by_request(audit.tally.frame("requests").filter(mine)),
     ]
-    made += time_sections(found.timing) if found.timing is not None else []
+    made += [slice_section(found.timing), *time_sections(found.timing)] if found.timing is not None else []
     made += counted_sections(audit, found)
     return [s for s in made if s is not None]
 

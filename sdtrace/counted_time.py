@@ -6,6 +6,7 @@ import polars as pl
 
 from sdtrace.results import Chart, Section, Value
 from sdtrace.sources import Source, increments
+from sdtrace.speed.turns import turn
 
 #: Intervals of a timeline, positions of a draft that it follows.
 POINTS, POSITIONS = 120, 4
@@ -134,7 +135,7 @@ def _moments(table: pl.DataFrame, windows: pl.DataFrame, source: Source, unit: s
     rows: list[list[Value]] = []
     for name, says in figures.items():
         series = table[name].to_list() if name in table.columns else []
-        if (cut := changed(series)) is None:
+        if (cut := turn(series)) is None:
             continue
         before, after = _mean(series[:cut]), _mean(series[cut:])
         rows.append([table["since"][cut], says, before, after, _where(table["path"][cut], table["line"][cut])])
@@ -154,25 +155,6 @@ def _where(path: str, line: int | None) -> str:
 def _mean(series: Sequence[float | None]) -> float:
     known = [v for v in series if v is not None]
     return sum(known) / len(known)
-
-
-def changed(series: Sequence[float | None]) -> int | None:
-    """Where the mean before and the mean behind differ most, by more than a tenth and five deviations; None otherwise.
-
-    The score is Student's t of a split, the greatest over all splits; five leaves few false ones among 120 points. A
-    split needs five points on each side.
-    """
-    known = [(i, v) for i, v in enumerate(series) if v is not None]
-    best: tuple[float, int | None] = (5.0, None)
-    for cut in range(5, len(known) - 4):
-        one, two = [v for _, v in known[:cut]], [v for _, v in known[cut:]]
-        a, b = sum(one) / len(one), sum(two) / len(two)
-        spread = sum((v - a) ** 2 for v in one) + sum((v - b) ** 2 for v in two)
-        error = (spread / (len(known) - 2) * (1 / len(one) + 1 / len(two))) ** 0.5
-        score = abs(a - b) / max(error, 1e-9)
-        if score > best[0] and abs(a - b) > 0.1 * max(abs(a), abs(b)):
-            best = score, known[cut][0]
-    return best[1]
 
 
 def restarts(windows: pl.DataFrame, source: Source) -> list[tuple[float | None, str, int | None, float]]:

@@ -18,7 +18,7 @@ from sdtrace.laws.band import DISAGREE, UNDECIDABLE, compare
 from sdtrace.laws.precision import band
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.parquet import parts
-from sdtrace.scope import scopes
+from sdtrace.scope import keyed, scopes
 from sdtrace.trace import conform, empty
 
 _COLUMNS = ["num_accepted", "target_probs", "draft_probs", "uniforms"]
@@ -46,7 +46,7 @@ def _any(opened: Opened) -> Iterator[Counts]:
         requests = pl.concat([requests, batch.requests])
         if not batch.steps.height:
             continue
-        for scope in scopes("", batch.steps, requests, runs):
+        for scope in scopes("", keyed(batch.steps), keyed(requests), runs):
             judged = scope.judged
             yield _count(judged.tested, judged.decision)
 

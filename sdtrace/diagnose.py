@@ -9,7 +9,7 @@ import polars as pl
 from sdtrace.acceptance import acceptance, totals
 from sdtrace.agreement import over_all
 from sdtrace.audit import Audit
-from sdtrace.causes import Cause, causes, counters, with_evidence
+from sdtrace.causes import Cause, causes, counters, joined, with_evidence
 from sdtrace.counted import counted, plain
 from sdtrace.finding import Check, Outcome
 from sdtrace.infer import Choice, Fit, better_law, choose
@@ -20,6 +20,7 @@ from sdtrace.refit import MISFITS
 from sdtrace.rosetta import Totals
 from sdtrace.samples import decisions, recoveries
 from sdtrace.sources import Source, chosen, sources
+from sdtrace.speed.slowness import slow_causes
 from sdtrace.speed.timing import Timing, timing, unmeasured
 from sdtrace.telling import telling
 from sdtrace.trace import OTHER
@@ -79,12 +80,13 @@ def diagnose(
     explained, recovery = _explained(audit, choices, found)
     rows = causes(found, explained, recovery, _configured(audit))
     rows = [_shown(row, audit, choices) for row in completed(rows, found, signs(audit.tally, used(choices)))]
+    spent = timing(audit, baseline_ms)
+    rows = joined(rows, slow_causes(audit, spent))
     laws = audit.tally.frame("laws").filter(used(choices))
     figures = _audit(laws, choices, overridden)
     state, headline = _verdict(rows, figures, choices, found)
     tables = laws, *(audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
     accepted = acceptance(*tables)
-    spent = timing(audit, baseline_ms)
     return Diagnosis(
         choices,
         found,
@@ -108,7 +110,7 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
         lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
         told = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
         return Diagnosis({}, found, [], None, None, "cannot-tell", told, reason)
-    rows = counters(found, set())
+    rows = joined(counters(found, set()), slow_causes(audit, None))
     source = chosen(counts)
     figures = counted(source, audit.windows) if source is not None else None
     state, headline = _counts_verdict(rows, source)

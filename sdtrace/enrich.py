@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.laws.band import Rounding, in_range
+from sdtrace.laws.band import Rounding, highest, in_range
 from sdtrace.positions import Positions, Ragged
 from sdtrace.scope import Scope
 
@@ -20,27 +20,42 @@ def enriched(scope: Scope) -> pl.DataFrame:
     """The steps of a scope with the columns that step checks read (one row a step, same order)."""
     pos, bands = scope.pos, scope.bands
     steps = scope.steps
-    unknown = np.full(steps.height, np.nan)
     p_y, q_y = (
-        unknown if scope.raw else steps[name].to_numpy().astype(np.float64)
-        for name in ("last_target_prob", "last_draft_prob")
+        pl.lit(None, pl.Float64) if scope.raw else pl.col(name) for name in ("last_target_prob", "last_draft_prob")
     )
     added: dict[str, npt.NDArray[np.generic] | pl.Series] = {
-        "p_band_low_y": _null(bands.p.low(p_y)),
-        "p_band_high_y": _null(bands.p.high(p_y)),
-        "q_band_low_y": _null(bands.q.low(q_y)),
-        "q_band_high_y": _null(bands.q.high(q_y)),
         "bad_p": _outside(pos, "target_probs", bands.p),
         "bad_q": _outside(pos, "draft_probs", bands.q),
         "bad_r": _outside(pos, "uniforms", Rounding(0.0, 0.0)),
-        "bad_y": _bad_last(steps, bands.p, "last_target_prob") + _bad_last(steps, bands.q, "last_draft_prob"),
         "zero_q": _zeros(pos, "draft_probs", bands.q, accepted_only=False),
         "zero_p_accepted": _zeros(pos, "target_probs", bands.p, accepted_only=True),
         "stop_at": stop_at(steps, pos.lists("output_token_ids")),
         "gap_y": _null(_after_block(pos, "target_top2_gap", np.nan)),
         "argmax_y": _known_id(_after_block(pos, "target_argmax_ids", -1)),
     }
-    return steps.with_columns(**{k: pl.Series(v) for k, v in added.items()})
+    return steps.with_columns(
+        p_band_low_y=_low(p_y, bands.p),
+        p_band_high_y=_high(p_y, bands.p),
+        q_band_low_y=_low(q_y, bands.q),
+        q_band_high_y=_high(q_y, bands.q),
+        bad_y=_bad("last_target_prob", bands.p) + _bad("last_draft_prob", bands.q),
+        **{k: pl.Series(v) for k, v in added.items()},
+    )
+
+
+def _low(value: pl.Expr, band: Rounding) -> pl.Expr:
+    """Rounding.low as an expression; a value that is no number is null."""
+    return (value / (1.0 + band.relative) - band.absolute).clip(lower_bound=0.0).fill_nan(None)
+
+
+def _high(value: pl.Expr, band: Rounding) -> pl.Expr:
+    return (value / (1.0 - band.relative) + band.absolute).fill_nan(None)
+
+
+def _bad(column: str, band: Rounding) -> pl.Expr:
+    """1 where the column holds something that cannot be a probability, as in_range has it."""
+    inside = pl.col(column).is_between(0.0, highest(band)) & pl.col(column).is_not_nan()
+    return (~inside).fill_null(value=False).cast(pl.Int64)
 
 
 def stop_at(steps: pl.DataFrame, output: Ragged) -> pl.Series:
@@ -107,12 +122,6 @@ def _count(pos: Positions, lists: Ragged, flags: Flags) -> Ints:
     if not flags.any():
         return np.zeros(len(pos.count), dtype=np.int64)
     return np.bincount(_tested_rows(pos, lists, np.flatnonzero(flags)), minlength=len(pos.count))
-
-
-def _bad_last(steps: pl.DataFrame, band: Rounding, column: str) -> Ints:
-    known = steps[column].is_not_null().to_numpy()
-    values = steps[column].fill_null(0.0).to_numpy()
-    return (known & ~in_range(values, band)).astype(np.int64)
 
 
 def _after_block(pos: Positions, column: str, absent: float) -> npt.NDArray[np.generic]:

@@ -26,9 +26,10 @@ def measure(scope: Scope, checks: Sequence[Check]) -> Tally:
     rows = enriched(scope)
     per_step = _per_step(scope, rows)
     tally = Tally()
-    tally.sums["laws"] = _laws(scope, per_step)
+    requests = _requests(scope, per_step)
+    tally.sums["laws"] = _laws(scope, requests)
     tally.sums["positions"] = _positions(scope)
-    tally.sums["requests"] = _requests(scope, per_step)
+    tally.sums["requests"] = requests
     tally.sums["timeline"], tally.width = _timeline(scope, per_step)
     tally.sums["checks"] = _checks(scope, rows, checks, tally)
     tally.sums["evidence"], tally.sums["lanes"] = evidence(scope)
@@ -56,10 +57,9 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
     expected = np.where(known, judged.expected, 0.0)
 
     def by_step(values: npt.NDArray[np.generic]) -> Floats:
-        if values.dtype != np.float64 and not values.any():
-            return np.zeros(n)
-        sums = np.bincount(pos.row, weights=values.astype(np.float64, copy=False), minlength=n)
-        return sums.astype(np.float64, copy=False)
+        if values.dtype == np.bool_:
+            return np.bincount(pos.row[np.flatnonzero(values)], minlength=n).astype(np.float64)
+        return np.bincount(pos.row, weights=values, minlength=n).astype(np.float64, copy=False)
 
     accepted = np.maximum(n_a, 0).astype(np.float64)
     tested = by_step(judged.tested) if scope.law.name == "block" else _tested(scope)
@@ -124,17 +124,17 @@ _SUMMED = (
 )
 
 
-def _laws(scope: Scope, per_step: pl.DataFrame) -> pl.DataFrame:
-    return per_step.select(
-        run_id=pl.lit(str(scope.run.get("run_id") or per_step["run_id"][0] or "")),
+def _laws(scope: Scope, requests: pl.DataFrame) -> pl.DataFrame:
+    return requests.select(
+        run_id=pl.lit(str(scope.run.get("run_id") or requests["run_id"][0] or "")),
         law=pl.lit(scope.law.name),
         source=pl.lit(scope.source),
-        steps=pl.len().cast(pl.Int64),
+        steps=pl.col("steps").sum(),
         loglik=pl.lit(_loglik(scope)),
         with_uniform=pl.lit(int((~np.isnan(scope.pos.r) & scope.judged.tested).sum())),
         with_target=pl.lit(int((~np.isnan(scope.pos.p) & scope.judged.tested).sum())),
-        first_at=pl.col("at").min(),
-        last_at=pl.col("at").max(),
+        first_at=pl.col("first_at").min(),
+        last_at=pl.col("last_at").max(),
         **{name: pl.col(name).sum() for name in _SUMMED},
     ).head(1)
 

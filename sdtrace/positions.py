@@ -6,6 +6,7 @@ column is gathered by (step, position) unless it happens to be aligned already, 
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import polars as pl
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,17 @@ class Ragged:
         """Entry `index` of list `row` for equal-length arrays of both; `absent` where the list is too short."""
         if not len(self.values):
             return np.full(len(row), absent)
-        inside = (index >= 0) & (index < self.count[row])
-        taken = self.values[np.where(inside, self.start[row] + index, 0)]
-        return taken if inside.all() else np.where(inside, taken, absent)
+        taken = np.empty(len(row), dtype=self.values.dtype)
+        for begin in range(0, len(row), _BLOCK):
+            rows, at = row[begin : begin + _BLOCK], index[begin : begin + _BLOCK]
+            piece = self.values.take(self.start[rows] + at, mode="clip")
+            np.putmask(piece, (at < 0) | (at >= self.count[rows]), absent)
+            taken[begin : begin + _BLOCK] = piece
+        return taken
 
 
+#: Entries that are gathered at a time: pieces that stay in the processor's cache are twice as fast.
+_BLOCK = 16_384
 _NUMBERS = (pl.List(pl.Int64), pl.List(pl.Float64))
 
 
@@ -70,6 +78,16 @@ class Positions:
     cache: dict[str, Ragged] = field(default_factory=dict)
 
     @cached_property
+    def each(self) -> Ints | int:
+        """How often a value of each step stands for its positions: one number where all steps have as many."""
+        return int(self.count[0]) if len(self.count) and (self.count == self.count[0]).all() else self.count
+
+    def spread(self, values: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+        """A value of every step (n entries) at each of its positions (m entries)."""
+        spread: npt.NDArray[Scalar] = np.repeat(values, self.each)
+        return spread
+
+    @cached_property
     def start(self) -> Ints:
         """n entries: where each step begins."""
         return np.asarray(np.cumsum(self.count) - self.count)
@@ -77,22 +95,24 @@ class Positions:
     @cached_property
     def row(self) -> Ints:
         """Which step each position belongs to."""
-        return np.repeat(np.arange(len(self.count), dtype=np.int64), self.count)
+        return self.spread(np.arange(len(self.count), dtype=np.int64))
 
     @cached_property
     def position(self) -> Ints:
         """0-based position within the step."""
-        return np.arange(len(self.row), dtype=np.int64) - np.repeat(self.start, self.count)
+        if isinstance(self.each, int):
+            return np.tile(np.arange(self.each, dtype=np.int64), len(self.count))
+        return np.arange(len(self.row), dtype=np.int64) - self.spread(self.start)
 
     @cached_property
     def n_a(self) -> Ints:
         """Recorded number of accepted tokens of the step; -1 = unknown."""
-        return np.repeat(self.steps["n_a"].to_numpy(), self.count)
+        return self.spread(self.steps["n_a"].to_numpy())
 
     @cached_property
     def tested(self) -> Flags:
         """A decision was made here and the record tells which."""
-        return self.position <= np.repeat(self.steps["last_tested"].to_numpy(), self.count)
+        return np.asarray(self.position <= self.spread(self.steps["last_tested"].to_numpy()))
 
     @cached_property
     def accepted(self) -> Flags:
@@ -137,7 +157,7 @@ class Positions:
         values = self.column("draft_probs").astype(np.float64, copy=False)
         if not self.steps["draft_probs"].null_count():
             return values
-        one_hot = np.repeat(self.steps["draft_probs"].is_null().to_numpy(), self.count)
+        one_hot = self.spread(self.steps["draft_probs"].is_null().to_numpy())
         return np.where(one_hot, 1.0, values)
 
     @cached_property
@@ -147,10 +167,11 @@ class Positions:
 
 
 def derive(steps: pl.DataFrame) -> pl.DataFrame:
-    """Steps with `tau`, `verified`, `n_a`, `appended`, `x_rejected`, `y`, `is_last`, `last_tested` added.
+    """Steps with `tau`, `verified`, `by_flags`, `n_a`, `appended`, `x_rejected`, `y`, `is_last`, `last_tested` added.
 
     `steps` carries `hash` (one number a request) and the request's `stop_token_ids`.
-    `n_a` comes from num_accepted, else from the decisions, else from what was appended (one token fewer);
+    `n_a` comes from num_accepted, else from the decisions (`by_flags`: those up to the first no), else from what was
+    appended (one token fewer);
     `x_rejected` is the drafted token at the first rejection, `y` the token appended after the accepted block.
     `last_tested` is the last position whose decision is recorded (-1 = none). Some engines clip num_accepted when a
     stop id or max_tokens cuts the block: the last kept token is then a drafted one, and its "rejection" is none.
@@ -158,11 +179,14 @@ def derive(steps: pl.DataFrame) -> pl.DataFrame:
     tau = pl.col("draft_token_ids").list.len().fill_null(0).cast(pl.Int64)
     flags = pl.col("accepted")
     by_flags = pl.when(flags.list.all()).then(flags.list.len()).otherwise(flags.list.arg_min()).cast(pl.Int64)
+    if steps["accepted"].null_count() == steps.height:
+        by_flags = pl.lit(None, pl.Int64)
     appended = pl.col("output_token_ids").list.len().cast(pl.Int64)
     steps = steps.with_columns(
         tau=tau,
         verified=pl.min_horizontal(pl.coalesce("verified_len", tau), tau),
         appended=appended,
+        by_flags=by_flags,
         recorded=pl.coalesce("num_accepted", by_flags, appended - 1),
     )
     n_a = pl.col("recorded").clip(upper_bound=pl.col("verified")).fill_null(-1)

@@ -106,15 +106,19 @@ def parameters(run: Mapping[str, Any]) -> Mapping[str, Any]:
     return params if isinstance(params, dict) else {}
 
 
+def keyed(table: pl.DataFrame) -> pl.DataFrame:
+    """Steps or requests with `hash`: run_id and request_id as one number, by which they are joined and sampled."""
+    return table.with_columns(hash=pl.struct("run_id", "request_id").hash(seed=0))
+
+
 def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping[str, Any]) -> Iterator[Scope]:
     """Split a batch of steps by run and law.
 
-    `requests` has run_id, request_id and REQUEST_COLUMNS. A request at temperature 0 is verified greedily whatever the
+    `steps` and `requests` are keyed; `requests` has REQUEST_COLUMNS. A request at temperature 0 is verified greedily whatever the
     run says. A run without a rule yields one scope for every law that could be its own.
     """
-    known = requests.select("run_id", "request_id", *REQUEST_COLUMNS, has_request=pl.lit(True))
-    joined = steps.join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
-    joined = derive(joined.with_columns(hash=pl.struct("run_id", "request_id").hash(seed=0)))
+    known = requests.select("hash", *REQUEST_COLUMNS, has_request=pl.lit(True))
+    joined = derive(steps.join(known, on="hash", how="left", maintain_order="left"))
     joined = joined.with_columns(greedy=pl.col("temperature").eq(0.0).fill_null(False))
     for part in _parts(joined):
         run = runs.get(part["run_id"][0], {})
@@ -123,8 +127,7 @@ def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping
 
 def _parts(joined: pl.DataFrame) -> list[pl.DataFrame]:
     """Steps split by run and temperature 0; nothing is copied in the usual case of one run and one law."""
-    keys = joined.select("run_id", "greedy")
-    if keys.n_unique() == 1:
+    if joined["greedy"].n_unique() == 1 and joined["run_id"].n_unique() == 1:
         return [joined]
     return joined.partition_by("run_id", "greedy", maintain_order=True)
 

@@ -111,10 +111,10 @@ def _lowest(steps: pl.DataFrame | None, most: int) -> pl.DataFrame | None:
     """Whole requests of lowest hash, up to `most` steps; the very first request is cut rather than dropped."""
     if steps is None or steps.height <= most:
         return steps
-    ordered = steps.sort("hash", "law", "step", maintain_order=True)
-    limit = ordered["hash"][most]
-    kept = ordered.filter(pl.col("hash") < limit)
-    return kept if kept.height else ordered.head(most)
+    limit = steps["hash"].bottom_k(most + 1).max()
+    kept = steps.filter(pl.col("hash") < limit)
+    kept = kept if kept.height else steps.filter(pl.col("hash") == limit)
+    return kept.sort("hash", "law", "step", maintain_order=True).head(most)
 
 
 def _thin(sample: pl.DataFrame | None, total: Tally) -> pl.DataFrame | None:

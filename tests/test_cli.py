@@ -32,8 +32,8 @@ def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_bare_path_is_a_report(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([HEALTHY]) == 0
-    assert capsys.readouterr().out.startswith("HEALTHY")
+    assert run([HEALTHY]) == 0  # nothing is wrong with it: a drafter of four fifths of its target is slow
+    assert capsys.readouterr().out.startswith("SLOW")
 
 
 def test_report_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,6 +121,25 @@ def test_unknown_keys_are_counted_and_null_is_absent(tmp_path: Path) -> None:
     assert steps(path)["graph"].null_count() == 3
 
 
+def test_words_that_look_like_null_hide_no_unknown_key(tmp_path: Path) -> None:
+    path = lines_of(tmp_path / "t.jsonl", step("null", nullable=1), step("a:null", graph=None), step("c", nothing=":n"))
+    assert {n.what: n.count for b in read(path) for n in b.notices} == {
+        "unknown key 'nullable'": 1,
+        "unknown key 'nothing'": 1,
+    }
+    assert steps(path)["request_id"].to_list() == ["null", "a:null", "c"]
+
+
+def test_spaced_and_escaped_lines_among_requests_are_read_as_they_stand(tmp_path: Path) -> None:
+    request = {"kind": "request", "request_id": "a:n", "tags": {"task": "x:null"}}
+    spaced = json.dumps(step("a:n", 1, last_draft_prob=None), indent=1).replace("\n", "\t").encode()
+    escaped = json.dumps(step("a", 2, last_draft_prob=None)).replace('"a"', '"a:\\u006eb"').encode()
+    path = lines_of(tmp_path / "t.jsonl", step("a:n"), request, spaced, request, escaped, b"", step("z"))
+    assert steps(path)["request_id"].to_list() == ["a:n", "a:n", "a:nb", "z"]
+    assert steps(path)["line"].to_list() == [1, 3, 5, 7]
+    assert [loss.what for loss in losses(path)] == ["blank line"]
+
+
 def test_strings_with_colons_and_windows_lines_are_clean(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     rows = [step(f"cmpl:{i}:x", graph="a:b", note_free=None) for i in range(3)]

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 import sdtrace
 from sdtrace.agreement import beside, emitted, over_all
-from sdtrace.counted_time import changed, timelines
+from sdtrace.counted_time import timelines
 from sdtrace.errors import NoInputError
 from sdtrace.rosetta import Totals, definitions
 from sdtrace.sources import sources
+from sdtrace.speed.turns import turn
 from sdtrace.windows import from_rows
 from simulate import document
 
@@ -129,9 +130,9 @@ def test_emitted_tokens_are_accounted_for() -> None:
 
 def test_a_change_is_seen_and_noise_is_none() -> None:
     noise = [2.0 + 0.1 * ((i * 7919) % 13 - 6) / 6 for i in range(60)]
-    assert changed(noise) is None
-    assert changed([*noise[:30], *(v - 0.8 for v in noise[30:])]) == 30
-    assert changed([None] * 60) is None
+    assert turn(noise) is None
+    assert turn([*noise[:30], *(v - 0.8 for v in noise[30:])]) == 30
+    assert turn([None] * 60) is None
 
 
 @cache

@@ -228,16 +228,16 @@ def test_the_table_of_optimal_lengths(alpha: float) -> None:
 
 
 def test_the_best_over_a_staircase_is_the_best_of_all() -> None:
-    """Verification is padded to 8 or 16 tokens: the first descent stops before the stair, the optimum lies behind it."""
-    tokens, cost = np.cumsum(0.93 ** np.arange(17)), np.where(np.arange(17) < 8, 1.0, 1.45) + 0.03 * np.arange(17)
+    """Verification is padded to 8, 13 and more tokens: going up stops at 7, and the optimum is the end of the next stair."""
+    k = np.arange(17)
+    tokens, cost = np.cumsum(0.85**k), 1 + 0.1 * (k >= 8) + 0.3 * (k >= 13) + 0.02 * k
     rate = tokens / cost
-    descent = next(k for k in range(16) if rate[k + 1] < rate[k])
+    descent = next(i for i in range(16) if rate[i + 1] < rate[i])
     emitted = np.full(40, 100.0)
-    found = optimum(emitted, {k: emitted / tokens[k] * cost[k] for k in range(17)}, descent)
+    found = optimum(emitted, {i: emitted / tokens[i] * cost[i] for i in range(17)}, descent)
     assert found is not None
-    assert (descent, found.tau) == (7, int(rate.argmax()))
-    assert found.tau > 8
-    assert found.gain == pytest.approx(rate.max() / rate[7] - 1)
+    assert (descent, found.tau) == (7, 12)
+    assert found.gain == pytest.approx(rate[12] / rate[7] - 1)
     assert found.probability == 1.0
 
 

@@ -17,13 +17,11 @@ import polars as pl
 
 from sdtrace.finding import Check, counted
 
-_FIRST = pl.col("accepted").list.slice(0, pl.col("n_a").clip(0) + 1)
 # every decision up to num_accepted says yes although the draft was not used up: num_accepted is too small
 _FLAGS = (
     (pl.col("n_a") >= 0)
     & (pl.col("n_a") < pl.col("verified"))
-    & (_FIRST.list.len() == pl.col("n_a") + 1)
-    & _FIRST.list.all()
+    & (pl.col("by_flags") > pl.col("n_a"))
     & ~pl.col("is_last")
     & pl.col("stop_at").is_null()
 ).fill_null(value=False)

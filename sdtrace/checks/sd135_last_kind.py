@@ -17,18 +17,19 @@ import polars as pl
 
 from sdtrace.finding import Check, counted
 
+_BONUS, _RECOVERED = pl.col("last_kind") == "bonus", pl.col("last_kind") == "recovered"
+
 CHECK = Check(
     code="SD135",
     name="last-kind",
     table="steps",
     needs=("last_kind",),
     judged=(pl.col("n_a") >= 0)
-    & pl.col("last_kind").is_in(["bonus", "recovered"])
+    & (_BONUS | _RECOVERED)
     & ~pl.col("is_last")
     & pl.col("stop_at").is_null()
     & (pl.col("recorded") <= pl.col("verified")),
-    fault=((pl.col("last_kind") == "bonus") & (pl.col("n_a") < pl.col("verified")))
-    | ((pl.col("last_kind") == "recovered") & (pl.col("n_a") == pl.col("verified"))),
+    fault=(_BONUS & (pl.col("n_a") < pl.col("verified"))) | (_RECOVERED & (pl.col("n_a") == pl.col("verified"))),
     read=counted("steps name their last token wrongly"),
     laws=None,
     shows=("last_kind", "n_a", "verified"),

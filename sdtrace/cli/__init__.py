@@ -12,6 +12,7 @@ from sdtrace.version import VERSION
 #: verb -> what it does; the module of the same name holds the command.
 VERBS = {
     "report": "Read, audit, check, diagnose: a summary here, -o FILE.html, --json FILE.",
+    "diff": "What changed between two traces or logs, by how much, where, and why.",
     "explain": "Why each drafted token of a step was accepted or rejected.",
     "tune": "Which tau, budget or policy this traffic wants, and what the trace can tell of it.",
     "nightly": "One night added to the history: report, trend, alarms.",

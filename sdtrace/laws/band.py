@@ -61,7 +61,12 @@ def coarser(one: Rounding, other: Rounding) -> Rounding:
 
 def in_range(value: Floats, band: Rounding) -> Flags:
     """Where a value can be a probability: finite, not negative, above 1 by no more than rounding explains."""
-    return (value >= 0.0) & (value <= 1.0 + max(1e-5, 2 * band.relative + band.absolute))
+    return (value >= 0.0) & (value <= highest(band))
+
+
+def highest(band: Rounding) -> float:
+    """What a probability may be at most after rounding."""
+    return 1.0 + max(1e-5, 2 * band.relative + band.absolute)
 
 
 def decide(accepted: Flags, p: Floats, q: Floats, r: Floats, p_dtype: str, q_dtype: str) -> Decisions:

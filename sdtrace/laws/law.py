@@ -55,7 +55,7 @@ class Law:
 
 def tested_only(decision: npt.NDArray[np.int8], pos: Positions) -> npt.NDArray[np.int8]:
     """Decisions at untested positions are not read; a padding id (negative) is no token and proves nothing."""
-    return np.where(pos.tested & (pos.token >= 0), decision, 0).astype(np.int8)
+    return np.asarray(decision * (pos.tested & (pos.token >= 0)), dtype=np.int8)
 
 
 def undecided(pos: Positions) -> Judged:

@@ -7,97 +7,25 @@ no unknown key, no wrong type and no broken line is in it. Otherwise exactly its
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from sdtrace.readers.ahead import ahead
 from sdtrace.readers.careful import Parsed, parse
+from sdtrace.readers.lines import Ints, Lines, Stretch, nulls, without
 from sdtrace.readers.source import Segment, Source, segments
 from sdtrace.readers.validate import Validator
 from sdtrace.trace import STEP, Batch, conform
 
-Ints = npt.NDArray[np.int64]
-
 #: Bytes of lines in a batch, and rows at the most.
 BYTES, ROWS = 16 << 20, 32_768
-_BLOCK = 1 << 16
 _LONGEST = 64 << 20
 _SAMPLE = 1 << 18
 
 _DUCK = {pl.String: "VARCHAR", pl.Int64: "DOUBLE", pl.Float64: "DOUBLE", pl.Boolean: "BOOLEAN"}
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Whole lines of a file: line i is text[start[i] : end[i]], its number `first` + i; `full` are the non-blank ones.
-
-    The text may go on behind the last line: what belongs to the stretch ends at `stop`.
-    """
-
-    text: bytes
-    start: Ints
-    end: Ints
-    full: npt.NDArray[np.bool_]
-    first: int
-    stop: int
-
-    def lines(self, which: Ints) -> Iterator[tuple[int, bytes]]:
-        """Numbered lines by index."""
-        for i in which.tolist():
-            yield self.first + i, self.text[self.start[i] : self.end[i]]
-
-
-@dataclass
-class Lines:
-    """A walk over a plain file in stretches of whole lines."""
-
-    stream: IO[bytes]
-    number: int  #: number of the next line
-    rest: bytes = b""
-    cut: bool = False  #: the last line of the file has no newline
-    length: float = 256.0  #: bytes of a line, as seen so far
-
-    def take(self, rows: int) -> Stretch:
-        """The next lines up to and including the `rows`-th that is not blank; fewer at the end of the file."""
-        size = max(int(rows * self.length * 1.02) - len(self.rest), 0)
-        while True:
-            block = self.stream.read(size + _BLOCK)
-            text = self.rest + block if self.rest else block
-            end = _newlines(text)
-            if len(end) >= rows or not block:
-                stretch = self._stretch(text, end, rows, ended=not block)
-                if stretch is not None:
-                    return stretch
-            self.rest, size = text, len(text) // 4
-
-    def _stretch(self, text: bytes, end: Ints, rows: int, *, ended: bool) -> Stretch | None:
-        """The first `rows` non-blank lines of the text, None where it holds fewer and the file goes on."""
-        self.cut = ended and bool(text) and not text.endswith(b"\n")
-        if self.cut:
-            end = np.append(end, len(text))
-        start = np.concatenate((np.zeros(1, dtype=np.int64), end[:-1] + 1)) if len(end) else end
-        full = np.ones(len(end), dtype=bool)
-        if len(end):
-            for i in np.flatnonzero(np.frombuffer(text, dtype=np.uint8)[start] <= 32).tolist():
-                full[i] = bool(text[start[i] : end[i]].strip())
-        index = np.flatnonzero(full)
-        if len(index) < rows and not ended:
-            return None
-        n = len(end) if len(index) <= rows else int(index[rows - 1]) + 1
-        stop = min(int(end[n - 1]) + 1, len(text)) if n else 0
-        first, self.number, self.rest = self.number, self.number + n, text[stop:]
-        self.length = stop / n if n else self.length
-        return Stretch(text, start[:n], end[:n], full[:n], first, stop)
-
-
-def _newlines(block: bytes) -> Ints:
-    return np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == 10)
 
 
 def sniff(head: bytes) -> str | None:
@@ -138,7 +66,7 @@ def _segment(src: Source, segment: Segment, validator: Validator) -> Iterator[Ba
                     parsed, steps, clean = _settle(src.path, stretch, frame, lines.cut)
                     yield validator.batch(parsed, steps, len(stretch.end))
                     if not clean and (
-                        more := _named(stretch.text[: stretch.stop]) - set(names)
+                        more := _named(bytes(stretch.text[: stretch.stop])) - set(names)
                     ):  # columns that begin later
                         names, again = [*names, *sorted(more)], True
                         break
@@ -226,18 +154,15 @@ def _settle(path: str, stretch: Stretch, frame: pl.DataFrame, cut: bool) -> tupl
 
 def _clean(stretch: Stretch, others: Ints, steps: pl.DataFrame) -> bool:
     """Whether every colon of the steps' bytes belongs to a value that arrived, and integers are whole."""
-    colons = int(np.count_nonzero(np.frombuffer(stretch.text, dtype=np.uint8, count=stretch.stop) == 58))
-    nulls = 0
-    for _, line in stretch.lines(others):
-        colons -= line.count(b":")
+    colons = without(stretch, others)
+    said = [steps[name] for name in steps.columns if steps[name].dtype == pl.String and name != "kind"]
     arrived = sum(steps.height - steps[name].null_count() for name in steps.columns)
-    texts = [name for name in steps.columns if steps[name].dtype == pl.String]
-    arrived += sum(steps.select(pl.col(texts).str.count_matches(":", literal=True).sum()).fill_null(0).row(0))
-    if colons != arrived:
-        nulls = stretch.text.count(b"null", 0, stretch.stop) - sum(
-            line.count(b"null") for _, line in stretch.lines(others)
-        )
-    if colons != arrived + nulls:
+    if len(colons) != arrived:
+        arrived += _matches(said, ":")
+    if len(colons) != arrived:
+        text = np.frombuffer(stretch.text, dtype=np.uint8, count=stretch.stop)
+        arrived += nulls(text, colons) - _matches(said, r":[ \t]?n")
+    if len(colons) != arrived:
         return False
     lists = [name for name in steps.columns if isinstance(steps[name].dtype, pl.List)]
     if any(_inner_nulls(steps[name]) for name in lists):  # an entry of another type arrives as null
@@ -246,6 +171,10 @@ def _clean(stretch: Stretch, others: Ints, steps: pl.DataFrame) -> bool:
     whole = steps.select((integers == integers.floor()).all()).row(0)
     small = steps.select((integers.abs() < 2**53).all()).row(0)
     return all(whole) and all(small)
+
+
+def _matches(texts: Sequence[pl.Series], pattern: str) -> int:
+    return sum(int(text.str.count_matches(pattern).sum()) for text in texts)
 
 
 def _integers(steps: pl.DataFrame) -> list[str]:

@@ -88,13 +88,15 @@ class Validator:
     def _duplicates(self, steps: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Steps that were there before. Memory is one number a request as long as steps come in order."""
         keys = steps.select(request=pl.struct("run_id", "request_id").hash(seed=1), step="step")
-        repeated = np.zeros(keys.height, dtype=bool) if _in_order(keys) else keys.is_duplicated().to_numpy()
-        if repeated.any():
+        spans = _in_order(keys)
+        if spans is not None:
+            repeated = np.zeros(keys.height, dtype=bool)
+        else:
             repeated = ~keys.select(pl.struct("request", "step").is_first_distinct()).to_series().to_numpy()
-        fresh = keys.filter(pl.Series(~repeated)) if repeated.any() else keys
-        step = pl.col("step")
-        spans = fresh.group_by("request").agg(low=step.min(), high=step.max(), n=pl.len())
-        late = [request for request, low, high, n in spans.iter_rows() if self._overlaps(request, low, high, n)]
+            step = pl.col("step")
+            groups = keys.filter(pl.Series(~repeated)).group_by("request")
+            spans = groups.agg(low=step.min(), high=step.max(), n=pl.len()).rows()
+        late = [request for request, low, high, n in spans if self._overlaps(request, low, high, n)]
         if late:
             repeated |= self._late(keys, late)
         return repeated
@@ -128,12 +130,19 @@ class Validator:
         return again
 
 
-def _in_order(keys: pl.DataFrame) -> bool:
-    """Whether every request stands together, its steps rising: then none is there twice."""
+def _in_order(keys: pl.DataFrame) -> list[tuple[int, int, int, int]] | None:
+    """Where every request stands together, its steps rising, none is there twice: request, least and greatest step, how
+    many, for each. None where they stand otherwise."""
+    if keys.is_empty():
+        return []
     request, step = keys["request"].to_numpy(), keys["step"].to_numpy()
     same = request[1:] == request[:-1]
-    starts = 1 + int(np.count_nonzero(~same))
-    return bool((step[1:] > step[:-1])[same].all()) and keys["request"].n_unique() == starts
+    start = np.concatenate(([0], np.flatnonzero(~same) + 1))
+    end = np.append(start[1:], len(request)) - 1
+    if not (step[1:] > step[:-1])[same].all() or len(np.unique(request[start])) < len(start):
+        return None
+    columns = (request[start], step[start], step[end], end - start + 1)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 _MASK = (1 << 32) - 1

@@ -30,24 +30,24 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
     lines: list[str] = []
     sure = [c for c in document["causes"] if c["certainty"] != "suspected"]
     if not sure:
-        lines += _block(head, word, clean(verdict["headline"], 400), "", width)
+        lines += block(head, word, clean(verdict["headline"], 400), "", width)
     for i, cause in enumerate(document["causes"]):
         first = i == 0 and bool(sure)
         label = (head, word) if first else ("also", "also")
-        lines += _block(*label, clean(cause["headline"], 400), cause["certainty"], width)
-        lines += _cause(cause, width)
-    lines += _field("speed", _speed(document), width)
+        lines += block(*label, clean(cause["headline"], 400), cause["certainty"], width)
+        lines += cause_lines(cause, width)
+    lines += field("speed", _speed(document), width)
     if document["time"]:
-        lines += _field("time", step_time(document["time"]), width)
+        lines += field("time", step_time(document["time"]), width)
     audit = document["audit"]
     if audit:
-        lines += _field("law", _law(audit), width)
-    lines += _field("checks", _checks(document["checks"]), width)
+        lines += field("law", _law(audit), width)
+    lines += field("checks", _checks(document["checks"]), width)
     for check in document["checks"]:
         if (verbose and _met(check)) or check["state"] == "crashed":
-            lines += _field("", f"{check['code']} {check['name']}: {check['state']}, {clean(check['headline'])}", width)
-    lines += _field("input", _inputs(document["inputs"]), width)
-    lines += _field("unseen", "; ".join(clean(n, 300) for n in verdict["not_checked"]), width)
+            lines += field("", f"{check['code']} {check['name']}: {check['state']}, {clean(check['headline'])}", width)
+    lines += field("input", _inputs(document["inputs"]), width)
+    lines += field("unseen", "; ".join(clean(n, 300) for n in verdict["not_checked"]), width)
     return "\n".join(lines) + "\n"
 
 
@@ -57,8 +57,8 @@ def night(report: Report, width: int, color: bool) -> str:
     lines = [f"night of {history['night']}, {history['nights']:,} known"]
     for alarm in history["alarms"]:
         known = f" (known until {alarm['until']})" if alarm["until"] else ""
-        lines += _field("alarm", f"{clean(alarm['id'], 160)} since {alarm['since']}{known}", width)
-        lines += _field("", clean(alarm["headline"], 400), width)
+        lines += field("alarm", f"{clean(alarm['id'], 160)} since {alarm['since']}{known}", width)
+        lines += field("", clean(alarm["headline"], 400), width)
     for service in history["services"]:
         for m in service["metrics"]:
             if m["change"] is None:
@@ -68,11 +68,12 @@ def night(report: Report, width: int, color: bool) -> str:
             )
             if m["low"] is not None:
                 text += f" ({m['low']:+.1%} to {m['high']:+.1%})"
-            lines += _field("trend", f"{text} against {m['nights']} nights", width)
+            lines += field("trend", f"{text} against {m['nights']} nights", width)
     return summary(report, width=width, color=color) + "\n".join(lines) + "\n"
 
 
-def _block(head: str, word: str, text: str, right: str, width: int) -> list[str]:
+def block(head: str, word: str, text: str, right: str, width: int) -> list[str]:
+    """A headline behind its word, wrapped; `right` stands at the end of the first line."""
     room = width - 9 - len(right) - 2
     wrapped = textwrap.wrap(text, max(room, 30)) or [""]
     gap = max(9 - len(word), 1)
@@ -82,18 +83,20 @@ def _block(head: str, word: str, text: str, right: str, width: int) -> list[str]
     return [first, *(f"         {line}" for line in wrapped[1:])]
 
 
-def _field(name: str, text: str, width: int) -> list[str]:
+def field(name: str, text: str, width: int) -> list[str]:
+    """A named line, wrapped."""
     wrapped = textwrap.wrap(text, max(width - 9, 30), break_long_words=False, break_on_hyphens=False) or [""]
     return [f"{name:<9}{wrapped[0]}", *(f"         {line}" for line in wrapped[1:])]
 
 
-def _cause(cause: dict[str, Any], width: int) -> list[str]:
+def cause_lines(cause: dict[str, Any], width: int) -> list[str]:
+    """Evidence, effect and advice of a cause."""
     lines = []
     if cause["evidence"]:
-        lines += _field("", f"{cause['cause']}; first: {_evidence(cause['evidence'][0])}", width)
+        lines += field("", f"{cause['cause']}; first: {_evidence(cause['evidence'][0])}", width)
     if cause.get("effect"):
-        lines += _field("", clean(cause["effect"], 300), width)
-    return lines + _field("", f"next: {clean(cause['advice'], 500)}", width)
+        lines += field("", clean(cause["effect"], 300), width)
+    return lines + field("", f"next: {clean(cause['advice'], 500)}", width)
 
 
 def _evidence(row: dict[str, Any]) -> str:

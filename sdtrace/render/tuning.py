@@ -7,6 +7,10 @@ from typing import Any
 from sdtrace.render.text import clean, number
 from sdtrace.results import Report, Section
 
+_COUNTS = (
+    "tuning: counts do not tell which tokens would have been accepted at another length; give a trace of steps (README, "
+    "Recording a trace)"
+)
 #: Rows of a table on the terminal; the page and the JSON have all.
 ROWS = 16
 
@@ -21,7 +25,7 @@ def summary(report: Report, *, width: int) -> str:
         )
         lines.append("")
     if report.document["tuning"] is None:
-        why = next((n for n in verdict["not_checked"] if n.startswith("tuning")), "tuning: nothing to try settings on")
+        why = next((n for n in verdict["not_checked"] if n.startswith("tuning")), _COUNTS)
         return "\n".join([*lines, *_wrapped(why, width, "")]) + "\n"
     advice = report.document["tuning"]["advice"]
     for row in advice:

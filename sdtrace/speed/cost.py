@@ -106,13 +106,29 @@ class StepCost:
         return rows.select("tokens", "steps", "rest_ms").with_columns(fitted_ms=pl.Series(fitted, dtype=pl.Float64))
 
     def marginal(self) -> float | None:
-        """ms of one more verified token between the least and the most that were seen, from the staircase; None unless
-        the number of verified tokens varied by a quarter."""
-        stairs = self.stairs().filter(pl.col("steps") >= ENOUGH)
-        if stairs.height < 2 or stairs["tokens"][-1] < 1.25 * stairs["tokens"][0]:
+        """ms of one more verified token at equal batch: weighted least squares within batch sizes, None where the tokens of
+        a batch never varied (one draft length) or the slope is within four of its standard errors of nothing."""
+        rows = self.table.filter(pl.col("rest_ms").is_finite())
+        centred = rows.with_columns(
+            x=pl.col("tokens") - ((pl.col("tokens") * pl.col("steps")).sum() / pl.col("steps").sum()).over("b"),
+            y=pl.col("rest_ms") - ((pl.col("rest_ms") * pl.col("steps")).sum() / pl.col("steps").sum()).over("b"),
+        )
+        x, y, w, n = (centred[name].to_numpy().astype(np.float64) for name in ("x", "y", "steps", "tokens"))
+        square = float((w * x**2).sum())
+        if not len(x) or np.sqrt(square / w.sum()) < 0.02 * np.average(n, weights=w):
             return None
-        rise = float(stairs["fitted_ms"][-1] - stairs["fitted_ms"][0])
-        return rise / float(stairs["tokens"][-1] - stairs["tokens"][0])
+        slope = float((w * x * y).sum()) / square
+        noise = np.average(centred["spread_ms"].to_numpy() ** 2, weights=w) / square
+        error = np.sqrt(noise + float((w**2 * x**2 * (y - slope * x) ** 2).sum()) / square**2)
+        return slope if slope > 4 * error else None
+
+    def drafted_tokens_ms(self) -> float | None:
+        """Mean ms of a step that its verified tokens beyond the fewest per request cost; None without a slope."""
+        slope = self.marginal()
+        if slope is None:
+            return None
+        batch, tokens, steps = (self.table[name].to_numpy().astype(np.float64) for name in ("batch", "tokens", "steps"))
+        return slope * float(np.average(tokens - (tokens / batch).min() * batch, weights=steps))
 
 
 def step_cost(cost: pl.DataFrame) -> StepCost:

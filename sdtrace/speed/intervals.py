@@ -45,11 +45,13 @@ def summed(group: npt.NDArray[np.int64], rows: Floats, count: int) -> Floats:
     return np.stack([np.bincount(group, weights=column, minlength=count) for column in rows.T], axis=1)
 
 
-def jackknife(sums: Floats, statistic: Callable[[Floats], Floats], level: float = 0.95) -> list[Interval]:
+def jackknife(
+    sums: Floats, statistic: Callable[[Floats], Floats], level: float = 0.95, freedom: int | None = None
+) -> list[Interval]:
     """Every entry of statistic(sums over groups) with its interval.
 
     `sums` is (G, F), a row a group; `statistic` maps (..., F) to (..., K). Delete-one variance (G - 1)/G sum (t_g - mean)^2
-    (Efron 1982) and Student's t with G - 1 degrees of freedom.
+    (Efron 1982) and Student's t with G - 1 degrees of freedom, or fewer where the caller knows better.
     """
     used = sums[np.any(sums != 0, axis=1)]
     count = len(used)
@@ -59,7 +61,9 @@ def jackknife(sums: Floats, statistic: Callable[[Floats], Floats], level: float 
         if count < 2:
             return [Interval(float(v), None, None) for v in value]
         left = np.asarray(statistic(total - used), dtype=np.float64).reshape(count, -1)
-    half = student(0.5 + level / 2, count - 1) * np.sqrt((count - 1) / count * ((left - left.mean(axis=0)) ** 2).sum(0))
+    half = student(0.5 + level / 2, min(count - 1, freedom or count)) * np.sqrt(
+        (count - 1) / count * ((left - left.mean(axis=0)) ** 2).sum(0)
+    )
     made = zip(value, half, strict=True)
     return [
         Interval(float(v), float(v - h), float(v + h)) if np.isfinite(h) else Interval(float(v), None, None)

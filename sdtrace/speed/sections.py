@@ -7,10 +7,14 @@ import polars as pl
 
 from sdtrace.results import Chart, Section, Value
 from sdtrace.speed.cost import ENOUGH, shapes, step_cost
+from sdtrace.speed.slow import total
+from sdtrace.speed.slow_acceptance import rate
+from sdtrace.speed.strata import attributes, levels
 from sdtrace.speed.timing import Timing
+from sdtrace.speed.turns import turn
 
-#: Rows of a curve that are shown.
-POINTS = 60
+#: Rows of a curve, and levels of an attribute, that are shown.
+POINTS, LEVELS = 60, 20
 
 
 def time_sections(told: Timing) -> list[Section]:
@@ -20,6 +24,40 @@ def time_sections(told: Timing) -> list[Section]:
     decode = told.cost.filter(pl.col("prefill") == 0)
     made = [_step(told), _by_batch(told, decode), _stairs(decode), _over_time(told)]
     return [section for section in made if section is not None]
+
+
+def slice_section(told: Timing) -> Section | None:
+    """Acceptance of every level of every attribute of requests that varies; None where nothing does."""
+    joined = attributes(told.places, told.requests)
+    rows: list[list[Value]] = []
+    for name in levels(joined):
+        for level in joined[name].drop_nulls().unique().sort().to_list()[:LEVELS]:
+            mine = joined.filter(pl.col(name) == level)
+            if not mine["tested"].sum():
+                continue
+            found = rate(mine)
+            gained = total(mine, "tokens") / total(mine, "lines")
+            rows.append(
+                [
+                    f"{name}={level}",
+                    mine["hash"].n_unique(),
+                    int(total(mine, "tested")),
+                    gained,
+                    found.value,
+                    found.low,
+                    found.high,
+                ]
+            )
+    if not rows or len(rows) > 200:
+        return None
+    rows.sort(key=lambda row: (row[4] if isinstance(row[4], float) else 1.0, str(row[0])))
+    says = f"{rows[0][0]} accepts least, {rows[0][4]:.0%} of its tested tokens; {rows[-1][0]} most, {rows[-1][4]:.0%}."
+    ends = [[None if row[i] is None else float(str(row[i])) for row in rows[:40]] for i in (4, 5, 6)]
+    chart = Chart(
+        "bars", "slice", "accepted / tested", [str(r[0]) for r in rows[:40]], {"acceptance": ends[0]}, ends[1], ends[2]
+    )
+    columns = ["slice", "requests", "tested", "tokens per step", "accepted / tested", "low (95%)", "high (95%)"]
+    return Section("by-slice", "Acceptance by slice", says, columns, rows, chart)
 
 
 def _step(told: Timing) -> Section:
@@ -148,6 +186,10 @@ def _over_time(told: Timing) -> Section | None:
     ]
     steps = [float(r[2] or 0) for r in rows]
     says = f"Mean step between {min(steps):.3g} and {max(steps):.3g} ms in {len(rows)} intervals."
-    chart = Chart("line", "interval", "ms a step", [str(r[0]) for r in rows], {"step": list(steps)})
+    marked: list[float | None] = [None] * len(rows)
+    if (at := turn(steps)) is not None:
+        marked[at] = steps[at]
+        says += f" It changes most at interval {rows[at][0]}, marked in the chart."
+    chart = Chart("line", "interval", "ms a step", [str(r[0]) for r in rows], {"step": list(steps), "change": marked})
     columns = ["interval", "engine steps", "step ms", "tokens per second of busy engine"]
     return Section("time-over-time", "Step time over time", says, columns, rows, chart)

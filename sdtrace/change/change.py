@@ -1,0 +1,132 @@
+"""The whole comparison: figures, answer, attribution, slices, causes, as the document of `sdtrace diff`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sdtrace.audit import Audit
+from sdtrace.causes import Cause
+from sdtrace.change.arms import Arm, Pair, arm, pair
+from sdtrace.change.attribution import Attribution, attribution
+from sdtrace.change.counts import counted_metrics
+from sdtrace.change.judge import Answer, answer, causes_of, suspicions
+from sdtrace.change.metrics import Metric, metrics
+from sdtrace.change.slices import Slice, slices
+from sdtrace.diagnose import Diagnosis
+
+#: A relative change of speed that nobody minds.
+MARGIN = 0.03
+_CONFIGURED = ("engine", "engine_version", "method", "target_model", "draft_model", "rule", "num_draft_tokens")
+
+
+@dataclass(frozen=True)
+class Change:
+    """Everything that was found about two sides."""
+
+    answer: Answer
+    metrics: list[Metric]
+    attribution: Attribution | None
+    slices: list[Slice]
+    causes: list[Cause]
+    notes: list[str]
+    configured: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """The verdict's state: of the change, and of what the candidate does wrong that the base did not."""
+        if any(cause.side == "wrong" and cause.certainty != "suspected" for cause in self.causes):
+            return "wrong"
+        return {"regressed": "slow", "inconclusive": "cannot-tell"}.get(self.answer.word, "healthy")
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The `diff` section."""
+        return {
+            "answer": self.answer.word,
+            "metrics": [
+                {
+                    "name": one.name,
+                    "base": one.base,
+                    "candidate": one.candidate,
+                    "change": None if one.change is None else one.change.value,
+                    "low": None if one.change is None else one.change.low,
+                    "high": None if one.change is None else one.change.high,
+                }
+                for one in self.metrics
+            ],
+            "attribution": [
+                {"term": t.name, "log_change": t.change.value, "low": t.change.low, "high": t.change.high}
+                for t in (self.attribution.terms if self.attribution else [])
+            ],
+            "slices": [
+                {
+                    "where": s.where,
+                    "contribution": s.contribution.value,
+                    "low": s.contribution.low,
+                    "high": s.contribution.high,
+                    "confirmed": s.confirmed,
+                }
+                for s in self.slices
+            ],
+            "mix_by": self.attribution.strata if self.attribution else [],
+            "requests_needed": self.answer.needed,
+            "configuration": {name: list(values) for name, values in self.configured.items()},
+        }
+
+
+def change(
+    base: tuple[str, Audit, Diagnosis], candidate: tuple[str, Audit, Diagnosis], margin: float = MARGIN
+) -> Change:
+    """Compare two audited sides, each (path, audit, diagnosis)."""
+    arms = [arm(*side) for side in (base, candidate)]
+    configured = _configured(base[2], candidate[2])
+    if arms[0] is None or arms[1] is None:
+        return _counted(base, candidate, margin, configured)
+    return _stepwise(pair(arms[0], arms[1]), margin, configured)
+
+
+def _stepwise(both: Pair, margin: float, configured: dict[str, tuple[Any, Any]]) -> Change:
+    figures = metrics(both)
+    told = answer(figures, margin, min(both.base.requests, both.candidate.requests))
+    split = attribution(both)
+    cut = slices(both)
+    notes = suspicions(both, figures) + _notes(both, configured)
+    return Change(told, figures, split, cut, causes_of(both, told, split, cut, margin), notes, configured)
+
+
+def _notes(both: Pair, configured: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    notes = [note for side in (both.base, both.candidate) for note in _about(side)]
+    if both.paired:
+        notes.append("requests are compared with themselves: both sides served the same request ids")
+    notes += [
+        f"the two sides differ in {name}: {a!r} and {b!r}" for name, (a, b) in configured.items() if name == "rule"
+    ]
+    return notes
+
+
+def _about(side: Arm) -> list[str]:
+    """What of a side was left out, under its name."""
+    return [f"{side.path}: {note}" for note in side.timing.notes]
+
+
+def _counted(
+    base: tuple[str, Audit, Diagnosis],
+    candidate: tuple[str, Audit, Diagnosis],
+    margin: float,
+    configured: dict[str, tuple[Any, Any]],
+) -> Change:
+    figures = counted_metrics((base[1], base[2]), (candidate[1], candidate[2]))
+    told = answer(figures, margin, 1)
+    told = Answer(told.word, told.metric, told.says.split(";")[0], None)
+    notes = ["attribution, slices and time: at least one side has only counts"]
+    known = {cause.cause for cause in base[2].causes if cause.side == "wrong"}
+    fresh = [c for c in candidate[2].causes if c.side == "wrong" and c.cause not in known]
+    return Change(told, figures, None, [], fresh, notes, configured)
+
+
+def _configured(base: Diagnosis, candidate: Diagnosis) -> dict[str, tuple[Any, Any]]:
+    """What the run lines of both sides say differently."""
+    runs: Sequence[Mapping[str, Any]] = [d.timing.run if d.timing is not None else {} for d in (base, candidate)]
+    if not all(runs):
+        return {}
+    return {n: (runs[0].get(n), runs[1].get(n)) for n in _CONFIGURED if runs[0].get(n) != runs[1].get(n)}

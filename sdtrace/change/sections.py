@@ -1,0 +1,76 @@
+"""Sections of a comparison: figures side by side, the attribution as a waterfall, slices, what was configured differently."""
+
+from math import expm1
+
+from sdtrace.change.change import Change
+from sdtrace.results import Chart, Section, Value
+
+
+def change_sections(found: Change) -> list[Section]:
+    """In reading order; empty ones are left out."""
+    made = [_figures(found), _waterfall(found), _slices(found), _configured(found)]
+    return [section for section in made if section is not None]
+
+
+def _figures(found: Change) -> Section:
+    rows: list[list[Value]] = []
+    for one in found.metrics:
+        ends = [one.change.value, one.change.low, one.change.high] if one.change else [None, None, None]
+        rows.append([one.name.replace("_", " "), one.base, one.candidate, *ends])
+    columns = ["figure", "base", "candidate", "relative change", "low (95%)", "high (95%)"]
+    return Section("diff", "What changed", f"{found.answer.word.capitalize()}: {found.answer.says}.", columns, rows)
+
+
+def _waterfall(found: Change) -> Section | None:
+    """The terms as bars of their own: a negative one is a loss."""
+    if found.attribution is None:
+        return None
+    terms = found.attribution.terms
+    rows: list[list[Value]] = [
+        [t.name, t.change.value, t.change.low, t.change.high, expm1(t.change.value)] for t in terms
+    ]
+    total = sum(t.change.value for t in terms)
+    rows.append(["all", total, None, None, expm1(total)])
+    least = min(terms, key=lambda t: t.change.value)
+    says = f"The terms add up to {expm1(total):+.1%}"
+    says += f"; {least.name} takes most, {expm1(least.change.value):+.1%}." if least.change.value < 0 else "."
+    if found.attribution.strata:
+        says += f" The mix of traffic is split by {' and '.join(found.attribution.strata)}."
+    chart = Chart(
+        "bars",
+        "term",
+        "change of the logarithm",
+        [t.name for t in terms],
+        {
+            "loss": [max(-t.change.value, 0.0) for t in terms],
+            "gain": [max(t.change.value, 0.0) for t in terms],
+        },
+    )
+    columns = ["term", "log change", "low (95%)", "high (95%)", "throughput"]
+    return Section("attribution", "Which term it is", says, columns, rows, chart)
+
+
+def _slices(found: Change) -> Section | None:
+    if not found.slices:
+        return None
+    rows: list[list[Value]] = []
+    for s in found.slices:
+        where = " and ".join(f"{k}={v}" for k, v in s.where.items()) or "everything else"
+        told = s.contribution
+        sure = None if s.confirmed is None else "yes" if s.confirmed else "no"
+        rows.append([where, s.base, s.candidate, told.value, told.low, told.high, sure])
+    says = "Contributions to the change of tokens per step; they add up. Found on one half of the requests, confirmed on the other."
+    columns = ["where", "base", "candidate", "contribution", "low (95%)", "high (95%)", "confirmed"]
+    return Section("slices", "Where it changed", says, columns, rows)
+
+
+def _configured(found: Change) -> Section | None:
+    if not found.configured:
+        return None
+    rows: list[list[Value]] = [[name, _shown(a), _shown(b)] for name, (a, b) in found.configured.items()]
+    says = "Recorded settings in which the two sides differ."
+    return Section("configured", "Configured differently", says, ["setting", "base", "candidate"], rows)
+
+
+def _shown(value: object) -> str | int | None:
+    return value if isinstance(value, str | int) or value is None else str(value)

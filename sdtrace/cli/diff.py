@@ -1,0 +1,49 @@
+"""`sdtrace diff`: what changed."""
+
+from typing import Any
+
+import click
+
+from sdtrace.cli import options, results
+
+
+@click.command("diff")
+@click.argument("base", metavar="BASE")
+@click.argument("candidate", metavar="CANDIDATE")
+@click.option("--format", "format_", metavar="NAME", help="Force a reader instead of asking all.")
+@options.window
+@click.option(
+    "--margin",
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    default=0.03,
+    show_default=True,
+    help="Relative change of speed that nobody minds.",
+)
+@click.option("-o", "--output", metavar="FILE.html", help="Write the HTML report there.")
+@results.machines
+@results.judgement
+@click.option("-q", "--quiet", is_flag=True, help="No summary on the terminal.")
+def command(base: str, candidate: str, **given: Any) -> int:
+    """Compare two traces, logs or records: regressed, improved, fine within the margin, or inconclusive.
+
+    A regression counts as slow, new wrong decisions as wrong: --fail-on slow makes both fail.
+    """
+    from sdtrace.api import diff  # heavy imports only when there is work
+    from sdtrace.render import difference, html
+
+    results.understood(given)
+    found = diff(
+        base,
+        candidate,
+        format=given["format_"],
+        since=options.moment(given["since"]),
+        until=options.moment(given["until"]),
+        where=given["where"],
+        margin=given["margin"],
+    )
+    if given["output"]:
+        options.write(given["output"], html.page(found))
+    taken = results.write(found, given)
+    if not given["quiet"] and not taken:
+        click.echo(difference.summary(found, width=options.width(), color=options.colour()), nl=False)
+    return results.exit_code(found.document, given)
