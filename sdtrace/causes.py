@@ -182,7 +182,7 @@ def counters(found: Outcomes, named: set[str]) -> list[Cause]:
         ("SD431", "degenerate-output", "suspected"),
     ):
         if cause not in named and fired(found, code):
-            label = _announced(found[code]) if code in ("SD421", "SD422", "SD423") else None
+            label = _announced(found[code]) if code in ("SD421", "SD422", "SD423", "SD412") else None
             rows.append(make(cause, certainty, [code], found, label))
     broken = [
         c for c in ("SD411", "SD401", "SD402", "SD403", "SD404", "SD405", "SD407", "SD408", "SD409") if fired(found, c)
@@ -197,7 +197,7 @@ def counters(found: Outcomes, named: set[str]) -> list[Cause]:
 
 
 def _announced(outcome: Outcome) -> str | None:
-    return next((str(w["what"]) for w in outcome.witnesses if w.get("what")), None)
+    return next((str(w[n]) for w in outcome.witnesses for n in ("what", "conversion") if w.get(n)), None)
 
 
 def _replayed(found: Outcomes) -> str | None:

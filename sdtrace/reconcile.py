@@ -1,12 +1,13 @@
 """Tables that checks of counters read: windows, pairs of sources, announcements, stretches of pinned acceptance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import polars as pl
 
 from sdtrace.folding import named
+from sdtrace.rosetta import Totals, definitions
 from sdtrace.sources import Source
 from sdtrace.trace import Event
 
@@ -25,6 +26,7 @@ _PAIR = _PLACE | {
     "replayed": pl.Boolean(),
     "said_one": pl.Float64(),
     "said_other": pl.Float64(),
+    "conversion": pl.String(),
 }
 _TOLD = _PLACE | {"found": pl.Boolean(), "what": pl.String()}
 _STRETCH = _PLACE | {
@@ -84,9 +86,29 @@ def _pairs(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Even
                 "replayed": one.engine in replays,
                 "said_one": said.get((one.engine, one.surface)),
                 "said_other": said.get((other.engine, other.surface)),
+                "conversion": _conversion(one, other, said),
             }
         )
     return pl.DataFrame(rows, schema=_PAIR)
+
+
+def _conversion(one: Source, other: Source, said: Mapping[tuple[str, str], float]) -> str | None:
+    """Which definition each of two printed lengths follows; None where one of them follows none."""
+    told = []
+    for s in (one, other):
+        length = said.get((s.engine, s.surface))
+        c = s.counts
+        drafts, accepted, emitted = (_either(one, other, n) for n in ("drafts", "accepted", "emitted"))
+        known = definitions(Totals(drafts, c["drafted"], accepted, emitted, s.k, c["steps"]))
+        of = next((d for d in known if d.value and length and abs(d.value - length) < 0.006 + 0.005 * length), None)
+        if of is None or length is None:
+            return None
+        told.append(f"{s.surface} prints {length:.2f}, which is {of.formula}")
+    return "; ".join(told) + " (S steps that drafted, V all steps, A accepted, E emitted tokens)"
+
+
+def _either(one: Source, other: Source, name: str) -> float | None:
+    return one.counts[name] if one.counts[name] is not None else other.counts[name]
 
 
 def _engines(windows: pl.DataFrame, found: Sequence[Source]) -> pl.DataFrame:

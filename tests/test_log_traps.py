@@ -175,6 +175,20 @@ def test_llamacpp_statistics_lie_on_recurrent_models(tmp_path: Path) -> None:
     assert "0 of 66" in found["causes"][0]["headline"]
 
 
+def test_llamacpp_equal_drafts_are_the_tell(tmp_path: Path) -> None:
+    """Old servers print replays in the request line too; that no draft at all was rejected at once gives them away."""
+    kinds = [e.kind for b in open_one(str(_written(tmp_path, LLAMA_A)), None).batches() for e in b.events]
+    assert kinds == ["replay"]
+    honest = LLAMA_A.replace("#acc drafts = 690", "#acc drafts = 655")
+    assert not [e for b in open_one(str(_written(tmp_path, honest)), None).batches() for e in b.events]
+
+
+def _written(folder: Path, text: str) -> Path:
+    path = folder / "server.log"
+    path.write_text(text)
+    return path
+
+
 def test_a_traced_round_is_counted_once(tmp_path: Path) -> None:
     """At -lv 5 with LLAMA_TRACE a round is printed twice."""
     text = (

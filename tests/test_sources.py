@@ -16,6 +16,7 @@ import sdtrace
 from sdtrace.agreement import beside, emitted, over_all
 from sdtrace.counted_time import timelines
 from sdtrace.errors import NoInputError
+from sdtrace.reconcile import tables
 from sdtrace.rosetta import Totals, definitions
 from sdtrace.sources import sources
 from sdtrace.speed.turns import turn
@@ -112,6 +113,26 @@ def test_every_difference_has_a_sentence() -> None:
     early = one(surface="e", drafts=50, drafted=200, accepted=90, at=1.7954e9)
     assert "other times" in beside(one(at=1.7955e9), early)
     assert "last values" in beside(first, one(basis="gauge", drafts=None, drafted=None, accepted=None, length=2.0))
+
+
+def test_a_difference_of_definition_names_the_conversion(tmp_path: Path) -> None:
+    """vLLM 0.9 counts the bonus and 0.8.5 does not: 2.0 and 1.0 for the same counts."""
+    rows = [
+        {
+            "engine": "vllm",
+            "basis": "run",
+            "drafts": 100,
+            "drafted": 400,
+            "accepted": 100,
+            "said_length": said,
+            "surface": name,
+        }
+        for name, said in (("lines of 0.9", 2.0), ("lines of 0.8.5", 1.0))
+    ]
+    windows = from_rows("file", rows)
+    pair = tables(windows, sources(windows), [])["pairs"].to_dicts()[0]
+    assert "lines of 0.9 prints 2.00, which is (A + S) / S" in pair["conversion"]
+    assert "lines of 0.8.5 prints 1.00, which is A / S" in pair["conversion"]
 
 
 def test_emitted_tokens_are_accounted_for() -> None:

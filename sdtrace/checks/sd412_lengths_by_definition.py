@@ -27,5 +27,5 @@ CHECK = Check(
     & ((pl.col("said_one") - pl.col("said_other")).abs() > 0.05 * pl.col("said_one")),
     read=counted("pairs of sources print other lengths for the same counts"),
     laws=None,
-    shows=("engine", "one", "other", "said_one", "said_other"),
+    shows=("engine", "one", "other", "said_one", "said_other", "conversion"),
 )

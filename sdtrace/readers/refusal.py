@@ -17,6 +17,7 @@ FIELDS: dict[str, str] = {
     "specforge": "`metrics` and `num_draft_tokens`",
     "sglang-bench": "`acc_length` and `step_time`",
     "specdec-bench": "`Request_AL`",
+    "speed-bench": "`selected_samples`, `summary` and `results`",
     "openvino": "`main_model_metrics`",
     "llamacpp-slots": "`n_ctx`, `is_processing` and `speculative` of a slot",
     "llamacpp-timings": "`predicted_n` or `draft_n`",

@@ -17,7 +17,7 @@ from sdtrace.readers.logs import llamacpp_events as events
 from sdtrace.readers.logs import llamacpp_lines as lines
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
-from sdtrace.trace import Loss
+from sdtrace.trace import Event, Loss
 
 _CLOCK = re.compile(r"(?:^|\] |\s)(\d+)\.(\d\d)\.(\d{3})\.(\d{3}) (?=[IWED] )")
 #: what may stand before a figure: a stamp, a level, a port, what a container, kubectl or journald puts there, the slot
@@ -47,6 +47,7 @@ class State:
     round: coins.Round = field(default_factory=coins.Round)
     k: int | None = None
     configured: bool = False
+    suspected: bool = False
     body: bool = False
     clocked: bool = False
 
@@ -95,6 +96,7 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
     elif not user and (found := lines.STATISTICS.search(text)) and _BEFORE.match(text[: found.start()]):
         heard.used.add(line)
         heard.rows.append(row | lines.statistics(found) | {"series": f"{_port(text)} {found['impl']}".strip()})
+        _suspect(path, line, at, found, state, heard)
     elif not user and (found := lines.RATE.search(text)) and (before := _BEFORE.match(text[: found.start()])):
         heard.used.add(line)
         row |= lines.acceptance(found, before["task"], state.k) | {"series": _port(text)}
@@ -118,6 +120,13 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
         _summary(row, found, state, heard)
     else:
         _announced(path, line, at, text, state, heard, user=user)
+
+
+def _suspect(path: str, line: int, at: float | None, found: re.Match[str], state: State, heard: Heard) -> None:
+    """Totals in which no draft was rejected at its first token, and yet tokens were: replays are counted as accepted."""
+    if events.all_taken(found) and not state.suspected:
+        state.suspected = True
+        heard.events.append(Event(path, line, at, "llama.cpp", "replay", events.ALL_TAKEN))
 
 
 def _is_new(found: re.Match[str], state: State) -> bool:

@@ -44,6 +44,20 @@ def announced(path: str, line: int, at: float | None, text: str) -> list[Event]:
     return [Event(path, line, at, "llama.cpp", kind, what, value) for kind, what, value in told]
 
 
+#: Drafts after which it is no chance that each had its first token accepted.
+MANY = 50
+ALL_TAKEN = (
+    "#gen drafts = #acc drafts although tokens were rejected: on a recurrent or hybrid target drafts are replayed, and the "
+    "replays count as accepted; the acceptance of this log is then too high"
+)
+
+
+def all_taken(statistics: re.Match[str]) -> bool:
+    """Whether a statistics line counts every one of many drafts as accepted in part, and not all tokens."""
+    drafts, accepted, tokens, taken = (int(statistics[name]) for name in ("gd", "ad", "gt", "at"))
+    return drafts >= MANY and accepted == drafts and taken < tokens
+
+
 def longest_draft(events: list[Event]) -> int | None:
     """The configured draft length, where one of these events tells it."""
     found = (re.search(r"\bk=(\d+)", e.value or "") for e in events if e.kind == "config")
