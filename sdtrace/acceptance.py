@@ -82,7 +82,12 @@ def _appended(total: dict[str, Any]) -> tuple[float, float]:
 def _by_position(positions: pl.DataFrame) -> dict[str, list[float]]:
     if positions.is_empty():
         return {"accepted": [], "tested": []}
-    table = positions.group_by("position").agg(pl.col("accepted", "tested").sum()).sort("position").head(64)
+    table = (
+        positions.group_by("position", maintain_order=True)
+        .agg(pl.col("accepted", "tested").sum())
+        .sort("position")
+        .head(64)
+    )
     return {"accepted": table["accepted"].to_list(), "tested": table["tested"].to_list()}
 
 

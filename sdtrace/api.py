@@ -1,7 +1,7 @@
 """The public functions; the commands are a thin voice over them."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +9,15 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.audit import Audit, Span, audit
+from sdtrace.audit import Audit, Keep, Source, Span, audit
 from sdtrace.change.change import MARGIN, change
 from sdtrace.change.report import change_report
 from sdtrace.checks import CHECKS
 from sdtrace.compose import compose
 from sdtrace.diagnose import Diagnosis, diagnose, misfits
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
+from sdtrace.finding import Check
+from sdtrace.infer import Fit
 from sdtrace.readers import Opened, open_inputs, paper
 from sdtrace.reasons import explain_steps
 from sdtrace.results import Report
@@ -24,6 +26,8 @@ from sdtrace.tuning.attach import attach
 from sdtrace.tuning.gather import gather, of_tally
 from sdtrace.tuning.tuned import Asked
 
+#: What adds up sources: the audit of this process, or of a cluster.
+Machines = Callable[[Sequence[Source], Sequence[Check], Keep | None, Mapping[str, str] | None, Span], Audit]
 Inputs = str | Path | Sequence[str | Path]
 
 
@@ -44,15 +48,16 @@ def report(
     where: Sequence[str] = (),
     ids: bool = False,
     baseline_ms: float | None = None,
+    machines: Machines | None = None,
 ) -> Report:
     """Read, audit, check, diagnose: the main job.
 
     `since` and `until` are Unix seconds (steps without a time are left out by them), `where` holds conditions such as
     `tags.task=code` or `temperature=0`. `ids` lets token ids into the report; `baseline_ms` is the time of a plain
-    step, where it is known.
+    step, where it is known. `machines` reads elsewhere: `sdtrace.machines.Ray().audit`.
     Raises NoInputError and UsageError; damaged input is in the report instead.
     """
-    return _report(inputs, format, (since, until), where, ids=ids, baseline_ms=baseline_ms)
+    return _report(inputs, format, (since, until), where, ids=ids, baseline_ms=baseline_ms, machines=machines)
 
 
 def tune(
@@ -112,13 +117,15 @@ def diff(
 
 
 def _audited(
-    inputs: Inputs, format: str | None, span: Span, where: Sequence[str], baseline_ms: float | None = None
+    inputs: Inputs,
+    format: str | None,
+    span: Span,
+    where: Sequence[str],
+    baseline_ms: float | None = None,
+    machines: Machines | None = None,
 ) -> tuple[Audit, Diagnosis]:
     sources, keep = _sources(inputs, format, span, where)
-    first = audit(sources, CHECKS, keep, span=span)
-    overridden = misfits(first)
-    if overridden:
-        first = _again(sources, keep, {run: fit.law for run, fit in overridden.items()}) or first
+    first, overridden = audited(sources, keep, span, machines)
     return first, diagnose(first, CHECKS, overridden, baseline_ms)
 
 
@@ -140,9 +147,10 @@ def _report(
     asked: Asked | None = None,
     ids: bool = False,
     baseline_ms: float | None = None,
+    machines: Machines | None = None,
 ) -> Report:
     """With `asked`, settings are tried on a sample from a pass of its own, where the input can be read twice."""
-    first, found = _audited(inputs, format, span, where, baseline_ms)
+    first, found = _audited(inputs, format, span, where, baseline_ms, machines)
     traffic = of_tally(first, found.choices)
     if asked and any(one.total > len(one.text.first) for one in traffic):
         with suppress(SdtraceError):  # standard input cannot be read twice: the smaller sample has to do
@@ -150,6 +158,27 @@ def _report(
             traffic = gather(sources, first, found.choices, keep)
     report = attach(compose(first, found, CHECKS, ids=ids), traffic, asked)
     return replace(report, show=_show)
+
+
+def audited(
+    sources: Sequence[Source], keep: Keep | None = None, span: Span = (None, None), machines: Machines | None = None
+) -> tuple[Audit, dict[str, Fit]]:
+    """The pass over all sources, and the runs that were judged by another law than the one they declare.
+
+    `machines` is the `audit` of a cluster; without it, this process reads.
+    """
+    run = machines or audit
+    first = run(sources, CHECKS, keep, None, span)
+    overridden = misfits(first)
+    if overridden:
+        first = _again(run, sources, keep, {run_id: fit.law for run_id, fit in overridden.items()}, span) or first
+    return first, overridden
+
+
+def told(whole: Audit, overridden: Mapping[str, Fit]) -> tuple[Diagnosis, Report]:
+    """The diagnosis and the report of an audit, from whatever it was added up; token ids are not shown."""
+    found = diagnose(whole, CHECKS, overridden)
+    return found, attach(compose(whole, found, CHECKS), of_tally(whole, found.choices), None)
 
 
 def _show(found: Report) -> str:
@@ -160,11 +189,11 @@ def _show(found: Report) -> str:
 
 
 def _again(
-    sources: Sequence[Opened], keep: Callable[[pl.DataFrame], pl.DataFrame] | None, rules: dict[str, str]
+    run: Machines, sources: Sequence[Source], keep: Keep | None, rules: dict[str, str], span: Span
 ) -> Audit | None:
     """The pass once more under the laws that do fit; None where an input (standard input) cannot be read twice."""
     try:
-        return audit(sources, CHECKS, keep, rules)
+        return run(sources, CHECKS, keep, rules, span)
     except SdtraceError:
         return None
 

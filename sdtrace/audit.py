@@ -7,24 +7,24 @@ with all request lines known from the start.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import polars as pl
 
+from sdtrace.booked import Input, book
 from sdtrace.finding import Check, Counts
-from sdtrace.folding import Folder
+from sdtrace.folding import Folder, added
+from sdtrace.gathered import Gathered, Place, Tallied, in_process
 from sdtrace.measure import measure
 from sdtrace.scope import REQUEST_COLUMNS, keyed, scopes
-from sdtrace.tally import Tally, merge
+from sdtrace.tally import Tally
 from sdtrace.timings import timings
-from sdtrace.trace import OTHER, Batch, Event, Loss, Notice, empty
+from sdtrace.trace import Batch, Event, empty
 from sdtrace.windows import no_windows
 
 #: Steps that may wait for their request line.
 WAITING = 131_072
-#: Tallies are added up whenever this many have gathered.
-GATHER = 8
 #: Batches measured at a time; polars and numpy let go of the interpreter while they work.
 WORKERS = 2
 
@@ -49,23 +49,6 @@ class Source(Protocol):
 
     def batches(self) -> Iterator[Batch]:
         """The input from its beginning."""
-
-
-@dataclass
-class Input:
-    """What one input held: lines, records by table, and what became of the rest."""
-
-    path: str
-    format: str
-    engine: str | None
-    lines: int = 0
-    runs: int = 0
-    requests: int = 0
-    steps: int = 0
-    windows: int = 0
-    records: int = 0
-    losses: list[Loss] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
 
 
 @dataclass
@@ -99,12 +82,18 @@ def audit(
     keep: Keep | None = None,
     rules: Mapping[str, str] | None = None,
     span: Span = (None, None),
+    before: "Audit | None" = None,
 ) -> Audit:
     """One pass over all sources; a second one if a file kept its request lines for the end.
 
     `keep` filters steps (a time window, a slice); it sees steps joined with their request's columns. `rules` replaces
     the declared law of a run (run_id -> law). `span` is the stretch of Unix time that windows are taken from.
+    `before` holds run lines that stand before these sources and the request lines of all, where those are known.
     """
+    if before is not None:
+        return _pass(
+            sources, _State(checks, keep, rules or {}, span, _heads([before.requests]), True, dict(before.runs))
+        )
     try:
         return _pass(sources, _State(checks, keep, rules or {}, span, _heads([]), complete=False))
     except _LateRequest:
@@ -113,6 +102,21 @@ def audit(
 
 def _all_requests(sources: Sequence[Source]) -> pl.DataFrame:
     return _heads(b.requests for source in sources for b in source.batches() if b.requests.height)
+
+
+def gathered(audits: Sequence[Audit], checks: Sequence[Check] = ()) -> tuple[pl.DataFrame, dict[str, Counts]]:
+    """Windows of several audits as those of one, and what was judged of the ones that are folded."""
+    folder = Folder(checks)
+    for one in audits:
+        folder.add(one.windows)
+        for code, counts in one.judged.items():
+            folder.judged[code] = added(folder.judged.get(code), counts)
+    return folder.windows(), folder.judged
+
+
+def heads_of(audits: Iterable["Audit"]) -> pl.DataFrame:
+    """The request lines of several audits, of which the last of a request counts."""
+    return _heads(a.requests for a in audits).drop("hash")
 
 
 def _heads(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
@@ -132,11 +136,11 @@ class _State:
     known: pl.DataFrame
     complete: bool
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    heads: list[pl.DataFrame] = field(default_factory=list)
-    tallies: list[Tally] = field(default_factory=list)
-    waiting: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
+    total: Gathered[Tally] = field(default_factory=in_process)
+    open: dict[int, Tallied] = field(default_factory=dict)
+    waiting: list[tuple[Place, pl.DataFrame]] = field(default_factory=list)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS))
-    pending: list[Future[list[Tally]]] = field(default_factory=list)
+    pending: list[tuple[Place, Future[list[Tally]]]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     judged_unknown: pl.DataFrame | None = None
     unknown: int = 0
@@ -148,41 +152,23 @@ class _State:
 def _pass(sources: Sequence[Source], state: _State) -> Audit:
     inputs = []
     with state.pool:
-        for source in sources:
+        for number, source in enumerate(sources):
             read = Input(source.path, source.format, source.engine)
             inputs.append(read)
+            state.open[number] = Tallied()
             for batch in source.batches():
-                _book(read, batch)
-                _take(state, batch)
+                book(read, batch)
+                _take(state, number, batch)
+            state.open[number].read = True
+            _close(state, number)
         _flush(state)
-        for done in state.pending:
-            _gather(state, done)
+        while state.pending:
+            _gather(state, *state.pending.pop(0))
     known = state.runs, state.known.drop("hash"), state.unknown
-    return Audit(merge(state.tallies), inputs, *known, state.windows.windows(), state.events, state.windows.judged)
+    return Audit(state.total.total(), inputs, *known, state.windows.windows(), state.events, state.windows.judged)
 
 
-def _book(read: Input, batch: Batch) -> None:
-    read.lines += batch.lines
-    read.runs += batch.runs.height
-    read.requests += batch.requests.height
-    read.steps += batch.steps.height
-    read.windows += 0 if batch.windows is None else batch.windows.height
-    read.records += batch.records
-    for loss in batch.losses:
-        _lose(read.losses, loss)
-    read.notices.extend(batch.notices)
-
-
-def _lose(losses: list[Loss], loss: Loss) -> None:
-    """Lines about other things come once a batch; they are told once an input."""
-    same = [i for i, x in enumerate(losses[-2:], max(len(losses) - 2, 0)) if loss.what == OTHER == x.what]
-    if same:
-        losses[same[0]] = replace(loss, count=loss.count + losses[same[0]].count)
-    else:
-        losses.append(loss)
-
-
-def _take(state: _State, batch: Batch) -> None:
+def _take(state: _State, source: int, batch: Batch) -> None:
     for run in batch.runs.iter_rows(named=True):
         state.runs[run["run_id"]] = run | {"rule": state.rules.get(run["run_id"], run["rule"])}
     state.events.extend(batch.events)
@@ -192,12 +178,17 @@ def _take(state: _State, batch: Batch) -> None:
         _learn(state, _heads([batch.requests]))
     if not batch.steps.height:
         return
+    tallied = state.open[source]
+    place = Place(source, tallied.batches, batch.path)
+    tallied.batches += 1
     steps = keyed(batch.steps)
     mine, missing = _requests_of(state, steps)
+    if state.complete:
+        state.unknown += _orphans(steps, missing)
     if state.complete or missing.is_empty():
-        _judge(state, batch.path, steps, mine)
+        _judge(state, place, steps, mine)
         return
-    state.waiting.append((batch.path, steps))
+    state.waiting.append((place, steps))
     _release(state)
     if sum(steps.height for _, steps in state.waiting) > WAITING:
         _flush(state)
@@ -231,41 +222,60 @@ def _requests_of(state: _State, steps: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
 def _release(state: _State) -> None:
     """Judge whole waiting batches whose requests are all known by now, in order."""
     while state.waiting:
-        path, steps = state.waiting[0]
+        place, steps = state.waiting[0]
         mine, missing = _requests_of(state, steps)
         if missing.height:
             return
         state.waiting.pop(0)
-        _judge(state, path, steps, mine)
+        _judge(state, place, steps, mine)
 
 
 def _flush(state: _State) -> None:
     """Judge what waits, request line or not, and remember which requests that concerned."""
-    for path, steps in state.waiting:
+    for place, steps in state.waiting:
         mine, missing = _requests_of(state, steps)
-        state.unknown += steps.select("hash").join(missing, on="hash", how="semi").height
+        state.unknown += _orphans(steps, missing)
         seen = state.judged_unknown
         state.judged_unknown = missing if seen is None else pl.concat([seen, missing]).unique()
-        _judge(state, path, steps, mine)
+        _judge(state, place, steps, mine)
     state.waiting.clear()
 
 
-def _judge(state: _State, path: str, steps: pl.DataFrame, requests: pl.DataFrame) -> None:
+def _orphans(steps: pl.DataFrame, missing: pl.DataFrame) -> int:
+    """How many steps belong to requests that are not known."""
+    return steps.select("hash").join(missing, on="hash", how="semi").height if missing.height else 0
+
+
+def _judge(state: _State, place: Place, steps: pl.DataFrame, requests: pl.DataFrame) -> None:
     if state.keep is not None:
         joined = steps.join(requests.drop(_KEYS), on="hash", how="left", maintain_order="left")
         steps = steps.filter(state.keep(joined).to_series())
     if not steps.height:
+        _put(state, place, [])
         return
-    state.pending.append(state.pool.submit(_measured, path, steps, requests, dict(state.runs), state.checks))
+    measuring = state.pool.submit(_measured, place.path, steps, requests, dict(state.runs), state.checks)
+    state.pending.append((place, measuring))
     if len(state.pending) > WORKERS:
-        _gather(state, state.pending.pop(0))
+        _gather(state, *state.pending.pop(0))
 
 
-def _gather(state: _State, done: Future[list[Tally]]) -> None:
-    """Results come in the order of the input, so that the sum does not depend on which thread was faster."""
-    state.tallies.extend(done.result())
-    if len(state.tallies) >= GATHER:
-        state.tallies = [merge(state.tallies)]
+def _gather(state: _State, place: Place, done: Future[list[Tally]]) -> None:
+    _put(state, place, done.result())
+
+
+def _put(state: _State, place: Place, tallies: list[Tally]) -> None:
+    """Tallies go where they stand in the input, so that the sum does not depend on which thread was faster."""
+    tallied = state.open[place.source]
+    tallied.tallies.put(place.batch, tallies)
+    tallied.gathered += 1
+    _close(state, place.source)
+
+
+def _close(state: _State, source: int) -> None:
+    """An input that is read to its end and all of whose batches are judged is one tally from then on."""
+    tallied = state.open[source]
+    if tallied.read and tallied.gathered == tallied.batches:
+        state.total.put(source, [state.open.pop(source).tallies.total()])
 
 
 def _measured(

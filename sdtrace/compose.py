@@ -5,7 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.audit import Audit, Input
+from sdtrace.audit import Audit
+from sdtrace.booked import Input
 from sdtrace.counted_sections import counted_sections
 from sdtrace.diagnose import Diagnosis
 from sdtrace.finding import Check
@@ -161,7 +162,7 @@ def _ends(interval: Sequence[float] | None) -> list[float | None]:
 def _by_position(table: pl.DataFrame) -> Section | None:
     if table.is_empty():
         return None
-    sums = table.group_by("position").agg(pl.col(pl.Float64).sum()).sort("position").head(64)
+    sums = table.group_by("position", maintain_order=True).agg(pl.col(pl.Float64).sum()).sort("position").head(64)
     rows, observed, expected = [], [], []
     for row in sums.iter_rows(named=True):
         rate = row["accepted"] / row["tested"] if row["tested"] else None
@@ -185,7 +186,12 @@ def _over_time(audit: Audit, found: Diagnosis) -> Section | None:
     if table.is_empty() or width is None:
         return None
     names = {c.law for c in found.choices.values()} | {"greedy"}
-    sums = table.filter(pl.col("law").is_in(list(names))).group_by("bucket").agg(pl.exclude("law").sum()).sort("bucket")
+    sums = (
+        table.filter(pl.col("law").is_in(list(names)))
+        .group_by("bucket", maintain_order=True)
+        .agg(pl.exclude("law").sum())
+        .sort("bucket")
+    )
     if sums.height < 3:
         return None
     timed = audit.tally.frame("laws")["first_at"].null_count() == 0

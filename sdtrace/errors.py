@@ -39,3 +39,16 @@ class MissingExtraError(SdtraceError):
     """An optional dependency is needed for what was asked."""
 
     slug = "missing-extra"
+
+
+class StateError(SdtraceError):
+    """A state folder cannot be used: damaged, of a newer version, or not one."""
+
+    slug = "state"
+
+
+class StateHeldError(SdtraceError):
+    """Another run holds the state folder."""
+
+    slug = "state-held"
+    exit_code = 6

@@ -136,7 +136,7 @@ def _engines(windows: pl.DataFrame, found: Sequence[Source]) -> pl.DataFrame:
 def _said(windows: pl.DataFrame) -> dict[tuple[str, str], float]:
     """Mean printed length of a surface, weighted by the steps that it speaks of."""
     known = windows.filter(pl.col("said_length").is_not_null() & (pl.col("drafts") > 0))
-    means = known.group_by("engine", "surface").agg(
+    means = known.group_by("engine", "surface", maintain_order=True).agg(
         mean=(pl.col("said_length") * pl.col("drafts")).sum() / pl.col("drafts").sum()
     )
     return {(engine, surface): mean for engine, surface, mean in means.rows()}

@@ -21,6 +21,7 @@ class Chart:
     series: dict[str, list[float | None]]
     low: list[float | None] = field(default_factory=list)
     high: list[float | None] = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)  #: points at which something changed, drawn as upright lines
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,11 @@ VERBS = {
     "diff": "What changed between two traces or logs, by how much, where, and why.",
     "explain": "Why each drafted token of a step was accepted or rejected.",
     "tune": "Which tau, budget or policy this traffic wants, and what the trace can tell of it.",
+    "nightly": "One night added to the history: report, trend, alarms.",
+    "watch": "A live engine's /metrics in the terminal; --for 60s -o FILE.html ends in a report.",
     "replay": "Run the target model again over a trace and compare.",
     "detect": "Which format, what can be judged from it, what to log to judge more.",
+    "bundle": "The evidence of a report in one file: the steps concerned, versions, commands.",
     "convert": "Anything readable to trace format 1 (JSON Lines or Parquet).",
     "simulate": "A made trace with one planted fault (or healthy), for drills.",
     "checks": "The catalogue of checks, or one check's manual page.",
@@ -48,13 +51,26 @@ class _Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    cls=_Verbs,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "auto_envvar_prefix": "SDTRACE",
+    },
+)
 @click.version_option(VERSION, prog_name="sdtrace")
-def group() -> None:
+@click.option("--config", metavar="FILE", help="Flags from this file instead of sdtrace.toml here.")
+@click.pass_context
+def group(ctx: click.Context, config: str | None) -> None:
     """Diagnostics for speculative decoding in LLM serving.
 
     Is it the drafter, the engine, the traffic, the configuration, or the metric? `sdtrace report TRACE` answers.
     """
+    if config or os.environ.get("SDTRACE_CONFIG") or os.path.isfile("sdtrace.toml"):
+        from sdtrace.cli.config import defaults
+
+        ctx.default_map = defaults(config, VERBS)
 
 
 def main(args: list[str] | None = None) -> None:

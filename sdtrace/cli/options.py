@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -53,6 +54,14 @@ def moment(text: str | None) -> float | None:
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
+def duration(text: str) -> float:
+    """Seconds of 90, 60s, 5m, 2h."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip())
+    if not found or (found[2] or "s") not in _UNITS:
+        raise UsageError(f"{text!r} is no stretch of time", "use 60s, 5m or 2h")
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
 def write(path: str, data: bytes) -> None:
     """Write a file whole or not at all; `-` is standard output."""
     if path == "-":
@@ -69,6 +78,11 @@ def write(path: str, data: bytes) -> None:
         raise OutputError(
             f"{path}: {error.strerror or error}", "check that the folder exists and may be written to"
         ) from error
+
+
+def width() -> int:
+    """Columns of the terminal, 120 at most."""
+    return min(shutil.get_terminal_size((100, 24)).columns, 120)
 
 
 def colour() -> bool:

@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from sdtrace.cli import options
-from sdtrace.cli.report import LEVELS, show
+from sdtrace.cli import options, results
 
 
 @click.command("replay")
@@ -19,17 +18,9 @@ from sdtrace.cli.report import LEVELS, show
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Default: cuda where there is one.")
 @click.option("--state", metavar="DIR", help="Keep finished requests there; the same command goes on from them.")
 @click.option("-o", "--output", metavar="FILE.html", help="Write the HTML report there.")
-@click.option("--json", "json_", metavar="FILE", help="Write the JSON document there; - is standard output.")
-@click.option(
-    "--fail-on", type=click.Choice(list(LEVELS)), default="wrong", show_default=True, help="Exit 1 at this or worse."
-)
-@click.option("--require-evidence", is_flag=True, help="Exit 4 when the verdict is cannot-tell.")
-@click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")
-@click.option(
-    "--content", type=click.Choice(["none", "ids", "text"]), default="none", show_default=True, help="Content shown."
-)
-@click.option("-q", "--quiet", is_flag=True, help="No summary and no progress on the terminal.")
-@click.option("-v", "--verbose", is_flag=True, help="Also list the checks that are clear.")
+@results.machines
+@results.judgement
+@results.people
 def command(paths: tuple[str, ...], **given: Any) -> int:
     """Run the target model again over what was recorded, and compare.
 
@@ -37,6 +28,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     """
     from sdtrace.api import replay
 
+    results.understood(given)
     found = replay(
         paths,
         verifier=given["verifier"],
@@ -50,7 +42,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         ids=given["content"] != "none",
         progress=_progress if sys.stderr.isatty() and not given["quiet"] else None,
     )
-    return show(found, given)
+    return results.show(found, given)
 
 
 def _progress(what: str, done: int, total: int) -> None:

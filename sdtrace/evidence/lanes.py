@@ -42,7 +42,7 @@ def lanes(scope: Scope, here: Slots) -> pl.DataFrame:
         }
     )
     known = frame.lazy().filter((pl.col("step") < DEPTH) & pl.col("d").is_finite())
-    sums = known.group_by("step", "position").agg(
+    sums = known.group_by("step", "position", maintain_order=True).agg(
         pl.len().cast(pl.Float64).alias("n"), pl.col("d", "v", "unknown").sum()
     )
     names = {"run_id": pl.lit(str(scope.steps["run_id"][0])), "law": pl.lit(scope.law.name)}

@@ -114,6 +114,19 @@ def _batch(path: str, held: _Held) -> Batch:
     return Batch(path, held.lines, *tables, held.losses, [], from_rows(path, held.rows), records=held.used)
 
 
+def scraped(text: str, at: float) -> list[dict[str, Any]]:
+    """The windows of one scrape of a running engine, as rows; lines that are no samples are left out."""
+    scrape = Scrape()
+    for number, raw in enumerate(text.splitlines(), start=1):
+        if not raw.startswith(_BEGINS):
+            continue
+        key, value, _ = _split(raw.strip())
+        name = _parsed(key)
+        if name is not None and name.engine is not None and value is not None:
+            scrape.take(name.engine, name.bare, name.labels, name.where, value, number)
+    return scrape.rows(at)
+
+
 def _named_time(path: str) -> float | None:
     """Scrapes are often named by their Unix time."""
     found = re.search(r"(?<!\d)(1\d{9})(\d{3})?(?!\d)", path.rsplit("/", 1)[-1])

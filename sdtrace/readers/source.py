@@ -8,6 +8,8 @@ import lzma
 import os
 import sys
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +20,15 @@ import zstandard
 
 from sdtrace.errors import NoInputError
 
+#: What unpacking raises on damaged bytes.
+_BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, zlib.error, zipfile.BadZipFile, ValueError)
 #: Decompressed bytes that stand in a temporary file at a time.
 SEGMENT = 64 << 20
 HEAD = 1 << 16
 
-_MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zst"}
+_MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zst", b"PK\x03\x04": "zip"}
+#: The member of a bundle that holds its trace.
+_MEMBER = "trace.jsonl"
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ def source(path: str) -> Source:
 def _head(stream: IO[bytes]) -> bytes:
     try:
         return stream.read(HEAD)
-    except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, ValueError):
+    except _BROKEN:
         return b""
 
 
@@ -149,8 +155,19 @@ def unpacked(file: Path, packing: str | None) -> Iterator[IO[bytes]]:
             yield bz2.open(raw)  # noqa: SIM115  # the caller owns the file below
         elif packing == "xz":
             yield lzma.open(raw)  # noqa: SIM115
+        elif packing == "zip":
+            with _member(raw) as member:
+                yield member
         else:
             yield raw
+
+
+def _member(archive: IO[bytes]) -> IO[bytes]:
+    """The trace of a bundle. Raises OSError, as any input that cannot be unpacked."""
+    try:
+        return zipfile.ZipFile(archive).open(_MEMBER)
+    except (zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError) as error:
+        raise OSError(f"a zip file that is no bundle of sdtrace: {error}") from error
 
 
 def segments(src: Source) -> Iterator[Segment]:
@@ -187,6 +204,6 @@ def _read(stream: IO[bytes]) -> tuple[bytes, str | None]:
         while size < SEGMENT and (block := stream.read(1 << 20)):
             blocks.append(block)
             size += len(block)
-    except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, ValueError) as broken:
+    except _BROKEN as broken:
         return b"".join(blocks), f"{type(broken).__name__}: {broken}"
     return b"".join(blocks), None

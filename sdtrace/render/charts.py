@@ -50,6 +50,7 @@ def _draw(chart: Chart, title: str, sentence: str, ident: str, frame: _Frame) ->
     parts += _axes(chart, frame, top)
     draw = _bars if chart.kind == "bars" else _line
     parts += draw(chart, frame, top)
+    parts += _marks(chart, frame)
     parts += _legend(chart, frame)
     return Markup("").join([*parts, Markup("</svg>")])
 
@@ -137,6 +138,18 @@ def _line(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
                 run.append(f"{_place(chart, frame, i):.1f} {frame.y(min(value / top, 1.0)):.1f}")
         parts += _path(run, k)
     return parts
+
+
+def _marks(chart: Chart, frame: _Frame) -> list[Markup]:
+    line = Markup(
+        '<line x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}" stroke="currentColor" stroke-opacity="0.6"'
+        ' stroke-dasharray="2 3"><title>{3}</title></line><text x="{0:.1f}" y="{4:.1f}" text-anchor="middle">&#9660;</text>'
+    )
+    low, high = frame.y(0.0), frame.y(1.0)
+    return [
+        line.format(_place(chart, frame, i), high, low, f"changed: {clean(chart.x[i], 40)}", high + 2)
+        for i in chart.marks
+    ]
 
 
 def _path(run: list[str], k: int) -> list[Markup]:

@@ -16,9 +16,9 @@ from sdtrace.results import Report
 from sdtrace.trace import OTHER
 
 #: Rows of a table, steps of a request, tokens of a step that a page shows; the rest is counted.
-ROWS, TOKENS, EVIDENCE, LOSSES = 60, 24, 8, 40
+ROWS, TOKENS, EVIDENCE, LOSSES, ALARMS = 60, 24, 8, 40, 20
 
-_STATES = {
+STATES = {
     "wrong": "Wrong",
     "slow": "Slow",
     "metric-suspect": "Metric suspect",
@@ -39,35 +39,36 @@ def fragment(report: Report) -> str:
 
 
 def _render(name: str, report: Report) -> str:
-    environment = _environment()
-    script, style = (environment.loader.get_source(environment, n)[0] for n in ("page.js", "page.css"))  # type: ignore[union-attr]
+    made = environment()
+    script, style = (made.loader.get_source(made, n)[0] for n in ("page.js", "page.css"))  # type: ignore[union-attr]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template(name).render(
+    return made.get_template(name).render(
         document=report.document,
         sections=report.sections,
         viewer=report.viewer,
         script=Markup(script),  # our own file, whose hash stands in the policy
         style=Markup(style),
         digest=digest,
-        states=_STATES,
+        states=STATES,
         other=OTHER,
         ids=report.ids,
-        caps={"rows": ROWS, "tokens": TOKENS, "evidence": EVIDENCE, "losses": LOSSES},
+        caps={"rows": ROWS, "tokens": TOKENS, "evidence": EVIDENCE, "losses": LOSSES, "alarms": ALARMS},
     )
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates with our filters; every value is escaped."""
+    made = Environment(
         loader=FileSystemLoader(templates()),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"clean": clean, "number": number, "chip": chip}
-    environment.globals |= {"svg": svg}
-    return environment
+    made.filters |= {"clean": clean, "number": number, "chip": chip}
+    made.globals |= {"svg": svg}
+    return made
 
 
 def templates() -> Path:

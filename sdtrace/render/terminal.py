@@ -51,6 +51,27 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
     return "\n".join(lines) + "\n"
 
 
+def night(report: Report, width: int, color: bool) -> str:
+    """The night's summary, then its alarms and its change against the baseline."""
+    history = report.document["history"]
+    lines = [f"night of {history['night']}, {history['nights']:,} known"]
+    for alarm in history["alarms"]:
+        known = f" (known until {alarm['until']})" if alarm["until"] else ""
+        lines += field("alarm", f"{clean(alarm['id'], 160)} since {alarm['since']}{known}", width)
+        lines += field("", clean(alarm["headline"], 400), width)
+    for service in history["services"]:
+        for m in service["metrics"]:
+            if m["change"] is None:
+                continue
+            text = (
+                f"{clean(service['service'], 60)}: {m['name'].replace('_', ' ')} {m['value']:.3g}, {m['change']:+.1%}"
+            )
+            if m["low"] is not None:
+                text += f" ({m['low']:+.1%} to {m['high']:+.1%})"
+            lines += field("trend", f"{text} against {m['nights']} nights", width)
+    return summary(report, width=width, color=color) + "\n".join(lines) + "\n"
+
+
 def block(head: str, word: str, text: str, right: str, width: int) -> list[str]:
     """A headline behind its word, wrapped; `right` stands at the end of the first line."""
     room = width - 9 - len(right) - 2

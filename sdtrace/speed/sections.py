@@ -171,7 +171,12 @@ def _stairs(decode: pl.DataFrame) -> Section | None:
 
 
 def _over_time(told: Timing) -> Section | None:
-    sums = told.blocks.group_by("bucket").agg(pl.col(pl.Float64).sum()).filter(pl.col("wt") > 0).sort("bucket")
+    sums = (
+        told.blocks.group_by("bucket", maintain_order=True)
+        .agg(pl.col(pl.Float64).sum())
+        .filter(pl.col("wt") > 0)
+        .sort("bucket")
+    )
     if sums.height < 3:
         return None
     start = sums["bucket"][0]

@@ -86,7 +86,9 @@ def lengths(cost: pl.DataFrame) -> pl.DataFrame:
     """By drafted tokens k and batch bucket: engine steps, mean batch, step_ms, draft_ms (exposed; null: not recorded)."""
     w = pl.col("w").sum()
     drafted = pl.col("has_d").sum() > 0.9 * w
-    return cost.group_by("k", bucket=pl.col("b").log(2.0).add(1e-9).floor().cast(pl.Int64)).agg(
+    return cost.group_by(
+        "k", pl.col("b").log(2.0).add(1e-9).floor().cast(pl.Int64).alias("bucket"), maintain_order=True
+    ).agg(
         steps=w,
         batch=pl.col("timed").sum() / w,
         step_ms=pl.col("wt").sum() / w,

@@ -1,0 +1,136 @@
+"""`sdtrace nightly`: one night added to the history."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sdtrace.cli import options, results
+
+if TYPE_CHECKING:
+    from sdtrace.history.state import State
+    from sdtrace.nightly import Told
+    from sdtrace.results import Report
+
+_PAGES = ".pages.json"
+
+
+@click.command("nightly")
+@click.argument("paths", metavar="[INPUT]...", nargs=-1)
+@click.option("--format", "format_", metavar="NAME", help="Force a reader instead of asking all.")
+@click.option("--state", metavar="DIR", required=True, help="The folder of the history; made if it is not there.")
+@click.option("-o", "--output", metavar="DIR", help="Write pages there: one a night, index.html, latest.html.")
+@click.option(
+    "--night", metavar="DATE", help="Which night the inputs belong to; else the day (UTC) of their last step."
+)
+@click.option(
+    "--retention", type=click.IntRange(min=1), metavar="DAYS", help="Keep this many days, forget older nights."
+)
+@click.option("--rebuild", is_flag=True, help="Write the pages of all nights again, from the state alone.")
+@click.option("--acknowledge", multiple=True, metavar="ALARM", help="This alarm is known (needs --until). Repeatable.")
+@click.option("--until", metavar="DATE", help="With --acknowledge: the last day on which it is not to alarm.")
+@click.option("--why", default="", metavar="TEXT", help="With --acknowledge: shown beside the alarm.")
+@results.machines
+@results.judgement
+@click.option("-q", "--quiet", is_flag=True, help="No summary on the terminal.")
+def command(paths: tuple[str, ...], **given: Any) -> int:
+    """Add a night to the history: its report, the trend, alarms that stay valid over months.
+
+    Inputs are known by content: a file that was counted is not counted again, whatever it is called, nor are the lines
+    of a log that was counted before it grew. Data of an earlier night amends that night while it is among the last five.
+    Exit 6 where another run holds the state.
+    """
+    from sdtrace import nightly
+    from sdtrace.errors import UsageError
+    from sdtrace.history.state import opened
+
+    results.understood(given)
+    if bool(given["acknowledge"]) != bool(given["until"]):
+        raise UsageError("--acknowledge and --until go together", "--acknowledge ALARM --until 2026-12-24 --why TEXT")
+    if not (paths or given["rebuild"] or given["acknowledge"] or given["retention"]):
+        raise UsageError("no INPUT", "name the logs of the night, or --rebuild to write the pages again")
+    with opened(given["state"], create=bool(paths)) as state:
+        told = nightly.Told()
+        if paths:
+            told = nightly.add(state, paths, night=given["night"], format=given["format_"])
+        if given["retention"]:
+            told.forgotten = state.retain(given["retention"])
+        if given["acknowledge"]:
+            nightly.acknowledge(state, given["acknowledge"], given["until"], given["why"])
+        _tell(told)
+        if not state.nights():
+            raise UsageError("the state holds no night", "give INPUT")
+        found = nightly.report_of(state, state.nights()[-1])
+        if given["output"]:
+            _pages(state, Path(given["output"]), told, given["rebuild"])
+    return _finish(found, given, told)
+
+
+def _finish(found: "Report", given: dict[str, Any], told: "Told") -> int:
+    from sdtrace.render import terminal
+
+    taken = results.write(found, given)
+    if not given["quiet"] and not taken:
+        click.echo(terminal.night(found, options.width(), options.colour()), nl=False)
+    return results.exit_code(found.document, given) or (0 if given["exit_zero"] or not told.late else 1)
+
+
+def _tell(told: "Told") -> None:
+    from sdtrace.render.text import clean
+
+    for what, paths in (("counted already", told.known), ("too late, its night is closed", told.late)):
+        for path in paths[:5]:
+            click.echo(f"{what}: {clean(path)}", err=True)
+        if len(paths) > 5:
+            click.echo(f"{what}: and {len(paths) - 5:,} more", err=True)
+    for what, nights in (("added", told.added), ("amended", told.amended), ("forgotten", told.forgotten)):
+        if nights:
+            click.echo(f"{what}: {', '.join(nights[:8])}{' ...' if len(nights) > 8 else ''}", err=True)
+
+
+def _pages(state: "State", folder: Path, told: "Told", every: bool) -> None:
+    """Write the pages that are missing, older than their night, or affected by what is new; each whole or not at all."""
+    import orjson
+
+    from sdtrace import nightly
+    from sdtrace.errors import OutputError
+    from sdtrace.history.section import trends
+    from sdtrace.render import html, index, json
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: {error.strerror or error}", "name a folder that may be written to") from error
+    nights = state.nights()
+    versions = {night: state.manifest["nights"][night]["folder"] for night in nights}
+    written = _written(folder / _PAGES)
+    first = min([n for n in nights if written.get(n) != versions[n]], default=nights[-1])
+    for night in nights:
+        # a night that is amended moves the baseline of those after it
+        if every or night >= first or night == nights[-1]:
+            found = nightly.report_of(state, night)
+            options.write(str(folder / f"{night}.html"), html.page(found))
+            options.write(str(folder / f"{night}.json"), json.dumps(found))
+    for old in written.keys() - versions.keys():
+        for ending in ("html", "json"):
+            (folder / f"{old}.{ending}").unlink(missing_ok=True)
+    page = index.page(state.records(), trends(state.records()), found.document)
+    options.write(str(folder / "index.html"), page)
+    half = folder / f".latest.{os.getpid()}"
+    half.unlink(missing_ok=True)
+    half.symlink_to(f"{nights[-1]}.html")
+    os.replace(half, folder / "latest.html")
+    options.write(str(folder / _PAGES), orjson.dumps(versions))
+    click.echo(f"pages: {folder / 'index.html'}", err=True)
+
+
+def _written(file: Path) -> dict[str, str]:
+    """Which version of each night its page shows."""
+    import orjson
+
+    try:
+        versions = orjson.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return versions if isinstance(versions, dict) else {}

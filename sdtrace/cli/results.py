@@ -1,0 +1,116 @@
+"""How every command that ends in a report hands it over: files for people and machines, then the exit code."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from sdtrace.cli import options
+from sdtrace.results import Report
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: --fail-on: verdicts that fail at each level.
+LEVELS = {
+    "none": set[str](),
+    "wrong": {"wrong"},
+    "slow": {"wrong", "slow"},
+    "any": {"wrong", "slow", "metric-suspect"},
+}
+
+
+def machines(function: F) -> F:
+    """--json, --junit, --sarif, --prometheus, --markdown."""
+    for name, says in (
+        ("markdown", "a summary in Markdown for a chat or an issue"),
+        ("prometheus", "gauges for Prometheus' textfile collector"),
+        ("sarif", "SARIF 2.1.0"),
+        ("junit", "JUnit XML"),
+        ("json", "the JSON document"),
+    ):
+        text = f"Write {says} there; - is standard output."
+        function = click.option(f"--{name}", f"{name}_file", metavar="FILE", help=text)(function)
+    return function
+
+
+def judgement(function: F) -> F:
+    """--fail-on, --fail-if, --require-evidence, --exit-zero."""
+    function = click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")(function)
+    function = click.option("--require-evidence", is_flag=True, help="Exit 4 when the verdict is cannot-tell.")(
+        function
+    )
+    help_if = "Exit 1 when a figure is so: 'tokens_per_step < 1.8', or against the baseline '< -5%'. Repeatable."
+    function = click.option("--fail-if", multiple=True, metavar="COND", help=help_if)(function)
+    level = click.Choice(list(LEVELS))
+    return click.option("--fail-on", type=level, default="wrong", show_default=True, help="Exit 1 at this or worse.")(
+        function
+    )
+
+
+def people(function: F) -> F:
+    """--content, -q, -v."""
+    function = click.option("-v", "--verbose", is_flag=True, help="Also list the checks that are clear.")(function)
+    function = click.option("-q", "--quiet", is_flag=True, help="No summary on the terminal.")(function)
+    what = click.Choice(["none", "ids", "text"])
+    return click.option("--content", type=what, default="none", show_default=True, help="Content shown.")(function)
+
+
+def understood(given: dict[str, Any]) -> None:
+    """A slip in a condition is told before the work, not after it."""
+    from sdtrace.fail_if import condition
+
+    for text in given["fail_if"]:
+        condition(text)
+
+
+def show(found: Report, given: dict[str, Any]) -> int:
+    """Write and print a report as the flags ask; the exit code."""
+    from sdtrace.render import html, terminal
+
+    if given["content"] == "text":
+        click.echo("note: traces hold token ids and no text; the ids are shown", err=True)
+    if given["output"]:
+        options.write(given["output"], html.page(found))
+    taken = write(found, given)
+    if not given["quiet"] and not taken:
+        text = terminal.summary(found, width=options.width(), color=options.colour(), verbose=given["verbose"])
+        click.echo(text, nl=False)
+        if given["output"] and given["output"] != "-":
+            click.echo(f"report: {given['output']}", err=True)
+    return exit_code(found.document, given)
+
+
+def write(found: Report, given: dict[str, Any]) -> bool:
+    """Write what was asked for; whether standard output was taken by one of the files."""
+    from sdtrace.render import json, junit, markdown, prometheus, sarif
+
+    renderers = {"json": json, "junit": junit, "sarif": sarif, "prometheus": prometheus, "markdown": markdown}
+    asked = {name: given[f"{name}_file"] for name in renderers if given[f"{name}_file"]}
+    for name, file in asked.items():
+        options.write(file, renderers[name].dumps(found))
+    return "-" in asked.values()
+
+
+def exit_code(document: dict[str, Any], given: dict[str, Any]) -> int:
+    """The exit code of a report. What is acknowledged does not fail; conditions are told on standard error."""
+    from sdtrace.fail_if import condition, judge
+    from sdtrace.render.text import clean
+
+    if any(check["state"] == "crashed" for check in document["checks"]):
+        return 5
+    results = judge([condition(text) for text in given["fail_if"]], document)
+    for result in results:
+        click.echo(f"fail-if: {clean(result.sentence(), 300)}", err=True)
+    if given["exit_zero"]:
+        return 0
+    if _states(document) & LEVELS[given["fail_on"]] or any(r.met for r in results):
+        return 1
+    return 4 if given["require_evidence"] and document["verdict"]["state"] == "cannot-tell" else 0
+
+
+def _states(document: dict[str, Any]) -> set[str]:
+    """The verdict, and the sides of standing alarms; of a night whose causes are all known, only what is not."""
+    history = document["history"]
+    if history is None:
+        return {document["verdict"]["state"]}
+    return {a["side"] for a in history["alarms"] if a["until"] is None}

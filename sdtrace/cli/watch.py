@@ -1,0 +1,89 @@
+"""`sdtrace watch`: a live engine in the terminal."""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sdtrace.cli import options, results
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from sdtrace.live import Live
+
+
+@click.command("watch")
+@click.argument("url", metavar="URL")
+@click.option("--every", metavar="TIME", default="2s", show_default=True, help="How often to ask.")
+@click.option("--for", "for_", metavar="TIME", help="End after that long: 60s, 5m. Without it, Ctrl-C ends.")
+@click.option("-o", "--output", metavar="FILE.html", help="At the end, write the HTML report of what was seen.")
+@results.machines
+@results.judgement
+def command(url: str, **given: Any) -> int:
+    """Watch an engine's /metrics: tokens per step, acceptance by position, throughput, queue, what changed.
+
+    URL is that of a vLLM, SGLang, llama.cpp, LMDeploy or TensorRT-LLM server, with or without /metrics. A restart of
+    the engine is survived. What was seen ends in a report with the exit code of one.
+    """
+    from sdtrace.api import told
+    from sdtrace.errors import UsageError
+    from sdtrace.live import Live, follow
+    from sdtrace.render import html
+
+    every, until = options.duration(given["every"]), options.duration(given["for_"]) if given["for_"] else None
+    if every < 0.1:
+        raise UsageError("--every is too short", "0.1s is the least")
+    live = Live(_address(url))
+    with contextlib.suppress(KeyboardInterrupt), _screen() as show:
+        for state in follow(live, _fetcher(live.url), every, until):
+            show(state)
+    if not live.scrapes:
+        return 3
+    _, found = told(live.audit(), {})
+    if given["output"]:
+        options.write(given["output"], html.page(found))
+        click.echo(f"report: {given['output']}", err=True)
+    results.write(found, given)
+    return results.exit_code(found.document, given)
+
+
+def _address(url: str) -> str:
+    """The address of /metrics; a bare host:port is http."""
+    full = url if "://" in url else f"http://{url}"
+    return full if full.rstrip("/").endswith("/metrics") else f"{full.rstrip('/')}/metrics"
+
+
+def _fetcher(url: str) -> Callable[[], str]:
+    import httpx  # only for what asks a server
+
+    client = httpx.Client(timeout=5.0, follow_redirects=True)
+
+    def fetch() -> str:
+        try:
+            return client.get(url).raise_for_status().text
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise OSError(f"no answer ({type(error).__name__})") from error
+
+    return fetch
+
+
+@contextlib.contextmanager
+def _screen() -> Any:
+    """A screen that is drawn over on a terminal, a line a scrape elsewhere."""
+    from sdtrace.render import live as drawn
+
+    if not sys.stdout.isatty():
+        yield lambda state: click.echo(drawn.line(state))
+        return
+    from rich.live import Live as Screen
+
+    with Screen(auto_refresh=False) as screen:
+
+        def show(state: "Live") -> None:
+            picture: RenderableType = drawn.screen(state)
+            screen.update(picture, refresh=True)
+
+        yield show

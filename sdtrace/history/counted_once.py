@@ -1,0 +1,160 @@
+"""Inputs known by their content, so that nothing is counted twice: neither the same file under another name or packed,
+nor the lines of a log that was counted before it grew."""
+
+import hashlib
+import lzma
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import zstandard
+
+from sdtrace.errors import StateError
+from sdtrace.readers import Opened
+from sdtrace.readers.source import unpacked
+from sdtrace.trace import Batch
+
+_BLOCK = 1 << 20
+#: Before that a time is no Unix time but a clock of the log's own.
+_EARLIEST = 1e9
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an input is, whatever it is called: `digest` of its unpacked bytes, their number, and the lines in them.
+
+    `skip` lines at its beginning were counted before, as an input of their own; `known` when all of it was. `parts`
+    are the digests of the files of a folder of tables.
+    """
+
+    digest: str
+    size: int
+    lines: int
+    skip: int = 0
+    known: bool = False
+    parts: tuple[str, ...] = ()
+
+    def plain(self, path: str) -> dict[str, Any]:
+        """As a night's record keeps it."""
+        kept = {"path": path, "digest": self.digest, "size": self.size, "lines": self.lines, "skip": self.skip}
+        return kept | ({"parts": list(self.parts)} if self.parts else {})
+
+
+def content(opened: Opened, night: str, counted: Sequence[dict[str, Any]]) -> Content:
+    """Look at an input, given what was `counted` (plain contents of all nights). A server is known by its night.
+
+    Raises StateError for a folder of tables that was counted with fewer of them.
+    """
+    digests = {c["digest"] for c in counted}
+    if opened.format == "prometheus-server":
+        digest = hashlib.sha256(f"{opened.path} {night}".encode()).hexdigest()
+        return Content(digest, 0, 0, known=digest in digests)
+    file = opened.source.file
+    assert file is not None
+    if file.is_dir():
+        return _folder(opened.path, file, counted)
+    sizes = {} if opened.source.head.startswith(b"PAR1") else {c["size"]: c for c in counted if not c.get("parts")}
+    return _file(file, opened.source.packing, sizes, digests)
+
+
+def _file(file: Path, packing: str | None, sizes: dict[int, dict[str, Any]], digests: set[str]) -> Content:
+    """One pass over the bytes; at every size that was counted before, whether these are the same bytes."""
+    running, size, lines, skip = hashlib.sha256(), 0, 0, 0
+    ahead = sorted(n for n in sizes if n)
+    with unpacked(file, packing) as stream:
+        for block in _blocks(stream):
+            at = 0
+            while ahead and ahead[0] <= size + len(block):
+                stop = ahead.pop(0) - size
+                running.update(block[at:stop])
+                at = stop
+                if running.hexdigest() in digests:
+                    skip = lines + block.count(b"\n", 0, stop)
+            running.update(block[at:])
+            size += len(block)
+            lines += block.count(b"\n")
+    digest = running.hexdigest()
+    return Content(digest, size, lines, 0 if digest in digests else skip, known=digest in digests)
+
+
+def _blocks(stream: Any) -> Iterator[bytes]:
+    """What can be unpacked; the reader tells about the rest."""
+    try:
+        while block := stream.read(_BLOCK):
+            yield block
+    except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, ValueError):
+        return
+
+
+def _folder(path: str, folder: Path, counted: Sequence[dict[str, Any]]) -> Content:
+    parts, size = [], 0
+    for file in sorted(folder.rglob("*.parquet")):
+        data = _file(file, None, {}, set())
+        parts.append(data.digest)
+        size += data.size
+    whole = hashlib.sha256("".join(parts).encode()).hexdigest()
+    if whole in {c["digest"] for c in counted}:
+        return Content(whole, size, 0, known=True, parts=tuple(parts))
+    before = {part for c in counted for part in c.get("parts", ())} & set(parts)
+    steps = {_file(f, None, {}, set()).digest for f in [*folder.glob("steps.parquet"), *folder.glob("steps/*.parquet")]}
+    if before & steps:
+        raise StateError(
+            f"{path}: {len(before & steps)} of its {len(steps)} files of steps were counted before",
+            "write the tables of a night into a folder of their own",
+        )
+    return Content(whole, size, 0, parts=tuple(parts))
+
+
+@dataclass
+class Rest:
+    """An opened input from line `skip` + 1 on; run and request lines before it still explain the steps behind it.
+
+    `last_at` is the latest Unix time that went by, None before reading and where nothing is timed.
+    """
+
+    opened: Opened
+    skip: int = 0
+    last_at: float | None = field(default=None)
+
+    @property
+    def path(self) -> str:
+        """As the user named it."""
+        return self.opened.path
+
+    @property
+    def format(self) -> str:
+        """The reader that claims it."""
+        return self.opened.format
+
+    @property
+    def engine(self) -> str | None:
+        """Which engine wrote it, where the format tells."""
+        return self.opened.engine
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches of the input without what was counted before."""
+        for batch in self.opened.batches():
+            rest = self._behind(batch) if self.skip else batch
+            self._note(rest)
+            yield rest
+
+    def _behind(self, batch: Batch) -> Batch:
+        steps = batch.steps.filter(pl.col("line") > self.skip)
+        windows = batch.windows
+        if windows is not None:
+            windows = windows.filter(pl.col("line").is_null() | (pl.col("line") > self.skip))
+        events = [e for e in batch.events if e.line is None or e.line > self.skip or e.kind in ("config", "version")]
+        losses = [x for x in batch.losses if x.line is None or x.line > self.skip]
+        records = 0 if windows is None else windows.height
+        lost = sum(x.count for x in losses)
+        lines = batch.runs.height + batch.requests.height + steps.height + records + lost
+        return replace(batch, lines=lines, steps=steps, windows=windows, events=events, losses=losses, records=records)
+
+    def _note(self, batch: Batch) -> None:
+        seen = [batch.steps["at"].max()] if batch.steps.height else []
+        if batch.windows is not None and batch.windows.height:
+            seen.append(batch.windows["at"].max())
+        times = [float(at) for at in seen if isinstance(at, float | int) and at > _EARLIEST]
+        self.last_at = max([*times, *([] if self.last_at is None else [self.last_at])], default=None)

@@ -1,0 +1,89 @@
+"""One night in a few kilobytes: what it counted, its figures by service, its evidence, what its report found."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from sdtrace.acceptance import acceptance
+from sdtrace.audit import Audit
+from sdtrace.diagnose import Diagnosis
+from sdtrace.history.mix import cells
+from sdtrace.history.saved import TOKENS
+from sdtrace.history.services import Service, services
+from sdtrace.outcomes import used
+
+_FIGURES = (
+    "steps",
+    "drafted",
+    "tested",
+    "accepted",
+    "tokens_per_step",
+    "rate_of_drafted",
+    "expected_tokens_per_step",
+    "excess",
+)
+_BETS = tuple(f"e{i}" for i in range(10))
+
+
+def record(night: str, audit: Audit, found: Diagnosis, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The record of a night: plain values, no token and no text. `inputs` are the contents that it counts."""
+    mine = services(audit)
+    of_run = {run: service.name for service in mine for run in service.runs}
+    return {
+        "night": night,
+        "inputs": list(inputs),
+        "verdict": {"state": found.state, "headline": found.headline},
+        "causes": [
+            {
+                "cause": c.cause,
+                "side": c.side,
+                "certainty": c.certainty,
+                "headline": c.headline,
+                "advice": c.advice,
+                "checks": list(c.checks),
+                "service": _blamed(c.evidence, of_run, mine),
+                "evidence": [{k: v for k, v in row.items() if k not in TOKENS} for row in c.evidence[:1]],
+            }
+            for c in found.causes
+        ],
+        "services": {s.name: _service(s, audit, found) for s in mine},
+    }
+
+
+def _blamed(evidence: Sequence[Mapping[str, Any]], of_run: Mapping[str, str], mine: Sequence[Service]) -> str:
+    """The service that a cause is about: that of its first witness, or the only one."""
+    for row in evidence:
+        if row.get("run_id") in of_run:
+            return of_run[row["run_id"]]
+    return mine[0].name if len(mine) == 1 else ""
+
+
+def _service(service: Service, audit: Audit, found: Diagnosis) -> dict[str, Any]:
+    told = {"fingerprint": service.fingerprint, "parts": service.parts}
+    if not service.runs:
+        figures = found.acceptance or {}
+        return told | {"figures": {n: figures.get(n) for n in _FIGURES}, "cells": {}, "evidence": {}, "disagree": None}
+    rows = used(found.choices) & pl.col("run_id").is_in(list(service.runs))
+    laws, positions, requests = (audit.tally.frame(n).filter(rows) for n in ("laws", "positions", "requests"))
+    figures = acceptance(laws, positions, requests) or {}
+    return told | {
+        "figures": {n: figures.get(n) for n in _FIGURES},
+        "cells": cells(requests, audit.requests),
+        "evidence": _evidence(audit, rows),
+        "disagree": int(laws["disagree"].sum()),
+    }
+
+
+def _evidence(audit: Audit, rows: pl.Expr) -> dict[str, list[float]]:
+    """Log e-process sums of the night by check: what each bet gained."""
+    frame = audit.tally.sums.get("evidence")
+    if frame is None or frame.is_empty():
+        return {}
+    sums = (
+        frame.filter(rows)
+        .group_by("code", maintain_order=True)
+        .agg(pl.col(_BETS).sum(), pl.col("n").sum())
+        .sort("code")
+    )
+    return {r["code"]: [r[name] for name in _BETS] for r in sums.iter_rows(named=True) if r["n"]}

@@ -1,0 +1,154 @@
+"""An audit on disk: the frames of its tally as Parquet, the rest as JSON; no token id, no text.
+
+What comes back adds up with other audits as the original would. Samples are saved smaller than they are in memory, by
+the same hash, so that they stay samples.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from sdtrace.audit import Audit, gathered
+from sdtrace.booked import Input
+from sdtrace.finding import Counts
+from sdtrace.pseudonyms import pseudonyms, without_stop_ids
+from sdtrace.tally import Tally, merge
+from sdtrace.trace import Event, Loss, Notice
+
+#: What of a night's samples is kept: steps, and uniforms (values that are equal stay or go together).
+STEPS, UNIFORMS = 600, 8_192
+#: Witness keys that hold token ids.
+TOKENS = frozenset({"token", "y", "x_rejected", "argmax", "argmax_y"})
+
+
+def save(audit: Audit, folder: Path) -> None:
+    """Write an audit into an existing folder."""
+    t = audit.tally
+    for name, frame in t.sums.items():
+        _write(frame, folder / f"sums-{name}.parquet")
+    uniforms, shift = _thinned(t)
+    heads = audit.requests
+    if "requests" in t.sums:
+        heads = heads.join(t.sums["requests"], on=["run_id", "request_id"], how="semi", maintain_order="left")
+    for name, table in (
+        ("steps", _fewer(t.steps)),
+        ("uniforms", uniforms),
+        ("requests", without_stop_ids(heads)),
+        ("windows", audit.windows),
+    ):
+        if table is not None:
+            _write(table, folder / f"{name}.parquet")
+    document = {
+        "width": t.width,
+        "ceiling": t.ceiling,
+        "uniforms_shift": shift,
+        "uniforms_seen": t.uniforms_seen,
+        "witnesses": [
+            {"run_id": r, "law": law, "code": code, "rows": [_untold(row) for row in rows]}
+            for (r, law, code), rows in t.witnesses.items()
+        ],
+        "inputs": [asdict(i) for i in audit.inputs],
+        "runs": list(audit.runs.values()),
+        "unknown": audit.unknown_requests,
+        "events": [asdict(e) for e in audit.events],
+        "judged": {code: asdict(counts) for code, counts in audit.judged.items()},
+    }
+    (folder / "audit.json").write_bytes(orjson.dumps(document))
+
+
+def load(folder: Path) -> Audit:
+    """Read an audit back. Raises OSError and polars errors on files that are missing or damaged."""
+    document = orjson.loads((folder / "audit.json").read_bytes())
+    tally = Tally(
+        {f.stem.removeprefix("sums-"): pl.read_parquet(f) for f in sorted(folder.glob("sums-*.parquet"))},
+        _read(folder / "steps.parquet"),
+        _read(folder / "uniforms.parquet"),
+        document["uniforms_shift"],
+        document["uniforms_seen"],
+        {(w["run_id"], w["law"], w["code"]): w["rows"] for w in document["witnesses"]},
+        document["width"],
+        document["ceiling"],
+    )
+    return Audit(
+        tally,
+        [_input(i) for i in document["inputs"]],
+        {run["run_id"]: run for run in document["runs"]},
+        pl.read_parquet(folder / "requests.parquet"),
+        document["unknown"],
+        pl.read_parquet(folder / "windows.parquet"),
+        [Event(**e) for e in document["events"]],
+        {code: _counts(counts) for code, counts in document["judged"].items()},
+    )
+
+
+def together(audits: Sequence[Audit]) -> Audit:
+    """Audits of different inputs as one."""
+    if len(audits) == 1:
+        return audits[0]
+    runs: dict[str, dict[str, Any]] = {}
+    for audit in audits:
+        runs |= audit.runs
+    heads = pl.concat([a.requests for a in audits]).unique(["run_id", "request_id"], keep="last", maintain_order=True)
+    windows, judged = gathered(audits)
+    return Audit(
+        merge([a.tally for a in audits]),
+        [i for a in audits for i in a.inputs],
+        runs,
+        heads,
+        sum(a.unknown_requests for a in audits),
+        windows,
+        [e for a in audits for e in a.events],
+        judged,
+    )
+
+
+def _counts(plain: dict[str, Any]) -> Counts:
+    told: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+    return Counts(**told)
+
+
+def fits(one: Audit, other: Audit) -> bool:
+    """Whether two audits add up: another version may have written one, with other columns in a frame of its sums."""
+    a, b = one.tally.sums, other.tally.sums
+    return all(set(a[name].columns) == set(b[name].columns) for name in a.keys() & b.keys())
+
+
+def _write(frame: pl.DataFrame, file: Path) -> None:
+    frame.write_parquet(file, compression="zstd", compression_level=6, statistics=False)
+
+
+def _read(file: Path) -> pl.DataFrame | None:
+    return pl.read_parquet(file) if file.is_file() else None
+
+
+def _fewer(steps: pl.DataFrame | None) -> pl.DataFrame | None:
+    """Whole requests of lowest hash; a lone long request is cut. Ids are renumbered."""
+    if steps is None:
+        return None
+    if steps.height > STEPS:
+        ordered = steps.sort("hash", "law", "step", maintain_order=True)
+        kept = ordered.filter(pl.col("hash") < ordered["hash"][STEPS])
+        steps = kept if kept.height else ordered.head(STEPS)
+    return pseudonyms(steps)
+
+
+def _thinned(tally: Tally) -> tuple[pl.DataFrame | None, int]:
+    sample, shift = tally.uniforms, tally.uniforms_shift
+    while sample is not None and sample.height > UNIFORMS and shift < 40:
+        shift += 1
+        sample = sample.filter(pl.col("mix") < 1 << (64 - shift))
+    return sample, shift
+
+
+def _untold(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in row.items() if k not in TOKENS}
+
+
+def _input(saved: dict[str, Any]) -> Input:
+    losses = [Loss(**x) for x in saved.pop("losses")]
+    notices = [Notice(**x) for x in saved.pop("notices")]
+    return replace(Input(**saved), losses=losses, notices=notices)

@@ -1,0 +1,120 @@
+"""The history of a night as plain values: the document's `history` and the sections that show it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from sdtrace.history.alarms import Alarm, alarms
+from sdtrace.history.shifts import shifts
+from sdtrace.history.trend import Point, change, metrics, names, series
+from sdtrace.results import Chart, Report, Section
+
+_WORST = ("wrong", "slow", "metric-suspect", "cannot-tell", "healthy")
+#: Nights that a chart shows.
+SHOWN = 180
+
+
+def with_history(report: Report, records: Sequence[dict[str, Any]], acknowledged: Sequence[dict[str, Any]]) -> Report:
+    """The report of the last of these nights, with what all of them say."""
+    standing = alarms(records, acknowledged)
+    verdict = _raised(report.document["verdict"], standing)
+    told = [note.replace("replay, history and", "replay and") for note in verdict["not_checked"]]
+    document = report.document | {
+        "verdict": verdict | {"not_checked": told},
+        "history": {
+            "night": records[-1]["night"],
+            "nights": len(records),
+            "services": [_service(records, name) for name in records[-1]["services"]],
+            "alarms": [asdict(a) for a in standing],
+        },
+    }
+    return replace(report, document=document, sections=[*history_sections(records), *report.sections])
+
+
+def _raised(verdict: dict[str, Any], standing: Sequence[Alarm]) -> dict[str, Any]:
+    """The verdict with what only many nights show: the worst alarm that is not known, where it is worse."""
+    for alarm in standing:
+        if alarm.until is None and alarm.kind != "cause" and _WORST.index(alarm.side) < _WORST.index(verdict["state"]):
+            verdict = verdict | {"state": alarm.side, "headline": alarm.headline}
+    return verdict
+
+
+def _service(records: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+    rows, marks = [], []
+    for metric in metrics():
+        points = series(records, name, metric)
+        rows.append({"name": metric, "raw": points[-1].raw, **asdict(change(points))})
+        marks = [{"night": p.night, "changed": list(p.marks)} for p in points if p.marks]
+    since = marks[-1]["night"] if marks else next(r["night"] for r in records if name in r["services"])
+    fingerprint = records[-1]["services"][name]["fingerprint"]
+    return {"service": name, "fingerprint": fingerprint, "since": since, "metrics": rows, "marks": marks}
+
+
+def history_sections(records: Sequence[dict[str, Any]]) -> list[Section]:
+    """Tonight against the baseline, then a trend for every service and figure."""
+    return [_tonight(records), *trends(records)]
+
+
+def trends(records: Sequence[dict[str, Any]]) -> list[Section]:
+    """A section for every service and figure."""
+    lines = [(name, metric, series(records, name, metric)) for name in names(records) for metric in metrics()]
+    return [_trend(*line) for line in lines if sum(p.raw is not None for p in line[2]) >= 2]
+
+
+def _tonight(records: Sequence[dict[str, Any]]) -> Section:
+    rows: list[list[Any]] = []
+    for name in records[-1]["services"]:
+        for metric in metrics():
+            points = series(records, name, metric)
+            c = change(points)
+            rows.append([name, metric.replace("_", " "), points[-1].raw, c.value, c.baseline, c.nights])
+            rows[-1] += [_percent(x) for x in (c.change, c.low, c.high)]
+    columns = [
+        "service",
+        "figure",
+        "tonight",
+        "at the usual mix",
+        "baseline",
+        "nights",
+        "change",
+        "low (95%)",
+        "high (95%)",
+    ]
+    says = f"The night of {records[-1]['night']} against the nights before it, of which the state holds {len(records) - 1}."
+    return Section("tonight", "Against the baseline", says, columns, rows)
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{share:+.1%}"
+
+
+def _trend(name: str, metric: str, points: Sequence[Point]) -> Section:
+    shown = points[-SHOWN:]
+    found = {s.night: s for s in shifts(points)}
+    what = metric.replace("_", " ")
+    rows: list[list[Any]] = []
+    for p in reversed(shown):
+        shift = found.get(p.night)
+        told = None if shift is None else f"{shift.change:+.1%} (chance {shift.p:.3f})"
+        rows.append([p.night, p.raw, p.value, "; ".join(p.marks) or None, told])
+    marks = [i for i, p in enumerate(shown) if p.marks]
+    standard = [p.value for p in shown]
+    values = {"as counted": [p.raw for p in shown]} | (
+        {"at the usual mix": standard} if any(v is not None for v in standard) else {}
+    )
+    chart = Chart("line", "night", what, [p.night[5:] for p in shown], values, marks=marks)
+    says = f"{what.capitalize()} of {name} over {len(shown)} nights"
+    says += (
+        f"; {len(marks)} change{'s' if len(marks) > 1 else ''} of version or configuration, marked with a line"
+        if marks
+        else ""
+    )
+    says += f"; the level changed on {', '.join(sorted(found))}" if found else "; no change of level shows"
+    ident = f"trend-{names_to_id(name)}-{metric.replace('_', '-')}"
+    columns = ["night", "as counted", "at the usual mix", "version or configuration", "change of level"]
+    return Section(ident, f"{what.capitalize()}, {name}", says + ".", columns, rows, chart)
+
+
+def names_to_id(name: str) -> str:
+    """A service's name as part of an anchor."""
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower())[:40]

@@ -1,0 +1,96 @@
+"""Series over nights: standardised figures of each service, the deploys between them, the change against before."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sdtrace.acceptance import student
+from sdtrace.history.mix import METRICS, standardised, weights
+from sdtrace.history.services import changes
+
+#: Nights that a baseline looks back on, and the fewest that make one.
+BACK, FEWEST = 28, 3
+#: What nights differ by that their sampling error does not tell, as a share of the value.
+_WOBBLE = 0.003
+
+
+@dataclass(frozen=True)
+class Point:
+    """One night of one service. `value` is standardised to the usual traffic, with the variance of its error; `raw` is
+    as counted. `marks` says what changed since the night before it; `deploy` numbers the stretches between changes."""
+
+    night: str
+    raw: float | None
+    value: float | None
+    variance: float | None
+    deploy: int
+    marks: tuple[str, ...]
+
+
+def names(records: Sequence[dict[str, Any]]) -> list[str]:
+    """Every service of these nights."""
+    return sorted({name for r in records for name in r["services"]})
+
+
+def series(records: Sequence[dict[str, Any]], service: str, metric: str) -> list[Point]:
+    """The nights that the service ran in, oldest first."""
+    nights = [(r["night"], r["services"][service]) for r in records if service in r["services"]]
+    points: list[Point] = []
+    deploy, before = 0, None
+    usual = weights([s["cells"] for _, s in nights if s["cells"]] or [{}], metric)
+    for night, s in nights:
+        marks: tuple[str, ...] = ()
+        if before is not None and s["fingerprint"] != before["fingerprint"]:
+            deploy += 1
+            marks = tuple(changes(before["parts"], s["parts"]))
+        before = s
+        raw = s["figures"].get(metric)
+        told = standardised(s["cells"], metric, usual) if s["cells"] else None
+        value, error = told if told is not None else (None, 0.0)
+        variance = None if value is None else error**2 + (_WOBBLE * value) ** 2
+        points.append(Point(night, raw, value, variance or None, deploy, marks))
+    return points
+
+
+@dataclass(frozen=True)
+class Change:
+    """The last night against a baseline: relative change with its 95% interval, null where nights are too few."""
+
+    value: float | None
+    baseline: float | None
+    nights: int
+    change: float | None
+    low: float | None
+    high: float | None
+
+
+def change(points: Sequence[Point]) -> Change:
+    """The last point against the nights before it: those since the last deploy, or, if too few, whatever came before.
+
+    A night is predicted as the weighted mean of the baseline, with Student's t of its scatter.
+    """
+    last = points[-1]
+    value = last.value if last.value is not None else last.raw
+    known = [p for p in points[:-1] if (p.value if last.value is not None else p.raw) is not None]
+    same = [p for p in known if p.deploy == last.deploy]
+    base = (same if len(same) >= FEWEST else known)[-BACK:]
+    if value is None or not base:
+        return Change(value, None, len(base), None, None, None)
+    level = [(p.value, p.variance or 1.0) if last.value is not None else (p.raw, 1.0) for p in base]
+    total = sum(1 / v for _, v in level)
+    mean = sum((x or 0.0) / v for x, v in level) / total
+    if not mean:
+        return Change(value, mean, len(base), None, None, None)
+    relative = value / mean - 1
+    if len(base) < FEWEST:
+        return Change(value, mean, len(base), relative, None, None)
+    scale = sum(((x or 0.0) - mean) ** 2 / v for x, v in level) / (len(base) - 1)
+    spread = (last.variance or 1.0) if last.value is not None else 1.0
+    half = student(0.975, len(base) - 1) * math.sqrt(scale * (spread + 1 / total)) / abs(mean)
+    return Change(value, mean, len(base), relative, relative - half, relative + half)
+
+
+def metrics() -> list[str]:
+    """The figures that are watched."""
+    return list(METRICS)

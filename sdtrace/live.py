@@ -1,0 +1,161 @@
+"""A running engine's /metrics over time: scrapes gathered as windows, and what they say of the last minutes.
+
+Counters are read as differences by series; a counter that falls means that the engine was restarted, and what stands
+then was counted since. An engine that does not answer is waited for.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from sdtrace.audit import Audit
+from sdtrace.booked import Input
+from sdtrace.errors import NoInputError
+from sdtrace.readers.prometheus import scraped
+from sdtrace.sources import Source, chosen, sources
+from sdtrace.tally import Tally
+from sdtrace.trace import empty
+from sdtrace.windows import from_rows, no_windows
+
+#: Seconds that "now" and "before" cover, and a relative change that is worth a line.
+NOW, BEFORE, MATTERS = 60.0, 600.0, 0.1
+#: Scrapes that are kept: the oldest are thinned beyond that.
+KEPT = 4_000
+
+
+@dataclass
+class Live:
+    """What was scraped of `url`. `restarts` are the times at which a counter had fallen; `error` the last failure."""
+
+    url: str
+    scrapes: list[pl.DataFrame] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    restarts: list[float] = field(default_factory=list)
+    error: str | None = None
+    lines: int = 0
+
+    def take(self, text: str, at: float) -> None:
+        """Add one scrape."""
+        frame = from_rows(self.url, scraped(text, at))
+        self.lines += text.count("\n")
+        self.error = None if frame.height else "no metric of an engine that is known"
+        if not frame.height:
+            return
+        if self.scrapes and _fell(self.scrapes[-1], frame):
+            self.restarts.append(at)
+        self.scrapes.append(frame)
+        self.times.append(at)
+        if len(self.scrapes) > KEPT:  # every second of the older half; counters lose nothing by it
+            half = KEPT // 2
+            self.scrapes[:half], self.times[:half] = self.scrapes[:half:2], self.times[:half:2]
+
+    def windows(self, since: float | None = None) -> pl.DataFrame:
+        """Windows from the last scrape before `since` on."""
+        first = 0 if since is None else max([i for i, at in enumerate(self.times) if at <= since], default=0)
+        return pl.concat(self.scrapes[first:]) if self.scrapes else no_windows()
+
+    def audit(self) -> Audit:
+        """All that was scraped, as an audit of counts."""
+        windows = self.windows()
+        engine = next(iter(windows["engine"].drop_nulls()), None)
+        read = Input(self.url, "prometheus", engine, lines=self.lines, windows=windows.height, records=windows.height)
+        return Audit(Tally(), [read], {}, empty("request"), 0, windows)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One stretch. `tokens_per_second` counts generated tokens; gauges are their last values; null where not told."""
+
+    tokens_per_step: float | None
+    rate: float | None
+    by_position: list[float]
+    tokens_per_second: float | None
+    drafts: float | None
+    running: float | None
+    waiting: float | None
+    kv_usage: float | None
+
+
+def figures(windows: pl.DataFrame) -> Figures:
+    """What these windows say together."""
+    source = chosen(sources(windows))
+    last = windows.filter(pl.col("at") == windows["at"].max())
+    return Figures(
+        None if source is None else source.length,
+        None if source is None else source.rate,
+        _positions(source),
+        _throughput(windows),
+        None if source is None else source.counts["drafts"],
+        _gauge(last, "running"),
+        _gauge(last, "waiting"),
+        _gauge(last, "kv_usage", most=True),
+    )
+
+
+def _positions(source: Source | None) -> list[float]:
+    if source is None or not source.position_drafts:
+        return []
+    return [n / source.position_drafts for n in source.accepted_by_position]
+
+
+def _throughput(windows: pl.DataFrame) -> float | None:
+    counted = [s for s in sources(windows) if s.basis == "counter" and s.counts["emitted"] is not None]
+    if not counted or counted[0].first_at is None or counted[0].last_at is None:
+        return None
+    span = counted[0].last_at - counted[0].first_at
+    return (counted[0].counts["emitted"] or 0.0) / span if span > 0 else None
+
+
+def _gauge(last: pl.DataFrame, name: str, *, most: bool = False) -> float | None:
+    """The sum over engines and ranks, or the greatest of them."""
+    values = last[name].drop_nulls().to_list()
+    return None if not values else float(max(values) if most else sum(values))
+
+
+def changes(now: Figures, before: Figures) -> list[str]:
+    """What moved by more than a tenth between two stretches, in words."""
+    told = []
+    for name, said in (
+        ("tokens_per_step", "tokens per step"),
+        ("rate", "acceptance"),
+        ("tokens_per_second", "tokens per second"),
+    ):
+        new, old = getattr(now, name), getattr(before, name)
+        if new is not None and old and abs(new / old - 1) >= MATTERS:
+            told.append(f"{said} {'up' if new > old else 'down'} {abs(new / old - 1):.0%}, from {old:.3g} to {new:.3g}")
+    return told
+
+
+def follow(live: Live, fetch: Callable[[], str], every: float, until: float | None) -> Iterator[Live]:
+    """Scrape again and again, and say so each time; an engine that does not answer is asked again.
+
+    Raises NoInputError where it never answered in `until` seconds, or where the first answer holds nothing known.
+    """
+    began = time.monotonic()
+    while True:
+        asked = time.monotonic()
+        try:
+            live.take(fetch(), time.time())
+        except OSError as error:
+            live.error = str(error)
+        yield live
+        left = every - (time.monotonic() - asked)
+        if until is not None:
+            left = min(left, began + until - time.monotonic())
+            if time.monotonic() >= began + until:
+                break
+        time.sleep(max(left, 0.0))
+    if not live.scrapes:
+        raise NoInputError(
+            f"{live.url}: {live.error or 'no answer'}", "check the address; it is that of the engine's /metrics"
+        )
+
+
+def _fell(old: pl.DataFrame, new: pl.DataFrame) -> bool:
+    keys = ["engine", "series", "basis"]
+    names = ["drafts", "drafted", "accepted", "emitted"]
+    both = new.filter(pl.col("basis") == "counter").join(old, on=keys, suffix="_old")
+    fell = [(pl.col(n) < pl.col(f"{n}_old")).fill_null(value=False).any() for n in names]
+    return bool(both.select(pl.any_horizontal(fell)).item()) if both.height else False

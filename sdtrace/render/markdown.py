@@ -1,0 +1,76 @@
+"""A summary for a chat or an issue. Nothing from a log can form markup: it stands in code spans or is escaped."""
+
+import re
+from typing import Any
+
+from sdtrace.render.text import clean, number
+from sdtrace.results import Report
+
+_WORDS = {
+    "wrong": "Wrong",
+    "slow": "Slow",
+    "metric-suspect": "Metric suspect",
+    "cannot-tell": "Cannot tell",
+    "healthy": "Healthy",
+}
+_CAUSES = 8
+
+
+def dumps(report: Report) -> bytes:
+    """Verdict, causes with one piece of evidence each, alarms, figures, what was not checked."""
+    document = report.document
+    verdict = document["verdict"]
+    lines = [f"**{_WORDS[verdict['state']]}**: {escape(verdict['headline'])}", ""]
+    causes = document["causes"]
+    for cause in causes[:_CAUSES]:
+        lines.append(f"- **{cause['cause']}** ({cause['certainty']}): {escape(cause['headline'])}")
+        if cause["evidence"]:
+            lines.append(f"  - first: {_evidence(cause['evidence'][0])}")
+        lines.append(f"  - next: {escape(cause['advice'])}")
+    if len(causes) > _CAUSES:
+        lines.append(f"- and {len(causes) - _CAUSES} more")
+    lines += _history(document["history"])
+    lines += _figures(document["acceptance"])
+    lines += ["", "Not checked: " + "; ".join(escape(n) for n in verdict["not_checked"])]
+    return ("\n".join(lines) + f"\n\n*sdtrace {document['version']}*\n").encode("utf-8", "replace")
+
+
+def escape(text: object) -> str:
+    """One line without live markup: every character that Markdown or HTML reads is escaped."""
+    return (
+        re.sub(r"([\\`*_{}\[\]()#+!|<>&~@-])", r"\\\1", clean(text, 500)).replace("\\<", "&lt;").replace("\\&", "&amp;")
+    )
+
+
+def _code(text: object) -> str:
+    return "`" + clean(text, 120).replace("`", "'") + "`"
+
+
+def _evidence(row: dict[str, Any]) -> str:
+    place = f"{row['path']}:{row['line']}" if row.get("path") and row.get("line") is not None else row.get("path")
+    parts = [_code(place)] if place else []
+    parts += [
+        f"{k.replace('_id', '')} {_code(row[k])}" for k in ("request_id", "step", "position") if row.get(k) is not None
+    ]
+    return ", ".join(parts)
+
+
+def _figures(a: dict[str, Any] | None) -> list[str]:
+    if a is None:
+        return []
+    rows = [
+        ("tokens per step", a["tokens_per_step"]),
+        ("accepted of drafted", a["rate_of_drafted"]),
+        ("steps", a["steps"]),
+    ]
+    return ["", "| figure | value |", "|---|---|", *(f"| {name} | {number(value)} |" for name, value in rows)]
+
+
+def _history(history: dict[str, Any] | None) -> list[str]:
+    if history is None:
+        return []
+    lines = ["", f"Night of {history['night']}, {history['nights']} nights known."]
+    for a in history["alarms"]:
+        known = f" (known until {a['until']})" if a["until"] is not None else ""
+        lines.append(f"- alarm {_code(a['id'])} since {a['since']}{known}: {escape(a['headline'])}")
+    return lines
