@@ -5,6 +5,7 @@ calibration, Leviathan et al. 2023 for the law). A fault that decisions or recov
 too: they are then its symptoms and no second cause.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,7 +34,10 @@ CODES = ("SD201", *_BACK, "SD205", *_DRAFT, *_EMIT, *_DRAWS, "SD231")
 
 @dataclass(frozen=True)
 class Signs:
-    """z of every statistic of the run that shows most, by code and part; 0 where there is none."""
+    """z of every statistic of the run that shows most, by code and part; 0 where there is none.
+
+    `behind`: how far the bias behind first positions exceeds theirs, in standard errors; `shape`: see `_shape`.
+    """
 
     z: Mapping[str, float]
     trimmed: bool = False
@@ -48,11 +52,18 @@ def signs(tally: Tally, used: pl.Expr) -> Signs:
     if rows.is_empty():
         return Signs({})
     found: dict[str, dict[str, float]] = {}
+    scores: dict[str, dict[str, tuple[float, float]]] = {}
     for row in rows.filter(used).iter_rows(named=True):
         mine = found.setdefault(row["run_id"], {})
         mine[row["code"]] = read(row, 1e-3).z
         if row["code"] == "SD201":
             mine["shape"] = _shape(row)
+        if row["code"] in ("SD201:first", "SD201:later") and row["v"] > 0:
+            scores.setdefault(row["run_id"], {})[row["code"]] = (row["d"] / row["v"], 1 / row["v"])
+    for run, both in scores.items():
+        if len(both) == 2:
+            (first, least), (later, more) = both["SD201:first"], both["SD201:later"]
+            found[run]["behind"] = (later - first) / math.sqrt(least + more)
     best = max(found.values(), key=lambda z: max(abs(v) for v in z.values()), default={})
     counts = tally.frame("laws").select(pl.col("drafted", "verified").sum()).row(0)
     return Signs(best, trimmed=counts[1] < counts[0])
@@ -112,7 +123,7 @@ def _name(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
 def _acceptance(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
     """Too much only behind the first position: a draw used again, whose survivors are known to be small."""
     first, later = signs.of("SD201:first"), signs.of("SD201:later")
-    if later > 4 and abs(first) < 3 and later > 2.5 * abs(first):
+    if later > 4 and abs(first) < 2.5 and signs.of("behind") > 2.5:
         return "uniforms-reused", "too much is accepted, and only behind the first position of a step", "SD201"
     if fired(found, "SD223"):
         return "uniforms-reused", "requests share their draws", "SD223"

@@ -5,7 +5,7 @@ import itertools
 import time
 from collections import Counter
 
-from sdtrace.simulate import FAULTS, LAWS, Settings
+from sdtrace.simulate import FAULTS, LAWS, LEVELS, Settings
 from tests.power.judge import Verdict, at_level, judged, made
 
 DTYPES = ("float32", "bfloat16", "float16", "decimals:4", "decimals:3", "float64")
@@ -13,19 +13,20 @@ SHORT = ("basic", "sums", "draws")
 
 
 def power(faults: list[str], sizes: list[int], blocks: int, vocab: int) -> None:
-    """Share of blocks in which the fault is named first, by log level (basic/sums/draws) and size."""
+    """Share of blocks in which the fault is named first, by log level (basic/sums/draws, and rows where they tell) and size."""
     print("| fault | " + " | ".join(f"{n:,}" for n in sizes) + " | named instead |\n|---|" + "---|" * (len(sizes) + 1))
     for name in faults:
         row, other = [], Counter[str]()
+        levels = LEVELS if FAULTS[name].cause == "shared-noise" else SHORT
         for size in sizes:
-            hits = dict.fromkeys(SHORT, 0)
+            hits = dict.fromkeys(levels, 0)
             for block in range(blocks):
-                trace = made(Settings(name, tested=size, vocab=vocab, seed=1000 * size + block))
-                for level in SHORT:
+                trace = made(Settings(name, tested=size, vocab=vocab, level=levels[-1], seed=1000 * size + block))
+                for level in levels:
                     verdict = judged(at_level(trace, level, FAULTS[name].laws[0]))
                     hits[level] += verdict.causes[:1] == (FAULTS[name].cause,)
                     other.update(_wrong(verdict, name, level))
-            row.append("/".join(_share(hits[level], blocks) for level in SHORT))
+            row.append("/".join(_share(hits[level], blocks) for level in levels))
         named = ", ".join(f"{cause} {n}" for cause, n in other.most_common(3))
         print(f"| {name} | " + " | ".join(row) + f" | {named} |", flush=True)
 
