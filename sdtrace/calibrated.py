@@ -76,7 +76,8 @@ def _run(
         suffix = row["code"].partition(":")[2]
         if suffix in parts:
             part = read(row, level, row["inflation"])
-            fires = part.fires(level)
+            # a weighted sum is no effect: the unweighted one stands for it, and may be less than what fires alone
+            fires = part.fires(level, least) if suffix != "lenience" else _weighs(part, reading, level, least)
             if (fires, -part.p) > (best.fires, -best.p):
                 best = _Run(best.run_id, reading, part.p, suffix, fires, part.z)
     if by_bins:
@@ -85,6 +86,10 @@ def _run(
         if (fires, -p) > (best.fires, -best.p):
             best = _Run(best.run_id, reading, p, "bins", fires, reading.z)
     return best
+
+
+def _weighs(part: Reading, main: Reading, level: float, least: float) -> bool:
+    return part.fires(level, 0.0) and abs(main.effect) >= least / 2
 
 
 def _fired(run: _Run, words: Words) -> str:

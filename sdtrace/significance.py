@@ -37,8 +37,8 @@ class Reading:
     enough: bool
 
     def fires(self, level: float, least: float = LEAST) -> bool:
-        """Both evidence and an effect that matters; a weighted part carries no effect of its own."""
-        return self.enough and self.p < level and (":" in self.code or abs(self.effect) >= least)
+        """Both evidence and an effect that matters."""
+        return self.enough and self.p < level and abs(self.effect) >= least
 
 
 def read(row: Mapping[str, Any], level: float, inflation: float = 1.0) -> Reading:

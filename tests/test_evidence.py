@@ -82,6 +82,15 @@ def test_rounding_is_taken_off_before_anything_is_accused() -> None:
     assert bins(sure | {"inflation": 1.0})[2] == 1
 
 
+def test_an_effect_too_small_to_matter_does_not_fire() -> None:
+    """Over ten million positions a bias of a thousandth is certain, and nobody's business."""
+    row = row_of(np.full(1000, 0.5), np.arange(1000) < 501)
+    huge = row | {name: row[name] * 1e4 for name in ("n", "d", "v", "k", "s")}
+    assert read(huge, 1e-5).p < 1e-5
+    assert not read(huge, 1e-5).fires(1e-5)
+    assert read(huge | {"d": 4 * huge["d"]}, 1e-5).fires(1e-5)
+
+
 def test_what_would_have_been_seen_shrinks_with_the_root_of_the_trace() -> None:
     rng = np.random.default_rng(3)
     sizes = []
