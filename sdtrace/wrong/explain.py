@@ -73,7 +73,7 @@ def _depends(d: Decisions, wrong: int, drawn: bool) -> list[Explanation]:
     if drawn and wrong < 0.08 * len(d.accepted):
         return []
     if not drawn and not other_row(d, wrong) and (guess := likeliest(d)) is not None:
-        return [guess]
+        return [] if guess.cause == "decision-mismatch" else [guess]
     named = read(d, fit, wrong, len(d.accepted))
     return [named] if named is not None else _one_sided(d, wrong)
 

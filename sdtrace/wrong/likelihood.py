@@ -22,7 +22,8 @@ _TEMPERATURES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.15, 1.3, 1.5, 2.0)
 
 
 def likeliest(d: Decisions) -> Explanation | None:
-    """The rule whose chances fit the recorded decisions best; None where none stands out, or flips fit best."""
+    """The rule whose chances fit the recorded decisions best; None where none stands out. A share of decisions
+    that are turned round or forced is a rule of the last resort: decision-mismatch."""
     p, q = d["p"], d["q"]
     known = np.isfinite(p) & np.isfinite(q) & (q > 0) & (p >= 0)
     if known.sum() < 100:
@@ -34,7 +35,7 @@ def likeliest(d: Decisions) -> Explanation | None:
             best[cause] = (score, label, parameter, chance)
     ranked = sorted(best.items(), key=lambda item: -item[1][0])
     (cause, (score, label, parameter, chance)), (_, second) = ranked[0], ranked[1]
-    if cause in ("", "decision-mismatch") or score - second[0] < _MARGIN or not _whole(d, chance, known):
+    if cause == "" or score - second[0] < _MARGIN or not _whole(d, chance, known):
         return None
     return Explanation(cause, label, parameter, None, None, 0, int(known.sum()))
 
