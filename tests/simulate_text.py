@@ -28,21 +28,49 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class World:
-    """`gamma` (R, L) and `right` (R, L)."""
+    """`gamma` (R, L) and `right` (R, L) at depth 0; deeper in a draft a token's chance is gamma * decay^depth.
+
+    One draw a token (`luck`) decides at every depth, so that a decaying drafter only loses tokens by depth.
+    """
 
     gamma: Floats
-    right: Flags
+    luck: Floats
+    decay: float = 1.0
+
+    @property
+    def right(self) -> Flags:
+        """Drafted right at depth 0."""
+        return np.asarray(self.luck < self.gamma)
+
+    def walk(self, tau: int | npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """First token and accepted drafts of every step."""
+        r, length = self.gamma.shape
+        if self.decay == 1.0:
+            return walk(self.right.ravel(), np.arange(r + 1) * length, tau)
+        assert isinstance(tau, int)
+        at, found, alive = np.zeros(r, np.int64), [], np.arange(r)
+        while len(alive):
+            n, going = np.zeros(len(alive), np.int64), np.ones(len(alive), dtype=bool)
+            for j in range(tau):
+                t = np.minimum(at[alive] + j, length - 1)
+                chance = self.gamma[alive, t] * self.decay**j
+                going = going & (at[alive] + j < length) & (self.luck[alive, t] < chance)
+                n += going
+            found.append((alive * length + at[alive], n))
+            at[alive] += n + 1
+            alive = alive[at[alive] < length]
+        first, n_a = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        order = np.argsort(first)
+        return first[order], n_a[order]
 
     def truth(self, tau: int) -> float:
         """Tokens per step of a run at `tau`."""
-        r, length = self.right.shape
-        first, _ = walk(self.right.ravel(), np.arange(r + 1) * length, tau)
-        return self.right.size / len(first)
+        return self.gamma.size / len(self.walk(tau)[0])
 
 
 def coins(gamma: Floats, rng: np.random.Generator) -> World:
-    """One coin a token."""
-    return World(gamma, rng.random(gamma.shape) < gamma)
+    """One draw a token."""
+    return World(gamma, rng.random(gamma.shape))
 
 
 def bursty(
@@ -83,13 +111,13 @@ def record(
     `shown`: p and q are recorded; `scored`: also q of bonus and plain tokens; `ms`: (of one drafted token, of a
     verification), which makes draft_ms, verify_ms and step_ms; `batch`: of all steps, or by request (R).
     """
-    length, size = world.right.shape[1], world.right.size
-    first, n_a = walk(world.right.ravel(), np.arange(len(world.right) + 1) * length, tau)
+    length, size = world.gamma.shape[1], world.gamma.size
+    first, n_a = world.walk(tau)
     drafted = np.full(len(first), tau) if isinstance(tau, int) else tau[first]
     request, row = first // length, np.repeat(np.arange(len(first)), drafted)
     place = np.arange(len(row)) - np.repeat(np.cumsum(drafted) - drafted, drafted)
-    gamma = world.gamma.ravel()[np.minimum(first[row] + place, size - 1)]
-    last = world.gamma.ravel()[np.minimum(first + n_a, size - 1)]
+    gamma = world.gamma.ravel()[np.minimum(first[row] + place, size - 1)] * world.decay**place
+    last = world.gamma.ravel()[np.minimum(first + n_a, size - 1)] * world.decay**n_a
     emitted = np.diff(np.append(first, size))
     known = shown & (emitted == n_a + 1) & ((n_a < drafted) | scored)
     counts = np.bincount(request)

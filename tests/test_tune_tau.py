@@ -1,6 +1,7 @@
 """Tau from a recorded text: the figures of the theory (Leviathan et al. 2023 and what follows from it), and coverage."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from sdtrace.tuning import survival as km
 from sdtrace.tuning.chain import lanes, starts, walk
 from sdtrace.tuning.curve import Curve, Point, curve
+from sdtrace.tuning.decay import decay
 from sdtrace.tuning.optimum import optimum
 from sdtrace.tuning.price import price
 from sdtrace.tuning.tuned import Asked, tuned
@@ -127,16 +129,30 @@ def test_stopping_on_confidence_is_refused_and_exploration_is_not() -> None:
 
 
 @pytest.mark.parametrize("method", ["eagle3", "mtp", None])
-def test_a_drafter_that_may_decay_is_only_bounded(method: str | None) -> None:
-    """Marks at depth j are right with chance gamma * .93^j, one coin a token, so that depth only takes away."""
-    world = mixed(300, 100, np.random.default_rng(3))
-    made = traffic(record(world, 4), method=method)
+def test_a_drafter_that_may_decay_is_only_bounded_without_p_and_q(method: str | None) -> None:
+    world = replace(mixed(300, 100, np.random.default_rng(3)), decay=0.93)
+    made = traffic(record(world, 4, shown=False), method=method)
     found = curve(made.text, made.run, made.laws, made.buckets, (1, 2, 8))
     for tau in (1, 2, 8):
         point = at(found, tau)
         assert (point.basis, point.identified, point.tokens_per_step) == ("bounds", False, None)
         assert point.low < world.truth(tau) < point.high  # type: ignore[operator]
         assert point.why
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.93, 0.85])
+def test_decay_with_depth_is_measured(rate: float) -> None:
+    """Replay as if depth did not matter is 3% too low at .93; the correction is within sampling error, and finds the rate."""
+    world = replace(bursty(400, 120, np.random.default_rng(13)), decay=rate)
+    made = traffic(record(world, 4), method="eagle3")
+    told = decay(made.text, lanes(made.text.begin), 4)
+    assert told is not None
+    assert told.factors == pytest.approx(rate ** np.arange(4), abs=0.05)
+    found = curve(made.text, made.run, made.laws, made.buckets, (1, 2, 3, 8))
+    for tau in (1, 2, 3):
+        assert (at(found, tau).basis, at(found, tau).identified) == ("model", True)
+        assert at(found, tau).tokens_per_step == pytest.approx(world.truth(tau), rel=0.015)
+    assert at(found, 8).basis == "bounds", "deeper than recorded nothing is known"
 
 
 def test_a_lookup_that_finds_nothing_is_no_missing_test() -> None:
@@ -188,6 +204,22 @@ def test_intervals_hold(
             held += point.low <= truths[kind, tau] <= point.high  # type: ignore[operator]
             total += 1
     assert held / total >= 0.9
+
+
+def test_intervals_of_decaying_drafters_hold() -> None:
+    made = [replace(kind(6_000, 80, np.random.default_rng(15)), decay=0.93) for kind in WORLDS]
+    truths = [{tau: world.truth(tau) for tau in (1, 2, 3)} for world in made]
+    held = total = 0
+    for case in range(30):
+        world = replace(WORLDS[case % 2](60, 80, np.random.default_rng([16, case])), decay=0.93)
+        steps = traffic(record(world, 4), method="eagle3")
+        found = curve(steps.text, steps.run, steps.laws, steps.buckets, (1, 2, 3))
+        for tau in (1, 2, 3):
+            point, truth = at(found, tau), truths[case % 2][tau]
+            assert point.basis == "model"
+            held += point.low <= truth <= point.high  # type: ignore[operator]
+            total += 1
+    assert held / total >= 0.9, held
 
 
 def test_intervals_of_explored_lengths_hold(truths: dict[tuple[int, int], float]) -> None:

@@ -6,8 +6,9 @@
 - bounds: not identified; the ends are what any filling could give.
 
 A drafter that sees only the prefix gives one decision a token, whatever the depth at which it is drafted. One that decays
-with depth (EAGLE, MTP, Medusa, parallel blocks) does not: a token drafted right stays right at smaller depth, and one
-drafted wrong stays wrong at greater depth, which is all that is used of it.
+with depth (EAGLE, MTP, Medusa, parallel blocks) does not. Where p and q are recorded its decay is measured (`decay.py`), for
+shorter drafts; otherwise all that is used is that a token drafted right stays right at smaller depth, and one drafted wrong
+stays wrong at greater depth.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ import numpy as np
 
 from sdtrace.tuning import survival as km
 from sdtrace.tuning.chain import Lanes, lanes, starts
+from sdtrace.tuning.decay import Decay, decay
 from sdtrace.tuning.interval import ratio
 from sdtrace.tuning.text import Flags, Floats, Ints, Text
 
@@ -75,6 +77,7 @@ def curve(text: Text, run: Mapping[str, Any], laws: Sequence[str], buckets: Ints
     refusal = _refusal(text, run, laws)
     lane = lanes(text.begin)
     points = []
+    depths = _depths(text, run, lane, current, refusal, stopping)
     for tau in asked:
         if tau == 0 or (tau == current and _constant(text, tau)):
             points.append(_exact(text, cells, tau))
@@ -83,6 +86,8 @@ def curve(text: Text, run: Mapping[str, Any], laws: Sequence[str], buckets: Ints
         elif run.get("method") in INVARIANT:
             abstains = run.get("method") in ABSTAINS
             points.append(_invariant(text, cells, lane, tau, current or 0, stopping, abstains))
+        elif depths is not None and tau < (current or 0):
+            points.append(_corrected(text, cells, lane, tau, depths))
         else:
             points.append(_decaying(text, cells, lane, tau, current or 0, run.get("method")))
     return Curve(cells.tokens, points, current, stopping)
@@ -210,6 +215,23 @@ def _decaying(text: Text, cells: _Cells, lane: Lanes, tau: int, current: int, me
     begun = [starts(lane, np.zeros(0), tau, ease.astype(np.float64)) for ease in (least, most)]
     ends = [ratio(total, cells.add(one).sum(axis=1)) for one in begun]
     return Point(tau, "bounds", False, why, None, _less(*ends[0]), _more(*ends[1]))
+
+
+def _depths(
+    text: Text, run: Mapping[str, Any], lane: Lanes, current: int | None, refusal: str | None, stopping: float | None
+) -> Decay | None:
+    """How the drafter decays, where that matters and can be told."""
+    informative = stopping is not None and stopping > km.INFORMATIVE
+    if run.get("method") in INVARIANT or refusal is not None or informative or not current:
+        return None
+    return decay(text, lane, current)
+
+
+def _corrected(text: Text, cells: _Cells, lane: Lanes, tau: int, depths: Decay) -> Point:
+    steps = cells.add(starts(lane, depths.base, tau, depths.ease(tau)))
+    value, half = float(cells.tokens.sum() / steps.sum()), depths.half(tau)
+    low, high = max(value * float(np.exp(-half)), 1.0), value * float(np.exp(half))
+    return Point(tau, "model", True, None, value, low, high, steps)
 
 
 def _survivors(text: Text, cells: _Cells, tau: int) -> tuple[float | None, float | None]:
