@@ -18,7 +18,7 @@ from sdtrace.laws.law import Bands
 from sdtrace.laws.precision import band as precision
 from sdtrace.lottery import ticket
 from sdtrace.replay.conversations import Conversation
-from sdtrace.scope import REQUEST_COLUMNS, Scope, scopes
+from sdtrace.scope import REQUEST_COLUMNS, Scope, keyed, scopes
 from sdtrace.trace import conform
 
 Floats = npt.NDArray[np.float64]
@@ -140,7 +140,7 @@ def decisions(conversations: Sequence[Conversation], facts: pl.DataFrame, width:
     )
     requests = requests.with_columns(pl.col(n).cast(pl.Float64) for n in ("temperature", "top_p", "min_p"))
     by_run: dict[tuple[str, bool], list[tuple[int, Scope, npt.NDArray[np.int8]]]] = {}
-    for scope in scopes("", replaced, requests, runs):
+    for scope in scopes("", keyed(replaced), keyed(requests), runs):
         bands = Bands(Rounding(min(math.expm1(width), 0.9), 0.0), scope.bands.q)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             judged = scope.law.judge(scope.pos, scope.params, bands)
