@@ -59,7 +59,10 @@ def signs(tally: Tally, used: pl.Expr) -> Signs:
         if row["code"] == "SD201":
             mine["shape"] = _shape(row)
         if row["code"] in ("SD201:first", "SD201:later") and row["v"] > 0:
-            scores.setdefault(row["run_id"], {})[row["code"]] = (row["d"] / row["v"], 1 / row["v"])
+            # per unit of what lenience would add (its excess goes with b, and v_i / (1 - b) is the sum of b in a bin):
+            # positions behind the first are the easier ones, where it adds more
+            size = sum(row[f"v{i}"] / (1 - (i + 0.5) / 10) for i in range(10))
+            scores.setdefault(row["run_id"], {})[row["code"]] = (row["d"] / size, row["v"] / size**2)
     for run, both in scores.items():
         if len(both) == 2:
             (first, least), (later, more) = both["SD201:first"], both["SD201:later"]
@@ -123,7 +126,8 @@ def _name(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
 def _acceptance(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
     """Too much only behind the first position: a draw used again, whose survivors are known to be small."""
     first, later = signs.of("SD201:first"), signs.of("SD201:later")
-    if later > 4 and abs(first) < 2.5 and signs.of("behind") > 2.5:
+    behind = signs.of("behind")
+    if later > 4 and ((abs(first) < 2.5 and behind > 3) or (abs(first) < 1.2 and behind > 2)):
         return "uniforms-reused", "too much is accepted, and only behind the first position of a step", "SD201"
     if fired(found, "SD223"):
         return "uniforms-reused", "requests share their draws", "SD223"

@@ -29,6 +29,8 @@ _KEYS: dict[str, tuple[str, ...]] = {
 }
 #: Frames whose key is a stretch of the timeline.
 _TIMED = ("timeline", "blocks")
+#: Stretches of `blocks` in one bucket of the timeline: step times need more of them than a chart.
+FINE = 16
 _LEAST = ("min_step", "stop_step", "first_at", "hash")
 _GREATEST = ("max_step", "last_at", "loop_run", "one_hot_run")
 _FIRST = ("first_path", "first_line", "first_step", "loop_period")
@@ -139,7 +141,9 @@ def _rebucket(tally: Tally, name: str, width: float | None) -> pl.DataFrame:
 def _coarsen(total: Tally) -> Tally:
     """Double the bucket until no frame of the timeline has more than 240 points."""
     mine = [name for name in _TIMED if name in total.sums]
-    while total.width is not None and any(total.sums[name]["bucket"].n_unique() > 240 for name in mine):
+    while total.width is not None and any(
+        total.sums[name]["bucket"].n_unique() > 240 * (FINE if name == "blocks" else 1) for name in mine
+    ):
         for name in mine:
             halved = total.sums[name].with_columns(bucket=pl.col("bucket") // 2)
             total.sums[name] = add([halved], _KEYS[name])

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.scope import Scope
-from sdtrace.tally import Tally
+from sdtrace.tally import FINE, Tally
 
 #: Positions that are counted one by one; deeper ones together.
 DEPTH = 8
@@ -214,15 +214,18 @@ def _depths() -> dict[str, pl.Expr]:
 
 
 def _blocks(lines: pl.DataFrame) -> tuple[pl.DataFrame, float]:
-    """Stretches of time (of lines, where no time is recorded), as the timeline has them."""
+    """Stretches of time (of lines, where no time is recorded), FINE of them to a bucket of the timeline."""
     known = lines["at"].null_count() < lines.height
     width = 1.0 if known else 1024.0
     place: Any = pl.col("at") if known else pl.col("line").cast(pl.Float64)
-    bucket = (place / width).floor().cast(pl.Int64, strict=False)
+    bucket = (place / width * FINE).floor().cast(pl.Int64, strict=False)
+    w = pl.when(pl.col("t").is_not_null() & pl.col("verify_ms").is_not_null()).then(pl.col("w"))
     table = (
         lines.filter(~pl.col("prefill"))
         .group_by("run_id", bucket.alias("bucket"), maintain_order=True)
         .agg(
+            wnn=(w * pl.col("n") ** 2).sum(),
+            wnv=(w * pl.col("n") * pl.col("verify_ms")).sum(),
             lines=pl.len().cast(pl.Float64),
             tested=pl.col("tested").sum().cast(pl.Float64),
             accepted=pl.col("accepted").sum().cast(pl.Float64),

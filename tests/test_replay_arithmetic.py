@@ -16,6 +16,7 @@ from sdtrace.replay import compare
 from sdtrace.replay.conversations import Conversation, Step
 from sdtrace.replay.packing import batches, chunks, pack, places
 from sdtrace.replay.wrong_contexts import not_rolled_back, stale_entries
+from sdtrace.trace import schema
 
 
 @st.composite
@@ -159,3 +160,23 @@ def test_slope_shows_a_missing_temperature() -> None:
     table = pl.DataFrame({"p": heated, "replayed": np.log(p), "d": np.log(heated / p)})
     assert compare.slope(table) == pytest.approx(2.0, abs=1e-6)
     assert compare.slope(table.head(3)) is None
+
+
+def test_decisions_are_made_again_with_the_models_p() -> None:
+    """One position agrees, one contradicts, one lies inside the band; the law is the run's own."""
+    columns = dict.fromkeys(
+        ("accepted", "verified_len", "last_kind", "last_target_prob", "context_len", "target_probs"), None
+    )
+    row = columns | {
+        "run_id": "a", "request_id": "r", "step": 0, "line": 3, "path": "t.jsonl", "draft_token_ids": [5, 6, 7],
+        "draft_probs": [0.5, 0.5, 0.5], "uniforms": [0.2, 0.9, 0.80001], "num_accepted": 3, "output_token_ids": [5, 6, 7, 8],
+    }  # fmt: skip
+    request = dict.fromkeys(schema("request")) | {"run_id": "a", "request_id": "r", "temperature": 1.0}
+    step = Step(row, 1, [5, 6, 7], [5, 6, 7, 8], 3)
+    one = Conversation({"run_id": "a", "rule": "ratio"}, request, [1], [step], [1, 5, 6, 7, 8])
+    p = [0.4, 0.2, 0.4]
+    keys = {"run_id": ["a"] * 3, "request_id": ["r"] * 3, "step": [0] * 3, "position": [0, 1, 2], "drafted": [5, 6, 7]}
+    facts = pl.DataFrame(keys | {"log_p": np.log(p), "best": [5, 6, 7], "gap": [1.0, 1.0, 1.0]})
+    found = compare.decisions([one], facts, 1e-3)
+    assert (found.agree, found.disagree, found.undecidable) == (1, 1, 1)
+    assert [(w["path"], w["line"], w["position"]) for w in found.witnesses] == [("t.jsonl", 3, 1)]

@@ -38,8 +38,8 @@ COLUMNS = [
     *("wh", "wn", "wnn", "wnv", "has_d", "has_v", *DEPTHS),
 ]
 AT = {name: i for i, name in enumerate(COLUMNS)}
-#: Stretches of time that are left out in turn.
-BLOCKS = 40
+#: Stretches of time that are left out in turn: few, because the load of a server wanders slowly.
+BLOCKS = 10
 
 
 @dataclass(frozen=True)

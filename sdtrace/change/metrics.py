@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.change.arms import Arm, Floats, Pair, column, independent
-from sdtrace.speed.intervals import GROUPS, Interval, groups, jackknife, summed
+from sdtrace.speed.intervals import Interval
 from sdtrace.speed.slow import total
 
 Figure = Callable[[Floats], Floats]
@@ -109,15 +109,8 @@ def _latency(both: Pair, name: str) -> Metric:
     values = [total(rows, "above") / total(rows, "below") if rows.height else None for rows in sides]
     if not values[0] or not values[1]:
         return Metric(name, values[0], values[1], None, True)
-    group = groups([rows["hash"] for rows in sides])
-    sums = np.concatenate(
-        [summed(g, rows.select("above", "below").to_numpy(), GROUPS) for g, rows in zip(group, sides, strict=True)],
-        axis=1,
-    )
-    found = jackknife(
-        sums, lambda s: np.log(s[..., 2] / s[..., 3] / (s[..., 0] / s[..., 1]))[..., None], freedom=both.freedom
-    )
-    return Metric(name, values[0], values[1], relative(found[0]), True)
+    # requests wait for each other: their latencies are not independent, so there is no interval
+    return Metric(name, values[0], values[1], Interval(values[1] / values[0] - 1, None, None), True)
 
 
 def _times(arm: Arm, name: str) -> pl.DataFrame:
@@ -127,7 +120,7 @@ def _times(arm: Arm, name: str) -> pl.DataFrame:
         "request_s": (last - begun, pl.lit(1.0)),
         "time_per_output_token_ms": (1000 * (last - first), (pl.col("output_len") - 1).cast(pl.Float64)),
     }[name]
-    rows = arm.timing.requests.select(hash=pl.col("request_id").hash(seed=0), above=above, below=below)
+    rows = arm.timing.requests.select(above=above, below=below)
     return rows.filter((pl.col("above") >= 0) & (pl.col("below") > 0))
 
 

@@ -12,6 +12,7 @@ from sdtrace.speed.slow_acceptance import rate
 from sdtrace.speed.strata import attributes, levels
 from sdtrace.speed.timing import Timing
 from sdtrace.speed.turns import turn
+from sdtrace.tally import FINE
 
 #: Rows of a curve, and levels of an attribute, that are shown.
 POINTS, LEVELS = 60, 20
@@ -172,7 +173,7 @@ def _stairs(decode: pl.DataFrame) -> Section | None:
 
 def _over_time(told: Timing) -> Section | None:
     sums = (
-        told.blocks.group_by("bucket", maintain_order=True)
+        told.blocks.group_by(pl.col("bucket") // FINE, maintain_order=True)
         .agg(pl.col(pl.Float64).sum())
         .filter(pl.col("wt") > 0)
         .sort("bucket")
