@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from sdtrace.laws.band import DISAGREE, UNDECIDABLE, compare
 from sdtrace.laws.precision import band
 from sdtrace.readers import Opened, open_inputs
-from sdtrace.readers.parquet import parts
+from sdtrace.readers.parquet import ROWS, parts
 from sdtrace.scope import keyed, scopes
 from sdtrace.trace import conform, empty
 
@@ -83,7 +83,15 @@ def _bare(opened: Opened) -> Iterator[Counts]:
 
 def _group(file: Path, index: int, dtype: str | None) -> Counts:
     """One row group, by the ratio law."""
-    table = pq.ParquetFile(file).read_row_group(index, columns=_COLUMNS, use_threads=True)
+    total = dict.fromkeys(("tested", "disagree", "undecidable"), 0)
+    with pq.ParquetFile(file, pre_buffer=False) as table:
+        for batch in table.iter_batches(ROWS, row_groups=[index], columns=_COLUMNS, use_threads=False):
+            one = _compared(pa.Table.from_batches([batch]), dtype)
+            total = {name: total[name] + one[name] for name in total}
+    return total
+
+
+def _compared(table: pa.Table, dtype: str | None) -> Counts:
     if any(table.column(name).null_count for name in _COLUMNS):
         table = table.drop_null()
     count, (p, q, r) = _flat(table)
