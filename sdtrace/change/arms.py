@@ -35,7 +35,7 @@ COLUMNS = [
         "wv",
         "ws",
     ),
-    *("wh", "wn", "wnn", "wnv", "has_d", "has_v", *DEPTHS),
+    *("wh", "wn", "wnn", "wnv", "has_d", "has_v", "has_s", *DEPTHS),
 ]
 AT = {name: i for i, name in enumerate(COLUMNS)}
 #: Stretches of time that are left out in turn: few, because the load of a server wanders slowly.
