@@ -7,10 +7,9 @@ from typing import Any
 import polars as pl
 
 from sdtrace.acceptance import acceptance, totals
-from sdtrace.agreement import over_all
 from sdtrace.audit import Audit
 from sdtrace.causes import Cause, causes, counters, joined, with_evidence
-from sdtrace.counted import counted, plain
+from sdtrace.counted import counted
 from sdtrace.finding import Check, Outcome
 from sdtrace.infer import Choice, Fit, better_law, choose
 from sdtrace.outcomes import lossless, outcomes, used
@@ -24,10 +23,8 @@ from sdtrace.speed.slowness import slow_causes
 from sdtrace.speed.timing import Timing, timing, unmeasured
 from sdtrace.telling import telling
 from sdtrace.trace import OTHER
+from sdtrace.verdict import counts_verdict, verdict
 from sdtrace.wrong import Explanation, emitted, explain_decisions
-
-#: Decisions that must agree before a trace without a finding is called healthy.
-ENOUGH = 30
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def diagnose(
     rows = joined(rows, slow_causes(audit, spent))
     laws = audit.tally.frame("laws").filter(used(choices))
     figures = _audit(laws, choices, overridden)
-    state, headline = _verdict(rows, figures, choices, found)
+    state, headline = verdict(rows, figures, choices)
     tables = laws, *(audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
     accepted = acceptance(*tables)
     return Diagnosis(
@@ -113,7 +110,7 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
     rows = joined(counters(found, set()), slow_causes(audit, None))
     source = chosen(counts)
     figures = counted(source, audit.windows) if source is not None else None
-    state, headline = _counts_verdict(rows, source)
+    state, headline = counts_verdict(rows, source)
     notes = [
         "single decisions: counts say how many tokens were accepted, not whether rightly; record a trace to see",
         "whether p is the target model's own: only a replay would tell",
@@ -124,29 +121,6 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
         )
     notes.append("time, replay, history and comparison with another trace: not part of this report")
     return Diagnosis({}, found, rows, None, figures, state, headline, notes, counts, source)
-
-
-def _counts_verdict(rows: Sequence[Cause], source: Source | None) -> tuple[str, str]:
-    sure = [c for c in rows if c.certainty != "suspected"]
-    for side, state in (("wrong", "wrong"), ("slow", "slow"), ("metric", "metric-suspect")):
-        mine = [c for c in sure if c.side == side]
-        if mine:
-            return state, mine[0].headline
-    if rows:
-        return "cannot-tell", f"suspected only: {rows[0].headline}"
-    if source is None:
-        return "cannot-tell", "nothing in the input counts drafted or accepted tokens"
-    if plain(source):
-        return (
-            "cannot-tell",
-            f"{source.length:.2f} tokens per step: plain decoding, nothing drafted in {source.windows:,} records",
-        )
-    told = "" if source.length is None else f"{source.length:.2f} tokens per drafting step; "
-    if (whole := over_all(source, source.requests or None)) is not None and whole[0] > 1.1 * (
-        source.counts["drafts"] or 0
-    ):
-        told = f"{told[:-2]}, {whole[1]:.2f} over all steps ({1 - (source.counts['drafts'] or 0) / whole[0]:.0%} had no draft); "
-    return "cannot-tell", f"{told}counts fit each other, and cannot tell whether decisions were right"
 
 
 def _shown(cause: Cause, audit: Audit, choices: Mapping[str, Choice]) -> Cause:
@@ -228,36 +202,6 @@ def _audit(laws: pl.DataFrame, choices: Mapping[str, Choice], overridden: Mappin
         "undecidable": undecidable,
         "appended": int(laws["appended"].sum()) if laws["known_appended"].sum() else None,
     }
-
-
-def _verdict(
-    rows: Sequence[Cause], figures: Mapping[str, Any], choices: Mapping[str, Choice], found: Mapping[str, Outcome]
-) -> tuple[str, str]:
-    sure = [c for c in rows if c.certainty != "suspected"]
-    for side, state in (("wrong", "wrong"), ("slow", "slow"), ("metric", "metric-suspect")):
-        mine = [c for c in sure if c.side == side]
-        if mine:
-            return state, mine[0].headline
-    if rows:
-        return "cannot-tell", f"suspected only: {rows[0].headline}"
-    if uncertain := [c for c in choices.values() if not c.accuses]:
-        names = " or ".join((uncertain[0].law, *uncertain[0].rivals))
-        if figures["disagree"]:
-            return "cannot-tell", f"no law was declared and none fits well enough to judge by; the nearest is {names}"
-    if figures["agree"] < ENOUGH:
-        return "cannot-tell", _too_little(figures)
-    return (
-        "healthy",
-        f"{figures['agree']:,} of {figures['tested']:,} tested decisions agree with the {figures['rule']} law, none disagrees",
-    )
-
-
-def _too_little(figures: Mapping[str, Any]) -> str:
-    if not figures["tested"]:
-        return "no decision was recorded: nothing was drafted, or the record does not say what was accepted"
-    if figures["tested"] >= ENOUGH:
-        return f"only {figures['agree']:,} of {figures['tested']:,} decisions can be recomputed from what was logged"
-    return f"{figures['tested']:,} tested decisions are too few; {ENOUGH - figures['agree']:,} more would do"
 
 
 def _not_checked(

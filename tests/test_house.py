@@ -42,6 +42,7 @@ STOREYS = [
     {"causes", "counted"},
     {"speed"},
     {"pattern"},
+    {"verdict"},
     {"diagnose", "tuning"},
     {"viewer", "counted_time"},
     {"counted_sections"},

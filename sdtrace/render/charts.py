@@ -1,5 +1,6 @@
 """Inline SVG from a Chart: drawn once for a wide page and once for a phone, coloured by attributes, titled for readers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,14 +84,25 @@ def _axes(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
             frame.x(0.5), frame.height - 6, clean(chart.x_title, 60)
         )
     )
-    every = max(1, -(-len(chart.x) // (12 if frame.width > 500 else 6)))
-    for i in range(0, len(chart.x), every):
+    labels = [_label(text) for text in chart.x]
+    for i in range(0, len(labels), _every(labels, frame)):
         parts.append(
             Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-                _place(chart, frame, i), frame.height - frame.bottom + 16, clean(chart.x[i], 10)
+                _place(chart, frame, i), frame.height - frame.bottom + 16, labels[i]
             )
         )
     return parts
+
+
+def _label(text: str, limit: int = 14) -> str:
+    shown = clean(text)
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}\u2026"
+
+
+def _every(labels: Sequence[str], frame: _Frame) -> int:
+    """Every how many labels one has room, at about 6 units a character."""
+    room = (frame.width - frame.left - frame.right) / max(len(labels), 1)
+    return max(1, math.ceil((6 * max(map(len, labels), default=1) + 6) / room))
 
 
 def _place(chart: Chart, frame: _Frame, i: int) -> float:

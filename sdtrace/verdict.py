@@ -1,0 +1,78 @@
+"""One state and one sentence for the whole report: wrong, slow, metric-suspect, cannot-tell, healthy, worst first."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sdtrace.agreement import over_all
+from sdtrace.causes import Cause
+from sdtrace.counted import plain
+from sdtrace.infer import Choice
+from sdtrace.sources import Source
+
+#: Decisions that must agree before a trace without a finding is called healthy.
+ENOUGH = 30
+
+
+def verdict(rows: Sequence[Cause], figures: Mapping[str, Any], choices: Mapping[str, Choice]) -> tuple[str, str]:
+    """State and headline where decisions were looked at; `figures` is the `audit` section of the document."""
+    if (worst := _worst(rows)) is not None:
+        state, headline = worst
+        return state, headline if state == "wrong" else headline + _rightly(figures)
+    if rows:
+        return "cannot-tell", f"suspected only: {rows[0].headline}"
+    if uncertain := [c for c in choices.values() if not c.accuses]:
+        names = " or ".join((uncertain[0].law, *uncertain[0].rivals))
+        if figures["disagree"]:
+            return "cannot-tell", f"no law was declared and none fits well enough to judge by; the nearest is {names}"
+    if figures["agree"] < ENOUGH:
+        return "cannot-tell", _too_little(figures)
+    return (
+        "healthy",
+        f"{figures['agree']:,} of {figures['tested']:,} tested decisions agree with the {figures['rule']} law, none disagrees",
+    )
+
+
+def _worst(rows: Sequence[Cause]) -> tuple[str, str] | None:
+    """The state and headline of the worst cause that is more than suspected."""
+    sure = [c for c in rows if c.certainty != "suspected"]
+    for side, state in (("wrong", "wrong"), ("slow", "slow"), ("metric", "metric-suspect")):
+        mine = [c for c in sure if c.side == side]
+        if mine:
+            return state, mine[0].headline
+    return None
+
+
+def _rightly(figures: Mapping[str, Any]) -> str:
+    """What a slow engine's reader asks next: whether at least its decisions are right."""
+    if figures["disagree"] or figures["agree"] < ENOUGH:
+        return ""
+    return f"; none of {figures['tested']:,} tested decisions disagrees with the {figures['rule']} law"
+
+
+def _too_little(figures: Mapping[str, Any]) -> str:
+    if not figures["tested"]:
+        return "no decision was recorded: nothing was drafted, or the record does not say what was accepted"
+    if figures["tested"] >= ENOUGH:
+        return f"only {figures['agree']:,} of {figures['tested']:,} decisions can be recomputed from what was logged"
+    return f"{figures['tested']:,} tested decisions are too few; {ENOUGH - figures['agree']:,} more would do"
+
+
+def counts_verdict(rows: Sequence[Cause], source: Source | None) -> tuple[str, str]:
+    """State and headline where there are only counts."""
+    if (worst := _worst(rows)) is not None:
+        return worst
+    if rows:
+        return "cannot-tell", f"suspected only: {rows[0].headline}"
+    if source is None:
+        return "cannot-tell", "nothing in the input counts drafted or accepted tokens"
+    if plain(source):
+        return (
+            "cannot-tell",
+            f"{source.length:.2f} tokens per step: plain decoding, nothing drafted in {source.windows:,} records",
+        )
+    told = "" if source.length is None else f"{source.length:.2f} tokens per drafting step; "
+    if (whole := over_all(source, source.requests or None)) is not None and whole[0] > 1.1 * (
+        source.counts["drafts"] or 0
+    ):
+        told = f"{told[:-2]}, {whole[1]:.2f} over all steps ({1 - (source.counts['drafts'] or 0) / whole[0]:.0%} had no draft); "
+    return "cannot-tell", f"{told}counts fit each other, and cannot tell whether decisions were right"
