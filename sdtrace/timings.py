@@ -17,6 +17,9 @@ DEPTH = 8
 #: Different graph names of a batch that are kept apart.
 GRAPHS = 64
 
+#: ms that a step can last (eleven days): a longer one is damage, and would drown every sum.
+LONGEST = 1e9
+
 _TIMES = ("draft_ms", "verify_ms", "sample_ms", "step_ms")
 _TAKEN = (
     *("run_id", "request_id", "hash", "step", "line", "at", *_TIMES, "batch_size", "batch_tokens", "context_len"),
@@ -39,9 +42,8 @@ def timings(scopes: Iterable[Scope]) -> Tally:
 
 
 def _clean(name: str) -> pl.Expr:
-    """A duration that can be one: finite and not negative; null otherwise."""
-    value = pl.col(name)
-    return pl.when(value.is_finite() & (value >= 0)).then(value).alias(name)
+    """A duration that can be one: not negative and not longer than LONGEST; null otherwise."""
+    return pl.when(pl.col(name).is_between(0, LONGEST)).then(name).alias(name)
 
 
 def _lines(steps: pl.DataFrame, path: str) -> pl.DataFrame:
@@ -104,7 +106,7 @@ def _gap() -> pl.Expr:
     """ms between the end of this step and the start of the request's next one; null where that one is not beside it."""
     after = pl.col("at").shift(-1).over("hash") - pl.col("at")
     beside = pl.col("step").shift(-1).over("hash") == pl.col("step") + 1
-    return pl.when(beside & (after >= 0)).then((1000 * after - pl.col("t")).clip(0))
+    return pl.when(beside & after.is_between(0, LONGEST / 1000)).then((1000 * after - pl.col("t")).clip(0))
 
 
 def _octave(column: str) -> pl.Expr:
