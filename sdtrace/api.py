@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from sdtrace.audit import Audit, Keep, Source, Span, audit
@@ -29,6 +30,9 @@ from sdtrace.tuning.tuned import Asked
 #: What adds up sources: the audit of this process, or of a cluster.
 Machines = Callable[[Sequence[Source], Sequence[Check], Keep | None, Mapping[str, str] | None, Span], Audit]
 Inputs = str | Path | Sequence[str | Path]
+
+#: Damaged numbers (1e300 for a probability) may overflow on their way: what is not finite in the end is null.
+_HOSTILE = np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
 
 
 def read(inputs: Inputs, *, format: str | None = None) -> list[Opened]:
@@ -95,6 +99,7 @@ def replay(inputs: Inputs, *, verifier: str, format: str | None = None, ids: boo
     return with_replay(report(inputs, format=format, ids=ids), found)
 
 
+@_HOSTILE
 def diff(
     base: Inputs,
     candidate: Inputs,
@@ -138,6 +143,7 @@ def _sources(
     return opened, _keep(since, until, where)
 
 
+@_HOSTILE
 def _report(
     inputs: Inputs,
     format: str | None,
