@@ -107,7 +107,7 @@ def fired(code: str) -> list[dict[str, Any]]:
     if code in faults:
         return [RUN, REQUEST, ratio(0, 1), *faults[code], ratio(2, 0), ratio(3, 1)]
     if code == "SD133":
-        return [RUN, REQUEST | {"output_len": 20}, *CLEAR[2:]]
+        return [RUN, REQUEST | {"output_len": 5}, *CLEAR[2:]]
     if code in ("SD141", "SD142"):
         wrong = {"num_accepted": 2, "output_token_ids": [1, 5, 9]} if code == "SD141" else {"output_token_ids": [1, 8]}
         return [*GREEDY[:3], greedy(1, **wrong), *GREEDY[4:]]
@@ -177,6 +177,12 @@ def test_stays_clear(code: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_cannot_tell(code: str, tmp_path: Path) -> None:
     assert state(BARE, code, tmp_path)["state"] == "cannot-tell"
+
+
+def test_a_trace_that_was_cut_accuses_nobody(tmp_path: Path) -> None:
+    """The recorder died, or somebody took the head of the file: the last steps of a request are not there."""
+    records = [RUN, REQUEST | {"output_len": 20}, *CLEAR[2:]]
+    assert state(records, "SD133", tmp_path)["state"] == "cannot-tell"
 
 
 def test_codes_and_pages() -> None:

@@ -150,6 +150,12 @@ class Opened:
         return READERS[self.format].batches(self.source)
 
 
+def _briefly(whys: Sequence[str]) -> str:
+    """Why nobody reads it: the one reason of all readers, or the first of several."""
+    more = f"; {len(whys) - 1} more reasons" if len(whys) > 1 else ""
+    return f"{whys[0][:200]}{more}" if whys else "no reason was given"
+
+
 def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]:
     """Every input with its reader. Files that no reader claims stay, as inputs that hold one Loss each.
 
@@ -161,10 +167,10 @@ def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]
     if not opened:
         raise NoInputError(f"{', '.join(paths)}: no file in there", "name a trace file, a folder of them, or -")
     if all(o.format == "unrecognised" for o in opened):
-        whys = "; ".join(f"{name}: {why}" for name, why in refusals(opened[0].source).items() if why)
+        whys = dict.fromkeys(why for why in refusals(opened[0].source).values() if why)
         more = f" (and {len(opened) - 1} more)" if len(opened) > 1 else ""
         raise NoInputError(
-            f"{opened[0].path}{more}: no reader knows this ({whys[:400]})",
+            f"{opened[0].path}{more}: no reader knows this: {_briefly(list(whys))}",
             "sdtrace detect --why tells what each reader missed; --format NAME forces one",
         )
     return opened
