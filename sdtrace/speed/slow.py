@@ -100,7 +100,9 @@ def _cause(one: Finding) -> Cause:
 
 
 def few(found: list[Finding], told: Timing) -> list[Finding]:
-    """Findings about acceptance as suspicions, where they rest on few requests."""
+    """Findings as suspicions: all of them where they rest on few steps, those about acceptance where on few requests."""
+    if told.places["lines"].sum() < ENOUGH:
+        return [replace(one, certainty="suspected") for one in found]
     if told.places["hash"].n_unique() >= REQUESTS:
         return found
     return [replace(one, certainty="suspected") if one.cause in _BY_ACCEPTANCE else one for one in found]
