@@ -285,7 +285,10 @@ def _told(source: Opened, request: str | None, step: int | None, run: str | None
     told = []
     for (run_id,), part in steps.sort("run_id", "request_id", "step").group_by("run_id", maintain_order=True):
         told += explain_steps(part, runs.get(str(run_id), {}))
-    return _in_words(told, paper.words(source.source)) if source.format == "paper-csv" else told
+    if source.format != "paper-csv":
+        return told
+    with source.at_hand() as src:
+        return _in_words(told, paper.words(src))
 
 
 def _in_words(told: list[dict[str, Any]], words: dict[int, str]) -> list[dict[str, Any]]:

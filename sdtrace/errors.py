@@ -15,6 +15,9 @@ class SdtraceError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[type["SdtraceError"], tuple[str, str]]:
+        return type(self), (self.message, self.hint)  # an error of a worker reaches the command whole
+
 
 class UsageError(SdtraceError):
     """The command was called with something that cannot be meant."""

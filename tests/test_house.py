@@ -102,6 +102,7 @@ def test_rooms_do_not_know_each_other(folder: str) -> None:
         "careful",
         "lines",
         "ahead",
+        "cloud",
         "series",
         "sglang_meta",
         "vllm_meta",

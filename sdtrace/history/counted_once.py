@@ -51,12 +51,12 @@ def content(opened: Opened, night: str, counted: Sequence[dict[str, Any]]) -> Co
     if opened.format == "prometheus-server":
         digest = hashlib.sha256(f"{opened.path} {night}".encode()).hexdigest()
         return Content(digest, 0, 0, known=digest in digests)
-    file = opened.source.file
-    assert file is not None
-    if file.is_dir():
-        return _folder(opened.path, file, counted)
     sizes = {} if opened.source.head.startswith(b"PAR1") else {c["size"]: c for c in counted if not c.get("parts")}
-    return _file(file, opened.source.packing, sizes, digests)
+    with opened.at_hand() as src:
+        assert src.file is not None
+        if src.file.is_dir():
+            return _folder(opened.path, src.file, counted)
+        return _file(src.file, src.packing, sizes, digests)
 
 
 def _file(file: Path, packing: str | None, sizes: dict[int, dict[str, Any]], digests: set[str]) -> Content:

@@ -1,12 +1,14 @@
 """One format, one file. Opening an input asks every reader; exactly one may say yes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.readers import (
+    cloud,
     ik_bench,
     jsonl,
     logs,
@@ -147,7 +149,22 @@ class Opened:
             advice = "sdtrace detect --why tells what each reader missed; --format forces one"
             loss = Loss(self.path, None, "no reader knows this file", 1, advice)
             return iter([Batch(self.path, 1, empty("run"), empty("request"), empty("step"), [loss])])
-        return READERS[self.format].batches(self.source)
+        return self._fetched() if cloud.is_object(self.path) else READERS[self.format].batches(self.source)
+
+    @contextmanager
+    def at_hand(self) -> Iterator[Source]:
+        """The source with its bytes on this machine; those of an object are fetched, and removed behind it."""
+        if not cloud.is_object(self.path):
+            yield self.source
+            return
+        with cloud.copied(self.path) as file:
+            yield replace(self.source, file=file)
+
+    def _fetched(self) -> Iterator[Batch]:
+        with self.at_hand() as src:
+            assert src.file is not None
+            for batch in READERS[self.format].batches(src):
+                yield cloud.renamed(batch, src.file, self.path)
 
 
 def _briefly(whys: Sequence[str]) -> str:
@@ -167,7 +184,7 @@ def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]
     if not opened:
         raise NoInputError(f"{', '.join(paths)}: no file in there", "name a trace file, a folder of them, or -")
     if all(o.format == "unrecognised" for o in opened):
-        whys = dict.fromkeys(why for why in refusals(opened[0].source).values() if why)
+        whys = dict.fromkeys(why for why in refused(opened[0]).values() if why)
         more = f" (and {len(opened) - 1} more)" if len(opened) > 1 else ""
         raise NoInputError(
             f"{opened[0].path}{more}: no reader knows this: {_briefly(list(whys))}",
@@ -185,14 +202,33 @@ def refusals(src: Source) -> dict[str, str | None]:
     return {name: None if why is None else placed(name, why, src) for name, why in whys.items()}
 
 
+def refused(opened: Opened) -> dict[str, str | None]:
+    """`refusals` of an opened input, wherever its bytes are."""
+    return _looked(opened.path)[1] if cloud.is_object(opened.path) else refusals(opened.source)
+
+
+def _looked(path: str, *, ask: bool = True) -> tuple[Source, dict[str, str | None]]:
+    """The source and, if asked, its refusals. Of an object samples do, and where they tell nothing, all of it."""
+    if not cloud.is_object(path):
+        src = source(path)
+        return src, refusals(src) if ask else {}
+    for most in (cloud.SMALL, records.DOCUMENT):
+        with cloud.sample(path, most) as (file, whole):
+            src = source(path, file)
+            whys = refusals(src) if ask else {}
+        if whole or not ask or None in whys.values():
+            break
+    return replace(src, file=None), whys
+
+
 def open_one(path: str, format: str | None) -> Opened:
     """One input with its reader; raises UsageError where several claim it."""
     if prometheus_server.is_server(path):
         return Opened(path, "prometheus-server", None, Source(path, None, None, b""))
-    src = source(path)
+    src, whys = _looked(path, ask=format is None)
     if format is not None:
         return Opened(path, format, None, src)
-    claims = [name for name, why in refusals(src).items() if why is None]
+    claims = [name for name, why in whys.items() if why is None]
     if len(claims) > 1:
         raise UsageError(f"{path}: claimed by {' and '.join(claims)}", "name the right one with --format")
     return Opened(path, claims[0] if claims else "unrecognised", None, src)

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.readers import Opened, advice, logs, open_one, refusals
+from sdtrace.readers import Opened, advice, logs, open_one, refused
 from sdtrace.readers.source import expand
 from sdtrace.trace import Event, empty
 from sdtrace.windows import no_windows
@@ -31,7 +31,7 @@ def detect(paths: Sequence[str], format: str | None = None, *, why: bool = False
         opened = open_one(path, format)
         told: dict[str, Any] = {"path": path, "format": opened.format, **_told(opened)}
         if why:
-            told["refused"] = {n: w for n, w in refusals(opened.source).items() if w is not None}
+            told["refused"] = {n: w for n, w in refused(opened).items() if w is not None}
         found.append(told)
     return found
 

@@ -110,6 +110,7 @@ def _parsed(file: Path, rows: int, names: Sequence[str], skip: int) -> Iterator[
     )
     with duckdb.connect() as connection:
         connection.execute("set preserve_insertion_order=true")
+        connection.execute("set enable_progress_bar=false")  # a notebook or `python -c` would get one on its output
         try:
             for piece in connection.sql(query, params=[str(file)]).to_arrow_reader(rows):
                 frame = pl.from_arrow(piece)

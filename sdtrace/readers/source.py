@@ -19,6 +19,7 @@ from typing import IO, cast
 import zstandard
 
 from sdtrace.errors import NoInputError
+from sdtrace.readers import cloud
 
 #: What unpacking raises on damaged bytes.
 _BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, zlib.error, zipfile.BadZipFile, ValueError)
@@ -62,7 +63,9 @@ def expand(paths: list[str]) -> list[str]:
     """Files, folders of tables, `-`; globs and other folders are walked, hidden files left out, sorted."""
     found: list[str] = []
     for path in paths:
-        if (
+        if cloud.is_object(path):
+            found.extend(cloud.expand(path))
+        elif (
             path == "-"
             or path.startswith(("prometheus://", "prometheus+https://"))
             or os.path.isfile(path)
@@ -97,9 +100,12 @@ def _walk(folder: Path) -> list[str]:
     return found
 
 
-def source(path: str) -> Source:
-    """Look at an input: what it is packed with, and its first bytes. Standard input is kept in a temporary file."""
-    file = _keep(sys.stdin.buffer) if path == "-" else Path(path)
+def source(path: str, file: Path | None = None) -> Source:
+    """Look at an input: what it is packed with, and its first bytes. Standard input is kept in a temporary file.
+
+    `file` is where the bytes are of a path that is none on this machine.
+    """
+    file = file or (_keep(sys.stdin.buffer) if path == "-" else Path(path))
     if file.is_dir():
         return Source(path, file, None, b"")
     try:
