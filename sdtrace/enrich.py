@@ -31,6 +31,7 @@ def enriched(scope: Scope) -> pl.DataFrame:
         "zero_p_accepted": _zeros(pos, "target_probs", bands.p, accepted_only=True),
         "stop_at": stop_at(steps, pos.lists("output_token_ids")),
         "gap_y": _null(_after_block(pos, "target_top2_gap", np.nan)),
+        "impossible": _impossible(steps),
         "argmax_y": _known_id(_after_block(pos, "target_argmax_ids", -1)),
     }
     return steps.with_columns(
@@ -122,6 +123,15 @@ def _count(pos: Positions, lists: Ragged, flags: Flags) -> Ints:
     if not flags.any():
         return np.zeros(len(pos.count), dtype=np.int64)
     return np.bincount(_tested_rows(pos, lists, np.flatnonzero(flags)), minlength=len(pos.count))
+
+
+def _impossible(steps: pl.DataFrame) -> pl.Series:
+    """Where the rejected token came back: whether p >= q, so that it could not be rejected; elsewhere nobody asks."""
+    back = (steps["y"] == steps["x_rejected"]).fill_null(value=False)
+    if not back.any():
+        return back
+    p, q = (pl.col(name).list.get(pl.col("n_a").clip(0), null_on_oob=True) for name in ("target_probs", "draft_probs"))
+    return steps.select((p >= q).fill_null(value=False)).to_series() & back
 
 
 def _after_block(pos: Positions, column: str, absent: float) -> npt.NDArray[np.generic]:

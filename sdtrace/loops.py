@@ -37,9 +37,8 @@ def degenerate(scope: Scope) -> dict[str, pl.Series]:
     found = dict.fromkeys(("one_hot", "flat", "entropies", "uniform_p"), zero)
 
     def by_step(flags: npt.NDArray[np.bool_]) -> pl.Series:
-        if not flags.any():
-            return zero
-        return pl.Series(np.bincount(pos.row[flags & tested], minlength=n))
+        found = np.flatnonzero(flags)
+        return pl.Series(np.bincount(pos.row[found[tested[found]]], minlength=n)) if len(found) else zero
 
     if not scope.absent("target_entropy"):
         entropy = pos.column("target_entropy").astype(np.float64, copy=False)
@@ -48,7 +47,8 @@ def degenerate(scope: Scope) -> dict[str, pl.Series]:
         if vocabulary and vocabulary > 1:
             found["flat"] = by_step(np.abs(entropy - math.log(vocabulary)) < 1e-4)
     if vocabulary and vocabulary > 1 and not scope.absent("target_probs"):
-        flat = np.abs(pos.p * vocabulary - 1.0) < max(1e-6, 2 * scope.bands.p.relative)
+        near = max(1e-6, 2 * scope.bands.p.relative)
+        flat = (pos.p > (1.0 - near) / vocabulary) & (pos.p < (1.0 + near) / vocabulary)
         found["uniform_p"] = by_step(flat)
     return found
 
@@ -91,10 +91,12 @@ def _grams(codes: Ints, ids: Ints) -> pl.DataFrame:
 
 def _longest(codes: Ints, ids: Ints, lag: int, n: int) -> Ints:
     """Per request, the longest stretch that repeats with period `lag`, the first period included; 0 where none."""
+    out = np.zeros(n, dtype=np.int64)
     same = (ids[lag:] == ids[:-lag]) & (codes[lag:] == codes[:-lag])
+    if np.count_nonzero(same) < lag:  # less than one full repetition is no loop
+        return out
     edges = np.flatnonzero(np.diff(np.concatenate(([False], same, [False])).astype(np.int8)))
     starts, ends = edges[::2], edges[1::2]
-    out = np.zeros(n, dtype=np.int64)
-    keep = ends - starts >= lag  # less than one full repetition is no loop
+    keep = ends - starts >= lag
     np.maximum.at(out, codes[starts[keep]], (ends - starts)[keep] + lag)
     return out

@@ -52,29 +52,23 @@ def _sample(scope: Scope, hashes: pl.Series) -> pl.DataFrame:
 def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
     """One row a step: what requests, laws and the timeline add up."""
     pos, judged = scope.pos, scope.judged
-    n, n_a = len(pos.count), scope.steps["n_a"].to_numpy()
+    n_a = scope.steps["n_a"].to_numpy()
     known = judged.tested & ~np.isnan(judged.expected)
     expected = np.where(known, judged.expected, 0.0)
-
-    def by_step(values: npt.NDArray[np.generic]) -> Floats:
-        if values.dtype == np.bool_:
-            return np.bincount(pos.row[np.flatnonzero(values)], minlength=n).astype(np.float64)
-        return np.bincount(pos.row, weights=values, minlength=n).astype(np.float64, copy=False)
-
     accepted = np.maximum(n_a, 0).astype(np.float64)
-    tested = by_step(judged.tested) if scope.law.name == "block" else _tested(scope)
+    tested = pos.counts(judged.tested) if scope.law.name == "block" else _tested(scope)
     whole = scope.law.name != "block" and bool((known == judged.tested).all())
     flagged = not scope.absent("accepted")
     counts = pl.col("n_a") >= 0  # the record tells how many tokens were accepted
     counted = {
         "tested": tested,
         "accepted": accepted,
-        "disagree": by_step(judged.decision == -1),
-        "undecidable": by_step(judged.tested & (judged.decision == 0)),
-        "expected": by_step(expected),
-        "expected_n": tested if whole else by_step(known),
-        "observed": accepted if whole and not flagged else by_step(known & pos.accepted),
-        "variance": by_step(expected * (1.0 - expected)),
+        "disagree": pos.counts(judged.decision == -1),
+        "undecidable": pos.counts(judged.tested & (judged.decision == 0)),
+        "expected": pos.sums(expected),
+        "expected_n": tested if whole else pos.counts(known),
+        "observed": accepted if whole and not flagged else pos.counts(known & pos.accepted),
+        "variance": pos.sums(expected * (1.0 - expected)),
     }
     return rows.select(
         "run_id",
@@ -264,7 +258,7 @@ def _count(frame: pl.DataFrame, checks: Sequence[Check]) -> dict[str, tuple[int,
         return {}
     sums = [c.judged.fill_null(value=False).sum().cast(pl.Int64).alias(f"j{c.code}") for c in checks]
     sums += [(c.judged & c.fault).fill_null(value=False).sum().cast(pl.Int64).alias(f"f{c.code}") for c in checks]
-    row = frame.lazy().select(sums).collect().row(0, named=True)
+    row = frame.select(sums).row(0, named=True)
     return {c.code: (row[f"j{c.code}"], row[f"f{c.code}"]) for c in checks}
 
 

@@ -42,6 +42,8 @@ class Ragged:
 
 #: Entries that are gathered at a time: pieces that stay in the processor's cache are twice as fast.
 _BLOCK = 16_384
+#: Positions of a step up to which whole columns of them are added up.
+_FEW = 32
 _NUMBERS = (pl.List(pl.Int64), pl.List(pl.Float64))
 
 
@@ -87,6 +89,27 @@ class Positions:
         spread: npt.NDArray[Scalar] = np.repeat(values, self.each)
         return spread
 
+    def sums(self, values: Floats) -> Floats:
+        """Sum over the positions of every step (m entries to n), from left to right."""
+        if not isinstance(self.each, int) or not 0 < self.each <= _FEW:
+            return np.bincount(self.row, weights=values, minlength=len(self.count)).astype(np.float64, copy=False)
+        table = values.reshape(len(self.count), self.each)
+        total = table[:, 0].copy()
+        for j in range(1, self.each):
+            total += table[:, j]
+        return total
+
+    def counts(self, flags: Flags) -> Floats:
+        """How many positions of every step (n entries) are flagged; next to nothing where none is."""
+        found = np.flatnonzero(flags)
+        return np.bincount(self.row[found], minlength=len(self.count)).astype(np.float64)
+
+    def first(self, number: Ints) -> Flags:
+        """The first `number` (n entries) positions of every step."""
+        if isinstance(self.each, int):
+            return np.asarray(np.arange(self.each) < number[:, None]).reshape(-1)
+        return np.asarray(self.position < self.spread(number))
+
     @cached_property
     def start(self) -> Ints:
         """n entries: where each step begins."""
@@ -112,16 +135,20 @@ class Positions:
     @cached_property
     def tested(self) -> Flags:
         """A decision was made here and the record tells which."""
-        return np.asarray(self.position <= self.spread(self.steps["last_tested"].to_numpy()))
+        return self.first(self.steps["last_tested"].to_numpy() + 1)
 
     @cached_property
     def accepted(self) -> Flags:
         """The recorded decision: the engine's own flag where it wrote one, otherwise position < n_a."""
-        by_count = self.position < self.n_a
         if self.steps["accepted"].null_count() == self.steps.height:
-            return by_count
+            return self.by_count
         flag = self.column("accepted", absent=-1).astype(np.int8, copy=False)
-        return np.where((flag >= 0) & self.tested, flag == 1, by_count)
+        return np.where((flag >= 0) & self.tested, flag == 1, self.by_count)
+
+    @cached_property
+    def by_count(self) -> Flags:
+        """position < n_a."""
+        return self.first(self.steps["n_a"].to_numpy())
 
     def column(self, name: str, absent: float | int | bool = np.nan) -> npt.NDArray[np.generic]:
         """A list column of the steps at every verified position; `absent` where it has no entry."""
@@ -144,7 +171,22 @@ class Positions:
     @cached_property
     def emitted(self) -> Ints:
         """What the step appended at this place; -1 where it appended nothing."""
-        return self.column("output_token_ids", absent=-1).astype(np.int64, copy=False)
+        lists = self.lists("output_token_ids")
+        taken = np.full(len(self.row), -1, dtype=np.int64)
+        if not len(lists.values):
+            return taken
+        kept = np.minimum(lists.count, self.count)
+        beyond = np.flatnonzero(lists.count > kept)  # a bonus token, as a rule
+        values = lists.values
+        if len(beyond):
+            more = np.ones(len(values), dtype=bool)
+            if (lists.count[beyond] == kept[beyond] + 1).all():
+                more[lists.start[beyond] + kept[beyond]] = False
+            else:
+                more = np.arange(len(values)) - np.repeat(lists.start, lists.count) < np.repeat(kept, lists.count)
+            values = values[more]
+        taken[self.first(kept)] = values
+        return taken
 
     @cached_property
     def p(self) -> Floats:

@@ -78,7 +78,7 @@ class Scope:
             "position": pos.position,
             "tested": judged.tested,
             "accepted": pos.accepted,
-            "by_count": pos.position < pos.n_a,
+            "by_count": pos.by_count,
             "decision": judged.decision,
             "expected": judged.expected,
             "token": pos.token,

@@ -34,10 +34,12 @@ def timings(scopes: Iterable[Scope]) -> Tally:
     if not parts:
         return tally
     first = next(iter(parts.values()))
-    lines = _lines(pl.concat([scope.steps.select(_TAKEN) for scope in parts.values()]), first.path)
+    frames = [scope.steps.select(_TAKEN) for scope in parts.values()]
+    lines = _lines(pl.concat(frames) if len(frames) > 1 else frames[0], first.path)
+    timed = lines["t"].null_count() < lines.height
     tally.sums["cost"] = _cost(lines)
-    tally.sums["places"] = _places(lines)
-    tally.sums["blocks"], tally.width = _blocks(lines)
+    tally.sums["places"] = _places(lines, timed)
+    tally.sums["blocks"], tally.width = _blocks(lines, timed)
     return tally
 
 
@@ -77,6 +79,9 @@ def _lines(steps: pl.DataFrame, path: str) -> pl.DataFrame:
         w=1 / pl.col("b"),
         prefill=(pl.col("tau") == 0) & (pl.col("step") == 0),
     )
+    if steps["t"].null_count() == steps.height:
+        unknown = {"hidden": pl.Float64, "plain": pl.Boolean, "mixed": pl.Boolean, "gap": pl.Float64}
+        return steps.with_columns(**{name: pl.lit(None, dtype) for name, dtype in unknown.items()})
     told = whole | pl.col("batch_tokens").is_not_null()
     return steps.with_columns(
         hidden=(parts - pl.col("t")).clip(0),
@@ -119,8 +124,14 @@ def _fine(column: str, exact: int) -> pl.Expr:
     return pl.when(value <= exact).then(value.round()).otherwise(2.0 ** ((8 * value.log(2)).round() / 8)).round(3)
 
 
-def _time_sums() -> dict[str, pl.Expr]:
-    """Weighted sums over lines with a wall time: they are sums over engine steps. `wt` = sum of w t, and so on."""
+_SUMS = ("w", "timed", "timed_tokens", "wt", "wd", "wv", "ws", "wh", "wn", "has_d", "has_v", "has_s")
+
+
+def _time_sums(timed: bool) -> dict[str, pl.Expr]:
+    """Weighted sums over lines with a wall time: they are sums over engine steps. `wt` = sum of w t, and so on; all 0
+    where no line is `timed`, at no cost."""
+    if not timed:
+        return dict.fromkeys(_SUMS, pl.lit(0.0))
     w = pl.when(pl.col("t").is_not_null()).then(pl.col("w"))
     return {
         "w": w.sum(),
@@ -160,11 +171,11 @@ def _cost(lines: pl.DataFrame) -> pl.DataFrame:
         wm=(pl.col("w") * pl.col("t")).filter(pl.col("mixed")).sum(),
         first_path=pl.col("path").first(),
         first_line=pl.col("line").first(),
-        **_time_sums(),
+        **_time_sums(timed=True),
     )
 
 
-def _places(lines: pl.DataFrame) -> pl.DataFrame:
+def _places(lines: pl.DataFrame, timed: bool) -> pl.DataFrame:
     """Requests by where their steps were: context and batch (powers of 2), graph, rank, age within the request.
 
     Counts over lines that are no prefill; `v0`.. and `a0`..: lines that verified and accepted more than j tokens (the
@@ -172,17 +183,19 @@ def _places(lines: pl.DataFrame) -> pl.DataFrame:
     """
     decode = lines.filter(~pl.col("prefill"))
     w = pl.when(pl.col("t").is_not_null() & pl.col("verify_ms").is_not_null()).then(pl.col("w"))
-    return decode.group_by(
-        "run_id",
-        "request_id",
-        _octave("context_len").alias("context"),
+    wnn, wnv = ((w * x).sum() if timed else pl.lit(0.0) for x in (pl.col("n") ** 2, pl.col("n") * pl.col("verify_ms")))
+    where = {"context": _octave("context_len"), "graph": pl.col("graph"), "rank": pl.col("rank")}
+    told = {name: expr.alias(name) for name, expr in where.items() if not _empty(lines, name)}
+    untold = [pl.lit(None, _PLACE[name]).alias(name) for name in where if name not in told]
+    table = decode.group_by(
+        pl.col("hash").alias("key"),
+        *told.values(),
         _octave("b").alias("batch"),
-        "graph",
-        "rank",
         pl.col("step").clip(1).log(4).floor().clip(1, 5).cast(pl.Int64).alias("age"),
         maintain_order=True,
     ).agg(
-        pl.col("request_id").first().hash(seed=0).alias("hash"),
+        *untold,
+        pl.col("run_id", "request_id").first(),
         pl.col("path").first().alias("first_path"),
         pl.col("line").first().alias("first_line"),
         pl.col("step").first().alias("first_step"),
@@ -195,15 +208,27 @@ def _places(lines: pl.DataFrame) -> pl.DataFrame:
         accepted=pl.col("accepted").sum().cast(pl.Float64),
         tokens=pl.col("appended").fill_null(pl.col("accepted") + 1).sum().cast(pl.Float64),
         wb=(pl.col("w") * pl.col("b")).sum(),
-        wnn=(w * pl.col("n") ** 2).sum(),
-        wnv=(w * pl.col("n") * pl.col("verify_ms")).sum(),
+        wnn=wnn,
+        wnv=wnv,
         gap=pl.col("gap").sum(),
         gaps=pl.col("gap").count().cast(pl.Float64),
         long_gap=pl.col("gap").filter(pl.col("gap") > 10 * pl.col("t")).sum(),
         padded=(pl.col("longest") - pl.col("verified")).sum().cast(pl.Float64),
-        **_time_sums(),
+        **_time_sums(timed),
         **_depths(),
     )
+    table = table.with_columns(hash=pl.col("request_id").hash(seed=0)).drop("key")
+    return table.select(*_KEYS, "hash", pl.exclude(*_KEYS, "hash"))
+
+
+_KEYS = ("run_id", "request_id", "context", "batch", "graph", "rank", "age")
+_PLACE = {"context": pl.Int64, "graph": pl.String, "rank": pl.Int64}
+
+
+def _empty(lines: pl.DataFrame, place: str) -> bool:
+    """Whether nothing of a place is recorded: grouping by nulls costs as much as by anything else."""
+    name = "context_len" if place == "context" else place
+    return lines[name].null_count() == lines.height
 
 
 def _depths() -> dict[str, pl.Expr]:
@@ -215,7 +240,7 @@ def _depths() -> dict[str, pl.Expr]:
     return found
 
 
-def _blocks(lines: pl.DataFrame) -> tuple[pl.DataFrame, float]:
+def _blocks(lines: pl.DataFrame, timed: bool) -> tuple[pl.DataFrame, float]:
     """Stretches of time (of lines, where no time is recorded), FINE of them to a bucket of the timeline."""
     known = lines["at"].null_count() < lines.height
     width = 1.0 if known else 1024.0
@@ -231,7 +256,7 @@ def _blocks(lines: pl.DataFrame) -> tuple[pl.DataFrame, float]:
             lines=pl.len().cast(pl.Float64),
             tested=pl.col("tested").sum().cast(pl.Float64),
             accepted=pl.col("accepted").sum().cast(pl.Float64),
-            **_time_sums(),
+            **_time_sums(timed),
         )
     )
     return table.drop_nulls("bucket"), width

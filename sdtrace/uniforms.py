@@ -1,12 +1,15 @@
 """Equal uniforms: a bounded sample of drawn values in which equal ones are kept or dropped together."""
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from sdtrace.scope import Scope
 from sdtrace.tally import Tally
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+#: Values that are hashed at a time, for the processor's cache.
+_PIECE = 16_384
 
 
 def uniforms(scope: Scope, request: pl.Series, tally: Tally) -> None:
@@ -16,13 +19,9 @@ def uniforms(scope: Scope, request: pl.Series, tally: Tally) -> None:
     n = int(drawn.sum())
     if not n or not scope.law.draws:
         return
-    mix = r.view(np.uint64) * _MIX
-    mix ^= mix >> np.uint64(29)
-    mix *= _MIX
     shift = max(0, int(np.ceil(np.log2(max(n, 1) / 32_768))))  # a batch keeps about 32k values at the most
-    if shift:
-        drawn &= (mix >> np.uint64(64 - shift)) == 0
-    rows = pos.row[drawn]
+    chosen, mix = _chosen(r, drawn, shift)
+    rows = pos.row[chosen]
     steps = scope.steps
     tally.uniforms_shift = shift
     tally.uniforms_seen[str(steps["run_id"][0])] = n
@@ -30,13 +29,29 @@ def uniforms(scope: Scope, request: pl.Series, tally: Tally) -> None:
         {
             "run_id": steps["run_id"][rows],
             "law": pl.Series([scope.law.name], dtype=pl.String).new_from_index(0, len(rows)),
-            "mix": mix[drawn],
-            "r": r[drawn],
+            "mix": mix,
+            "r": r[chosen],
             "request": request[rows],
             "seed": steps["seed"][rows],
             "known": steps["has_request"][rows].fill_null(value=False),
         }
     )
+
+
+def _chosen(
+    r: npt.NDArray[np.float64], drawn: npt.NDArray[np.bool_], shift: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint64]]:
+    """Where values are kept, and the hash of each: one in 2^shift, the same value always or never."""
+    places, hashes = [], []
+    for begin in range(0, len(r), _PIECE):
+        here = np.flatnonzero(drawn[begin : begin + _PIECE])
+        mix = r[begin : begin + _PIECE][here].view(np.uint64) * _MIX
+        mix ^= mix >> np.uint64(29)
+        mix *= _MIX
+        kept = np.flatnonzero(mix >> np.uint64(64 - shift) == 0) if shift else slice(None)
+        places.append(here[kept] + begin)
+        hashes.append(mix[kept])
+    return np.concatenate(places), np.concatenate(hashes)
 
 
 def repeats(tally: Tally) -> pl.DataFrame:

@@ -21,8 +21,6 @@ from sdtrace.finding import Check, counted
 # an engine that clips num_accepted at a cut shows an accepted token as if it had been recovered
 _PLAIN = (~pl.col("is_last") & pl.col("stop_at").is_null()) | (pl.col("last_kind") == "recovered")
 
-_P, _Q = (pl.col(name).list.get(pl.col("n_a").clip(0), null_on_oob=True) for name in ("target_probs", "draft_probs"))
-
 CHECK = Check(
     code="SD112",
     name="recovered-is-rejected",
@@ -33,7 +31,7 @@ CHECK = Check(
     & (pl.col("appended") == pl.col("n_a") + 1)
     & pl.col("y").is_not_null()
     & (pl.col("x_rejected") >= 0)
-    & ~(_P >= _Q).fill_null(value=False)
+    & ~pl.col("impossible")
     & _PLAIN,
     fault=pl.col("y") == pl.col("x_rejected"),
     read=counted("recovered tokens are the rejected one"),

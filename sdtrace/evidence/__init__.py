@@ -18,10 +18,11 @@ Ramdas 2020 (arXiv 2010.09686) for betting.
 import polars as pl
 
 from sdtrace.evidence.chains import chains
-from sdtrace.evidence.draws import draws
-from sdtrace.evidence.lanes import LANES, lanes
+from sdtrace.evidence.draws import draws, of_block
+from sdtrace.evidence.lanes import LANES, Lanes
+from sdtrace.evidence.slots import pieces
 from sdtrace.evidence.sums import COLUMNS, THETAS, Sums
-from sdtrace.evidence.tokens import tokens
+from sdtrace.evidence.tokens import tokens, whole
 from sdtrace.scope import Scope
 
 __all__ = ["COLUMNS", "THETAS", "evidence"]
@@ -32,8 +33,17 @@ def evidence(scope: Scope) -> tuple[pl.DataFrame, pl.DataFrame]:
     sums = Sums(str(scope.steps["run_id"][0]), scope.law.name)
     if scope.law.name == "greedy" or not scope.law.lossless:
         return sums.frame(), LANES
-    slots = tokens(scope, sums)
-    draws(scope, slots, sums)
-    if scope.law.name == "block" and not scope.raw:
-        chains(scope, sums)
-    return sums.frame(), lanes(scope, slots)
+    block = scope.law.name == "block"
+    lanes = None if block or scope.raw or not scope.law.draws else Lanes(scope)
+    for here in pieces(scope):
+        tokens(scope, here, sums)
+        if not block:
+            draws(scope, here.at, here.later, sums)
+        if lanes is not None:
+            lanes.add(scope, here)
+    whole(scope, sums)
+    if block:
+        of_block(scope, sums)
+        if not scope.raw:
+            chains(scope, sums)
+    return sums.frame(), lanes.frame(scope) if lanes is not None else LANES

@@ -3,28 +3,26 @@
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.evidence.slots import Slots
 from sdtrace.evidence.sums import Sums
 from sdtrace.scope import Scope
 
+Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 
-def draws(scope: Scope, here: Slots, sums: Sums) -> None:
+def draws(scope: Scope, at: Ints, later: Flags, sums: Sums) -> None:
     """Rows SD221 and SD221:2 to SD221:4 (Legendre polynomials of r: Neyman's smooth test), SD222 (neighbours).
 
-    Moments do not care for the rounding of r, as bins would. Block verification draws for every verified position.
+    `at`: verified positions that drew, whole steps of them; `later`: not the first of its step. Moments do not care for
+    the rounding of r, as bins would.
     """
-    pos = scope.pos
     if not scope.law.draws or scope.absent("uniforms"):
         return
-    at, later = here.at, here.later
-    if scope.law.name == "block":
-        at, later = np.arange(len(pos.row)), pos.position > 0
-    r = pos.r[at]
+    r = scope.pos.r[at]
     valid = (r >= 0.0) & (r <= 1.0)
     if not valid.all():
-        at, later, r = at[valid], later[valid] & np.append(False, valid[:-1])[valid], r[valid]
+        later, r = later[valid] & np.append(False, valid[:-1])[valid], r[valid]
     if not len(r):
         return
     t = 2.0 * r - 1.0
@@ -36,6 +34,11 @@ def draws(scope: Scope, here: Slots, sums: Sums) -> None:
     neighbours = np.flatnonzero(later)
     before, after = t[neighbours - 1], t[neighbours]
     sums.standard("SD222", float((before * after).sum()), float((before * before).sum() / 3.0), len(neighbours))
+
+
+def of_block(scope: Scope, sums: Sums) -> None:
+    """The same for block verification, which draws for every verified position."""
+    draws(scope, np.arange(len(scope.pos.row)), scope.pos.position > 0, sums)
 
 
 def _fourth(square: Floats) -> Floats:

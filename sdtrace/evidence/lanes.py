@@ -23,36 +23,50 @@ LANES = pl.DataFrame(
 )
 
 
-def lanes(scope: Scope, here: Slots) -> pl.DataFrame:
-    """n, sum of accepted - chance and of its square by (step, position); laws with a coin only.
+class Lanes:
+    """n, sum of accepted - chance and of its square by (step, position), piece by piece; for laws with a coin.
 
     `unknown` counts slots of requests without a line: they may share a user seed.
     """
-    if scope.raw or not scope.law.draws or scope.law.name == "block" or not len(here.at):
-        return LANES
-    pos = scope.pos
-    chance = scope.judged.expected[here.at]
-    d = here.accepted - chance
-    row = pos.row[here.at]
-    step = scope.steps["step"].to_numpy()[row]
-    known = (step < DEPTH) & np.isfinite(d)
-    width = int(pos.position.max()) + 1
-    lane = step[known] * width + pos.position[here.at][known]
-    unknown = scope.steps["has_request"].is_null().to_numpy()[row][known]
-    # summed in the order of the trace: sums by threads would differ in their last bit from run to run
-    n, total, squares, strange = (
-        np.bincount(lane, weights=x) for x in (None, d[known], d[known] ** 2, unknown.astype(np.float64))
-    )
-    seen = np.flatnonzero(n)
-    return pl.DataFrame(
-        {
-            "run_id": pl.Series([str(scope.steps["run_id"][0])] * len(seen), dtype=pl.String),
-            "law": pl.Series([scope.law.name] * len(seen), dtype=pl.String),
-            "step": (seen // width).astype(np.int64),
-            "position": (seen % width).astype(np.int64),
-            "n": n[seen].astype(np.float64),
-            "d": total[seen],
-            "v": squares[seen],
-            "unknown": strange[seen].astype(np.int64),
-        }
-    ).select(LANES.columns)
+
+    def __init__(self, scope: Scope) -> None:
+        self._width = int(scope.pos.count.max(initial=0))
+        self._step = np.minimum(scope.steps["step"].to_numpy(), DEPTH)
+        self._depth = int(self._step.max(initial=0)) + 1
+        self._strange = scope.steps["has_request"].is_null().to_numpy()
+        self._sums = np.zeros((4, self._depth * self._width))
+
+    def add(self, scope: Scope, here: Slots) -> None:
+        """Slots in the order of the trace: sums by threads would differ in their last bit from run to run."""
+        row = scope.pos.row[here.at]
+        d = here.accepted - scope.judged.expected[here.at]
+        lane = self._step[row] * self._width + scope.pos.position[here.at]
+        known = np.isfinite(d)
+        if not known.all():
+            row, d, lane = row[known], d[known], lane[known]
+        if not len(lane):
+            return
+        size = int(lane.max()) + 1
+        self._sums[0, :size] += np.bincount(lane)
+        self._sums[1, :size] += np.bincount(lane, weights=d)
+        self._sums[2, :size] += np.bincount(lane, weights=d * d)
+        if self._strange.any():
+            self._sums[3, :size] += np.bincount(lane, weights=self._strange[row])
+
+    def frame(self, scope: Scope) -> pl.DataFrame:
+        """One row a lane that was seen."""
+        kept = self._sums[:, : DEPTH * self._width]
+        seen = np.flatnonzero(kept[0])
+        n, d, v, unknown = kept[:, seen]
+        return pl.DataFrame(
+            {
+                "run_id": pl.Series([str(scope.steps["run_id"][0])], dtype=pl.String).new_from_index(0, len(seen)),
+                "law": pl.Series([scope.law.name], dtype=pl.String).new_from_index(0, len(seen)),
+                "step": seen // max(self._width, 1),
+                "position": seen % max(self._width, 1),
+                "n": n,
+                "d": d,
+                "v": v,
+                "unknown": unknown.astype(np.int64),
+            }
+        )

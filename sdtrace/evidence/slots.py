@@ -5,7 +5,9 @@ ends the slots that statistics of the emitted token may look at: a stop id or ma
 martingale allows, but a token that was cut away was never seen.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,9 @@ from sdtrace.scope import Scope
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+
+#: Verified positions of a piece: arrays that stay in the processor's cache are added up twice as fast.
+PIECE = 16_384
 
 
 @dataclass(frozen=True)
@@ -34,35 +39,77 @@ class Slots:
     seen: Flags
 
 
+@dataclass(frozen=True)
+class _Steps:
+    """What slots need of n steps. `ends`: their last slot, -1 where none may be used; `limit`: tokens that were appended;
+    `shown`: the emitted tokens of this step may be looked at."""
+
+    n_a: Ints
+    clipped: Flags
+    ends: Ints
+    limit: Ints
+    p_last: Floats
+    q_last: Floats
+    shown: Flags
+
+
 def slots(scope: Scope) -> Slots:
+    """All slots of a scope."""
+    return next(pieces(scope, max(len(scope.pos.row), 1)))
+
+
+def pieces(scope: Scope, size: int = PIECE) -> Iterator[Slots]:
     """Slots of requests whose uniforms are their own: those that share a user seed repeat each other lawfully.
 
     An engine that clips num_accepted at a cut hides that the last kept token was an accepted one: it is counted as such.
+    Pieces hold whole steps and about `size` verified positions; there is at least one.
     """
-    pos, steps = scope.pos, scope.steps
-    n_a, last, count = steps["n_a"].to_numpy(), steps["last_tested"].to_numpy(), pos.count
-    clipped = (n_a >= 0) & (n_a < count) & (last < n_a)
-    ends = np.where(_own_uniforms(steps), np.minimum(n_a, count - 1), -1)
-    inside = pos.position <= np.repeat(ends, count)
-    if len(pos.token) and pos.token.min() < 0:
-        inside &= pos.token >= 0
-    at = np.flatnonzero(inside)
-    row = pos.row[at]
-    place = pos.position[at]
-    accepted = (place < n_a[row]) | clipped[row]
-    p, q = pos.p[at], pos.q[at]
+    pos, facts = scope.pos, _steps(scope)
+    ends = np.cumsum(pos.count)
+    padded = len(pos.token) > 0 and pos.token.min() < 0
+    wanted = np.arange(size, len(pos.row), size)
+    cuts = np.unique(np.concatenate(([0], np.searchsorted(ends, wanted, side="right"), [len(ends)])))
+    for begin, end in pairwise(cuts):
+        first, last = ends[begin] - pos.count[begin], ends[end - 1]
+        yield _piece(scope, facts, slice(first, last), padded)
+    if len(cuts) < 2:
+        yield _piece(scope, facts, slice(0, 0), padded)
+
+
+def _piece(scope: Scope, facts: _Steps, part: slice, padded: bool) -> Slots:
+    pos = scope.pos
+    row, place = pos.row[part], pos.position[part]
+    inside = place <= facts.ends[row]
+    if padded:
+        inside &= pos.token[part] >= 0
+    chosen = np.flatnonzero(inside)
+    row, place = row[chosen], place[chosen]
+    n_a = facts.n_a[row]
+    accepted = (place < n_a) | facts.clipped[row]
+    p, q = pos.p[part][chosen], pos.q[part][chosen]
     p_y, q_y = p.copy(), q.copy()
     rejected = np.flatnonzero(~accepted)
+    owner = row[rejected]
+    p_y[rejected], q_y[rejected] = facts.p_last[owner], facts.q_last[owner]
+    seen = (place < facts.limit[row]) & np.isfinite(p_y) & np.isfinite(q_y) & facts.shown[row]
+    return Slots(chosen + part.start, place > 0, accepted, p, q, p_y, q_y, seen)
+
+
+def _steps(scope: Scope) -> _Steps:
+    steps, count = scope.steps, scope.pos.count
+    n_a, last = steps["n_a"].to_numpy(), steps["last_tested"].to_numpy()
+    clipped = (n_a >= 0) & (n_a < count) & (last < n_a)
+    ends = np.where(_own_uniforms(steps), np.minimum(n_a, count - 1), -1)
     p_last, q_last = (
         steps[name].fill_null(np.nan).to_numpy().astype(np.float64) for name in ("last_target_prob", "last_draft_prob")
     )
     if scope.law.residual != "ratio" or scope.absent("draft_probs"):
         q_last = np.where(np.isnan(p_last), np.nan, 0.0)
-    p_y[rejected], q_y[rejected] = p_last[row[rejected]], q_last[row[rejected]]
     limit = steps["appended"].fill_null(2**40).to_numpy()
-    seen = place < limit[row]
-    seen &= _kept(scope, row, rejected, np.isfinite(p_y) & np.isfinite(q_y), seen)
-    return Slots(at, place > 0, accepted, p, q, p_y, q_y, seen)
+    rejects = (ends >= 0) & (ends == n_a) & ~clipped
+    known = np.isfinite(p_last) & np.isfinite(q_last)
+    shown = _shown(scope, rejects, known, n_a < limit)
+    return _Steps(n_a, clipped, ends, limit, p_last, q_last, shown)
 
 
 def _own_uniforms(steps: pl.DataFrame) -> Flags:
@@ -73,20 +120,20 @@ def _own_uniforms(steps: pl.DataFrame) -> Flags:
     return ~shared.to_numpy()
 
 
-def _kept(scope: Scope, row: Ints, rejected: Ints, known: Flags, emitted: Flags) -> Flags:
-    """Slots whose emitted token may be looked at: all, where every rejection shows its token.
+def _shown(scope: Scope, rejects: Flags, known: Flags, emitted: Flags) -> Flags:
+    """Steps whose emitted tokens may be looked at (n entries): all, where every rejection shows its token.
 
     Where some do not, whole steps that show their last token are taken, if showing it does not depend on the outcome.
     """
-    if known[rejected][emitted[rejected]].all():
-        return known
+    if known[rejects & emitted].all():
+        return np.ones(len(known), dtype=bool)
     steps = scope.steps
     n_a = steps["n_a"].to_numpy()
-    whole = (n_a >= 0) & (steps["appended"].fill_null(2**40).to_numpy() > n_a)
+    whole = (n_a >= 0) & emitted
     shown = steps["last_target_prob"].is_not_null().to_numpy()
     shares = [float(shown[whole & part].mean()) for part in (n_a < scope.pos.count, n_a == scope.pos.count)
               if (whole & part).any()]  # fmt: skip
-    told = known[rejected] | ~shown[row[rejected]] | ~emitted[rejected]
-    if len(shares) < 2 or abs(shares[0] - shares[1]) > 0.02 or not told.all():
-        return np.zeros(len(row), dtype=bool)
-    return known & (shown & whole)[row]
+    told = known | ~shown | ~emitted
+    if len(shares) < 2 or abs(shares[0] - shares[1]) > 0.02 or not told[rejects].all():
+        return np.zeros(len(known), dtype=bool)
+    return np.asarray(shown & whole)

@@ -1,4 +1,4 @@
-"""From a statistic's values to one row of sums."""
+"""From a statistic's values to one row of sums. Values come in pieces; a row is made of them all at the end."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+Ints = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
@@ -15,6 +16,7 @@ THETAS = (-0.8, -0.4, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.4, 0.8)
 BINS = 10
 #: Cells of the chance that sums are first gathered in; four make a bin.
 _CELLS = 40
+_MIDDLE = (np.arange(_CELLS) + 0.5) / _CELLS
 _HEAD = ("n", "d", "v", "k", "s")
 COLUMNS: dict[str, type[pl.DataType]] = {
     "run_id": pl.String,
@@ -33,137 +35,172 @@ class Sums:
 
     run_id: str
     law: str
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    _coins: dict[str, "_Coins"] = field(default_factory=dict)
+    _bent: dict[str, str] = field(default_factory=dict)
+    _bounded: dict[str, "_Bounded"] = field(default_factory=dict)
+    _standard: dict[str, tuple[float, float, int]] = field(default_factory=dict)
 
     def frame(self) -> pl.DataFrame:
         """The rows so far."""
-        return pl.DataFrame(self.rows, schema=COLUMNS)
+        rows = [row for code, coins in self._coins.items() for row in coins.rows(code)]
+        rows += [self._coins[of].weighted(code, 3.0 * _MIDDLE**2 - 1.0) for code, of in self._bent.items()]
+        rows += [values.row(code) for code, values in self._bounded.items()]
+        rows += [
+            _row(code, True, (n, value, variance, 0.0, 0.0)) for code, (value, variance, n) in self._standard.items()
+        ]
+        return pl.DataFrame([{"run_id": self.run_id, "law": self.law} | row for row in rows], schema=COLUMNS)
 
-    def _row(
-        self, code: str, exact: bool, head: tuple[float, ...], bins: tuple[Floats, ...] = (), e: Floats | None = None
+    def chances(
+        self,
+        code: str,
+        chance: Floats,
+        hit: Flags,
+        spread: Floats,
+        later: Flags | None = None,
+        bent: str | None = None,
     ) -> None:
-        row: dict[str, Any] = {"run_id": self.run_id, "law": self.law, "code": code, "exact": exact}
-        row |= dict(zip(_HEAD, map(float, head), strict=True))
-        empty = np.zeros(BINS)
-        for name, values in zip("dvs", bins or (empty, empty, empty), strict=True):
-            row |= {f"{name}{i}": float(x) for i, x in enumerate(values)}
-        row |= {f"e{i}": float(x) for i, x in enumerate(np.zeros(len(THETAS)) if e is None else e)}
-        self.rows.append(row)
-
-    def chances(self, code: str, chance: Floats, hit: Flags, spread: Floats, later: Flags | None = None) -> None:
         """`hit` is a Bernoulli draw with that `chance` under the law: variance chance (1 - chance), exactly.
 
         `spread`: half width of what rounding leaves of each chance. A chance of 0 or 1 has no variance and is another
         check's matter. With `later`, the rows CODE:first and CODE:later part the slots, and CODE:lenience weighs them
-        by 1 / (1 - chance), the best weight against r <= p / (l q) with l near 1.
+        by 1 / (1 - chance), the best weight against r <= p / (l q) with l near 1. With `bent`, a row of that code
+        weighs each by 3 chance^2 - 1: a bias that leans one way where the chance is small, the other where it is large,
+        and may cancel on the whole.
         """
-        inside = (chance > 0.0) & (chance < 1.0)
+        inside = np.flatnonzero((chance > 0.0) & (chance < 1.0))
         part = chance[inside]
         cell = (part * _CELLS).astype(np.intp)
+        late = 0
         if later is not None:
             cell += _CELLS * later[inside]
-        c = _Cells.of(cell, part, hit[inside], spread[inside], 2 if later is not None else 1)
-        self._cells(code, c, len(chance))
-        if later is not None:
-            n_later = int(later.sum())
-            self._cells(f"{code}:first", c.take(slice(0, _CELLS)), len(chance) - n_later)
-            self._cells(f"{code}:later", c.take(slice(_CELLS, None)), n_later)
-            middle = (np.arange(_CELLS * 2) % _CELLS + 0.5) / _CELLS
-            w = 1.0 / np.maximum(1.0 - middle, 0.02)
-            self._row(f"{code}:lenience", True, _weighted(c, w, len(chance)))
+            late = int(np.count_nonzero(later))
+        parts = 1 if later is None else 2
+        mine = self._coins.setdefault(code, _Coins(parts, np.zeros((5, parts * _CELLS))))
+        mine.add(cell, part, hit[inside], spread[inside], len(chance), late)
+        if bent is not None:
+            self._bent[bent] = code
 
-    def bent(self, code: str, chance: Floats, hit: Flags, spread: Floats) -> None:
-        """As `chances`, each weighed by 3 chance^2 - 1: a bias that leans one way where the chance is small, the other
-        where it is large, and may cancel on the whole."""
-        inside = (chance > 0.0) & (chance < 1.0)
-        c = _Cells.of((chance[inside] * _CELLS).astype(np.intp), chance[inside], hit[inside], spread[inside], 1)
-        middle = (np.arange(_CELLS) + 0.5) / _CELLS
-        self._row(code, True, _weighted(c, 3.0 * middle**2 - 1.0, len(chance)))
-
-    def _cells(self, code: str, c: "_Cells", n: int) -> None:
-        bins = tuple(x.reshape(-1, BINS, _CELLS // BINS).sum(axis=(0, 2)) for x in (c.d, c.v, c.s))
-        skew = (c.v * (1.0 - 2.0 * c.mean)).sum()
-        self._row(code, True, (n, c.d.sum(), c.v.sum(), skew, c.s.sum()), bins, c.bets())
-
-    def bounded(
-        self, code: str, value: Floats, spread: float, cell: npt.NDArray[np.intp] | None = None, n: int | None = None
-    ) -> None:
-        """`value` in [-1, 1] has mean 0 given the past; `spread` is the sum of half widths; `cell` its bin, if any."""
-        square = value * value
-        head = (n or len(value), value.sum(), square.sum(), (square * value).sum(), spread)
-        bins: tuple[Floats, ...] = ()
-        if cell is not None:
-            d, v = (np.bincount(cell, weights=x, minlength=BINS).astype(np.float64) for x in (value, square))
-            share = spread / max(np.abs(value).sum(), 1e-300)
-            s = share * np.bincount(cell, weights=np.abs(value), minlength=BINS)
-            bins = (d, v, s)
-        self._row(code, False, head, bins, stakes(value, spread))
+    def bounded(self, code: str, value: Floats, spread: float) -> None:
+        """`value` in [-1, 1] has mean 0 given the past; `spread` is the sum of half widths."""
+        self._bounded.setdefault(code, _Bounded()).add(value, spread)
 
     def standard(self, code: str, value: float, variance: float, n: int) -> None:
         """A sum whose variance is known and whose terms are many and bounded."""
-        self._row(code, True, (n, value, variance, 0.0, 0.0))
+        before = self._standard.get(code, (0.0, 0.0, 0))
+        self._standard[code] = (before[0] + value, before[1] + variance, before[2] + n)
 
 
-def _weighted(c: "_Cells", w: Floats, n: int) -> tuple[float, ...]:
-    skew = c.v * (1.0 - 2.0 * c.mean)
-    return n, (w * c.d).sum(), (w**2 * c.v).sum(), (w**3 * skew).sum(), (np.abs(w) * c.s).sum()
+def _row(
+    code: str, exact: bool, head: tuple[float, ...], bins: tuple[Floats, ...] = (), e: Floats | None = None
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"code": code, "exact": exact}
+    row |= dict(zip(_HEAD, map(float, head), strict=True))
+    empty = np.zeros(BINS)
+    for name, values in zip("dvs", bins or (empty, empty, empty), strict=True):
+        row |= {f"{name}{i}": float(x) for i, x in enumerate(values)}
+    return row | {f"e{i}": float(x) for i, x in enumerate(np.zeros(len(THETAS)) if e is None else e)}
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """Sums by cell: slots, their chances, hits minus chances, variance, rounding, hits."""
+@dataclass
+class _Coins:
+    """Sums by cell of the chance, `parts` times over (slots that come first in their step, later ones).
 
-    n: Floats
-    total: Floats
-    d: Floats
-    v: Floats
-    s: Floats
-    hits: Floats
+    `table` has a row each for slots, their hits, chances, squares of chances, and rounding.
+    """
 
-    @staticmethod
-    def of(cell: npt.NDArray[np.intp], chance: Floats, hit: Flags, spread: Floats, parts: int) -> "_Cells":
-        size = _CELLS * parts
-        n = np.bincount(cell, minlength=size).astype(np.float64)
-        hits = np.bincount(cell[hit], minlength=size).astype(np.float64)
-        total, square, s = (
-            np.bincount(cell, weights=x, minlength=size).astype(np.float64) for x in (chance, chance * chance, spread)
-        )
-        return _Cells(n, total, hits - total, total - square, s, hits)
+    parts: int
+    table: Floats
+    n: int = 0  #: slots, those of no variance too
+    late: int = 0
 
-    @property
-    def mean(self) -> Floats:
-        return np.asarray(self.total / np.maximum(self.n, 1.0))
+    def add(self, cell: Ints, chance: Floats, hit: Flags, spread: Floats, n: int, late: int) -> None:
+        size = self.table.shape[1]
+        self.table[0] += np.bincount(cell, minlength=size)
+        self.table[1] += np.bincount(cell[np.flatnonzero(hit)], minlength=size)
+        for row, weights in enumerate((chance, chance * chance, spread), start=2):
+            self.table[row] += np.bincount(cell, weights=weights, minlength=size)
+        self.n += n
+        self.late += late
 
-    def take(self, which: slice) -> "_Cells":
-        return _Cells(*(x[which] for x in (self.n, self.total, self.d, self.v, self.s, self.hits)))
+    def rows(self, code: str) -> list[dict[str, Any]]:
+        first, later = self.table[:, :_CELLS], self.table[:, _CELLS:]
+        if self.parts == 1:
+            return [_cells(code, first, self.n)]
+        return [
+            _cells(code, first + later, self.n),
+            _cells(f"{code}:first", first, self.n - self.late),
+            _cells(f"{code}:later", later, self.late),
+            self.weighted(f"{code}:lenience", 1.0 / np.maximum(1.0 - _MIDDLE, 0.02)),
+        ]
 
-    def bets(self) -> Floats:
-        """Log likelihood ratios of log odds + theta. log(1 + b c) is concave in b, so the mean of a cell bounds the
-        process from below (Jensen), and the chance is taken at the end of its rounding that is worse for the bet."""
-        rounding = self.s / np.maximum(self.n, 1.0)
-        out = []
-        for theta in THETAS:
-            mean = np.clip(self.mean + (rounding if theta > 0 else -rounding), 0.0, 1.0)
-            out.append(theta * self.hits.sum() - (self.n * np.log1p(np.expm1(theta) * mean)).sum())
-        return np.array(out)
+    def weighted(self, code: str, w: Floats) -> dict[str, Any]:
+        """The row whose terms are weighed by a function of the chance (one value a cell)."""
+        n, hits, total, square, s = self.table.reshape(5, self.parts, _CELLS).sum(axis=1)
+        d, v = hits - total, total - square
+        skew = v * (1.0 - 2.0 * total / np.maximum(n, 1.0))
+        head = (w * d).sum(), (w**2 * v).sum(), (w**3 * skew).sum(), (np.abs(w) * s).sum()
+        return _row(code, True, (self.n, *head))
+
+
+def _cells(code: str, table: Floats, slots: int) -> dict[str, Any]:
+    n, hits, total, square, s = table
+    mean = total / np.maximum(n, 1.0)
+    d, v = hits - total, total - square
+    bins = tuple(x.reshape(BINS, _CELLS // BINS).sum(axis=1) for x in (d, v, s))
+    head = (slots, d.sum(), v.sum(), (v * (1.0 - 2.0 * mean)).sum(), s.sum())
+    return _row(code, True, head, bins, _bets(n, hits, mean, s))
+
+
+def _bets(n: Floats, hits: Floats, mean: Floats, s: Floats) -> Floats:
+    """Log likelihood ratios of log odds + theta. log(1 + b c) is concave in b, so the mean of a cell bounds the
+    process from below (Jensen), and the chance is taken at the end of its rounding that is worse for the bet."""
+    theta = np.array(THETAS)[:, None]
+    worst = np.clip(mean + np.sign(theta) * (s / np.maximum(n, 1.0)), 0.0, 1.0)
+    return np.asarray(theta[:, 0] * hits.sum() - (n * np.log1p(np.expm1(theta) * worst)).sum(axis=1))
 
 
 _STAKES = 64
 
 
-def stakes(value: Floats, spread: float) -> Floats:
-    """Log wealth of betting theta on each value: sum log(1 + theta value), bounded from below by the chord of a cell.
+@dataclass
+class _Bounded:
+    """Moments of values in [-1, 1], and the values by cell for the bets on them."""
 
-    Rounding can have moved every value towards the bet: the worst of it is taken off.
-    """
-    cell = np.minimum(((value + 1.0) * (_STAKES / 2)).astype(np.intp), _STAKES - 1)
-    n, total = np.bincount(cell, minlength=_STAKES), np.bincount(cell, weights=value, minlength=_STAKES)
-    low = np.arange(_STAKES) / (_STAKES / 2) - 1.0
-    high = low + 2.0 / _STAKES
-    mean = np.where(n > 0, total / np.maximum(n, 1), low)
-    share = np.clip((mean - low) / (high - low), 0.0, 1.0)
-    out = []
-    for theta in THETAS:
-        wealth = (n * ((1 - share) * np.log1p(theta * low) + share * np.log1p(theta * high))).sum()
-        out.append(wealth - abs(theta) * spread / (1.0 - abs(theta)))
-    return np.array(out)
+    n: int = 0
+    head: Floats = field(default_factory=lambda: np.zeros(3))
+    spread: float = 0.0
+    count: Floats = field(default_factory=lambda: np.zeros(_STAKES))
+    total: Floats = field(default_factory=lambda: np.zeros(_STAKES))
+
+    def add(self, value: Floats, spread: float) -> None:
+        square = value * value
+        self.n += len(value)
+        self.head += value.sum(), square.sum(), (square * value).sum()
+        self.spread += spread
+        cell = np.minimum(((value + 1.0) * (_STAKES / 2)).astype(np.intp), _STAKES - 1)
+        self.count += np.bincount(cell, minlength=_STAKES)
+        self.total += np.bincount(cell, weights=value, minlength=_STAKES)
+
+    def row(self, code: str) -> dict[str, Any]:
+        return _row(code, False, (self.n, *self.head, self.spread), e=self.stakes())
+
+    def stakes(self) -> Floats:
+        """Log wealth of betting theta on each value: sum log(1 + theta value), bounded from below by the chord of a cell.
+
+        Rounding can have moved every value towards the bet: the worst of it is taken off.
+        """
+        low = np.arange(_STAKES) / (_STAKES / 2) - 1.0
+        high = low + 2.0 / _STAKES
+        mean = np.where(self.count > 0, self.total / np.maximum(self.count, 1), low)
+        share = np.clip((mean - low) / (high - low), 0.0, 1.0)
+        theta = np.array(THETAS)[:, None]
+        chord = (1 - share) * np.log1p(theta * low) + share * np.log1p(theta * high)
+        bet = np.abs(theta[:, 0])
+        return np.asarray((self.count * chord).sum(axis=1) - bet * self.spread / (1.0 - bet))
+
+
+def stakes(value: Floats, spread: float) -> Floats:
+    """Log wealth of the bets THETAS on values of mean 0 in [-1, 1]; see `_Bounded.stakes`."""
+    mine = _Bounded()
+    mine.add(value, spread)
+    return mine.stakes()

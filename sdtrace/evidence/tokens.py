@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.evidence.slots import Slots, slots
+from sdtrace.evidence.slots import Slots
 from sdtrace.evidence.sums import Sums
 from sdtrace.laws.band import Rounding
 from sdtrace.scope import Scope
@@ -15,25 +15,38 @@ Flags = npt.NDArray[np.bool_]
 TOKENWISE = ("ratio", "one-hot", "tree-coin", "match")
 
 
-def tokens(scope: Scope, sums: Sums) -> Slots:
-    """Add every statistic that is valid for the scope's law; the slots are returned for others to use."""
-    here = slots(scope)
+def tokens(scope: Scope, here: Slots, sums: Sums) -> None:
+    """Add every statistic of these slots that is valid for the scope's law."""
     if scope.raw or not len(here.at):
-        return here
+        return
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if scope.law.name == "ratio":
             _ratio(scope, here, sums)
         elif scope.law.name in TOKENWISE and _fixed_draft(scope):
-            known = np.isfinite(here.p) & (here.p >= 0) & (here.p <= 1)
+            known = _whole(np.isfinite(here.p) & (here.p >= 0) & (here.p <= 1))
             half = _half(here.p, scope.bands.p)
             sums.chances("SD201", here.p[known], here.accepted[known], half[known], here.later[known])
-        elif scope.law.name == "block":  # its drafts are all verified, whatever is kept of them
-            at = np.arange(len(scope.pos.row))
-            raw = scope.pos.p / scope.pos.q
-            half = _spread(scope.pos.p, scope.pos.q, raw, scope.bands.p, scope.bands.q)
-            _drafts(scope, at, np.minimum(raw, 1.0), half, sums)
         _target(scope, here, sums)
-    return here
+
+
+def whole(scope: Scope, sums: Sums) -> None:
+    """Add what is no matter of slots: drafts of block verification, which verifies all whatever is kept of them, and the
+    tokens that the target draws alone."""
+    if scope.raw or not len(scope.pos.row):
+        return
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if scope.law.name == "block":
+            pos, p_band, q_band = scope.pos, scope.bands.p, scope.bands.q
+            raw = pos.p / pos.q
+            half = _spread(pos.p, pos.q, raw, p_band, q_band)
+            _drafts(scope, np.arange(len(pos.row)), np.minimum(raw, 1.0), half, sums)
+        if scope.law.name in TOKENWISE and not (scope.absent("target_sq") or scope.absent("last_target_prob")):
+            _alone(scope, sums)
+
+
+def _whole(which: Flags) -> Flags | slice:
+    """All of an array where nothing is left out of it: a slice copies nothing."""
+    return slice(None) if which.all() else which
 
 
 def _fixed_draft(scope: Scope) -> bool:
@@ -45,23 +58,23 @@ def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
     p_band, q_band = scope.bands.p, scope.bands.q
     known = _probability(here.p) & _probability(here.q) & (here.q > 0)
     raw = here.p / here.q
-    beta = np.where(known, np.minimum(raw, 1.0), np.nan)
+    use = _whole(known)
+    beta = np.minimum(raw, 1.0) if isinstance(use, slice) else np.where(known, np.minimum(raw, 1.0), np.nan)
     half = _spread(here.p, here.q, raw, p_band, q_band)
-    sums.chances("SD201", beta[known], here.accepted[known], half[known], here.later[known])
+    sums.chances("SD201", beta[use], here.accepted[use], half[use], here.later[use])
     if scope.absent("draft_probs"):
         return
-    seen = known & here.seen & _probability(here.p_y) & _probability(here.q_y) & (here.p_y > 0)
-    if not seen.any():
+    shown = known & here.seen & _probability(here.p_y) & _probability(here.q_y) & (here.p_y > 0)
+    if not shown.any():
         return
+    seen = _whole(shown)
     turned = here.q_y / here.p_y
     gamma = np.minimum(turned, 1.0)
     half_y = _spread(here.q_y, here.p_y, turned, q_band, p_band)
-    accepted = here.accepted
-    sums.chances("SD202", gamma[seen], accepted[seen], half_y[seen], here.later[seen])
+    sums.chances("SD202", gamma[seen], here.accepted[seen], half_y[seen], here.later[seen], bent="SD204")
     both = float(half[seen].sum() + half_y[seen].sum())
     sums.bounded("SD203", (gamma - beta)[seen], both)
-    sums.bent("SD204", gamma[seen], accepted[seen], half_y[seen])
-    _rows(scope, here, sums, beta, half, gamma, half_y, seen)
+    _rows(scope, here, sums, beta, half, gamma, half_y, shown)
 
 
 def _rows(
@@ -108,8 +121,6 @@ def _target(scope: Scope, here: Slots, sums: Sums) -> None:
         sums.bounded("SD212", value[use], float(half[use].sum()))
     use &= ~here.later
     sums.bounded("SD241", value[use], float(half[use].sum()))
-    if scope.law.name in TOKENWISE:
-        _alone(scope, sums)
 
 
 def _alone(scope: Scope, sums: Sums) -> None:

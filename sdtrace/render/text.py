@@ -12,7 +12,9 @@ def clean(value: object, limit: int = LIMIT) -> str:
     """`value` as one line without control, format and surrogate characters, cut with a count."""
     text = str(value)
     cut = len(text) - limit
-    shown = "".join(_safe(c) for c in text[:limit])
+    shown = text[:limit]
+    if not (shown.isascii() and shown.isprintable()):
+        shown = "".join(_safe(c) for c in shown)
     return f"{shown}... ({cut:,} more characters)" if cut > 0 else shown
 
 
