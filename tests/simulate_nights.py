@@ -12,6 +12,8 @@ from simulate import Scenario, Shape, simulate
 
 FIRST = date(2026, 9, 1)
 SERVICES = ("chat", "code")
+#: Shifts of the log odds that evidence bets on.
+BETS = (-0.8, -0.4, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 def day(i: int) -> str:
@@ -100,5 +102,4 @@ def _evidence(rng: np.random.Generator, tokens: int = 500) -> dict[str, list[flo
     """Log likelihood ratios of lawful coins at shifted log odds."""
     chance = rng.uniform(0.05, 0.95, tokens)
     hit = rng.random(tokens) < chance
-    bets = (-0.8, -0.4, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.4, 0.8)
-    return {"SD201": [float(t * hit.sum() - np.log1p(np.expm1(t) * chance).sum()) for t in bets]}
+    return {"SD201": [float(t * hit.sum() - np.log1p(np.expm1(t) * chance).sum()) for t in BETS]}

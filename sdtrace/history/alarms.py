@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from sdtrace.history.levels import log_e
+from sdtrace.history.levels import log_e, scatter
 from sdtrace.history.process import Process, e_bh
 from sdtrace.history.trend import FEWEST, Point, metrics, names, series
 
@@ -170,22 +170,34 @@ def _known(points: Sequence[Point]) -> list[Point]:
 def _drift(points: Sequence[Point]) -> dict[str, float]:
     """night -> log e of a change at a night since the deploy."""
     found: dict[str, float] = {}
-    for deploy in sorted({p.deploy for p in points}):
-        mine = [p for p in points if p.deploy == deploy]
-        found |= dict(zip((p.night for p in mine), log_e(_values(mine), _variances(mine)), strict=True))
+    for deploy, mine in _stretches(points).items():
+        logs = log_e(_values(mine), _variances(mine), before=_scatter(points, deploy))
+        found |= dict(zip((p.night for p in mine), logs, strict=True))
     return found
 
 
 def _deploy(points: Sequence[Point]) -> dict[str, float]:
     """night -> log e of a change that began with the last deploy, against the nights since the deploy before it."""
     found: dict[str, float] = {}
-    stretches = sorted({p.deploy for p in points})
-    for before, deploy in pairwise(stretches):
-        mine = [p for p in points if p.deploy in (before, deploy)]
-        first = next(i for i, p in enumerate(mine) if p.deploy == deploy)
-        values = log_e(_values(mine), _variances(mine), first)
-        found |= {p.night: value for p, value in zip(mine, values, strict=True) if p.deploy == deploy}
+    for (earlier, old), (_, new) in pairwise(_stretches(points).items()):
+        mine = [*old, *new]
+        logs = log_e(_values(mine), _variances(mine), len(old), _scatter(points, earlier))
+        found |= {p.night: log for p, log in zip(new, logs[len(old) :], strict=True)}
     return found
+
+
+def _stretches(points: Sequence[Point]) -> dict[int, list[Point]]:
+    """Nights by deploy, in order."""
+    found: dict[int, list[Point]] = {}
+    for p in points:
+        found.setdefault(p.deploy, []).append(p)
+    return found
+
+
+def _scatter(points: Sequence[Point], deploy: int) -> tuple[float, int]:
+    """How much the nights of the stretches before a deploy scatter, each about its own level."""
+    told = [scatter(_values(s), _variances(s)) for d, s in _stretches(points).items() if d < deploy]
+    return sum(squares for squares, _ in told), sum(freedom for _, freedom in told)
 
 
 def _values(points: Sequence[Point]) -> list[float]:
