@@ -126,6 +126,7 @@ def test_watch_ends_in_a_report(
     assert code == 0
     out = capsys.readouterr().out
     assert "no answer" in out
+    assert out.count("restarted") == 1
     assert "tokens per step 2.200" in out
     found = json.loads(document.read_text())
     assert found["acceptance"]["steps"] == 160

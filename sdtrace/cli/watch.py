@@ -1,8 +1,9 @@
 """`sdtrace watch`: a live engine in the terminal."""
 
 import contextlib
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.command("watch")
 @click.argument("url", metavar="URL")
 @click.option("--every", metavar="TIME", default="2s", show_default=True, help="How often to ask.")
-@click.option("--for", "for_", metavar="TIME", help="End after that long: 60s, 5m. Without it, Ctrl-C ends.")
+@click.option("--for", "for_", metavar="TIME", help="End after that long: 60s, 5m. Else Ctrl-C or SIGTERM ends.")
 @click.option("-o", "--output", metavar="FILE.html", help="At the end, write the HTML report of what was seen.")
 @results.machines
 @results.judgement
@@ -37,7 +38,7 @@ def command(url: str, **given: Any) -> int:
     if every < 0.1:
         raise UsageError("--every is too short", "0.1s is the least")
     live = Live(_address(url))
-    with contextlib.suppress(KeyboardInterrupt), _screen() as show:
+    with contextlib.suppress(KeyboardInterrupt), _stoppable(), _screen() as show:
         for state in follow(live, _fetcher(live.url), every, until):
             show(state)
     if not live.scrapes:
@@ -71,12 +72,31 @@ def _fetcher(url: str) -> Callable[[], str]:
 
 
 @contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM ends the watch as Ctrl-C does, so that a service that is stopped still writes its report."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
 def _screen() -> Any:
     """A screen that is drawn over on a terminal, a line a scrape elsewhere."""
     from sdtrace.render import live as drawn
 
     if not sys.stdout.isatty():
-        yield lambda state: click.echo(drawn.line(state))
+        told = 0
+
+        def say(state: "Live") -> None:
+            nonlocal told
+            if len(state.restarts) > told:
+                click.echo("restarted: counters begin anew, nothing is lost")
+            told = len(state.restarts)
+            click.echo(drawn.line(state))
+
+        yield say
         return
     from rich.live import Live as Screen
 
