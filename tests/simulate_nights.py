@@ -24,14 +24,13 @@ def day(i: int) -> str:
 @dataclass(frozen=True)
 class Plan:
     """What happens when: `level(service, i)` scales acceptance in records, `temperature(service, i)` the drafter of logs;
-    `fault(service, i)` is planted in logs; `version(service, i)` is the engine's. `timed`: steps of logs have durations."""
+    `fault(service, i)` is planted in logs; `version(service, i)` is the engine's."""
 
     level: Callable[[str, int], float] = lambda service, i: 1.0
     temperature: Callable[[str, int], float] = lambda service, i: 1.0
     fault: Callable[[str, int], str | None] = lambda service, i: None
     version: Callable[[str, int], str] = lambda service, i: "1.0"
     tested: int = 400
-    timed: bool = False
 
 
 def write_night(folder: Path, i: int, plan: Plan, *, seed: int = 0) -> list[Path]:
@@ -47,10 +46,10 @@ def _log(path: Path, service: str, i: int, plan: Plan, seed: int) -> Path:
     def placed(record: dict[str, Any], requests: list[Any], steps: list[Any], rng: np.random.Generator) -> None:
         version = plan.version(service, i)
         record.update(run_id=run, engine_version=version, config={"deployment": service, "host": f"node-{i}"})
-        for n, step in enumerate(steps):
-            step.update(run_id=run, at=start + n)
-            if plan.timed:
-                step.update(_durations(len(step["draft_token_ids"]), n, rng))
+        at = start
+        for step in steps:
+            step.update(run_id=run, at=at)
+            at += step["step_ms"] / 1e3
         prose = 0.3 if weekday(i) else 0.8
         for request in requests:
             request.update(run_id=run, tags={"task": "prose" if rng.random() < prose else "code"})
@@ -58,12 +57,6 @@ def _log(path: Path, service: str, i: int, plan: Plan, seed: int) -> Path:
     shape = Shape(tested=plan.tested, vocab=64, draft_temperature=plan.temperature(service, i))
     number = seed * 100_000 + i * 10 + SERVICES.index(service)
     return simulate(Scenario("ratio", plan.fault(service, i), number, shape, edit=placed)).write(path)
-
-
-def _durations(k: int, n: int, rng: np.random.Generator) -> dict[str, Any]:
-    draft, verify = 1.2 * k * rng.lognormal(0, 0.1), 14.0 * rng.lognormal(0, 0.1)
-    shape = {"batch_size": 1, "batch_tokens": k + 1, "context_len": 100 + n % 900, "graph": "full"}
-    return shape | {"draft_ms": draft, "verify_ms": verify, "sample_ms": 0.4, "step_ms": draft + verify + 1.0}
 
 
 def weekday(i: int) -> bool:

@@ -28,7 +28,6 @@ def test_a_year_of_nights(tmp_path: Path) -> None:
         fault=lambda s, i: "lenience-0.7" if s == "code" and i % 90 >= 83 else None,
         version=lambda s, i: f"{1 + i // 30}.0",
         tested=3000,
-        timed=True,
     )
     spent = 0.0
     for i in range(NIGHTS):
