@@ -1,5 +1,5 @@
-"""Tallies added up in a tree whose shape depends on their order alone, so that sums of floats are the same to the last
-bit whoever adds them, and whenever each one arrives: one process, threads, or many machines."""
+"""Tallies added up in a shape that depends on their order alone, so that sums of floats are the same to the last bit
+whoever adds them, and whenever each one arrives: one process, threads, or many machines."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,41 +7,39 @@ from typing import Generic, NamedTuple, TypeVar
 
 from sdtrace.tally import Tally, merge
 
-#: Neighbours that are added up together.
-GATHER = 8
+#: Neighbours that are added up before they join the total: small ones are cheap to add, the total is not.
+GATHER = 4
 
 T = TypeVar("T")
 
 
 class Gathered(Generic[T]):
-    """Tallies (or whatever stands for them) by number, from 0; later ones wait for earlier ones. `add` merges neighbours."""
+    """Tallies (or whatever stands for them) by number, from 0; later ones wait for earlier ones. `add` merges neighbours.
+
+    Only the total and fewer than GATHER others are kept: a deep tree would keep a large one on every level.
+    """
 
     def __init__(self, add: Callable[[Sequence[T]], T]) -> None:
         self._add = add
         self._next = 0
         self._early: dict[int, Sequence[T]] = {}
-        self._levels: list[list[T]] = []
+        self._group: list[T] = []
+        self._sum: list[T] = []
 
     def put(self, number: int, tallies: Sequence[T]) -> None:
         """What belongs at `number`; each number once, none left out."""
         self._early[number] = tallies
         while self._next in self._early:
             for tally in self._early.pop(self._next):
-                self._push(0, tally)
+                self._group.append(tally)
+                if len(self._group) == GATHER:
+                    self._sum = [self._add([*self._sum, self._add(self._group)])]
+                    self._group = []
             self._next += 1
-
-    def _push(self, level: int, tally: T) -> None:
-        if level == len(self._levels):
-            self._levels.append([])
-        mine = self._levels[level]
-        mine.append(tally)
-        if len(mine) == GATHER:
-            self._levels[level] = []
-            self._push(level + 1, self._add(mine))
 
     def total(self) -> T:
         """All of them as one."""
-        return self._add([tally for level in reversed(self._levels) for tally in level])
+        return self._add([*self._sum, *self._group])
 
 
 def in_process() -> Gathered[Tally]:

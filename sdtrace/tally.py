@@ -11,9 +11,9 @@ from typing import Any
 import polars as pl
 
 #: Requests whose sums are kept one by one, steps kept whole, uniforms compared, witnesses a check and law.
-REQUESTS, STEPS, UNIFORMS, WITNESSES = 20_000, 4_000, 262_144, 5
+REQUESTS, STEPS, UNIFORMS, WITNESSES = 20_000, 4_000, 131_072, 5
 #: Rows of `places`; whole requests of highest hash go until it holds no more.
-PLACES = 120_000
+PLACES = 40_000
 
 _KEYS: dict[str, tuple[str, ...]] = {
     "laws": ("run_id", "law", "source"),
