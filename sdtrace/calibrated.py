@@ -7,6 +7,9 @@ from typing import Any
 from sdtrace.finding import Counts, Outcome
 from sdtrace.significance import LEAST, Reading, bins, read
 
+#: Parts of a calibration that weigh its slots.
+_WEIGHTED = ("lenience", "forced", "reuse")
+
 
 @dataclass(frozen=True)
 class Words:
@@ -77,7 +80,7 @@ def _run(
         if suffix in parts:
             part = read(row, level, row["inflation"])
             # a weighted sum is no effect: the unweighted one stands for it, and may be less than what fires alone
-            fires = part.fires(level, least) if suffix != "lenience" else _weighs(part, reading, level, least)
+            fires = part.fires(level, least) if suffix not in _WEIGHTED else _weighs(part, reading, level, least)
             if (fires, -part.p) > (best.fires, -best.p):
                 best = _Run(best.run_id, reading, part.p, suffix, fires, part.z)
     if by_bins:

@@ -81,7 +81,8 @@ class Check:
     `table` is positions, steps or requests: the frame whose rows `judged` (could be looked at) and `fault` are
     expressions over; or evidence, lanes or rows: sums that `read` weighs by itself. `laws` names the laws it is valid for,
     None = any. `needs` are trace columns; a scope where one holds no value is not examined. `read` turns the sums into an
-    outcome. `shows` are columns of the frame that a witness carries. `text` is the manual page (the module's docstring).
+    outcome. `shows` are columns of the frame that a witness carries. `tests` counts the statistics that
+    it reads, which share a report's level. `text` is the manual page (the module's docstring).
     """
 
     code: str
@@ -93,4 +94,5 @@ class Check:
     read: Callable[[Counts], Outcome]
     laws: frozenset[str] | None = None
     shows: tuple[str, ...] = ()
+    tests: int = 0
     text: str = field(default="", repr=False)

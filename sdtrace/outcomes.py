@@ -13,7 +13,7 @@ from sdtrace.laws import LAWS
 from sdtrace.reconcile import tables as counted_tables
 from sdtrace.scope import parameters
 from sdtrace.sources import Source
-from sdtrace.summed import summed
+from sdtrace.summed import level, summed
 from sdtrace.tally import WITNESSES
 from sdtrace.uniforms import repeats
 
@@ -24,7 +24,8 @@ def outcomes(
     """Every check's outcome by code. A check of a law is read only for runs whose law is known well enough."""
     tables = {"requests": _requests(audit, choices), "uniforms": _uniforms(audit, choices), "runs": _runs(audit)}
     tables |= counted_tables(audit.windows, found, audit.events)
-    return {check.code: _outcome(check, audit, choices, tables) for check in checks}
+    share = level(audit.tally, checks, choices)
+    return {check.code: _outcome(check, audit, choices, tables, share) for check in checks}
 
 
 def used(choices: Mapping[str, Choice]) -> pl.Expr:
@@ -39,13 +40,15 @@ def used(choices: Mapping[str, Choice]) -> pl.Expr:
     return chosen | greedy
 
 
-def _outcome(check: Check, audit: Audit, choices: Mapping[str, Choice], tables: Mapping[str, pl.DataFrame]) -> Outcome:
+def _outcome(
+    check: Check, audit: Audit, choices: Mapping[str, Choice], tables: Mapping[str, pl.DataFrame], share: float
+) -> Outcome:
     try:
         if check.table in tables:
             folded = audit.judged.get(check.code)
             return check.read(added(folded, _summary(check, tables[check.table])))
         if check.table in ("evidence", "lanes", "rows"):
-            return check.read(summed(check, audit.tally, choices, used(choices)))
+            return check.read(summed(check, audit.tally, choices, used(choices), share))
         return check.read(_passed(check, audit, choices))
     except Exception as error:
         return Outcome("crashed", 0, 0, (), None, f"{type(error).__name__}: {error}"[:200])

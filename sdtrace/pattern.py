@@ -32,15 +32,15 @@ _BACK, _DRAFT, _EMIT = ("SD202", "SD203", "SD204"), ("SD211",), ("SD212", "SD241
 CODES = ("SD201", *_BACK, "SD205", *_DRAFT, *_EMIT, *_DRAWS, "SD231")
 
 
-#: z of the bend per square root of a token, up to which it can be shared noise.
-_FAINT = 0.055
+#: Standard errors up to which a statistic looks as if nothing were wrong with what it sees.
+_LIKE = 2.2
 
 
 @dataclass(frozen=True)
 class Signs:
     """z of every statistic of the run that shows most, by code and part; 0 where there is none.
 
-    `behind`: how far the bias behind first positions exceeds theirs, in standard errors; `shape`: see `_shape`.
+    `lean`: how far acceptances lean to emitted tokens that the draft finds likely, in standard errors.
     """
 
     z: Mapping[str, float]
@@ -56,35 +56,25 @@ def signs(tally: Tally, used: pl.Expr) -> Signs:
     if rows.is_empty():
         return Signs({})
     found: dict[str, dict[str, float]] = {}
-    scores: dict[str, dict[str, tuple[float, float]]] = {}
     for row in rows.filter(used).iter_rows(named=True):
         mine = found.setdefault(row["run_id"], {})
         mine[row["code"]] = read(row, 1e-3).z
-        if row["code"] == "SD201":
-            mine["shape"] = _shape(row)
-        if row["code"] in ("SD201:first", "SD201:later") and row["v"] > 0:
-            # per unit of what lenience would add (its excess goes with b, and v_i / (1 - b) is the sum of b in a bin):
-            # positions behind the first are the easier ones, where it adds more
-            size = sum(row[f"v{i}"] / (1 - (i + 0.5) / 10) for i in range(10))
-            scores.setdefault(row["run_id"], {})[row["code"]] = (row["d"] / size, row["v"] / size**2)
-    for run, both in scores.items():
-        if len(both) == 2:
-            (first, least), (later, more) = both["SD201:first"], both["SD201:later"]
-            found[run]["behind"] = (later - first) / math.sqrt(least + more)
+        if row["code"] == "SD202":
+            mine["lean"] = _lean(row)
     best = max(found.values(), key=lambda z: max(abs(v) for v in z.values()), default={})
     counts = tally.frame("laws").select(pl.col("drafted", "verified").sum()).row(0)
     return Signs(best, trimmed=counts[1] < counts[0])
 
 
-def _shape(row: Mapping[str, Any]) -> float:
-    """How much better a share of forced acceptances (excess 1 - b) fits the ten bins than lenience (excess b): twice the
-    difference of log likelihoods."""
-    gains = []
-    for middle in ([(i + 0.5) / 10 for i in range(10)], [1 - (i + 0.5) / 10 for i in range(10)]):
-        fit = sum(row[f"d{i}"] / m for i, m in enumerate(middle))
-        size = sum(row[f"v{i}"] / m**2 for i, m in enumerate(middle))
-        gains.append(fit * abs(fit) / size if size > 0 else 0.0)
-    return gains[0] - gains[1]
+def _lean(row: Mapping[str, Any]) -> float:
+    """The bins of SD202 are decades of q at the emitted token, from 1 down: a line through them, the whole taken out."""
+    groups = [i for i in range(10) if row[f"v{i}"] > 0]
+    total = sum(row[f"v{i}"] for i in groups)
+    if not total:
+        return 0.0
+    middle = sum(i * row[f"v{i}"] for i in groups) / total
+    size = sum((i - middle) ** 2 * row[f"v{i}"] for i in groups)
+    return sum((middle - i) * row[f"d{i}"] for i in groups) / math.sqrt(size) if size > 0 else 0.0
 
 
 def completed(rows: Sequence[Cause], found: Outcomes, signs: Signs) -> list[Cause]:
@@ -128,11 +118,7 @@ def _name(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
 
 
 def _acceptance(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
-    """Too much only behind the first position: a draw used again, whose survivors are known to be small."""
-    first, later = signs.of("SD201:first"), signs.of("SD201:later")
-    behind = signs.of("behind")
-    if later > 4 and ((abs(first) < 2.5 and behind > 3) or (abs(first) < 1.2 and behind > 2)):
-        return "uniforms-reused", "too much is accepted, and only behind the first position of a step", "SD201"
+    """Each way to accept too much has a weighting that sees it best; the one that sees most tells which it is."""
     if fired(found, "SD223"):
         return "uniforms-reused", "requests share their draws", "SD223"
     effect = found["SD201"].value or 0.0
@@ -142,7 +128,11 @@ def _acceptance(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
             "tokens are rejected that the law accepts, though no single decision proves it",
             "SD201",
         )
-    if signs.of("shape") > 8:
+    ways = {way: signs.of(f"SD201:{way}") for way in ("lenience", "forced", "reuse")}
+    likeliest = max(ways, key=lambda way: ways[way])
+    if likeliest == "reuse":
+        return "uniforms-reused", "too much is accepted where one draw for a whole step would accept it", "SD201"
+    if likeliest == "forced":
         return "decision-mismatch", "a share of decisions accepts whatever p and q say", "SD201"
     return "lenient-acceptance", "the sampler accepts too much: lenient acceptance", "SD201"
 
@@ -172,19 +162,16 @@ def _draft_label(signs: Signs) -> str:
 def _reverse(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
     """Decisions are right, so the draft's or the recovery's distribution is not.
 
-    Recovery with the draft's own noise bends the residual away from tokens that the draft likes (SD204 above 0) and leaves
-    the whole nearly alone; tokens that are recovered too sharply would raise p at the emitted token. With sums over the
-    vocabulary a right draft is seen to be right, and then it is the recovery. Without them a bend that shows after few
-    tokens is a draft's: shared noise is worth about .02 of distribution a token (vllm#47386) and takes some ten thousand.
+    Recovery with the draft's own noise bends the residual away from tokens with q near p (SD204 above 0) and leaves both the
+    whole and its lean to likely tokens nearly alone; a draft that is not drawn from q leans. With sums over the vocabulary
+    a right draft is seen to be right, and then it is the recovery.
     """
     best = max((code for code in _BACK if fired(found, code)), key=lambda code: abs(signs.of(code)))
-    bend, whole = signs.of("SD204"), signs.of("SD202")
-    draft_known = found["SD211"].state == "clear"
+    bend, whole, lean = signs.of("SD204"), signs.of("SD202"), signs.of("lean")
+    draft_known = found["SD211"].state == "clear" and max(abs(signs.of(c)) for c in ("SD211", "SD211:overlap")) < _LIKE
     if signs.trimmed and not draft_known:
         return "draft-not-from-q", "drafts are trimmed after their tokens were seen, or not drawn from q", best
-    limit = 1.2 if draft_known else 0.75
-    faint = draft_known or bend < _FAINT * math.sqrt(found["SD204"].examined)
-    if faint and bend > 3 and -0.3 * bend < whole < limit * bend and signs.of("SD212") < 3:
+    if bend > 3 and -0.3 * bend < whole < 0.8 * bend and abs(lean) < 0.6 * bend and signs.of("SD212") < 3:
         return "shared-noise", "the recovered token is drawn with the noise that drew the draft", best
     if draft_known:
         return "recovered-not-residual", "recovered tokens do not follow the residual", best

@@ -1,7 +1,7 @@
 """From sums to a verdict of one statistic: how sure, how large, and what would have been seen.
 
-The level is family-wise: FAMILY is shared among TESTS statistics and the runs of a report (Bonferroni), so that a report on
-a correct engine fires any of them with a chance of FAMILY at most. A statistic fires only with an effect that matters.
+The level is family-wise: FAMILY is shared among the statistics that the log allows and the runs of a report (Bonferroni), so that
+a report on a correct engine fires any of them with a chance of FAMILY at most. A statistic fires only with an effect that matters.
 """
 
 import math
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
-#: Chance that a report on a correct engine fires any statistical check; statistics that share it.
-FAMILY, TESTS = 4e-4, 16
+#: Chance that a report on a correct engine fires any statistical check.
+FAMILY = 4e-4
 #: The smallest effect worth a finding, in points of acceptance (total variation per tested position) or of probability.
 LEAST = 0.002
 #: Information (sum of variances) below which a normal tail says nothing.
 INFORMATION = 4.0
-#: Bins with less information are not looked at.
+#: Bins with less information are added to the next one.
 _BIN = 8.0
 _POWER = NormalDist().inv_cdf(0.9)
 
@@ -64,19 +64,34 @@ def _unskewed(z: float, skew: float, *, exact: bool) -> float:
 
 
 def bins(row: Mapping[str, Any], inflation: float = 1.0) -> tuple[float, float, int]:
-    """(p, effect, bins) of the ten bins together: sum of squares over variances, chi-square with a degree a bin.
+    """(p, effect, bins) of the bins together: sum of squares over variances, chi-square with a degree a bin.
 
-    The effect is the sum over bins of what exceeds two standard errors, per slot.
+    Bins of little information are added to the next. The effect is the sum over bins of what exceeds two standard errors,
+    per slot.
     """
-    squares, beyond, used = 0.0, 0.0, 0
-    for i in range(10):
-        d, v, s = row[f"d{i}"], row[f"v{i}"] * inflation, row[f"s{i}"]
-        if v >= _BIN:
-            excess = max(abs(d) - s, 0.0)
-            squares += excess**2 / v
-            beyond += max(excess - 2 * math.sqrt(v), 0.0)
-            used += 1
+    squares, beyond = 0.0, 0.0
+    pooled = _pooled([(row[f"d{i}"], row[f"v{i}"] * inflation, row[f"s{i}"]) for i in range(10)])
+    for d, v, s in pooled:
+        excess = max(abs(d) - s, 0.0)
+        squares += excess**2 / v
+        beyond += max(excess - 2 * math.sqrt(v), 0.0)
+    used = len(pooled)
     return (chi_square(squares, used) if used > 1 else 1.0), beyond / max(row["n"], 1.0), used
+
+
+def _pooled(parts: Sequence[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """Neighbours added up until each has the information of _BIN; what is left at the end goes to the last."""
+    found: list[tuple[float, float, float]] = []
+    d = v = s = 0.0
+    for part in parts:
+        d, v, s = d + part[0], v + part[1], s + part[2]
+        if v >= _BIN:
+            found.append((d, v, s))
+            d = v = s = 0.0
+    if found and v > 0:
+        last = found.pop()
+        found.append((last[0] + d, last[1] + v, last[2] + s))
+    return found
 
 
 def two_sided(z: float) -> float:

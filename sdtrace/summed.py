@@ -1,6 +1,6 @@
 """Which rows of evidence a check may read, and the level that each is held to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -8,22 +8,33 @@ import polars as pl
 from sdtrace.finding import Check, Counts
 from sdtrace.infer import Choice
 from sdtrace.recovered import order
-from sdtrace.significance import FAMILY, TESTS, overdispersion
+from sdtrace.significance import FAMILY, overdispersion
 from sdtrace.tally import Tally
 
 #: Chance below which lanes are taken to share their draws, so that variances are scaled by what they show.
 _SHARED = 1e-3
 
 
-def summed(check: Check, tally: Tally, choices: Mapping[str, Choice], used: pl.Expr) -> Counts:
+def level(tally: Tally, checks: Sequence[Check], choices: Mapping[str, Choice]) -> float:
+    """The level of one statistic: what FAMILY leaves to each of those that the log allows, in each run (Bonferroni)."""
+    rows, steps = tally.frame("evidence"), tally.steps
+    seen = set() if rows.is_empty() else {code.partition(":")[0] for code in rows["code"].unique()}
+    if not tally.frame("lanes").is_empty():
+        seen |= {check.code for check in checks if check.table == "lanes"}
+    if steps is not None and not steps.is_empty():
+        seen |= {check.code for check in checks if check.table == "rows" and not _absent(check, tally)}
+    tests = sum(check.tests for check in checks if check.code in seen)
+    return FAMILY / max(tests, 1) / max(len(choices), 1)
+
+
+def summed(check: Check, tally: Tally, choices: Mapping[str, Choice], used: pl.Expr, level: float) -> Counts:
     """The sums of one check, over runs whose law is known well enough; of any law where the check is valid for all.
 
-    `used` chooses the rows of the law of each run.
+    `used` chooses the rows of the law of each run; `level` is that of one statistic.
     """
     rows = tally.frame("evidence")
     if rows.is_empty():
         return Counts(0, 0, 0, ())
-    level = FAMILY / TESTS / max(1, len(choices))
     if check.table == "rows":
         doubted = [run for run, c in choices.items() if not c.accuses]
         placed = order(tally.steps, used & ~pl.col("run_id").is_in(doubted))

@@ -30,6 +30,9 @@ CHECK = Check(
     needs=("target_probs",),
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
-    read=calibrated(Words("the rate of acceptance", "tested positions"), by_bins=True, parts=("later", "lenience")),
+    read=calibrated(
+        Words("the rate of acceptance", "tested positions"), by_bins=True, parts=("lenience", "forced", "reuse")
+    ),
     laws=frozenset({"ratio", "one-hot", "tree-coin", "match"}),
+    tests=5,
 )

@@ -31,4 +31,5 @@ CHECK = Check(
     fault=pl.lit(value=False),
     read=calibrated(Words("acceptance given the emitted token", "emitted tokens"), by_bins=True),
     laws=frozenset({"ratio"}),
+    tests=2,
 )

@@ -29,4 +29,5 @@ CHECK = Check(
     fault=pl.lit(value=False),
     read=calibrated(Words("overlap at emitted against drafted tokens", "emitted tokens")),
     laws=frozenset({"ratio"}),
+    tests=1,
 )

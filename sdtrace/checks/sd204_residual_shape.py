@@ -1,8 +1,9 @@
 """The residual leans to tokens that the draft likes too much, or too little.
 
 What it finds
-Reverse calibration weighed by 3 g^2 - 1 with g = min(1, q/p): a residual that is right on the whole and bent inside,
-as when the draft's noise is used again for the recovered token (vllm#47386) or q had another temperature.
+Reverse calibration weighed by what the draft's noise does to a recovered token that is drawn with it again (vllm#47386):
+tokens with q near p have lost with that noise already, the more the larger the residual is. Where the overlap of p and q
+is not logged, p at the token stands for it.
 
 Why it matters
 The rate of acceptance stays right, so nothing else shows it; the text is still not the target's.
@@ -26,6 +27,7 @@ CHECK = Check(
     needs=("target_probs", "draft_probs", "last_target_prob", "last_draft_prob"),
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
-    read=calibrated(Words("the balance of the residual", "emitted tokens")),
+    read=calibrated(Words("the balance of the residual", "emitted tokens"), least=0.0004),
     laws=frozenset({"ratio"}),
+    tests=1,
 )

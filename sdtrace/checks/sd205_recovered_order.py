@@ -32,4 +32,5 @@ CHECK = Check(
         Words("the place of recovered tokens among ids", "recovered tokens", ""), parts=("ratio",), least=0.02
     ),
     laws=frozenset({"ratio"}),
+    tests=2,
 )

@@ -29,4 +29,5 @@ CHECK = Check(
     fault=pl.lit(value=False),
     read=calibrated(Words("q at the drafted token", "drafted tokens"), parts=("overlap",)),
     laws=frozenset({"ratio", "block"}),
+    tests=2,
 )

@@ -29,4 +29,5 @@ CHECK = Check(
     fault=pl.lit(value=False),
     read=calibrated(Words("p at the emitted token", "emitted tokens"), parts=("overlap", "alone")),
     laws=frozenset({"ratio", "one-hot", "tree-coin", "match"}),
+    tests=3,
 )

@@ -28,4 +28,5 @@ CHECK = Check(
     fault=pl.lit(value=False),
     read=calibrated(Words("the mean of r, in units of its spread,", "uniform draws", ""), parts=("2", "3", "4")),
     laws=frozenset({"ratio", "one-hot", "tree-coin", "block"}),
+    tests=4,
 )

@@ -27,4 +27,5 @@ CHECK = Check(
     fault=pl.lit(value=False),
     read=calibrated(Words("the product of neighbouring draws", "neighbouring pairs", "")),
     laws=frozenset({"ratio", "one-hot", "tree-coin", "block"}),
+    tests=1,
 )

@@ -51,4 +51,5 @@ CHECK = Check(
     fault=pl.lit(value=False),
     read=_read,
     laws=frozenset({"ratio", "one-hot", "tree-coin"}),
+    tests=1,
 )

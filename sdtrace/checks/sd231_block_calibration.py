@@ -29,4 +29,5 @@ CHECK = Check(
     fault=pl.lit(value=False),
     read=calibrated(Words("the share of kept prefixes", "blocks")),
     laws=frozenset({"block"}),
+    tests=1,
 )

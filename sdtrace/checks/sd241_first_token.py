@@ -28,4 +28,5 @@ CHECK = Check(
     fault=pl.lit(value=False),
     read=calibrated(Words("p at the first emitted token", "steps"), parts=("overlap",)),
     laws=None,
+    tests=2,
 )

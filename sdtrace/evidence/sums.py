@@ -36,14 +36,14 @@ class Sums:
     run_id: str
     law: str
     _coins: dict[str, "_Coins"] = field(default_factory=dict)
-    _bent: dict[str, str] = field(default_factory=dict)
+    _weighed: dict[str, "_Weighed"] = field(default_factory=dict)
     _bounded: dict[str, "_Bounded"] = field(default_factory=dict)
     _standard: dict[str, tuple[float, float, int]] = field(default_factory=dict)
 
     def frame(self) -> pl.DataFrame:
         """The rows so far."""
         rows = [row for code, coins in self._coins.items() for row in coins.rows(code)]
-        rows += [self._coins[of].weighted(code, 3.0 * _MIDDLE**2 - 1.0) for code, of in self._bent.items()]
+        rows += [values.row(code) for code, values in self._weighed.items()]
         rows += [values.row(code) for code, values in self._bounded.items()]
         rows += [
             _row(code, True, (n, value, variance, 0.0, 0.0)) for code, (value, variance, n) in self._standard.items()
@@ -57,15 +57,15 @@ class Sums:
         hit: Flags,
         spread: Floats,
         later: Flags | None = None,
-        bent: str | None = None,
+        group: Ints | None = None,
     ) -> None:
         """`hit` is a Bernoulli draw with that `chance` under the law: variance chance (1 - chance), exactly.
 
         `spread`: half width of what rounding leaves of each chance. A chance of 0 or 1 has no variance and is another
-        check's matter. With `later`, the rows CODE:first and CODE:later part the slots, and CODE:lenience weighs them
-        by 1 / (1 - chance), the best weight against r <= p / (l q) with l near 1. With `bent`, a row of that code
-        weighs each by 3 chance^2 - 1: a bias that leans one way where the chance is small, the other where it is large,
-        and may cancel on the whole.
+        check's matter. With `later`, the row CODE:first has the slots that come first in their step, and without `group`
+        CODE:lenience weighs them by 1 / (1 - chance), CODE:forced by 1 / chance: the best weights against r <= p / (l q),
+        l near 1, and against a share of acceptances whatever p and q say. `group` (0 to 9) takes the place of the bins
+        of the chance.
         """
         inside = np.flatnonzero((chance > 0.0) & (chance < 1.0))
         part = chance[inside]
@@ -74,11 +74,15 @@ class Sums:
         if later is not None:
             cell += _CELLS * later[inside]
             late = int(np.count_nonzero(later))
-        parts = 1 if later is None else 2
-        mine = self._coins.setdefault(code, _Coins(parts, np.zeros((5, parts * _CELLS))))
+        parts, groups = 1 if later is None else 2, 1 if group is None else BINS
+        if group is not None:
+            cell += parts * _CELLS * group[inside]
+        mine = self._coins.setdefault(code, _Coins(groups, parts, np.zeros((5, groups * parts * _CELLS))))
         mine.add(cell, part, hit[inside], spread[inside], len(chance), late)
-        if bent is not None:
-            self._bent[bent] = code
+
+    def weighed(self, code: str, weight: Floats, chance: Floats, hit: Flags, spread: Floats, n: int) -> None:
+        """As `chances`, each weighed by what was known before the draw; `n` slots, those of no weight too."""
+        self._weighed.setdefault(code, _Weighed()).add(weight, chance, hit, spread, n)
 
     def bounded(self, code: str, value: Floats, spread: float) -> None:
         """`value` in [-1, 1] has mean 0 given the past; `spread` is the sum of half widths."""
@@ -103,11 +107,12 @@ def _row(
 
 @dataclass
 class _Coins:
-    """Sums by cell of the chance, `parts` times over (slots that come first in their step, later ones).
+    """Sums by cell of the chance, `parts` times over (slots that come first in their step, later ones), for each group.
 
     `table` has a row each for slots, their hits, chances, squares of chances, and rounding.
     """
 
+    groups: int
     parts: int
     table: Floats
     n: int = 0  #: slots, those of no variance too
@@ -123,17 +128,16 @@ class _Coins:
         self.late += late
 
     def rows(self, code: str) -> list[dict[str, Any]]:
-        first, later = self.table[:, :_CELLS], self.table[:, _CELLS:]
-        if self.parts == 1:
-            return [_cells(code, first, self.n)]
-        return [
-            _cells(code, first + later, self.n),
-            _cells(f"{code}:first", first, self.n - self.late),
-            _cells(f"{code}:later", later, self.late),
-            self.weighted(f"{code}:lenience", 1.0 / np.maximum(1.0 - _MIDDLE, 0.02)),
-        ]
+        table = self.table.reshape(5, self.groups, self.parts, _CELLS)
+        found = [_cells(code, table.sum(axis=2), self.n)]
+        if self.parts == 2:
+            found.append(_cells(f"{code}:first", table[:, :, 0], self.n - self.late))
+        if self.parts == 2 and self.groups == 1:
+            found.append(self._weighted(f"{code}:lenience", 1.0 / np.maximum(1.0 - _MIDDLE, 0.1)))
+            found.append(self._weighted(f"{code}:forced", 1.0 / _MIDDLE))
+        return found
 
-    def weighted(self, code: str, w: Floats) -> dict[str, Any]:
+    def _weighted(self, code: str, w: Floats) -> dict[str, Any]:
         """The row whose terms are weighed by a function of the chance (one value a cell)."""
         n, hits, total, square, s = self.table.reshape(5, self.parts, _CELLS).sum(axis=1)
         d, v = hits - total, total - square
@@ -143,12 +147,13 @@ class _Coins:
 
 
 def _cells(code: str, table: Floats, slots: int) -> dict[str, Any]:
+    """The row of cells (5, groups, _CELLS): bins are the groups, or tenths of the chance where there is one group."""
     n, hits, total, square, s = table
     mean = total / np.maximum(n, 1.0)
     d, v = hits - total, total - square
-    bins = tuple(x.reshape(BINS, _CELLS // BINS).sum(axis=1) for x in (d, v, s))
+    bins = tuple(x.reshape(BINS, -1).sum(axis=1) for x in (d, v, s))
     head = (slots, d.sum(), v.sum(), (v * (1.0 - 2.0 * mean)).sum(), s.sum())
-    return _row(code, True, head, bins, _bets(n, hits, mean, s))
+    return _row(code, True, head, bins, _bets(*(x.ravel() for x in (n, hits, mean, s))))
 
 
 def _bets(n: Floats, hits: Floats, mean: Floats, s: Floats) -> Floats:
@@ -157,6 +162,23 @@ def _bets(n: Floats, hits: Floats, mean: Floats, s: Floats) -> Floats:
     theta = np.array(THETAS)[:, None]
     worst = np.clip(mean + np.sign(theta) * (s / np.maximum(n, 1.0)), 0.0, 1.0)
     return np.asarray(theta[:, 0] * hits.sum() - (n * np.log1p(np.expm1(theta) * worst)).sum(axis=1))
+
+
+@dataclass
+class _Weighed:
+    """Sums of weighed hits minus chances: their variance, third moment and rounding."""
+
+    n: int = 0
+    head: Floats = field(default_factory=lambda: np.zeros(4))
+
+    def add(self, w: Floats, chance: Floats, hit: Flags, spread: Floats, n: int) -> None:
+        v = w * w * (chance * (1.0 - chance))
+        skew = w * v * (1.0 - 2.0 * chance)
+        self.head += (w * (hit - chance)).sum(), v.sum(), skew.sum(), (np.abs(w) * spread).sum()
+        self.n += n
+
+    def row(self, code: str) -> dict[str, Any]:
+        return _row(code, True, (self.n, *self.head))
 
 
 _STAKES = 64

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from sdtrace.evidence.slots import Slots
 from sdtrace.evidence.sums import Sums
+from sdtrace.evidence.weights import bent, reuse
 from sdtrace.laws.band import Rounding
 from sdtrace.scope import Scope
 
@@ -26,6 +27,8 @@ def tokens(scope: Scope, here: Slots, sums: Sums) -> None:
             known = _whole(np.isfinite(here.p) & (here.p >= 0) & (here.p <= 1))
             half = _half(here.p, scope.bands.p)
             sums.chances("SD201", here.p[known], here.accepted[known], half[known], here.later[known])
+            if scope.law.name == "one-hot":
+                reuse(here.p, half, here, sums)
         _target(scope, here, sums)
 
 
@@ -62,6 +65,7 @@ def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
     beta = np.minimum(raw, 1.0) if isinstance(use, slice) else np.where(known, np.minimum(raw, 1.0), np.nan)
     half = _spread(here.p, here.q, raw, p_band, q_band)
     sums.chances("SD201", beta[use], here.accepted[use], half[use], here.later[use])
+    reuse(beta, half, here, sums)
     if scope.absent("draft_probs"):
         return
     shown = known & here.seen & _probability(here.p_y) & _probability(here.q_y) & (here.p_y > 0)
@@ -71,7 +75,10 @@ def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
     turned = here.q_y / here.p_y
     gamma = np.minimum(turned, 1.0)
     half_y = _spread(here.q_y, here.p_y, turned, q_band, p_band)
-    sums.chances("SD202", gamma[seen], here.accepted[seen], half_y[seen], here.later[seen], bent="SD204")
+    q_y = here.q_y[seen]
+    decade = (q_y < 0.1).astype(np.intp) + (q_y < 0.01) + (q_y < 0.001)
+    sums.chances("SD202", gamma[seen], here.accepted[seen], half_y[seen], here.later[seen], decade)
+    bent(scope, here, gamma, half_y, shown, sums)
     both = float(half[seen].sum() + half_y[seen].sum())
     sums.bounded("SD203", (gamma - beta)[seen], both)
     _rows(scope, here, sums, beta, half, gamma, half_y, shown)

@@ -7,7 +7,7 @@ Rows over the vocabulary are peaked as a language model's are (Zipf's law with a
 drafter's are a flattened and noisy copy whose quality belongs to the request, and everything follows from the seed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ from sdtrace.simulate.fault import Fault
 from sdtrace.simulate.faults import FAULTS
 from sdtrace.simulate.record import requests, run_line, steps
 from sdtrace.simulate.settings import LAWS, LEVELS, Settings
-from sdtrace.simulate.world import draft, lengths, make
+from sdtrace.simulate.world import World, draft, lengths, make
 from sdtrace.trace import Batch, conform, empty
 
 __all__ = ["FAULTS", "LAWS", "LEVELS", "Fault", "Settings", "simulate"]
@@ -27,8 +27,13 @@ __all__ = ["FAULTS", "LAWS", "LEVELS", "Fault", "Settings", "simulate"]
 _CELLS = 6_000_000
 
 
-def simulate(settings: Settings) -> Iterator[Batch]:
-    """Batches of a trace. Raises UsageError where fault and law do not go together, or a setting is out of range."""
+def simulate(
+    settings: Settings, make: Callable[[Settings, list[int], int, np.random.Generator], World] = make
+) -> Iterator[Batch]:
+    """Batches of a trace. Raises UsageError where fault and law do not go together, or a setting is out of range.
+
+    `make` is the world of some requests, given their steps and the number of the first: see `sdtrace.simulate.world.make`.
+    """
     fault = _fault(settings)
     strength = fault.strength if settings.strength is None else settings.strength
     law = settings.law or fault.laws[0]

@@ -10,6 +10,7 @@ from sdtrace.checks import CHECKS
 from sdtrace.diagnose import diagnose, misfits
 from sdtrace.simulate import LEVELS, Settings, simulate
 from sdtrace.trace import Batch
+from tests.power.worlds import WORLDS
 
 #: Columns that each level adds; a lower level is the same trace without them.
 ADDED = {
@@ -41,9 +42,9 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def made(settings: Settings) -> Made:
+def made(settings: Settings, world: str = "zipf") -> Made:
     """The whole trace of some settings, in memory."""
-    return Made(tuple(simulate(settings)))
+    return Made(tuple(simulate(settings, WORLDS[world])))
 
 
 def at_level(source: Made, level: str, law: str = "ratio") -> Made:

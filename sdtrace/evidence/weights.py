@@ -1,0 +1,56 @@
+"""Weights that bring out one fault: the shift of log odds that it makes, known before the draw (locally most powerful)."""
+
+import numpy as np
+import numpy.typing as npt
+
+from sdtrace.evidence.slots import Slots
+from sdtrace.evidence.sums import Sums
+from sdtrace.scope import Scope
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+#: Positions of a step that a draw is followed back over; the greatest weight.
+_BACK, _MOST = 8, 10.0
+
+
+def reuse(chance: Floats, half: Floats, here: Slots, sums: Sums) -> None:
+    """Row SD201:reuse: acceptance behind the first position against one draw for the whole step.
+
+    What was accepted before says that a shared draw is at most the smallest chance m so far, so the next token is accepted
+    with the chance min(1, b / m) instead of b.
+    """
+    least = np.ones(len(chance))
+    chain, back = np.flatnonzero(here.later), 1
+    while len(chain) and back <= _BACK:
+        least[chain] = np.fmin(least[chain], chance[chain - back])
+        chain = chain[here.later[chain - back]]
+        back += 1
+    at = np.flatnonzero((least < 1.0) & (chance > 0.0) & (chance < 1.0))
+    b, m = chance[at], least[at]
+    weight = np.minimum(np.where(b < m, (1.0 / m - 1.0) / (1.0 - b), 1.0 / b), _MOST)
+    sums.weighed("SD201:reuse", weight, b, here.accepted[at], half[at], len(chance))
+
+
+def bent(scope: Scope, here: Slots, gamma: Floats, half: Floats, seen: Flags, sums: Sums) -> None:
+    """Row SD204: reverse calibration against the draft's noise in the recovery (vllm#47386).
+
+    A race for the draft that was lost by token i leaves it q_i M behind (M ~ Exp(1)) when the same noise races for the
+    residual r of weight t: by o = q / r = g / (1 - g) it is drawn some 1 / (1 + t o) times as often, so the log odds
+    of an acceptance at y rise by about t o / (1 + t o), less what they lose on the whole. Where t = 1 - sum min(p, q) is not
+    logged, 1 - p stands for it, and only tokens with p near q are looked at.
+    """
+    at = np.flatnonzero(seen & (gamma > 0.0) & (gamma < 1.0))
+    g = gamma[at]
+    if scope.absent("overlap"):
+        square = g * g
+        weight = square * square
+        weight *= weight * (1.0 - here.p_y[at])
+    else:
+        t = np.maximum(1.0 - scope.pos.column("overlap")[here.at[at]].astype(np.float64), 0.0)
+        weight = np.nan_to_num(t * g / (1.0 - g + t * g) - _CENTRE, nan=0.0)
+    sums.weighed("SD204", weight, g, here.accepted[at], half[at], int(np.count_nonzero(seen)))
+
+
+#: What the log odds lose on the whole, in the mean over rows of language models.
+_CENTRE = 0.2
