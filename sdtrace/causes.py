@@ -118,6 +118,7 @@ def _loops(found: Outcomes) -> list[Cause]:
     if not live:
         return []
     many = any(found[c].faults >= max(2, 0.05 * found[c].examined) for c in live)
+    live += ["SD183"] if fired(found, "SD183") else []
     return [make("degenerate-output", "statistical" if many else "suspected", live, found)]
 
 

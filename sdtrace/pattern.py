@@ -29,7 +29,7 @@ _APART = {
 }
 _DRAWS, _ACCEPT = ("SD222", "SD221", "SD223"), ("SD201",)
 _BACK, _DRAFT, _EMIT = ("SD202", "SD203", "SD204"), ("SD211",), ("SD212", "SD241")
-CODES = ("SD201", *_BACK, "SD205", *_DRAFT, *_EMIT, *_DRAWS, "SD231")
+CODES = ("SD201", *_BACK, "SD205", *_DRAFT, "SD213", *_EMIT, *_DRAWS, "SD231")
 
 
 #: Standard errors up to which a statistic looks as if nothing were wrong with what it sees.
@@ -114,6 +114,8 @@ def _name(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
         return "draft-not-from-q", _draft_label(signs), "SD211"
     if any(fired(found, code) for code in _BACK):
         return _reverse(found, signs)
+    if fired(found, "SD213"):
+        return "draft-not-from-q", "drafted tokens are likelier under p than draws from q can be", "SD213"
     return _emitted(found, signs)
 
 

@@ -1,4 +1,7 @@
-"""Equal uniforms: a bounded sample of drawn values in which equal ones are kept or dropped together."""
+"""Equal uniforms: a bounded sample of drawn values in which equal ones are kept or dropped together.
+
+Each has the value before it in its step with it: two equal pairs are no coincidence even where single values are few.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +24,9 @@ def uniforms(scope: Scope, request: pl.Series, tally: Tally) -> None:
         return
     shift = max(0, int(np.ceil(np.log2(max(n, 1) / 32_768))))  # a batch keeps about 32k values at the most
     chosen, mix = _chosen(r, drawn, shift)
-    rows = pos.row[chosen]
+    rows, before = pos.row[chosen], r[np.maximum(chosen - 1, 0)]
+    behind = pl.Series((pos.position[chosen] > 0) & (before != r[chosen]))  # one draw a step repeats as single values
+    pairs = pl.Series(_mixed(before) ^ (mix >> np.uint64(1)))
     steps = scope.steps
     tally.uniforms_shift = shift
     tally.uniforms_seen[str(steps["run_id"][0])] = n
@@ -30,6 +35,7 @@ def uniforms(scope: Scope, request: pl.Series, tally: Tally) -> None:
             "run_id": steps["run_id"][rows],
             "law": pl.Series([scope.law.name], dtype=pl.String).new_from_index(0, len(rows)),
             "mix": mix,
+            "pair": pl.select(pl.when(behind).then(pairs)).to_series(),
             "r": r[chosen],
             "request": request[rows],
             "seed": steps["seed"][rows],
@@ -45,17 +51,22 @@ def _chosen(
     places, hashes = [], []
     for begin in range(0, len(r), _PIECE):
         here = np.flatnonzero(drawn[begin : begin + _PIECE])
-        mix = r[begin : begin + _PIECE][here].view(np.uint64) * _MIX
-        mix ^= mix >> np.uint64(29)
-        mix *= _MIX
+        mix = _mixed(r[begin : begin + _PIECE][here])
         kept = np.flatnonzero(mix >> np.uint64(64 - shift) == 0) if shift else slice(None)
         places.append(here[kept] + begin)
         hashes.append(mix[kept])
     return np.concatenate(places), np.concatenate(hashes)
 
 
+def _mixed(r: npt.NDArray[np.float64]) -> npt.NDArray[np.uint64]:
+    mix = r.view(np.uint64) * _MIX
+    mix ^= mix >> np.uint64(29)
+    return np.asarray(mix * _MIX)
+
+
 def repeats(tally: Tally) -> pl.DataFrame:
-    """One row a run and law: run_id, law, n compared, pairs_within, pairs_across, expected, seeds_unknown.
+    """One row a run and law: run_id, law, n compared, pairs_within, pairs_across, expected, seeds_unknown; the same of
+    neighbours: tuples, tuples_expected.
 
     `pairs_within`: equal values at two tested positions of one request, never lawful. `pairs_across`: in two requests
     that are known not to share a user seed. `expected`: n (n - 1) / 2M for the M values that the generator has.
@@ -65,13 +76,11 @@ def repeats(tally: Tally) -> pl.DataFrame:
         return pl.DataFrame()
     rows = []
     for (run_id, law), part in sample.group_by("run_id", "law", maintain_order=True):
-        equal = part.filter(pl.col("mix").is_duplicated())
-        within = _pairs(equal, ["mix", "request"])
-        known = equal.filter("known")
-        seeded = known.filter(pl.col("seed").is_not_null())
-        same_seed = _pairs(seeded, ["mix", "seed"]) - _pairs(seeded, ["mix", "seed", "request"])
-        across = _pairs(known, ["mix"]) - _pairs(known, ["mix", "request"]) - same_seed
+        within, across = _equal(part, "mix")
         n, share = part.height, 0.5**tally.uniforms_shift
+        values = values_of(part["r"].to_numpy())
+        neighbours = part.drop_nulls("pair")
+        m = neighbours.height
         rows.append(
             {
                 "run_id": run_id,
@@ -79,11 +88,23 @@ def repeats(tally: Tally) -> pl.DataFrame:
                 "n": n,
                 "pairs_within": within,
                 "pairs_across": across,
-                "expected": n * (n - 1) / 2 / max(values_of(part["r"].to_numpy()) * share, 1.0),
+                "expected": n * (n - 1) / 2 / max(values * share, 1.0),
+                "tuples": sum(_equal(neighbours, "pair")),
+                "tuples_expected": m * (m - 1) / 2 / max(values**2 * share, 1.0),
                 "seeds_unknown": bool((~part["known"]).any()),
             }
         )
     return pl.DataFrame(rows)
+
+
+def _equal(part: pl.DataFrame, name: str) -> tuple[int, int]:
+    """(within, across) requests: pairs of equal entries of a column, without those that a user seed explains."""
+    equal = part.filter(pl.col(name).is_duplicated())
+    within = _pairs(equal, [name, "request"])
+    known = equal.filter("known")
+    seeded = known.filter(pl.col("seed").is_not_null())
+    same_seed = _pairs(seeded, [name, "seed"]) - _pairs(seeded, [name, "seed", "request"])
+    return within, _pairs(known, [name]) - _pairs(known, [name, "request"]) - same_seed
 
 
 def values_of(r: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:

@@ -12,6 +12,8 @@ from sdtrace.scope import Scope
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+#: Where p/q is cut for a bet on it.
+MOST = 4.0
 #: Laws that test one token after the other, each with a chance that p and q give.
 TOKENWISE = ("ratio", "one-hot", "tree-coin", "match")
 
@@ -43,8 +45,19 @@ def whole(scope: Scope, sums: Sums) -> None:
             raw = pos.p / pos.q
             half = _spread(pos.p, pos.q, raw, p_band, q_band)
             _drafts(scope, np.arange(len(pos.row)), np.minimum(raw, 1.0), half, sums)
+            known = _probability(pos.p) & _probability(pos.q) & (pos.q > 0)
+            _likelihood(pos.p, pos.q, raw, known & (pos.position == 0), scope, sums)
         if scope.law.name in TOKENWISE and not (scope.absent("target_sq") or scope.absent("last_target_prob")):
             _alone(scope, sums)
+
+
+def _likelihood(p: Floats, q: Floats, raw: Floats, use: Flags, scope: Scope, sums: Sums) -> None:
+    """Row SD213: p/q at first drafted tokens, cut at MOST, minus 1, in units of MOST - 1; its mean is 0 at most if x ~ q."""
+    at = np.flatnonzero(use)
+    half = _width(p[at], q[at], raw[at], scope.bands.p, scope.bands.q)
+    sums.bounded(
+        "SD213", (np.minimum(raw[at], MOST) - 1.0) / (MOST - 1.0), float(np.minimum(half, MOST).sum()) / (MOST - 1.0)
+    )
 
 
 def _whole(which: Flags) -> Flags | slice:
@@ -64,6 +77,8 @@ def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
     use = _whole(known)
     beta = np.minimum(raw, 1.0) if isinstance(use, slice) else np.where(known, np.minimum(raw, 1.0), np.nan)
     half = _spread(here.p, here.q, raw, p_band, q_band)
+    if scope.source == "candidate" and scope.run.get("draft_sampling") == "sampled":
+        _likelihood(here.p, here.q, raw, known & ~here.later, scope, sums)
     sums.chances("SD201", beta[use], here.accepted[use], half[use], here.later[use])
     reuse(beta, half, here, sums)
     if scope.absent("draft_probs"):
@@ -156,8 +171,13 @@ _FLOAT32 = 2e-6
 
 def _spread(above: Floats, below: Floats, ratio: Floats, above_band: Rounding, below_band: Rounding) -> Floats:
     """Half width of what rounding leaves of min(1, above / below), to first order; nothing where it is safely 1."""
-    relative = above_band.relative + below_band.relative + _FLOAT32
-    half = ratio * relative
+    half = _width(above, below, ratio, above_band, below_band)
+    return np.asarray(np.where(ratio - half > 1.0, 0.0, np.minimum(half, 1.0)))
+
+
+def _width(above: Floats, below: Floats, ratio: Floats, above_band: Rounding, below_band: Rounding) -> Floats:
+    """Half width of what rounding leaves of above / below, to first order."""
+    half = ratio * (above_band.relative + below_band.relative + _FLOAT32)
     if above_band.absolute or below_band.absolute:
         half += (above_band.absolute + ratio * below_band.absolute) / below
-    return np.asarray(np.where(ratio - half > 1.0, 0.0, np.minimum(half, 1.0)))
+    return np.asarray(half)
