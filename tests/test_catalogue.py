@@ -126,6 +126,10 @@ def fired(code: str) -> list[dict[str, Any]]:
     if code == "SD181":
         loop = {"draft_token_ids": [50, 51], "output_token_ids": [50, 51]}
         return [RUN, REQUEST, *(ratio(i, 1, **loop) for i in range(60))]
+    if code == "SD183":
+        return [RUN, REQUEST | {"finish_reason": "length"}, *fired("SD182")[2:]]
+    if code == "SD213":
+        return [RUN | {"rule": "block"}, REQUEST, *(ratio(i, 2, draft_probs=[0.2, 0.8]) for i in range(60))]
     assert code == "SD191"
     return [RUN | {"rule": "lenient", "rule_params": {"lenience": 0.9}}, REQUEST, ratio(0, 1)]
 
@@ -169,6 +173,10 @@ def test_stays_clear(code: str, tmp_path: Path) -> None:
         records = with_rows("healthy")
     if code == "SD152":
         records = [RUN, REQUEST, *(ratio(i, 1) for i in range(30))]
+    if code == "SD183":
+        records = [RUN, REQUEST | {"finish_reason": "stop"}, *fired("SD182")[2:]]
+    if code == "SD213":
+        records = simulated(None, "block")
     if code in ("SD181", "SD182"):
         records = [RUN, REQUEST, *(ratio(i, 1, output_token_ids=[10 + i, 900 + i * i]) for i in range(90))]
     assert state(records, code, tmp_path)["state"] == "clear"
