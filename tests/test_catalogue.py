@@ -129,7 +129,8 @@ def fired(code: str) -> list[dict[str, Any]]:
     if code == "SD183":
         return [RUN, REQUEST | {"finish_reason": "length"}, *fired("SD182")[2:]]
     if code == "SD213":
-        return [RUN | {"rule": "block"}, REQUEST, *(ratio(i, 2, draft_probs=[0.2, 0.8]) for i in range(60))]
+        bare = {"uniforms": None, "draft_probs": [0.2, 0.8]}
+        return [RUN | {"rule": "block"}, REQUEST, *(ratio(i, 2, **bare) for i in range(60))]
     assert code == "SD191"
     return [RUN | {"rule": "lenient", "rule_params": {"lenience": 0.9}}, REQUEST, ratio(0, 1)]
 

@@ -27,7 +27,7 @@ CHECK = Check(
     needs=("target_probs", "draft_probs", "last_target_prob", "last_draft_prob"),
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
-    read=calibrated(Words("the balance of the residual", "emitted tokens"), least=0.0004),
+    read=calibrated(Words("the balance of the residual", "emitted tokens")),
     laws=frozenset({"ratio"}),
     tests=1,
 )

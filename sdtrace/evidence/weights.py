@@ -12,6 +12,8 @@ Flags = npt.NDArray[np.bool_]
 
 #: Positions of a step that a draw is followed back over; the greatest weight.
 _BACK, _MOST = 8, 10.0
+#: The log odds lose a fifth on the whole, in the mean over rows of language models: that is the unit.
+_UNIT = 5.0
 
 
 def reuse(chance: Floats, half: Floats, here: Slots, sums: Sums) -> None:
@@ -45,12 +47,8 @@ def bent(scope: Scope, here: Slots, gamma: Floats, half: Floats, seen: Flags, su
     if scope.absent("overlap"):
         square = g * g
         weight = square * square
-        weight *= weight * (1.0 - here.p_y[at])
+        weight *= weight * _UNIT * (1.0 - here.p_y[at])
     else:
         t = np.maximum(1.0 - scope.pos.column("overlap")[here.at[at]].astype(np.float64), 0.0)
-        weight = np.nan_to_num(t * g / (1.0 - g + t * g) - _CENTRE, nan=0.0)
+        weight = np.nan_to_num(t * g / (1.0 - g + t * g) * _UNIT - 1.0, nan=0.0)
     sums.weighed("SD204", weight, g, here.accepted[at], half[at], int(np.count_nonzero(seen)))
-
-
-#: What the log odds lose on the whole, in the mean over rows of language models.
-_CENTRE = 0.2
