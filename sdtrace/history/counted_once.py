@@ -89,22 +89,19 @@ def _blocks(stream: Any) -> Iterator[bytes]:
 
 
 def _folder(path: str, folder: Path, counted: Sequence[dict[str, Any]]) -> Content:
-    parts, size = [], 0
-    for file in sorted(folder.rglob("*.parquet")):
-        data = _file(file, None, {}, set())
-        parts.append(data.digest)
-        size += data.size
+    told = {file: _file(file, None, {}, set()) for file in sorted(folder.rglob("*.parquet"))}
+    parts, size = tuple(one.digest for one in told.values()), sum(one.size for one in told.values())
     whole = hashlib.sha256("".join(parts).encode()).hexdigest()
     if whole in {c["digest"] for c in counted}:
-        return Content(whole, size, 0, known=True, parts=tuple(parts))
+        return Content(whole, size, 0, known=True, parts=parts)
     before = {part for c in counted for part in c.get("parts", ())} & set(parts)
-    steps = {_file(f, None, {}, set()).digest for f in [*folder.glob("steps.parquet"), *folder.glob("steps/*.parquet")]}
+    steps = {told[file].digest for file in [*folder.glob("steps.parquet"), *folder.glob("steps/*.parquet")]}
     if before & steps:
         raise StateError(
             f"{path}: {len(before & steps)} of its {len(steps)} files of steps were counted before",
             "write the tables of a night into a folder of their own",
         )
-    return Content(whole, size, 0, parts=tuple(parts))
+    return Content(whole, size, 0, parts=parts)
 
 
 @dataclass

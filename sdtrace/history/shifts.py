@@ -1,10 +1,14 @@
 """Change points of a series, for reporting: where a level changed, against what the series does by chance."""
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from sdtrace.history.trend import Point
+
+Floats = npt.NDArray[np.float64]
 
 #: Shufflings of the series itself that the null is made of, and the chance that a split must beat.
 SHUFFLES, LEVEL = 499, 0.005
@@ -28,40 +32,31 @@ def shifts(points: Sequence[Point]) -> list[Shift]:
 
 
 def _split(points: Sequence[Point]) -> list[Shift]:
-    values = [float(p.value or 0.0) for p in points]
-    gap, at = _largest(values)
-    if at is None:
+    values = np.array([float(p.value or 0.0) for p in points])
+    if len(values) < 2 * _SIDE:
         return []
-    before, after = _mean(values[:at]), _mean(values[at:])
-    relative = after / before - 1 if before else 0.0
-    p = _chance(values, gap)
+    gaps = _gaps(values[None, :])[0]
+    at = int(gaps.argmax()) + _SIDE
+    before, after = values[:at].mean(), values[at:].mean()
+    relative = float(after / before - 1) if before else 0.0
+    p = _chance(values, gaps.max())
     if p >= LEVEL or abs(relative) < _LEAST:
         return []
     return [Shift(points[at].night, relative, p), *_split(points[:at]), *_split(points[at:])]
 
 
-def _largest(values: Sequence[float]) -> tuple[float, int | None]:
-    """The split whose sides differ most, by the between-sides sum of squares."""
-    n, total = len(values), sum(values)
-    best: tuple[float, int | None] = (0.0, None)
-    left = sum(values[: _SIDE - 1])
-    for i in range(_SIDE, n - _SIDE + 1):
-        left += values[i - 1]
-        gap = (left / i - (total - left) / (n - i)) ** 2 * i * (n - i) / n
-        if gap > best[0]:
-            best = gap, i
-    return best
+def _gaps(values: Floats) -> Floats:
+    """Sum of squares between the two sides of every split that leaves _SIDE nights on each, by row."""
+    n = values.shape[1]
+    i = np.arange(_SIDE, n - _SIDE + 1)
+    left, total = np.cumsum(values, axis=1)[:, i - 1], values.sum(axis=1, keepdims=True)
+    return np.asarray((left / i - (total - left) / (n - i)) ** 2 * i * (n - i) / n)
 
 
-def _chance(values: Sequence[float], gap: float) -> float:
-    blocks = [list(values[i : i + _BLOCK]) for i in range(0, len(values), _BLOCK)]
-    order = random.Random(20260101)  # the same series gives the same answer
-    above = 0
-    for _ in range(SHUFFLES):
-        order.shuffle(blocks)
-        above += _largest([x for block in blocks for x in block])[0] >= gap
+def _chance(values: Floats, gap: float) -> float:
+    """How often shuffled nights have a split as good; the same series gives the same answer."""
+    block = np.arange(len(values)) // _BLOCK
+    ranks = np.random.default_rng(20260101).random((SHUFFLES, block[-1] + 1))
+    order = np.argsort(ranks[:, block], axis=1, kind="stable")
+    above = int((_gaps(values[order]).max(axis=1) >= gap).sum())
     return (1 + above) / (1 + SHUFFLES)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

@@ -26,7 +26,7 @@ import zstandard
 from sdtrace.audit import Audit
 from sdtrace.errors import OutputError, StateError, StateHeldError
 from sdtrace.history import saved
-from sdtrace.history.stored import plain_report, report_of
+from sdtrace.history.stored import report_of, stored
 from sdtrace.results import Report
 from sdtrace.version import VERSION
 
@@ -63,7 +63,7 @@ class State:
     def report(self, night: str) -> Report:
         """The report of a night as it was made, without its history section."""
         packed = self._bytes(night, "report.json.zst")
-        return report_of(orjson.loads(zstandard.ZstdDecompressor().decompress(packed)))
+        return report_of(zstandard.ZstdDecompressor().decompress(packed))
 
     def audit(self, night: str) -> Audit | None:
         """The sums of a night; None once it is closed."""
@@ -122,7 +122,7 @@ class State:
         place = self.folder / "nights" / name
         place.mkdir(parents=True)
         (place / "record.json").write_bytes(orjson.dumps(made.record, option=orjson.OPT_NON_STR_KEYS))
-        packed = zstandard.ZstdCompressor(level=12).compress(orjson.dumps(plain_report(made.report)))
+        packed = zstandard.ZstdCompressor(level=12).compress(stored(made.report))
         (place / "report.json.zst").write_bytes(packed)
         (place / "audit").mkdir()
         saved.save(made.audit, place / "audit")

@@ -1,22 +1,20 @@
-"""A report as plain values and back, so that an old night can be rendered again by a newer page."""
+"""A report as bytes and back, so that an old night can be rendered again by a newer page."""
 
-from dataclasses import asdict
 from typing import Any
+
+import orjson
 
 from sdtrace.results import Chart, Report, Section, ViewedRequest
 
 
-def plain_report(report: Report) -> dict[str, Any]:
-    """Document, sections and viewer; the renderer that a notebook uses is left out."""
-    return {
-        "document": report.document,
-        "sections": [asdict(s) for s in report.sections],
-        "viewer": [asdict(v) for v in report.viewer],
-    }
+def stored(report: Report) -> bytes:
+    """Document, sections and viewer as JSON; the renderer that a notebook uses is left out."""
+    return orjson.dumps({"document": report.document, "sections": report.sections, "viewer": report.viewer})
 
 
-def report_of(plain: dict[str, Any]) -> Report:
+def report_of(data: bytes) -> Report:
     """The report again. Token ids are never stored, so none may be shown."""
+    plain: dict[str, Any] = orjson.loads(data)
     return Report(
         plain["document"],
         [_section(s) for s in plain["sections"]],
