@@ -213,3 +213,18 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert run(["diff", str(one), str(other), "--fail-on", "slow", "-q"]) == 1
     assert run(["diff", str(one), str(one), "--fail-on", "any", "-q"]) == 0
     assert run(["diff", str(one), str(tmp_path / "nothing")]) == 3
+
+
+def test_two_real_runs_differ_by_what_was_changed() -> None:
+    """The same requests, recorded on one machine: 2 and 6 drafted tokens a step, then drafters of 24 and of 18 layers."""
+    folder = Path(__file__).resolve().parents[1] / "sample_logs" / "change"
+    longer = diff(folder / "tau-2.jsonl.gz", folder / "tau-6.jsonl.gz").document
+    assert longer["diff"]["answer"] == "regressed"
+    terms = {term["term"]: term["log_change"] for term in longer["diff"]["attribution"]}
+    assert min(terms, key=lambda name: terms[name]) == "draft"
+    assert [c["cause"] for c in longer["causes"]] == ["tau-too-large"]
+    worse = diff(folder / "layers-24.jsonl.gz", folder / "layers-18.jsonl.gz").document
+    terms = {term["term"]: term["log_change"] for term in worse["diff"]["attribution"]}
+    assert min(terms, key=lambda name: terms[name]) == "acceptance"
+    assert max(terms, key=lambda name: terms[name]) == "draft", "fewer layers accept less and cost less"
+    assert worse["diff"]["answer"] == "inconclusive", "the two nearly cancel"

@@ -138,7 +138,7 @@ def pair(base: Arm, candidate: Arm) -> Pair:
 
 def _blocks(blocks: pl.DataFrame, side: int) -> Floats:
     """Sums of stretches of time in the columns of COLUMNS (others are 0); the sides' stretches are different groups."""
-    table = blocks.group_by("bucket").agg(pl.col(pl.Float64).sum()).sort("bucket")
+    table = blocks.group_by("bucket", maintain_order=True).agg(pl.col(pl.Float64).sum()).sort("bucket")
     known = [name for name in COLUMNS if name in table.columns]
     found = np.zeros((2 * BLOCKS, len(COLUMNS)))
     place = side * BLOCKS + np.arange(table.height) * min(BLOCKS, table.height) // max(table.height, 1)

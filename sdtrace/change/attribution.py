@@ -164,7 +164,7 @@ def _codes(both: Pair, keys: list[str]) -> tuple[list[npt.NDArray[np.int64]], in
     weights = [arm.joined["lines"] for arm in sides]
     common = (
         pl.DataFrame({"label": pl.concat(labels), "lines": pl.concat(weights)})
-        .group_by("label")
+        .group_by("label", maintain_order=True)
         .agg(pl.col("lines").sum())
         .sort("lines", "label", descending=[True, False])
         .head(STRATA)["label"]
@@ -180,7 +180,7 @@ def _strata(both: Pair) -> list[str]:
     names = names_of(arms)
     rows = pl.concat(
         [
-            arm.joined.group_by("hash").agg(
+            arm.joined.group_by("hash", maintain_order=True).agg(
                 pl.col("lines", "tokens").sum(), *(pl.col(n).first() for n in names), side=pl.lit(i)
             )
             for i, arm in enumerate(arms)

@@ -29,7 +29,11 @@ def counted_metrics(base: tuple[Audit, Diagnosis], candidate: tuple[Audit, Diagn
 def _table(audit: Audit, found: Diagnosis) -> Floats:
     """Rows of (drafting steps, accepted, drafted): by request where there are steps, by record of the source otherwise."""
     if found.timing is not None:
-        rows = found.timing.places.group_by("hash").agg(pl.col("drafting", "accepted", "drafted").sum()).sort("hash")
+        rows = (
+            found.timing.places.group_by("hash", maintain_order=True)
+            .agg(pl.col("drafting", "accepted", "drafted").sum())
+            .sort("hash")
+        )
         return rows.select("drafting", "accepted", "drafted").to_numpy()
     source = found.figures_from
     if source is None or source.basis in ("lifetime", "counter", "gauge"):

@@ -116,7 +116,7 @@ def _grown(both: Pair, keys: Sequence[str]) -> tuple[dict[str, str], float, floa
     if not keys:
         return None
     shares = [
-        arm.joined.group_by(keys).agg(share=pl.col("lines").sum() / total(arm.joined, "lines"))
+        arm.joined.group_by(keys, maintain_order=True).agg(share=pl.col("lines").sum() / total(arm.joined, "lines"))
         for arm in (both.base, both.candidate)
     ]
     table = shares[1].join(shares[0], on=keys, how="left", suffix="_before", nulls_equal=True).fill_null(0.0)

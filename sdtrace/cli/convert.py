@@ -15,7 +15,8 @@ def command(paths: tuple[str, ...], out: str, format_: str | None) -> int:
 
     done = convert(paths, out, format=format_)
     click.echo(
-        f"{done.runs:,} runs, {done.requests:,} requests, {done.steps:,} steps written to {clean(out)}", err=True
+        f"{done.runs:,} run lines, {done.requests:,} request lines, {done.steps:,} steps written to {clean(out)}",
+        err=True,
     )
     for loss in done.losses[:20]:
         where = loss.path if loss.line is None else f"{loss.path}:{loss.line}"

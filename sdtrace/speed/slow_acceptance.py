@@ -65,7 +65,7 @@ def _miswired(told: Timing, joined: pl.DataFrame) -> Finding | None:
 
 def _somewhere_good(joined: pl.DataFrame) -> bool:
     for name in levels(joined):
-        by = joined.group_by(name).agg(pl.col("a0", "v0").sum()).filter(pl.col("v0") >= ENOUGH)
+        by = joined.group_by(name, maintain_order=True).agg(pl.col("a0", "v0").sum()).filter(pl.col("v0") >= ENOUGH)
         if by.height > 1 and by.filter(pl.col("a0") > 0.5 * pl.col("v0")).height:
             return True
     return False
@@ -76,7 +76,7 @@ def _shift(told: Timing, joined: pl.DataFrame) -> Finding | None:
     names = tag_levels(joined)
     if not names or joined["first_at"].null_count():
         return None
-    starts = joined.group_by("hash").agg(pl.col("first_at").min()).sort("first_at")
+    starts = joined.group_by("hash", maintain_order=True).agg(pl.col("first_at").min()).sort("first_at")
     best: tuple[float, Finding] | None = None
     for cut in (0.25, 0.375, 0.5, 0.625, 0.75):
         at = starts["first_at"][int(cut * starts.height)]
@@ -139,7 +139,9 @@ def _slice(told: Timing, joined: pl.DataFrame) -> Finding | None:
     best: tuple[float, dict[str, Any]] | None = None
     total, accepted = float(joined["tested"].sum()), float(joined["accepted"].sum())
     for name in levels(joined):
-        by = joined.group_by(name).agg(pl.col("tested", "accepted").sum(), pl.col("hash").n_unique().alias("requests"))
+        by = joined.group_by(name, maintain_order=True).agg(
+            pl.col("tested", "accepted").sum(), pl.col("hash").n_unique().alias("requests")
+        )
         if not 2 <= by.height <= 60:
             continue
         for level, t, a, requests in by.drop_nulls(name).sort(name).iter_rows():

@@ -61,7 +61,7 @@ def _slope(rows: pl.DataFrame, wanted: int, strata: list[str]) -> tuple[Interval
 
 def _context(told: Timing, rows: pl.DataFrame, lost: float) -> Finding:
     by = (
-        rows.group_by("context")
+        rows.group_by("context", maintain_order=True)
         .agg(pl.col("accepted", "tested").sum())
         .filter(pl.col("tested") >= ENOUGH)
         .sort("context")
@@ -82,7 +82,12 @@ def _context(told: Timing, rows: pl.DataFrame, lost: float) -> Finding:
 
 
 def _aging(told: Timing, rows: pl.DataFrame, lost: float) -> Finding:
-    by = rows.group_by("age").agg(pl.col("accepted", "tested").sum()).filter(pl.col("tested") >= ENOUGH).sort("age")
+    by = (
+        rows.group_by("age", maintain_order=True)
+        .agg(pl.col("accepted", "tested").sum())
+        .filter(pl.col("tested") >= ENOUGH)
+        .sort("age")
+    )
     told_by = ", ".join(f"{a / t:.0%} from step {0 if age <= 1 else 4**age}" for age, a, t in by.iter_rows())
     says = f"it decays within a request at equal context: {told_by}; the drafter's cache drifts from the target's"
     advice = "compare the drafter's KV cache with a fresh one after some hundred steps; look at how rejected tokens are rolled back"

@@ -43,7 +43,12 @@ def _off(told: Timing) -> Finding | None:
 
 def _when(places: pl.DataFrame) -> str:
     """At which batch sizes, where that decides it."""
-    by = places.group_by("batch").agg(pl.col("lines", "drafting").sum()).drop_nulls("batch").sort("batch")
+    by = (
+        places.group_by("batch", maintain_order=True)
+        .agg(pl.col("lines", "drafting").sum())
+        .drop_nulls("batch")
+        .sort("batch")
+    )
     on = by.filter(pl.col("drafting") > 0.8 * pl.col("lines"))
     off = by.filter((pl.col("drafting") < 0.2 * pl.col("lines")) & (pl.col("lines") > 0.2 * pl.col("lines").sum()))
     if on.is_empty() or off.is_empty() or int(on["batch"].to_numpy().max()) >= int(off["batch"].to_numpy().min()):

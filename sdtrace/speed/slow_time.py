@@ -115,7 +115,9 @@ def _graphs(decode: pl.DataFrame) -> Finding | None:
     for name in names:
         mine, rest = rows.filter(pl.col("graph") == name), rows.filter(pl.col("graph") != name)
         both = mine.join(
-            rest.group_by("b", "n").agg(_mean("rest_ms"), pl.col("steps").sum(), pl.col("spread_ms").mean()),
+            rest.group_by("b", "n", maintain_order=True).agg(
+                _mean("rest_ms"), pl.col("steps").sum(), pl.col("spread_ms").mean()
+            ),
             on=["b", "n"],
         )
         if both.is_empty():
@@ -188,7 +190,7 @@ def _padding(told: Timing) -> Finding | None:
 def _ranks(told: Timing) -> Finding | None:
     by = (
         told.places.filter(pl.col("rank").is_not_null() & (pl.col("w") > 0))
-        .group_by("rank")
+        .group_by("rank", maintain_order=True)
         .agg(pl.col("w", "wt").sum())
         .filter(pl.col("w") >= ENOUGH)
         .with_columns(ms=pl.col("wt") / pl.col("w"))
