@@ -2,8 +2,9 @@
 
 What it finds
 Over tested positions the mean of accepted - min(1, p/q) is 0 under the law, with variance b (1 - b) a position
-(Leviathan et al. 2023; no uniform is needed). Looked at as a whole, after the first position of a step, weighed
-against lenience, and in ten bins of the chance.
+(Leviathan et al. 2023; no uniform is needed). Looked at as a whole, in ten bins of the chance, and with the weights that see
+best a lenient test, a share of acceptances that is forced, and one draw for a whole step; the one that sees most says
+which of them it is.
 
 Why it matters
 Under a correct residual this mean is the total-variation distance of the emitted token from the target, per tested

@@ -3,7 +3,8 @@
 What it finds
 Given the emitted token y, a slot was an acceptance with the chance min(1, q(y)/p(y)) if x was drawn from q, accepted
 by the law and recovered from the residual: both paths to y have the weights min(p, q)(y) and (p - q)+(y). The mean of
-accepted - that chance is 0; looked at as a whole and in ten bins.
+accepted - that chance is 0; looked at as a whole and by decades of q at y, along which it leans where the draft was drawn
+from something sharper or flatter than q.
 
 Why it matters
 It sees what the decisions alone cannot: drafts not drawn from the recorded q (transformers#47932), tokens not

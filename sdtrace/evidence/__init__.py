@@ -8,7 +8,7 @@ suffix for a part or a weighting of it.
     v     variance of d: exact where `exact`, else sum D^2 (Brown 1971); no clustering is needed under the law
     k     third moment, for the skewness of small samples
     s     how far rounding of the log can have moved d
-    d0-9  v0-9  s0-9                    the same in ten bins of the chance, fixed in advance
+    d0-9  v0-9  s0-9                    the same in ten bins of the chance, fixed in advance (SD202: by decade of q)
     e0-9  log of an e-process for each of THETAS: its mean over them exceeds 1/a at any time with chance a at most (Ville)
 
 Every column is a sum, so two frames merge by adding. Formulas: Leviathan et al. 2023 for the law; Waudby-Smith and
