@@ -44,7 +44,9 @@ def choose(tally: Tally) -> dict[str, Choice]:
         if rows:
             chosen[str(run_id)] = _likeliest(rows)
         else:
-            main = part.sort("tested", descending=True, maintain_order=True).row(0, named=True)
+            # the run's own law, however little of it was tested: requests at temperature 0 are held to greedy beside it
+            own = part.sort(pl.col("law") == "greedy", -pl.col("tested"), maintain_order=True)
+            main = own.row(0, named=True)
             chosen[str(run_id)] = Choice(main["law"], "declared", None, (), accuses=True)
     return chosen
 

@@ -38,6 +38,17 @@ def test_declared_and_complete_is_healthy(law: str, tmp_path: Path) -> None:
         assert audit["undecidable"] <= trace.tested * 0.01
 
 
+@pytest.mark.parametrize("share", [0.2, 0.8])
+def test_greedy_requests_hide_none_of_the_others(share: float, tmp_path: Path) -> None:
+    """Whichever law most of a declared run was verified under, every step is looked at."""
+    trace = simulate(Scenario("ratio", seed=31, greedy_share=share))
+    audit = document(trace.write(tmp_path / "trace.jsonl"))["audit"]
+    assert set(audit["laws"]) == {"ratio", "greedy"}
+    assert audit["steps"] == len(trace.steps)
+    assert audit["tested"] == trace.tested
+    assert audit["disagree"] == 0
+
+
 @pytest.mark.parametrize("law", ["ratio", "one-hot", "match", "greedy", "block"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_other_seeds(law: str, seed: int, tmp_path: Path) -> None:
