@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sdtrace.errors import MissingExtraError
-from sdtrace.record.sums import of_draft, of_target
+from sdtrace.record.sums import of_rows, probability
 from sdtrace.record.writer import TraceWriter
 
 
@@ -177,11 +177,11 @@ def _columns(now: dict[str, Any], after: Any, scores: Any, end: float) -> dict[s
     """A step of trace format 1 from what was copied."""
     ids = now["ids"][0, now["before"] :].to(scores.device)
     output, tau = after[0, now["before"] :].tolist(), len(ids)
-    target = of_target(scores[0], ids)
-    p = target.pop("p")
     drawn = now["q"] is not None and "r" in now
-    n_a = now["n_a"] if "n_a" in now else _matches(ids.tolist(), target["target_argmax_ids"].tolist())
-    row = {name: value.cpu().numpy() for name, value in target.items()}
+    q = now["q"][0].to(scores.device).float().softmax(-1) if drawn else None
+    sums = of_rows(scores[0], ids, q)
+    n_a = now["n_a"] if "n_a" in now else _matches(ids.tolist(), sums["target_argmax_ids"].tolist())
+    row = {name: value.cpu().numpy() for name, value in sums.items()}
     row |= {
         "at": now["at"],
         "draft_token_ids": ids.tolist(),
@@ -198,10 +198,8 @@ def _columns(now: dict[str, Any], after: Any, scores: Any, end: float) -> dict[s
     whole = len(output) == n_a + 1
     if whole:
         row["last_kind"] = "plain" if not tau else "bonus" if n_a == tau else "recovered"
-        row["last_target_prob"] = p[n_a, output[-1]].item()
-    if drawn:
-        q = now["q"][0].to(scores.device).float().softmax(-1)
-        row |= {name: value.cpu().numpy() for name, value in of_draft(q, p, ids).items()}
+        row["last_target_prob"] = probability(scores[0], [n_a], [output[-1]]).item()
+    if q is not None:
         row["uniforms"] = now["r"]
         if whole and n_a < tau:
             row["last_draft_prob"] = q[n_a, output[-1]].item()

