@@ -100,9 +100,9 @@ def _label(text: str, limit: int = 14) -> str:
 
 
 def _every(labels: Sequence[str], frame: _Frame) -> int:
-    """Every how many labels one has room, at about 6 units a character."""
+    """Every how many labels one has room, at about 7 units a character and a gap of two."""
     room = (frame.width - frame.left - frame.right) / max(len(labels), 1)
-    return max(1, math.ceil((6 * max(map(len, labels), default=1) + 6) / room))
+    return max(1, math.ceil((7 * max(map(len, labels), default=1) + 14) / room))
 
 
 def _place(chart: Chart, frame: _Frame, i: int) -> float:
