@@ -71,10 +71,15 @@ PARAMETERS = {
 }
 CACHES = {"not-rolled-back", "stale-entries"}
 POSITIONS = {"positions-ahead", "positions-behind", "positions-drift-on-rejection"}
+PROMPTS = {"first-token-dropped", "template-dropped"}
+WEIGHTS = {"precision-bfloat16", "quantised-Q4_0"}
+FAULTS = [*PARAMETERS, *CACHES, *POSITIONS, "row-before", *PROMPTS, *WEIGHTS]
 
 
 def broken(model: Any, fault: str) -> Any:
     """The model as the broken engine loaded it."""
+    if fault not in WEIGHTS:
+        return model
     model = copy.deepcopy(model)
     if fault == "precision-bfloat16":
         return model.bfloat16()
@@ -90,13 +95,14 @@ def broken(model: Any, fault: str) -> Any:
 class Verifier:
     """The target's side of an engine: a cache, and every way to keep it wrong."""
 
-    def __init__(self, model: Any, prompt: list[int], fault: str) -> None:
-        self.model, self.fault = broken(model, fault), fault
+    def __init__(self, model: Any, prompt: list[int], fault: str, special: frozenset[int] = frozenset()) -> None:
+        """`model` is what `broken` made of the target; `special` are the tokens of the prompt's template."""
+        self.model, self.fault = model, fault
         self.cache, self.rejections, self.prompt = DynamicCache(config=model.config), 0, len(prompt)
         self.held = 0  #: tokens in the cache
         self.true = 0  #: tokens of the text that it should hold
         first = prompt[1:-1] if fault == "first-token-dropped" else prompt[:-1]
-        self._feed(first)
+        self._feed([t for t in first if t not in special] if fault == "template-dropped" else first)
 
     def _feed(self, tokens: list[int]) -> Any:
         shift = {"positions-ahead": 1, "positions-behind": -1}.get(self.fault, 0) if self.true >= self.prompt - 1 else 0
@@ -130,6 +136,23 @@ class Verifier:
             self.held -= gone
 
 
+class Drafter:
+    """The drafter's side, always sound."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.cache, self.held = model, DynamicCache(config=model.config), list[int]()
+
+    def row(self, text: list[int]) -> Any:
+        """Logits (1, vocabulary) of the token behind `text`."""
+        same = next((i for i, (a, b) in enumerate(zip(self.held, text[:-1], strict=False)) if a != b), None)
+        same = min(len(self.held), len(text) - 1) if same is None else same
+        if same < len(self.held):
+            self.cache.crop(same - len(self.held))
+        self.held = list(text)
+        with torch.inference_mode():
+            return self.model(input_ids=torch.tensor([text[same:]]), cache=self.cache, use_cache=True).logits[0, -1:]
+
+
 def _probabilities(logits: Any, asked: Asked, seen: list[int], draft: list[int]) -> Any:
     chain = asked.processors()
     rows = [chain(torch.tensor([seen + draft[:j]]), row[None]) for j, row in enumerate(logits)]
@@ -137,18 +160,16 @@ def _probabilities(logits: Any, asked: Asked, seen: list[int], draft: list[int])
 
 
 def generate(
-    target: Any, draft: Any, prompt: list[int], asked: Asked, fault: str, tokens: int, tau: int = 4
+    verifier: Verifier, drafter: Drafter, prompt: list[int], asked: Asked, fault: str, tokens: int, tau: int = 4
 ) -> list[dict[str, Any]]:
     """Steps of trace format 1 of one request."""
-    verifier, text, steps = Verifier(target, prompt, fault), list(prompt), list[dict[str, Any]]()
-    before = torch.zeros(1, VOCABULARY)  # of the step before; nothing was computed yet
+    text, steps = list(prompt), list[dict[str, Any]]()
+    before = torch.zeros(1, verifier.model.config.vocab_size)  # of the step before; nothing was computed yet
     theirs = PARAMETERS.get(fault, lambda a: a)(asked)
     while len(text) - len(prompt) < tokens:
         drafted, q = [], []
         for _ in range(tau):
-            with torch.inference_mode():
-                row = draft(input_ids=torch.tensor([text + drafted])).logits[0, -1:]
-            q.append(_probabilities(row, asked, text + drafted, [])[0])
+            q.append(_probabilities(drafter.row(text + drafted), asked, text + drafted, [])[0])
             drafted.append(int(q[-1].argmax() if asked.temperature == 0 else torch.multinomial(q[-1], 1)))
         logits = verifier.rows(text[-1], drafted)
         if fault == "row-before":
@@ -186,21 +207,31 @@ def generate(
 
 
 def record(
-    folder: Path, target: Any, draft: Any, asked: Asked, fault: str = "healthy", requests: int = 4, tokens: int = 40
+    folder: Path,
+    target: Any,
+    draft: Any,
+    asked: Asked,
+    fault: str = "healthy",
+    requests: int = 4,
+    tokens: int = 40,
+    prompts: list[list[int]] | None = None,
+    special: frozenset[int] = frozenset(),
 ) -> Path:
-    """A trace of several requests, as the engine (broken in this way, or not at all) wrote it."""
+    """A trace of several requests, as the engine (broken in this way, or not at all) wrote it; random prompts by default."""
     run = {
         "run_id": fault, "engine": "transformers", "method": "draft_model", "rule": "ratio", "prob_basis": "processed",
-        "prob_dtype": "float32", "vocab_size": VOCABULARY, "config": {"dtype": "float32"},
+        "prob_dtype": "float32", "vocab_size": target.config.vocab_size, "config": {"dtype": "float32"},
     }  # fmt: skip
     torch.manual_seed(5)
+    model = broken(target, fault)
     with TraceWriter(folder, run) as writer:
-        for i in range(requests):
-            prompt = torch.randint(3, VOCABULARY, (6 + 3 * i,)).tolist()
+        for i in range(requests if prompts is None else len(prompts)):
+            prompt = torch.randint(3, VOCABULARY, (6 + 3 * i,)).tolist() if prompts is None else prompts[i]
             writer.request(
                 f"r{i}", prompt_len=len(prompt), prompt_token_ids=prompt, temperature=asked.temperature,
                 top_k=asked.top_k, top_p=asked.top_p, repetition_penalty=asked.repetition,
             )  # fmt: skip
-            for n, row in enumerate(generate(target, draft, prompt, asked, fault, tokens)):
+            verifier = Verifier(model, prompt, fault, special)
+            for n, row in enumerate(generate(verifier, Drafter(draft), prompt, asked, fault, tokens)):
                 writer.step(f"r{i}", n, **row)
     return folder
