@@ -1,6 +1,6 @@
 """The audit on many machines: Ray carries the inputs to workers and tallies back; nothing of our own moves data.
 
-One task an input, tallies added up by tasks in the tree of `gathered`, so that the report is that of one machine to the
+One task an input, tallies added up by tasks in the shape of `gathered`, so that the report is that of one machine to the
 last bit. A task is known by its input: one that is lost with its worker is run again, and counts once.
 """
 
@@ -68,10 +68,10 @@ class Ray:
                 again = self._ray.put(replace(_empty(heads), runs=before[i]))
                 part, tallies[i] = self._audit.remote(sources[i], given, again)
                 parts[i] = replace(get(part), requests=parts[i].requests)
-        tree: Gathered[Any] = Gathered(lambda group: self._merge.remote(*group))
+        total: Gathered[Any] = Gathered(lambda group: self._merge.remote(*group))
         for number, tally in enumerate(tallies):
-            tree.put(number, [tally])
-        return _together(parts, get(tree.total()), checks)
+            total.put(number, [tally])
+        return _together(parts, get(total.total()), checks)
 
 
 def _one(source: Source, given: Any, before: Audit | None) -> tuple[Audit, Tally]:
