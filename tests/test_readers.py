@@ -1,10 +1,8 @@
 """Readers: every line is a record or a loss, whatever the damage."""
 
-import bz2
 import gzip
 import importlib
 import json
-import lzma
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 import orjson
 import polars as pl
 import pytest
-import zstandard
 
 from sdtrace.errors import NoInputError, SdtraceError
 from sdtrace.readers import READERS, open_inputs, refusals
@@ -172,27 +169,6 @@ def test_duplicates_are_found_across_batches_and_out_of_order(tmp_path: Path) ->
     validator = Validator("t")
     seen = [validator.batch(Parsed("t"), whole[rows], len(rows)) for rows in ([0, 1, 4], [2, 3], [1, 2, 5], [0, 4])]
     assert [b.steps["step"].to_list() for b in seen] == [[0, 1, 4], [2, 3], [5], []]
-
-
-@pytest.mark.parametrize("pack", ["plain", "gz", "bz2", "xz", "zst"])
-def test_packing_is_told_by_content(pack: str, tmp_path: Path) -> None:
-    data = b"".join(json.dumps(step("a", i)).encode() + b"\n" for i in range(500))
-    packed = {
-        "plain": lambda x: x,
-        "gz": gzip.compress,
-        "bz2": bz2.compress,
-        "xz": lzma.compress,
-        "zst": lambda x: zstandard.ZstdCompressor().compress(x),
-    }[pack](data)
-    path = tmp_path / "without-ending"
-    path.write_bytes(packed)
-    assert steps(path).height == 500
-    path.write_bytes(packed[: len(packed) * 2 // 3])
-    if pack == "gz":
-        assert any("damaged" in n.what for b in read(path) for n in b.notices)
-    elif pack in ("bz2", "xz"):  # one block: nothing of it can be unpacked
-        with pytest.raises(NoInputError, match="damaged"):
-            read(path)
 
 
 def test_many_segments_keep_their_line_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from sdtrace.readers import (
 )
 from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, placed
 from sdtrace.readers.source import Source, expand, source
-from sdtrace.trace import Batch, Loss, empty
+from sdtrace.trace import DAMAGED, Batch, Loss, Notice, empty
 
 #: Every reader asks these of the head; they are answered once a file.
 _no_trace = lru_cache(4)(jsonl.sniff)
@@ -149,7 +149,7 @@ class Opened:
             advice = "sdtrace detect --why tells what each reader missed; --format forces one"
             loss = Loss(self.path, None, "no reader knows this file", 1, advice)
             return iter([Batch(self.path, 1, empty("run"), empty("request"), empty("step"), [loss])])
-        return self._fetched() if cloud.is_object(self.path) else READERS[self.format].batches(self.source)
+        return self._fetched() if cloud.is_object(self.path) else self._read(self.source)
 
     @contextmanager
     def at_hand(self) -> Iterator[Source]:
@@ -163,8 +163,17 @@ class Opened:
     def _fetched(self) -> Iterator[Batch]:
         with self.at_hand() as src:
             assert src.file is not None
-            for batch in READERS[self.format].batches(src):
+            for batch in self._read(src):
                 yield cloud.renamed(batch, src.file, self.path)
+
+    def _read(self, src: Source) -> Iterator[Batch]:
+        """What the reader makes of it, and at the end whether a packed file broke off: how much is missing cannot be known."""
+        src = replace(src, damage=[])
+        yield from READERS[self.format].batches(src)
+        if src.damage:
+            advice = "what came before was read; get the file again, the rest of it is missing"
+            notice = Notice(src.path, None, f"{DAMAGED}: {src.damage[0][:160]}", 1, advice)
+            yield Batch(src.path, 0, empty("run"), empty("request"), empty("step"), [], [notice])
 
 
 def _briefly(whys: Sequence[str]) -> str:

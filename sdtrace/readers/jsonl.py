@@ -73,8 +73,6 @@ def _segment(src: Source, segment: Segment, validator: Validator) -> Iterator[Ba
         while len((stretch := lines.take(rows)).end):  # what DuckDB gave up on, and trailing blanks
             parsed = parse(src.path, stretch.lines(np.arange(len(stretch.end))), last_is_cut=lines.cut)
             yield validator.batch(parsed, parsed.frame("step"), len(stretch.end))
-    if segment.error:
-        yield validator.broken(segment.error)
 
 
 def _rows(file: Path) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from sdtrace.readers.careful import Parsed
-from sdtrace.readers.source import Source, unpacked
+from sdtrace.readers.source import Source, whole
 from sdtrace.readers.validate import Validator
 from sdtrace.trace import Batch, Loss, conform, empty
 
@@ -45,9 +45,7 @@ def words(src: Source) -> dict[int, str]:
 
 
 def _records(src: Source) -> Iterator[tuple[int, dict[str, str]]]:
-    assert src.file is not None
-    with unpacked(src.file, src.packing) as stream:
-        text = stream.read().decode("utf-8-sig", "replace")
+    text = whole(src).decode("utf-8-sig", "replace")
     reader = csv.DictReader(io.StringIO(text.lstrip()), skipinitialspace=True)
     names = {name: (name or "").strip().lower() for name in reader.fieldnames or []}
     for record in reader:

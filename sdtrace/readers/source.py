@@ -12,9 +12,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import zstandard
 
@@ -34,12 +34,16 @@ _MEMBER = "trace.jsonl"
 
 @dataclass(frozen=True)
 class Source:
-    """One input as the user named it; `file` is where its bytes are, `head` its first decompressed bytes."""
+    """One input as the user named it; `file` is where its bytes are, `head` its first decompressed bytes.
+
+    `damage` hears how a packed file breaks off, when that is met.
+    """
 
     path: str
     file: Path | None
     packing: str | None
     head: bytes
+    damage: list[str] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def is_folder(self) -> bool:
@@ -49,14 +53,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Segment:
-    """A plain file on disk that holds whole lines of an input, from line `first` (1-based) on.
-
-    `error` says how the input broke off behind it, `cut` whether its last line lacks a newline.
-    """
+    """A plain file on disk that holds whole lines of an input, from line `first` (1-based) on."""
 
     file: Path
     first: int
-    error: str | None = None
 
 
 def expand(paths: list[str]) -> list[str]:
@@ -120,10 +120,7 @@ def source(path: str, file: Path | None = None) -> Source:
 
 
 def _head(stream: IO[bytes]) -> bytes:
-    try:
-        return stream.read(HEAD)
-    except _BROKEN:
-        return b""
+    return _read(stream, HEAD)[0][:HEAD]
 
 
 def _keep(stream: IO[bytes]) -> Path:
@@ -153,8 +150,7 @@ def unpacked(file: Path, packing: str | None) -> Iterator[IO[bytes]]:
     """The decompressed bytes of a file as a stream."""
     with file.open("rb") as raw:
         if packing == "zst":
-            reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-            yield io.BufferedReader(reader)
+            yield io.BufferedReader(_Zstandard(raw), 1 << 20)
         elif packing == "gz":
             yield cast(IO[bytes], gzip.GzipFile(fileobj=raw))
         elif packing == "bz2":
@@ -166,6 +162,35 @@ def unpacked(file: Path, packing: str | None) -> Iterator[IO[bytes]]:
                 yield member
         else:
             yield raw
+
+
+class _Zstandard(io.RawIOBase):
+    """What the frames of a stream hold, one after the other. EOFError where the last one breaks off, as the library's own
+    reader does not tell."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed, self._frame, self._ready = packed, zstandard.ZstdDecompressor().decompressobj(), b""
+        self._begun = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        while not self._ready:
+            if self._begun and self._frame.eof:
+                block, self._begun = self._frame.unused_data, False
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            else:
+                block = b""
+            block = block or self._packed.read(1 << 16)
+            if not block:
+                if self._begun:
+                    raise EOFError("the last zst frame breaks off")
+                return 0
+            self._begun, self._ready = True, self._frame.decompress(block)
+        given = self._ready[: len(into)]
+        into[: len(given)], self._ready = given, self._ready[len(given) :]
+        return len(given)
 
 
 def _member(archive: IO[bytes]) -> IO[bytes]:
@@ -185,7 +210,8 @@ def segments(src: Source) -> Iterator[Segment]:
     with unpacked(src.file, src.packing) as stream, tempfile.TemporaryDirectory(prefix="sdtrace-") as folder:
         line, rest, error = 1, b"", None
         while error is None:
-            block, error = _read(stream)
+            block, error = _read(stream, SEGMENT)
+            src.damage.extend([error] if error else [])
             if not block and error is None:
                 break
             end = block.rfind(b"\n") + 1
@@ -194,7 +220,7 @@ def segments(src: Source) -> Iterator[Segment]:
                 continue
             piece = Path(folder) / "piece"
             piece.write_bytes(whole + (rest if error else b""))
-            yield Segment(piece, line, error)
+            yield Segment(piece, line)
             line += whole.count(b"\n")
             rest = b"" if error else rest
         if rest:
@@ -203,11 +229,21 @@ def segments(src: Source) -> Iterator[Segment]:
             yield Segment(piece, line)
 
 
-def _read(stream: IO[bytes]) -> tuple[bytes, str | None]:
-    """Up to SEGMENT bytes; what came before an error is kept."""
+def whole(src: Source) -> bytes:
+    """All that a small input unpacks to, as far as it does."""
+    assert src.file is not None
+    with unpacked(src.file, src.packing) as stream:
+        text, error = _read(stream, sys.maxsize)
+    src.damage.extend([error] if error else [])
+    return text
+
+
+def _read(stream: IO[bytes], most: int) -> tuple[bytes, str | None]:
+    """About `most` bytes; what came before an error is kept, which `read` alone would throw away with its buffer."""
     blocks, size = [], 0
+    once = cast(io.BufferedIOBase, stream).read1
     try:
-        while size < SEGMENT and (block := stream.read(1 << 20)):
+        while size < most and (block := once(1 << 20)):
             blocks.append(block)
             size += len(block)
     except _BROKEN as broken:

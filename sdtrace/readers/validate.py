@@ -39,12 +39,6 @@ class Validator:
         runs, requests = parsed.frame("run"), parsed.frame("request")
         return Batch(self.path, lines, runs, requests, steps, losses + lost, list(parsed.notices))
 
-    def broken(self, error: str) -> Batch:
-        """The input broke off: what was read stands; how much is missing cannot be known."""
-        advice = "what came before was read; get the file again, the rest of it is missing"
-        notice = Notice(self.path, None, f"the compressed file is damaged: {error[:160]}", 1, advice)
-        return Batch(self.path, 0, empty("run"), empty("request"), empty("step"), [], [notice])
-
     def last(self) -> Batch:
         """What can only be said at the end: keys that no table has, and losses beyond those told one by one."""
         advice = "not part of trace format 1; `config` and `tags` hold anything else"

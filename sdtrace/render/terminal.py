@@ -9,7 +9,7 @@ from sdtrace.finding import Check
 from sdtrace.render.text import clean, number
 from sdtrace.render.time import step_time
 from sdtrace.results import Report
-from sdtrace.trace import OTHER
+from sdtrace.trace import DAMAGED, OTHER
 
 _WORDS = {
     "wrong": "WRONG",
@@ -159,7 +159,10 @@ def _inputs(inputs: Sequence[dict[str, Any]]) -> str:
     if other:
         text += f", {other:,} about other things"
     first = next((loss for loss in losses if loss["what"] != OTHER), None)
-    return text + (f" (first: {clean(first['where'], 80)}: {clean(first['what'], 100)})" if first else "")
+    if first:
+        text += f" (first: {clean(first['where'], 80)}: {clean(first['what'], 100)})"
+    damage = next((n for i in inputs for n in i["notices"] if n["what"].startswith(DAMAGED)), None)
+    return text + (f"; {clean(damage['where'], 80)}: {DAMAGED}, {clean(damage['advice'], 100)}" if damage else "")
 
 
 def explanation(document: dict[str, Any]) -> str:

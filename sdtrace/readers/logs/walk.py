@@ -10,7 +10,7 @@ from sdtrace.readers.logs.dialect import Dialect, Heard
 from sdtrace.readers.logs.envelope import bare
 from sdtrace.readers.logs.hits import hits
 from sdtrace.readers.source import Source, segments
-from sdtrace.trace import OTHER, Batch, Loss, Notice, conform, empty
+from sdtrace.trace import OTHER, Batch, Loss, conform, empty
 from sdtrace.windows import from_rows, no_windows
 
 #: Words that only a line about acceptance has.
@@ -36,16 +36,12 @@ def batches(src: Source, dialects: Sequence[Dialect], sample: bytes = b"") -> It
                 made = _heard(src.path, found, listeners)
                 taken += made.lines
                 yield made
-        if segment.error:
-            advice = "what came before was read; get the file again, the rest of it is missing"
-            what = f"the compressed file is damaged: {segment.error[:160]}"
-            yield _closing(src.path, 0, [], [Notice(src.path, None, what, 1, advice)])
     rest = [Loss(src.path, None, OTHER, lines - taken, "expected in a log")] if lines > taken else []
-    yield _closing(src.path, lines - taken, rest, [])
+    yield _closing(src.path, lines - taken, rest)
 
 
-def _closing(path: str, lines: int, losses: list[Loss], notices: list[Notice]) -> Batch:
-    return Batch(path, lines, empty("run"), empty("request"), empty("step"), losses, notices, no_windows())
+def _closing(path: str, lines: int, losses: list[Loss]) -> Batch:
+    return Batch(path, lines, empty("run"), empty("request"), empty("step"), losses, [], no_windows())
 
 
 def _heard(path: str, raw: pl.DataFrame, listeners: Sequence[tuple[Dialect, Callable[[pl.DataFrame], Heard]]]) -> Batch:

@@ -28,7 +28,7 @@ from sdtrace.readers.records import (
     vllm_request,
 )
 from sdtrace.readers.records.shape import Rows, Shape, claims, found
-from sdtrace.readers.source import Segment, Source, segments
+from sdtrace.readers.source import Source, segments
 from sdtrace.trace import OTHER, Batch, Loss, Notice, empty
 from sdtrace.windows import from_rows
 
@@ -115,13 +115,10 @@ def batches(shape: Shape, src: Source) -> Iterator[Batch]:
     yield from _by_line(shape, src)
 
 
-def _lines(src: Source) -> Iterator[tuple[int, bytes, Segment]]:
+def _lines(src: Source) -> Iterator[tuple[int, bytes]]:
     for segment in segments(src):
         with segment.file.open("rb") as stream:
-            for number, line in enumerate(stream, start=segment.first):
-                yield number, line, segment
-        if segment.error:
-            yield -1, segment.error.encode(), segment
+            yield from enumerate(stream, start=segment.first)
 
 
 @dataclass
@@ -139,7 +136,7 @@ class _Held:
 def _by_line(shape: Shape, src: Source) -> Iterator[Batch]:
     """Bounded batches; where a later record replaces an earlier one, the file is one batch."""
     held = _Held()
-    for number, line, _ in _lines(src):
+    for number, line in _lines(src):
         _hear(held, shape, src.path, number, line)
         if len(held.rows) >= ROWS and "again" not in held.rows[-1]:
             yield _batch(held, shape, src.path)
@@ -148,11 +145,6 @@ def _by_line(shape: Shape, src: Source) -> Iterator[Batch]:
 
 
 def _hear(held: _Held, shape: Shape, path: str, number: int, line: bytes) -> None:
-    if number < 0:
-        advice = "what came before was read; get the file again, the rest of it is missing"
-        what = f"the compressed file is damaged: {line.decode('utf-8', 'replace')[:160]}"
-        held.notices.append(Notice(path, None, what, 1, advice))
-        return
     held.total += 1
     value = _json(line) if line.strip() else None
     if isinstance(value, dict | list):

@@ -1,0 +1,82 @@
+"""Packed inputs: told by content, and read as far as they go when they break off, which is said."""
+
+import bz2
+import gzip
+import json
+import lzma
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from sdtrace.api import read, report
+from sdtrace.cli import run
+from sdtrace.errors import NoInputError
+
+SAMPLES = Path(__file__).resolve().parents[1] / "sample_logs"
+
+
+def frames(data: bytes) -> bytes:
+    """A frame for every 64 kB, as tools write that flush."""
+    return b"".join(zstandard.ZstdCompressor().compress(data[i : i + 65_536]) for i in range(0, len(data), 65_536))
+
+
+PACKS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": lambda data: zstandard.ZstdCompressor().compress(data),
+    "zst frames": frames,
+}
+
+
+def lines(count: int) -> bytes:
+    """Steps that do not pack well, so that two thirds of the bytes hold about two thirds of them."""
+    rng = random.Random(1)
+    made = ({"kind": "step", "request_id": "a", "step": i, "draft_token_ids": [rng.getrandbits(30) for _ in range(40)]}
+            for i in range(count))  # fmt: skip
+    return b"".join(json.dumps(one).encode() + b"\n" for one in made)
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_packing_is_told_by_content(pack: str, tmp_path: Path) -> None:
+    path = tmp_path / "without-ending"
+    path.write_bytes(PACKS[pack](lines(500)))
+    (found,) = report(path).document["inputs"]
+    assert (found["lines"], found["steps"], found["losses"], found["notices"]) == (500, 500, [], [])
+
+
+@pytest.mark.parametrize("pack", ["gz", "xz", "zst", "zst frames"])
+def test_what_came_before_the_damage_is_read(pack: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packed = PACKS[pack](lines(1500))
+    path = tmp_path / "cut"
+    path.write_bytes(packed[: len(packed) * 2 // 3])
+    (found,) = report(path).document["inputs"]
+    assert 600 < found["steps"] <= 1000
+    assert found["lines"] == found["steps"] + sum(loss["count"] for loss in found["losses"])
+    assert [n["what"].partition(":")[0] for n in found["notices"]] == ["the compressed file is damaged"]
+    assert run(["report", str(path)]) == 0
+    assert "the compressed file is damaged, what came before was" in " ".join(capsys.readouterr().out.split())
+
+
+def test_damage_before_the_first_line_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "cut"
+    packed = bz2.compress(lines(500))  # one block: nothing of it can be unpacked
+    path.write_bytes(packed[: len(packed) * 2 // 3])
+    with pytest.raises(NoInputError, match="damaged"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["engines/vllm-metrics.prom", "engines/vllm.log", "engines/vllm-responses.jsonl", "paper-case.csv"]
+)
+def test_every_reader_tells_of_damage(name: str, tmp_path: Path) -> None:
+    packed = gzip.compress((SAMPLES / name).read_bytes())
+    path = tmp_path / Path(name).name
+    path.write_bytes(packed[:-8])  # all of the text, but not the sum that proves it
+    (found,) = report(path).document["inputs"]
+    assert found["steps"] + found["windows"] + found["records"] > 0
+    assert any("damaged" in notice["what"] for notice in found["notices"])
