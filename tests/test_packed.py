@@ -6,8 +6,10 @@ import json
 import lzma
 import random
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
+import polars as pl
 import pytest
 import zstandard
 
@@ -15,6 +17,7 @@ from sdtrace.api import read, report
 from sdtrace.cli import run
 from sdtrace.errors import NoInputError
 
+source = import_module("sdtrace.readers.source")  # a function of the package has the same name
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_logs"
 
 
@@ -47,6 +50,15 @@ def test_packing_is_told_by_content(pack: str, tmp_path: Path) -> None:
     path.write_bytes(PACKS[pack](lines(500)))
     (found,) = report(path).document["inputs"]
     assert (found["lines"], found["steps"], found["losses"], found["notices"]) == (500, 500, [], [])
+
+
+def test_many_segments_keep_their_line_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "SEGMENT", 1 << 18)
+    path = tmp_path / "t.jsonl.gz"
+    path.write_bytes(gzip.compress(lines(3000)))
+    found = pl.concat(b.steps for o in read(path) for b in o.batches())
+    assert found["line"].to_list() == list(range(1, 3001))
+    assert found["step"].to_list() == list(range(3000))
 
 
 @pytest.mark.parametrize("pack", ["gz", "xz", "zst", "zst frames"])

@@ -1,7 +1,5 @@
 """Readers: every line is a record or a loss, whatever the damage."""
 
-import gzip
-import importlib
 import json
 import random
 from collections.abc import Iterator
@@ -169,15 +167,6 @@ def test_duplicates_are_found_across_batches_and_out_of_order(tmp_path: Path) ->
     validator = Validator("t")
     seen = [validator.batch(Parsed("t"), whole[rows], len(rows)) for rows in ([0, 1, 4], [2, 3], [1, 2, 5], [0, 4])]
     assert [b.steps["step"].to_list() for b in seen] == [[0, 1, 4], [2, 3], [5], []]
-
-
-def test_many_segments_keep_their_line_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.import_module("sdtrace.readers.source"), "SEGMENT", 1 << 20)
-    path = tmp_path / "t.jsonl.gz"
-    path.write_bytes(gzip.compress(b"".join(json.dumps(step("a", i)).encode() + b"\n" for i in range(12_000))))
-    found = steps(path)
-    assert found["line"].to_list() == list(range(1, 12_001))
-    assert found["step"].to_list() == list(range(12_000))
 
 
 def test_folders_globs_and_strangers(tmp_path: Path) -> None:

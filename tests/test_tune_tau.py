@@ -275,8 +275,9 @@ def test_the_best_over_a_staircase_is_the_best_of_all() -> None:
 
 
 def test_no_speculation_is_a_candidate() -> None:
-    made = traffic(record(steady(30, 200, np.random.default_rng(9), 0.1), 4, ms=(5.0, 20.0)))
-    run = tuned(made, Asked(baseline_ms=20.0))
+    run = tuned(
+        traffic(record(steady(30, 200, np.random.default_rng(9), 0.1), 4, ms=(5.0, 20.0))), Asked(baseline_ms=20.0)
+    )
     assert run.best is not None
     assert run.best.tau == 0
     assert run.best.gain is not None
@@ -284,8 +285,7 @@ def test_no_speculation_is_a_candidate() -> None:
 
 
 def test_prices_of_one_length_are_bounded() -> None:
-    made = traffic(record(mixed(60, 100, np.random.default_rng(10)), 4, ms=(2.0, 20.0)))
-    run = tuned(made, Asked())
+    run = tuned(traffic(record(mixed(60, 100, np.random.default_rng(10)), 4, ms=(2.0, 20.0))), Asked())
     k, grid = run.price.taus.index, run.price
     assert grid.basis[k(4)] == "measured"
     assert grid.basis[k(2)] == "assumed"

@@ -154,8 +154,8 @@ def _inputs(inputs: Sequence[dict[str, Any]]) -> str:
     losses = [loss for i in inputs for loss in i["losses"]]
     lost = sum(loss["count"] for loss in losses if loss["what"] != OTHER)
     other = sum(loss["count"] for loss in losses if loss["what"] == OTHER)
-    counts = [f"{total[n]:,} {n}" for n in names[1:] if total[n] or (n != "windows" and total["steps"])]
-    text = f"{total['lines']:,} lines: {', '.join(counts) or 'nothing read'}, {lost:,} lost"
+    counts = [_counted(total[n], n) for n in names[1:] if total[n] or (n != "windows" and total["steps"])]
+    text = f"{_counted(total['lines'], 'lines')}: {', '.join(counts) or 'nothing read'}, {lost:,} lost"
     if other:
         text += f", {other:,} about other things"
     first = next((loss for loss in losses if loss["what"] != OTHER), None)
@@ -163,6 +163,10 @@ def _inputs(inputs: Sequence[dict[str, Any]]) -> str:
         text += f" (first: {clean(first['where'], 80)}: {clean(first['what'], 100)})"
     damage = next((n for i in inputs for n in i["notices"] if n["what"].startswith(DAMAGED)), None)
     return text + (f"; {clean(damage['where'], 80)}: {DAMAGED}, {clean(damage['advice'], 100)}" if damage else "")
+
+
+def _counted(count: int, things: str) -> str:
+    return f"{count:,} {things if count != 1 else things.removesuffix('s')}"
 
 
 def explanation(document: dict[str, Any]) -> str:
