@@ -1,6 +1,7 @@
 """From the tally to the outcome of every check."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -13,7 +14,7 @@ from sdtrace.laws import LAWS
 from sdtrace.reconcile import tables as counted_tables
 from sdtrace.scope import parameters
 from sdtrace.sources import Source
-from sdtrace.summed import level, summed
+from sdtrace.summed import Rows, level, rows, summed
 from sdtrace.tally import WITNESSES
 from sdtrace.uniforms import repeats
 
@@ -24,8 +25,29 @@ def outcomes(
     """Every check's outcome by code. A check of a law is read only for runs whose law is known well enough."""
     tables = {"requests": _requests(audit, choices), "uniforms": _uniforms(audit, choices), "runs": _runs(audit)}
     tables |= counted_tables(audit.windows, found, audit.events)
-    share = level(audit.tally, checks, choices)
-    return {check.code: _outcome(check, audit, choices, tables, share) for check in checks}
+    chosen = used(choices)
+    judged = _Judged(audit, choices, chosen, level(audit.tally, checks, choices))
+    return {check.code: _outcome(check, judged, tables) for check in checks}
+
+
+class _Judged:
+    """What checks over sums and over counts of the pass read, made once for all of them."""
+
+    def __init__(self, audit: Audit, choices: Mapping[str, Choice], chosen: pl.Expr, share: float) -> None:
+        self.audit, self.choices, self.chosen, self.share = audit, choices, chosen, share
+
+    @cached_property
+    def sums(self) -> Rows:
+        return rows(self.audit.tally, self.choices, self.chosen)
+
+    @cached_property
+    def counts(self) -> dict[str, list[dict[str, Any]]]:
+        """Rows of the frame `checks` by code."""
+        table = self.audit.tally.frame("checks")
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in [] if table.is_empty() else table.filter(self.chosen).to_dicts():
+            found.setdefault(row["code"], []).append(row)
+        return found
 
 
 def used(choices: Mapping[str, Choice]) -> pl.Expr:
@@ -40,44 +62,35 @@ def used(choices: Mapping[str, Choice]) -> pl.Expr:
     return chosen | greedy
 
 
-def _outcome(
-    check: Check, audit: Audit, choices: Mapping[str, Choice], tables: Mapping[str, pl.DataFrame], share: float
-) -> Outcome:
+def _outcome(check: Check, judged: _Judged, tables: Mapping[str, pl.DataFrame]) -> Outcome:
     try:
         if check.table in tables:
-            folded = audit.judged.get(check.code)
+            folded = judged.audit.judged.get(check.code)
             return check.read(added(folded, _summary(check, tables[check.table])))
         if check.table in ("evidence", "lanes", "rows"):
-            return check.read(summed(check, audit.tally, choices, used(choices), share))
-        return check.read(_passed(check, audit, choices))
+            known = judged.sums, judged.audit.tally, judged.choices, judged.chosen, judged.share
+            return check.read(summed(check, *known))
+        return check.read(_passed(check, judged))
     except Exception as error:
         return Outcome("crashed", 0, 0, (), None, f"{type(error).__name__}: {error}"[:200])
 
 
-def _passed(check: Check, audit: Audit, choices: Mapping[str, Choice]) -> Counts:
-    rows = audit.tally.frame("checks")
-    if rows.is_empty():
-        return Counts(0, 0, 0, ())
-    rows = rows.filter((pl.col("code") == check.code) & used(choices))
-    if check.laws is not None:
-        uncertain = [run for run, choice in choices.items() if not choice.accuses]
-        rows = rows.with_columns(
-            pl.when(pl.col("run_id").is_in(uncertain)).then(0).otherwise(pl.col(name)).alias(name)
-            for name in ("examined", "faults")
-        )
-    missing = [name for text in rows["missing"] for name in (text or "").split(",") if name]
-    faults = int(rows["faults"].sum())
-    kept = {(r["run_id"], r["law"]) for r in rows.filter(pl.col("faults") > 0).iter_rows(named=True)}
+def _passed(check: Check, judged: _Judged) -> Counts:
+    uncertain = {run for run, choice in judged.choices.items() if check.laws is not None and not choice.accuses}
+    rows = judged.counts.get(check.code, [])
+    sure = [row for row in rows if row["run_id"] not in uncertain]
+    missing = [name for row in rows for name in (row["missing"] or "").split(",") if name]
+    kept = {(row["run_id"], row["law"]) for row in sure if row["faults"] > 0}
     witnesses = [
         w
-        for (run, law, code), found in audit.tally.witnesses.items()
+        for (run, law, code), found in judged.audit.tally.witnesses.items()
         if code == check.code and (run, law) in kept
         for w in found
     ]
     return Counts(
-        int(rows["total"].sum()),
-        int(rows["examined"].sum()),
-        faults,
+        sum(row["total"] for row in rows),
+        sum(row["examined"] for row in sure),
+        sum(row["faults"] for row in sure),
         tuple(dict.fromkeys(missing)),
         tuple(witnesses[:WITNESSES]),
     )

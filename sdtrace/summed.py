@@ -1,6 +1,7 @@
 """Which rows of evidence a check may read, and the level that each is held to."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -27,28 +28,52 @@ def level(tally: Tally, checks: Sequence[Check], choices: Mapping[str, Choice]) 
     return FAMILY / max(tests, 1) / max(len(choices), 1)
 
 
-def summed(check: Check, tally: Tally, choices: Mapping[str, Choice], used: pl.Expr, level: float) -> Counts:
+@dataclass(frozen=True)
+class Rows:
+    """What all checks over sums read, made once: evidence of the chosen laws, of any law, and lanes, as dicts."""
+
+    of_law: list[dict[str, Any]]
+    agnostic: list[dict[str, Any]]
+    lanes: list[dict[str, Any]]
+    any: bool  #: something was added up at all
+
+
+def rows(tally: Tally, choices: Mapping[str, Choice], used: pl.Expr) -> Rows:
+    """The rows of runs whose law is known well enough. `used` chooses those of the law of each run."""
+    found = tally.frame("evidence")
+    if found.is_empty():
+        return Rows([], [], [], any=False)
+    lanes = _lanes(tally, choices, used)
+    # draws that requests share make sums wider than their variances say, lawfully or not
+    scales = {(row["run_id"], row["law"]): max(1.0, row["scale"]) for row in lanes if row["p"] < _SHARED}
+
+    def widened(mine: pl.DataFrame) -> list[dict[str, Any]]:
+        return [row | {"inflation": scales.get((row["run_id"], row["law"]), 1.0)} for row in mine.to_dicts()]
+
+    return Rows(
+        widened(_of_law(found.filter(used), tally, choices)), widened(_agnostic(found, choices)), lanes, any=True
+    )
+
+
+def summed(
+    check: Check, rows: Rows, tally: Tally, choices: Mapping[str, Choice], used: pl.Expr, level: float
+) -> Counts:
     """The sums of one check, over runs whose law is known well enough; of any law where the check is valid for all.
 
     `used` chooses the rows of the law of each run; `level` is that of one statistic.
     """
-    rows = tally.frame("evidence")
-    if rows.is_empty():
+    if not rows.any:
         return Counts(0, 0, 0, ())
     if check.table == "rows":
         doubted = [run for run, c in choices.items() if not c.accuses]
         placed = order(tally.steps, used & ~pl.col("run_id").is_in(doubted))
         n = int(sum(row["n"] for row in placed if row["code"] == check.code))
         return Counts(n, n, 0, () if placed else _absent(check, tally), sums=tuple(placed), level=level)
-    lanes = _lanes(check, tally, choices, used)
     if check.table == "lanes":
-        n = int(sum(row["n"] for row in lanes))
-        return Counts(n, n, 0, () if lanes else _absent(check, tally), sums=tuple(lanes), level=level)
-    mine = rows.filter((pl.col("code") == check.code) | pl.col("code").str.starts_with(f"{check.code}:"))
-    mine = _agnostic(mine, choices) if check.laws is None else _of_law(mine.filter(used), tally, choices)
-    # draws that requests share make sums wider than their variances say, lawfully or not
-    scales = {(row["run_id"], row["law"]): row["scale"] for row in lanes if row["p"] < _SHARED}
-    found = [row | {"inflation": max(1.0, scales.get((row["run_id"], row["law"]), 1.0))} for row in mine.to_dicts()]
+        n = int(sum(row["n"] for row in rows.lanes))
+        return Counts(n, n, 0, () if rows.lanes else _absent(check, tally), sums=tuple(rows.lanes), level=level)
+    mine = rows.agnostic if check.laws is None else rows.of_law
+    found = [row for row in mine if row["code"].partition(":")[0] == check.code]
     n = int(sum(row["n"] for row in found if row["code"] == check.code))
     return Counts(n, n, 0, () if found else _absent(check, tally), sums=tuple(found), level=level)
 
@@ -76,7 +101,7 @@ def _of_law(rows: pl.DataFrame, tally: Tally, choices: Mapping[str, Choice]) -> 
     return pl.concat([rows.filter(~hidden), first.with_columns(pl.col("code").str.strip_suffix(":first"))])
 
 
-def _lanes(check: Check, tally: Tally, choices: Mapping[str, Choice], used: pl.Expr) -> list[dict[str, Any]]:
+def _lanes(tally: Tally, choices: Mapping[str, Choice], used: pl.Expr) -> list[dict[str, Any]]:
     """One row a run and law: n slots, lanes, p (chance of lanes this far apart), scale (squares over variances)."""
     lanes = tally.frame("lanes")
     if lanes.is_empty():

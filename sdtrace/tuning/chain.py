@@ -62,18 +62,19 @@ def starts(lane: Lanes, chance: Floats, tau: int, ease: Floats | None = None) ->
 def occupancy(lane: Lanes, ease: Floats) -> Floats:
     """(N, tau) from `ease` (N, tau): the probability that each token stands at each depth of a draft of tau tokens."""
     tau = ease.shape[1]
-    g, found = ease[lane.order], np.zeros((len(lane.order), tau))
-    now = np.zeros((int(lane.ends[1]), tau + 1))
-    now[:, 0] = 1.0
+    g = np.ascontiguousarray(ease[lane.order].T)
+    found = np.empty_like(g)
+    now, after = np.zeros((2, tau + 1, int(lane.ends[1])))
+    now[0] = 1.0
     for t in range(len(lane.ends) - 1):
         a, b = lane.ends[t], lane.ends[t + 1]
-        found[a:b] = now[: b - a, :tau]
-        after = np.zeros((b - a, tau + 1))
-        after[:, 1:] = now[: b - a, :tau] * g[a:b]
-        after[:, 0] = 1.0 - after[:, 1:].sum(axis=1)
-        now = after
-    placed = np.empty_like(found)
-    placed[lane.order] = found
+        m = b - a
+        found[:, a:b] = now[:tau, :m]
+        np.multiply(found[:, a:b], g[:, a:b], out=after[1:, :m])
+        np.subtract(1.0, after[1:, :m].sum(axis=0), out=after[0, :m])
+        now, after = after, now
+    placed = np.empty_like(ease)
+    placed[lane.order] = found.T
     return placed
 
 

@@ -26,20 +26,29 @@ MISFIT = 0.01
 
 @dataclass(frozen=True)
 class _Tokens:
-    """Tokens of whole pieces: gamma (NaN = unknown) and depth (N), the walk over them."""
+    """Tokens of whole pieces: gamma (NaN = unknown), depth and which copy of the text they belong to (N), the walk over all.
+
+    Copies walk side by side: a walk costs what its longest piece costs, whatever stands beside it.
+    """
 
     gamma: Floats
     depth: Ints
+    copy: Ints
+    copies: int
     lane: Lanes
 
 
 @dataclass(frozen=True)
 class Decay:
-    """`base` (N): chance that a token is drafted right at depth 0; `factors` (K) by depth; `groups`: factors without each."""
+    """`base` (N): chance that a token is drafted right at depth 0; `factors` (K) by depth.
+
+    `without`: the text GROUPS times, each time without one group of requests, and `others` (GROUPS, K) their factors.
+    """
 
     base: Floats
     factors: Floats
-    groups: list[tuple[Floats, _Tokens]]
+    without: _Tokens
+    others: Floats
 
     def ease(self, tau: int) -> Floats:
         """(N, tau): chance by depth."""
@@ -47,15 +56,13 @@ class Decay:
 
     def half(self, tau: int) -> float:
         """Half of the 95% interval of ln(tokens per step), by leaving out groups of requests."""
-        rates = []
-        for factors, part in self.groups:
-            base = _base(part, factors)
-            begun = starts(part.lane, base, tau, np.minimum(base[:, None] * factors[:tau], 1.0))
-            rates.append(np.log(len(base) / begun.sum()))
+        part = self.without
+        base = _base(part, self.others)
+        begun = starts(part.lane, base, tau, _ease(part, base, self.others[:, :tau]))
+        tokens = np.bincount(part.copy, minlength=part.copies)
+        rates = np.log(tokens / np.bincount(part.copy, weights=begun, minlength=part.copies))
         n = len(rates)
-        return MISFIT + student(0.975, n - 1) * float(
-            np.sqrt((n - 1) / n * np.square(np.array(rates) - np.mean(rates)).sum())
-        )
+        return MISFIT + student(0.975, n - 1) * float(np.sqrt((n - 1) / n * np.square(rates - np.mean(rates)).sum()))
 
 
 def decay(text: Text, lane: Lanes, depth: int) -> Decay | None:
@@ -64,44 +71,59 @@ def decay(text: Text, lane: Lanes, depth: int) -> Decay | None:
     enough = int(tested.sum()) >= TESTS and text.requests >= REQUESTS
     if depth < 2 or not enough or np.isfinite(text.gamma).mean() < KNOWN:
         return None
-    whole = _Tokens(text.gamma, text.depth, lane)
-    factors = _fit(whole, np.ones(depth), ROUNDS)
-    groups = []
-    for g in range(GROUPS):
-        part = _without(text, text.request % GROUPS == g)
-        groups.append((_fit(part, factors, AGAIN), part))
-    return Decay(_base(whole, factors), factors, groups)
+    whole = _Tokens(text.gamma, text.depth, np.zeros(len(text.gamma), np.int64), 1, lane)
+    factors = _fit(whole, np.ones((1, depth)), ROUNDS)
+    without = _without(text)
+    return Decay(_base(whole, factors), factors[0], without, _fit(without, np.repeat(factors, GROUPS, axis=0), AGAIN))
 
 
-def _without(text: Text, out: Ints) -> _Tokens:
-    """The text without some of its pieces (P flags)."""
+def _without(text: Text) -> _Tokens:
+    """The text GROUPS times, each time without the pieces of one group of requests."""
     size = np.diff(text.begin)
-    kept = np.repeat(~out.astype(bool), size)
-    begin = np.append(0, np.cumsum(size[~out.astype(bool)]))
-    return _Tokens(text.gamma[kept], text.depth[kept], lanes(begin))
+    kept = [np.flatnonzero(text.request % GROUPS != g) for g in range(GROUPS)]
+    piece = np.concatenate(kept)
+    begin = np.append(0, np.cumsum(size[piece]))
+    token = np.arange(begin[-1]) + np.repeat(text.begin[piece] - begin[:-1], size[piece])
+    copy = np.repeat(np.arange(GROUPS), [int(size[mine].sum()) for mine in kept])
+    return _Tokens(text.gamma[token], text.depth[token], copy, GROUPS, lanes(begin))
 
 
 def _fit(tokens: _Tokens, factors: Floats, rounds: int) -> Floats:
-    """Move every factor until the mean base at its depth is the one at depth 0."""
-    depth = len(factors)
-    known = np.isfinite(tokens.gamma)
-    at = [known & (tokens.depth == j) for j in range(depth)]
+    """Move every factor (copies, K) until the mean base at its depth is the one at depth 0."""
+    shape = factors.shape
+    known = np.flatnonzero(np.isfinite(tokens.gamma) & (tokens.depth < shape[1]))
+    cell = tokens.copy[known] * shape[1] + tokens.depth[known]
+
+    def by_depth(weight: Floats) -> Floats:
+        return np.bincount(cell, weights=weight, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+
     for _ in range(rounds):
         base = _base(tokens, factors)
-        here = occupancy(tokens.lane, np.minimum(base[:, None] * factors, 1.0))
-        mean = np.ones(depth)
-        for j, mine in enumerate(at):
-            weight = 1.0 / np.maximum(here[mine, j], RARE)
-            mean[j] = (weight * base[mine]).sum() / weight.sum()
-        factors = np.clip(factors * mean / mean[0], 0.05, 1.5)
+        here = occupancy(tokens.lane, _ease(tokens, base, factors))
+        weight = 1.0 / np.maximum(here[known, tokens.depth[known]], RARE)
+        mean = by_depth(weight * base[known]) / by_depth(weight)
+        factors = np.clip(factors * mean / mean[:, :1], 0.05, 1.5)
     return np.asarray(factors, dtype=np.float64)
 
 
+def _ease(tokens: _Tokens, base: Floats, factors: Floats) -> Floats:
+    return np.minimum(base[:, None] * factors[tokens.copy], 1.0)
+
+
 def _base(tokens: _Tokens, factors: Floats) -> Floats:
-    """gamma brought to depth 0; tokens without one get what the tokens after such tokens have."""
-    known = np.isfinite(tokens.gamma)
-    place = np.minimum(tokens.depth, len(factors) - 1)
-    base = np.where(known, np.minimum(tokens.gamma / factors[place], 1.0), np.nan)
-    after = base[1:][~known[:-1] & known[1:]]
-    fill = float(after.mean()) if len(after) else float(base[known].mean())
-    return np.where(known, base, fill)
+    """gamma brought to depth 0; tokens without one get what the tokens after such tokens of their copy have."""
+    known, copy = np.isfinite(tokens.gamma), tokens.copy
+    place = np.minimum(tokens.depth, factors.shape[1] - 1)
+    base = np.where(known, np.minimum(tokens.gamma / factors[copy, place], 1.0), np.nan)
+    after = np.flatnonzero(~known[:-1] & known[1:] & (copy[1:] == copy[:-1])) + 1
+    return np.where(known, base, _means(base, copy, [after, np.flatnonzero(known)], tokens.copies)[copy])
+
+
+def _means(values: Floats, copy: Ints, choices: list[Ints], copies: int) -> Floats:
+    """The mean of every copy over the first choice of tokens that has any of it."""
+    mean = np.full(copies, np.nan)
+    for chosen in choices:
+        n = np.bincount(copy[chosen], minlength=copies)
+        total = np.bincount(copy[chosen], weights=values[chosen], minlength=copies)
+        mean = np.where(np.isnan(mean) & (n > 0), total / np.maximum(n, 1), mean)
+    return mean
