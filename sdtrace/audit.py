@@ -6,9 +6,10 @@ with all request lines known from the start.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from threading import Lock
+from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
@@ -17,6 +18,7 @@ from sdtrace.finding import Check, Counts
 from sdtrace.folding import Folder, added
 from sdtrace.gathered import Gathered, Place, Tallied, in_process
 from sdtrace.measure import measure
+from sdtrace.pulled import pulled
 from sdtrace.scope import REQUEST_COLUMNS, keyed, scopes
 from sdtrace.tally import Tally
 from sdtrace.timings import timings
@@ -25,7 +27,7 @@ from sdtrace.windows import no_windows
 
 #: Steps that may wait for their request line.
 WAITING = 131_072
-#: Batches measured at a time; polars and numpy let go of the interpreter while they work.
+#: Batches read and measured at a time; polars, numpy and Arrow let go of the interpreter while they work.
 WORKERS = 2
 
 Keep = Callable[[pl.DataFrame], pl.DataFrame]
@@ -139,8 +141,7 @@ class _State:
     total: Gathered[Tally] = field(default_factory=in_process)
     open: dict[int, Tallied] = field(default_factory=dict)
     waiting: list[tuple[Place, pl.DataFrame]] = field(default_factory=list)
-    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS))
-    pending: list[tuple[Place, Future[list[Tally]]]] = field(default_factory=list)
+    adding: Lock = field(default_factory=Lock)  #: held by whoever changes `total` or `open`
     events: list[Event] = field(default_factory=list)
     judged_unknown: pl.DataFrame | None = None
     unknown: int = 0
@@ -150,25 +151,37 @@ class _State:
 
 
 def _pass(sources: Sequence[Source], state: _State) -> Audit:
-    inputs = []
-    with state.pool:
-        for number, source in enumerate(sources):
-            read = Input(source.path, source.format, source.engine)
-            inputs.append(read)
-            state.open[number] = Tallied()
-            for batch in source.batches():
-                book(read, batch)
-                _take(state, number, batch)
-            state.open[number].read = True
-            _close(state, number)
-        _flush(state)
-        while state.pending:
-            _gather(state, *state.pending.pop(0))
+    inputs: list[Input] = []
+    pulled(_jobs(sources, state, inputs), partial(_measured, state), WORKERS)
     known = state.runs, state.known.drop("hash"), state.unknown
     return Audit(state.total.total(), inputs, *known, state.windows.windows(), state.events, state.windows.judged)
 
 
-def _take(state: _State, source: int, batch: Batch) -> None:
+class _Job(NamedTuple):
+    """Steps that can be judged, with all that is known of them by now."""
+
+    place: Place
+    steps: pl.DataFrame
+    requests: pl.DataFrame
+    runs: dict[str, dict[str, Any]]
+
+
+def _jobs(sources: Sequence[Source], state: _State, inputs: list[Input]) -> Iterator[_Job]:
+    for number, source in enumerate(sources):
+        read = Input(source.path, source.format, source.engine)
+        inputs.append(read)
+        with state.adding:
+            state.open[number] = Tallied()
+        for batch in source.batches():
+            book(read, batch)
+            yield from _taken(state, number, batch)
+        with state.adding:
+            state.open[number].read = True
+            _close(state, number)
+    yield from _flush(state)
+
+
+def _taken(state: _State, source: int, batch: Batch) -> Iterator[_Job]:
     for run in batch.runs.iter_rows(named=True):
         state.runs[run["run_id"]] = run | {"rule": state.rules.get(run["run_id"], run["rule"])}
     state.events.extend(batch.events)
@@ -186,12 +199,12 @@ def _take(state: _State, source: int, batch: Batch) -> None:
     if state.complete:
         state.unknown += _orphans(steps, missing)
     if state.complete or missing.is_empty():
-        _judge(state, place, steps, mine)
+        yield _job(state, place, steps, mine)
         return
     state.waiting.append((place, steps))
-    _release(state)
+    yield from _release(state)
     if sum(steps.height for _, steps in state.waiting) > WAITING:
-        _flush(state)
+        yield from _flush(state)
 
 
 def _within(windows: pl.DataFrame, span: Span) -> pl.DataFrame:
@@ -219,25 +232,25 @@ def _requests_of(state: _State, steps: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
     return mine, wanted.join(mine, on="hash", how="anti")
 
 
-def _release(state: _State) -> None:
-    """Judge whole waiting batches whose requests are all known by now, in order."""
+def _release(state: _State) -> Iterator[_Job]:
+    """Whole waiting batches whose requests are all known by now, in order."""
     while state.waiting:
         place, steps = state.waiting[0]
         mine, missing = _requests_of(state, steps)
         if missing.height:
             return
         state.waiting.pop(0)
-        _judge(state, place, steps, mine)
+        yield _job(state, place, steps, mine)
 
 
-def _flush(state: _State) -> None:
-    """Judge what waits, request line or not, and remember which requests that concerned."""
+def _flush(state: _State) -> Iterator[_Job]:
+    """What waits, request line or not; which requests that concerned is remembered."""
     for place, steps in state.waiting:
         mine, missing = _requests_of(state, steps)
         state.unknown += _orphans(steps, missing)
         seen = state.judged_unknown
         state.judged_unknown = missing if seen is None else pl.concat([seen, missing]).unique()
-        _judge(state, place, steps, mine)
+        yield _job(state, place, steps, mine)
     state.waiting.clear()
 
 
@@ -246,29 +259,29 @@ def _orphans(steps: pl.DataFrame, missing: pl.DataFrame) -> int:
     return steps.select("hash").join(missing, on="hash", how="semi").height if missing.height else 0
 
 
-def _judge(state: _State, place: Place, steps: pl.DataFrame, requests: pl.DataFrame) -> None:
-    if state.keep is not None:
-        joined = steps.join(requests.drop(_KEYS), on="hash", how="left", maintain_order="left")
-        steps = steps.filter(state.keep(joined).to_series())
+def _job(state: _State, place: Place, steps: pl.DataFrame, requests: pl.DataFrame) -> _Job:
+    return _Job(place, steps, requests, dict(state.runs))
+
+
+def _measured(state: _State, job: _Job) -> None:
+    """The tallies of a job go where it stands in the input, so that the sum does not depend on which thread was faster."""
+    tallies = _tallies(job, state.keep, state.checks)
+    with state.adding:
+        tallied = state.open[job.place.source]
+        tallied.tallies.put(job.place.batch, tallies)
+        tallied.gathered += 1
+        _close(state, job.place.source)
+
+
+def _tallies(job: _Job, keep: Keep | None, checks: Sequence[Check]) -> list[Tally]:
+    steps = job.steps
+    if keep is not None:
+        joined = steps.join(job.requests.drop(_KEYS), on="hash", how="left", maintain_order="left")
+        steps = steps.filter(keep(joined).to_series())
     if not steps.height:
-        _put(state, place, [])
-        return
-    measuring = state.pool.submit(_measured, place.path, steps, requests, dict(state.runs), state.checks)
-    state.pending.append((place, measuring))
-    if len(state.pending) > WORKERS:
-        _gather(state, *state.pending.pop(0))
-
-
-def _gather(state: _State, place: Place, done: Future[list[Tally]]) -> None:
-    _put(state, place, done.result())
-
-
-def _put(state: _State, place: Place, tallies: list[Tally]) -> None:
-    """Tallies go where they stand in the input, so that the sum does not depend on which thread was faster."""
-    tallied = state.open[place.source]
-    tallied.tallies.put(place.batch, tallies)
-    tallied.gathered += 1
-    _close(state, place.source)
+        return []
+    mine = list(scopes(job.place.path, steps, job.requests, job.runs))
+    return [*(measure(scope, checks) for scope in mine), timings(mine)]
 
 
 def _close(state: _State, source: int) -> None:
@@ -276,10 +289,3 @@ def _close(state: _State, source: int) -> None:
     tallied = state.open[source]
     if tallied.read and tallied.gathered == tallied.batches:
         state.total.put(source, [state.open.pop(source).tallies.total()])
-
-
-def _measured(
-    path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: dict[str, dict[str, Any]], checks: Sequence[Check]
-) -> list[Tally]:
-    mine = list(scopes(path, steps, requests, runs))
-    return [*(measure(scope, checks) for scope in mine), timings(mine)]

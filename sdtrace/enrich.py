@@ -23,16 +23,16 @@ def enriched(scope: Scope) -> pl.DataFrame:
     p_y, q_y = (
         pl.lit(None, pl.Float64) if scope.raw else pl.col(name) for name in ("last_target_prob", "last_draft_prob")
     )
-    added: dict[str, npt.NDArray[np.generic] | pl.Series] = {
+    added: dict[str, Ints | pl.Series | pl.Expr] = {
         "bad_p": _outside(pos, "target_probs", bands.p),
         "bad_q": _outside(pos, "draft_probs", bands.q),
         "bad_r": _outside(pos, "uniforms", Rounding(0.0, 0.0)),
         "zero_q": _zeros(pos, "draft_probs", bands.q, accepted_only=False),
         "zero_p_accepted": _zeros(pos, "target_probs", bands.p, accepted_only=True),
         "stop_at": stop_at(steps, pos.lists("output_token_ids")),
-        "gap_y": _null(_after_block(pos, "target_top2_gap", np.nan)),
+        "gap_y": _gap(pos),
         "impossible": _impossible(steps),
-        "argmax_y": _known_id(_after_block(pos, "target_argmax_ids", -1)),
+        "argmax_y": _argmax(pos),
     }
     return steps.with_columns(
         p_band_low_y=_low(p_y, bands.p),
@@ -40,7 +40,7 @@ def enriched(scope: Scope) -> pl.DataFrame:
         q_band_low_y=_low(q_y, bands.q),
         q_band_high_y=_high(q_y, bands.q),
         bad_y=_bad("last_target_prob", bands.p) + _bad("last_draft_prob", bands.q),
-        **{k: pl.Series(v) for k, v in added.items()},
+        **{k: pl.Series(v) if isinstance(v, np.ndarray) else v for k, v in added.items()},
     )
 
 
@@ -61,19 +61,19 @@ def _bad(column: str, band: Rounding) -> pl.Expr:
 
 def stop_at(steps: pl.DataFrame, output: Ragged) -> pl.Series:
     """Index of the first stop id inside output_token_ids of each step; null where none, or none known."""
+    if steps["stop_token_ids"].null_count() == steps.height or not len(output.values):
+        return pl.repeat(None, steps.height, dtype=pl.Int64, eager=True)
     found = np.full(steps.height, -1, dtype=np.int64)
-    stops = steps["stop_token_ids"]
-    if stops.null_count() < steps.height and len(output.values):
-        names = steps.select(pl.col("stop_token_ids").cast(pl.List(pl.String)).list.join(",")).to_series()
-        for name in names.drop_nulls().unique(maintain_order=True):
-            wanted = np.array([int(text) for text in name.split(",") if text], dtype=np.int64)
-            hits = np.flatnonzero(np.isin(output.values, wanted)) if len(wanted) < 16 else _many(output, wanted)
-            if not len(hits):
-                continue
-            owner = np.searchsorted(output.start, hits, side="right") - 1
-            rows, first = np.unique(owner, return_index=True)
-            mine = (names[rows] == name).fill_null(value=False).to_numpy()
-            found[rows[mine]] = (hits[first] - output.start[rows])[mine]
+    names = steps.select(pl.col("stop_token_ids").cast(pl.List(pl.String)).list.join(",")).to_series()
+    for name in names.drop_nulls().unique(maintain_order=True):
+        wanted = np.array([int(text) for text in name.split(",") if text], dtype=np.int64)
+        hits = np.flatnonzero(np.isin(output.values, wanted)) if len(wanted) < 16 else _many(output, wanted)
+        if not len(hits):
+            continue
+        owner = np.searchsorted(output.start, hits, side="right") - 1
+        rows, first = np.unique(owner, return_index=True)
+        mine = (names[rows] == name).fill_null(value=False).to_numpy()
+        found[rows[mine]] = (hits[first] - output.start[rows])[mine]
     return pl.Series(found, dtype=pl.Int64).replace(-1, None)
 
 
@@ -134,16 +134,19 @@ def _impossible(steps: pl.DataFrame) -> pl.Series:
     return steps.select((p >= q).fill_null(value=False)).to_series() & back
 
 
-def _after_block(pos: Positions, column: str, absent: float) -> npt.NDArray[np.generic]:
+def _gap(pos: Positions) -> pl.Series | pl.Expr:
+    after = _after_block(pos, "target_top2_gap", np.nan)
+    return pl.lit(None, pl.Float64) if after is None else pl.Series(after, dtype=pl.Float64).fill_nan(None)
+
+
+def _argmax(pos: Positions) -> pl.Series | pl.Expr:
+    after = _after_block(pos, "target_argmax_ids", -1)
+    return pl.lit(None, pl.Int64) if after is None else pl.Series(after.astype(np.int64)).replace(-1, None)
+
+
+def _after_block(pos: Positions, column: str, absent: float) -> npt.NDArray[np.generic] | None:
+    """What a list holds for the token after the accepted block; None where nobody recorded it."""
     if pos.steps[column].null_count() == pos.steps.height:
-        return np.full(pos.steps.height, absent)
+        return None
     rows = np.arange(len(pos.count), dtype=np.int64)
     return pos.lists(column).at(rows, pos.steps["n_a"].to_numpy(), absent)
-
-
-def _null(values: npt.NDArray[np.generic]) -> pl.Series:
-    return pl.Series(values, dtype=pl.Float64).fill_nan(None)
-
-
-def _known_id(values: npt.NDArray[np.generic]) -> pl.Series:
-    return pl.Series(values.astype(np.int64)).replace(-1, None)

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 from sdtrace.tally import Tally, merge
 
 #: Neighbours that are added up before they join the total: small ones are cheap to add, the total is not.
-GATHER = 4
+GATHER = 8
 
 T = TypeVar("T")
 
@@ -33,13 +33,14 @@ class Gathered(Generic[T]):
             for tally in self._early.pop(self._next):
                 self._group.append(tally)
                 if len(self._group) == GATHER:
-                    self._sum = [self._add([*self._sum, self._add(self._group)])]
+                    joined = self._add(self._group)
+                    self._sum = [self._add([*self._sum, joined]) if self._sum else joined]
                     self._group = []
             self._next += 1
 
     def total(self) -> T:
         """All of them as one."""
-        return self._add([*self._sum, *self._group])
+        return self._sum[0] if self._sum and not self._group else self._add([*self._sum, *self._group])
 
 
 def in_process() -> Gathered[Tally]:

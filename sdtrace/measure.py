@@ -10,6 +10,7 @@ import polars as pl
 from sdtrace.enrich import enriched
 from sdtrace.evidence import evidence
 from sdtrace.finding import Check
+from sdtrace.grouped import grouped
 from sdtrace.loops import degenerate, loops
 from sdtrace.scope import Scope
 from sdtrace.tally import STEPS, WITNESSES, Tally
@@ -185,19 +186,16 @@ def _positions(scope: Scope) -> pl.DataFrame:
 
 
 def _requests(scope: Scope, per_step: pl.DataFrame) -> pl.DataFrame:
-    table = per_step.group_by("hash", maintain_order=True).agg(
-        pl.col("run_id", "request_id").first(),
-        pl.lit(scope.law.name).alias("law"),
-        pl.len().cast(pl.Int64).alias("steps"),
-        pl.col("step").min().alias("min_step"),
-        pl.col("step").max().alias("max_step"),
-        pl.col("stop_step").min(),
-        pl.col("at").min().alias("first_at"),
-        pl.col("at").max().alias("last_at"),
-        pl.lit(scope.path).alias("first_path"),
-        pl.col("line").first().alias("first_line"),
-        *(pl.col(name).sum() for name in (*_SUMMED, "one_hot", "flat", "entropies", "uniform_p")),
-    )
+    names = ("run_id", "request_id")
+    table = grouped(
+        per_step,
+        ["hash"],
+        (*_SUMMED, "one_hot", "flat", "entropies", "uniform_p"),
+        first=dict(zip(names, names, strict=True)) | {"first_line": "line"},
+        least={"min_step": "step", "stop_step": "stop_step", "first_at": "at"},
+        greatest={"max_step": "step", "last_at": "at"},
+    ).rename({"rows": "steps"})
+    table = table.with_columns(law=pl.lit(scope.law.name), first_path=pl.lit(scope.path))
     return table.join(loops(scope), on="hash", how="left", maintain_order="left")
 
 
@@ -206,12 +204,9 @@ def _timeline(scope: Scope, per_step: pl.DataFrame) -> tuple[pl.DataFrame, float
     width = 1.0 if timed else 1024.0
     place = pl.col("at") if timed else pl.col("line").cast(pl.Float64)
     bucket = (place / width).floor().cast(pl.Int64, strict=False)
-    table = per_step.group_by(bucket.alias("bucket"), maintain_order=True).agg(
-        pl.lit(scope.law.name).alias("law"),
-        pl.len().cast(pl.Int64).alias("steps"),
-        *(pl.col(n).sum() for n in ("drafted", "drafting", "tested", "accepted", "appended", "expected", "disagree")),
-    )
-    return table.drop_nulls("bucket").select("law", pl.exclude("law")), width
+    sums = ("drafted", "drafting", "tested", "accepted", "appended", "expected", "disagree")
+    table = grouped(per_step.select(bucket.alias("bucket"), *sums), ["bucket"], sums).rename({"rows": "steps"})
+    return table.drop_nulls("bucket").select(pl.lit(scope.law.name).alias("law"), pl.all()), width
 
 
 def _checks(scope: Scope, rows: pl.DataFrame, checks: Sequence[Check], tally: Tally) -> pl.DataFrame:

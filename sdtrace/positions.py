@@ -107,7 +107,9 @@ class Positions:
     def first(self, number: Ints) -> Flags:
         """The first `number` (n entries) positions of every step."""
         if isinstance(self.each, int):
-            return np.asarray(np.arange(self.each) < number[:, None]).reshape(-1)
+            each = self.each
+            rows = np.tri(each + 1, each, -1, dtype=bool)  # the first k of a row, for every k
+            return np.asarray(rows.take(number, axis=0, mode="clip")).reshape(-1)
         return np.asarray(self.position < self.spread(number))
 
     @cached_property

@@ -117,9 +117,11 @@ def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping
     `steps` and `requests` are keyed; `requests` has REQUEST_COLUMNS. A request at temperature 0 is verified greedily whatever the
     run says. A run without a rule yields one scope for every law that could be its own.
     """
-    known = requests.select("hash", *REQUEST_COLUMNS, has_request=pl.lit(True))
-    joined = derive(steps.join(known, on="hash", how="left", maintain_order="left"))
-    joined = joined.with_columns(greedy=pl.col("temperature").eq(0.0).fill_null(False))
+    told = [name for name in REQUEST_COLUMNS if requests[name].null_count() < requests.height]
+    known = requests.select("hash", *told, has_request=pl.lit(True))
+    untold = {name: pl.lit(None, requests.schema[name]) for name in REQUEST_COLUMNS if name not in told}
+    joined = steps.join(known, on="hash", how="left", maintain_order="left").with_columns(**untold)
+    joined = derive(joined).with_columns(greedy=pl.col("temperature").eq(0.0).fill_null(False))
     for part in _parts(joined):
         run = runs.get(part["run_id"][0], {})
         yield from _laws(path, run, part["greedy"][0], positions(part))

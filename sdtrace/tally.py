@@ -49,6 +49,7 @@ class Tally:
     witnesses: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)
     width: float | None = None  #: seconds (or records) of one bucket of the timeline
     ceiling: int = (1 << 64) - 1  #: requests up to this hash are whole in `places`, others are not in it
+    added: bool = False  #: made by `merge`: within all bounds, each key once
 
     def frame(self, name: str) -> pl.DataFrame:
         """The sums of that name; an empty frame before anything was added."""
@@ -60,8 +61,10 @@ def merge(tallies: Sequence[Tally]) -> Tally:
     tallies = [t for t in tallies if t.sums]
     if not tallies:
         return Tally()
+    if len(tallies) == 1 and tallies[0].added:
+        return tallies[0]
     width = max((t.width for t in tallies if t.width is not None), default=None)
-    total = Tally(width=width, ceiling=min(t.ceiling for t in tallies))
+    total = Tally(width=width, ceiling=min(t.ceiling for t in tallies), added=True)
     for name, keys in _KEYS.items():
         frames = [_rebucket(t, name, width) if name in _TIMED else t.sums[name] for t in tallies if name in t.sums]
         if frames:
@@ -82,7 +85,8 @@ def merge(tallies: Sequence[Tally]) -> Tally:
 def add(frames: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
     """Sum frames under their keys; the first row's order is kept, so results are deterministic."""
     names = frames[0].columns
-    table = pl.concat([f.select(names) for f in frames], how="vertical_relaxed") if len(frames) > 1 else frames[0]
+    frames = [f if f.columns == names else f.select(names) for f in frames]
+    table = pl.concat(frames, how="vertical_relaxed") if len(frames) > 1 else frames[0]
     if not table.select(pl.struct(keys).hash().is_duplicated().any()).item():
         return table.select(
             *keys, pl.exclude(keys)

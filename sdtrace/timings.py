@@ -4,11 +4,12 @@ A line is one request's view of an engine step. Its weight is 1 / (requests in t
 step add up to one step whether or not a recorder kept all of them, and whatever order a file holds them in.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
 
+from sdtrace.grouped import grouped
 from sdtrace.scope import Scope
 from sdtrace.tally import FINE, Tally
 
@@ -37,7 +38,8 @@ def timings(scopes: Iterable[Scope]) -> Tally:
     frames = [scope.steps.select(_TAKEN) for scope in parts.values()]
     lines = _lines(pl.concat(frames) if len(frames) > 1 else frames[0], first.path)
     timed = lines["t"].null_count() < lines.height
-    tally.sums["cost"] = _cost(lines)
+    if timed:
+        tally.sums["cost"] = _cost(lines)
     tally.sums["places"] = _places(lines, timed)
     tally.sums["blocks"], tally.width = _blocks(lines, timed)
     return tally
@@ -127,32 +129,32 @@ def _fine(column: str, exact: int) -> pl.Expr:
 _SUMS = ("w", "timed", "timed_tokens", "wt", "wd", "wv", "ws", "wh", "wn", "has_d", "has_v", "has_s")
 
 
-def _time_sums(timed: bool) -> dict[str, pl.Expr]:
-    """Weighted sums over lines with a wall time: they are sums over engine steps. `wt` = sum of w t, and so on; all 0
-    where no line is `timed`, at no cost."""
+def _terms(timed: bool) -> dict[str, pl.Expr]:
+    """What every line with a wall time adds to weighted sums: they are sums over engine steps. `wt` = sum of w t, and so
+    on. Nothing where no line is `timed`: `_added` fills in zeros."""
     if not timed:
-        return dict.fromkeys(_SUMS, pl.lit(0.0))
+        return {}
     w = pl.when(pl.col("t").is_not_null()).then(pl.col("w"))
     return {
-        "w": w.sum(),
-        "timed": w.count().cast(pl.Float64),
-        "timed_tokens": (pl.col("appended").fill_null(pl.col("accepted") + 1) * w / w).sum().cast(pl.Float64),
-        "wt": (w * pl.col("t")).sum(),
-        "wd": (w * pl.col("draft_ms")).sum(),
-        "wv": (w * pl.col("verify_ms")).sum(),
-        "ws": (w * pl.col("sample_ms")).sum(),
-        "wh": (w * pl.col("hidden")).sum(),
-        "wn": (w * pl.col("n")).sum(),
-        "has_d": w.filter(pl.col("draft_ms").is_not_null()).sum(),
-        "has_v": w.filter(pl.col("verify_ms").is_not_null()).sum(),
-        "has_s": w.filter(pl.col("sample_ms").is_not_null()).sum(),
+        "w": w,
+        "timed": w.is_not_null(),
+        "timed_tokens": pl.col("appended").fill_null(pl.col("accepted") + 1) * w / w,
+        "wt": w * pl.col("t"),
+        "wd": w * pl.col("draft_ms"),
+        "wv": w * pl.col("verify_ms"),
+        "ws": w * pl.col("sample_ms"),
+        "wh": w * pl.col("hidden"),
+        "wn": w * pl.col("n"),
+        "has_d": pl.when(pl.col("draft_ms").is_not_null()).then(w),
+        "has_v": pl.when(pl.col("verify_ms").is_not_null()).then(w),
+        "has_s": pl.when(pl.col("sample_ms").is_not_null()).then(w),
     }
 
 
 def _cost(lines: pl.DataFrame) -> pl.DataFrame:
     """Engine steps by run, graph, requests `b`, verified tokens `n`, drafted `k` of the line, prefill or not.
 
-    Sums of `_time_sums`, `wt2` (squares), `wc` (context), `wp` (plain steps), `wm` (time of steps with prefill tokens).
+    Sums of `_terms`, `wt2` (squares), `wc` (context), `wp` (plain steps), `wm` (time of steps with prefill tokens).
     """
     timed = lines.filter(pl.col("t").is_not_null())
     return timed.group_by(
@@ -171,7 +173,7 @@ def _cost(lines: pl.DataFrame) -> pl.DataFrame:
         wm=(pl.col("w") * pl.col("t")).filter(pl.col("mixed")).sum(),
         first_path=pl.col("path").first(),
         first_line=pl.col("line").first(),
-        **_time_sums(timed=True),
+        **{name: term.sum() for name, term in _terms(timed=True).items()},
     )
 
 
@@ -179,49 +181,59 @@ def _places(lines: pl.DataFrame, timed: bool) -> pl.DataFrame:
     """Requests by where their steps were: context and batch (powers of 2), graph, rank, age within the request.
 
     Counts over lines that are no prefill; `v0`.. and `a0`..: lines that verified and accepted more than j tokens (the
-    last one adds all deeper positions up); sums of `_time_sums`; `wnn`, `wnv`, for a line through verify_ms over n.
+    last one adds all deeper positions up); sums of `_terms`; `wnn`, `wnv`, for a line through verify_ms over n.
     """
     decode = lines.filter(~pl.col("prefill"))
     w = pl.when(pl.col("t").is_not_null() & pl.col("verify_ms").is_not_null()).then(pl.col("w"))
-    wnn, wnv = ((w * x).sum() if timed else pl.lit(0.0) for x in (pl.col("n") ** 2, pl.col("n") * pl.col("verify_ms")))
     where = {"context": _octave("context_len"), "graph": pl.col("graph"), "rank": pl.col("rank")}
-    told = {name: expr.alias(name) for name, expr in where.items() if not _empty(lines, name)}
-    untold = [pl.lit(None, _PLACE[name]).alias(name) for name in where if name not in told]
-    table = decode.group_by(
-        pl.col("hash").alias("key"),
-        *told.values(),
-        _octave("b").alias("batch"),
-        pl.col("step").clip(1).log(4).floor().clip(1, 5).cast(pl.Int64).alias("age"),
-        maintain_order=True,
-    ).agg(
-        *untold,
-        pl.col("run_id", "request_id").first(),
-        pl.col("path").first().alias("first_path"),
-        pl.col("line").first().alias("first_line"),
-        pl.col("step").first().alias("first_step"),
-        pl.col("at").min().alias("first_at"),
-        pl.col("at").max().alias("last_at"),
-        lines=pl.len().cast(pl.Float64),
-        drafting=(pl.col("tau") > 0).sum().cast(pl.Float64),
-        drafted=pl.col("tau").sum().cast(pl.Float64),
-        tested=pl.col("tested").sum().cast(pl.Float64),
-        accepted=pl.col("accepted").sum().cast(pl.Float64),
-        tokens=pl.col("appended").fill_null(pl.col("accepted") + 1).sum().cast(pl.Float64),
-        wb=(pl.col("w") * pl.col("b")).sum(),
-        wnn=wnn,
-        wnv=wnv,
-        gap=pl.col("gap").sum(),
-        gaps=pl.col("gap").count().cast(pl.Float64),
-        long_gap=pl.col("gap").filter(pl.col("gap") > 10 * pl.col("t")).sum(),
-        padded=(pl.col("longest") - pl.col("verified")).sum().cast(pl.Float64),
-        **_time_sums(timed),
-        **_depths(),
-    )
-    table = table.with_columns(hash=pl.col("request_id").hash(seed=0)).drop("key")
+    where = {name: expr for name, expr in where.items() if not _empty(lines, name)}
+    where["batch"] = _octave("b")
+    where["age"] = sum((pl.col("step") >= 4**power).cast(pl.Int64) for power in range(2, 6)) + pl.lit(1, pl.Int64)
+    terms = {
+        "drafting": pl.col("tau") > 0,
+        "drafted": pl.col("tau"),
+        "tested": pl.col("tested"),
+        "accepted": pl.col("accepted"),
+        "tokens": pl.col("appended").fill_null(pl.col("accepted") + 1),
+        "wb": pl.col("w") * pl.col("b"),
+        "padded": pl.col("longest") - pl.col("verified"),
+        **_terms(timed),
+        **_depths(lines),
+    }
+    if timed:
+        terms |= {
+            "wnn": w * pl.col("n") ** 2,
+            "wnv": w * pl.col("n") * pl.col("verify_ms"),
+            "gap": pl.col("gap"),
+            "gaps": pl.col("gap").is_not_null(),
+            "long_gap": pl.when(pl.col("gap") > 10 * pl.col("t")).then("gap"),
+        }
+    first = ("run_id", "request_id", "path", "line", "step")
+    table = grouped(  # what is 0 everywhere is not even added up
+        decode.select("hash", "at", *(pl.col(name).alias(f"its_{name}") for name in first), **where, **terms),
+        ["hash", *where],
+        tuple(terms),
+        first={(name if name in _KEYS else f"first_{name}"): f"its_{name}" for name in first},
+        least={"first_at": "at"},
+        greatest={"last_at": "at"},
+    ).rename({"rows": "lines"})
+    untold = [pl.lit(None, dtype).alias(name) for name, dtype in _PLACE.items() if name not in where]
+    table = _added(table, _PLACED).with_columns(*untold, hash=pl.col("request_id").hash(seed=0))
     return table.select(*_KEYS, "hash", pl.exclude(*_KEYS, "hash"))
 
 
+def _added(table: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The sums as numbers, those of which nothing was added as 0."""
+    return table.with_columns(
+        (pl.col(name).cast(pl.Float64) if name in table.columns else pl.lit(0.0)).alias(name) for name in names
+    )
+
+
 _KEYS = ("run_id", "request_id", "context", "batch", "graph", "rank", "age")
+_PLACED = (
+    *("lines", "drafting", "drafted", "tested", "accepted", "tokens", "wb", "wnn", "wnv", "gap", "gaps", "long_gap"),
+    *("padded", *_SUMS, *(f"{name}{j}" for name in "va" for j in range(DEPTH + 1))),
+)
 _PLACE = {"context": pl.Int64, "graph": pl.String, "rank": pl.Int64}
 
 
@@ -231,12 +243,13 @@ def _empty(lines: pl.DataFrame, place: str) -> bool:
     return lines[name].null_count() == lines.height
 
 
-def _depths() -> dict[str, pl.Expr]:
+def _depths(lines: pl.DataFrame) -> dict[str, pl.Expr]:
     found: dict[str, pl.Expr] = {}
     for name, column in (("v", "verified"), ("a", "accepted")):
-        for j in range(DEPTH):
-            found[f"{name}{j}"] = (pl.col(column) > j).sum().cast(pl.Float64)
-        found[f"{name}{DEPTH}"] = (pl.col(column) - DEPTH).clip(0).sum().cast(pl.Float64)
+        deepest = int(lines[column].max() or 0)  # type: ignore[arg-type]
+        found |= {f"{name}{j}": pl.col(column) > j for j in range(min(deepest, DEPTH))}
+        if deepest > DEPTH:
+            found[f"{name}{DEPTH}"] = (pl.col(column) - DEPTH).clip(0)
     return found
 
 
@@ -247,16 +260,9 @@ def _blocks(lines: pl.DataFrame, timed: bool) -> tuple[pl.DataFrame, float]:
     place: Any = pl.col("at") if known else pl.col("line").cast(pl.Float64)
     bucket = (place / width * FINE).floor().cast(pl.Int64, strict=False)
     w = pl.when(pl.col("t").is_not_null() & pl.col("verify_ms").is_not_null()).then(pl.col("w"))
-    table = (
-        lines.filter(~pl.col("prefill"))
-        .group_by("run_id", bucket.alias("bucket"), maintain_order=True)
-        .agg(
-            wnn=(w * pl.col("n") ** 2).sum(),
-            wnv=(w * pl.col("n") * pl.col("verify_ms")).sum(),
-            lines=pl.len().cast(pl.Float64),
-            tested=pl.col("tested").sum().cast(pl.Float64),
-            accepted=pl.col("accepted").sum().cast(pl.Float64),
-            **_time_sums(timed),
-        )
-    )
-    return table.drop_nulls("bucket"), width
+    terms = {"tested": pl.col("tested"), "accepted": pl.col("accepted"), **_terms(timed)}
+    if timed:
+        terms |= {"wnn": w * pl.col("n") ** 2, "wnv": w * pl.col("n") * pl.col("verify_ms")}
+    part = lines.filter(~pl.col("prefill")).select("run_id", bucket=bucket, **terms)
+    table = grouped(part, ["run_id", "bucket"], tuple(terms)).rename({"rows": "lines"}).drop_nulls("bucket")
+    return _added(table, ("wnn", "wnv", "lines", "tested", "accepted", *_SUMS)), width

@@ -15,7 +15,7 @@ from sdtrace.readers.validate import Validator
 from sdtrace.trace import OBJECTS, TABLES, Batch, Loss, Notice, conform, empty, schema
 
 #: Rows of a batch of steps, and of runs and requests, which are wider and stay in memory while they are joined.
-ROWS, HEADS = 65_536, 16_384
+ROWS, HEADS = 131_072, 16_384
 
 
 def sniff(file: Path) -> str | None:

@@ -1,0 +1,41 @@
+"""Work that threads pull from one iterator: whoever is free fetches the next job, and does it.
+
+Nothing is made in advance, so as many jobs are in memory as there are threads, and no thread waits for another one's turn.
+"""
+
+from collections.abc import Callable, Iterator
+from threading import Lock, Thread
+from typing import TypeVar
+
+Job = TypeVar("Job")
+
+
+def pulled(jobs: Iterator[Job], work: Callable[[Job], None], threads: int) -> None:
+    """`work` on every job, by this thread and `threads` - 1 others; one of them at a time advances `jobs`.
+
+    The first error, of either, is raised here when all have stopped; no new job is begun after it.
+    """
+    lock = Lock()
+    errors: list[BaseException] = []
+
+    def pull() -> None:
+        try:
+            while True:
+                with lock:
+                    if errors:
+                        return
+                    job = next(jobs)
+                work(job)
+        except StopIteration:
+            return
+        except BaseException as error:  # raised again below
+            errors.append(error)
+
+    others = [Thread(target=pull, daemon=True) for _ in range(threads - 1)]
+    for thread in others:
+        thread.start()
+    pull()
+    for thread in others:
+        thread.join()
+    if errors:
+        raise errors[0]
