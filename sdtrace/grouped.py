@@ -10,8 +10,10 @@ import polars as pl
 
 Ints = npt.NDArray[np.int64]
 Names = Mapping[str, str]
+Known = Mapping[str, str | None]
 
 _NONE: Names = {}
+_KNOWN: Known = {}
 #: Rows that a key has on the average, at least, where looking for its runs pays.
 _FEWEST = 4
 
@@ -23,12 +25,25 @@ def grouped(
     first: Names = _NONE,
     least: Names = _NONE,
     greatest: Names = _NONE,
+    known: Known = _KNOWN,
 ) -> pl.DataFrame:
     """One row a key, in the order of the first ones: keys, `rows`, then `first`, `least`, `greatest`, `sums`.
 
     The mappings give a column for every new name. Nulls add nothing and are neither least nor greatest; a sum of nulls
-    alone is 0, the least of them null, as polars has it.
+    alone is 0, the least of them null, as polars has it. `known` names sums that need no adding up: they are 0 (None), the
+    number of rows, or another one of the sums.
     """
+    dtypes = table.schema
+    told = {name: other for name, other in known.items() if name in sums}
+    table = _grouped(table, keys, [name for name in sums if name not in told], first, least, greatest)
+    return table.with_columns(
+        (pl.lit(0) if other is None else pl.col(other)).cast(dtypes[name]).alias(name) for name, other in told.items()
+    )
+
+
+def _grouped(
+    table: pl.DataFrame, keys: Sequence[str], sums: Sequence[str], first: Names, least: Names, greatest: Names
+) -> pl.DataFrame:
     heads = _heads(table.select(list(dict.fromkeys([*keys, *first.values()]))), keys)
     if heads is None:
         return table.group_by(keys, maintain_order=True).agg(

@@ -28,17 +28,17 @@ def loops(scope: Scope) -> pl.DataFrame:
     return _repeats(steps)
 
 
-def degenerate(scope: Scope) -> dict[str, pl.Series]:
+def degenerate(scope: Scope) -> dict[str, Ints]:
     """Per step: tested positions with a recorded entropy, with a one-hot or flat row, and with p = 1/vocabulary."""
     pos, n = scope.pos, len(scope.pos.count)
     vocabulary = scope.run.get("vocab_size")
     tested = scope.judged.tested
-    zero = pl.Series(np.zeros(n, dtype=np.int64))
+    zero = np.zeros(n, dtype=np.int64)
     found = dict.fromkeys(("one_hot", "flat", "entropies", "uniform_p"), zero)
 
-    def by_step(flags: npt.NDArray[np.bool_]) -> pl.Series:
+    def by_step(flags: npt.NDArray[np.bool_]) -> Ints:
         found = np.flatnonzero(flags)
-        return pl.Series(np.bincount(pos.row[found[tested[found]]], minlength=n)) if len(found) else zero
+        return np.bincount(pos.row[found[tested[found]]], minlength=n) if len(found) else zero
 
     if not scope.absent("target_entropy"):
         entropy = pos.column("target_entropy").astype(np.float64, copy=False)

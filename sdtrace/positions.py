@@ -86,8 +86,13 @@ class Positions:
 
     def spread(self, values: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
         """A value of every step (n entries) at each of its positions (m entries)."""
-        spread: npt.NDArray[Scalar] = np.repeat(values, self.each)
-        return spread
+        if isinstance(self.each, int):  # as np.repeat, but other threads may go on meanwhile
+            return np.asarray(np.broadcast_to(values[:, None], (len(values), self.each)).reshape(-1))
+        return np.asarray(np.repeat(values, self.each))
+
+    def _every(self, row: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+        """The same row of values for every step; as np.tile, but other threads may go on meanwhile."""
+        return np.asarray(np.broadcast_to(row, (len(self.count), len(row))).reshape(-1))
 
     def sums(self, values: Floats) -> Floats:
         """Sum over the positions of every step (m entries to n), from left to right."""
@@ -126,7 +131,7 @@ class Positions:
     def position(self) -> Ints:
         """0-based position within the step."""
         if isinstance(self.each, int):
-            return np.tile(np.arange(self.each, dtype=np.int64), len(self.count))
+            return self._every(np.arange(self.each, dtype=np.int64))
         return np.arange(len(self.row), dtype=np.int64) - self.spread(self.start)
 
     @cached_property

@@ -94,7 +94,12 @@ class Scope:
 
     def absent(self, column: str) -> bool:
         """Whether a trace column holds no value in these steps."""
-        return self.steps[column].null_count() == self.steps.height
+        return column in self._absent
+
+    @cached_property
+    def _absent(self) -> frozenset[str]:
+        nulls = self.steps.null_count().row(0, named=True)
+        return frozenset(name for name, n in nulls.items() if n == self.steps.height)
 
 
 def parameters(run: Mapping[str, Any]) -> Mapping[str, Any]:

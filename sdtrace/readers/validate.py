@@ -48,7 +48,7 @@ class Validator:
     def _sound(self, steps: pl.DataFrame) -> tuple[pl.DataFrame, list[Loss]]:
         if not steps.height:
             return steps, []
-        present = {name for name in steps.columns if steps[name].null_count() < steps.height}
+        present = {name for name, n in steps.null_count().row(0, named=True).items() if n < steps.height}
         reasons = [reason for needed, reason in _REASONS if needed is None or needed in present]
         reason = steps.select(reason=pl.coalesce(*reasons)).to_series()
         bad = reason.is_not_null()
@@ -133,7 +133,7 @@ def _in_order(keys: pl.DataFrame) -> list[tuple[int, int, int, int]] | None:
     same = request[1:] == request[:-1]
     start = np.concatenate(([0], np.flatnonzero(~same) + 1))
     end = np.append(start[1:], len(request)) - 1
-    if not (step[1:] > step[:-1])[same].all() or len(np.unique(request[start])) < len(start):
+    if not ((step[1:] > step[:-1]) | ~same).all() or len(np.unique(request[start])) < len(start):
         return None
     columns = (request[start], step[start], step[end], end - start + 1)
     return list(zip(*(column.tolist() for column in columns), strict=True))
