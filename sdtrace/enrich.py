@@ -15,24 +15,25 @@ from sdtrace.scope import Scope
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
+#: Columns of which nothing is known: literals cost nothing.
+_NEVER, _NULL = pl.lit(None, pl.Int64), pl.lit(None, pl.Float64)
+
 
 def enriched(scope: Scope) -> pl.DataFrame:
     """The steps of a scope with the columns that step checks read (one row a step, same order)."""
     pos, bands = scope.pos, scope.bands
     steps = scope.steps
-    p_y, q_y = (
-        pl.lit(None, pl.Float64) if scope.raw else pl.col(name) for name in ("last_target_prob", "last_draft_prob")
-    )
+    p_y, q_y = (_NULL if scope.raw else pl.col(name) for name in ("last_target_prob", "last_draft_prob"))
     added: dict[str, Ints | pl.Series | pl.Expr] = {
         "bad_p": _outside(pos, "target_probs", bands.p),
         "bad_q": _outside(pos, "draft_probs", bands.q),
         "bad_r": _outside(pos, "uniforms", Rounding(0.0, 0.0)),
         "zero_q": _zeros(pos, "draft_probs", bands.q, accepted_only=False),
         "zero_p_accepted": _zeros(pos, "target_probs", bands.p, accepted_only=True),
-        "stop_at": stop_at(steps, pos.lists("output_token_ids")),
-        "gap_y": _gap(pos),
+        "stop_at": _NEVER if scope.absent("stop_token_ids") else stop_at(steps, pos.lists("output_token_ids")),
+        "gap_y": _NULL if scope.absent("target_top2_gap") else _gap(pos),
         "impossible": _impossible(steps),
-        "argmax_y": _argmax(pos),
+        "argmax_y": _NEVER if scope.absent("target_argmax_ids") else _argmax(pos),
     }
     return steps.with_columns(
         p_band_low_y=_low(p_y, bands.p),
@@ -61,8 +62,6 @@ def _bad(column: str, band: Rounding) -> pl.Expr:
 
 def stop_at(steps: pl.DataFrame, output: Ragged) -> pl.Series:
     """Index of the first stop id inside output_token_ids of each step; null where none, or none known."""
-    if steps["stop_token_ids"].null_count() == steps.height or not len(output.values):
-        return pl.repeat(None, steps.height, dtype=pl.Int64, eager=True)
     found = np.full(steps.height, -1, dtype=np.int64)
     names = steps.select(pl.col("stop_token_ids").cast(pl.List(pl.String)).list.join(",")).to_series()
     for name in names.drop_nulls().unique(maintain_order=True):
@@ -134,19 +133,15 @@ def _impossible(steps: pl.DataFrame) -> pl.Series:
     return steps.select((p >= q).fill_null(value=False)).to_series() & back
 
 
-def _gap(pos: Positions) -> pl.Series | pl.Expr:
-    after = _after_block(pos, "target_top2_gap", np.nan)
-    return pl.lit(None, pl.Float64) if after is None else pl.Series(after, dtype=pl.Float64).fill_nan(None)
+def _gap(pos: Positions) -> pl.Series:
+    return pl.Series(_after_block(pos, "target_top2_gap", np.nan), dtype=pl.Float64).fill_nan(None)
 
 
-def _argmax(pos: Positions) -> pl.Series | pl.Expr:
-    after = _after_block(pos, "target_argmax_ids", -1)
-    return pl.lit(None, pl.Int64) if after is None else pl.Series(after.astype(np.int64)).replace(-1, None)
+def _argmax(pos: Positions) -> pl.Series:
+    return pl.Series(_after_block(pos, "target_argmax_ids", -1).astype(np.int64)).replace(-1, None)
 
 
-def _after_block(pos: Positions, column: str, absent: float) -> npt.NDArray[np.generic] | None:
-    """What a list holds for the token after the accepted block; None where nobody recorded it."""
-    if pos.steps[column].null_count() == pos.steps.height:
-        return None
+def _after_block(pos: Positions, column: str, absent: float) -> npt.NDArray[np.generic]:
+    """What a list holds for the token after the accepted block."""
     rows = np.arange(len(pos.count), dtype=np.int64)
     return pos.lists(column).at(rows, pos.steps["n_a"].to_numpy(), absent)

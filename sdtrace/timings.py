@@ -96,6 +96,9 @@ def _lines(steps: pl.DataFrame, path: str) -> pl.DataFrame:
 def _shared(steps: pl.DataFrame) -> dict[str, pl.Expr]:
     """Of the lines of one engine step in this batch: how many, their verified tokens, their longest draft."""
     alone = {"seen": pl.lit(1, pl.Int64), "seen_tokens": 1 + pl.col("verified"), "longest": pl.col("verified")}
+    unknown = steps.select("engine_step", "at").null_count().row(0)
+    if unknown == (steps.height, steps.height):
+        return alone
     clocks = steps.select(pl.coalesce(pl.col("engine_step").cast(pl.Float64), "at")).to_series()
     if clocks.null_count() == steps.height or clocks.n_unique() == steps.height:
         return alone

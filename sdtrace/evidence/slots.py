@@ -99,10 +99,10 @@ def _steps(scope: Scope) -> _Steps:
     steps, count = scope.steps, scope.pos.count
     n_a, last = steps["n_a"].to_numpy(), steps["last_tested"].to_numpy()
     clipped = (n_a >= 0) & (n_a < count) & (last < n_a)
-    ends = np.where(_own_uniforms(steps), np.minimum(n_a, count - 1), -1)
-    p_last, q_last = (
-        steps[name].fill_null(np.nan).to_numpy().astype(np.float64) for name in ("last_target_prob", "last_draft_prob")
-    )
+    ends = np.minimum(n_a, count - 1)
+    if not scope.absent("seed"):
+        ends = np.where(_own_uniforms(steps), ends, -1)
+    p_last, q_last = (steps[name].fill_null(np.nan).to_numpy() for name in ("last_target_prob", "last_draft_prob"))
     if scope.law.residual != "ratio" or scope.absent("draft_probs"):
         q_last = np.where(np.isnan(p_last), np.nan, 0.0)
     limit = steps["appended"].fill_null(2**40).to_numpy()
@@ -113,8 +113,6 @@ def _steps(scope: Scope) -> _Steps:
 
 
 def _own_uniforms(steps: pl.DataFrame) -> Flags:
-    if steps["seed"].null_count() == steps.height:
-        return np.ones(steps.height, dtype=bool)
     owners = steps.select("hash", "seed").drop_nulls().unique().group_by("seed").len().filter(pl.col("len") > 1)
     shared = steps["seed"].is_in(owners["seed"].implode()).fill_null(value=False)
     return ~shared.to_numpy()
