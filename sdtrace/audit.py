@@ -28,7 +28,7 @@ from sdtrace.windows import no_windows
 #: Steps that may wait for their request line.
 WAITING = 131_072
 #: Batches read and measured at a time; polars, numpy and Arrow let go of the interpreter while they work.
-WORKERS = 2
+WORKERS = 3
 
 Keep = Callable[[pl.DataFrame], pl.DataFrame]
 Span = tuple[float | None, float | None]

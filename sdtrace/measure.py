@@ -54,11 +54,10 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> tuple[pl.DataFrame, Known]:
     """One row a step: what requests, laws and the timeline add up; and which of their sums are known beforehand."""
     pos, judged = scope.pos, scope.judged
     n_a = scope.steps["n_a"].to_numpy()
-    known = judged.tested & ~np.isnan(judged.expected)
-    expected = np.where(known, judged.expected, 0.0)
+    variance = 1.0 - scope.expected
+    variance *= scope.expected
     accepted = np.maximum(n_a, 0).astype(np.float64)
     tested = pos.counts(judged.tested) if scope.law.name == "block" else _tested(scope)
-    whole = scope.law.name != "block" and bool((known == judged.tested).all())
     flagged = not scope.absent("accepted")
     counts = pl.col("n_a") >= 0  # the record tells how many tokens were accepted
     counted = {
@@ -66,10 +65,10 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> tuple[pl.DataFrame, Known]:
         "accepted": accepted,
         "disagree": pos.counts(judged.decision == -1),
         "undecidable": pos.counts(judged.tested & (judged.decision == 0)),
-        "expected": pos.sums(expected),
-        "expected_n": tested if whole else pos.counts(known),
-        "observed": accepted if whole and not flagged else pos.counts(known & pos.accepted),
-        "variance": pos.sums(expected * (1.0 - expected)),
+        "expected": pos.sums(scope.expected),
+        "expected_n": tested if scope.whole else pos.counts(scope.known),
+        "observed": accepted if scope.whole and not flagged else pos.counts(scope.known & pos.accepted),
+        "variance": pos.sums(variance),
     }
     table = rows.select(
         "run_id",
@@ -99,7 +98,7 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> tuple[pl.DataFrame, Known]:
         sums["drafting_counted"] = sums.get("drafting", "drafting")
     if np.array_equal(rows["tau"].to_numpy(), pos.count):
         sums["verified"] = "drafted"
-    if whole:
+    if scope.whole:
         sums["expected_n"] = sums.get("tested", "tested")
     table = table.with_columns(**{name: pl.Series(values) for name, values in (counted | rare).items()})
     return table, sums
@@ -167,12 +166,13 @@ def _loglik(scope: Scope) -> float:
 def _positions(scope: Scope) -> pl.DataFrame:
     pos, judged = scope.pos, scope.judged
     size = int(pos.count.max(initial=0))
-    known = judged.tested & ~np.isnan(judged.expected)
     n_a = scope.steps["n_a"].to_numpy()
 
-    def by_position(values: npt.NDArray[np.generic]) -> Floats:
+    def by_position(values: npt.NDArray[Any]) -> Floats:
         if values.dtype != np.float64 and not values.any():
             return np.zeros(size)
+        if isinstance(pos.each, int):
+            return np.asarray(values.reshape(len(pos.count), size).sum(axis=0, dtype=np.float64))
         sums = np.bincount(pos.position, weights=values.astype(np.float64, copy=False), minlength=size)
         return sums.astype(np.float64, copy=False)
 
@@ -191,8 +191,8 @@ def _positions(scope: Scope) -> pl.DataFrame:
             "verified": reached(pos.count),
             "tested": tested,
             "accepted": reached(np.maximum(n_a, 0)),
-            "expected": by_position(np.where(known, judged.expected, 0.0)),
-            "expected_n": tested if not block and (known == judged.tested).all() else by_position(known),
+            "expected": by_position(scope.expected),
+            "expected_n": tested if scope.whole else by_position(scope.known),
             "disagree": by_position(judged.decision == -1),
         }
     )

@@ -7,12 +7,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from sdtrace.laws import LAWS, candidates
 from sdtrace.laws.law import Bands, Judged, Law
 from sdtrace.laws.precision import bands
 from sdtrace.positions import Positions, derive, positions
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 #: What checks ask of a request; everything else stays in the request table.
 REQUEST_COLUMNS = (
@@ -63,6 +67,21 @@ class Scope:
         if not self.raw:
             return judged
         return Judged(np.zeros_like(judged.decision), judged.tested, np.full_like(judged.expected, np.nan))
+
+    @cached_property
+    def known(self) -> Flags:
+        """Tested positions whose chance of acceptance the record gives."""
+        return self.judged.tested & ~np.isnan(self.judged.expected)
+
+    @cached_property
+    def expected(self) -> Floats:
+        """The chance of acceptance at every position; 0 where it is not known or nothing was tested."""
+        return np.where(self.known, self.judged.expected, 0.0)
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether the chance is known at every tested position, for a law that stops at the first rejection."""
+        return self.law.name != "block" and np.array_equal(self.known, self.judged.tested)
 
     @property
     def raw(self) -> bool:

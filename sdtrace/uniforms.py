@@ -50,10 +50,10 @@ def _chosen(
     """Where values are kept, and the hash of each: one in 2^shift, the same value always or never."""
     places, hashes = [], []
     for begin in range(0, len(r), _PIECE):
-        here = np.flatnonzero(drawn[begin : begin + _PIECE])
-        mix = _mixed(r[begin : begin + _PIECE][here])
-        kept = np.flatnonzero(mix >> np.uint64(64 - shift) == 0) if shift else slice(None)
-        places.append(here[kept] + begin)
+        mix, kept = _mixed(r[begin : begin + _PIECE]), drawn[begin : begin + _PIECE]
+        if shift:
+            kept = kept & (mix >> np.uint64(64 - shift) == 0)
+        places.append(np.flatnonzero(kept) + begin)
         hashes.append(mix[kept])
     return np.concatenate(places), np.concatenate(hashes)
 

@@ -101,24 +101,24 @@ def test_one_draw_a_step_shifts_every_later_chance_to_what_the_weight_says(steps
     """By its definition: given that the shared draw is at most the smallest chance m so far, b becomes min(1, b / m)."""
     rng = np.random.default_rng(seed)
     d = v = 0.0
-    chance, later, accepted = [], [], []
-    for betas in steps:
+    chance, later, accepted, step = [], [], [], []
+    for row, betas in enumerate(steps):
         for j, b in enumerate(betas):
             hit = rng.random() < b
-            chance.append(b), later.append(j > 0), accepted.append(hit)
-            least_of_eight = min([1.0, *betas[max(0, j - 8) : j]])
-            if least_of_eight < 1.0 and b < 1.0:
-                w = min((min(1.0, b / least_of_eight) - b) / (b * (1.0 - b)), 10.0)
+            chance.append(b), later.append(j > 0), accepted.append(hit), step.append(row)
+            least = min([1.0, *betas[:j]])
+            if least < 1.0 and b < 1.0:
+                w = min((min(1.0, b / least) - b) / (b * (1.0 - b)), 10.0)
                 d, v = d + w * (hit - b), v + w * w * b * (1 - b)
             if not hit:
                 break
     b, n = np.array(chance), len(chance)
     here = Slots(np.arange(n), np.array(later), np.array(accepted), b, np.ones(n), b, np.ones(n), np.ones(n, bool))
     sums = Sums("r", "ratio")
-    reuse(b, np.zeros(n), here, sums)
-    row = evidence_row("SD201:reuse", sums.frame())
-    assert row["d"] == pytest.approx(d, abs=1e-9)
-    assert row["v"] == pytest.approx(v, abs=1e-9)
+    reuse(b, np.zeros(n), here, np.array(step), sums)
+    found = evidence_row("SD201:reuse", sums.frame())
+    assert found["d"] == pytest.approx(d, abs=1e-9)
+    assert found["v"] == pytest.approx(v, abs=1e-9)
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=3, max_size=6), st.lists(st.floats(0.01, 1), min_size=6, max_size=6))

@@ -28,18 +28,17 @@ def draws(scope: Scope, at: Ints, later: Flags, sums: Sums) -> None:
     t = 2.0 * r - 1.0
     square = t * t
     n = len(r)
-    for order, value in enumerate((t, (3 * square - 1) / 2, (5 * square - 3) * t / 2, _fourth(square)), start=1):
+    first, second, third, fourth = (float(x.sum()) for x in (t, square, square * t, square * square))
+    legendre = first, (3 * second - n) / 2, (5 * third - 3 * first) / 2, (35 * fourth - 30 * second + 3 * n) / 8
+    for order, value in enumerate(legendre, start=1):
         code = "SD221" if order == 1 else f"SD221:{order}"
-        sums.standard(code, float(np.sqrt(2 * order + 1) * value.sum()), float(n), n)
-    neighbours = np.flatnonzero(later)
-    before, after = t[neighbours - 1], t[neighbours]
-    sums.standard("SD222", float((before * after).sum()), float((before * before).sum() / 3.0), len(neighbours))
+        sums.standard(code, float(np.sqrt(2 * order + 1)) * value, float(n), n)
+    behind = later[1:]
+    before = t[:-1] * behind
+    together, variance = float((before * t[1:]).sum()), float((before * before).sum()) / 3.0
+    sums.standard("SD222", together, variance, int(np.count_nonzero(behind)))
 
 
 def of_block(scope: Scope, sums: Sums) -> None:
     """The same for block verification, which draws for every verified position."""
     draws(scope, np.arange(len(scope.pos.row)), scope.pos.position > 0, sums)
-
-
-def _fourth(square: Floats) -> Floats:
-    return np.asarray((35 * square * square - 30 * square + 3) / 8)

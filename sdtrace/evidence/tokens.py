@@ -30,7 +30,7 @@ def tokens(scope: Scope, here: Slots, sums: Sums) -> None:
             half = _half(here.p, scope.bands.p)
             sums.chances("SD201", here.p[known], here.accepted[known], half[known], here.later[known])
             if scope.law.name == "one-hot":
-                reuse(here.p, half, here, sums)
+                reuse(here.p, half, here, scope.pos.row[here.at], sums)
         _target(scope, here, sums)
 
 
@@ -80,7 +80,7 @@ def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
     if scope.source == "candidate" and scope.run.get("draft_sampling") == "sampled":
         _likelihood(here.p, here.q, raw, known & ~here.later, scope, sums)
     sums.chances("SD201", beta[use], here.accepted[use], half[use], here.later[use])
-    reuse(beta, half, here, sums)
+    reuse(beta, half, here, scope.pos.row[here.at], sums)
     if scope.absent("draft_probs"):
         return
     shown = known & here.seen & _probability(here.p_y) & _probability(here.q_y) & (here.p_y > 0)

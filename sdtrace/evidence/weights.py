@@ -9,29 +9,40 @@ from sdtrace.scope import Scope
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
-#: Positions of a step that a draw is followed back over; the greatest weight.
-_BACK, _MOST = 8, 10.0
+#: The greatest weight.
+_MOST = 10.0
 #: The log odds lose a fifth on the whole, in the mean over rows of language models: that is the unit.
 _UNIT = 5.0
 
 
-def reuse(chance: Floats, half: Floats, here: Slots, sums: Sums) -> None:
+def reuse(chance: Floats, half: Floats, here: Slots, row: Ints, sums: Sums) -> None:
     """Row SD201:reuse: acceptance behind the first position against one draw for the whole step.
 
     What was accepted before says that a shared draw is at most the smallest chance m so far, so the next token is accepted
     with the chance min(1, b / m) instead of b.
     """
-    least = np.ones(len(chance))
-    chain, back = np.flatnonzero(here.later), 1
-    while len(chain) and back <= _BACK:
-        least[chain] = np.fmin(least[chain], chance[chain - back])
-        chain = chain[here.later[chain - back]]
-        back += 1
+    least = _least_before(chance, here.later, row)
     at = np.flatnonzero((least < 1.0) & (chance > 0.0) & (chance < 1.0))
     b, m = chance[at], least[at]
-    weight = np.minimum(np.where(b < m, (1.0 / m - 1.0) / (1.0 - b), 1.0 / b), _MOST)
+    weight = np.minimum((1.0 / np.maximum(m, b) - 1.0) / (1.0 - b), _MOST)  # 1 / b where b is not below m
     sums.weighed("SD201:reuse", weight, b, here.accepted[at], half[at], len(chance))
+
+
+def _least_before(chance: Floats, later: Flags, row: Ints) -> Floats:
+    """The least chance at earlier slots of the same step, unknown ones left out; 1 where there is none.
+
+    Every step (`row`) is lowered by 2 more than the one before it, so that one running minimum begins anew with each.
+    """
+    if not len(chance):
+        return chance
+    shift = 2.0 * (row - row[0])
+    running = np.fmin.accumulate(chance - shift)
+    least = np.ones(len(chance))
+    np.minimum(running[:-1] + shift[:-1], 1.0, out=least[1:])
+    least[~later] = 1.0
+    return least
 
 
 def bent(scope: Scope, here: Slots, gamma: Floats, half: Floats, seen: Flags, sums: Sums) -> None:

@@ -14,7 +14,10 @@ def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
     """Decisions by the sound band; expected acceptance min(1, p / q). Where no q was used it is 1 (one-hot)."""
     decision = compare(pos.accepted, pos.p, pos.q, pos.r, bands.p, bands.q)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        expected = np.where(pos.q > 0, np.minimum(pos.p / pos.q, 1.0), np.nan)
+        expected = pos.p / pos.q
+        np.minimum(expected, 1.0, out=expected)
+    if not (len(expected) and pos.q.min() > 0.0):  # a NaN makes this true, too
+        expected[~(pos.q > 0.0)] = np.nan
     return Judged(tested_only(decision, pos), pos.tested, expected)
 
 
