@@ -5,6 +5,7 @@ step add up to one step whether or not a recorder kept all of them, and whatever
 """
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -38,8 +39,7 @@ def timings(scopes: Iterable[Scope]) -> Tally:
     frames = [scope.steps.select(_TAKEN) for scope in parts.values()]
     lines = _lines(pl.concat(frames) if len(frames) > 1 else frames[0], first.path)
     timed = lines["t"].null_count() < lines.height
-    if timed:
-        tally.sums["cost"] = _cost(lines)
+    tally.sums["cost"] = _cost(lines) if timed else _no_cost(tuple(lines.schema.items()))
     tally.sums["places"] = _places(lines, timed)
     tally.sums["blocks"], tally.width = _blocks(lines, timed)
     return tally
@@ -178,6 +178,12 @@ def _cost(lines: pl.DataFrame) -> pl.DataFrame:
         first_line=pl.col("line").first(),
         **{name: term.sum() for name, term in _terms(timed=True).items()},
     )
+
+
+@cache
+def _no_cost(columns: tuple[tuple[str, pl.DataType], ...]) -> pl.DataFrame:
+    """What `_cost` says of lines with these columns, none of them timed."""
+    return _cost(pl.DataFrame(schema=dict(columns)))
 
 
 def _places(lines: pl.DataFrame, timed: bool) -> pl.DataFrame:

@@ -42,15 +42,14 @@ def starts(lane: Lanes, chance: Floats, tau: int, ease: Floats | None = None) ->
     begun = np.ones(len(lane.order))
     if tau <= 0 or not len(lane.order):
         return begun
-    g = chance[lane.order] if ease is None else ease[lane.order]
+    g = chance[lane.order] if ease is None else np.ascontiguousarray(ease[lane.order].T)
     most = int(lane.ends[1])
     now, after = np.zeros((2, tau + 1, most))
     now[0] = 1.0
     for t in range(len(lane.ends) - 2):
         a, b, c = lane.ends[t], lane.ends[t + 1], lane.ends[t + 2]
         m = c - b
-        step = g[a : a + m] if ease is None else g[a : a + m].T
-        np.multiply(now[:tau, :m], step, out=after[1:, :m])
+        np.multiply(now[:tau, :m], g[..., a : a + m], out=after[1:, :m])
         np.subtract(1.0, after[1:, :m].sum(axis=0), out=after[0, :m])
         begun[b:c] = after[0, :m]
         now, after = after, now

@@ -107,7 +107,8 @@ def _fit(tokens: _Tokens, factors: Floats, rounds: int) -> Floats:
 
 
 def _ease(tokens: _Tokens, base: Floats, factors: Floats) -> Floats:
-    return np.minimum(base[:, None] * factors[tokens.copy], 1.0)
+    """(N, K), laid out by depth, as walks read it."""
+    return np.minimum(base * factors.T.take(tokens.copy, axis=1), 1.0).T
 
 
 def _base(tokens: _Tokens, factors: Floats) -> Floats:
