@@ -1,0 +1,89 @@
+"""Sums under keys are those of polars whatever order rows stand in; threads do every job once and tell of errors."""
+
+from collections.abc import Iterator
+from threading import Barrier, get_ident
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from sdtrace.grouped import grouped
+from sdtrace.pulled import pulled
+
+RUNS = st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.integers(0, 2), st.integers(1, 9)), max_size=6)
+VALUES = {"i": st.integers(-5, 5), "f": st.floats(-8, 8, width=16), "b": st.booleans()}
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pl.DataFrame:
+    """Runs of equal keys, which may come back later, with values of which some are null."""
+    keys = [(name, number) for name, number, n in draw(RUNS) for _ in range(n)]
+    n = len(keys)
+    columns: dict[str, Any] = {
+        name: draw(st.lists(st.none() | values, min_size=n, max_size=n)) for name, values in VALUES.items()
+    }
+    schema = {"k": pl.String, "n": pl.Int64, "i": pl.Int64, "f": pl.Float64, "b": pl.Boolean, "none": pl.Float64}
+    made = {"k": [k for k, _ in keys], "n": [n for _, n in keys], **columns, "none": [None] * n}
+    return pl.DataFrame(made, schema=schema)
+
+
+@given(tables())
+def test_sums_are_those_of_polars(table: pl.DataFrame) -> None:
+    found = grouped(
+        table, ["k", "n"], ["i", "f", "b"], {"first": "i"}, {"low": "f", "no": "none"}, {"high": "i", "none": "none"}
+    )
+    wanted = table.group_by("k", "n", maintain_order=True).agg(
+        pl.len().cast(pl.Int64).alias("rows"),
+        first=pl.col("i").first(),
+        low=pl.col("f").min(),
+        no=pl.col("none").min(),
+        high=pl.col("i").max(),
+        none=pl.col("none").max(),
+        i=pl.col("i").sum(),
+        f=pl.col("f").sum(),
+        b=pl.col("b").sum(),
+    )
+    assert_frame_equal(found, wanted, check_dtypes=False, abs_tol=1e-9)
+
+
+def test_known_sums_are_not_looked_at() -> None:
+    table = pl.DataFrame({"k": [1, 1, 1, 1, 2, 2, 2, 2], "x": range(8), "y": range(8), "ones": 1, "zeros": 7})
+    found = grouped(table, ["k"], ["x", "y", "ones", "zeros"], known={"y": "x", "ones": "rows", "zeros": None})
+    assert found.select("x", "y", "ones", "zeros").rows() == [(6, 6, 4, 0), (22, 22, 4, 0)]
+
+
+def test_threads_do_every_job_once_and_side_by_side() -> None:
+    meet, done, who = Barrier(3, timeout=20), [], set()
+
+    def work(job: int) -> None:
+        if job < 3:
+            meet.wait()  # three threads are here at once, or this breaks
+        who.add(get_ident())
+        done.append(job)
+
+    pulled(iter(range(40)), work, 3)
+    assert sorted(done) == list(range(40))
+    assert len(who) == 3
+
+
+@pytest.mark.parametrize("where", ["jobs", "work"])
+def test_an_error_is_raised_and_ends_the_work(where: str) -> None:
+    done: list[int] = []
+
+    def jobs() -> Iterator[int]:
+        for job in range(1000):
+            if where == "jobs" and job == 5:
+                raise ValueError("no more")
+            yield job
+
+    def work(job: int) -> None:
+        if where == "work" and job == 5:
+            raise ValueError("cannot")
+        done.append(job)
+
+    with pytest.raises(ValueError, match="no more" if where == "jobs" else "cannot"):
+        pulled(jobs(), work, 3)
+    assert len(done) < 1000
