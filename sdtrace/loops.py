@@ -14,6 +14,9 @@ Ints = npt.NDArray[np.int64]
 TOKENS, PERIOD = 15_000, 32
 #: Ids of a stretch of which distinct ones are counted.
 GRAM = 4
+_SCHEMA = {"hash": pl.UInt64()} | dict.fromkeys(
+    ("loop_run", "loop_period", "loop_seen", "grams", "distinct"), pl.Int64()
+)
 
 
 def loops(scope: Scope) -> pl.DataFrame:
@@ -21,11 +24,24 @@ def loops(scope: Scope) -> pl.DataFrame:
 
     `grams` counts its stretches of GRAM ids, `distinct` those that differ (Li et al. 2016, distinct-n), batch by batch.
     """
-    steps = scope.steps.select("hash", "step", "output_token_ids")
-    tokens = len(scope.pos.lists("output_token_ids").values)
-    if tokens > TOKENS:  # whole requests, chosen by hash
-        steps = steps.filter(pl.col("hash") < int(2**64 * (TOKENS / tokens)))
-    return _repeats(steps)
+    lists = scope.pos.lists("output_token_ids")
+    hashes, step = scope.steps["hash"].to_numpy(), scope.steps["step"].to_numpy()
+    tokens = len(lists.values)
+    limit = np.uint64(min(int(2**64 * (TOKENS / max(tokens, 1))), 2**64 - 1))  # whole requests, chosen by hash
+    rows = np.flatnonzero(hashes < limit) if tokens > TOKENS else np.arange(len(hashes))
+    request, code = np.unique(hashes[rows], return_inverse=True)
+    size = np.bincount(code, weights=lists.count[rows], minlength=len(request)).astype(np.int64)
+    chosen = (np.cumsum(size) - size < TOKENS) & (size > PERIOD)
+    if not chosen.any():
+        return pl.DataFrame(schema=_SCHEMA)
+    rows, code = rows[chosen[code]], (np.cumsum(chosen) - 1)[code[chosen[code]]]
+    order = np.lexsort((step[rows], code))
+    rows, code = rows[order], code[order]
+    count = lists.count[rows]
+    place = np.repeat(lists.start[rows] - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+    found = _repeats(np.repeat(code, count), lists.values[place].astype(np.int64, copy=False), int(chosen.sum()))
+    known = {"hash": request[chosen], "loop_seen": size[chosen]}
+    return found.with_columns(**{k: pl.Series(v) for k, v in known.items()}).select(*_SCHEMA)
 
 
 def degenerate(scope: Scope) -> dict[str, Ints]:
@@ -53,31 +69,15 @@ def degenerate(scope: Scope) -> dict[str, Ints]:
     return found
 
 
-def _repeats(steps: pl.DataFrame) -> pl.DataFrame:
-    """Longest stretch of ids in which each equals the one `period` before it, for requests within the budget."""
-    empty = dict.fromkeys(("loop_run", "loop_period", "loop_seen", "grams", "distinct"), pl.Int64)
-    schema = {"hash": pl.UInt64, **empty}
-    sizes = steps.group_by("hash").agg(n=pl.col("output_token_ids").list.len().sum())
-    chosen = sizes.sort("hash").filter(pl.col("n").cum_sum() - pl.col("n") < TOKENS).filter(pl.col("n") > PERIOD)
-    if chosen.is_empty():
-        return pl.DataFrame(schema=schema)
-    chosen = chosen.with_row_index("code").select("hash", "code", "n")
-    tokens = (
-        steps.join(chosen, on="hash")
-        .sort("code", "step", maintain_order=True)
-        .select("code", "output_token_ids")
-        .explode("output_token_ids", empty_as_null=False, keep_nulls=False)
-    )
-    codes, ids = tokens["code"].to_numpy().astype(np.int64), tokens["output_token_ids"].fill_null(-1).to_numpy()
-    run, period = np.zeros(chosen.height, np.int64), np.zeros(chosen.height, np.int64)
+def _repeats(codes: Ints, ids: Ints, n: int) -> pl.DataFrame:
+    """Longest stretch of ids in which each equals the one `period` before it, for each of n requests (`codes`), and grams."""
+    run, period = np.zeros(n, np.int64), np.zeros(n, np.int64)
     for lag in range(1, PERIOD + 1):
-        longest = _longest(codes, ids, lag, chosen.height)
+        longest = _longest(codes, ids, lag, n)
         better = longest > run
         run[better], period[better] = longest[better], lag
-    found = chosen.select("hash", "code").with_columns(
-        loop_run=pl.Series(run), loop_period=pl.Series(period), loop_seen=chosen["n"].cast(pl.Int64)
-    )
-    return found.join(_grams(codes, ids), on="code", how="left", maintain_order="left").drop("code")
+    found = pl.DataFrame({"code": np.arange(n, dtype=np.uint32), "loop_run": run, "loop_period": period})
+    return found.join(_grams(codes, ids), on="code", how="left", maintain_order="left")
 
 
 def _grams(codes: Ints, ids: Ints) -> pl.DataFrame:

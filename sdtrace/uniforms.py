@@ -12,7 +12,7 @@ from sdtrace.tally import Tally
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 #: Values that are hashed at a time, for the processor's cache.
-_PIECE = 16_384
+_PIECE = 65_536
 
 
 def uniforms(scope: Scope, request: pl.Series, tally: Tally) -> None:

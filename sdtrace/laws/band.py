@@ -89,7 +89,7 @@ def compare(accepted: Flags, p: Floats, q: Floats, r: Floats, p_band: Rounding, 
     return result
 
 
-_BLOCK = 16_384
+_BLOCK = 65_536
 
 
 def _compare(accepted: Flags, p: Floats, q: Floats, r: Floats, p_band: Rounding, q_band: Rounding) -> Decisions:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"clean": clean, "number": number, "chip": chip}
+    made.filters |= {"clean": clean, "number": number, "chips": chips}
     made.globals |= {"svg": svg}
     return made
 
@@ -80,6 +81,21 @@ def templates() -> Path:
     raise SdtraceError("the page templates are missing", "install sdtrace again: the package is incomplete")
 
 
-def chip(token: dict[str, Any]) -> str:
-    """The class of a token's chip: its decision as one word."""
-    return str(token.get("decision", "")).replace(" ", "-")
+_MARKS = {"accepted": Markup("&#10003;"), "rejected": Markup("&#10007;"), "not reached": Markup("&middot;")}
+
+
+def chips(tokens: Iterable[dict[str, Any]], ids: bool) -> Iterator[tuple[str, str, str, str, str, str]]:
+    """For each token its class, reason, mark and name, its chances and its draw ("" where it was not reached), as text.
+
+    A page has thousands of them: made here, they take a third of the time that expressions in the template take.
+    """
+    for t in tokens:
+        decision = t["decision"]
+        kind = decision.replace(" ", "-") + (" differs" if t.get("agrees") is False else "")
+        name = clean(t["token"] if ids else t["position"], 12)
+        chances, draw = "", ""
+        if decision != "not reached":
+            chances = f"p {number(t['target'])}" + (f" q {number(t['draft'])}" if t["draft"] is not None else "")
+            draw = f"r {number(t['r'])}" if t["r"] is not None else ""
+            draw += f" ratio {number(t['ratio'])}" if t["ratio"] is not None else ""
+        yield kind, clean(t["reason"], 300), _MARKS.get(decision, "?"), name, chances, draw
