@@ -267,9 +267,10 @@ def _row(scope: Scope, check: Check, total: int, judged: int, faults: int, missi
 def _count(frame: pl.DataFrame, checks: Sequence[Check]) -> dict[str, tuple[int, int]]:
     if not checks or frame.is_empty():
         return {}
-    sums = [c.judged.fill_null(value=False).sum().cast(pl.Int64).alias(f"j{c.code}") for c in checks]
-    sums += [(c.judged & c.fault).fill_null(value=False).sum().cast(pl.Int64).alias(f"f{c.code}") for c in checks]
-    row = frame.select(sums).row(0, named=True)
+    judged = frame.select(c.judged.alias(f"j{c.code}") for c in checks)  # each is asked for twice
+    sums = [pl.col(name).sum() for name in judged.columns]
+    sums += [(pl.col(f"j{c.code}") & c.fault).sum().alias(f"f{c.code}") for c in checks]
+    row = frame.hstack(judged).select(sums).row(0, named=True)
     return {c.code: (row[f"j{c.code}"], row[f"f{c.code}"]) for c in checks}
 
 

@@ -191,8 +191,8 @@ class Positions:
                 more[lists.start[beyond] + kept[beyond]] = False
             else:
                 more = np.arange(len(values)) - np.repeat(lists.start, lists.count) < np.repeat(kept, lists.count)
-            values = values[more]
-        taken[self.first(kept)] = values
+            values = values[np.flatnonzero(more)]
+        taken[np.flatnonzero(self.first(kept))] = values
         return taken
 
     @cached_property

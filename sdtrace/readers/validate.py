@@ -90,6 +90,9 @@ class Validator:
             step = pl.col("step")
             groups = keys.filter(pl.Series(~repeated)).group_by("request")
             spans = groups.agg(low=step.min(), high=step.max(), n=pl.len()).rows()
+        if self.seen.keys().isdisjoint([span[0] for span in spans]):  # the usual case, in one go
+            self.seen.update((request, _pack(low, high, n)) for request, low, high, n in spans)
+            return repeated
         late = [request for request, low, high, n in spans if self._overlaps(request, low, high, n)]
         if late:
             repeated |= self._late(keys, late)
