@@ -18,6 +18,8 @@ from sdtrace.tuning.text import Floats, Ints, Text
 TESTS, REQUESTS, KNOWN = 100, 16, 0.5
 #: Rounds of the fit, rounds again without one group, groups of the jackknife.
 ROUNDS, AGAIN, GROUPS = 8, 2, 8
+#: A round that moves no factor by more than this is the last.
+STILL = 1e-6
 #: Least chance of standing at a depth that is weighted in full.
 RARE = 0.02
 #: What one factor a depth may be wrong by, as a share of tokens per step: added to every interval.
@@ -102,7 +104,10 @@ def _fit(tokens: _Tokens, factors: Floats, rounds: int) -> Floats:
         here = occupancy(tokens.lane, _ease(tokens, base, factors))
         weight = 1.0 / np.maximum(here[known, tokens.depth[known]], RARE)
         mean = by_depth(weight * base[known]) / by_depth(weight)
-        factors = np.clip(factors * mean / mean[:, :1], 0.05, 1.5)
+        moved = mean / mean[:, :1]
+        factors = np.clip(factors * moved, 0.05, 1.5)
+        if np.abs(moved - 1.0).max() < STILL:  # every round brings it some thirty times closer
+            break
     return np.asarray(factors, dtype=np.float64)
 
 
