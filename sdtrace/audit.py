@@ -27,8 +27,8 @@ from sdtrace.windows import no_windows
 
 #: Steps that may wait for their request line.
 WAITING = 131_072
-#: Batches read and measured at a time; polars, numpy and Arrow let go of the interpreter while they work.
-WORKERS = 3
+#: Batches read and measured at a time, each with about 150 MB: polars, numpy and Arrow let go of the interpreter while they work.
+WORKERS = 2
 
 Keep = Callable[[pl.DataFrame], pl.DataFrame]
 Span = tuple[float | None, float | None]

@@ -83,7 +83,7 @@ def _bare(opened: Opened) -> Iterator[Counts]:
 
 def _group(file: Path, index: int, dtype: str | None) -> Counts:
     """One row group, by the ratio law."""
-    with pq.ParquetFile(file, pre_buffer=False) as table:
+    with pq.ParquetFile(file, pre_buffer=False, memory_map=True) as table:
         return _compared(table.read_row_group(index, columns=_COLUMNS, use_threads=False), dtype)
 
 
@@ -93,10 +93,11 @@ def _compared(table: pa.Table, dtype: str | None) -> Counts:
     count, (p, q, r) = _flat(table)
     n_a = table.column("num_accepted").to_numpy()
     if len(count) and (count == count[0]).all():
-        place, n_a = np.arange(count[0], dtype=n_a.dtype)[None, :], n_a[:, None]
+        first = np.tri(count[0] + 1, count[0], -1, dtype=bool)  # the first k of a row, for every k
+        accepted, tested = (first.take(n, axis=0, mode="clip").ravel() for n in (n_a, n_a + 1))
     else:
         place, n_a = np.arange(len(p)) - np.repeat(np.cumsum(count) - count, count), np.repeat(n_a, count)
-    accepted, tested = (place < n_a).ravel(), (place <= n_a).ravel()
+        accepted, tested = place < n_a, place <= n_a
     decision = compare(accepted, p, q, r, band(p, dtype), band(q, dtype))
     decision *= tested
     wrong = int(np.count_nonzero(decision == DISAGREE))

@@ -89,7 +89,7 @@ def compare(accepted: Flags, p: Floats, q: Floats, r: Floats, p_band: Rounding, 
     return result
 
 
-_BLOCK = 65_536
+_BLOCK = 32_768
 
 
 def _compare(accepted: Flags, p: Floats, q: Floats, r: Floats, p_band: Rounding, q_band: Rounding) -> Decisions:
@@ -103,7 +103,7 @@ def _compare(accepted: Flags, p: Floats, q: Floats, r: Floats, p_band: Rounding,
             slack += (1 + 1e-6) * q_band.absolute * r
         agree = (margin >= 0.0) == accepted
         clear = np.abs(margin, out=margin) > slack
-    result: Decisions = np.where(agree, np.int8(AGREE), np.int8(DISAGREE))
+    result: Decisions = 2 * agree.view(np.int8) - 1  # AGREE or DISAGREE
     if known is not None:
         clear &= known & (r >= 0.0) & (r <= 1.0)
     rest = np.flatnonzero(~clear)

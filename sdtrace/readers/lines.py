@@ -16,6 +16,8 @@ _BLOCK = 1 << 16
 _CHUNK = 1 << 18
 
 _NEWLINE, _SPACE, _TAB, _COLON, _N = b"\n \t:n"
+#: The bits that a newline and a colon share.
+_EITHER = np.uint8(0xFF ^ _NEWLINE ^ _COLON)
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,10 @@ def _places(text: Bytes) -> tuple[Ints, Ints]:
     newlines, colons = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for begin in range(0, len(text), _CHUNK):
         chunk = text[begin : begin + _CHUNK]
-        newlines.append(np.flatnonzero(chunk == _NEWLINE) + begin)
-        colons.append(np.flatnonzero(chunk == _COLON) + begin)
+        found = np.flatnonzero((chunk & _EITHER) == _NEWLINE)  # one look for both, and for a few others
+        what = chunk[found]
+        newlines.append(found[what == _NEWLINE] + begin)
+        colons.append(found[what == _COLON] + begin)
     return np.concatenate(newlines), np.concatenate(colons)
 
 

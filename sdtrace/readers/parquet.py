@@ -54,7 +54,7 @@ def _frames(path: str, file: Path, size: int) -> Iterator[pl.DataFrame | Loss]:
     try:
         with pq.ParquetFile(file, pre_buffer=False) as table:
             rows = table.metadata.num_rows
-            for batch in table.iter_batches(size, use_threads=True):
+            for batch in table.iter_batches(size, use_threads=False):
                 frame = pl.from_arrow(batch)
                 assert isinstance(frame, pl.DataFrame)
                 read += frame.height
