@@ -4,6 +4,7 @@ Nothing is made in advance, so as many jobs are in memory as there are threads, 
 """
 
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from threading import Lock, Thread
 from typing import TypeVar
 
@@ -31,7 +32,8 @@ def pulled(jobs: Iterator[Job], work: Callable[[Job], None], threads: int) -> No
         except BaseException as error:  # raised again below
             errors.append(error)
 
-    others = [Thread(target=pull, daemon=True) for _ in range(threads - 1)]
+    # what this thread has set for its arithmetic (numpy's errstate) holds for the others, too
+    others = [Thread(target=copy_context().run, args=(pull,), daemon=True) for _ in range(threads - 1)]
     for thread in others:
         thread.start()
     pull()

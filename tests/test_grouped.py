@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from threading import Barrier, get_ident
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -87,3 +88,15 @@ def test_an_error_is_raised_and_ends_the_work(where: str) -> None:
     with pytest.raises(ValueError, match="no more" if where == "jobs" else "cannot"):
         pulled(jobs(), work, 3)
     assert len(done) < 1000
+
+
+def test_threads_work_under_the_settings_of_their_caller() -> None:
+    meet, seen = Barrier(3, timeout=20), []
+
+    def work(job: int) -> None:
+        meet.wait()
+        seen.append(np.geterr()["divide"])
+
+    with np.errstate(divide="raise"):
+        pulled(iter(range(3)), work, 3)
+    assert seen == ["raise"] * 3
