@@ -1,5 +1,5 @@
-"""Sums under keys of a table, five times as fast where the rows of a key stand together: most files are written request
-by request, or in the order of time."""
+"""Sums under keys of a table, quicker where the rows of a key stand together: most files are written request by request,
+or in the order of time."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

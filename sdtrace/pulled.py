@@ -1,14 +1,15 @@
 """Work that threads pull from one iterator: whoever is free fetches the next job, and does it.
 
-Nothing is made in advance, so as many jobs are in memory as there are threads, and no thread waits for another one's turn.
+Nothing is made in advance: as many jobs are in memory as there are threads.
 """
 
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from threading import Lock, Thread
-from typing import TypeVar
+from typing import TypeVar, cast
 
 Job = TypeVar("Job")
+_END = object()
 
 
 def pulled(jobs: Iterator[Job], work: Callable[[Job], None], threads: int) -> None:
@@ -25,10 +26,10 @@ def pulled(jobs: Iterator[Job], work: Callable[[Job], None], threads: int) -> No
                 with lock:
                     if errors:
                         return
-                    job = next(jobs)
-                work(job)
-        except StopIteration:
-            return
+                    job = next(jobs, _END)
+                if job is _END:
+                    return
+                work(cast(Job, job))
         except BaseException as error:  # raised again below
             errors.append(error)
 

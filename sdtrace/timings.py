@@ -255,7 +255,7 @@ def _empty(lines: pl.DataFrame, place: str) -> bool:
 def _depths(lines: pl.DataFrame) -> dict[str, pl.Expr]:
     found: dict[str, pl.Expr] = {}
     for name, column in (("v", "verified"), ("a", "accepted")):
-        deepest = int(lines[column].max() or 0)  # type: ignore[arg-type]
+        deepest = int(lines[column].to_numpy().max(initial=0))
         found |= {f"{name}{j}": pl.col(column) > j for j in range(min(deepest, DEPTH))}
         if deepest > DEPTH:
             found[f"{name}{DEPTH}"] = (pl.col(column) - DEPTH).clip(0)

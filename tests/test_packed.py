@@ -92,3 +92,13 @@ def test_every_reader_tells_of_damage(name: str, tmp_path: Path) -> None:
     (found,) = report(path).document["inputs"]
     assert found["steps"] + found["windows"] + found["records"] > 0
     assert any("damaged" in notice["what"] for notice in found["notices"])
+
+
+def test_what_is_no_text_is_not_called_text(tmp_path: Path) -> None:
+    picture, table = tmp_path / "a.png", tmp_path / "a.parquet"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256)))
+    table.write_bytes(b"PAR1" + bytes(5000))
+    with pytest.raises(NoInputError, match="line 1: binary, not a JSON object"):
+        report(picture)
+    with pytest.raises(NoInputError, match="no reader knows this: no readable Parquet"):
+        report(table)

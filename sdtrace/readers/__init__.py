@@ -20,7 +20,7 @@ from sdtrace.readers import (
     specspecs,
     sse,
 )
-from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, placed
+from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, PARQUET, placed
 from sdtrace.readers.source import Source, expand, source
 from sdtrace.trace import DAMAGED, Batch, Loss, Notice, empty
 
@@ -45,7 +45,7 @@ def _text(sniff: Callable[[bytes], str | None]) -> Callable[[Source], str | None
     def refuse(src: Source) -> str | None:
         if src.is_folder:
             return "a folder"
-        return "Parquet, not text" if src.head.startswith(b"PAR1") else sniff(src.head)
+        return PARQUET if src.head.startswith(b"PAR1") else sniff(src.head)
 
     return refuse
 
@@ -194,6 +194,8 @@ def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]
         raise NoInputError(f"{', '.join(paths)}: no file in there", "name a trace file, a folder of them, or -")
     if all(o.format == "unrecognised" for o in opened):
         whys = dict.fromkeys(why for why in refused(opened[0]).values() if why)
+        if PARQUET in whys:  # what readers of text and JSON say of it tells nothing
+            whys = {why: None for why in whys if why not in (PARQUET, NO_OBJECT)}
         more = f" (and {len(opened) - 1} more)" if len(opened) > 1 else ""
         raise NoInputError(
             f"{opened[0].path}{more}: no reader knows this: {_briefly(list(whys))}",

@@ -2,7 +2,7 @@
 
 from sdtrace.readers.source import Source
 
-NOT_HEARD, NO_OBJECT = "no line of its kind", "no JSON object of its kind"
+NOT_HEARD, NO_OBJECT, PARQUET = "no line of its kind", "no JSON object of its kind", "Parquet, not text"
 
 #: What a reader looks for, in the words that its lines or records have.
 FIELDS: dict[str, str] = {
@@ -42,11 +42,20 @@ def placed(name: str, why: str, src: Source) -> str:
         return why
     number, line = _first(src.head)
     if why == NO_OBJECT and not line.startswith((b"{", b"[", b"data:")):
-        return f"line {number}: text, not a JSON object with {FIELDS.get(name, 'its fields')}"
+        what = "binary" if b"\0" in src.head[:4096] or not _readable(line) else "text"
+        return f"line {number}: {what}, not a JSON object with {FIELDS.get(name, 'its fields')}"
     if why in (NO_OBJECT, NOT_HEARD):
         behind = "nor in the records behind it" if why == NO_OBJECT else "nor in samples of the file"
         return f"line {number}: no {FIELDS.get(name, 'field of its own')}, {behind}"
     return f"line {number}: {why}"
+
+
+def _readable(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return error.start > len(line) - 4  # a sample may end within a character
+    return True
 
 
 def _first(head: bytes) -> tuple[int, bytes]:

@@ -47,7 +47,7 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
         if (verbose and _met(check)) or check["state"] == "crashed":
             lines += field("", f"{check['code']} {check['name']}: {check['state']}, {clean(check['headline'])}", width)
     lines += field("input", _inputs(document["inputs"]), width)
-    lines += field("unseen", "; ".join(clean(n, 300) for n in verdict["not_checked"]), width)
+    lines += field("unseen", "; ".join(clean(n, 800) for n in verdict["not_checked"]), width)
     return "\n".join(lines) + "\n"
 
 
