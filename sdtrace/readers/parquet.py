@@ -54,14 +54,37 @@ def _frames(path: str, file: Path, size: int) -> Iterator[pl.DataFrame | Loss]:
     try:
         with pq.ParquetFile(file, pre_buffer=False) as table:
             rows = table.metadata.num_rows
-            for batch in table.iter_batches(size, use_threads=False):
-                frame = pl.from_arrow(batch)
-                assert isinstance(frame, pl.DataFrame)
-                read += frame.height
-                yield frame
+            for groups, each in _portions(table.metadata, size):
+                for batch in table.iter_batches(each, row_groups=groups, use_threads=False):
+                    frame = pl.from_arrow(batch)
+                    assert isinstance(frame, pl.DataFrame)
+                    read += frame.height
+                    yield frame
     except (pa.ArrowException, OSError, pl.exceptions.PolarsError) as error:
         count = max((rows or 1) - read, 1)
         yield Loss(path, None, f"unreadable Parquet: {str(error)[:160]}", count, "the file is damaged; get it again")
+
+
+def _portions(file: pq.FileMetaData, size: int) -> Iterator[tuple[list[int], int]]:
+    """Row groups that are read together, and rows of a batch of them: about `size`, and batches of equal cost.
+
+    A batch that reached into the next row group would decompress that one's pages, too, while other threads wait.
+    """
+    groups: list[int] = []
+    rows = 0
+    for number in range(file.num_row_groups):
+        more = file.row_group(number).num_rows
+        if groups and rows + more > size:
+            yield groups, _even(rows, size)
+            groups, rows = [], 0
+        groups.append(number)
+        rows += more
+    yield groups, _even(rows, size)
+
+
+def _even(rows: int, size: int) -> int:
+    """Rows of each of as few batches as hold `rows` with `size` in none exceeded."""
+    return max(-(-rows // max(-(-rows // size), 1)), 1)
 
 
 def _heads(path: str, file: Path, table: str) -> Iterator[Batch]:
