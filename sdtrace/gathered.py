@@ -33,9 +33,7 @@ class Gathered(Generic[T]):
             for tally in self._early.pop(self._next):
                 self._group.append(tally)
                 if len(self._group) == GATHER:
-                    joined = self._add(self._group)
-                    self._sum = [self._add([*self._sum, joined]) if self._sum else joined]
-                    self._group = []
+                    self._sum, self._group = [self.total()], []
             self._next += 1
 
     def total(self) -> T:

@@ -31,6 +31,8 @@ _KEYS: dict[str, tuple[str, ...]] = {
 _TIMED = ("timeline", "blocks")
 #: Stretches of `blocks` in one bucket of the timeline: step times need more of them than a chart.
 FINE = 16
+#: Rows up to which a frame is grouped at once.
+_FEW = 4096
 _LEAST = ("min_step", "stop_step", "first_at", "hash")
 _GREATEST = ("max_step", "last_at", "loop_run", "one_hot_run")
 _FIRST = ("first_path", "first_line", "first_step", "loop_period")
@@ -63,13 +65,13 @@ def merge(tallies: Sequence[Tally]) -> Tally:
         return Tally()
     if len(tallies) == 1 and tallies[0].added:
         return tallies[0]
-    width = max((t.width for t in tallies if t.width is not None), default=None)
+    width = _width(tallies)
     total = Tally(width=width, ceiling=min(t.ceiling for t in tallies), added=True)
     for name, keys in _KEYS.items():
         frames = [_rebucket(t, name, width) if name in _TIMED else t.sums[name] for t in tallies if name in t.sums]
         if frames:
             total.sums[name] = _bounded(name, add(frames, keys))
-    total = _lowered(_coarsen(total))
+    total = _lowered(total)
     total.steps = _lowest(_stack(t.steps for t in tallies), STEPS)
     total.uniforms_shift = max(t.uniforms_shift for t in tallies)
     total.uniforms = _thin(_stack(t.uniforms for t in tallies), total)
@@ -87,10 +89,9 @@ def add(frames: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
     names = frames[0].columns
     frames = [f if f.columns == names else f.select(names) for f in frames]
     table = pl.concat(frames, how="vertical_relaxed") if len(frames) > 1 else frames[0]
-    if not table.select(pl.struct(keys).hash().is_duplicated().any()).item():
-        return table.select(
-            *keys, pl.exclude(keys)
-        )  # batches rarely share a request, and grouping costs more than looking
+    # batches rarely share a request, and grouping many costs more than looking
+    if table.height > _FEW and not table.select(pl.struct(keys).hash().is_duplicated().any()).item():
+        return table.select(*keys, pl.exclude(keys))
     rules = [_rule(name) for name in table.columns if name not in keys]
     return table.group_by(keys, maintain_order=True).agg(rules)
 
@@ -139,24 +140,29 @@ def _thin(sample: pl.DataFrame | None, total: Tally) -> pl.DataFrame | None:
     return sample
 
 
+def _width(tallies: Sequence[Tally]) -> float | None:
+    """The bucket of a sum: the widest one, doubled until no frame of the timeline has more than 240 points."""
+    width = max((t.width for t in tallies if t.width is not None), default=None)
+    if width is None:
+        return None
+    doublings = 0
+    for name in _TIMED:
+        found = [t.sums[name]["bucket"] // _times(t, width) for t in tallies if name in t.sums]
+        buckets = pl.concat(found).unique() if found else pl.Series(dtype=pl.Int64)
+        while (buckets // 2**doublings).n_unique() > 240 * (FINE if name == "blocks" else 1):
+            doublings += 1
+    return width * 2**doublings
+
+
+def _times(tally: Tally, width: float) -> int:
+    """How many buckets of a tally make one of `width`; one without a width of its own has that one."""
+    return round(width / tally.width) if tally.width is not None else 1
+
+
 def _rebucket(tally: Tally, name: str, width: float | None) -> pl.DataFrame:
+    times = 1 if width is None else _times(tally, width)
     frame = tally.sums[name]
-    if tally.width is None or width is None or tally.width == width:
-        return frame
-    return frame.with_columns(bucket=pl.col("bucket") // round(width / tally.width))
-
-
-def _coarsen(total: Tally) -> Tally:
-    """Double the bucket until no frame of the timeline has more than 240 points."""
-    mine = [name for name in _TIMED if name in total.sums]
-    while total.width is not None and any(
-        total.sums[name]["bucket"].n_unique() > 240 * (FINE if name == "blocks" else 1) for name in mine
-    ):
-        for name in mine:
-            halved = total.sums[name].with_columns(bucket=pl.col("bucket") // 2)
-            total.sums[name] = add([halved], _KEYS[name])
-        total.width *= 2
-    return total
+    return frame if times == 1 else frame.with_columns(bucket=pl.col("bucket") // times)
 
 
 def _lowered(total: Tally) -> Tally:

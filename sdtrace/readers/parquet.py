@@ -38,24 +38,25 @@ def batches(src: Source) -> Iterator[Batch]:
     """Runs and requests first, then steps; `line` is the row of its file, from 1."""
     assert src.file is not None
     if not src.is_folder:
-        yield from _steps(src.path, src.file)
+        yield from _steps(src.path, src.file, Validator(src.path), first=True)
         return
     for table in ("run", "request"):
         for file in parts(src.file, table):
             yield from _heads(str(file) if src.path != str(file) else src.path, file, table)
     validators = Validator(src.path)
-    for file in parts(src.file, "step"):
-        yield from _steps(str(file), file, validators)
+    for number, file in enumerate(parts(src.file, "step")):
+        yield from _steps(str(file), file, validators, first=number == 0)
 
 
-def _frames(path: str, file: Path, size: int) -> Iterator[pl.DataFrame | Loss]:
-    """The file in frames of `size` rows; a Loss where it cannot be read on."""
+def _frames(path: str, file: Path, size: int, *, first: bool = False) -> Iterator[pl.DataFrame | Loss]:
+    """The file in frames of about `size` rows; a Loss where it cannot be read on. `first`: nothing was read before."""
     read, rows = 0, None
     try:
         with pq.ParquetFile(file, pre_buffer=False) as table:
             rows = table.metadata.num_rows
             for groups, each in _portions(table.metadata, size):
-                for batch in table.iter_batches(each, row_groups=groups, use_threads=False):
+                # the first batch is what all threads wait for; later ones are read while others are measured
+                for batch in table.iter_batches(each, row_groups=groups, use_threads=first and not read):
                     frame = pl.from_arrow(batch)
                     assert isinstance(frame, pl.DataFrame)
                     read += frame.height
@@ -101,11 +102,10 @@ def _heads(path: str, file: Path, table: str) -> Iterator[Batch]:
         yield Batch(path, frame.height, runs, requests, empty("step"))
 
 
-def _steps(path: str, file: Path, validator: Validator | None = None) -> Iterator[Batch]:
-    validator = validator or Validator(path)
-    first, unknown = 1, 0
+def _steps(path: str, file: Path, validator: Validator, *, first: bool) -> Iterator[Batch]:
+    line, unknown = 1, 0
     names: list[str] = []
-    for frame in _frames(path, file, ROWS):
+    for frame in _frames(path, file, ROWS, first=first):
         if isinstance(frame, Loss):
             yield _lost(path, frame)
             continue
@@ -115,10 +115,10 @@ def _steps(path: str, file: Path, validator: Validator | None = None) -> Iterato
         if isinstance(made, Loss):
             yield _lost(path, made)
         else:
-            numbered = made.with_columns(pl.col("run_id").fill_null(""), line=pl.int_range(first, first + frame.height))
+            numbered = made.with_columns(pl.col("run_id").fill_null(""), line=pl.int_range(line, line + frame.height))
             batch = validator.batch(Parsed(path), numbered, frame.height)
             yield Batch(path, batch.lines, batch.runs, batch.requests, batch.steps, batch.losses, batch.notices)
-        first += frame.height
+        line += frame.height
     if names:
         advice = "not part of trace format 1; `config` and `tags` hold anything else"
         notices = [
