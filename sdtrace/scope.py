@@ -143,7 +143,8 @@ def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping
     """
     told = [name for name in REQUEST_COLUMNS if requests[name].null_count() < requests.height]
     known = requests.select("hash", *told, has_request=pl.lit(True))
-    untold = {name: pl.lit(None, requests.schema[name]) for name in REQUEST_COLUMNS if name not in told}
+    schema = requests.schema
+    untold = {name: pl.lit(None, schema[name]) for name in REQUEST_COLUMNS if name not in told}
     joined = steps.join(known, on="hash", how="left", maintain_order="left").with_columns(**untold)
     joined = derive(joined).with_columns(greedy=pl.col("temperature").eq(0.0).fill_null(False))
     for part in _parts(joined):
@@ -153,7 +154,8 @@ def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping
 
 def _parts(joined: pl.DataFrame) -> list[pl.DataFrame]:
     """Steps split by run and temperature 0; nothing is copied in the usual case of one run and one law."""
-    if joined["greedy"].n_unique() == 1 and joined["run_id"].n_unique() == 1:
+    greedy, run = joined["greedy"], joined["run_id"]
+    if not ((greedy != greedy[0]).any() or run.ne_missing(run[0]).any()):
         return [joined]
     return joined.partition_by("run_id", "greedy", maintain_order=True)
 

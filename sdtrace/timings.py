@@ -204,7 +204,6 @@ def _places(lines: pl.DataFrame, timed: bool) -> pl.DataFrame:
         "tested": pl.col("tested"),
         "accepted": pl.col("accepted"),
         "tokens": pl.col("appended").fill_null(pl.col("accepted") + 1),
-        "wb": pl.col("w") * pl.col("b"),
         "padded": pl.col("longest") - pl.col("verified"),
         **_terms(timed),
         **_depths(lines),
@@ -217,24 +216,40 @@ def _places(lines: pl.DataFrame, timed: bool) -> pl.DataFrame:
             "gaps": pl.col("gap").is_not_null(),
             "long_gap": pl.when(pl.col("gap") > 10 * pl.col("t")).then("gap"),
         }
+    known = _plain_sums(decode)
+    terms = {name: term for name, term in terms.items() if name not in known}
     first = ("run_id", "request_id", "path", "line", "step")
     table = grouped(  # what is 0 everywhere is not even added up
         decode.select("hash", "at", *(pl.col(name).alias(f"its_{name}") for name in first), **where, **terms),
         ["hash", *where],
-        tuple(terms),
+        (*terms, *known),
         first={(name if name in _KEYS else f"first_{name}"): f"its_{name}" for name in first},
         least={"first_at": "at"},
         greatest={"last_at": "at"},
+        known=known,
     ).rename({"rows": "lines"})
     untold = [pl.lit(None, dtype).alias(name) for name, dtype in _PLACE.items() if name not in where]
     table = _added(table, _PLACED).with_columns(*untold, hash=pl.col("request_id").hash(seed=0))
     return table.select(*_KEYS, "hash", pl.exclude(*_KEYS, "hash"))
 
 
+def _plain_sums(lines: pl.DataFrame) -> dict[str, str | None]:
+    """Sums of `_places` that need no adding up: where every line drafts, nothing is padded, all verify so many tokens."""
+    known: dict[str, str | None] = {"wb": "rows"}  # b / b
+    if lines.is_empty():
+        return known
+    if (lines["tau"] > 0).all():
+        known["drafting"] = "rows"
+    if (lines["longest"] == lines["verified"]).all():
+        known["padded"] = None
+    return known | {f"v{j}": "rows" for j in range(min(lines["verified"].to_numpy().min(), DEPTH))}
+
+
 def _added(table: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """The sums as numbers, those of which nothing was added as 0."""
+    known = set(table.columns)
     return table.with_columns(
-        (pl.col(name).cast(pl.Float64) if name in table.columns else pl.lit(0.0)).alias(name) for name in names
+        (pl.col(name).cast(pl.Float64) if name in known else pl.lit(0.0)).alias(name) for name in names
     )
 
 

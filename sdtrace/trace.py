@@ -116,6 +116,7 @@ TABLES: dict[str, dict[str, Column]] = {"run": RUN, "request": REQUEST, "step": 
 OBJECTS = frozenset({"rule_params", "config", "tags"})
 
 
+@cache
 def schema(table: str) -> pl.Schema:
     """The polars schema of `run`, `request` or `step`, every column in the order of the format."""
     return pl.Schema({name: column.dtype for name, column in TABLES[table].items()})
@@ -123,10 +124,12 @@ def schema(table: str) -> pl.Schema:
 
 def conform(frame: pl.DataFrame, table: str, *, extra: tuple[str, ...] = ()) -> pl.DataFrame:
     """`frame` with exactly the columns of `table` (then `extra`), typed, absent ones null. Fails on a cast that loses."""
-    wanted = schema(table)
+    given = frame.schema
     columns = [
-        (pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype)).alias(name)
-        for name, dtype in wanted.items()
+        pl.col(name)
+        if given.get(name) == dtype
+        else (pl.col(name).cast(dtype) if name in given else pl.lit(None, dtype=dtype)).alias(name)
+        for name, dtype in schema(table).items()
     ]
     return frame.select(*columns, *extra)
 
