@@ -33,13 +33,12 @@ def enriched(scope: Scope) -> pl.DataFrame:
         "stop_at": _NEVER if scope.absent("stop_token_ids") else stop_at(steps, pos.lists("output_token_ids")),
         "gap_y": _NULL if scope.absent("target_top2_gap") else _gap(pos),
         "impossible": _impossible(steps),
+        "twice": _twice(steps),
         "argmax_y": _NEVER if scope.absent("target_argmax_ids") else _argmax(pos),
     }
     return steps.with_columns(
-        p_band_low_y=_low(p_y, bands.p),
         p_band_high_y=_high(p_y, bands.p),
         q_band_low_y=_low(q_y, bands.q),
-        q_band_high_y=_high(q_y, bands.q),
         bad_y=_bad("last_target_prob", bands.p) + _bad("last_draft_prob", bands.q),
         **{k: pl.Series(v) if isinstance(v, np.ndarray) else v for k, v in added.items()},
     )
@@ -131,6 +130,14 @@ def _impossible(steps: pl.DataFrame) -> pl.Series:
         return back
     p, q = (pl.col(name).list.get(pl.col("n_a").clip(0), null_on_oob=True) for name in ("target_probs", "draft_probs"))
     return steps.select((p >= q).fill_null(value=False)).to_series() & back
+
+
+def _twice(steps: pl.DataFrame) -> pl.Series | pl.Expr:
+    """Where a step appended one token too many, and the last one is `y` again."""
+    one_more = pl.col("appended") == pl.col("n_a") + 2
+    if not steps.select(one_more.any()).item():
+        return pl.lit(value=False)
+    return steps.select(one_more & (pl.col("output_token_ids").list.last() == pl.col("y"))).to_series()
 
 
 def _gap(pos: Positions) -> pl.Series:

@@ -54,8 +54,7 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> tuple[pl.DataFrame, Known]:
     """One row a step: what requests, laws and the timeline add up; and which of their sums are known beforehand."""
     pos, judged = scope.pos, scope.judged
     n_a = scope.steps["n_a"].to_numpy()
-    variance = 1.0 - scope.expected
-    variance *= scope.expected
+    expected = pos.sums(scope.expected)
     accepted = np.maximum(n_a, 0).astype(np.float64)
     tested = pos.counts(judged.tested) if scope.law.name == "block" else _tested(scope)
     flagged = not scope.absent("accepted")
@@ -65,10 +64,10 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> tuple[pl.DataFrame, Known]:
         "accepted": accepted,
         "disagree": pos.counts(judged.decision == -1),
         "undecidable": pos.counts(judged.tested & (judged.decision == 0)),
-        "expected": pos.sums(scope.expected),
+        "expected": expected,
         "expected_n": tested if scope.whole else pos.counts(scope.known),
         "observed": accepted if scope.whole and not flagged else pos.counts(scope.known & pos.accepted),
-        "variance": pos.sums(variance),
+        "variance": expected - pos.squares(scope.expected),  # sum of e (1 - e)
     }
     table = rows.select(
         "run_id",
@@ -138,12 +137,19 @@ def _laws(scope: Scope, requests: pl.DataFrame) -> pl.DataFrame:
         source=pl.lit(scope.source),
         steps=pl.col("steps").sum(),
         loglik=pl.lit(_loglik(scope)),
-        with_uniform=pl.lit(int((~np.isnan(scope.pos.r) & scope.judged.tested).sum())),
-        with_target=pl.lit(int((~np.isnan(scope.pos.p) & scope.judged.tested).sum())),
+        with_uniform=pl.lit(_recorded(scope.pos.r, scope.judged.tested)),
+        with_target=pl.lit(_recorded(scope.pos.p, scope.judged.tested)),
         first_at=pl.col("first_at").min(),
         last_at=pl.col("last_at").max(),
         **{name: pl.col(name).sum() for name in _SUMMED},
     ).head(1)
+
+
+def _recorded(values: Floats, tested: npt.NDArray[np.bool_]) -> int:
+    """Tested positions that have a value."""
+    if len(values) and not np.isnan(values.min()):
+        return int(np.count_nonzero(tested))
+    return int(np.count_nonzero(~np.isnan(values) & tested))
 
 
 def _loglik(scope: Scope) -> float:
@@ -172,7 +178,8 @@ def _positions(scope: Scope) -> pl.DataFrame:
         if values.dtype != np.float64 and not values.any():
             return np.zeros(size)
         if isinstance(pos.each, int):
-            return np.asarray(values.reshape(len(pos.count), size).sum(axis=0, dtype=np.float64))
+            table = values.reshape(len(pos.count), size)
+            return np.array([table[:, j].sum(dtype=np.float64) for j in range(size)])
         sums = np.bincount(pos.position, weights=values.astype(np.float64, copy=False), minlength=size)
         return sums.astype(np.float64, copy=False)
 

@@ -40,6 +40,8 @@ class Ragged:
         return taken
 
 
+#: Steps whose lists are cut at a time.
+_STEPS = 16_384
 #: Entries that are gathered at a time: pieces that stay in the processor's cache are twice as fast.
 _BLOCK = 65_536
 #: Positions of a step up to which whole columns of them are added up.
@@ -64,6 +66,22 @@ def ragged(column: pl.Series) -> Ragged:
     if flat.dtype == pl.Boolean:
         flat = flat.cast(pl.Int8).fill_null(-1)
     return Ragged(flat.to_numpy(), np.cumsum(count) - count, count, nulls)
+
+
+def _heads(lists: Ragged, part: slice, kept: Ints) -> npt.NDArray[np.generic]:
+    """The first `kept` entries of every list of a part, one after the other."""
+    start, count = lists.start[part], lists.count[part]
+    values = lists.values[start[0] : start[-1] + count[-1]] if len(start) else lists.values[:0]
+    beyond = np.flatnonzero(count > kept)  # a bonus token, as a rule
+    if not len(beyond):
+        return values
+    start = start - start[0]
+    wanted = np.ones(len(values), dtype=bool)
+    if (count[beyond] == kept[beyond] + 1).all():
+        wanted[start[beyond] + kept[beyond]] = False
+    else:
+        wanted = np.arange(len(values)) - np.repeat(start, count) < np.repeat(kept, count)
+    return np.asarray(values[np.flatnonzero(wanted)])
 
 
 @dataclass(frozen=True)
@@ -103,6 +121,13 @@ class Positions:
         for j in range(1, self.each):
             total += table[:, j]
         return total
+
+    def squares(self, values: Floats) -> Floats:
+        """Sum of squares over the positions of every step (m entries to n)."""
+        if not isinstance(self.each, int) or not self.each:
+            return self.sums(values * values)
+        table = values.reshape(len(self.count), self.each)
+        return np.asarray(np.einsum("ij,ij->i", table, table))
 
     def counts(self, flags: Flags) -> Floats:
         """How many positions of every step (n entries) are flagged; next to nothing where none is."""
@@ -180,19 +205,13 @@ class Positions:
         """What the step appended at this place; -1 where it appended nothing."""
         lists = self.lists("output_token_ids")
         taken = np.full(len(self.row), -1, dtype=np.int64)
-        if not len(lists.values):
-            return taken
         kept = np.minimum(lists.count, self.count)
-        beyond = np.flatnonzero(lists.count > kept)  # a bonus token, as a rule
-        values = lists.values
-        if len(beyond):
-            more = np.ones(len(values), dtype=bool)
-            if (lists.count[beyond] == kept[beyond] + 1).all():
-                more[lists.start[beyond] + kept[beyond]] = False
-            else:
-                more = np.arange(len(values)) - np.repeat(lists.start, lists.count) < np.repeat(kept, lists.count)
-            values = values[np.flatnonzero(more)]
-        taken[np.flatnonzero(self.first(kept))] = values
+        inside = self.first(kept)
+        for begin in range(0, len(kept), _STEPS):  # pieces that stay in the processor's cache
+            part = slice(begin, min(begin + _STEPS, len(kept)))
+            values = _heads(lists, part, kept[part])
+            places = slice(self.start[begin], self.start[part.stop - 1] + self.count[part.stop - 1])
+            taken[places][np.flatnonzero(inside[places])] = values
         return taken
 
     @cached_property

@@ -23,7 +23,7 @@ CHECK = Check(
     table="steps",
     needs=("output_token_ids",),
     judged=(pl.col("n_a") == pl.col("verified")) & (pl.col("verified") > 0) & (pl.col("appended") > 0),
-    fault=(pl.col("appended") == pl.col("n_a") + 2) & (pl.col("output_token_ids").list.last() == pl.col("y")),
+    fault=pl.col("twice"),
     read=counted("fully accepted steps append the bonus token twice"),
     laws=None,
     shows=("y",),

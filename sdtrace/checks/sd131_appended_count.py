@@ -18,8 +18,7 @@ import polars as pl
 from sdtrace.finding import Check, counted
 
 _FULL = (pl.col("n_a") == pl.col("verified")) & (pl.col("verified") > 0)
-_TWICE = _FULL & (pl.col("appended") == pl.col("n_a") + 2) & (pl.col("output_token_ids").list.last() == pl.col("y"))
-_MORE = (pl.col("appended") > pl.col("n_a") + 1) & ~_TWICE
+_MORE = (pl.col("appended") > pl.col("n_a") + 1) & ~(_FULL & pl.col("twice"))
 _CUT = pl.col("is_last") | pl.col("stop_at").is_not_null()
 _FEWER = (pl.col("appended") < pl.col("n_a") + 1) & ~_CUT & ~(_FULL & (pl.col("appended") == pl.col("n_a")))
 
