@@ -149,9 +149,9 @@ def _width(tallies: Sequence[Tally]) -> float | None:
     for name in _TIMED:
         found = [t.sums[name]["bucket"] // _times(t, width) for t in tallies if name in t.sums]
         buckets = pl.concat(found).unique() if found else pl.Series(dtype=pl.Int64)
-        while (buckets // 2**doublings).n_unique() > 240 * (FINE if name == "blocks" else 1):
+        while (buckets // (1 << doublings)).n_unique() > 240 * (FINE if name == "blocks" else 1):
             doublings += 1
-    return width * 2**doublings
+    return width * (1 << doublings)
 
 
 def _times(tally: Tally, width: float) -> int:

@@ -113,9 +113,10 @@ def test_one_draw_a_step_shifts_every_later_chance_to_what_the_weight_says(steps
             if not hit:
                 break
     b, n = np.array(chance), len(chance)
-    here = Slots(np.arange(n), np.array(later), np.array(accepted), b, np.ones(n), b, np.ones(n), np.ones(n, bool))
+    at, ones = np.arange(n), np.ones(n)
+    here = Slots(at, np.array(step), at, np.array(later), np.array(accepted), b, ones, b, ones, ones.astype(bool))
     sums = Sums("r", "ratio")
-    reuse(b, np.zeros(n), here, np.array(step), sums)
+    reuse(b, np.zeros(n), here, sums)
     found = evidence_row("SD201:reuse", sums.frame())
     assert found["d"] == pytest.approx(d, abs=1e-9)
     assert found["v"] == pytest.approx(v, abs=1e-9)

@@ -38,9 +38,9 @@ class Lanes:
 
     def add(self, scope: Scope, here: Slots) -> None:
         """Slots in the order of the trace: sums by threads would differ in their last bit from run to run."""
-        row = scope.pos.row[here.at]
+        row = here.row
         d = here.accepted - scope.judged.expected[here.at]
-        lane = self._step[row] * self._width + scope.pos.position[here.at]
+        lane = self._step[row] * self._width + here.place
         known = np.isfinite(d)
         if not known.all():
             row, d, lane = row[known], d[known], lane[known]

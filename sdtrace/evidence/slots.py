@@ -26,11 +26,14 @@ PIECE = 131_072
 
 @dataclass(frozen=True)
 class Slots:
-    """k slots in order. `at`: their index among the verified positions; `later`: not the first of its step;
-    `p`, `q` at the drafted token; `p_y`, `q_y` at the emitted one, NaN where not recorded; `seen`: it was emitted and recorded.
+    """k slots in order. `at`: their index among the verified positions; `row`, `place`: step and position; `later`: not
+    the first of its step; `p`, `q` at the drafted token; `p_y`, `q_y` at the emitted one, NaN where not recorded; `seen`: it
+    was emitted and recorded.
     """
 
     at: Ints
+    row: Ints
+    place: Ints
     later: Flags
     accepted: Flags
     p: Floats
@@ -42,16 +45,14 @@ class Slots:
 
 @dataclass(frozen=True)
 class _Steps:
-    """What slots need of n steps. `ends`: their last slot, -1 where none may be used; `limit`: tokens that were appended;
-    `shown`: the emitted tokens of this step may be looked at."""
+    """What slots need of n steps and m positions. `inside` (m): a slot; `accepted` (m): its draft was; `p_last`, `q_last` (n):
+    at the last appended token; `kept` (m): the emitted token may be looked at, None where all may."""
 
-    n_a: Ints
-    clipped: Flags
-    ends: Ints
-    limit: Ints
+    inside: Flags
+    accepted: Flags
     p_last: Floats
     q_last: Floats
-    shown: Flags
+    kept: Flags | None
 
 
 def slots(scope: Scope) -> Slots:
@@ -67,37 +68,32 @@ def pieces(scope: Scope, size: int = PIECE) -> Iterator[Slots]:
     """
     pos, facts = scope.pos, _steps(scope)
     ends = np.cumsum(pos.count)
-    padded = len(pos.token) > 0 and pos.token.min() < 0
     wanted = np.arange(size, len(pos.row), size)
     cuts = np.unique(np.concatenate(([0], np.searchsorted(ends, wanted, side="right"), [len(ends)])))
     for begin, end in pairwise(cuts):
         first, last = ends[begin] - pos.count[begin], ends[end - 1]
-        yield _piece(scope, facts, slice(first, last), padded)
+        yield _piece(scope, facts, slice(first, last))
     if len(cuts) < 2:
-        yield _piece(scope, facts, slice(0, 0), padded)
+        yield _piece(scope, facts, slice(0, 0))
 
 
-def _piece(scope: Scope, facts: _Steps, part: slice, padded: bool) -> Slots:
+def _piece(scope: Scope, facts: _Steps, part: slice) -> Slots:
     pos = scope.pos
-    row, place = pos.row[part], pos.position[part]
-    inside = place <= facts.ends[row]
-    if padded:
-        inside &= pos.token[part] >= 0
-    chosen = np.flatnonzero(inside)
-    row, place = row[chosen], place[chosen]
-    n_a = facts.n_a[row]
-    accepted = (place < n_a) | facts.clipped[row]
-    p, q = pos.p[part][chosen], pos.q[part][chosen]
+    at = np.flatnonzero(facts.inside[part]) + part.start
+    row, place, accepted = pos.row[at], pos.position[at], facts.accepted[at]
+    p, q = pos.p[at], pos.q[at]
     p_y, q_y = p.copy(), q.copy()
     rejected = np.flatnonzero(~accepted)
     owner = row[rejected]
     p_y[rejected], q_y[rejected] = facts.p_last[owner], facts.q_last[owner]
-    seen = (place < facts.limit[row]) & np.isfinite(p_y) & np.isfinite(q_y) & facts.shown[row]
-    return Slots(chosen + part.start, place > 0, accepted, p, q, p_y, q_y, seen)
+    seen = np.isfinite(p_y) & np.isfinite(q_y)
+    if facts.kept is not None:
+        seen &= facts.kept[at]
+    return Slots(at, row, place, place > 0, accepted, p, q, p_y, q_y, seen)
 
 
 def _steps(scope: Scope) -> _Steps:
-    steps, count = scope.steps, scope.pos.count
+    pos, steps, count = scope.pos, scope.steps, scope.pos.count
     n_a, last = steps["n_a"].to_numpy(), steps["last_tested"].to_numpy()
     clipped = (n_a >= 0) & (n_a < count) & (last < n_a)
     ends = np.minimum(n_a, count - 1)
@@ -110,7 +106,14 @@ def _steps(scope: Scope) -> _Steps:
     rejects = (ends >= 0) & (ends == n_a) & ~clipped
     known = np.isfinite(p_last) & np.isfinite(q_last)
     shown = _shown(scope, rejects, known, n_a < limit)
-    return _Steps(n_a, clipped, ends, limit, p_last, q_last, shown)
+    inside, accepted, kept = pos.first(ends + 1), pos.by_count, None
+    if len(pos.token) and pos.token.min() < 0:
+        inside = inside & (pos.token >= 0)
+    if clipped.any():
+        accepted = accepted | pos.spread(clipped)
+    if not (shown.all() and (limit > ends).all()):
+        kept = pos.first(np.where(shown, limit, 0))
+    return _Steps(inside, accepted, p_last, q_last, kept)
 
 
 def _own_uniforms(steps: pl.DataFrame) -> Flags:

@@ -11,6 +11,9 @@ Ints = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+#: How far rounding can have moved each of many chances: one number stands for that share of every chance.
+Half = float | Floats
+
 #: Alternatives that the e-processes bet on: a shift of the log odds of acceptance, or a stake on a bounded D.
 THETAS = (-0.8, -0.4, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.4, 0.8)
 BINS = 10
@@ -55,7 +58,7 @@ class Sums:
         code: str,
         chance: Floats,
         hit: Flags,
-        spread: Floats,
+        spread: Half,
         later: Flags | None = None,
         group: Ints | None = None,
     ) -> None:
@@ -78,9 +81,9 @@ class Sums:
         if group is not None:
             cell += parts * _CELLS * group[inside]
         mine = self._coins.setdefault(code, _Coins(groups, parts, np.zeros((5, groups * parts * _CELLS))))
-        mine.add(cell, part, hit[inside], spread[inside], len(chance), late)
+        mine.add(cell, part, hit[inside], part_of(spread, inside), len(chance), late)
 
-    def weighed(self, code: str, weight: Floats, chance: Floats, hit: Flags, spread: Floats, n: int) -> None:
+    def weighed(self, code: str, weight: Floats, chance: Floats, hit: Flags, spread: Half, n: int) -> None:
         """As `chances`, each weighed by what was known before the draw; `n` slots, those of no weight too."""
         self._weighed.setdefault(code, _Weighed()).add(weight, chance, hit, spread, n)
 
@@ -92,6 +95,11 @@ class Sums:
         """A sum whose variance is known and whose terms are many and bounded."""
         before = self._standard.get(code, (0.0, 0.0, 0))
         self._standard[code] = (before[0] + value, before[1] + variance, before[2] + n)
+
+
+def part_of(half: Half, which: Ints | Flags | slice) -> Half:
+    """Of some of the chances only."""
+    return half if isinstance(half, float) else half[which]
 
 
 def _row(
@@ -118,12 +126,16 @@ class _Coins:
     n: int = 0  #: slots, those of no variance too
     late: int = 0
 
-    def add(self, cell: Ints, chance: Floats, hit: Flags, spread: Floats, n: int, late: int) -> None:
+    def add(self, cell: Ints, chance: Floats, hit: Flags, spread: Half, n: int, late: int) -> None:
         size = self.table.shape[1]
         self.table[0] += np.bincount(cell, minlength=size)
-        self.table[1] += np.bincount(cell[np.flatnonzero(hit)], minlength=size)
-        for row, weights in enumerate((chance, chance * chance, spread), start=2):
-            self.table[row] += np.bincount(cell, weights=weights, minlength=size)
+        for row, weights in enumerate((hit, chance, chance * chance), start=1):
+            added = np.bincount(cell, weights=weights, minlength=size)
+            self.table[row] += added
+            if weights is chance and isinstance(spread, float):
+                self.table[4] += spread * added
+        if not isinstance(spread, float):
+            self.table[4] += np.bincount(cell, weights=spread, minlength=size)
         self.n += n
         self.late += late
 
@@ -171,10 +183,12 @@ class _Weighed:
     n: int = 0
     head: Floats = field(default_factory=lambda: np.zeros(4))
 
-    def add(self, w: Floats, chance: Floats, hit: Flags, spread: Floats, n: int) -> None:
+    def add(self, w: Floats, chance: Floats, hit: Flags, spread: Half, n: int) -> None:
         v = w * w * (chance * (1.0 - chance))
         skew = w * v * (1.0 - 2.0 * chance)
-        self.head += (w * (hit - chance)).sum(), v.sum(), skew.sum(), (np.abs(w) * spread).sum()
+        moved = np.abs(w) * (chance if isinstance(spread, float) else spread)
+        rounding = moved.sum() * (spread if isinstance(spread, float) else 1.0)
+        self.head += (w * (hit - chance)).sum(), v.sum(), skew.sum(), rounding
         self.n += n
 
     def row(self, code: str) -> dict[str, Any]:

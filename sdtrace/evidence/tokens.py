@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdtrace.evidence.slots import Slots
-from sdtrace.evidence.sums import Sums
+from sdtrace.evidence.sums import Half, Sums, part_of
 from sdtrace.evidence.weights import bent, reuse
 from sdtrace.laws.band import Rounding
 from sdtrace.scope import Scope
@@ -30,7 +30,7 @@ def tokens(scope: Scope, here: Slots, sums: Sums) -> None:
             half = _half(here.p, scope.bands.p)
             sums.chances("SD201", here.p[known], here.accepted[known], half[known], here.later[known])
             if scope.law.name == "one-hot":
-                reuse(here.p, half, here, scope.pos.row[here.at], sums)
+                reuse(here.p, half, here, sums)
         _target(scope, here, sums)
 
 
@@ -76,11 +76,11 @@ def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
     raw = here.p / here.q
     use = _whole(known)
     beta = np.minimum(raw, 1.0) if isinstance(use, slice) else np.where(known, np.minimum(raw, 1.0), np.nan)
-    half = _spread(here.p, here.q, raw, p_band, q_band)
+    half = _half_of(scope, here.p, here.q, raw, p_band, q_band)
     if scope.source == "candidate" and scope.run.get("draft_sampling") == "sampled":
         _likelihood(here.p, here.q, raw, known & ~here.later, scope, sums)
-    sums.chances("SD201", beta[use], here.accepted[use], half[use], here.later[use])
-    reuse(beta, half, here, scope.pos.row[here.at], sums)
+    sums.chances("SD201", beta[use], here.accepted[use], part_of(half, use), here.later[use])
+    reuse(beta, half, here, sums)
     if scope.absent("draft_probs"):
         return
     shown = known & here.seen & _probability(here.p_y) & _probability(here.q_y) & (here.p_y > 0)
@@ -89,14 +89,32 @@ def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
     seen = _whole(shown)
     turned = here.q_y / here.p_y
     gamma = np.minimum(turned, 1.0)
-    half_y = _spread(here.q_y, here.p_y, turned, q_band, p_band)
+    half_y = _half_of(scope, here.q_y, here.p_y, turned, q_band, p_band)
     q_y = here.q_y[seen]
     decade = (q_y < 0.1).astype(np.intp) + (q_y < 0.01) + (q_y < 0.001)
-    sums.chances("SD202", gamma[seen], here.accepted[seen], half_y[seen], here.later[seen], decade)
+    sums.chances("SD202", gamma[seen], here.accepted[seen], part_of(half_y, seen), here.later[seen], decade)
     bent(scope, here, gamma, half_y, shown, sums)
-    both = float(half[seen].sum() + half_y[seen].sum())
+    both = _total(half, raw, beta, seen) + _total(half_y, turned, gamma, seen)
     sums.bounded("SD203", (gamma - beta)[seen], both)
-    _rows(scope, here, sums, beta, half, gamma, half_y, shown)
+    if not (isinstance(half, float) or isinstance(half_y, float)):
+        _rows(scope, here, sums, beta, half, gamma, half_y, shown)
+
+
+def _half_of(
+    scope: Scope, above: Floats, below: Floats, ratio: Floats, above_band: Rounding, below_band: Rounding
+) -> Half:
+    """`_spread`; as a share of the chance where only that is asked for."""
+    if above_band.absolute or below_band.absolute or not (scope.absent("draft_sq") and scope.absent("overlap")):
+        return _spread(above, below, ratio, above_band, below_band)
+    return above_band.relative + below_band.relative + _FLOAT32
+
+
+def _total(half: Half, ratio: Floats, chance: Floats, which: Flags | slice) -> float:
+    """The sum of half widths of min(1, ratio); as `_spread` has it, a ratio that is safely above 1 has none."""
+    if not isinstance(half, float):
+        return float(half[which].sum())
+    safe = np.count_nonzero(ratio[which] * (1.0 - half) > 1.0)
+    return half * (float(chance[which].sum()) - safe)
 
 
 def _rows(

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdtrace.evidence.slots import Slots
-from sdtrace.evidence.sums import Sums
+from sdtrace.evidence.sums import Half, Sums, part_of
 from sdtrace.scope import Scope
 
 Floats = npt.NDArray[np.float64]
@@ -17,17 +17,17 @@ _MOST = 10.0
 _UNIT = 5.0
 
 
-def reuse(chance: Floats, half: Floats, here: Slots, row: Ints, sums: Sums) -> None:
+def reuse(chance: Floats, half: Half, here: Slots, sums: Sums) -> None:
     """Row SD201:reuse: acceptance behind the first position against one draw for the whole step.
 
     What was accepted before says that a shared draw is at most the smallest chance m so far, so the next token is accepted
     with the chance min(1, b / m) instead of b.
     """
-    least = _least_before(chance, here.later, row)
+    least = _least_before(chance, here.later, here.row)
     at = np.flatnonzero((least < 1.0) & (chance > 0.0) & (chance < 1.0))
     b, m = chance[at], least[at]
     weight = np.minimum((1.0 / np.maximum(m, b) - 1.0) / (1.0 - b), _MOST)  # 1 / b where b is not below m
-    sums.weighed("SD201:reuse", weight, b, here.accepted[at], half[at], len(chance))
+    sums.weighed("SD201:reuse", weight, b, here.accepted[at], part_of(half, at), len(chance))
 
 
 def _least_before(chance: Floats, later: Flags, row: Ints) -> Floats:
@@ -39,13 +39,13 @@ def _least_before(chance: Floats, later: Flags, row: Ints) -> Floats:
         return chance
     shift = 2.0 * (row - row[0])
     running = np.fmin.accumulate(chance - shift)
+    running += shift
     least = np.ones(len(chance))
-    np.minimum(running[:-1] + shift[:-1], 1.0, out=least[1:])
-    least[~later] = 1.0
-    return least
+    np.copyto(least[1:], running[:-1], where=later[1:])
+    return np.minimum(least, 1.0, out=least)
 
 
-def bent(scope: Scope, here: Slots, gamma: Floats, half: Floats, seen: Flags, sums: Sums) -> None:
+def bent(scope: Scope, here: Slots, gamma: Floats, half: Half, seen: Flags, sums: Sums) -> None:
     """Row SD204: reverse calibration against the draft's noise in the recovery (vllm#47386).
 
     A race for the draft that was lost by token i leaves it q_i M behind (M ~ Exp(1)) when the same noise races for the
@@ -62,4 +62,4 @@ def bent(scope: Scope, here: Slots, gamma: Floats, half: Floats, seen: Flags, su
     else:
         t = np.maximum(1.0 - scope.pos.column("overlap")[here.at[at]].astype(np.float64), 0.0)
         weight = np.nan_to_num(t * g / (1.0 - g + t * g) * _UNIT - 1.0, nan=0.0)
-    sums.weighed("SD204", weight, g, here.accepted[at], half[at], int(np.count_nonzero(seen)))
+    sums.weighed("SD204", weight, g, here.accepted[at], part_of(half, at), int(np.count_nonzero(seen)))
