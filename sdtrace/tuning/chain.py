@@ -39,12 +39,18 @@ def starts(lane: Lanes, chance: Floats, tau: int, ease: Floats | None = None) ->
 
     `chance` (N) is g. `ease` (N, tau), where given, replaces it by depth: g of token t when drafted at depth j.
     """
-    begun = np.ones(len(lane.order))
     if tau <= 0 or not len(lane.order):
-        return begun
+        return np.ones(len(lane.order))
     g = chance[lane.order] if ease is None else np.ascontiguousarray(ease[lane.order].T)
-    most = int(lane.ends[1])
-    now, after = np.zeros((2, tau + 1, most))
+    found = np.empty(len(lane.order))
+    found[lane.order] = walked_starts(lane, g, tau)
+    return found
+
+
+def walked_starts(lane: Lanes, g: Floats, tau: int) -> Floats:
+    """`starts` in the order of the walk, of `g` in the order of the walk: (N), or (tau, N) by depth; tau > 0."""
+    begun = np.ones(len(lane.order))
+    now, after = np.zeros((2, tau + 1, int(lane.ends[1])))
     now[0] = 1.0
     for t in range(len(lane.ends) - 2):
         a, b, c = lane.ends[t], lane.ends[t + 1], lane.ends[t + 2]
@@ -53,15 +59,13 @@ def starts(lane: Lanes, chance: Floats, tau: int, ease: Floats | None = None) ->
         np.subtract(1.0, after[1:, :m].sum(axis=0), out=after[0, :m])
         begun[b:c] = after[0, :m]
         now, after = after, now
-    found = np.empty(len(begun))
-    found[lane.order] = np.clip(begun, 0.0, 1.0)
-    return found
+    return np.clip(begun, 0.0, 1.0)
 
 
-def occupancy(lane: Lanes, ease: Floats) -> Floats:
-    """(N, tau) from `ease` (N, tau): the probability that each token stands at each depth of a draft of tau tokens."""
-    tau = ease.shape[1]
-    g = np.ascontiguousarray(ease[lane.order].T)
+def walked_occupancy(lane: Lanes, g: Floats) -> Floats:
+    """(tau, N) from `g` (tau, N), both in the order of the walk: the probability that each token stands at each depth of a
+    draft of tau tokens."""
+    tau = len(g)
     found = np.empty_like(g)
     now, after = np.zeros((2, tau + 1, int(lane.ends[1])))
     now[0] = 1.0
@@ -72,9 +76,7 @@ def occupancy(lane: Lanes, ease: Floats) -> Floats:
         np.multiply(found[:, a:b], g[:, a:b], out=after[1:, :m])
         np.subtract(1.0, after[1:, :m].sum(axis=0), out=after[0, :m])
         now, after = after, now
-    placed = np.empty_like(ease)
-    placed[lane.order] = found.T
-    return placed
+    return found
 
 
 def walk(right: Flags, begin: Ints, tau: int | Ints) -> tuple[Ints, Ints]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sdtrace.acceptance import student
-from sdtrace.tuning.chain import Lanes, lanes, occupancy, starts
+from sdtrace.tuning.chain import Lanes, lanes, walked_occupancy, walked_starts
 from sdtrace.tuning.text import Floats, Ints, Text
 
 #: Tests at the deepest position, requests, and share of tokens with a known gamma, before anything is fitted.
@@ -28,7 +28,8 @@ MISFIT = 0.01
 
 @dataclass(frozen=True)
 class _Tokens:
-    """Tokens of whole pieces: gamma (NaN = unknown), depth and which copy of the text they belong to (N), the walk over all.
+    """Tokens of whole pieces, in the order of the walk: gamma (NaN = unknown), depth and which copy of the text they belong
+    to (N). `after`: those that have a gamma and follow one that has none.
 
     Copies walk side by side: a walk costs what its longest piece costs, whatever stands beside it.
     """
@@ -38,6 +39,15 @@ class _Tokens:
     copy: Ints
     copies: int
     lane: Lanes
+    after: Ints
+
+
+def _tokens(gamma: Floats, depth: Ints, copy: Ints, copies: int, lane: Lanes) -> _Tokens:
+    """From tokens in the order of the text."""
+    known = np.isfinite(gamma)
+    after = np.append(False, ~known[:-1] & known[1:] & (copy[1:] == copy[:-1]))
+    order = lane.order
+    return _Tokens(gamma[order], depth[order], copy[order], copies, lane, np.flatnonzero(after[order]))
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,7 @@ class Decay:
         """Half of the 95% interval of ln(tokens per step), by leaving out groups of requests."""
         part = self.without
         base = _base(part, self.others)
-        begun = starts(part.lane, base, tau, _ease(part, base, self.others[:, :tau]))
+        begun = walked_starts(part.lane, _ease(part, base, self.others[:, :tau]), tau)
         tokens = np.bincount(part.copy, minlength=part.copies)
         rates = np.log(tokens / np.bincount(part.copy, weights=begun, minlength=part.copies))
         n = len(rates)
@@ -73,10 +83,12 @@ def decay(text: Text, lane: Lanes, depth: int) -> Decay | None:
     enough = int(tested.sum()) >= TESTS and text.requests >= REQUESTS
     if depth < 2 or not enough or np.isfinite(text.gamma).mean() < KNOWN:
         return None
-    whole = _Tokens(text.gamma, text.depth, np.zeros(len(text.gamma), np.int64), 1, lane)
+    whole = _tokens(text.gamma, text.depth, np.zeros(len(text.gamma), np.int64), 1, lane)
     factors = _fit(whole, np.ones((1, depth)), ROUNDS)
+    base = np.empty(len(text.gamma))
+    base[lane.order] = _base(whole, factors)
     without = _without(text)
-    return Decay(_base(whole, factors), factors[0], without, _fit(without, np.repeat(factors, GROUPS, axis=0), AGAIN))
+    return Decay(base, factors[0], without, _fit(without, np.repeat(factors, GROUPS, axis=0), AGAIN))
 
 
 def _without(text: Text) -> _Tokens:
@@ -87,22 +99,23 @@ def _without(text: Text) -> _Tokens:
     begin = np.append(0, np.cumsum(size[piece]))
     token = np.arange(begin[-1]) + np.repeat(text.begin[piece] - begin[:-1], size[piece])
     copy = np.repeat(np.arange(GROUPS), [int(size[mine].sum()) for mine in kept])
-    return _Tokens(text.gamma[token], text.depth[token], copy, GROUPS, lanes(begin))
+    return _tokens(text.gamma[token], text.depth[token], copy, GROUPS, lanes(begin))
 
 
 def _fit(tokens: _Tokens, factors: Floats, rounds: int) -> Floats:
     """Move every factor (copies, K) until the mean base at its depth is the one at depth 0."""
     shape = factors.shape
     known = np.flatnonzero(np.isfinite(tokens.gamma) & (tokens.depth < shape[1]))
-    cell = tokens.copy[known] * shape[1] + tokens.depth[known]
+    depth = tokens.depth[known]
+    cell = tokens.copy[known] * shape[1] + depth
 
     def by_depth(weight: Floats) -> Floats:
         return np.bincount(cell, weights=weight, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
 
     for _ in range(rounds):
         base = _base(tokens, factors)
-        here = occupancy(tokens.lane, _ease(tokens, base, factors))
-        weight = 1.0 / np.maximum(here[known, tokens.depth[known]], RARE)
+        here = walked_occupancy(tokens.lane, _ease(tokens, base, factors))
+        weight = 1.0 / np.maximum(here[depth, known], RARE)
         mean = by_depth(weight * base[known]) / by_depth(weight)
         moved = mean / mean[:, :1]
         factors = np.clip(factors * moved, 0.05, 1.5)
@@ -112,8 +125,8 @@ def _fit(tokens: _Tokens, factors: Floats, rounds: int) -> Floats:
 
 
 def _ease(tokens: _Tokens, base: Floats, factors: Floats) -> Floats:
-    """(N, K), laid out by depth, as walks read it."""
-    return np.minimum(base * factors.T.take(tokens.copy, axis=1), 1.0).T
+    """(K, N): the chance of every token by depth."""
+    return np.minimum(base * factors.T.take(tokens.copy, axis=1), 1.0)
 
 
 def _base(tokens: _Tokens, factors: Floats) -> Floats:
@@ -121,8 +134,7 @@ def _base(tokens: _Tokens, factors: Floats) -> Floats:
     known, copy = np.isfinite(tokens.gamma), tokens.copy
     place = np.minimum(tokens.depth, factors.shape[1] - 1)
     base = np.where(known, np.minimum(tokens.gamma / factors[copy, place], 1.0), np.nan)
-    after = np.flatnonzero(~known[:-1] & known[1:] & (copy[1:] == copy[:-1])) + 1
-    return np.where(known, base, _means(base, copy, [after, np.flatnonzero(known)], tokens.copies)[copy])
+    return np.where(known, base, _means(base, copy, [tokens.after, np.flatnonzero(known)], tokens.copies)[copy])
 
 
 def _means(values: Floats, copy: Ints, choices: list[Ints], copies: int) -> Floats:
