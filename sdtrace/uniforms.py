@@ -75,7 +75,10 @@ def repeats(tally: Tally) -> pl.DataFrame:
     if sample is None:
         return pl.DataFrame()
     rows = []
-    for (run_id, law), part in sample.group_by("run_id", "law", maintain_order=True):
+    keys = sample.select("run_id", "law").unique(maintain_order=True)
+    for run_id, law in keys.rows():
+        mine = (pl.col("run_id") == run_id) & (pl.col("law") == law)
+        part = sample.filter(mine) if keys.height > 1 else sample
         within, across = _equal(part, "mix")
         n, share = part.height, 0.5**tally.uniforms_shift
         values = values_of(part["r"].to_numpy())
@@ -100,9 +103,8 @@ def repeats(tally: Tally) -> pl.DataFrame:
 def _equal(part: pl.DataFrame, name: str) -> tuple[int, int]:
     """(within, across) requests: pairs of equal entries of a column, without those that a user seed explains."""
     values = np.sort(part[name].to_numpy())
-    if not (values[1:] == values[:-1]).any():  # as it should be, and quicker to see than which ones are
-        return 0, 0
-    equal = part.filter(pl.col(name).is_duplicated())
+    twice = values[1:][values[1:] == values[:-1]]  # few, as a rule
+    equal = part.filter(pl.col(name).is_in(pl.Series(twice).implode()))
     within = _pairs(equal, [name, "request"])
     known = equal.filter("known")
     seeded = known.filter(pl.col("seed").is_not_null())
