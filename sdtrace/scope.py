@@ -71,12 +71,19 @@ class Scope:
     @cached_property
     def known(self) -> Flags:
         """Tested positions whose chance of acceptance the record gives."""
-        return self.judged.tested & ~np.isnan(self.judged.expected)
+        return self.judged.tested if self._told else self.judged.tested & ~np.isnan(self.judged.expected)
 
     @cached_property
     def expected(self) -> Floats:
         """The chance of acceptance at every position; 0 where it is not known or nothing was tested."""
+        if self._told:  # a product does not branch at every position, as a choice does
+            return np.asarray(self.judged.expected * self.known)
         return np.where(self.known, self.judged.expected, 0.0)
+
+    @cached_property
+    def _told(self) -> bool:
+        """No position is without a chance."""
+        return bool(np.isfinite(self.judged.expected.sum()))
 
     @cached_property
     def whole(self) -> bool:

@@ -41,7 +41,7 @@ def _least_before(chance: Floats, later: Flags, row: Ints) -> Floats:
     running = np.fmin.accumulate(chance - shift)
     running += shift
     least = np.ones(len(chance))
-    np.copyto(least[1:], running[:-1], where=later[1:])
+    np.maximum(running[:-1], ~later[1:], out=least[1:])  # 1 for the first of a step
     return np.minimum(least, 1.0, out=least)
 
 
