@@ -6,6 +6,7 @@ findings, and checks look at them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -49,11 +50,14 @@ class Validator:
         if not steps.height:
             return steps, []
         present = {name for name, n in steps.null_count().row(0, named=True).items() if n < steps.height}
-        reasons = [reason for needed, reason in _REASONS if needed is None or needed in present]
-        reason = steps.select(reason=pl.coalesce(*reasons)).to_series()
-        bad = reason.is_not_null()
-        lost = self._losses(steps["line"].filter(bad).to_list(), reason.filter(bad).to_list()) if bad.any() else []
-        steps = steps.filter(~bad) if bad.any() else steps
+        reasons = [r for r in _REASONS if r.column is None or r.column in present]
+        counted = steps.with_columns(tau=_TAU).with_columns(verified=_VERIFIED)
+        bad = counted.select(pl.any_horizontal(r.when for r in reasons).fill_null(value=False)).to_series()
+        lost: list[Loss] = []
+        if bad.any():
+            first = pl.coalesce(*(pl.when(r.when).then(r.why) for r in reasons))
+            lost = self._losses(*(column.to_list() for column in counted.filter(bad).select("line", why=first)))
+            steps = steps.filter(~bad)
         if steps["draft_token_ids"].null_count():
             steps = steps.with_columns(pl.col("draft_token_ids").fill_null([]))
         again = self._duplicates(steps)
@@ -150,40 +154,44 @@ def _pack(low: int, high: int, n: int) -> int:
     return low | high << 32 | n << 64
 
 
-def _reason(text: str, when: pl.Expr) -> pl.Expr:
-    return pl.when(when).then(pl.lit(text))
+#: What reasons compare lists with.
+_TAU = pl.col("draft_token_ids").list.len().fill_null(0).cast(pl.Int64)
+_VERIFIED = pl.min_horizontal(pl.coalesce("verified_len", "tau"), "tau")
 
 
-Reason = tuple[str | None, pl.Expr]
+class _Reason(NamedTuple):
+    """Why a step is set aside. `column`: without it the reason cannot arise (None: it always can)."""
+
+    column: str | None
+    when: pl.Expr
+    why: pl.Expr
 
 
-def _lengths() -> list[Reason]:
-    """Lists of one step that do not fit its draft, each with the numbers; None stands for any column."""
-    tau = pl.col("draft_token_ids").list.len().fill_null(0).cast(pl.Int64)
-    verified = pl.min_horizontal(pl.coalesce("verified_len", tau), tau)
-    reasons: list[Reason] = []
+def _lengths() -> list[_Reason]:
+    """Lists of one step that do not fit its draft, each with the numbers."""
+    tau, verified = pl.col("tau"), pl.col("verified")
+    reasons: list[_Reason] = []
     for name in (*_PER_DRAFT, "target_probs", *_PER_TARGET):
         n = pl.col(name).list.len().cast(pl.Int64)
         fits = (n == tau) | (n == verified)
         if name in _PER_TARGET:
             fits |= (n == tau + 1) | (n == verified + 1)
-        why = pl.format(name + " has {} entries for {} drafted tokens", n, tau)
-        reasons.append((name, pl.when(~fits).then(why)))
+        reasons.append(_Reason(name, ~fits, pl.format(name + " has {} entries for {} drafted tokens", n, tau)))
     decided = pl.min_horizontal(pl.col("num_accepted") + 1, verified)
     n = pl.col("accepted").list.len().cast(pl.Int64)
     why = pl.format("accepted has {} entries, {} decisions were made", n, decided)
-    reasons.append(("accepted", pl.when(n < decided).then(why)))
+    reasons.append(_Reason("accepted", n < decided, why))
     return reasons
 
 
 _NO_DRAFT = (pl.col("verified_len").fill_null(0) == 0) & (pl.col("target_probs").list.len().fill_null(0) == 0)
 
-#: A column without which the reason cannot arise (None: it always can), and the reason.
-_REASONS: list[Reason] = [
-    (None, _reason("request_id is missing", pl.col("request_id").is_null())),
-    (None, _reason("step is missing", pl.col("step").is_null())),
-    *((n, pl.when(pl.col(n) < 0).then(pl.format(n + " is {}, below 0", pl.col(n)))) for n in _COUNTS),
-    *((n, pl.when(pl.col(n) >= 2**31).then(pl.format(n + " is {}, beyond any count", pl.col(n)))) for n in _COUNTS),
-    (None, _reason("draft_token_ids is missing", pl.col("draft_token_ids").is_null() & ~_NO_DRAFT)),
+#: In this order: a step is set aside for the first that holds.
+_REASONS: list[_Reason] = [
+    _Reason(None, pl.col("request_id").is_null(), pl.lit("request_id is missing")),
+    _Reason(None, pl.col("step").is_null(), pl.lit("step is missing")),
+    *(_Reason(n, pl.col(n) < 0, pl.format(n + " is {}, below 0", pl.col(n))) for n in _COUNTS),
+    *(_Reason(n, pl.col(n) >= 2**31, pl.format(n + " is {}, beyond any count", pl.col(n))) for n in _COUNTS),
+    _Reason(None, pl.col("draft_token_ids").is_null() & ~_NO_DRAFT, pl.lit("draft_token_ids is missing")),
     *_lengths(),
 ]
