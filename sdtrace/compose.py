@@ -214,7 +214,8 @@ def _over_time(audit: Audit, found: Diagnosis) -> Section | None:
 def _by_request(table: pl.DataFrame) -> Section | None:
     if table.is_empty():
         return None
-    table = table.with_columns(rate=pl.col("accepted") / pl.col("drafted")).sort(
+    shown = ("request_id", "steps", "tested", "appended", "disagree")
+    table = table.select(*shown, rate=pl.col("accepted") / pl.col("drafted")).sort(
         ["disagree", "rate", "request_id"], descending=[True, False, False], nulls_last=True
     )
     rows = [

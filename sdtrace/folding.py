@@ -74,11 +74,12 @@ def judge(check: Check, table: pl.DataFrame) -> Counts:
     """What a check says of the rows of a table."""
     if table.is_empty():
         return Counts(0, 0, 0, ())
-    judged = table.filter(check.judged.fill_null(value=False))
-    faulty = judged.filter(check.fault.fill_null(value=False))
+    judged = pl.col("judged").fill_null(value=False)
+    found = table.select(judged=check.judged, fault=check.fault).select(judged, fault=judged & pl.col("fault"))
+    faulty = table.filter(found["fault"].fill_null(value=False))
     missing = tuple(n for n in check.needs if n in table.columns and table[n].null_count() == table.height)
     shown = tuple(_place(row, check) for row in faulty.head(WITNESSES).to_dicts())
-    return Counts(table.height, judged.height, faulty.height, missing, shown)
+    return Counts(table.height, int(found["judged"].sum()), faulty.height, missing, shown)
 
 
 def _place(row: dict[str, object], check: Check) -> dict[str, object]:

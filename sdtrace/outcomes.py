@@ -12,7 +12,7 @@ from sdtrace.folding import added, judge
 from sdtrace.infer import Choice
 from sdtrace.laws import LAWS
 from sdtrace.reconcile import tables as counted_tables
-from sdtrace.scope import parameters
+from sdtrace.scope import keyed, parameters
 from sdtrace.sources import Source
 from sdtrace.summed import Rows, level, rows, summed
 from sdtrace.tally import WITNESSES
@@ -108,8 +108,8 @@ def _requests(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
     if rows.is_empty():
         return rows
     rows = rows.filter(used(choices))
-    known = audit.requests.with_columns(has_request=pl.lit(value=True))
-    joined = rows.join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
+    known = keyed(audit.requests).drop("run_id", "request_id").with_columns(has_request=pl.lit(value=True))
+    joined = rows.join(known, on="hash", how="left", maintain_order="left")
     return joined.with_columns(pl.col("loop_run", "loop_period", "loop_seen", "grams", "distinct").fill_null(0))
 
 

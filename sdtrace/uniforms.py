@@ -131,5 +131,7 @@ def values_of(r: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
 
 
 def _pairs(frame: pl.DataFrame, keys: list[str]) -> int:
+    if frame.is_empty():
+        return 0
     count = frame.group_by(keys).len()["len"]
-    return int((count * (count - 1) // 2).sum()) if len(count) else 0
+    return int((count * (count - 1) // 2).sum())

@@ -56,7 +56,8 @@ def _frames(path: str, file: Path, size: int, *, first: bool = False) -> Iterato
             rows = table.metadata.num_rows
             for groups, each in _portions(table.metadata, size):
                 # the first batch is what all threads wait for; later ones are read while others are measured
-                for batch in table.iter_batches(each, row_groups=groups, use_threads=first and not read):
+                table.reader.set_use_threads(first and not read)  # iter_batches only ever turns it on
+                for batch in table.iter_batches(each, row_groups=groups, use_threads=False):
                     frame = pl.from_arrow(batch)
                     assert isinstance(frame, pl.DataFrame)
                     read += frame.height
