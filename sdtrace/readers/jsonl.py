@@ -154,13 +154,12 @@ def _settle(path: str, stretch: Stretch, frame: pl.DataFrame, cut: bool) -> tupl
 def _clean(stretch: Stretch, others: Ints, steps: pl.DataFrame) -> bool:
     """Whether every colon of the steps' bytes belongs to a value that arrived, and integers are whole."""
     colons = without(stretch, others)
-    said = [steps[name] for name in steps.columns if steps[name].dtype == pl.String and name != "kind"]
     arrived = sum(steps.height - steps[name].null_count() for name in steps.columns)
     if len(colons) != arrived:
-        arrived += _matches(said, ":")
-    if len(colons) != arrived:
-        text = np.frombuffer(stretch.text, dtype=np.uint8, count=stretch.stop)
-        arrived += nulls(text, colons) - _matches(said, r":[ \t]?n")
+        arrived += nulls(np.frombuffer(stretch.text, dtype=np.uint8, count=stretch.stop), colons)
+    if len(colons) != arrived:  # colons within strings, of which some may look as if they stood before a null
+        said = [steps[name] for name in steps.columns if steps[name].dtype == pl.String and name != "kind"]
+        arrived += _matches(said, ":") - _matches(said, r":[ \t]?n")
     if len(colons) != arrived:
         return False
     lists = [name for name in steps.columns if isinstance(steps[name].dtype, pl.List)]

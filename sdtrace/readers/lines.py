@@ -15,6 +15,9 @@ _BLOCK = 1 << 16
 #: Bytes that are looked through at a time: what stays in the processor's cache is not fetched twice.
 _CHUNK = 1 << 18
 
+#: Colons that are looked behind at a time.
+_PLACES = 1 << 15
+
 _NEWLINE, _SPACE, _TAB, _COLON, _N = b"\n \t:n"
 #: The bits that a newline and a colon share.
 _EITHER = np.uint8(0xFF ^ _NEWLINE ^ _COLON)
@@ -125,6 +128,12 @@ def without(stretch: Stretch, others: Ints) -> Ints:
 
 def nulls(text: Bytes, colons: Ints) -> int:
     """How many of the colons stand before a null: only `null` begins with an n, behind a blank at the most."""
-    after = text.take(colons + 1, mode="clip")
-    blank = (after == _SPACE) | (after == _TAB)
-    return int(np.count_nonzero(text.take(colons + 1 + blank, mode="clip") == _N))
+    found = 0
+    for begin in range(0, len(colons), _PLACES):
+        behind = colons[begin : begin + _PLACES] + 1
+        after = text.take(behind, mode="clip")
+        blank = (after == _SPACE) | (after == _TAB)
+        if blank.any():
+            after = text.take(behind + blank, mode="clip")
+        found += int(np.count_nonzero(after == _N))
+    return found
