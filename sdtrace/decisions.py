@@ -65,10 +65,17 @@ def _comparable(opened: Opened) -> bool:
     if opened.format != "trace-parquet" or file is None or not file.is_dir():
         return False
     rules = {rule for f in parts(file, "run") for rule in conform(pl.read_parquet(f), "run")["rule"]}
-    greedy = any(conform(pl.read_parquet(f), "request")["temperature"].eq(0.0).any() for f in parts(file, "request"))
+    greedy = any(_greedy(f) for f in parts(file, "request"))
     held = [set(pq.read_schema(f).names) for f in parts(file, "step")]
     whole = all(names.issuperset(_COLUMNS) and not names & {"verified_len", "accepted"} for names in held)
     return rules == {"ratio"} and not greedy and whole
+
+
+def _greedy(requests: Path) -> bool:
+    """Whether any request of a file is verified greedily."""
+    if "temperature" not in pq.read_schema(requests).names:
+        return False
+    return bool(pl.read_parquet(requests, columns=["temperature"])["temperature"].eq(0.0).any())
 
 
 def _bare(opened: Opened) -> Iterator[Counts]:
@@ -76,14 +83,15 @@ def _bare(opened: Opened) -> Iterator[Counts]:
     assert file is not None
     dtypes = {d for f in parts(file, "run") for d in conform(pl.read_parquet(f), "run")["prob_dtype"]}
     dtype = dtypes.pop() if len(dtypes) == 1 else None
-    groups = [(f, i) for f in parts(file, "step") for i in range(pq.read_metadata(f).num_row_groups)]
+    files = [(f, pq.read_metadata(f)) for f in parts(file, "step")]
+    groups = [(f, known, i) for f, known in files for i in range(known.num_row_groups)]
     with ThreadPoolExecutor(_GROUPS) as pool:
-        yield from pool.map(lambda group: _group(group[0], group[1], dtype), groups)
+        yield from pool.map(lambda group: _group(*group, dtype), groups)
 
 
-def _group(file: Path, index: int, dtype: str | None) -> Counts:
+def _group(file: Path, known: pq.FileMetaData, index: int, dtype: str | None) -> Counts:
     """One row group, by the ratio law."""
-    with pq.ParquetFile(file, pre_buffer=False, memory_map=True) as table:
+    with pq.ParquetFile(file, pre_buffer=False, memory_map=True, metadata=known) as table:
         return _compared(table.read_row_group(index, columns=_COLUMNS, use_threads=False), dtype)
 
 
@@ -109,6 +117,7 @@ def _flat(table: pa.Table) -> tuple[Any, list[Any]]:
     """Entries a step, and the three list columns as flat arrays of float64."""
     flat = []
     for name in _COLUMNS[1:]:
-        lists = table.column(name).combine_chunks()
+        column = table.column(name)
+        lists = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()  # which would copy it
         flat.append(lists.flatten().to_numpy(zero_copy_only=False).astype(np.float64, copy=False))
     return np.diff(lists.offsets.to_numpy()), flat
