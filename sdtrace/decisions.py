@@ -86,7 +86,7 @@ def _bare(opened: Opened) -> Iterator[Counts]:
     files = [(f, pq.read_metadata(f)) for f in parts(file, "step")]
     groups = [(f, known, i) for f, known in files for i in range(known.num_row_groups)]
     with ThreadPoolExecutor(_GROUPS) as pool:
-        yield from pool.map(lambda group: _group(*group, dtype), groups)
+        yield from pool.map(lambda group: _group(group[0], group[1], group[2], dtype), groups)
 
 
 def _group(file: Path, known: pq.FileMetaData, index: int, dtype: str | None) -> Counts:
