@@ -262,10 +262,8 @@ def derive(steps: pl.DataFrame) -> pl.DataFrame:
     inside = (pl.col("n_a") >= 0) & (pl.col("n_a") < pl.col("verified"))
     steps = steps.with_columns(
         is_last=pl.col("step") == pl.col("step").max().over("hash"),
-        x_rejected=pl.when(inside).then(pl.col("draft_token_ids").list.get(pl.col("n_a").clip(0), null_on_oob=True)),
-        y=pl.when(pl.col("n_a") >= 0).then(
-            pl.col("output_token_ids").list.get(pl.col("n_a").clip(0), null_on_oob=True)
-        ),
+        x_rejected=pl.when(inside).then(pl.col("draft_token_ids").list.get(pl.col("n_a"), null_on_oob=True)),
+        y=pl.when(pl.col("n_a") >= 0).then(pl.col("output_token_ids").list.get(pl.col("n_a"), null_on_oob=True)),
     )
     ends = pl.col("is_last") | pl.col("stop_token_ids").list.contains(pl.col("y")).fill_null(value=False)
     clipped = ends & (pl.col("y") == pl.col("x_rejected")) & (pl.col("last_kind").fill_null("") != "recovered")
