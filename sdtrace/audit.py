@@ -17,6 +17,7 @@ from sdtrace.booked import Input, book
 from sdtrace.finding import Check, Counts
 from sdtrace.folding import Folder, added
 from sdtrace.gathered import Gathered, Place, Tallied, in_process
+from sdtrace.heap import warm
 from sdtrace.measure import measure
 from sdtrace.pulled import pulled
 from sdtrace.scope import REQUEST_COLUMNS, keyed, scopes
@@ -152,6 +153,7 @@ class _State:
 
 def _pass(sources: Sequence[Source], state: _State) -> Audit:
     inputs: list[Input] = []
+    warm()
     pulled(_jobs(sources, state, inputs), partial(_measured, state), WORKERS)
     known = state.runs, state.known.drop("hash"), state.unknown
     return Audit(state.total.total(), inputs, *known, state.windows.windows(), state.events, state.windows.judged)

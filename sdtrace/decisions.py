@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sdtrace.heap import warm
 from sdtrace.laws.band import DISAGREE, UNDECIDABLE, compare
 from sdtrace.laws.precision import band
 from sdtrace.readers import Opened, open_inputs
@@ -31,6 +32,7 @@ Counts = dict[str, int]
 
 def count_decisions(path: str | Path) -> Counts:
     """tested, agree, disagree, undecidable of one input, without checks and samples; nothing is validated."""
+    warm()
     total = dict.fromkeys(("tested", "disagree", "undecidable"), 0)
     for opened in open_inputs([str(path)]):
         for one in _bare(opened) if _comparable(opened) else _any(opened):

@@ -21,7 +21,7 @@ Flags = npt.NDArray[np.bool_]
 
 #: Verified positions of a piece: few enough for the processor's cache, where sums are twice as fast, and as many as that
 #: allows, because threads wait for each other at every call.
-PIECE = 131_072
+PIECE = 98_304
 
 
 @dataclass(frozen=True)
