@@ -69,7 +69,8 @@ def totals(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFrame) 
         return None
     told = requests.filter(pl.col("drafting_counted") > 0)
     per = told.select(1 + pl.col("accepted") / pl.col("drafting_counted")).to_series()
-    k = None if positions.is_empty() else float(positions["position"].max() or 0) + 1  # type: ignore[arg-type]
+    deepest = positions.select(pl.col("position").max()).item()
+    k = None if deepest is None else float(deepest) + 1
     return Totals(drafting, drafted, accepted, appended if known == steps else None, k, steps, per.to_list())
 
 

@@ -52,8 +52,9 @@ def test_sums_are_those_of_polars(table: pl.DataFrame) -> None:
 
 def test_known_sums_are_not_looked_at() -> None:
     table = pl.DataFrame({"k": [1, 1, 1, 1, 2, 2, 2, 2], "x": range(8), "y": range(8), "ones": 1, "zeros": 7})
-    found = grouped(table, ["k"], ["x", "y", "ones", "zeros"], known={"y": "x", "ones": "rows", "zeros": None})
-    assert found.select("x", "y", "ones", "zeros").rows() == [(6, 6, 4, 0), (22, 22, 4, 0)]
+    known = {"y": "x", "ones": "rows", "zeros": None, "nowhere": "rows"}
+    found = grouped(table, ["k"], ["x", "y", "ones", "zeros", "nowhere"], known=known)
+    assert found.select("x", "y", "ones", "zeros", "nowhere").rows() == [(6, 6, 4, 0, 4), (22, 22, 4, 0, 4)]
 
 
 def test_threads_do_every_job_once_and_side_by_side() -> None:

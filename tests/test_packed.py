@@ -98,7 +98,22 @@ def test_what_is_no_text_is_not_called_text(tmp_path: Path) -> None:
     picture, table = tmp_path / "a.png", tmp_path / "a.parquet"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256)))
     table.write_bytes(b"PAR1" + bytes(5000))
-    with pytest.raises(NoInputError, match="line 1: binary, not a JSON object"):
+    with pytest.raises(NoInputError, match="line 1: binary in which none"):
         report(picture)
     with pytest.raises(NoInputError, match="no reader knows this: no readable Parquet"):
         report(table)
+
+
+def test_what_is_to_be_done_about_a_file_depends_on_what_is_wrong_with_it(tmp_path: Path) -> None:
+    empty, cut, strange = tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz", tmp_path / "c.txt"
+    empty.write_bytes(b"")
+    cut.write_bytes(gzip.compress(b"hello")[:10])
+    strange.write_text("hello\n")
+    for path, why, way in (
+        (empty, "is empty", "get it again"),
+        (cut, "damaged", "get it again"),
+        (strange, "text", "--why"),
+    ):
+        with pytest.raises(NoInputError, match=why) as told:
+            report(path)
+        assert way in str(told.value.hint)

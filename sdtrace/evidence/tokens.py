@@ -96,7 +96,7 @@ def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
     bent(scope, here, gamma, half_y, shown, sums)
     both = _total(half, raw, beta, seen) + _total(half_y, turned, gamma, seen)
     sums.bounded("SD203", (gamma - beta)[seen], both)
-    if not (isinstance(half, float) or isinstance(half_y, float)):
+    if not (isinstance(half, float) or isinstance(half_y, float)):  # as `_half_of` has them where rows are logged
         _rows(scope, here, sums, beta, half, gamma, half_y, shown)
 
 

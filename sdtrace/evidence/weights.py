@@ -31,7 +31,7 @@ def reuse(chance: Floats, half: Half, here: Slots, sums: Sums) -> None:
 
 
 def _least_before(chance: Floats, later: Flags, row: Ints) -> Floats:
-    """The least chance at earlier slots of the same step, unknown ones left out; 1 where there is none.
+    """The least chance at earlier slots of the same step, unknown ones left out; 1 or NaN where there is none.
 
     Every step (`row`) is lowered by 2 more than the one before it, so that one running minimum begins anew with each.
     """

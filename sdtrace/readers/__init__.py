@@ -20,7 +20,7 @@ from sdtrace.readers import (
     specspecs,
     sse,
 )
-from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, PARQUET, placed
+from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, PARQUET, nobody, placed
 from sdtrace.readers.source import Source, expand, source
 from sdtrace.trace import DAMAGED, Batch, Loss, Notice, empty
 
@@ -146,8 +146,7 @@ class Opened:
         if self.format == "prometheus-server":
             return prometheus_server.batches(self.path, self.since, self.until)
         if self.format == "unrecognised":
-            advice = "sdtrace detect --why tells what each reader missed; --format forces one"
-            loss = Loss(self.path, None, "no reader knows this file", 1, advice)
+            loss = Loss(self.path, None, "no reader knows this file", 1, _DETECT)
             return iter([Batch(self.path, 1, empty("run"), empty("request"), empty("step"), [loss])])
         return self._fetched() if cloud.is_object(self.path) else self._read(self.source)
 
@@ -176,10 +175,17 @@ class Opened:
             yield Batch(src.path, 0, empty("run"), empty("request"), empty("step"), [], [notice])
 
 
-def _briefly(whys: Sequence[str]) -> str:
-    """Why nobody reads it: the one reason of all readers, or the first of several."""
-    more = f"; {len(whys) - 1} more reasons" if len(whys) > 1 else ""
-    return f"{whys[0][:200]}{more}" if whys else "no reason was given"
+_DETECT = "sdtrace detect --why tells what each reader looks for; --format NAME forces one"
+
+
+def _strange(opened: Opened) -> tuple[str, str]:
+    """Why nobody reads an input, and what to do about it."""
+    whys = [why for why in dict.fromkeys(refused(opened).values()) if why]
+    if len(whys) == 1:  # it is empty or damaged: what readers look for is not the point
+        return whys[0][:200], "see that what writes it ran to its end, and get it again"
+    if PARQUET in whys:  # what readers of text and JSON say of it tells nothing
+        return next((why for why in whys if why not in (PARQUET, NO_OBJECT)), PARQUET)[:200], _DETECT
+    return (nobody(opened.source, len(READERS)) if opened.source.head else whys[0][:200]), _DETECT
 
 
 def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]:
@@ -193,14 +199,9 @@ def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]
     if not opened:
         raise NoInputError(f"{', '.join(paths)}: no file in there", "name a trace file, a folder of them, or -")
     if all(o.format == "unrecognised" for o in opened):
-        whys = dict.fromkeys(why for why in refused(opened[0]).values() if why)
-        if PARQUET in whys:  # what readers of text and JSON say of it tells nothing
-            whys = {why: None for why in whys if why not in (PARQUET, NO_OBJECT)}
+        why, advice = _strange(opened[0])
         more = f" (and {len(opened) - 1} more)" if len(opened) > 1 else ""
-        raise NoInputError(
-            f"{opened[0].path}{more}: no reader knows this: {_briefly(list(whys))}",
-            "sdtrace detect --why tells what each reader missed; --format NAME forces one",
-        )
+        raise NoInputError(f"{opened[0].path}{more}: no reader knows this: {why}", advice)
     return opened
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterator
 from queue import Queue
 from threading import Event, Thread
-from typing import TypeVar
+from typing import TypeVar, cast
 
 Item = TypeVar("Item")
 
@@ -36,7 +36,7 @@ def ahead(items: Iterator[Item], depth: int) -> Generator[Item, None, None]:
             if kind == "error":
                 assert isinstance(item, BaseException)
                 raise item
-            yield item  # type: ignore[misc]
+            yield cast(Item, item)
     finally:
         stop.set()
         while thread.is_alive():  # a full queue would hold the thread

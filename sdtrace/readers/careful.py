@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import polars as pl
@@ -139,7 +139,7 @@ def _typed(name: str, value: Any, dtype: pl.DataType) -> Any:
 
 def _converter(dtype: pl.DataType) -> Callable[[Any], Any]:
     if isinstance(dtype, pl.List):
-        inner = _converter(dtype.inner)  # type: ignore[arg-type]  # inner is an instance wherever a table declares it
+        inner = _converter(cast(pl.DataType, dtype.inner))  # an instance wherever a table declares it
         return lambda value: _list(value, inner)
     return {pl.String: _text, pl.Int64: _integer, pl.Float64: _number, pl.Boolean: _flag}[type(dtype)]
 

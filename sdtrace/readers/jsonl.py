@@ -8,6 +8,7 @@ no unknown key, no wrong type and no broken line is in it. Otherwise exactly its
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import numpy as np
@@ -121,7 +122,7 @@ def _parsed(file: Path, rows: int, names: Sequence[str], skip: int) -> Iterator[
 def _duck_type(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.List):
         inner = dtype.inner
-        return "BIGINT[]" if inner == pl.Int64 else f"{_duck_type(inner)}[]"  # type: ignore[arg-type]
+        return "BIGINT[]" if inner == pl.Int64 else f"{_duck_type(cast(pl.DataType, inner))}[]"
     return _DUCK[type(dtype)]
 
 

@@ -41,13 +41,25 @@ def placed(name: str, why: str, src: Source) -> str:
     if src.is_folder or src.head.startswith(b"PAR1") or why.startswith(("line ", "does not begin with PAR1")):
         return why
     number, line = _first(src.head)
-    if why == NO_OBJECT and not line.startswith((b"{", b"[", b"data:")):
-        what = "binary" if b"\0" in src.head[:4096] or not _readable(line) else "text"
+    if why == NO_OBJECT and (what := _kind(src.head, line)) != "JSON":
         return f"line {number}: {what}, not a JSON object with {FIELDS.get(name, 'its fields')}"
     if why in (NO_OBJECT, NOT_HEARD):
         behind = "nor in the records behind it" if why == NO_OBJECT else "nor in samples of the file"
         return f"line {number}: no {FIELDS.get(name, 'field of its own')}, {behind}"
     return f"line {number}: {why}"
+
+
+def nobody(src: Source, readers: int) -> str:
+    """What there is in a file that no reader knows."""
+    number, line = _first(src.head)
+    return f"line {number}: {_kind(src.head, line)} in which none of {readers} readers finds what it looks for"
+
+
+def _kind(head: bytes, line: bytes) -> str:
+    """binary, JSON or text, by a line of the head."""
+    if b"\0" in head[:4096] or not _readable(line):
+        return "binary"
+    return "JSON" if line.startswith((b"{", b"[", b"data:")) else "text"
 
 
 def _readable(line: bytes) -> bool:

@@ -156,7 +156,7 @@ def unpacked(file: Path, packing: str | None) -> Iterator[IO[bytes]]:
         elif packing == "bz2":
             yield bz2.open(raw)  # noqa: SIM115  # the caller owns the file below
         elif packing == "xz":
-            yield lzma.open(raw)  # noqa: SIM115
+            yield lzma.open(raw)  # noqa: SIM115  # the same
         elif packing == "zip":
             with _member(raw) as member:
                 yield member

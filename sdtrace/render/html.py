@@ -41,7 +41,7 @@ def fragment(report: Report) -> str:
 
 def _render(name: str, report: Report) -> str:
     made = environment()
-    script, style = (made.loader.get_source(made, n)[0] for n in ("page.js", "page.css"))  # type: ignore[union-attr]
+    script, style = ((templates() / n).read_text("utf-8") for n in ("page.js", "page.css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return made.get_template(name).render(
         document=report.document,

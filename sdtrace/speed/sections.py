@@ -131,8 +131,8 @@ def _by_batch(told: Timing, decode: pl.DataFrame) -> Section | None:
         says = f"Speculation is {told.speedup.value:.2f} times as fast as plain decoding at equal batch size."
         at = crossing(rows)
         says += f" It stops gaining at a batch of about {at:.0f}." if at is not None else ""
-    elif told.bounds[1] is not None:
-        says = f"Speculation is at most {told.bounds[1]:.2f} times as fast as plain decoding: {told.baseline.why}."  # type: ignore[union-attr]
+    elif told.baseline is not None and told.bounds[1] is not None:
+        says = f"Speculation is at most {told.bounds[1]:.2f} times as fast as plain decoding: {told.baseline.why}."
     series: dict[str, list[float | None]] = {"speed-up": rows["speedup"].to_list()}
     if told.baseline is not None and told.baseline.plain is None:
         series = {"at most": rows["most"].to_list()}

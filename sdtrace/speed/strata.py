@@ -3,6 +3,8 @@
 import orjson
 import polars as pl
 
+from sdtrace.scope import REQUEST_HASH
+
 #: Keys of tags that are looked at, and how many of them.
 KEYS = 12
 
@@ -11,7 +13,7 @@ def attributes(places: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     """`places` with string columns `tags.KEY`, `temperature`, `prompt`, `cached`; null where not recorded."""
     keys = _keys(requests["tags"])
     told = requests.select(
-        pl.struct("run_id", "request_id").hash(seed=0).alias("pair"),
+        REQUEST_HASH.alias("owner"),
         *(pl.col("tags").str.json_path_match(f"$['{key}']").str.slice(0, 60).alias(f"tags.{key}") for key in keys),
         temperature=_temperature(),
         prompt=_prompt(),
@@ -19,9 +21,8 @@ def attributes(places: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
             pl.when(pl.col("cached_tokens") > 0).then(pl.lit("hit")).otherwise(pl.lit("miss"))
         ),
     )
-    pair = pl.struct("run_id", "request_id").hash(seed=0)  # one number is joined quicker than two strings
-    joined = places.with_columns(pair=pair).join(told, on="pair", how="left", maintain_order="left")
-    return joined.drop("pair")
+    joined = places.with_columns(owner=REQUEST_HASH).join(told, on="owner", how="left", maintain_order="left")
+    return joined.drop("owner")
 
 
 def levels(joined: pl.DataFrame) -> list[str]:

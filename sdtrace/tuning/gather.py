@@ -10,6 +10,7 @@ import polars as pl
 from sdtrace.audit import Audit
 from sdtrace.infer import Choice
 from sdtrace.positions import derive
+from sdtrace.scope import REQUEST_HASH
 from sdtrace.trace import Batch
 from sdtrace.tuning.price import Times
 from sdtrace.tuning.text import Ints, Text, text
@@ -93,7 +94,7 @@ class _Sample:
         self.most, self.limit, self.parts, self.held = most, 2**64 - 1, list[pl.DataFrame](), 0
 
     def add(self, steps: pl.DataFrame) -> None:
-        hashed = steps.select(_RAW).with_columns(hash=pl.struct(_KEYS).hash(seed=0))
+        hashed = steps.select(_RAW).with_columns(hash=REQUEST_HASH)
         part = hashed.filter(pl.col("hash") < self.limit) if self.limit < 2**64 - 1 else hashed
         self.parts.append(part)
         self.held += part.height
@@ -105,7 +106,7 @@ class _Sample:
         whole = pl.concat(self.parts)
         if whole.height <= self.most:
             return whole
-        bound = int(whole["hash"].bottom_k(self.most).max())  # type: ignore[arg-type]
+        bound = int(whole.select(pl.col("hash").bottom_k(self.most).max()).item())
         kept = whole.filter(pl.col("hash") < bound)
         if kept.is_empty():  # one request is longer than the sample: it is cut rather than dropped
             return whole.filter(pl.col("hash") == bound).sort("step").head(self.most)

@@ -130,7 +130,8 @@ def _alone(mine: pl.DataFrame, k: Floats, at: float, mean: float) -> tuple[Float
     """One recorded length: drafting is priced per token, verification as it was, or per verified token."""
     row = mine.row(0, named=True)
     if row["draft_ms"] is None:
-        return tuple(np.where(k == at, mean, np.nan) for _ in range(3))  # type: ignore[return-value]
+        known = np.where(k == at, mean, np.nan)
+        return known, known.copy(), known.copy()
     flat = mean + row["draft_ms"] / max(at, 1.0) * (k - at)
     scaled = flat + (mean - row["draft_ms"]) * ((1.0 + k) / (1.0 + at) - 1.0)
     return flat, np.minimum(flat, scaled), np.maximum(flat, scaled)

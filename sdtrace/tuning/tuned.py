@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ class Tuned:
 
     def step_cost(self, tau: int) -> tuple[float | None, float | None, float | None]:
         """Mean cost of a step at `tau` and its two ends, over the buckets that have a price."""
-        return tuple(self._mean(tau, values) for values in (self.price.cost, self.price.low, self.price.high))  # type: ignore[return-value]
+        mean, price = partial(self._mean, tau), self.price
+        return mean(price.cost), mean(price.low), mean(price.high)
 
     def _mean(self, tau: int, values: Floats) -> float | None:
         point = self.curve.at(tau)

@@ -25,8 +25,7 @@ def emitted(recovered: pl.DataFrame) -> Explanation:
         capped = ratio.clip(0.0, 1.0)
         overlap = recovered["overlap"].fill_nan(None).drop_nulls()
         if len(overlap) >= 0.9 * n:
-            error = max(float(capped.std() or 0.0) / math.sqrt(len(capped)), 1e-3)  # type: ignore[arg-type]
-            from_target &= abs(float(capped.mean()) - float(overlap.mean())) <= 4.5 * error  # type: ignore[arg-type]
+            from_target &= _about(capped, float(overlap.to_numpy().mean()))
     if "free" in recovered.columns and len(ratio) >= 40:
         # drawn from p, tokens with p < q come as often as they are accepted (min(p, q) = p there)
         free = recovered["free"][0]
@@ -34,9 +33,16 @@ def emitted(recovered: pl.DataFrame) -> Explanation:
     square = recovered["target_sq"].fill_nan(None)
     if square.null_count() < 0.1 * n:
         # under y ~ p the mean of p(y) is sum p^2; argmax p gives far more
-        off = (recovered["p_y"] - square).drop_nulls()
-        error = max(float(off.std() or 0.0) / math.sqrt(len(off)), 1e-3)  # type: ignore[arg-type]
-        from_target &= abs(float(off.mean())) <= 4.5 * error  # type: ignore[arg-type]
+        from_target &= _about((recovered["p_y"] - square).fill_nan(None).drop_nulls(), 0.0)
     cause = "recovered-from-target" if from_target else "recovered-not-residual"
     label = "drawn from p" if from_target else "not drawn from the residual"
     return Explanation(cause, label, None, None, None, 0, n)
+
+
+def _about(values: pl.Series, mean: float) -> bool:
+    """Whether the mean of some values is within 4.5 standard errors of `mean`; so few that they tell nothing are."""
+    if len(values) < 2:
+        return True
+    numbers = values.to_numpy()
+    error = max(float(numbers.std(ddof=1)) / math.sqrt(len(numbers)), 1e-3)
+    return abs(float(numbers.mean()) - mean) <= 4.5 * error

@@ -1,0 +1,154 @@
+"""What is quick gives what the plain definition gives: pieces, shares, sums that are known beforehand."""
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+import sdtrace.positions
+import sdtrace.readers.lines
+from sdtrace.api import read
+from sdtrace.evidence.sums import Sums
+from sdtrace.evidence.tokens import _half_of, _spread, _total
+from sdtrace.laws.band import rounding
+from sdtrace.positions import Positions
+from sdtrace.readers.lines import nulls
+from sdtrace.readers.parquet import _portions
+from sdtrace.scope import Scope
+from sdtrace.timings import _plain_sums
+from sdtrace.wrong.recovery import emitted
+
+IN_PLACE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+LISTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=12)
+
+
+@IN_PLACE
+@given(LISTS)
+def test_emitted_tokens_stand_where_they_were_drafted(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[tuple[int, int]]
+) -> None:
+    monkeypatch.setattr(sdtrace.positions, "_STEPS", 3)
+    output = [[100 * i + j for j in range(n)] for i, (_, n) in enumerate(sizes)]
+    steps = pl.DataFrame({"output_token_ids": output}, schema={"output_token_ids": pl.List(pl.Int64)})
+    pos = Positions(steps, np.array([verified for verified, _ in sizes]))
+    wanted = [output[i][j] if j < n else -1 for i, (verified, n) in enumerate(sizes) for j in range(verified)]
+    assert pos.emitted.tolist() == wanted
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=9), st.booleans())
+def test_squares_are_added_by_step(counts: list[int], even: bool) -> None:
+    counts = [counts[0]] * len(counts) if even else counts
+    values = np.random.default_rng(sum(counts)).random(sum(counts))
+    row = np.repeat(np.arange(len(counts)), counts)
+    pos = Positions(pl.DataFrame({"n": counts}), np.array(counts))
+    assert pos.squares(values) == pytest.approx([(values[row == i] ** 2).sum() for i in range(len(counts))])
+
+
+@given(st.lists(st.tuples(st.floats(1e-6, 1), st.floats(1e-6, 1), st.booleans()), min_size=1, max_size=50))
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_rounding_as_a_share_is_rounding_one_by_one(dtype: str, slots: list[tuple[float, float, bool]]) -> None:
+    p, q = np.array([s[0] for s in slots]), np.array([s[1] for s in slots])
+    hit, ratio, band = np.array([s[2] for s in slots]), p / q, rounding(dtype)
+    chance, weight = np.minimum(ratio, 1.0), q - p
+    inside = ratio < 1.0
+
+    class Bare:
+        def absent(self, column: str) -> bool:
+            return True
+
+    share, wide = _half_of(cast(Scope, Bare()), p, q, ratio, band, band), _spread(p, q, ratio, band, band)
+    frames = []
+    for half in (share, wide):
+        sums = Sums("r", "ratio")
+        sums.chances("X", chance, hit, half)
+        sums.weighed("Y", weight[inside], chance[inside], hit[inside], half if half is share else half[inside], 9)
+        frames.append(sums.frame())
+    assert isinstance(share, float)
+    assert_frame_equal(*frames, abs_tol=1e-9)
+    # a ratio next to 1 counts as 1 in the share: rounding of rounding
+    assert _total(share, ratio, chance, slice(None)) == pytest.approx(wide.sum(), abs=2 * len(p) * share**2)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)), max_size=6),
+    st.integers(0, 3),
+)
+def test_sums_known_beforehand_are_those_of_the_lines(lines: list[tuple[int, int, int]], least: int) -> None:
+    drafts = {"tau": [least + a for a, _, _ in lines], "verified": [least + b for _, b, _ in lines]}
+    frame = pl.DataFrame(drafts | {"longest": [least + b + c for _, b, c in lines]}, schema_overrides={"tau": pl.Int64})
+    direct = {
+        "drafting": pl.col("tau") > 0,
+        "padded": pl.col("longest") - pl.col("verified"),
+        "wb": pl.col("tau") * 0 + 1,
+    }
+    direct |= {f"v{j}": pl.col("verified") > j for j in range(8)}
+    for name, same in _plain_sums(frame).items():
+        assert frame.select(direct[name]).to_series().sum() == (0 if same is None else frame.height)
+
+
+class File:
+    """As much of a Parquet file's metadata as is asked for."""
+
+    def __init__(self, rows: list[int]) -> None:
+        self.rows, self.num_row_groups = rows, len(rows)
+
+    def row_group(self, number: int) -> "File":
+        return File([self.rows[number]])
+
+    @property
+    def num_rows(self) -> int:
+        return sum(self.rows)
+
+
+@given(st.lists(st.integers(0, 300), max_size=8), st.integers(1, 100))
+def test_portions_are_whole_row_groups_in_batches_of_equal_size(rows: list[int], size: int) -> None:
+    portions = list(_portions(File(rows), size))
+    assert [n for groups, _ in portions for n in groups] == list(range(len(rows)))
+    for groups, each in portions:
+        total = sum(rows[n] for n in groups)
+        assert 1 <= each <= size
+        assert len(groups) <= 1 or total <= size, "groups are joined only where they fit"
+        batches = -(-total // each)
+        assert batches == -(-total // size), "no more batches than are needed"
+        assert total == 0 or each - (total - (batches - 1) * each) < batches, "and none much smaller than the others"
+
+
+def test_row_groups_do_not_change_what_is_read(tmp_path: Path) -> None:
+    n = 5000
+    lists = {name: [[0.5, 0.25]] * n for name in ("draft_probs", "target_probs", "uniforms")}
+    table = pl.DataFrame({"request_id": [f"r{i // 50}" for i in range(n)], "step": [i % 50 for i in range(n)]})
+    table = table.with_columns(draft_token_ids=pl.Series([[1, 2]] * n), **{k: pl.Series(v) for k, v in lists.items()})
+    read_back = []
+    for size in (n, 700, 64):
+        path = tmp_path / f"{size}.parquet"
+        table.write_parquet(path, row_group_size=size)
+        steps = pl.concat([b.steps for opened in read(path) for b in opened.batches()])
+        assert pq.read_metadata(path).num_row_groups == -(-n // size)
+        assert steps["line"].to_list() == list(range(1, n + 1))
+        read_back.append(steps)
+    assert_frame_equal(read_back[0], read_back[1])
+    assert_frame_equal(read_back[0], read_back[2])
+
+
+@IN_PLACE
+@given(st.lists(st.sampled_from(["null", " null", "\tnull", "nul", "1", " 1", '"n"', "  null"]), max_size=20))
+def test_nulls_are_counted_behind_colons(monkeypatch: pytest.MonkeyPatch, values: list[str]) -> None:
+    monkeypatch.setattr(sdtrace.readers.lines, "_PLACES", 3)
+    text = np.frombuffer("".join(f'"a":{v},' for v in values).encode() + b" ", dtype=np.uint8)
+    wanted = sum(v.replace("\t", " ", 1).removeprefix(" ").startswith("n") for v in values)
+    assert nulls(text, np.flatnonzero(text == ord(":"))) == wanted
+
+
+def test_few_recovered_tokens_are_no_reason_to_fail() -> None:
+    """Not one of the recorded p(y) may be known."""
+    frame = pl.DataFrame(
+        {"same": [True], "p_x": [0.5], "q_y": [None], "p_y": [None], "overlap": [None], "target_sq": [0.3]},
+        schema_overrides=dict.fromkeys(("q_y", "p_y", "overlap"), pl.Float64),
+    )
+    assert emitted(frame).cause == "recovered-from-target"
