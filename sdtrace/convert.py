@@ -3,9 +3,6 @@
 import gzip
 import json
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from sdtrace.errors import OutputError, UsageError
+from sdtrace import atomic
+from sdtrace.errors import UsageError
 from sdtrace.readers import open_inputs
 from sdtrace.trace import OBJECTS, TABLES, Batch, Loss, Notice, empty
 
@@ -48,19 +46,15 @@ def write(found: Iterator[Batch], out: str | Path) -> Converted:
     target = Path(out)
     done = Converted()
     batches = (_booked(done, batch) for batch in found)
-    try:
-        if ".jsonl" in target.suffixes:
-            _whole(target, lambda half: _jsonl(half, target.suffix, batches))
-        elif target.suffix in ("", ".parquet", ".sdtrace"):
-            _folder(target, batches)
-        else:
-            raise UsageError(
-                f"{out}: what format is {target.suffix}?", "end it in .jsonl, .jsonl.gz, .jsonl.zst, or name a folder"
-            )
-    except OSError as error:
-        raise OutputError(
-            f"{out}: {error.strerror or error}", "check that the folder exists and may be written to"
-        ) from error
+    if ".jsonl" in target.suffixes:
+        with atomic.writing(target) as raw:
+            _jsonl(raw, target.suffix, batches)
+    elif target.suffix in ("", ".parquet", ".sdtrace"):
+        _folder(target, batches)
+    else:
+        raise UsageError(
+            f"{out}: what format is {target.suffix}?", "end it in .jsonl, .jsonl.gz, .jsonl.zst, or name a folder"
+        )
     return done
 
 
@@ -73,19 +67,8 @@ def _booked(done: Converted, batch: Batch) -> Batch:
     return batch
 
 
-def _whole(target: Path, write: Any) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
-    try:
-        write(Path(name))
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _jsonl(file: Path, suffix: str, batches: Iterator[Batch]) -> None:
-    with _packed(file, suffix) as stream:
+def _jsonl(raw: IO[bytes], suffix: str, batches: Iterator[Batch]) -> None:
+    with _packed(raw, suffix) as stream:
         for batch in batches:
             for table, frame in (("run", batch.runs), ("request", batch.requests), ("step", batch.steps)):
                 for row in frame.iter_rows(named=True):
@@ -93,17 +76,15 @@ def _jsonl(file: Path, suffix: str, batches: Iterator[Batch]) -> None:
 
 
 @contextmanager
-def _packed(file: Path, suffix: str) -> Iterator[IO[bytes]]:
-    with ExitStack() as stack:
-        raw = stack.enter_context(file.open("wb"))
-        if suffix == ".gz":
-            packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0)
-            stack.callback(packed.close)
+def _packed(raw: IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
+    if suffix == ".gz":
+        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
             yield cast(IO[bytes], packed)
-        elif suffix == ".zst":
-            yield stack.enter_context(zstandard.ZstdCompressor().stream_writer(raw))
-        else:
-            yield raw
+    elif suffix == ".zst":
+        with zstandard.ZstdCompressor().stream_writer(raw, closefd=False) as packed:
+            yield packed
+    else:
+        yield raw
 
 
 def line(table: str, row: dict[str, Any]) -> bytes:
@@ -130,26 +111,12 @@ def _nonfinite(value: Any) -> bool:
 
 def _folder(target: Path, batches: Iterator[Batch]) -> None:
     """A folder with steps.parquet, requests.parquet, runs.parquet, made beside and moved into place."""
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"{target}: a file of that name exists", "name another folder")
-    if target.is_dir() and any(target.iterdir()):
-        raise OutputError(f"{target}: the folder is not empty", "name a new folder, or empty this one")
-    half = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    try:
-        with ExitStack() as stack:
-            writers = {t: stack.enter_context(_writer(half / f"{t}s.parquet", t)) for t in TABLES}
-            for batch in batches:
-                for table, frame in (("run", batch.runs), ("request", batch.requests), ("step", batch.steps)):
-                    if frame.height:
-                        writers[table].write_table(
-                            frame.select(list(TABLES[table])).to_arrow().cast(writers[table].schema)
-                        )
-        os.chmod(half, 0o755)
-        if target.is_dir():
-            target.rmdir()
-        os.replace(half, target)
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
+    with atomic.folder(target) as half, ExitStack() as stack:
+        writers = {t: stack.enter_context(_writer(half / f"{t}s.parquet", t)) for t in TABLES}
+        for batch in batches:
+            for table, frame in (("run", batch.runs), ("request", batch.requests), ("step", batch.steps)):
+                if frame.height:
+                    writers[table].write_table(frame.select(list(TABLES[table])).to_arrow().cast(writers[table].schema))
 
 
 def _writer(file: Path, table: str) -> pq.ParquetWriter:

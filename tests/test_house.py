@@ -14,7 +14,7 @@ MODULES = sorted((TOP / "sdtrace").rglob("*.py"))
 #: Storeys from the ground up; a module imports from its own storey's file or lower ones only.
 STOREYS = [
     {"errors", "version", "finding", "results", "lottery", "grouped", "pulled", "heap"},
-    {"trace"},
+    {"trace", "atomic"},
     {"pseudonyms"},
     {"windows"},
     {"folding"},

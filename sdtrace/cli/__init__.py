@@ -1,8 +1,13 @@
 """The commands: the only place that prints, opens outputs and chooses exit codes. One verb, one file."""
 
+import errno
 import importlib
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -24,6 +29,9 @@ VERBS = {
     "simulate": "A made trace with one planted fault (or healthy), for drills.",
     "checks": "The catalogue of checks, or one check's manual page.",
 }
+
+#: How writing fails where there is no room.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Verbs(click.Group):
@@ -83,7 +91,11 @@ def run(args: list[str] | None = None) -> int:
     from sdtrace.errors import SdtraceError  # the base of every error; costs nothing
 
     try:
-        result: Any = group.main(args, prog_name="sdtrace", standalone_mode=False)
+        with _stoppable():
+            result: Any = group.main(args, prog_name="sdtrace", standalone_mode=False)
+            sys.stdout.flush()
+    except _Stopped as stopped:
+        return 128 + int(str(stopped))
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         return 130
@@ -94,7 +106,7 @@ def run(args: list[str] | None = None) -> int:
         _tell(error.message, error.hint)
         return error.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
@@ -103,6 +115,10 @@ def run(args: list[str] | None = None) -> int:
         _tell("out of memory", "give fewer inputs at a time, or --since and --until")
         return 5
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL:  # standard output; other outputs say so themselves
+            _drop_output()
+            _tell(f"standard output: {error.strerror}", "free some space, or send it elsewhere")
+            return 2
         if os.environ.get("SDTRACE_TRACEBACK"):
             raise
         _tell(
@@ -111,6 +127,34 @@ def run(args: list[str] | None = None) -> int:
         )
         return 5
     return result if isinstance(result, int) else 0
+
+
+def _drop_output() -> None:
+    """What is left in the buffer of standard output has nowhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Stopped(BaseException):
+    """A signal that ends the process: outputs begun and temporary files are removed on the way out."""
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a command as an error does, not at once; what ignores them (nohup) goes on ignoring them."""
+
+    def stop(number: int, _: Any) -> None:
+        raise _Stopped(number)
+
+    mine = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) == signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        mine = []  # only the main thread may ask
+    for number in mine:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _tell(message: str, hint: str) -> None:

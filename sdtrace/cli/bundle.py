@@ -2,12 +2,19 @@
 
 import click
 
-from sdtrace.cli import options
+from sdtrace.cli import options, outputs
 
 
-@click.command("bundle")
+@click.command("bundle", cls=outputs.Verb)
 @options.inputs
-@click.option("-o", "--output", metavar="FILE.zip", required=True, help="Write the bundle there; - is standard output.")
+@click.option(
+    "-o",
+    "--output",
+    type=outputs.FILE,
+    metavar="FILE.zip",
+    required=True,
+    help="Write the bundle there; - is standard output.",
+)
 @click.option(
     "--content", type=click.Choice(["none", "ids"]), default="none", show_default=True, help="Content packed."
 )

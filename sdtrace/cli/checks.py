@@ -2,8 +2,10 @@
 
 import click
 
+from sdtrace.cli import outputs
 
-@click.command("checks")
+
+@click.command("checks", cls=outputs.Verb)
 @click.argument("code", required=False)
 def command(code: str | None) -> int:
     """List every check, or print the manual page of one (by code or name)."""

@@ -2,12 +2,12 @@
 
 import click
 
-from sdtrace.cli import options
+from sdtrace.cli import options, outputs
 
 
-@click.command("convert")
+@click.command("convert", cls=outputs.Verb)
 @options.inputs
-@click.argument("out")
+@click.argument("out", type=outputs.FILE)
 def command(paths: tuple[str, ...], out: str, format_: str | None) -> int:
     """Write anything readable as trace format 1: OUT ending in .jsonl (.gz, .zst) or a folder (Parquet)."""
     from sdtrace.convert import convert

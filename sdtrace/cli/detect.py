@@ -2,14 +2,20 @@
 
 import click
 
-from sdtrace.cli import options
+from sdtrace.cli import options, outputs
 
 
-@click.command("detect")
+@click.command("detect", cls=outputs.Verb)
 @options.inputs
 @click.option("--why", is_flag=True, help="For each other reader, what it missed first.")
 @click.option(
-    "--json", "json_", metavar="FILE", is_flag=False, flag_value="-", help="As JSON, to FILE or standard output."
+    "--json",
+    "json_",
+    type=outputs.FILE,
+    metavar="FILE",
+    is_flag=False,
+    flag_value="-",
+    help="As JSON, to FILE or standard output.",
 )
 def command(paths: tuple[str, ...], format_: str | None, why: bool, json_: str | None) -> int:
     """Which format an input is, what can be judged from it, and what to log to judge more. Exit 3 if nothing is known."""

@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 
-from sdtrace.cli import options, results
+from sdtrace.cli import options, outputs, results
 
 
-@click.command("diff")
+@click.command("diff", cls=outputs.Verb)
 @click.argument("base", metavar="BASE")
 @click.argument("candidate", metavar="CANDIDATE")
 @click.option("--format", "format_", metavar="NAME", help="Force a reader instead of asking all.")
@@ -19,7 +19,7 @@ from sdtrace.cli import options, results
     show_default=True,
     help="Relative change of speed that nobody minds.",
 )
-@click.option("-o", "--output", metavar="FILE.html", help="Write the HTML report there.")
+@outputs.html("Write the HTML report there.")
 @results.machines
 @results.judgement
 @click.option("-q", "--quiet", is_flag=True, help="No summary on the terminal.")

@@ -2,10 +2,10 @@
 
 import click
 
-from sdtrace.cli import options
+from sdtrace.cli import options, outputs
 
 
-@click.command("explain")
+@click.command("explain", cls=outputs.Verb)
 @click.argument("path", metavar="CASE.csv|TRACE")
 @click.option("--request", metavar="ID", help="Which request of a trace.")
 @click.option("--step", type=int, metavar="N", help="Which step of it; all of them without.")
@@ -14,6 +14,7 @@ from sdtrace.cli import options
 @click.option(
     "--json",
     "json_",
+    type=outputs.FILE,
     metavar="FILE",
     is_flag=False,
     flag_value="-",

@@ -1,12 +1,15 @@
 """`sdtrace nightly`: one night added to the history."""
 
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sdtrace.cli import options, results
+from sdtrace import atomic
+from sdtrace.cli import options, outputs, results
 
 if TYPE_CHECKING:
     from sdtrace.history.state import State
@@ -14,13 +17,26 @@ if TYPE_CHECKING:
     from sdtrace.results import Report
 
 _PAGES = ".pages.json"
+_NIGHT = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-@click.command("nightly")
+@click.command("nightly", cls=outputs.Verb)
 @click.argument("paths", metavar="[INPUT]...", nargs=-1)
 @click.option("--format", "format_", metavar="NAME", help="Force a reader instead of asking all.")
-@click.option("--state", metavar="DIR", required=True, help="The folder of the history; made if it is not there.")
-@click.option("-o", "--output", metavar="DIR", help="Write pages there: one a night, index.html, latest.html.")
+@click.option(
+    "--state",
+    type=outputs.FOLDER,
+    metavar="DIR",
+    required=True,
+    help="The folder of the history; made if it is not there.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=outputs.FOLDER,
+    metavar="DIR",
+    help="Write pages there: one a night, index.html, latest.html.",
+)
 @click.option(
     "--night", metavar="DATE", help="Which night the inputs belong to; else the day (UTC) of their last step."
 )
@@ -63,7 +79,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
             raise UsageError("the state holds no night", "give INPUT")
         found = nightly.report_of(state, state.nights()[-1])
         if given["output"]:
-            _pages(state, Path(given["output"]), told, given["rebuild"])
+            _pages(state, Path(given["output"]), paths, given["rebuild"])
     return _finish(found, given, told)
 
 
@@ -89,7 +105,7 @@ def _tell(told: "Told") -> None:
             click.echo(f"{what}: {', '.join(nights[:8])}{' ...' if len(nights) > 8 else ''}", err=True)
 
 
-def _pages(state: "State", folder: Path, told: "Told", every: bool) -> None:
+def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool) -> None:
     """Write the pages that are missing, older than their night, or affected by what is new; each whole or not at all."""
     import orjson
 
@@ -105,24 +121,33 @@ def _pages(state: "State", folder: Path, told: "Told", every: bool) -> None:
     nights = state.nights()
     versions = {night: state.manifest["nights"][night]["folder"] for night in nights}
     written = _written(folder / _PAGES)
+    outputs.apart(paths, [str(folder / f"{night}.{ending}") for night in nights for ending in ("html", "json")])
     first = min([n for n in nights if written.get(n) != versions[n]], default=nights[-1])
     for night in nights:
         # a night that is amended moves the baseline of those after it
         if every or night >= first or night == nights[-1]:
             found = nightly.report_of(state, night)
-            options.write(str(folder / f"{night}.html"), html.page(found))
-            options.write(str(folder / f"{night}.json"), json.dumps(found))
+            atomic.write(folder / f"{night}.html", html.page(found), inside=folder)
+            atomic.write(folder / f"{night}.json", json.dumps(found), inside=folder)
     for old in written.keys() - versions.keys():
         for ending in ("html", "json"):
             (folder / f"{old}.{ending}").unlink(missing_ok=True)
     page = index.page(state.records(), trends(state.records()), found.document)
-    options.write(str(folder / "index.html"), page)
-    half = folder / f".latest.{os.getpid()}"
-    half.unlink(missing_ok=True)
-    half.symlink_to(f"{nights[-1]}.html")
-    os.replace(half, folder / "latest.html")
-    options.write(str(folder / _PAGES), orjson.dumps(versions))
+    atomic.write(folder / "index.html", page, inside=folder)
+    _latest(folder / "latest.html", f"{nights[-1]}.html")
+    atomic.write(folder / _PAGES, orjson.dumps(versions), inside=folder)
     click.echo(f"pages: {folder / 'index.html'}", err=True)
+
+
+def _latest(file: Path, page: str) -> None:
+    """A symlink to the last page; where a file of the user has the name, the page is written into it."""
+    if file.exists() and not file.is_symlink():
+        atomic.write(file, (file.parent / page).read_bytes())
+        return
+    half = file.with_name(f".latest.{os.getpid()}")
+    half.unlink(missing_ok=True)
+    half.symlink_to(page)
+    os.replace(half, file)
 
 
 def _written(file: Path) -> dict[str, str]:
@@ -133,4 +158,4 @@ def _written(file: Path) -> dict[str, str]:
         versions = orjson.loads(file.read_bytes())
     except (OSError, ValueError):
         return {}
-    return versions if isinstance(versions, dict) else {}
+    return {n: v for n, v in versions.items() if _NIGHT.fullmatch(n)} if isinstance(versions, dict) else {}

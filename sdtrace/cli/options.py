@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,7 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
-from sdtrace.errors import OutputError, UsageError
+from sdtrace import atomic
+from sdtrace.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,22 +62,13 @@ def duration(text: str) -> float:
     return float(found[1]) * _UNITS[found[2] or "s"]
 
 
-def write(path: str, data: bytes) -> None:
-    """Write a file whole or not at all; `-` is standard output."""
-    if path == "-":
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+def write(path: str, data: bytes, *, inside: Path | None = None) -> None:
+    """Write a file whole or not at all (see `atomic.writing`); `-` is standard output."""
+    if path != "-":
+        atomic.write(path, data, inside=inside)
         return
-    target = Path(path)
-    try:
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as half:
-            half.write(data)
-        os.chmod(half.name, 0o644)
-        os.replace(half.name, target)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: {error.strerror or error}", "check that the folder exists and may be written to"
-        ) from error
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def width() -> int:

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from sdtrace.cli import options, results
+from sdtrace.cli import options, outputs, results
 
 
-@click.command("replay")
+@click.command("replay", cls=outputs.Verb)
 @options.inputs
 @click.option("--verifier", required=True, metavar="MODEL", help="The target: a folder, a .gguf file, or a hub name.")
 @click.option("--drafter", metavar="MODEL", help="The draft model: q is compared too, recovery tested exactly.")
@@ -16,8 +16,13 @@ from sdtrace.cli import options, results
 @click.option("--requests", type=click.IntRange(1), metavar="N", help="Only N requests, chosen by hash of their id.")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Default: the engine's own.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Default: cuda where there is one.")
-@click.option("--state", metavar="DIR", help="Keep finished requests there; the same command goes on from them.")
-@click.option("-o", "--output", metavar="FILE.html", help="Write the HTML report there.")
+@click.option(
+    "--state",
+    type=outputs.FOLDER,
+    metavar="DIR",
+    help="Keep finished requests there; the same command goes on from them.",
+)
+@outputs.html("Write the HTML report there.")
 @results.machines
 @results.judgement
 @results.people

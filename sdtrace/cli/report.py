@@ -4,14 +4,14 @@ from typing import Any
 
 import click
 
-from sdtrace.cli import options, results
+from sdtrace.cli import options, outputs, results
 
 
-@click.command("report")
+@click.command("report", cls=outputs.Verb)
 @options.inputs
 @options.window
 @click.option("--baseline-ms", type=click.FloatRange(min=0, min_open=True), metavar="MS", help="Time of a plain step.")
-@click.option("-o", "--output", metavar="FILE.html", help="Write the HTML report there.")
+@outputs.html("Write the HTML report there.")
 @results.machines
 @results.judgement
 @click.option("--engine", type=click.Choice(["ray"]), help="Read the inputs on a Ray cluster (extra ray).")

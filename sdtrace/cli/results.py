@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from sdtrace.cli import options
+from sdtrace.cli import options, outputs
 from sdtrace.results import Report
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,7 +29,7 @@ def machines(function: F) -> F:
         ("json", "the JSON document"),
     ):
         text = f"Write {says} there; - is standard output."
-        function = click.option(f"--{name}", f"{name}_file", metavar="FILE", help=text)(function)
+        function = click.option(f"--{name}", f"{name}_file", type=outputs.FILE, metavar="FILE", help=text)(function)
     return function
 
 

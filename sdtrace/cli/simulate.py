@@ -4,12 +4,14 @@ from typing import Any
 
 import click
 
+from sdtrace.cli import outputs
+
 _DTYPES = ("float64", "float32", "float16", "bfloat16", "decimals:3", "decimals:4", "decimals:6")
 
 
-@click.command("simulate")
+@click.command("simulate", cls=outputs.Verb)
 @click.argument("fault", required=False)
-@click.argument("out", required=False)
+@click.argument("out", type=outputs.FILE, required=False)
 @click.option("--list", "list_", is_flag=True, help="The faults, what they do and their strength.")
 @click.option("--strength", type=float, help="How strong the fault is; --list says what it means.")
 @click.option("--law", help="Verification law; default: the fault's own, else ratio.")

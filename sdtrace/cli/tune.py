@@ -5,14 +5,16 @@ from typing import Any
 
 import click
 
-from sdtrace.cli import options
+from sdtrace.cli import options, outputs
 
 
-@click.command("tune")
+@click.command("tune", cls=outputs.Verb)
 @options.inputs
 @options.window
-@click.option("-o", "--output", metavar="FILE.html", help="Write the HTML report there, with this section.")
-@click.option("--json", "json_", metavar="FILE", help="Write the JSON document there; - is standard output.")
+@outputs.html("Write the HTML report there, with this section.")
+@click.option(
+    "--json", "json_", type=outputs.FILE, metavar="FILE", help="Write the JSON document there; - is standard output."
+)
 @click.option(
     "--baseline-ms", type=float, metavar="MS", help="What a step without a draft costs, if the trace has none."
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sdtrace.cli import options, results
+from sdtrace.cli import options, outputs, results
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from sdtrace.live import Live
 
 
-@click.command("watch")
+@click.command("watch", cls=outputs.Verb)
 @click.argument("url", metavar="URL")
 @click.option("--every", metavar="TIME", default="2s", show_default=True, help="How often to ask.")
 @click.option("--for", "for_", metavar="TIME", help="End after that long: 60s, 5m. Else Ctrl-C or SIGTERM ends.")
-@click.option("-o", "--output", metavar="FILE.html", help="At the end, write the HTML report of what was seen.")
+@outputs.html("At the end, write the HTML report of what was seen.")
 @results.machines
 @results.judgement
 def command(url: str, **given: Any) -> int:

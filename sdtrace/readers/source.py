@@ -1,11 +1,13 @@
 """Where bytes come from: files, folders, globs and standard input; compression is told by content, not by name."""
 
+import atexit
 import bz2
 import glob
 import gzip
 import io
 import lzma
 import os
+import shutil
 import sys
 import tempfile
 import zipfile
@@ -124,25 +126,14 @@ def _head(stream: IO[bytes]) -> bytes:
 
 
 def _keep(stream: IO[bytes]) -> Path:
-    """Standard input can be read once; a report may need it twice."""
+    """Standard input can be read once; a report may need it twice. The copy goes when the process ends."""
     folder = Path(tempfile.mkdtemp(prefix="sdtrace-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     file = folder / "stdin"
     with file.open("wb") as out:
         while block := stream.read(1 << 20):
             out.write(block)
-    _TEMPORARY.append(file)
     return file
-
-
-_TEMPORARY: list[Path] = []
-
-
-def forget() -> None:
-    """Remove what standard input left on disk."""
-    while _TEMPORARY:
-        file = _TEMPORARY.pop()
-        file.unlink(missing_ok=True)
-        file.parent.rmdir()
 
 
 @contextmanager

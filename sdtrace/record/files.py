@@ -14,7 +14,9 @@ from typing import Any
 import orjson
 import polars as pl
 
+from sdtrace import atomic
 from sdtrace.convert import line
+from sdtrace.errors import OutputError
 from sdtrace.trace import OBJECTS, TABLES, conform, schema
 
 Row = tuple[str, Mapping[str, Any]]
@@ -80,13 +82,14 @@ class Parts:
         folder = self.folder / f"{table}s"
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{_stamp()}-{self.number:06d}.parquet"
-        half = folder / f".{file.name}.half"
         wanted = schema(table)
         frame = pl.DataFrame(rows, schema={n: wanted[n] for n in wanted if any(n in row for row in rows)}, orient="row")
-        conform(frame, table).write_parquet(half, compression="zstd")
-        size = half.stat().st_size
-        os.replace(half, file)
-        return size
+        try:
+            with atomic.writing(file) as stream:
+                conform(frame, table).write_parquet(stream, compression="zstd")
+                return stream.tell()
+        except OutputError as error:
+            raise error.__cause__ or error from None  # drops are counted by reason, whatever the part is called
 
     def close(self) -> None:
         """Nothing is open between parts."""

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from sdtrace import atomic
 from sdtrace.errors import OutputError, UsageError
 from sdtrace.replay.passes import SCHEMA
 
@@ -28,7 +28,7 @@ class State:
                 raise UsageError(
                     f"--state {folder}: holds another replay (another trace, model or option)", "name another folder"
                 )
-            note.write_text(told)
+            atomic.write(note, told.encode())
         except OSError as error:
             raise OutputError(f"{folder}: {error.strerror or error}", "name a folder that may be written to") from error
 
@@ -43,6 +43,5 @@ class State:
             return
         ids = repr(sorted(facts.select("run_id", "request_id").unique().rows()))
         file = self.folder / f"facts-{hashlib.blake2b(ids.encode(), digest_size=8).hexdigest()}.parquet"
-        half = file.with_suffix(".half")
-        facts.write_parquet(half)
-        os.replace(half, file)
+        with atomic.writing(file) as stream:
+            facts.write_parquet(stream)
