@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sdtrace.audit import Audit, Keep, Source, Span, audit
+from sdtrace.audit.audit import Audit, Keep, Source, Span, audit
 from sdtrace.change.change import MARGIN, change
 from sdtrace.change.report import change_report
 from sdtrace.checks import CHECKS
@@ -58,7 +58,7 @@ def report(
 
     `since` and `until` are Unix seconds (steps without a time are left out by them), `where` holds conditions such as
     `tags.task=code` or `temperature=0`. `ids` lets token ids into the report; `baseline_ms` is the time of a plain
-    step, where it is known. `machines` reads elsewhere: `sdtrace.machines.Ray().audit`.
+    step, where it is known. `machines` reads elsewhere: `sdtrace.audit.cluster.Ray().audit`.
     Raises NoInputError and UsageError; damaged input is in the report instead.
     """
     return _report(inputs, format, (since, until), where, ids=ids, baseline_ms=baseline_ms, machines=machines)

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.booked import Input
 from sdtrace.counted_sections import counted_sections
 from sdtrace.diagnose import Diagnosis

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.agreement import beside, emitted, over_all
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.counted import plain, totals, whole
 from sdtrace.counted_time import timelines
 from sdtrace.diagnose import Diagnosis

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.acceptance import acceptance, totals
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.causes import Cause, causes, counters, joined, with_evidence
 from sdtrace.counted import counted
 from sdtrace.finding import Check, Outcome

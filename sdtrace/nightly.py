@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from sdtrace.api import Inputs, audited, read, told
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.errors import UsageError
 from sdtrace.history.alarms import Alarm, alarms
 from sdtrace.history.counted_once import Content, Rest, content

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.finding import Check, Counts, Outcome
 from sdtrace.folding import added, judge
 from sdtrace.infer import Choice

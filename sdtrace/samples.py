@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.infer import Choice
 from sdtrace.laws import LAWS
 from sdtrace.laws.law import Bands

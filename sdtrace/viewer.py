@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.diagnose import Diagnosis
 from sdtrace.outcomes import used
 from sdtrace.reasons import explain_steps

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdtrace.api import read as open_all
-from sdtrace.audit import audit
+from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.evidence.slots import Slots
 from sdtrace.evidence.sums import THETAS, Sums, stakes

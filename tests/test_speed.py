@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdtrace.api import report
-from sdtrace.audit import audit
+from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.readers import open_inputs
 from sdtrace.speed.cost import isotonic, step_cost

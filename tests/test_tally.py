@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from sdtrace.audit import audit
+from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.readers import open_inputs
 from sdtrace.tally import Tally, merge
@@ -57,7 +57,7 @@ def test_request_lines_may_come_last_or_never(tmp_path: Path, monkeypatch: pytes
     expected = figures(tmp_path / "trace.jsonl")["audit"]
     assert figures(path)["audit"] == expected
     # nothing may wait any more: the pass starts again with all request lines known
-    monkeypatch.setattr("sdtrace.audit.WAITING", 10)
+    monkeypatch.setattr("sdtrace.audit.audit.WAITING", 10)
     monkeypatch.setattr("sdtrace.readers.jsonl.ROWS", 64)
     assert figures(path)["audit"] == expected
     never = tmp_path / "never.jsonl"

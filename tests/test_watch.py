@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from sdtrace.audit.live import Live, changes, figures
 from sdtrace.cli import run
-from sdtrace.live import Live, changes, figures
 
 SCRAPE = """# TYPE vllm:spec_decode_num_drafts_total counter
 vllm:spec_decode_num_drafts_total{{engine="0"}} {drafts}
@@ -95,7 +95,7 @@ def test_what_changed_is_said() -> None:
 
 
 def test_many_scrapes_are_thinned_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sdtrace.live.KEPT", 20)
+    monkeypatch.setattr("sdtrace.audit.live.KEPT", 20)
     live = Live("u")
     for i in range(100):
         live.take(scrape(10 * i, 8 * i, 4 * i), 2e9 + i)
@@ -112,7 +112,9 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, pauses: int) -> None:
         if pauses <= 0:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("sdtrace.live.time", SimpleNamespace(sleep=sleep, time=time.time, monotonic=time.monotonic))
+    monkeypatch.setattr(
+        "sdtrace.audit.live.time", SimpleNamespace(sleep=sleep, time=time.time, monotonic=time.monotonic)
+    )
 
 
 def test_watch_ends_in_a_report(

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.diagnose import Diagnosis
 from sdtrace.speed.intervals import GROUPS, Interval, groups, jackknife, summed
 from sdtrace.speed.strata import attributes, levels

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.causes import Cause
 from sdtrace.change.arms import Arm, Pair, arm, pair
 from sdtrace.change.attribution import Attribution, attribution

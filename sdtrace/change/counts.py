@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.change.arms import Floats
 from sdtrace.change.metrics import Metric, relative
 from sdtrace.diagnose import Diagnosis

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.change.change import Change
 from sdtrace.change.sections import change_sections
 from sdtrace.compose import document

@@ -23,8 +23,8 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     INPUT is a file, a folder, a glob, or - for standard input; gz, bz2, xz and zst are told by content.
     """
     from sdtrace.api import report  # heavy imports only when there is work
+    from sdtrace.audit.cluster import Ray
     from sdtrace.errors import UsageError
-    from sdtrace.machines import Ray
 
     results.understood(given)
     if given["address"] and not given["engine"]:

@@ -13,7 +13,7 @@ from sdtrace.cli import options, outputs, results
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sdtrace.live import Live
+    from sdtrace.audit.live import Live
 
 
 @click.command("watch", cls=outputs.Verb)
@@ -30,8 +30,8 @@ def command(url: str, **given: Any) -> int:
     the engine is survived. What was seen ends in a report with the exit code of one.
     """
     from sdtrace.api import told
+    from sdtrace.audit.live import Live, follow
     from sdtrace.errors import UsageError
-    from sdtrace.live import Live, follow
     from sdtrace.render import html
 
     every, until = options.duration(given["every"]), options.duration(given["for_"]) if given["for_"] else None

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.acceptance import acceptance
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.diagnose import Diagnosis
 from sdtrace.history.mix import cells
 from sdtrace.history.saved import TOKENS

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from sdtrace.audit import Audit, gathered
+from sdtrace.audit.audit import Audit, gathered
 from sdtrace.booked import Input
 from sdtrace.finding import Counts
 from sdtrace.pseudonyms import pseudonyms, without_stop_ids

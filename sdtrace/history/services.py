@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 
 #: What of a run line is the configuration; a change of any of it is a deploy.
 _PARTS = (

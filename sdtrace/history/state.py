@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 import zstandard
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.errors import OutputError, StateError, StateHeldError
 from sdtrace.history import saved
 from sdtrace.history.stored import report_of, stored

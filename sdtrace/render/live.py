@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from sdtrace.live import BEFORE, NOW, Figures, Live, changes, figures
+from sdtrace.audit.live import BEFORE, NOW, Figures, Live, changes, figures
 from sdtrace.render.text import clean
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.speed.slow import ENOUGH, LOOKUPS, Finding, total, worst
 from sdtrace.speed.timing import Timing
 

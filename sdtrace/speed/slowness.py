@@ -1,6 +1,6 @@
 """All causes of side `slow` that an audit supports."""
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.causes import Cause
 from sdtrace.speed.slow import few, in_words, without
 from sdtrace.speed.slow_acceptance import acceptance_findings

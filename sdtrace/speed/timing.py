@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.speed.baseline import Baseline, baseline
 from sdtrace.speed.formulas import tokens_per_step
 from sdtrace.speed.intervals import GROUPS, Interval, groups, jackknife, summed

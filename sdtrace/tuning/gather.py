@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.infer import Choice
 from sdtrace.positions import derive
 from sdtrace.scope import REQUEST_HASH

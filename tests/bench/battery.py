@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from bench import TAU, generate, medians
-from sdtrace.audit import audit
+from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.evidence import COLUMNS
 from sdtrace.evidence.lanes import LANES

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.api import report
-from sdtrace.decisions import count_decisions
+from sdtrace.audit.quick import count_decisions
 from sdtrace.readers import open_inputs
 from sdtrace.render import html
 from sdtrace.trace import STEP

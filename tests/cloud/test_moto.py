@@ -85,7 +85,7 @@ def test_ray(disk: Path) -> None:
     # the folder tests/ray would do for a package of that name
     pytest.importorskip("ray.remote_function", reason="pip install 'sdtrace[ray]'")
     import ray
-    from sdtrace.machines import Ray
+    from sdtrace.audit.cluster import Ray
 
     machines = Ray(workers=2)
     try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from sdtrace.audit import audit
+from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.diagnose import diagnose, misfits
 from sdtrace.simulate import LEVELS, Settings, simulate

@@ -16,7 +16,7 @@ from parts import write_parts
 
 import ray
 from sdtrace.api import report
-from sdtrace.machines import Ray
+from sdtrace.audit.cluster import Ray
 from sdtrace.render.json import dumps
 
 PARTS, TESTED = 40, 1500

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
+from sdtrace.audit.malloc import warm
+from sdtrace.audit.workers import pulled
 from sdtrace.booked import Input, book
 from sdtrace.finding import Check, Counts
 from sdtrace.folding import Folder, added
 from sdtrace.gathered import Gathered, Place, Tallied, in_process
-from sdtrace.heap import warm
 from sdtrace.measure import measure
-from sdtrace.pulled import pulled
 from sdtrace.scope import REQUEST_COLUMNS, keyed, scopes
 from sdtrace.tally import Tally
 from sdtrace.timings import timings

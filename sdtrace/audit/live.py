@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from sdtrace.audit import Audit
+from sdtrace.audit.audit import Audit
 from sdtrace.booked import Input
 from sdtrace.errors import NoInputError
 from sdtrace.readers.prometheus import scraped

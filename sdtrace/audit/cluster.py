@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.audit import Audit, Keep, Source, Span, audit, gathered, heads_of
+from sdtrace.audit.audit import Audit, Keep, Source, Span, audit, gathered, heads_of
 from sdtrace.errors import MissingExtraError, UsageError
 from sdtrace.finding import Check
 from sdtrace.gathered import Gathered

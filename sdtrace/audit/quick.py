@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sdtrace.heap import warm
+from sdtrace.audit.malloc import warm
 from sdtrace.laws.band import DISAGREE, UNDECIDABLE, compare
 from sdtrace.laws.precision import band
 from sdtrace.readers import Opened, open_inputs
