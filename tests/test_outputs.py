@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sdtrace import report
 from sdtrace.api import explain
 from sdtrace.cli import run
+from sdtrace.cli.conditions import condition, judge
 from sdtrace.errors import UsageError
-from sdtrace.fail_if import condition, judge
 from sdtrace.render import html, junit, markdown, prometheus, sarif, terminal
 from sdtrace.render.json import dumps
 from sdtrace.results import Report

@@ -57,7 +57,7 @@ def people(function: F) -> F:
 
 def understood(given: dict[str, Any]) -> None:
     """A slip in a condition is told before the work, not after it."""
-    from sdtrace.fail_if import condition
+    from sdtrace.cli.conditions import condition
 
     for text in given["fail_if"]:
         condition(text)
@@ -93,7 +93,7 @@ def write(found: Report, given: dict[str, Any]) -> bool:
 
 def exit_code(document: dict[str, Any], given: dict[str, Any]) -> int:
     """The exit code of a report. What is acknowledged does not fail; conditions are told on standard error."""
-    from sdtrace.fail_if import condition, judge
+    from sdtrace.cli.conditions import condition, judge
     from sdtrace.render.text import clean
 
     if any(check["state"] == "crashed" for check in document["checks"]):
