@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.rosetta import Totals, definitions
+from sdtrace.counters.definitions import Totals, definitions
 
 #: Laws whose acceptance is a coin with a known probability, so that expected and excess mean something.
 CHANCE = ("ratio", "one-hot", "match", "tree-coin")

@@ -4,14 +4,14 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.agreement import beside, emitted, over_all
 from sdtrace.audit.audit import Audit
-from sdtrace.counted import plain, totals, whole
-from sdtrace.counted_time import timelines
+from sdtrace.counters.agreement import beside, emitted, over_all
+from sdtrace.counters.definitions import Totals, definitions
+from sdtrace.counters.figures import plain, totals, whole
+from sdtrace.counters.sources import Source
+from sdtrace.counters.timeline import timelines
 from sdtrace.diagnose import Diagnosis
 from sdtrace.results import Chart, Section, Value
-from sdtrace.rosetta import Totals, definitions
-from sdtrace.sources import Source
 
 
 def counted_sections(audit: Audit, found: Diagnosis) -> list[Section]:

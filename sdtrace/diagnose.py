@@ -9,16 +9,16 @@ import polars as pl
 from sdtrace.acceptance import acceptance, totals
 from sdtrace.audit.audit import Audit
 from sdtrace.causes import Cause, causes, counters, joined, with_evidence
-from sdtrace.counted import counted
+from sdtrace.counters.definitions import Totals
+from sdtrace.counters.figures import counted
+from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.finding import Check, Outcome
 from sdtrace.infer import Choice, Fit, better_law, choose
 from sdtrace.outcomes import lossless, outcomes, used
 from sdtrace.pattern import CODES as PATTERN
 from sdtrace.pattern import completed, signs
 from sdtrace.refit import MISFITS
-from sdtrace.rosetta import Totals
 from sdtrace.samples import decisions, recoveries
-from sdtrace.sources import Source, chosen, sources
 from sdtrace.speed.slowness import slow_causes
 from sdtrace.speed.timing import Timing, timing, unmeasured
 from sdtrace.telling import telling

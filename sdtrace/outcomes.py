@@ -7,13 +7,13 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit.audit import Audit
+from sdtrace.counters.downsample import added, judge
+from sdtrace.counters.reconcile import tables as counted_tables
+from sdtrace.counters.sources import Source
 from sdtrace.finding import Check, Counts, Outcome
-from sdtrace.folding import added, judge
 from sdtrace.infer import Choice
 from sdtrace.laws import LAWS
-from sdtrace.reconcile import tables as counted_tables
 from sdtrace.scope import keyed, parameters
-from sdtrace.sources import Source
 from sdtrace.summed import Rows, level, rows, summed
 from sdtrace.tally import WITNESSES
 from sdtrace.uniforms import repeats

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdtrace.checks import CHECKS
+from sdtrace.counters.downsample import Folder, judge, named
+from sdtrace.counters.downsample import added as both
+from sdtrace.counters.sources import Source, sources
 from sdtrace.errors import NoInputError, UsageError
-from sdtrace.folding import Folder, judge, named
-from sdtrace.folding import added as both
 from sdtrace.readers import open_inputs, prometheus_server
-from sdtrace.sources import Source, sources
 from sdtrace.windows import from_rows
 from simulate import document
 

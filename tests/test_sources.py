@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sdtrace
-from sdtrace.agreement import beside, emitted, over_all
-from sdtrace.counted_time import timelines
+from sdtrace.counters.agreement import beside, emitted, over_all
+from sdtrace.counters.definitions import Totals, definitions
+from sdtrace.counters.reconcile import tables
+from sdtrace.counters.sources import sources
+from sdtrace.counters.timeline import timelines
 from sdtrace.errors import NoInputError
-from sdtrace.reconcile import tables
-from sdtrace.rosetta import Totals, definitions
-from sdtrace.sources import sources
 from sdtrace.speed.turns import turn
 from sdtrace.windows import from_rows
 from simulate import document

@@ -16,8 +16,8 @@ import polars as pl
 from sdtrace.audit.malloc import warm
 from sdtrace.audit.workers import pulled
 from sdtrace.booked import Input, book
+from sdtrace.counters.downsample import Folder, added
 from sdtrace.finding import Check, Counts
-from sdtrace.folding import Folder, added
 from sdtrace.gathered import Gathered, Place, Tallied, in_process
 from sdtrace.measure import measure
 from sdtrace.scope import REQUEST_COLUMNS, keyed, scopes
@@ -58,7 +58,7 @@ class Source(Protocol):
 class Audit:
     """The tally of all inputs, the run and request lines they held, what was read of each, and what windows say.
 
-    `judged` holds what checks said of windows that have been folded since (`sdtrace.folding`).
+    `judged` holds what checks said of windows that have been folded since (`sdtrace.counters.downsample`).
     """
 
     tally: Tally

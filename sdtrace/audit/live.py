@@ -12,9 +12,9 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.booked import Input
+from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.errors import NoInputError
 from sdtrace.readers.prometheus import scraped
-from sdtrace.sources import Source, chosen, sources
 from sdtrace.tally import Tally
 from sdtrace.trace import empty
 from sdtrace.windows import from_rows, no_windows

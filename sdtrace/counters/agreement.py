@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from sdtrace.rosetta import Totals, verifications
-from sdtrace.sources import Source
+from sdtrace.counters.definitions import Totals, verifications
+from sdtrace.counters.sources import Source
 
 #: Counts that differ by less than this share are the same counts.
 SAME = 0.005

@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 
 from sdtrace.acceptance import clustered
-from sdtrace.rosetta import Totals, definitions
-from sdtrace.sources import Source
+from sdtrace.counters.definitions import Totals, definitions
+from sdtrace.counters.sources import Source
 
 
 def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:

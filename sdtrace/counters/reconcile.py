@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.folding import named
-from sdtrace.rosetta import Totals, definitions
-from sdtrace.sources import Source
+from sdtrace.counters.definitions import Totals, definitions
+from sdtrace.counters.downsample import named
+from sdtrace.counters.sources import Source
 from sdtrace.trace import Event
 
 #: Two counts of the same traffic differ by less than this share.

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.folding import origin
+from sdtrace.counters.downsample import origin
 
 #: What is taken for the figures first: the closer to single decisions, the better.
 _DEPTH = ("round", "request", "iteration", "interval", "run", "lifetime", "counter", "gauge")
