@@ -15,10 +15,10 @@ from sdtrace.change.change import MARGIN, change
 from sdtrace.change.report import change_report
 from sdtrace.checks import CHECKS
 from sdtrace.compose import compose
-from sdtrace.diagnose import Diagnosis, diagnose, misfits
+from sdtrace.diagnosis.diagnose import Diagnosis, diagnose, misfits
+from sdtrace.diagnosis.law_choice import Fit
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
 from sdtrace.finding import Check
-from sdtrace.infer import Fit
 from sdtrace.readers import Opened, open_inputs, paper
 from sdtrace.reasons import explain_steps
 from sdtrace.results import Report

@@ -8,9 +8,9 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.booked import Input
 from sdtrace.counted_sections import counted_sections
-from sdtrace.diagnose import Diagnosis
+from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.diagnosis.outcomes import used
 from sdtrace.finding import Check
-from sdtrace.outcomes import used
 from sdtrace.results import Chart, Report, Section
 from sdtrace.speed.sections import slice_section, time_sections
 from sdtrace.version import VERSION

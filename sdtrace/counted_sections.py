@@ -10,7 +10,7 @@ from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.counters.figures import plain, totals, whole
 from sdtrace.counters.sources import Source
 from sdtrace.counters.timeline import timelines
-from sdtrace.diagnose import Diagnosis
+from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.results import Chart, Section, Value
 
 

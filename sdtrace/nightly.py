@@ -7,6 +7,7 @@ from typing import Any
 
 from sdtrace.api import Inputs, audited, read, told
 from sdtrace.audit.audit import Audit
+from sdtrace.diagnosis.law_choice import Fit
 from sdtrace.errors import UsageError
 from sdtrace.history.alarms import Alarm, alarms
 from sdtrace.history.counted_once import Content, Rest, content
@@ -14,7 +15,6 @@ from sdtrace.history.record import record
 from sdtrace.history.saved import fits, together
 from sdtrace.history.section import with_history
 from sdtrace.history.state import Night, State
-from sdtrace.infer import Fit
 from sdtrace.results import Report
 
 

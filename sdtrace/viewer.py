@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.diagnose import Diagnosis
-from sdtrace.outcomes import used
+from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.diagnosis.outcomes import used
 from sdtrace.reasons import explain_steps
 from sdtrace.results import ViewedRequest
 

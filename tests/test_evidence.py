@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sdtrace.api import read as open_all
 from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
+from sdtrace.diagnosis.law_choice import choose
+from sdtrace.diagnosis.outcomes import used
+from sdtrace.diagnosis.signatures import signs
 from sdtrace.evidence.slots import Slots
 from sdtrace.evidence.sums import THETAS, Sums, stakes
 from sdtrace.evidence.weights import reuse
-from sdtrace.infer import choose
-from sdtrace.outcomes import used
-from sdtrace.pattern import signs
 from sdtrace.significance import bins, chi_square, overdispersion, quantile, read, two_sided
 from sdtrace.simulate import Settings
 from simulate import Scenario, simulate

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdtrace.acceptance import clustered
+from sdtrace.diagnosis.acceptance import clustered
 from sdtrace.laws import LAWS
 from sdtrace.laws.band import AGREE, DISAGREE, EXACT
 from sdtrace.laws.block import LAW as BLOCK

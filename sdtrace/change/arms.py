@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.diagnose import Diagnosis
+from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.speed.intervals import GROUPS, Interval, groups, jackknife, summed
 from sdtrace.speed.strata import attributes, levels
 from sdtrace.speed.timing import Timing

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sdtrace.audit.audit import Audit
-from sdtrace.causes import Cause
 from sdtrace.change.arms import Arm, Pair, arm, pair
 from sdtrace.change.attribution import Attribution, attribution
 from sdtrace.change.counts import counted_metrics
 from sdtrace.change.judge import Answer, answer, causes_of, suspicions
 from sdtrace.change.metrics import Metric, metrics
 from sdtrace.change.slices import Slice, slices
-from sdtrace.diagnose import Diagnosis
+from sdtrace.diagnosis.causes import Cause
+from sdtrace.diagnosis.diagnose import Diagnosis
 
 #: A relative change of speed that nobody minds.
 MARGIN = 0.03

@@ -8,7 +8,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.change.arms import Floats
 from sdtrace.change.metrics import Metric, relative
-from sdtrace.diagnose import Diagnosis
+from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.speed.intervals import GROUPS, jackknife, summed
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 
 from sdtrace.cause_words import WORDS
-from sdtrace.causes import Cause
 from sdtrace.change.arms import Pair
 from sdtrace.change.attribution import Attribution, Term
 from sdtrace.change.metrics import Metric
 from sdtrace.change.slices import Slice
+from sdtrace.diagnosis.causes import Cause
 from sdtrace.speed.slow import low_rate, total, worst
 from sdtrace.speed.slow_acceptance import MISWIRED
 

@@ -7,7 +7,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.change.change import Change
 from sdtrace.change.sections import change_sections
 from sdtrace.compose import document
-from sdtrace.diagnose import Diagnosis
+from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.finding import Check
 from sdtrace.results import Report
 from sdtrace.speed.sections import time_sections

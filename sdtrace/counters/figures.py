@@ -4,9 +4,9 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.acceptance import clustered
 from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.counters.sources import Source
+from sdtrace.diagnosis.acceptance import clustered
 
 
 def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.acceptance import acceptance
 from sdtrace.audit.audit import Audit
-from sdtrace.diagnose import Diagnosis
+from sdtrace.diagnosis.acceptance import acceptance
+from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.diagnosis.outcomes import used
 from sdtrace.history.mix import cells
 from sdtrace.history.saved import TOKENS
 from sdtrace.history.services import Service, services
-from sdtrace.outcomes import used
 
 _FIGURES = (
     "steps",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sdtrace.acceptance import student
+from sdtrace.diagnosis.acceptance import student
 from sdtrace.history.mix import METRICS, standardised, weights
 from sdtrace.history.services import changes
 

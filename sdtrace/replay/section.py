@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sdtrace.causes import Cause, command
+from sdtrace.diagnosis.causes import Cause, command
 from sdtrace.replay.again import Replayed
 from sdtrace.replay.compare import Uniformity
 from sdtrace.replay.ways import Scored

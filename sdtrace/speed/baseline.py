@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.acceptance import student
+from sdtrace.diagnosis.acceptance import student
 from sdtrace.speed.cost import ENOUGH, isotonic, shapes
 
 Floats = npt.NDArray[np.float64]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.acceptance import student
+from sdtrace.diagnosis.acceptance import student
 
 Floats = npt.NDArray[np.float64]
 

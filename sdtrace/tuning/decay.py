@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdtrace.acceptance import student
+from sdtrace.diagnosis.acceptance import student
 from sdtrace.tuning.chain import Lanes, lanes, walked_occupancy, walked_starts
 from sdtrace.tuning.text import Floats, Ints, Text
 

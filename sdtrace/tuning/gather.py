@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.infer import Choice
+from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.positions import derive
 from sdtrace.scope import REQUEST_HASH
 from sdtrace.trace import Batch

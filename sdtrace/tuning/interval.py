@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sdtrace.acceptance import student
+from sdtrace.diagnosis.acceptance import student
 from sdtrace.tuning.text import Floats
 
 

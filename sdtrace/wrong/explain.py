@@ -28,7 +28,7 @@ _COLUMNS = (
 
 
 def explain_decisions(decisions: pl.DataFrame, law: str, p_band: Rounding, q_band: Rounding) -> list[Explanation]:
-    """Explanations, best first; the last resort is decision-mismatch. `decisions`: see `sdtrace.samples.decisions`."""
+    """Explanations, best first; the last resort is decision-mismatch. `decisions`: see `sdtrace.diagnosis.samples.decisions`."""
     d = _arrays(decisions, law, p_band, q_band)
     wrong = decisions.filter(pl.col("decision") == -1)
     accepts = int(wrong["accepted"].sum())

@@ -7,7 +7,7 @@ import polars as pl
 
 from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
-from sdtrace.diagnose import diagnose, misfits
+from sdtrace.diagnosis.diagnose import diagnose, misfits
 from sdtrace.simulate import LEVELS, Settings, simulate
 from sdtrace.trace import Batch
 from tests.power.worlds import WORLDS

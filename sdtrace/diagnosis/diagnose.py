@@ -6,24 +6,24 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.acceptance import acceptance, totals
 from sdtrace.audit.audit import Audit
-from sdtrace.causes import Cause, causes, counters, joined, with_evidence
 from sdtrace.counters.definitions import Totals
 from sdtrace.counters.figures import counted
 from sdtrace.counters.sources import Source, chosen, sources
+from sdtrace.diagnosis.acceptance import acceptance, totals
+from sdtrace.diagnosis.causes import Cause, causes, counters, joined, with_evidence
+from sdtrace.diagnosis.law_choice import Choice, Fit, better_law, choose
+from sdtrace.diagnosis.law_refit import MISFITS
+from sdtrace.diagnosis.outcomes import lossless, outcomes, used
+from sdtrace.diagnosis.samples import decisions, recoveries
+from sdtrace.diagnosis.signatures import CODES as PATTERN
+from sdtrace.diagnosis.signatures import completed, signs
+from sdtrace.diagnosis.verdict import counts_verdict, verdict
+from sdtrace.diagnosis.witnesses import telling
 from sdtrace.finding import Check, Outcome
-from sdtrace.infer import Choice, Fit, better_law, choose
-from sdtrace.outcomes import lossless, outcomes, used
-from sdtrace.pattern import CODES as PATTERN
-from sdtrace.pattern import completed, signs
-from sdtrace.refit import MISFITS
-from sdtrace.samples import decisions, recoveries
 from sdtrace.speed.slowness import slow_causes
 from sdtrace.speed.timing import Timing, timing, unmeasured
-from sdtrace.telling import telling
 from sdtrace.trace import OTHER
-from sdtrace.verdict import counts_verdict, verdict
 from sdtrace.wrong import Explanation, emitted, explain_decisions
 
 

@@ -10,11 +10,11 @@ from sdtrace.audit.audit import Audit
 from sdtrace.counters.downsample import added, judge
 from sdtrace.counters.reconcile import tables as counted_tables
 from sdtrace.counters.sources import Source
+from sdtrace.diagnosis.eligible import Rows, level, rows, summed
+from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.finding import Check, Counts, Outcome
-from sdtrace.infer import Choice
 from sdtrace.laws import LAWS
 from sdtrace.scope import keyed, parameters
-from sdtrace.summed import Rows, level, rows, summed
 from sdtrace.tally import WITNESSES
 from sdtrace.uniforms import repeats
 

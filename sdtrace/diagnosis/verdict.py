@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdtrace.causes import Cause
 from sdtrace.counters.agreement import over_all
 from sdtrace.counters.figures import plain
 from sdtrace.counters.sources import Source
-from sdtrace.infer import Choice
+from sdtrace.diagnosis.causes import Cause
+from sdtrace.diagnosis.law_choice import Choice
 
 #: Decisions that must agree before a trace without a finding is called healthy.
 ENOUGH = 30

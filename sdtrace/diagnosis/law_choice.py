@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.diagnosis.law_refit import refit
 from sdtrace.laws import LAWS, candidates
 from sdtrace.laws.band import DISAGREE
 from sdtrace.positions import Positions
-from sdtrace.refit import refit
 from sdtrace.scope import Scope
 from sdtrace.tally import Tally
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.causes import Cause, Outcomes, fired, make
+from sdtrace.diagnosis.causes import Cause, Outcomes, fired, make
 from sdtrace.finding import Outcome
 from sdtrace.significance import read
 from sdtrace.tally import Tally

@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.diagnosis.law_choice import Choice
+from sdtrace.diagnosis.recovered_rank import order
 from sdtrace.finding import Check, Counts
-from sdtrace.infer import Choice
-from sdtrace.recovered import order
 from sdtrace.significance import FAMILY, overdispersion
 from sdtrace.tally import Tally
 

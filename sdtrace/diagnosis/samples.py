@@ -8,10 +8,10 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.infer import Choice
+from sdtrace.diagnosis.law_choice import Choice
+from sdtrace.diagnosis.outcomes import used
 from sdtrace.laws import LAWS
 from sdtrace.laws.law import Bands
-from sdtrace.outcomes import used
 from sdtrace.positions import Positions
 from sdtrace.scope import Scope
 
