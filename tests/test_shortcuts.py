@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 import sdtrace.positions
 import sdtrace.readers.lines
 from sdtrace.api import read
+from sdtrace.diagnosis.wrong_rules.recovery import emitted
 from sdtrace.evidence.sums import Sums
 from sdtrace.evidence.tokens import _half_of, _spread, _total
 from sdtrace.laws.band import rounding
@@ -22,7 +23,6 @@ from sdtrace.readers.lines import nulls
 from sdtrace.readers.parquet import _portions
 from sdtrace.scope import Scope
 from sdtrace.timings import _plain_sums
-from sdtrace.wrong.recovery import emitted
 
 IN_PLACE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 LISTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=12)

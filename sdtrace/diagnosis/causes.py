@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sdtrace.cause_words import WORDS
+from sdtrace.diagnosis.wrong_rules import Explanation
 from sdtrace.finding import Outcome
-from sdtrace.wrong import Explanation
 
 Outcomes = Mapping[str, Outcome]
 

@@ -28,7 +28,7 @@ _SCALARS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """Tested decisions of one run (see `sdtrace.wrong.explain_decisions` for the columns), its law and its bands."""
+    """Tested decisions of one run (see `sdtrace.diagnosis.wrong_rules.explain_decisions` for the columns), its law and its bands."""
 
     rows: pl.DataFrame
     law: str

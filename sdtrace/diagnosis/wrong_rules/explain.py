@@ -3,11 +3,11 @@
 import numpy as np
 import polars as pl
 
+from sdtrace.diagnosis.wrong_rules.exact import HYPOTHESES, Decisions, Flags, shifted, tempered
+from sdtrace.diagnosis.wrong_rules.explanation import Explanation
+from sdtrace.diagnosis.wrong_rules.likelihood import likeliest
+from sdtrace.diagnosis.wrong_rules.regression import dependence, other_row, read
 from sdtrace.laws.band import EXACT, Rounding
-from sdtrace.wrong.exact import HYPOTHESES, Decisions, Flags, shifted, tempered
-from sdtrace.wrong.explanation import Explanation
-from sdtrace.wrong.likelihood import likeliest
-from sdtrace.wrong.regression import dependence, other_row, read
 
 _COLUMNS = (
     "position",

@@ -4,7 +4,7 @@ import math
 
 import polars as pl
 
-from sdtrace.wrong.explanation import Explanation
+from sdtrace.diagnosis.wrong_rules.explanation import Explanation
 
 
 def emitted(recovered: pl.DataFrame) -> Explanation:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.wrong.exact import Decisions, tempered_value
-from sdtrace.wrong.explanation import Explanation
+from sdtrace.diagnosis.wrong_rules.exact import Decisions, tempered_value
+from sdtrace.diagnosis.wrong_rules.explanation import Explanation
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.wrong.exact import Decisions, Flags
-from sdtrace.wrong.explanation import Explanation
+from sdtrace.diagnosis.wrong_rules.exact import Decisions, Flags
+from sdtrace.diagnosis.wrong_rules.explanation import Explanation
 
 Floats = npt.NDArray[np.float64]
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from sdtrace.diagnosis.wrong_rules.explanation import Explanation
 from sdtrace.laws.band import EXACT, Rounding, compare
-from sdtrace.wrong.explanation import Explanation
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
