@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from sdtrace.audit.audit import Audit, Keep, Source, Span, audit
-from sdtrace.change.change import MARGIN, change
-from sdtrace.change.report import change_report
 from sdtrace.checks import CHECKS
+from sdtrace.comparison.compare import MARGIN, change
+from sdtrace.comparison.report import change_report
 from sdtrace.compose import compose
 from sdtrace.diagnosis.diagnose import Diagnosis, diagnose, misfits
 from sdtrace.diagnosis.law_choice import Fit

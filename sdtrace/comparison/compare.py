@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sdtrace.audit.audit import Audit
-from sdtrace.change.arms import Arm, Pair, arm, pair
-from sdtrace.change.attribution import Attribution, attribution
-from sdtrace.change.counts import counted_metrics
-from sdtrace.change.judge import Answer, answer, causes_of, suspicions
-from sdtrace.change.metrics import Metric, metrics
-from sdtrace.change.slices import Slice, slices
+from sdtrace.comparison.answer import Answer, answer, causes_of, suspicions
+from sdtrace.comparison.arms import Arm, Pair, arm, pair
+from sdtrace.comparison.attribution import Attribution, attribution
+from sdtrace.comparison.counts import counted_metrics
+from sdtrace.comparison.metrics import Metric, metrics
+from sdtrace.comparison.slices import Slice, slices
 from sdtrace.diagnosis.causes import Cause
 from sdtrace.diagnosis.diagnose import Diagnosis
 

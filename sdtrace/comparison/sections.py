@@ -2,7 +2,7 @@
 
 from math import expm1
 
-from sdtrace.change.change import Change
+from sdtrace.comparison.compare import Change
 from sdtrace.results import Chart, Section, Value
 
 

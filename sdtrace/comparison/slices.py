@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.change.arms import Floats, Pair, names_of
+from sdtrace.comparison.arms import Floats, Pair, names_of
 from sdtrace.speed.intervals import Interval, jackknife
 
 #: Slices that are reported; requests and share of lines that one must hold on each side.

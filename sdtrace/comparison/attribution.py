@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.change.arms import Arm, Floats, Pair, column, names_of, two_sided, wider
+from sdtrace.comparison.arms import Arm, Floats, Pair, column, names_of, two_sided, wider
 from sdtrace.speed.intervals import GROUPS, Interval
 from sdtrace.speed.lmdi import curve_and_batch, log_mean, mix_and_within, throughput_change
 from sdtrace.timings import DEPTH

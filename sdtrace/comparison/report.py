@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sdtrace.audit.audit import Audit
-from sdtrace.change.change import Change
-from sdtrace.change.sections import change_sections
+from sdtrace.comparison.compare import Change
+from sdtrace.comparison.sections import change_sections
 from sdtrace.compose import document
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.finding import Check

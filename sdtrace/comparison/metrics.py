@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from sdtrace.change.arms import Arm, Floats, Pair, column, independent
+from sdtrace.comparison.arms import Arm, Floats, Pair, column, independent
 from sdtrace.speed.intervals import Interval
 from sdtrace.speed.slow import total
 

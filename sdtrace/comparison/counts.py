@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.change.arms import Floats
-from sdtrace.change.metrics import Metric, relative
+from sdtrace.comparison.arms import Floats
+from sdtrace.comparison.metrics import Metric, relative
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.speed.intervals import GROUPS, jackknife, summed
 
