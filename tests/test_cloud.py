@@ -13,8 +13,8 @@ from sdtrace.api import explain, report
 from sdtrace.cli import run
 from sdtrace.convert import convert
 from sdtrace.errors import NoInputError, UsageError
+from sdtrace.history.nightly import add
 from sdtrace.history.state import opened
-from sdtrace.nightly import add
 from sdtrace.readers import cloud, open_inputs
 from sdtrace.readers.detection import detect
 from sdtrace.render.json import dumps

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdtrace.history.alarms import alarms
+from sdtrace.history.changepoints import shifts
 from sdtrace.history.levels import log_e
 from sdtrace.history.mix import standardised, weights
 from sdtrace.history.process import Process, e_bh
 from sdtrace.history.section import with_history
-from sdtrace.history.shifts import shifts
 from sdtrace.history.trend import change, series
 from sdtrace.results import Report
 from simulate_nights import Plan, day, record

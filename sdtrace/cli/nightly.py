@@ -12,8 +12,8 @@ from sdtrace import atomic
 from sdtrace.cli import options, outputs, results
 
 if TYPE_CHECKING:
+    from sdtrace.history.nightly import Told
     from sdtrace.history.state import State
-    from sdtrace.nightly import Told
     from sdtrace.results import Report
 
 _PAGES = ".pages.json"
@@ -57,8 +57,8 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     of a log that was counted before it grew. Data of an earlier night amends that night while it is among the last five.
     Exit 6 where another run holds the state.
     """
-    from sdtrace import nightly
     from sdtrace.errors import UsageError
+    from sdtrace.history import nightly
     from sdtrace.history.state import opened
 
     results.understood(given)
@@ -109,8 +109,8 @@ def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool) -> N
     """Write the pages that are missing, older than their night, or affected by what is new; each whole or not at all."""
     import orjson
 
-    from sdtrace import nightly
     from sdtrace.errors import OutputError
+    from sdtrace.history import nightly
     from sdtrace.history.section import trends
     from sdtrace.render import html, index, json
 

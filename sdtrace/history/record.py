@@ -9,8 +9,8 @@ from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.acceptance import acceptance
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.diagnosis.outcomes import used
+from sdtrace.history.audit_store import TOKENS
 from sdtrace.history.mix import cells
-from sdtrace.history.saved import TOKENS
 from sdtrace.history.services import Service, services
 
 _FIGURES = (

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from sdtrace.history.alarms import Alarm, alarms
-from sdtrace.history.shifts import shifts
+from sdtrace.history.changepoints import shifts
 from sdtrace.history.trend import Point, change, metrics, names, series
 from sdtrace.results import Chart, Report, Section
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from sdtrace.history.alarms import Q, alarms
+from sdtrace.history.nightly import add, standing
 from sdtrace.history.process import Process, e_bh
 from sdtrace.history.state import opened
-from sdtrace.nightly import add, standing
 from simulate_nights import BETS, Plan, day, record, write_night
 
 

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from sdtrace.api import report
+from sdtrace.history.nightly import add, report_of
 from sdtrace.history.state import opened
-from sdtrace.nightly import add, report_of
 from simulate_nights import Plan, day, write_night
 
 NIGHTS = int(os.environ.get("SDTRACE_NIGHTS", "365"))

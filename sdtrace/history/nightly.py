@@ -10,9 +10,9 @@ from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Fit
 from sdtrace.errors import UsageError
 from sdtrace.history.alarms import Alarm, alarms
-from sdtrace.history.counted_once import Content, Rest, content
+from sdtrace.history.audit_store import fits, together
+from sdtrace.history.dedup import Content, Rest, content
 from sdtrace.history.record import record
-from sdtrace.history.saved import fits, together
 from sdtrace.history.section import with_history
 from sdtrace.history.state import Night, State
 from sdtrace.results import Report
