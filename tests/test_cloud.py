@@ -15,8 +15,9 @@ from sdtrace.convert import convert
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.history.nightly import add
 from sdtrace.history.state import opened
-from sdtrace.readers import cloud, open_inputs
+from sdtrace.readers import open_inputs
 from sdtrace.readers.detection import detect
+from sdtrace.readers.io import cloud
 from sdtrace.render.json import dumps
 from simulate_bucket import bucket
 

@@ -20,7 +20,7 @@ from sdtrace.cli import run
 from sdtrace.errors import SdtraceError
 from sdtrace.readers import READERS, open_one, refusals
 from sdtrace.readers.detection import detect
-from sdtrace.readers.source import source
+from sdtrace.readers.io.source import source
 from sdtrace.render import html, terminal
 from sdtrace.trace import OTHER, Batch, Event, Loss
 from sdtrace.windows import no_windows

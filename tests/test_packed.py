@@ -17,7 +17,7 @@ from sdtrace.api import read, report
 from sdtrace.cli import run
 from sdtrace.errors import NoInputError
 
-source = import_module("sdtrace.readers.source")  # a function of the package has the same name
+source = import_module("sdtrace.readers.io.source")  # a function of the package has the same name
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_logs"
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from sdtrace.errors import NoInputError, SdtraceError
 from sdtrace.readers import READERS, open_inputs, refusals
-from sdtrace.readers.ahead import ahead
 from sdtrace.readers.detection import detect
-from sdtrace.readers.source import source
+from sdtrace.readers.io.prefetch import ahead
+from sdtrace.readers.io.source import source
 from sdtrace.trace import Batch, Loss
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_logs"

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import sdtrace.positions
-import sdtrace.readers.lines
+import sdtrace.readers.io.lines
 from sdtrace.api import read
 from sdtrace.diagnosis.wrong_rules.recovery import emitted
 from sdtrace.evidence.sums import Sums
 from sdtrace.evidence.tokens import _half_of, _spread, _total
 from sdtrace.laws.band import rounding
 from sdtrace.positions import Positions
-from sdtrace.readers.lines import nulls
+from sdtrace.readers.io.lines import nulls
 from sdtrace.readers.parquet import _portions
 from sdtrace.scope import Scope
 from sdtrace.timings import _plain_sums
@@ -139,7 +139,7 @@ def test_row_groups_do_not_change_what_is_read(tmp_path: Path) -> None:
 @IN_PLACE
 @given(st.lists(st.sampled_from(["null", " null", "\tnull", "nul", "1", " 1", '"n"', "  null"]), max_size=20))
 def test_nulls_are_counted_behind_colons(monkeypatch: pytest.MonkeyPatch, values: list[str]) -> None:
-    monkeypatch.setattr(sdtrace.readers.lines, "_PLACES", 3)
+    monkeypatch.setattr(sdtrace.readers.io.lines, "_PLACES", 3)
     text = np.frombuffer("".join(f'"a":{v},' for v in values).encode() + b" ", dtype=np.uint8)
     wanted = sum(v.replace("\t", " ", 1).removeprefix(" ").startswith("n") for v in values)
     assert nulls(text, np.flatnonzero(text == ord(":"))) == wanted

@@ -59,7 +59,7 @@ def apart(inputs: Iterable[str], files: Iterable[str]) -> None:
     there.pop(None, None)
     if not there:
         return
-    from sdtrace.readers.source import expand
+    from sdtrace.readers.io.source import expand
 
     for path in inputs:
         if "://" in path:

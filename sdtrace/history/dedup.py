@@ -13,7 +13,7 @@ import zstandard
 
 from sdtrace.errors import StateError
 from sdtrace.readers import Opened
-from sdtrace.readers.source import unpacked
+from sdtrace.readers.io.source import unpacked
 from sdtrace.trace import Batch
 
 _BLOCK = 1 << 20

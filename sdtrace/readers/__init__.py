@@ -8,7 +8,6 @@ from pathlib import Path
 
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.readers import (
-    cloud,
     ik_bench,
     jsonl,
     logs,
@@ -20,8 +19,9 @@ from sdtrace.readers import (
     specspecs,
     sse,
 )
+from sdtrace.readers.io import cloud
+from sdtrace.readers.io.source import Source, expand, source
 from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, PARQUET, nobody, placed
-from sdtrace.readers.source import Source, expand, source
 from sdtrace.trace import DAMAGED, Batch, Loss, Notice, empty
 
 #: Every reader asks these of the head; they are answered once a file.

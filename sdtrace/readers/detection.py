@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers import Opened, advice, logs, open_one, refused
-from sdtrace.readers.source import expand
+from sdtrace.readers.io.source import expand
 from sdtrace.trace import Event, empty
 from sdtrace.windows import no_windows
 

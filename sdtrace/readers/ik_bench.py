@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sdtrace.readers.source import Source, segments
+from sdtrace.readers.io.source import Source, segments
 from sdtrace.trace import OTHER, Batch, Loss, empty
 from sdtrace.windows import from_rows
 

@@ -14,10 +14,10 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from sdtrace.readers.ahead import ahead
 from sdtrace.readers.careful import Parsed, parse
-from sdtrace.readers.lines import Ints, Lines, Stretch, nulls, without
-from sdtrace.readers.source import Segment, Source, segments
+from sdtrace.readers.io.lines import Ints, Lines, Stretch, nulls, without
+from sdtrace.readers.io.prefetch import ahead
+from sdtrace.readers.io.source import Segment, Source, segments
 from sdtrace.readers.validate import Validator
 from sdtrace.trace import STEP, Batch, conform
 

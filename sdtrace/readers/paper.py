@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from sdtrace.readers.careful import Parsed
-from sdtrace.readers.source import Source, whole
+from sdtrace.readers.io.source import Source, whole
 from sdtrace.readers.validate import Validator
 from sdtrace.trace import Batch, Loss, conform, empty
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sdtrace.readers.careful import Parsed
-from sdtrace.readers.source import Source
+from sdtrace.readers.io.source import Source
 from sdtrace.readers.validate import Validator
 from sdtrace.trace import OBJECTS, TABLES, Batch, Loss, Notice, conform, empty, schema
 

@@ -1,6 +1,6 @@
 """Why a reader is not the one: the first line that it refuses, and what it looked for in it."""
 
-from sdtrace.readers.source import Source
+from sdtrace.readers.io.source import Source
 
 NOT_HEARD, NO_OBJECT, PARQUET = "no line of its kind", "no JSON object of its kind", "Parquet, not text"
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sdtrace.readers.careful import Parsed
-from sdtrace.readers.source import Source
+from sdtrace.readers.io.source import Source
 from sdtrace.readers.validate import Validator
 from sdtrace.trace import Batch, Loss, conform, empty
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from sdtrace.readers import sglang_meta, vllm_meta
-from sdtrace.readers.source import Source, segments
+from sdtrace.readers.io.source import Source, segments
 from sdtrace.trace import OTHER, Batch, Loss, empty
 from sdtrace.windows import from_rows
 

@@ -14,7 +14,7 @@ import pytest
 from sdtrace.api import report
 from sdtrace.cli import run
 from sdtrace.convert import convert
-from sdtrace.readers import cloud
+from sdtrace.readers.io import cloud
 from sdtrace.render.json import dumps
 from simulate_nights import Plan, write_night
 

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache, partial
 
+from sdtrace.readers.io.source import Source
 from sdtrace.readers.logs import aiperf_console, dynamo, ik_llama, llamacpp, lmdeploy, ollama, sglang, tensorrt, vllm
 from sdtrace.readers.logs.dialect import Dialect
 from sdtrace.readers.logs.envelope import ANSI
 from sdtrace.readers.logs.walk import batches
-from sdtrace.readers.source import Source
 from sdtrace.trace import Batch
 
 DIALECTS: dict[str, Dialect] = {

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.readers.ahead import ahead
+from sdtrace.readers.io.prefetch import ahead
+from sdtrace.readers.io.source import Segment
 from sdtrace.readers.logs.dialect import Dialect
-from sdtrace.readers.source import Segment
 
 Bools = npt.NDArray[np.bool_]
 

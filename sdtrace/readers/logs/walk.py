@@ -5,11 +5,11 @@ from contextlib import closing
 
 import polars as pl
 
-from sdtrace.readers.ahead import ahead
+from sdtrace.readers.io.prefetch import ahead
+from sdtrace.readers.io.source import Source, segments
 from sdtrace.readers.logs.dialect import Dialect, Heard
 from sdtrace.readers.logs.envelope import bare
 from sdtrace.readers.logs.hits import hits
-from sdtrace.readers.source import Source, segments
 from sdtrace.trace import OTHER, Batch, Loss, conform, empty
 from sdtrace.windows import from_rows, no_windows
 

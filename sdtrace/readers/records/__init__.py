@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from sdtrace.readers.io.source import Source, segments
 from sdtrace.readers.records import (
     aiperf,
     eagle,
@@ -28,7 +29,6 @@ from sdtrace.readers.records import (
     vllm_request,
 )
 from sdtrace.readers.records.shape import Rows, Shape, claims, found
-from sdtrace.readers.source import Source, segments
 from sdtrace.trace import OTHER, Batch, Loss, Notice, empty
 from sdtrace.windows import from_rows
 

@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 import zstandard
 
 from sdtrace.errors import NoInputError
-from sdtrace.readers import cloud
+from sdtrace.readers.io import cloud
 
 #: What unpacking raises on damaged bytes.
 _BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, zlib.error, zipfile.BadZipFile, ValueError)

@@ -1,0 +1,1 @@
+"""Bytes of an input: files, folders, packed files, objects of a cloud, lines."""
