@@ -16,7 +16,8 @@ from sdtrace.counters.downsample import Folder, judge, named
 from sdtrace.counters.downsample import added as both
 from sdtrace.counters.sources import Source, sources
 from sdtrace.errors import NoInputError, UsageError
-from sdtrace.readers import open_inputs, prometheus_server
+from sdtrace.readers import open_inputs
+from sdtrace.readers.metrics import prometheus_server
 from sdtrace.windows import from_rows
 from simulate import document
 

@@ -14,7 +14,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.booked import Input
 from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.errors import NoInputError
-from sdtrace.readers.prometheus import scraped
+from sdtrace.readers.metrics.prometheus import scraped
 from sdtrace.tally import Tally
 from sdtrace.trace import empty
 from sdtrace.windows import from_rows, no_windows

@@ -7,20 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from sdtrace.errors import NoInputError, UsageError
-from sdtrace.readers import (
-    ik_bench,
-    jsonl,
-    logs,
-    paper,
-    parquet,
-    prometheus,
-    prometheus_server,
-    records,
-    specspecs,
-    sse,
-)
+from sdtrace.readers import ik_bench, jsonl, logs, paper, parquet, records, specspecs, sse
 from sdtrace.readers.io import cloud
 from sdtrace.readers.io.source import Source, expand, source
+from sdtrace.readers.metrics import prometheus, prometheus_server
 from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, PARQUET, nobody, placed
 from sdtrace.trace import DAMAGED, Batch, Loss, Notice, empty
 

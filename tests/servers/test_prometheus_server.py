@@ -138,7 +138,7 @@ def test_a_report_from_a_real_server(prometheus: tuple[str, dict[str, Engine]], 
 def test_two_jobs_of_one_target_count_once(prometheus: tuple[str, dict[str, Engine]]) -> None:
     """Both jobs saw vLLM's counters rise to the same totals: the report has them once."""
     from sdtrace.counters.sources import sources
-    from sdtrace.readers import prometheus_server
+    from sdtrace.readers.metrics import prometheus_server
 
     address, _ = prometheus
     batch = next(iter(prometheus_server.batches(f"prometheus://{address}", time.time() - 7200)))

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sdtrace.errors import NoInputError, UsageError
-from sdtrace.readers.series import Scrape, pattern, place, wanted
+from sdtrace.readers.metrics.series import Scrape, pattern, place, wanted
 from sdtrace.trace import Batch, Loss, empty
 from sdtrace.windows import from_rows, no_windows
 

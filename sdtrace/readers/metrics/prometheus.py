@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from sdtrace.readers.io.source import Source, segments
-from sdtrace.readers.series import NAME, Scrape, place, wanted
+from sdtrace.readers.metrics.series import NAME, Scrape, place, wanted
 from sdtrace.trace import OTHER, Batch, Loss, empty
 from sdtrace.windows import from_rows
 

@@ -1,0 +1,1 @@
+"""Metrics: scrapes in Prometheus' text format, and a Prometheus server's API."""
