@@ -19,7 +19,8 @@ from sdtrace.diagnosis.diagnose import Diagnosis, diagnose, misfits
 from sdtrace.diagnosis.law_choice import Fit
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
 from sdtrace.finding import Check
-from sdtrace.readers import Opened, open_inputs, paper
+from sdtrace.readers import Opened, open_inputs
+from sdtrace.readers.trace import paper
 from sdtrace.reasons import explain_steps
 from sdtrace.results import Report
 from sdtrace.scope import REQUEST_COLUMNS

@@ -160,8 +160,8 @@ def test_a_megabyte_list_and_an_empty_draft(tmp_path: Path) -> None:
 
 
 def test_duplicates_are_found_across_batches_and_out_of_order(tmp_path: Path) -> None:
-    from sdtrace.readers.careful import Parsed
-    from sdtrace.readers.validate import Validator
+    from sdtrace.readers.trace.strict import Parsed
+    from sdtrace.readers.trace.validate import Validator
 
     whole = steps(lines_of(tmp_path / "t.jsonl", *(step("a", i) for i in range(6))))
     validator = Validator("t")
@@ -261,8 +261,8 @@ def test_mutated_files_never_raise(tmp_path: Path) -> None:
 
 def test_columns_that_begin_late_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The samples of the file do not show `slot`; it begins on a line between them, and nothing of it is lost."""
-    monkeypatch.setattr("sdtrace.readers.jsonl._SAMPLE", 1 << 10)
-    monkeypatch.setattr("sdtrace.readers.jsonl.ROWS", 64)
+    monkeypatch.setattr("sdtrace.readers.trace.jsonl._SAMPLE", 1 << 10)
+    monkeypatch.setattr("sdtrace.readers.trace.jsonl.ROWS", 64)
     rows = [
         {"kind": "step", "request_id": "a", "step": i, "draft_token_ids": [1, 2], "num_accepted": 1}
         | ({"slot": i} if 300 < i < 340 else {})

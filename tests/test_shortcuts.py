@@ -20,7 +20,7 @@ from sdtrace.evidence.tokens import _half_of, _spread, _total
 from sdtrace.laws.band import rounding
 from sdtrace.positions import Positions
 from sdtrace.readers.io.lines import nulls
-from sdtrace.readers.parquet import _portions
+from sdtrace.readers.trace.parquet import _portions
 from sdtrace.scope import Scope
 from sdtrace.timings import _plain_sums
 

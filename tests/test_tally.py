@@ -32,8 +32,8 @@ def test_small_batches_give_the_same_report(rows: int, tmp_path: Path, monkeypat
     """Many batches (more than are gathered at a time) against one."""
     path = trace(tmp_path, fault="lenience-0.7")
     whole = figures(path)
-    monkeypatch.setattr("sdtrace.readers.jsonl.ROWS", rows)
-    monkeypatch.setattr("sdtrace.readers.jsonl.BYTES", 1)
+    monkeypatch.setattr("sdtrace.readers.trace.jsonl.ROWS", rows)
+    monkeypatch.setattr("sdtrace.readers.trace.jsonl.BYTES", 1)
     pieces = figures(path)
     assert pieces["audit"] == whole["audit"]
     assert pieces["verdict"]["headline"] == whole["verdict"]["headline"]
@@ -58,7 +58,7 @@ def test_request_lines_may_come_last_or_never(tmp_path: Path, monkeypatch: pytes
     assert figures(path)["audit"] == expected
     # nothing may wait any more: the pass starts again with all request lines known
     monkeypatch.setattr("sdtrace.audit.audit.WAITING", 10)
-    monkeypatch.setattr("sdtrace.readers.jsonl.ROWS", 64)
+    monkeypatch.setattr("sdtrace.readers.trace.jsonl.ROWS", 64)
     assert figures(path)["audit"] == expected
     never = tmp_path / "never.jsonl"
     never.write_text("".join(json.dumps(r) + "\n" for r in lines if r["kind"] != "request"))

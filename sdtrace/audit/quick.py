@@ -18,7 +18,7 @@ from sdtrace.audit.malloc import warm
 from sdtrace.laws.band import DISAGREE, UNDECIDABLE, compare
 from sdtrace.laws.precision import band
 from sdtrace.readers import Opened, open_inputs
-from sdtrace.readers.parquet import parts
+from sdtrace.readers.trace.parquet import parts
 from sdtrace.scope import keyed, scopes
 from sdtrace.trace import conform, empty
 

@@ -7,12 +7,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from sdtrace.errors import NoInputError, UsageError
-from sdtrace.readers import jsonl, logs, paper, parquet, records, specspecs
+from sdtrace.readers import logs, records
 from sdtrace.readers.io import cloud
 from sdtrace.readers.io.source import Source, expand, source
 from sdtrace.readers.metrics import prometheus, prometheus_server
 from sdtrace.readers.records import ik_bench, sse
 from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, PARQUET, nobody, placed
+from sdtrace.readers.trace import jsonl, paper, parquet, specspecs
 from sdtrace.trace import DAMAGED, Batch, Loss, Notice, empty
 
 #: Every reader asks these of the head; they are answered once a file.

@@ -11,9 +11,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sdtrace.readers.careful import Parsed
 from sdtrace.readers.io.source import Source
-from sdtrace.readers.validate import Validator
+from sdtrace.readers.trace.strict import Parsed
+from sdtrace.readers.trace.validate import Validator
 from sdtrace.trace import Batch, Loss, conform, empty
 
 _DRAFTS = {"sequence_id", "step", "draft_tokens", "acceptances", "acceptance_length", "emitted_token"}

@@ -9,9 +9,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sdtrace.readers.careful import Parsed
 from sdtrace.readers.io.source import Source
-from sdtrace.readers.validate import Validator
+from sdtrace.readers.trace.strict import Parsed
+from sdtrace.readers.trace.validate import Validator
 from sdtrace.trace import OBJECTS, TABLES, Batch, Loss, Notice, conform, empty, schema
 
 #: Rows of a batch of steps, and of runs and requests, which are wider and stay in memory while they are joined.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from sdtrace.readers.careful import Parsed
+from sdtrace.readers.trace.strict import Parsed
 from sdtrace.trace import Batch, Loss, Notice, empty
 
 _COUNTS = ("num_accepted", "verified_len", "step", "batch_size", "batch_tokens", "context_len")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from sdtrace.readers.careful import Parsed
 from sdtrace.readers.io.source import Source, whole
-from sdtrace.readers.validate import Validator
+from sdtrace.readers.trace.strict import Parsed
+from sdtrace.readers.trace.validate import Validator
 from sdtrace.trace import Batch, Loss, conform, empty
 
 _COLUMNS = {"token", "target", "draft", "r"}
