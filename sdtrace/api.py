@@ -89,10 +89,10 @@ def tune(
 def replay(inputs: Inputs, *, verifier: str, format: str | None = None, ids: bool = False, **how: Any) -> Report:
     """The report with `verifier` (a folder, a .gguf file, a hub name) run again over the trace.
 
-    `how`: drafter, suspects, requests, dtype, device, state, progress; see `sdtrace.replay.conduct`. Raises
+    `how`: drafter, suspects, requests, dtype, device, state, progress; see `sdtrace.replay.setup`. Raises
     MissingExtraError without the extra `replay`, and what `report` raises.
     """
-    from sdtrace.replay.conduct import conduct
+    from sdtrace.replay.setup import conduct
 
     found = conduct(read(inputs, format=format), verifier=verifier, **how)
     from sdtrace.replay.section import with_replay  # needs torch, which `conduct` has asked for

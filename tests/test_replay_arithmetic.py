@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from sdtrace.cli import run
 from sdtrace.replay import compare
-from sdtrace.replay.conversations import Conversation, Step
+from sdtrace.replay.contexts import not_rolled_back, stale_entries
 from sdtrace.replay.packing import batches, chunks, pack, places
-from sdtrace.replay.wrong_contexts import not_rolled_back, stale_entries
+from sdtrace.replay.requests import Conversation, Step
 from sdtrace.trace import schema
 
 

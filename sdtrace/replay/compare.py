@@ -17,7 +17,7 @@ from sdtrace.laws.band import Rounding
 from sdtrace.laws.law import Bands
 from sdtrace.laws.precision import band as precision
 from sdtrace.lottery import ticket
-from sdtrace.replay.conversations import Conversation
+from sdtrace.replay.requests import Conversation
 from sdtrace.scope import REQUEST_COLUMNS, Scope, keyed, scopes
 from sdtrace.trace import conform
 

@@ -10,12 +10,12 @@ import torch
 
 from sdtrace.lottery import ticket
 from sdtrace.replay.compare import LEAST, Uniformity, uniformity
-from sdtrace.replay.conversations import Conversation
+from sdtrace.replay.hypotheses import likelihood
 from sdtrace.replay.model import Verifier
 from sdtrace.replay.packing import pack
 from sdtrace.replay.parameters import Parameters
 from sdtrace.replay.passes import run, shape_rows
-from sdtrace.replay.ways import likelihood
+from sdtrace.replay.requests import Conversation
 
 
 @dataclass(frozen=True)

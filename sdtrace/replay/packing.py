@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.replay.conversations import Conversation, Step
+from sdtrace.replay.requests import Conversation, Step
 
 Ints = npt.NDArray[np.int64]
 

@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 import torch
 
-from sdtrace.replay.conversations import Conversation
 from sdtrace.replay.model import Verifier
 from sdtrace.replay.packing import Packed, batches, chunks, places
 from sdtrace.replay.parameters import Parameters, shaped
+from sdtrace.replay.requests import Conversation
 
 Tensor = Any
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from sdtrace.diagnosis.causes import Cause, command
-from sdtrace.replay.again import Replayed
 from sdtrace.replay.compare import Uniformity
-from sdtrace.replay.ways import Scored
+from sdtrace.replay.hypotheses import Scored
+from sdtrace.replay.run import Replayed
 from sdtrace.results import Report, Section
 
 #: Where the emitted tokens' place in the model's distribution is no longer chance.

@@ -18,10 +18,10 @@ import torch
 from engine import tiny
 
 from sdtrace.replay import passes
-from sdtrace.replay.conversations import Conversation, Step
 from sdtrace.replay.model import Verifier, load
 from sdtrace.replay.packing import batches, pack
 from sdtrace.replay.parameters import Parameters
+from sdtrace.replay.requests import Conversation, Step
 
 
 def conversation(number: int, vocabulary: int, tokens: int, tau: int) -> Conversation:

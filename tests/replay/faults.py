@@ -21,8 +21,8 @@ from engine import Asked, record
 
 from sdtrace import read
 from sdtrace.api import replay
-from sdtrace.replay.conversations import gather
 from sdtrace.replay.model import special_ids
+from sdtrace.replay.requests import gather
 
 ASKED = Asked(temperature=0.8, top_k=20, top_p=0.9, repetition=1.1)
 FAULTS = [*engine.FAULTS, "another-checkpoint"]

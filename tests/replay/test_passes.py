@@ -8,10 +8,10 @@ import pytest
 
 from conftest import World
 from sdtrace.replay import passes
-from sdtrace.replay.conversations import Conversation, Step
 from sdtrace.replay.model import Verifier
 from sdtrace.replay.packing import pack
 from sdtrace.replay.parameters import Parameters
+from sdtrace.replay.requests import Conversation, Step
 
 
 def conversation(seed: int, steps: int = 20) -> Conversation:

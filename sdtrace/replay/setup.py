@@ -6,8 +6,8 @@ from typing import Any
 
 from sdtrace.errors import UsageError
 from sdtrace.readers import Opened
-from sdtrace.replay.conversations import dtype as engine_dtype
-from sdtrace.replay.conversations import gather
+from sdtrace.replay.requests import dtype as engine_dtype
+from sdtrace.replay.requests import gather
 
 
 def conduct(
@@ -33,7 +33,7 @@ def conduct(
     engine = engine_dtype(gathered.conversations)
     model = load(verifier, dtype=dtype or engine, device=device)
     draft = load(drafter, dtype=dtype or engine, device=device) if drafter is not None else None
-    from sdtrace.replay.again import replayed
+    from sdtrace.replay.run import replayed
     from sdtrace.replay.state import State
 
     if draft is not None and draft.vocab_size < model.vocab_size:

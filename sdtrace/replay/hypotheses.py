@@ -14,10 +14,10 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.replay.compare import LEAST, distances
-from sdtrace.replay.conversations import Conversation
+from sdtrace.replay.contexts import first_twice, not_rolled_back, shifted, stale_entries, without, without_first
 from sdtrace.replay.packing import Packed, pack
 from sdtrace.replay.parameters import Parameters
-from sdtrace.replay.wrong_contexts import first_twice, not_rolled_back, shifted, stale_entries, without, without_first
+from sdtrace.replay.requests import Conversation
 
 Floats = npt.NDArray[np.float64]
 View = Callable[[Conversation], Packed]

@@ -10,15 +10,8 @@ import polars as pl
 
 from sdtrace.replay import compare
 from sdtrace.replay.compare import Band, Decisions, Greedy, Uniformity
-from sdtrace.replay.conversations import Conversation, Gathered
 from sdtrace.replay.drafts import Drafts, drafts
-from sdtrace.replay.model import Verifier, load, special_ids
-from sdtrace.replay.packing import pack
-from sdtrace.replay.parameters import Parameters, of_request
-from sdtrace.replay.passes import SCHEMA, facts, run, shape_rows, stepwise
-from sdtrace.replay.quantise import rounded
-from sdtrace.replay.state import State
-from sdtrace.replay.ways import (
+from sdtrace.replay.hypotheses import (
     Scored,
     Way,
     best,
@@ -29,6 +22,13 @@ from sdtrace.replay.ways import (
     score,
     weight_ways,
 )
+from sdtrace.replay.model import Verifier, load, special_ids
+from sdtrace.replay.packing import pack
+from sdtrace.replay.parameters import Parameters, of_request
+from sdtrace.replay.passes import SCHEMA, facts, run, shape_rows, stepwise
+from sdtrace.replay.quantise import rounded
+from sdtrace.replay.requests import Conversation, Gathered
+from sdtrace.replay.state import State
 
 #: Packed tokens on which the band is measured, and on which ways to be wrong are tried.
 BAND_TOKENS, WAY_TOKENS = 600, 1500
