@@ -14,9 +14,9 @@ from sdtrace.audit.audit import Audit, Keep, Source, Span, audit
 from sdtrace.checks import CHECKS
 from sdtrace.comparison.compare import MARGIN, change
 from sdtrace.comparison.report import change_report
-from sdtrace.compose import compose
 from sdtrace.diagnosis.diagnose import Diagnosis, diagnose, misfits
 from sdtrace.diagnosis.law_choice import Fit
+from sdtrace.document.document import compose
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
 from sdtrace.finding import Check
 from sdtrace.readers import Opened, open_inputs

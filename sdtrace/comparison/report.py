@@ -6,8 +6,8 @@ from dataclasses import replace
 from sdtrace.audit.audit import Audit
 from sdtrace.comparison.compare import Change
 from sdtrace.comparison.sections import change_sections
-from sdtrace.compose import document
 from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.document.document import document
 from sdtrace.finding import Check
 from sdtrace.results import Report
 from sdtrace.speed.sections import time_sections

@@ -7,14 +7,14 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.booked import Input
-from sdtrace.counted_sections import counted_sections
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.diagnosis.outcomes import used
+from sdtrace.document.counters import counted_sections
+from sdtrace.document.viewer import viewed
 from sdtrace.finding import Check
 from sdtrace.results import Chart, Report, Section
 from sdtrace.speed.sections import slice_section, time_sections
 from sdtrace.version import VERSION
-from sdtrace.viewer import viewed
 
 _ABSENT = ("diff", "tuning", "replay", "history")
 
