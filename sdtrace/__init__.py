@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sdtrace.api import diff, explain, read, report, tune
-    from sdtrace.results import Report
+    from sdtrace.results.report import Report
 
 __all__ = ["Report", "diff", "explain", "read", "report", "tune"]
 
@@ -17,4 +17,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'sdtrace' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module("sdtrace.results" if name == "Report" else "sdtrace.api"), name)
+    return getattr(import_module("sdtrace.results.report" if name == "Report" else "sdtrace.api"), name)

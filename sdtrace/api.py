@@ -18,11 +18,11 @@ from sdtrace.diagnosis.diagnose import Diagnosis, diagnose, misfits
 from sdtrace.diagnosis.law_choice import Fit
 from sdtrace.document.document import compose
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
-from sdtrace.finding import Check
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.trace import paper
 from sdtrace.reasons import explain_steps
-from sdtrace.results import Report
+from sdtrace.results.check import Check
+from sdtrace.results.report import Report
 from sdtrace.scope import REQUEST_COLUMNS
 from sdtrace.tuning.attach import attach
 from sdtrace.tuning.gather import gather, of_tally

@@ -17,7 +17,7 @@ import polars as pl
 
 from sdtrace.convert import line
 from sdtrace.pseudonyms import pseudonyms
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 from sdtrace.trace import Batch, conform, empty
 from sdtrace.version import VERSION
 

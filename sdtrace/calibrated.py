@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sdtrace.finding import Counts, Outcome
+from sdtrace.results.check import Counts, Outcome
 from sdtrace.significance import LEAST, Reading, bins, read
 
 #: Parts of a calibration that weigh its slots.

@@ -9,9 +9,9 @@ import polars as pl
 
 from sdtrace.enrich import enriched
 from sdtrace.evidence import evidence
-from sdtrace.finding import Check
 from sdtrace.grouped import Known, grouped
 from sdtrace.loops import degenerate, loops
+from sdtrace.results.check import Check
 from sdtrace.scope import Scope
 from sdtrace.tally import STEPS, WITNESSES, Tally
 from sdtrace.uniforms import uniforms

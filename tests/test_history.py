@@ -15,7 +15,7 @@ from sdtrace.history.mix import standardised, weights
 from sdtrace.history.process import Process, e_bh
 from sdtrace.history.section import with_history
 from sdtrace.history.trend import change, series
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 from simulate_nights import Plan, day, record
 
 

@@ -16,7 +16,7 @@ from sdtrace.cli.conditions import condition, judge
 from sdtrace.errors import UsageError
 from sdtrace.render import html, junit, markdown, prometheus, sarif, terminal
 from sdtrace.render.json import dumps
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 from simulate import Scenario, Shape, simulate
 from simulate_nights import Plan, day, write_night
 

@@ -17,9 +17,9 @@ from sdtrace.audit.malloc import warm
 from sdtrace.audit.workers import pulled
 from sdtrace.booked import Input, book
 from sdtrace.counters.downsample import Folder, added
-from sdtrace.finding import Check, Counts
 from sdtrace.gathered import Gathered, Place, Tallied, in_process
 from sdtrace.measure import measure
+from sdtrace.results.check import Check, Counts
 from sdtrace.scope import REQUEST_COLUMNS, keyed, scopes
 from sdtrace.tally import Tally
 from sdtrace.timings import timings

@@ -5,7 +5,7 @@ import pkgutil
 from dataclasses import replace
 
 from sdtrace.errors import UsageError
-from sdtrace.finding import Check
+from sdtrace.results.check import Check
 
 
 def _load() -> tuple[Check, ...]:

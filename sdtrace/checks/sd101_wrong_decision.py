@@ -17,7 +17,7 @@ must be the processed ones (after temperature, top-k, top-p).
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD101",

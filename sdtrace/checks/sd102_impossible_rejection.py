@@ -16,7 +16,7 @@ may reject such a token: this check is not run on it).
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD102",

@@ -15,7 +15,7 @@ Decisions after the first rejection are not read, as the format says; only those
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD103",

@@ -16,7 +16,7 @@ A law that ignores p on purpose (synthetic acceptance).
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD104",

@@ -15,7 +15,7 @@ Where draft probabilities are rounded to decimals a small q may read 0: those ar
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD105",

@@ -15,7 +15,7 @@ Values above 1 by no more than rounding explains are not counted; nor is what li
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD106",

@@ -15,7 +15,7 @@ A recorder that writes a transformed draw (its logarithm, say) under this name.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD107",

@@ -15,7 +15,7 @@ If q or p of the last token is logged from another row than the one it was drawn
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 _ONE_HOT = pl.col("draft_probs").is_null()
 _RECOVERED = (

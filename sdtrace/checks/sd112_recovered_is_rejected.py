@@ -16,7 +16,7 @@ rejection itself was impossible (p >= q) the residual does hold the token: SD102
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 # an engine that clips num_accepted at a cut shows an accepted token as if it had been recovered
 _PLAIN = (~pl.col("is_last") & pl.col("stop_at").is_null()) | (pl.col("last_kind") == "recovered")

@@ -15,7 +15,7 @@ The last step of a request, or one with a stop id, may be cut there lawfully: th
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 _WHOLE = ~pl.col("is_last") & pl.col("stop_at").is_null() & pl.col("appended").is_not_null()
 CHECK = Check(

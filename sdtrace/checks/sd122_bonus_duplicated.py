@@ -15,7 +15,7 @@ Two different tokens are no duplicate: SD131 counts them.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD122",

@@ -15,7 +15,7 @@ Steps that end a request or hold a stop id may be cut: only too many tokens coun
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 _FULL = (pl.col("n_a") == pl.col("verified")) & (pl.col("verified") > 0)
 _MORE = (pl.col("appended") > pl.col("n_a") + 1) & ~(_FULL & pl.col("twice"))

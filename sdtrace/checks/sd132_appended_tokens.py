@@ -15,7 +15,7 @@ Where a step was cut nothing was appended at the place: not looked at.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD132",

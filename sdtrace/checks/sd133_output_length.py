@@ -17,7 +17,7 @@ Requests whose steps are not all in the trace are not looked at, nor aborted one
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 _WHOLE = (
     pl.col("output_len").is_not_null()

@@ -15,7 +15,7 @@ Decisions recorded with holes are SD103, not this.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 # every decision up to num_accepted says yes although the draft was not used up: num_accepted is too small
 _FLAGS = (

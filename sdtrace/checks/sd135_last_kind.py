@@ -15,7 +15,7 @@ Cut steps have no last_kind; an engine that clips num_accepted at a cut is not l
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 _BONUS, _RECOVERED = pl.col("last_kind") == "bonus", pl.col("last_kind") == "recovered"
 

@@ -16,7 +16,7 @@ Near-ties (gap within 0.25 logits: 2 ulp of bfloat16) are not counted; without t
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD141",

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from sdtrace.finding import Check, Counts, Outcome, counted
+from sdtrace.results.check import Check, Counts, Outcome, counted
 
 _NO_GAP = pl.col("decision") == 0
 

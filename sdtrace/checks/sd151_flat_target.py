@@ -15,7 +15,7 @@ Needs vocab_size in the run line; a toy model may really be flat.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD151",

@@ -16,7 +16,7 @@ request line names are not looked at.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD152",

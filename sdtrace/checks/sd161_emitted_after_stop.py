@@ -15,7 +15,7 @@ If the request ignores its end-of-sequence id (benchmarks do), leave it out of s
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD161",

@@ -21,7 +21,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.finding import Check, Counts, Outcome, counted
+from sdtrace.results.check import Check, Counts, Outcome, counted
 
 
 def _read(counts: Counts) -> Outcome:

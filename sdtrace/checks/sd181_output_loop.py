@@ -15,7 +15,7 @@ A prompt may ask for repetition. At temperature 0 models loop by themselves (Hol
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD181",

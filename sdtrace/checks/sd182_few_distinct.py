@@ -17,7 +17,7 @@ models repeat by themselves (Holtzman et al. 2020): not judged there.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD182",

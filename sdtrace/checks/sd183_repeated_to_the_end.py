@@ -16,7 +16,7 @@ Requests that ignore the end of sequence, or limits that are very short.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 _LOOPS = pl.col("loop_run") >= pl.max_horizontal(pl.lit(64), 3 * pl.col("loop_period"))
 _FEW = (pl.col("grams") >= 128) & (pl.col("distinct") < 0.2 * pl.col("grams"))

@@ -15,7 +15,7 @@ The line may describe an experiment; then the finding is what was wanted.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD191",

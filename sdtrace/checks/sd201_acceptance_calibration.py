@@ -22,7 +22,7 @@ Where the draft is sampled, a match engine may couple both draws, and is not loo
 import polars as pl
 
 from sdtrace.calibrated import Words, calibrated
-from sdtrace.finding import Check
+from sdtrace.results.check import Check
 
 CHECK = Check(
     code="SD201",

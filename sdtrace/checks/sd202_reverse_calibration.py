@@ -21,7 +21,7 @@ last_target_prob or last_draft_prob of another row; last tokens that are recorde
 import polars as pl
 
 from sdtrace.calibrated import Words, calibrated
-from sdtrace.finding import Check
+from sdtrace.results.check import Check
 
 CHECK = Check(
     code="SD202",

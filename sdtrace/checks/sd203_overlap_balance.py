@@ -18,7 +18,7 @@ As for reverse calibration.
 import polars as pl
 
 from sdtrace.calibrated import Words, calibrated
-from sdtrace.finding import Check
+from sdtrace.results.check import Check
 
 CHECK = Check(
     code="SD203",

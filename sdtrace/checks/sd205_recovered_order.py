@@ -19,7 +19,7 @@ Top rows of another position than the rejection, or of other precision than p an
 import polars as pl
 
 from sdtrace.calibrated import Words, calibrated
-from sdtrace.finding import Check
+from sdtrace.results.check import Check
 
 CHECK = Check(
     code="SD205",

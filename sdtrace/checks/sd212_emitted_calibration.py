@@ -18,7 +18,7 @@ target_sq must be of the same row and precision as p. A p that is itself wrong p
 import polars as pl
 
 from sdtrace.calibrated import Words, calibrated
-from sdtrace.finding import Check
+from sdtrace.results.check import Check
 
 CHECK = Check(
     code="SD212",

@@ -21,7 +21,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.finding import Check, Counts, Outcome
+from sdtrace.results.check import Check, Counts, Outcome
 
 #: The bets on more than 1, by the columns of their wealth; the least excess of the mean that matters.
 _BETS, _LEAST = tuple(f"e{i}" for i in range(5, 10)), 0.02

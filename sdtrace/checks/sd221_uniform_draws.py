@@ -17,7 +17,7 @@ Draws recorded only for some outcomes (r of accepted tokens alone) are not unifo
 import polars as pl
 
 from sdtrace.calibrated import Words, calibrated
-from sdtrace.finding import Check
+from sdtrace.results.check import Check
 
 CHECK = Check(
     code="SD221",

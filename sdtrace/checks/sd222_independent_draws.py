@@ -16,7 +16,7 @@ Block verification or another law under which positions are tested together.
 import polars as pl
 
 from sdtrace.calibrated import Words, calibrated
-from sdtrace.finding import Check
+from sdtrace.results.check import Check
 
 CHECK = Check(
     code="SD222",

@@ -18,7 +18,7 @@ without request lines the check cannot tell.
 
 import polars as pl
 
-from sdtrace.finding import Check, Counts, Outcome
+from sdtrace.results.check import Check, Counts, Outcome
 
 
 def _read(counts: Counts) -> Outcome:

@@ -17,7 +17,7 @@ As for emitted calibration.
 import polars as pl
 
 from sdtrace.calibrated import Words, calibrated
-from sdtrace.finding import Check
+from sdtrace.results.check import Check
 
 CHECK = Check(
     code="SD241",

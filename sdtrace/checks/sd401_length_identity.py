@@ -16,7 +16,7 @@ A list that the engine cuts off (few positions printed of a long draft) sums to 
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD401",

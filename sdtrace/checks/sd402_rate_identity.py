@@ -15,7 +15,7 @@ A rate over assumed drafts (SGLang: verifications times the configured number) i
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD402",

@@ -15,7 +15,7 @@ A draft length read from the configuration is too small where another implementa
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD403",

@@ -15,7 +15,7 @@ Rates rounded to three digits may rise by one digit; that much is allowed.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD404",

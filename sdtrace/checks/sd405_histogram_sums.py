@@ -15,7 +15,7 @@ Nothing: both sums are exact.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD405",

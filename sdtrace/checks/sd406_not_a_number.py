@@ -15,7 +15,7 @@ An idle interval of vLLM 0.8.3 to 0.8.5 prints nan too, and is harmless.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD406",

@@ -15,7 +15,7 @@ Where the step count is derived from a rounded mean it is off by less than one.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD407",

@@ -15,7 +15,7 @@ Only engines whose length has this definition are judged; SGLang's request lengt
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 _DEFINED_SO = (
     (pl.col("engine") == "vllm") & (pl.col("surface") == "response metrics")

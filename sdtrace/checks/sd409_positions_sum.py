@@ -17,7 +17,7 @@ A scrape in the middle of an update is off by a few tokens; two percent and sixt
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD409",

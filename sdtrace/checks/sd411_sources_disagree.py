@@ -16,7 +16,7 @@ Two stretches of traffic can draft the same number by chance; half a percent is 
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD411",

@@ -15,7 +15,7 @@ Means over windows and over requests differ a little for the same counts; a diff
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD412",

@@ -15,7 +15,7 @@ llama.cpp prints nothing for requests in which nothing was drafted; a drafter th
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD423",

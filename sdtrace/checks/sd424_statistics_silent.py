@@ -15,7 +15,7 @@ Nothing: the engine says so itself.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD424",

@@ -15,7 +15,7 @@ Copying and very regular text can be accepted entirely for a while.
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD431",

@@ -16,7 +16,7 @@ A drafter by lookup on text without repetition accepts little; five windows with
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD432",

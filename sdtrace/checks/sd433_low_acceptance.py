@@ -17,7 +17,7 @@ A long draft on short agreements (lookup drafters, trees) wastes many tokens and
 
 import polars as pl
 
-from sdtrace.finding import Check, counted
+from sdtrace.results.check import Check, counted
 
 CHECK = Check(
     code="SD433",

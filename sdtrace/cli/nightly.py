@@ -14,7 +14,7 @@ from sdtrace.cli import options, outputs, results
 if TYPE_CHECKING:
     from sdtrace.history.nightly import Told
     from sdtrace.history.state import State
-    from sdtrace.results import Report
+    from sdtrace.results.report import Report
 
 _PAGES = ".pages.json"
 _NIGHT = re.compile(r"\d{4}-\d\d-\d\d")

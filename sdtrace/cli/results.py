@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from sdtrace.cli import options, outputs
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 
 F = TypeVar("F", bound=Callable[..., Any])
 

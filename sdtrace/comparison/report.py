@@ -8,8 +8,8 @@ from sdtrace.comparison.compare import Change
 from sdtrace.comparison.sections import change_sections
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.document.document import document
-from sdtrace.finding import Check
-from sdtrace.results import Report
+from sdtrace.results.check import Check
+from sdtrace.results.report import Report
 from sdtrace.speed.sections import time_sections
 
 

@@ -3,7 +3,7 @@
 from math import expm1
 
 from sdtrace.comparison.compare import Change
-from sdtrace.results import Chart, Section, Value
+from sdtrace.results.report import Chart, Section, Value
 
 
 def change_sections(found: Change) -> list[Section]:

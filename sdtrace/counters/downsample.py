@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from sdtrace.finding import Check, Counts
+from sdtrace.results.check import Check, Counts
 from sdtrace.windows import no_windows
 
 #: Windows that are kept; past it the older ones are folded.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from sdtrace.counters.sources import Source, increments
-from sdtrace.results import Chart, Section, Value
+from sdtrace.results.report import Chart, Section, Value
 from sdtrace.speed.turns import turn
 
 #: Intervals of a timeline, positions of a draft that it follows.

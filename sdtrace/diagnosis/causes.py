@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sdtrace.cause_words import WORDS
 from sdtrace.diagnosis.wrong_rules import Explanation
-from sdtrace.finding import Outcome
+from sdtrace.results.cause_words import WORDS
+from sdtrace.results.check import Outcome
 
 Outcomes = Mapping[str, Outcome]
 

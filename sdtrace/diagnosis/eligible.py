@@ -8,7 +8,7 @@ import polars as pl
 
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.diagnosis.recovered_rank import order
-from sdtrace.finding import Check, Counts
+from sdtrace.results.check import Check, Counts
 from sdtrace.significance import FAMILY, overdispersion
 from sdtrace.tally import Tally
 

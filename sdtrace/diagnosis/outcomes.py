@@ -12,8 +12,8 @@ from sdtrace.counters.reconcile import tables as counted_tables
 from sdtrace.counters.sources import Source
 from sdtrace.diagnosis.eligible import Rows, level, rows, summed
 from sdtrace.diagnosis.law_choice import Choice
-from sdtrace.finding import Check, Counts, Outcome
 from sdtrace.laws import LAWS
+from sdtrace.results.check import Check, Counts, Outcome
 from sdtrace.scope import keyed, parameters
 from sdtrace.tally import WITNESSES
 from sdtrace.uniforms import repeats

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.diagnosis.causes import Cause, Outcomes, fired, make
-from sdtrace.finding import Outcome
+from sdtrace.results.check import Outcome
 from sdtrace.significance import read
 from sdtrace.tally import Tally
 

@@ -11,7 +11,7 @@ from sdtrace.counters.figures import plain, totals, whole
 from sdtrace.counters.sources import Source
 from sdtrace.counters.timeline import timelines
 from sdtrace.diagnosis.diagnose import Diagnosis
-from sdtrace.results import Chart, Section, Value
+from sdtrace.results.report import Chart, Section, Value
 
 
 def counted_sections(audit: Audit, found: Diagnosis) -> list[Section]:

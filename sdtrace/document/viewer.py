@@ -9,7 +9,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.diagnosis.outcomes import used
 from sdtrace.reasons import explain_steps
-from sdtrace.results import ViewedRequest
+from sdtrace.results.report import ViewedRequest
 
 #: How many requests and how many steps of each are shown.
 WORST, TYPICAL, STEPS = 3, 3, 40

@@ -14,8 +14,8 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit, gathered
 from sdtrace.booked import Input
-from sdtrace.finding import Counts
 from sdtrace.pseudonyms import pseudonyms, without_stop_ids
+from sdtrace.results.check import Counts
 from sdtrace.tally import Tally, merge
 from sdtrace.trace import Event, Loss, Notice
 

@@ -15,7 +15,7 @@ from sdtrace.history.dedup import Content, Rest, content
 from sdtrace.history.record import record
 from sdtrace.history.section import with_history
 from sdtrace.history.state import Night, State
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 
 
 @dataclass

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from sdtrace.results import Chart, Report, Section, ViewedRequest
+from sdtrace.results.report import Chart, Report, Section, ViewedRequest
 
 
 def stored(report: Report) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 from sdtrace.history.alarms import Alarm, alarms
 from sdtrace.history.changepoints import shifts
 from sdtrace.history.trend import Point, change, metrics, names, series
-from sdtrace.results import Chart, Report, Section
+from sdtrace.results.report import Chart, Report, Section
 
 _WORST = ("wrong", "slow", "metric-suspect", "cannot-tell", "healthy")
 #: Nights that a chart shows.

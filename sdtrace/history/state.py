@@ -27,7 +27,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.errors import OutputError, StateError, StateHeldError
 from sdtrace.history import audit_store as saved
 from sdtrace.history.report_store import report_of, stored
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 from sdtrace.version import VERSION
 
 FORMAT = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from sdtrace.render.text import clean, number
-from sdtrace.results import Chart
+from sdtrace.results.report import Chart
 
 #: Points of a series that are drawn; more are thinned, keeping the least and the greatest of each stretch.
 POINTS = 320

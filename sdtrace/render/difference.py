@@ -5,7 +5,7 @@ from typing import Any
 
 from sdtrace.render.terminal import block, cause_lines, field
 from sdtrace.render.text import clean, number
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 
 _COLOURS = {"wrong": "31", "regressed": "33", "improved": "32", "fine": "32", "inconclusive": "36"}
 #: Figures that are listed; the JSON has all.

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from sdtrace.errors import SdtraceError
 from sdtrace.render.charts import svg
 from sdtrace.render.text import clean, number
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 from sdtrace.trace import OTHER
 
 #: Rows of a table, steps of a request, tokens of a step that a page shows; the rest is counted.

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from sdtrace.render.html import ALARMS, ROWS, STATES, environment
-from sdtrace.results import Section
+from sdtrace.results.report import Section
 from sdtrace.version import VERSION
 
 #: Nights that are listed, and months of the calendar.

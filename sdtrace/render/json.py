@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 
 
 def dumps(report: Report) -> bytes:

@@ -4,7 +4,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from sdtrace.render.text import clean
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 
 
 def dumps(report: Report) -> bytes:

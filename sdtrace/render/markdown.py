@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from sdtrace.render.text import clean, number
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 
 _WORDS = {
     "wrong": "Wrong",

@@ -6,7 +6,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from sdtrace.render.text import clean
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 
 _STATES = ("healthy", "cannot-tell", "metric-suspect", "slow", "wrong")
 _FIGURES = {

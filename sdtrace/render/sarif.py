@@ -6,7 +6,7 @@ from urllib.parse import quote
 import orjson
 
 from sdtrace.render.text import clean
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 _SEEN = 20

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sdtrace.finding import Check
 from sdtrace.render.text import clean, number
 from sdtrace.render.time import step_time
-from sdtrace.results import Report
+from sdtrace.results.check import Check
+from sdtrace.results.report import Report
 from sdtrace.trace import DAMAGED, OTHER
 
 _WORDS = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sdtrace.render.text import clean, number
-from sdtrace.results import Report, Section
+from sdtrace.results.report import Report, Section
 
 _COUNTS = (
     "tuning: counts do not tell which tokens would have been accepted at another length; give a trace of steps (README, "

@@ -9,7 +9,7 @@ from sdtrace.diagnosis.causes import Cause, command
 from sdtrace.replay.compare import Uniformity
 from sdtrace.replay.hypotheses import Scored
 from sdtrace.replay.run import Replayed
-from sdtrace.results import Report, Section
+from sdtrace.results.report import Report, Section
 
 #: Where the emitted tokens' place in the model's distribution is no longer chance.
 CHANCE = 1e-6

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from sdtrace.results import Chart, Section, Value
+from sdtrace.results.report import Chart, Section, Value
 from sdtrace.speed.cost import ENOUGH, shapes, step_cost
 from sdtrace.speed.slow import total
 from sdtrace.speed.slow_acceptance import rate

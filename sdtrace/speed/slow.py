@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.cause_words import WORDS
 from sdtrace.diagnosis.causes import Cause, command
+from sdtrace.results.cause_words import WORDS
 from sdtrace.speed.timing import Timing
 
 #: Lines that drafted something before anything is said about acceptance.

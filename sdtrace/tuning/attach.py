@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sdtrace.results import Report
+from sdtrace.results.report import Report
 from sdtrace.tuning.document import tuning
 from sdtrace.tuning.gather import Traffic
 from sdtrace.tuning.sections import sections

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdtrace.results import Chart, Section, Value
+from sdtrace.results.report import Chart, Section, Value
 
 _CURVE = ["tau", "basis", "tokens per step", "low", "high", "step cost", "speed-up", "low", "high", "cost basis"]
 
