@@ -18,7 +18,7 @@ import polars as pl
 from sdtrace.convert import line
 from sdtrace.pseudonyms import pseudonyms
 from sdtrace.results.report import Report
-from sdtrace.trace import Batch, conform, empty
+from sdtrace.schema.trace import Batch, conform, empty
 from sdtrace.version import VERSION
 
 #: Steps of a bundle; requests are taken whole while they fit.

@@ -17,7 +17,7 @@ import zstandard
 from sdtrace import atomic
 from sdtrace.errors import UsageError
 from sdtrace.readers import open_inputs
-from sdtrace.trace import OBJECTS, TABLES, Batch, Loss, Notice, empty
+from sdtrace.schema.trace import OBJECTS, TABLES, Batch, Loss, Notice, empty
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from sdtrace.trace import STEP
+from sdtrace.schema.trace import STEP
 
 #: Columns of steps (those of the format and those derived from them) that hold token ids.
 _LISTS = ("draft_token_ids", "output_token_ids", "target_argmax_ids")

@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from sdtrace.laws import LAWS
 from sdtrace.positions import derive, positions
+from sdtrace.schema.trace import conform
 from sdtrace.scope import Scope
 from sdtrace.timings import timings
-from sdtrace.trace import conform
 from sdtrace.tuning.chain import walk
 from sdtrace.tuning.gather import Traffic, bucket
 from sdtrace.tuning.price import Times

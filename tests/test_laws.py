@@ -17,7 +17,7 @@ from sdtrace.laws.block import thresholds
 from sdtrace.laws.law import Bands, Judged
 from sdtrace.positions import Positions, derive, positions
 from sdtrace.reasons import explain_steps
-from sdtrace.trace import conform
+from sdtrace.schema.trace import conform
 
 SURE = Bands(EXACT, EXACT)
 

@@ -22,8 +22,8 @@ from sdtrace.readers import READERS, open_one, refusals
 from sdtrace.readers.detection import detect
 from sdtrace.readers.io.source import source
 from sdtrace.render import html, terminal
-from sdtrace.trace import OTHER, Batch, Event, Loss
-from sdtrace.windows import no_windows
+from sdtrace.schema.counters import no_windows
+from sdtrace.schema.trace import OTHER, Batch, Event, Loss
 
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 TEXTS = sorted(p for p in CORPUS.rglob("*") if p.suffix in (".log", ".txt", ".md") and p.name.upper() != "README.MD")

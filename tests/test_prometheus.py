@@ -18,7 +18,7 @@ from sdtrace.counters.sources import Source, sources
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.readers import open_inputs
 from sdtrace.readers.metrics import prometheus_server
-from sdtrace.windows import from_rows
+from sdtrace.schema.counters import from_rows
 from simulate import document
 
 Counts = tuple[int, int, int]

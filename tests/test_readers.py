@@ -15,7 +15,7 @@ from sdtrace.readers import READERS, open_inputs, refusals
 from sdtrace.readers.detection import detect
 from sdtrace.readers.io.prefetch import ahead
 from sdtrace.readers.io.source import source
-from sdtrace.trace import Batch, Loss
+from sdtrace.schema.trace import Batch, Loss
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_logs"
 

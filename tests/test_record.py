@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdtrace.api import read
-from sdtrace.lottery import ticket
 from sdtrace.record import TraceWriter
+from sdtrace.schema.sampling import ticket
 
 RUN = {"run_id": "a", "engine": "test", "rule": "ratio", "prob_dtype": "float32", "config": {"gpu": "none"}}
 

@@ -16,7 +16,7 @@ from sdtrace.replay import compare
 from sdtrace.replay.contexts import not_rolled_back, stale_entries
 from sdtrace.replay.packing import batches, chunks, pack, places
 from sdtrace.replay.requests import Conversation, Step
-from sdtrace.trace import schema
+from sdtrace.schema.trace import schema
 
 
 @st.composite

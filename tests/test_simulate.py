@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdtrace.trace import TABLES
+from sdtrace.schema.trace import TABLES
 from simulate import Scenario, simulate
 from simulate_faults import FAULTS
 from simulate_lawful import VARIANTS

@@ -19,8 +19,8 @@ from sdtrace.counters.reconcile import tables
 from sdtrace.counters.sources import sources
 from sdtrace.counters.timeline import timelines
 from sdtrace.errors import NoInputError
+from sdtrace.schema.counters import from_rows
 from sdtrace.speed.turns import turn
-from sdtrace.windows import from_rows
 from simulate import document
 
 TOP = Path(__file__).resolve().parents[1]

@@ -15,16 +15,16 @@ import polars as pl
 
 from sdtrace.audit.malloc import warm
 from sdtrace.audit.workers import pulled
-from sdtrace.booked import Input, book
 from sdtrace.counters.downsample import Folder, added
 from sdtrace.gathered import Gathered, Place, Tallied, in_process
 from sdtrace.measure import measure
 from sdtrace.results.check import Check, Counts
+from sdtrace.schema.counters import no_windows
+from sdtrace.schema.inputs import Input, book
+from sdtrace.schema.trace import Batch, Event, empty
 from sdtrace.scope import REQUEST_COLUMNS, keyed, scopes
 from sdtrace.tally import Tally
 from sdtrace.timings import timings
-from sdtrace.trace import Batch, Event, empty
-from sdtrace.windows import no_windows
 
 #: Steps that may wait for their request line.
 WAITING = 131_072

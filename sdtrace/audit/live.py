@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.booked import Input
 from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.errors import NoInputError
 from sdtrace.readers.metrics.prometheus import scraped
+from sdtrace.schema.counters import from_rows, no_windows
+from sdtrace.schema.inputs import Input
+from sdtrace.schema.trace import empty
 from sdtrace.tally import Tally
-from sdtrace.trace import empty
-from sdtrace.windows import from_rows, no_windows
 
 #: Seconds that "now" and "before" cover, and a relative change that is worth a line.
 NOW, BEFORE, MATTERS = 60.0, 600.0, 0.1

@@ -19,8 +19,8 @@ from sdtrace.laws.band import DISAGREE, UNDECIDABLE, compare
 from sdtrace.laws.precision import band
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.trace.parquet import parts
+from sdtrace.schema.trace import conform, empty
 from sdtrace.scope import keyed, scopes
-from sdtrace.trace import conform, empty
 
 _COLUMNS = ["num_accepted", "target_probs", "draft_probs", "uniforms"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from sdtrace.results.check import Check, Counts
-from sdtrace.windows import no_windows
+from sdtrace.schema.counters import no_windows
 
 #: Windows that are kept; past it the older ones are folded.
 KEPT = 100_000

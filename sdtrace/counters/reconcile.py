@@ -9,7 +9,7 @@ import polars as pl
 from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.counters.downsample import named
 from sdtrace.counters.sources import Source
-from sdtrace.trace import Event
+from sdtrace.schema.trace import Event
 
 #: Two counts of the same traffic differ by less than this share.
 SAME = 0.005

@@ -13,11 +13,11 @@ import orjson
 import polars as pl
 
 from sdtrace.audit.audit import Audit, gathered
-from sdtrace.booked import Input
 from sdtrace.pseudonyms import pseudonyms, without_stop_ids
 from sdtrace.results.check import Counts
+from sdtrace.schema.inputs import Input
+from sdtrace.schema.trace import Event, Loss, Notice
 from sdtrace.tally import Tally, merge
-from sdtrace.trace import Event, Loss, Notice
 
 #: What of a night's samples is kept: steps, and uniforms (values that are equal stay or go together).
 STEPS, UNIFORMS = 600, 8_192

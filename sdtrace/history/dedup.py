@@ -14,7 +14,7 @@ import zstandard
 from sdtrace.errors import StateError
 from sdtrace.readers import Opened
 from sdtrace.readers.io.source import unpacked
-from sdtrace.trace import Batch
+from sdtrace.schema.trace import Batch
 
 _BLOCK = 1 << 20
 #: Before that a time is no Unix time but a clock of the log's own.

@@ -14,7 +14,7 @@ from sdtrace.readers.metrics import prometheus, prometheus_server
 from sdtrace.readers.records import ik_bench, sse
 from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, PARQUET, nobody, placed
 from sdtrace.readers.trace import jsonl, paper, parquet, specspecs
-from sdtrace.trace import DAMAGED, Batch, Loss, Notice, empty
+from sdtrace.schema.trace import DAMAGED, Batch, Loss, Notice, empty
 
 #: Every reader asks these of the head; they are answered once a file.
 _no_trace = lru_cache(4)(jsonl.sniff)

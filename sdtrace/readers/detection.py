@@ -7,8 +7,8 @@ import polars as pl
 
 from sdtrace.readers import Opened, advice, logs, open_one, refused
 from sdtrace.readers.io.source import expand
-from sdtrace.trace import Event, empty
-from sdtrace.windows import no_windows
+from sdtrace.schema.counters import no_windows
+from sdtrace.schema.trace import Event, empty
 
 _JUDGED = (
     ("decisions, one by one", ("target_probs", "uniforms", "num_accepted"), "log p, q and r of every drafted token"),

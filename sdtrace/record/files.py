@@ -17,7 +17,7 @@ import polars as pl
 from sdtrace import atomic
 from sdtrace.convert import line
 from sdtrace.errors import OutputError
-from sdtrace.trace import OBJECTS, TABLES, conform, schema
+from sdtrace.schema.trace import OBJECTS, TABLES, conform, schema
 
 Row = tuple[str, Mapping[str, Any]]
 

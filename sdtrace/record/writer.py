@@ -18,9 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sdtrace.lottery import ticket
 from sdtrace.record.files import JsonLines, Parts, Row
-from sdtrace.trace import TABLES
+from sdtrace.schema.sampling import ticket
+from sdtrace.schema.trace import TABLES
 
 _log = logging.getLogger("sdtrace.record")
 

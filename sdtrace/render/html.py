@@ -14,7 +14,7 @@ from sdtrace.errors import SdtraceError
 from sdtrace.render.charts import svg
 from sdtrace.render.text import clean, number
 from sdtrace.results.report import Report
-from sdtrace.trace import OTHER
+from sdtrace.schema.trace import OTHER
 
 #: Rows of a table, steps of a request, tokens of a step that a page shows; the rest is counted.
 ROWS, TOKENS, EVIDENCE, LOSSES, ALARMS = 60, 24, 8, 40, 20

@@ -9,7 +9,7 @@ from sdtrace.render.text import clean, number
 from sdtrace.render.time import step_time
 from sdtrace.results.check import Check
 from sdtrace.results.report import Report
-from sdtrace.trace import DAMAGED, OTHER
+from sdtrace.schema.trace import DAMAGED, OTHER
 
 _WORDS = {
     "wrong": "WRONG",

@@ -16,10 +16,10 @@ import polars as pl
 from sdtrace.laws.band import Rounding
 from sdtrace.laws.law import Bands
 from sdtrace.laws.precision import band as precision
-from sdtrace.lottery import ticket
 from sdtrace.replay.requests import Conversation
+from sdtrace.schema.sampling import ticket
+from sdtrace.schema.trace import conform
 from sdtrace.scope import REQUEST_COLUMNS, Scope, keyed, scopes
-from sdtrace.trace import conform
 
 Floats = npt.NDArray[np.float64]
 

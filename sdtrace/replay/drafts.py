@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from sdtrace.lottery import ticket
 from sdtrace.replay.compare import LEAST, Uniformity, uniformity
 from sdtrace.replay.hypotheses import likelihood
 from sdtrace.replay.model import Verifier
@@ -16,6 +15,7 @@ from sdtrace.replay.packing import pack
 from sdtrace.replay.parameters import Parameters
 from sdtrace.replay.passes import run, shape_rows
 from sdtrace.replay.requests import Conversation
+from sdtrace.schema.sampling import ticket
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.lottery import ticket
 from sdtrace.readers import Opened
+from sdtrace.schema.sampling import ticket
 
 #: What a replay reads of a step; the rest of a trace does not have to stay in memory.
 COLUMNS = (

@@ -13,13 +13,13 @@ import numpy as np
 import polars as pl
 
 from sdtrace.errors import UsageError
+from sdtrace.schema.trace import Batch, conform, empty
 from sdtrace.simulate.engine import play
 from sdtrace.simulate.fault import Fault
 from sdtrace.simulate.faults import FAULTS
 from sdtrace.simulate.record import requests, run_line, steps
 from sdtrace.simulate.settings import LAWS, LEVELS, Settings
 from sdtrace.simulate.world import World, draft, lengths, make
-from sdtrace.trace import Batch, conform, empty
 
 __all__ = ["FAULTS", "LAWS", "LEVELS", "Fault", "Settings", "simulate"]
 

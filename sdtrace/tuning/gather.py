@@ -10,8 +10,8 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.positions import derive
+from sdtrace.schema.trace import Batch
 from sdtrace.scope import REQUEST_HASH
-from sdtrace.trace import Batch
 from sdtrace.tuning.price import Times
 from sdtrace.tuning.text import Ints, Text, text
 

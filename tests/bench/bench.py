@@ -20,7 +20,7 @@ from sdtrace.api import report
 from sdtrace.audit.quick import count_decisions
 from sdtrace.readers import open_inputs
 from sdtrace.render import html
-from sdtrace.trace import STEP
+from sdtrace.schema.trace import STEP
 
 TAU, VOCABULARY, PER_REQUEST = 5, 50_000, 50
 ROUNDS = 5

@@ -8,8 +8,8 @@ import polars as pl
 from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.diagnosis.diagnose import diagnose, misfits
+from sdtrace.schema.trace import Batch
 from sdtrace.simulate import LEVELS, Settings, simulate
-from sdtrace.trace import Batch
 from tests.power.worlds import WORLDS
 
 #: Columns that each level adds; a lower level is the same trace without them.

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sdtrace.errors import MissingExtraError, NoInputError, UsageError
-from sdtrace.trace import Batch
+from sdtrace.schema.trace import Batch
 
 #: Bytes asked for at a time, and up to how many an object is looked at as a whole.
 PIECE, SMALL = 16 << 20, 8 << 20

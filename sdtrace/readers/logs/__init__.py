@@ -9,7 +9,7 @@ from sdtrace.readers.logs import aiperf_console, dynamo, ik_llama, llamacpp, lmd
 from sdtrace.readers.logs.dialect import Dialect
 from sdtrace.readers.logs.envelope import ANSI
 from sdtrace.readers.logs.walk import batches
-from sdtrace.trace import Batch
+from sdtrace.schema.trace import Batch
 
 DIALECTS: dict[str, Dialect] = {
     d.DIALECT.name: d.DIALECT

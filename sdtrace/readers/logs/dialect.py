@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.trace import Event, Loss
+from sdtrace.schema.trace import Event, Loss
 
 
 @dataclass

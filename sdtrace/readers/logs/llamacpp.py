@@ -17,7 +17,7 @@ from sdtrace.readers.logs import llamacpp_events as events
 from sdtrace.readers.logs import llamacpp_lines as lines
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
-from sdtrace.trace import Event, Loss
+from sdtrace.schema.trace import Event, Loss
 
 _CLOCK = re.compile(r"(?:^|\] |\s)(\d+)\.(\d\d)\.(\d{3})\.(\d{3}) (?=[IWED] )")
 #: what may stand before a figure: a stamp, a level, a port, what a container, kubectl or journald puts there, the slot

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sdtrace.readers.logs.dialect import Heard
-from sdtrace.trace import Event, Loss
+from sdtrace.schema.trace import Event, Loss
 
 _COIN = re.compile(r"\br = (\d+\.\d{6}), p_dft = (\d+\.\d{6}), p_tgt = (\d+\.\d{6})$")
 _DECISION = re.compile(r"\bdraft token (\d+) of sequence (\d+) \((-?\d+), '.*'\) (accepted|rejected)$")

@@ -2,7 +2,7 @@
 
 import re
 
-from sdtrace.trace import Event
+from sdtrace.schema.trace import Event
 
 NEEDLES = (b"speculative", b"n_max=", b"--spec-type", b"--model-draft", b"--spec-draft-n-max", b"synth-rates")
 _PHRASES = (

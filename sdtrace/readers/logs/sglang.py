@@ -17,7 +17,7 @@ from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
 from sdtrace.readers.logs.sglang_events import NEEDLES, announced
 from sdtrace.readers.sglang_meta import request_window
-from sdtrace.trace import Loss
+from sdtrace.schema.trace import Loss
 
 _DECODE = re.compile(
     r"(?P<ranks>(?: [A-Z_]+\d+)*)\] Decode batch(?! rank)(?P<dot>[.,])?|^\W*Decode batch(?! rank)(?P<bare>[.,])?"

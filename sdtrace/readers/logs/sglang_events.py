@@ -2,7 +2,7 @@
 
 import re
 
-from sdtrace.trace import Event
+from sdtrace.schema.trace import Event
 
 NEEDLES = (b"ServerArgs(", b"SIMULATE_ACC", b"plain decode fallback", b"peculative")
 _FIELD = {

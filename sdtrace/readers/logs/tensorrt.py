@@ -7,7 +7,7 @@ import polars as pl
 
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
-from sdtrace.trace import Event
+from sdtrace.schema.trace import Event
 
 _ITER = re.compile(
     r"iter = (?P<iter>\d+), .*?currank_total_requests = (?P<busy>\d+)/(?P<all>\d+), .*?host_step_time = (?P<ms>[\d.]+)ms"

@@ -17,8 +17,8 @@ from sdtrace.readers.logs import vllm_lines
 from sdtrace.readers.logs.clock import DAY, iso, newest_time, without_year
 from sdtrace.readers.logs.dialect import Dialect, Heard
 from sdtrace.readers.logs.vllm_events import announced
-from sdtrace.trace import Loss
-from sdtrace.windows import windows
+from sdtrace.schema.counters import windows
+from sdtrace.schema.trace import Loss
 
 PREFIX = (
     r"(?:\((?P<proc>[\w ]+?)(?: rank=\d+)? pid=(?P<pid>\d+)[^)]*\) )?(?:[A-Z]+) "

@@ -4,7 +4,7 @@ import re
 
 import polars as pl
 
-from sdtrace.trace import Event
+from sdtrace.schema.trace import Event
 
 _METHOD = re.compile(r"[Ss]peculative_?[Cc]onfig.*?method['\"=: ]+(\w+)")
 _K = re.compile(r"num_spec(?:ulative)?_tokens['\"=: ]+(\d+)")

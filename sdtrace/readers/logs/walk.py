@@ -10,8 +10,8 @@ from sdtrace.readers.io.source import Source, segments
 from sdtrace.readers.logs.dialect import Dialect, Heard
 from sdtrace.readers.logs.envelope import bare
 from sdtrace.readers.logs.hits import hits
-from sdtrace.trace import OTHER, Batch, Loss, conform, empty
-from sdtrace.windows import from_rows, no_windows
+from sdtrace.schema.counters import from_rows, no_windows
+from sdtrace.schema.trace import OTHER, Batch, Loss, conform, empty
 
 #: Words that only a line about acceptance has.
 _SPEAKS = (

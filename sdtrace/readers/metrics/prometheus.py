@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sdtrace.readers.io.source import Source, segments
 from sdtrace.readers.metrics.series import NAME, Scrape, place, wanted
-from sdtrace.trace import OTHER, Batch, Loss, empty
-from sdtrace.windows import from_rows
+from sdtrace.schema.counters import from_rows
+from sdtrace.schema.trace import OTHER, Batch, Loss, empty
 
 #: Windows of one batch.
 ROWS = 5_000

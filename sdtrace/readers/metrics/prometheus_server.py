@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.readers.metrics.series import Scrape, pattern, place, wanted
-from sdtrace.trace import Batch, Loss, empty
-from sdtrace.windows import from_rows, no_windows
+from sdtrace.schema.counters import from_rows, no_windows
+from sdtrace.schema.trace import Batch, Loss, empty
 
 #: Points asked for of each series.
 POINTS = 2_000

@@ -29,8 +29,8 @@ from sdtrace.readers.records import (
     vllm_request,
 )
 from sdtrace.readers.records.shape import Rows, Shape, claims, found
-from sdtrace.trace import OTHER, Batch, Loss, Notice, empty
-from sdtrace.windows import from_rows
+from sdtrace.schema.counters import from_rows
+from sdtrace.schema.trace import OTHER, Batch, Loss, Notice, empty
 
 #: In the order in which they are asked: the more particular ones first.
 SHAPES: dict[str, Shape] = {

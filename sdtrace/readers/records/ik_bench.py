@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from sdtrace.readers.io.source import Source, segments
-from sdtrace.trace import OTHER, Batch, Loss, empty
-from sdtrace.windows import from_rows
+from sdtrace.schema.counters import from_rows
+from sdtrace.schema.trace import OTHER, Batch, Loss, empty
 
 _NEEDED = {"rounds", "accepted", "a.len"}
 

@@ -12,8 +12,8 @@ import orjson
 
 from sdtrace.readers import sglang_meta, vllm_meta
 from sdtrace.readers.io.source import Source, segments
-from sdtrace.trace import OTHER, Batch, Loss, empty
-from sdtrace.windows import from_rows
+from sdtrace.schema.counters import from_rows
+from sdtrace.schema.trace import OTHER, Batch, Loss, empty
 
 _EVENT = b"data: {"
 

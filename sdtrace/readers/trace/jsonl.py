@@ -19,7 +19,7 @@ from sdtrace.readers.io.prefetch import ahead
 from sdtrace.readers.io.source import Segment, Source, segments
 from sdtrace.readers.trace.strict import Parsed, parse
 from sdtrace.readers.trace.validate import Validator
-from sdtrace.trace import STEP, Batch, conform
+from sdtrace.schema.trace import STEP, Batch, conform
 
 #: Bytes of lines in a batch, and rows at the most.
 BYTES, ROWS = 16 << 20, 32_768

@@ -9,7 +9,7 @@ import polars as pl
 from sdtrace.readers.io.source import Source, whole
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.readers.trace.validate import Validator
-from sdtrace.trace import Batch, Loss, conform, empty
+from sdtrace.schema.trace import Batch, Loss, conform, empty
 
 _COLUMNS = {"token", "target", "draft", "r"}
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from sdtrace.readers.io.source import Source
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.readers.trace.validate import Validator
-from sdtrace.trace import OBJECTS, TABLES, Batch, Loss, Notice, conform, empty, schema
+from sdtrace.schema.trace import OBJECTS, TABLES, Batch, Loss, Notice, conform, empty, schema
 
 #: Rows of a batch of steps, and of runs and requests, which are wider and stay in memory while they are joined.
 ROWS, HEADS = 131_072, 16_384

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from sdtrace.readers.io.source import Source
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.readers.trace.validate import Validator
-from sdtrace.trace import Batch, Loss, conform, empty
+from sdtrace.schema.trace import Batch, Loss, conform, empty
 
 _DRAFTS = {"sequence_id", "step", "draft_tokens", "acceptances", "acceptance_length", "emitted_token"}
 _SEQUENCES = {"sequence_id", "prompt_token_ids", "prompt_len"}

@@ -12,7 +12,7 @@ from typing import Any, cast
 import orjson
 import polars as pl
 
-from sdtrace.trace import OBJECTS, TABLES, Loss, Notice, conform, empty, schema
+from sdtrace.schema.trace import OBJECTS, TABLES, Loss, Notice, conform, empty, schema
 
 
 class _Refused(Exception):

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.readers.trace.strict import Parsed
-from sdtrace.trace import Batch, Loss, Notice, empty
+from sdtrace.schema.trace import Batch, Loss, Notice, empty
 
 _COUNTS = ("num_accepted", "verified_len", "step", "batch_size", "batch_tokens", "context_len")
 _PER_DRAFT = ("draft_probs", "uniforms", "overlap", "draft_sq", "draft_entropy", "draft_varentropy", "draft_confidence")

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from sdtrace.trace import FLOAT, FLOATS, INT, STR, Column
+from sdtrace.schema.trace import FLOAT, FLOATS, INT, STR, Column
 
 #: What a window covers. `interval`: since the line before; `request`, `round`, `iteration`: one of them; `run`: a whole
 #: benchmark; `lifetime`: since the process began; `counter`: a sample of counters; `gauge`: a last value, no counts.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from sdtrace.trace import OTHER, Batch, Loss, Notice
+from sdtrace.schema.trace import OTHER, Batch, Loss, Notice
 
 
 @dataclass
