@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sdtrace.api import report
-from sdtrace.speed.slow import Finding, in_words
+from sdtrace.speed.finding import Finding, in_words
 from simulate_slow import FAST, SLOW, tagged
 from simulate_timing import Engine, Traffic, drive
 

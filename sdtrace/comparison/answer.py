@@ -13,7 +13,7 @@ from sdtrace.comparison.metrics import Metric
 from sdtrace.comparison.slices import Slice
 from sdtrace.diagnosis.causes import Cause
 from sdtrace.results.cause_words import WORDS
-from sdtrace.speed.slow import low_rate, total, worst
+from sdtrace.speed.finding import low_rate, total, worst
 from sdtrace.speed.slow_acceptance import MISWIRED
 
 #: What is asked first: the figure that has durations, else the one that needs none.

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from sdtrace.comparison.arms import Arm, Floats, Pair, column, independent
+from sdtrace.speed.finding import total
 from sdtrace.speed.intervals import Interval
-from sdtrace.speed.slow import total
 
 Figure = Callable[[Floats], Floats]
 

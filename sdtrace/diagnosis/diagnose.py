@@ -23,7 +23,7 @@ from sdtrace.diagnosis.witnesses import telling
 from sdtrace.diagnosis.wrong_rules import Explanation, emitted, explain_decisions
 from sdtrace.results.check import Check, Outcome
 from sdtrace.schema.trace import OTHER
-from sdtrace.speed.slowness import slow_causes
+from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.timing import Timing, timing, unmeasured
 
 

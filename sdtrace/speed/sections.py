@@ -7,7 +7,7 @@ import polars as pl
 
 from sdtrace.results.report import Chart, Section, Value
 from sdtrace.speed.cost import ENOUGH, shapes, step_cost
-from sdtrace.speed.slow import total
+from sdtrace.speed.finding import total
 from sdtrace.speed.slow_acceptance import rate
 from sdtrace.speed.strata import attributes, levels
 from sdtrace.speed.timing import Timing

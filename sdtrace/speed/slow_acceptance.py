@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sdtrace.speed.finding import ENOUGH, LACKS, LOOKUPS, PICKED, Finding, low_rate, worst
 from sdtrace.speed.intervals import GROUPS, Interval, groups, jackknife, summed
 from sdtrace.speed.lmdi import mix_and_within
-from sdtrace.speed.slow import ENOUGH, LACKS, LOOKUPS, PICKED, Finding, low_rate, worst
 from sdtrace.speed.slow_decay import decays
 from sdtrace.speed.strata import attributes, levels, tag_levels
 from sdtrace.speed.timing import Timing

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sdtrace.speed.finding import ENOUGH, LACKS, PICKED, Finding, low_rate, worst
 from sdtrace.speed.intervals import GROUPS, Interval, groups, jackknife, summed
-from sdtrace.speed.slow import ENOUGH, LACKS, PICKED, Finding, low_rate, worst
 from sdtrace.speed.strata import tag_levels
 from sdtrace.speed.timing import Timing
 

@@ -3,7 +3,7 @@
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.speed.slow import ENOUGH, LOOKUPS, Finding, total, worst
+from sdtrace.speed.finding import ENOUGH, LOOKUPS, Finding, total, worst
 from sdtrace.speed.timing import Timing
 
 #: Share of decoding steps without a draft, of decode time spent waiting, of request time before the first token.

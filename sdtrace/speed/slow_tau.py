@@ -5,8 +5,8 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.speed.cost import StepCost
+from sdtrace.speed.finding import Finding, low_rate, total, worst
 from sdtrace.speed.intervals import GROUPS, groups, jackknife, summed
-from sdtrace.speed.slow import Finding, low_rate, total, worst
 from sdtrace.speed.timing import Timing
 from sdtrace.timings import DEPTH
 

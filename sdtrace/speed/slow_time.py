@@ -7,8 +7,8 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.speed.cost import ENOUGH, StepCost, shapes, step_cost
+from sdtrace.speed.finding import LOOKUPS, Finding, shape, total, worst
 from sdtrace.speed.intervals import GROUPS, groups, jackknife, summed
-from sdtrace.speed.slow import LOOKUPS, Finding, shape, total, worst
 from sdtrace.speed.slow_tau import tau_findings
 from sdtrace.speed.timing import Timing
 

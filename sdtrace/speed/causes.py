@@ -2,7 +2,7 @@
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.causes import Cause
-from sdtrace.speed.slow import few, in_words, without
+from sdtrace.speed.finding import few, in_words, without
 from sdtrace.speed.slow_acceptance import acceptance_findings
 from sdtrace.speed.slow_load import counted_load, load_findings
 from sdtrace.speed.slow_time import time_findings
