@@ -18,8 +18,8 @@ from sdtrace.diagnosis.signatures import signs
 from sdtrace.evidence.slots import Slots
 from sdtrace.evidence.sums import THETAS, Sums, stakes
 from sdtrace.evidence.weights import reuse
-from sdtrace.significance import bins, chi_square, overdispersion, quantile, read, two_sided
 from sdtrace.simulate import Settings
+from sdtrace.stats.significance import bins, chi_square, overdispersion, quantile, read, two_sided
 from simulate import Scenario, simulate
 from simulate_lawful import cut_by_length, name_seeds, seeded_pairs
 from simulate_log import Log

@@ -12,10 +12,10 @@ from sdtrace.history.alarms import alarms
 from sdtrace.history.changepoints import shifts
 from sdtrace.history.levels import log_e
 from sdtrace.history.mix import standardised, weights
-from sdtrace.history.process import Process, e_bh
 from sdtrace.history.section import with_history
 from sdtrace.history.trend import change, series
 from sdtrace.results.report import Report
+from sdtrace.stats.e_process import Process, e_bh
 from simulate_nights import Plan, day, record
 
 

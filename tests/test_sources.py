@@ -20,7 +20,7 @@ from sdtrace.counters.sources import sources
 from sdtrace.counters.timeline import timelines
 from sdtrace.errors import NoInputError
 from sdtrace.schema.counters import from_rows
-from sdtrace.speed.turns import turn
+from sdtrace.stats.changepoint import turn
 from simulate import document
 
 TOP = Path(__file__).resolve().parents[1]

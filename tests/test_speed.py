@@ -15,7 +15,7 @@ from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.readers import open_inputs
 from sdtrace.speed.cost import isotonic, step_cost
-from sdtrace.speed.intervals import jackknife
+from sdtrace.stats.jackknife import jackknife
 from simulate_timing import Driven, Engine, Traffic, drive
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.speed import formulas, lmdi
+from sdtrace.speed import formulas
+from sdtrace.stats import lmdi
 
 #: Table 1: acceptance, k, factor of operations, factor of speed, at no draft cost.
 TABLE_1 = [

@@ -21,8 +21,8 @@ Where the draft is sampled, a match engine may couple both draws, and is not loo
 
 import polars as pl
 
-from sdtrace.calibrated import Words, calibrated
 from sdtrace.results.check import Check
+from sdtrace.stats.calibration import Words, calibrated
 
 CHECK = Check(
     code="SD201",

@@ -20,8 +20,8 @@ last_target_prob or last_draft_prob of another row; last tokens that are recorde
 
 import polars as pl
 
-from sdtrace.calibrated import Words, calibrated
 from sdtrace.results.check import Check
+from sdtrace.stats.calibration import Words, calibrated
 
 CHECK = Check(
     code="SD202",

@@ -18,8 +18,8 @@ Top rows of another position than the rejection, or of other precision than p an
 
 import polars as pl
 
-from sdtrace.calibrated import Words, calibrated
 from sdtrace.results.check import Check
+from sdtrace.stats.calibration import Words, calibrated
 
 CHECK = Check(
     code="SD205",

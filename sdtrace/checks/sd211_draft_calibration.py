@@ -17,8 +17,8 @@ not looked at.
 
 import polars as pl
 
-from sdtrace.calibrated import Words, calibrated
 from sdtrace.results.check import Check
+from sdtrace.stats.calibration import Words, calibrated
 
 CHECK = Check(
     code="SD211",

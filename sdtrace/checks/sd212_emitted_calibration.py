@@ -17,8 +17,8 @@ target_sq must be of the same row and precision as p. A p that is itself wrong p
 
 import polars as pl
 
-from sdtrace.calibrated import Words, calibrated
 from sdtrace.results.check import Check
+from sdtrace.stats.calibration import Words, calibrated
 
 CHECK = Check(
     code="SD212",

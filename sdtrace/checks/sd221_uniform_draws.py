@@ -16,8 +16,8 @@ Draws recorded only for some outcomes (r of accepted tokens alone) are not unifo
 
 import polars as pl
 
-from sdtrace.calibrated import Words, calibrated
 from sdtrace.results.check import Check
+from sdtrace.stats.calibration import Words, calibrated
 
 CHECK = Check(
     code="SD221",

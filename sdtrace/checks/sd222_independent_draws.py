@@ -15,8 +15,8 @@ Block verification or another law under which positions are tested together.
 
 import polars as pl
 
-from sdtrace.calibrated import Words, calibrated
 from sdtrace.results.check import Check
+from sdtrace.stats.calibration import Words, calibrated
 
 CHECK = Check(
     code="SD222",

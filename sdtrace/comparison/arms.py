@@ -9,9 +9,9 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
-from sdtrace.speed.intervals import GROUPS, Interval, groups, jackknife, summed
 from sdtrace.speed.strata import attributes, levels
 from sdtrace.speed.timing import Timing
+from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
 from sdtrace.timings import DEPTH
 
 Floats = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.comparison.arms import Floats
 from sdtrace.comparison.metrics import Metric, relative
 from sdtrace.diagnosis.diagnose import Diagnosis
-from sdtrace.speed.intervals import GROUPS, jackknife, summed
+from sdtrace.stats.jackknife import GROUPS, jackknife, summed
 
 
 def counted_metrics(base: tuple[Audit, Diagnosis], candidate: tuple[Audit, Diagnosis]) -> list[Metric]:

@@ -8,7 +8,7 @@ import polars as pl
 
 from sdtrace.comparison.arms import Arm, Floats, Pair, column, independent
 from sdtrace.speed.finding import total
-from sdtrace.speed.intervals import Interval
+from sdtrace.stats.jackknife import Interval
 
 Figure = Callable[[Floats], Floats]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.comparison.arms import Floats, Pair, names_of
-from sdtrace.speed.intervals import Interval, jackknife
+from sdtrace.stats.jackknife import Interval, jackknife
 
 #: Slices that are reported; requests and share of lines that one must hold on each side.
 MOST, REQUESTS, SHARE = 4, 20, 0.02

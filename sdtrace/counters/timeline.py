@@ -6,7 +6,7 @@ import polars as pl
 
 from sdtrace.counters.sources import Source, increments
 from sdtrace.results.report import Chart, Section, Value
-from sdtrace.speed.turns import turn
+from sdtrace.stats.changepoint import turn
 
 #: Intervals of a timeline, positions of a draft that it follows.
 POINTS, POSITIONS = 120, 4

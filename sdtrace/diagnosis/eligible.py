@@ -9,7 +9,7 @@ import polars as pl
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.diagnosis.recovered_rank import order
 from sdtrace.results.check import Check, Counts
-from sdtrace.significance import FAMILY, overdispersion
+from sdtrace.stats.significance import FAMILY, overdispersion
 from sdtrace.tally import Tally
 
 #: Chance below which lanes are taken to share their draws, so that variances are scaled by what they show.

@@ -16,8 +16,8 @@ from itertools import pairwise
 from typing import Any
 
 from sdtrace.history.levels import log_e, scatter
-from sdtrace.history.process import Process, e_bh
 from sdtrace.history.trend import FEWEST, Point, metrics, names, series
+from sdtrace.stats.e_process import Process, e_bh
 
 #: False discovery rate of each family.
 Q = 0.01

@@ -11,7 +11,7 @@ from sdtrace.speed.finding import total
 from sdtrace.speed.slow_acceptance import rate
 from sdtrace.speed.strata import attributes, levels
 from sdtrace.speed.timing import Timing
-from sdtrace.speed.turns import turn
+from sdtrace.stats.changepoint import turn
 from sdtrace.tally import FINE
 
 #: Rows of a curve, and levels of an attribute, that are shown.

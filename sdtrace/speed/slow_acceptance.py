@@ -7,11 +7,11 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.speed.finding import ENOUGH, LACKS, LOOKUPS, PICKED, Finding, low_rate, worst
-from sdtrace.speed.intervals import GROUPS, Interval, groups, jackknife, summed
-from sdtrace.speed.lmdi import mix_and_within
 from sdtrace.speed.slow_decay import decays
 from sdtrace.speed.strata import attributes, levels, tag_levels
 from sdtrace.speed.timing import Timing
+from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
+from sdtrace.stats.lmdi import mix_and_within
 
 Floats = npt.NDArray[np.float64]
 

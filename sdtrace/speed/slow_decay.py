@@ -5,9 +5,9 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.speed.finding import ENOUGH, LACKS, PICKED, Finding, low_rate, worst
-from sdtrace.speed.intervals import GROUPS, Interval, groups, jackknife, summed
 from sdtrace.speed.strata import tag_levels
 from sdtrace.speed.timing import Timing
+from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
 
 Floats = npt.NDArray[np.float64]
 

@@ -6,8 +6,8 @@ import polars as pl
 
 from sdtrace.speed.cost import StepCost
 from sdtrace.speed.finding import Finding, low_rate, total, worst
-from sdtrace.speed.intervals import GROUPS, groups, jackknife, summed
 from sdtrace.speed.timing import Timing
+from sdtrace.stats.jackknife import GROUPS, groups, jackknife, summed
 from sdtrace.timings import DEPTH
 
 Floats = npt.NDArray[np.float64]

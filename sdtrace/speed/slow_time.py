@@ -8,9 +8,9 @@ import polars as pl
 
 from sdtrace.speed.cost import ENOUGH, StepCost, shapes, step_cost
 from sdtrace.speed.finding import LOOKUPS, Finding, shape, total, worst
-from sdtrace.speed.intervals import GROUPS, groups, jackknife, summed
 from sdtrace.speed.slow_tau import tau_findings
 from sdtrace.speed.timing import Timing
+from sdtrace.stats.jackknife import GROUPS, groups, jackknife, summed
 
 Floats = npt.NDArray[np.float64]
 

@@ -11,8 +11,8 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.speed.baseline import Baseline, baseline
 from sdtrace.speed.formulas import tokens_per_step
-from sdtrace.speed.intervals import GROUPS, Interval, groups, jackknife, summed
 from sdtrace.speed.ledger import Ledger, ledger
+from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,8 +12,8 @@ import pytest
 
 from sdtrace.history.alarms import Q, alarms
 from sdtrace.history.nightly import add, standing
-from sdtrace.history.process import Process, e_bh
 from sdtrace.history.state import opened
+from sdtrace.stats.e_process import Process, e_bh
 from simulate_nights import BETS, Plan, day, record, write_night
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdtrace.results.check import Counts, Outcome
-from sdtrace.significance import LEAST, Reading, bins, read
+from sdtrace.stats.significance import LEAST, Reading, bins, read
 
 #: Parts of a calibration that weigh its slots.
 _WEIGHTED = ("lenience", "forced", "reuse")
