@@ -16,7 +16,7 @@ from sdtrace.laws import LAWS
 from sdtrace.positions import derive, positions
 from sdtrace.schema.trace import conform
 from sdtrace.scope import Scope
-from sdtrace.timings import timings
+from sdtrace.tally.timings import timings
 from sdtrace.tuning.chain import walk
 from sdtrace.tuning.gather import Traffic, bucket
 from sdtrace.tuning.price import Times

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from sdtrace.audit.workers import pulled
-from sdtrace.grouped import grouped
+from sdtrace.tally.group_runs import grouped
 
 RUNS = st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.integers(0, 2), st.integers(1, 9)), max_size=6)
 VALUES = {"i": st.integers(-5, 5), "f": st.floats(-8, 8, width=16), "b": st.booleans()}

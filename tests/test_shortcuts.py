@@ -22,7 +22,7 @@ from sdtrace.positions import Positions
 from sdtrace.readers.io.lines import nulls
 from sdtrace.readers.trace.parquet import _portions
 from sdtrace.scope import Scope
-from sdtrace.timings import _plain_sums
+from sdtrace.tally.timings import _plain_sums
 
 IN_PLACE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 LISTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=12)

@@ -10,7 +10,7 @@ import pytest
 from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.readers import open_inputs
-from sdtrace.tally import Tally, merge
+from sdtrace.tally.tally import Tally, merge
 from simulate import Scenario, Shape, document, simulate
 
 
@@ -68,8 +68,8 @@ def test_request_lines_may_come_last_or_never(tmp_path: Path, monkeypatch: pytes
 
 def test_samples_stay_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, bound in (("STEPS", 100), ("UNIFORMS", 200), ("REQUESTS", 5)):
-        monkeypatch.setattr(f"sdtrace.tally.{name}", bound)
-    monkeypatch.setattr("sdtrace.measure.STEPS", 100)
+        monkeypatch.setattr(f"sdtrace.tally.tally.{name}", bound)
+    monkeypatch.setattr("sdtrace.tally.measure.STEPS", 100)
     found = tally(trace(tmp_path))
     assert found.steps is not None
     assert found.uniforms is not None

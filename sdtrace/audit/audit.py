@@ -16,15 +16,15 @@ import polars as pl
 from sdtrace.audit.malloc import warm
 from sdtrace.audit.workers import pulled
 from sdtrace.counters.downsample import Folder, added
-from sdtrace.gathered import Gathered, Place, Tallied, in_process
-from sdtrace.measure import measure
 from sdtrace.results.check import Check, Counts
 from sdtrace.schema.counters import no_windows
 from sdtrace.schema.inputs import Input, book
 from sdtrace.schema.trace import Batch, Event, empty
 from sdtrace.scope import REQUEST_COLUMNS, keyed, scopes
-from sdtrace.tally import Tally
-from sdtrace.timings import timings
+from sdtrace.tally.measure import measure
+from sdtrace.tally.ordered_merge import Gathered, Place, Tallied, in_process
+from sdtrace.tally.tally import Tally
+from sdtrace.tally.timings import timings
 
 #: Steps that may wait for their request line.
 WAITING = 131_072

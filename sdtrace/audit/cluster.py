@@ -15,9 +15,9 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit, Keep, Source, Span, audit, gathered, heads_of
 from sdtrace.errors import MissingExtraError, UsageError
-from sdtrace.gathered import Gathered
 from sdtrace.results.check import Check
-from sdtrace.tally import Tally, merge
+from sdtrace.tally.ordered_merge import Gathered
+from sdtrace.tally.tally import Tally, merge
 
 #: How often a task is run again whose worker was lost.
 RETRIES = 4

@@ -17,7 +17,7 @@ from sdtrace.readers.metrics.prometheus import scraped
 from sdtrace.schema.counters import from_rows, no_windows
 from sdtrace.schema.inputs import Input
 from sdtrace.schema.trace import empty
-from sdtrace.tally import Tally
+from sdtrace.tally.tally import Tally
 
 #: Seconds that "now" and "before" cover, and a relative change that is worth a line.
 NOW, BEFORE, MATTERS = 60.0, 600.0, 0.1

@@ -12,7 +12,7 @@ from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.speed.strata import attributes, levels
 from sdtrace.speed.timing import Timing
 from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
-from sdtrace.timings import DEPTH
+from sdtrace.tally.timings import DEPTH
 
 Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Floats, Floats], Floats]

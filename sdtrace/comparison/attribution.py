@@ -13,7 +13,7 @@ import polars as pl
 from sdtrace.comparison.arms import Arm, Floats, Pair, column, names_of, two_sided, wider
 from sdtrace.stats.jackknife import GROUPS, Interval
 from sdtrace.stats.lmdi import curve_and_batch, log_mean, mix_and_within, throughput_change
-from sdtrace.timings import DEPTH
+from sdtrace.tally.timings import DEPTH
 
 #: Strata of the mix; F below which a key of requests explains nothing.
 STRATA, EXPLAINS = 40, 6.0

@@ -10,7 +10,7 @@ from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.diagnosis.recovered_rank import order
 from sdtrace.results.check import Check, Counts
 from sdtrace.stats.significance import FAMILY, overdispersion
-from sdtrace.tally import Tally
+from sdtrace.tally.tally import Tally
 
 #: Chance below which lanes are taken to share their draws, so that variances are scaled by what they show.
 _SHARED = 1e-3

@@ -12,7 +12,7 @@ from sdtrace.laws import LAWS, candidates
 from sdtrace.laws.band import DISAGREE
 from sdtrace.positions import Positions
 from sdtrace.scope import Scope
-from sdtrace.tally import Tally
+from sdtrace.tally.tally import Tally
 
 #: Natural log of the odds that the best law must have over the next before it is used to accuse.
 MARGIN = math.log(1e4)

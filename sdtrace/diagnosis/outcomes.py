@@ -15,8 +15,8 @@ from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.laws import LAWS
 from sdtrace.results.check import Check, Counts, Outcome
 from sdtrace.scope import keyed, parameters
-from sdtrace.tally import WITNESSES
-from sdtrace.uniforms import repeats
+from sdtrace.tally.tally import WITNESSES
+from sdtrace.tally.uniforms import repeats
 
 
 def outcomes(

@@ -15,7 +15,7 @@ import polars as pl
 from sdtrace.diagnosis.causes import Cause, Outcomes, fired, make
 from sdtrace.results.check import Outcome
 from sdtrace.stats.significance import read
-from sdtrace.tally import Tally
+from sdtrace.tally.tally import Tally
 
 #: Proved causes that leave the calibration of tokens alone; every other one explains what statistics see.
 _APART = {

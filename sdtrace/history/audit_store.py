@@ -17,7 +17,7 @@ from sdtrace.pseudonyms import pseudonyms, without_stop_ids
 from sdtrace.results.check import Counts
 from sdtrace.schema.inputs import Input
 from sdtrace.schema.trace import Event, Loss, Notice
-from sdtrace.tally import Tally, merge
+from sdtrace.tally.tally import Tally, merge
 
 #: What of a night's samples is kept: steps, and uniforms (values that are equal stay or go together).
 STEPS, UNIFORMS = 600, 8_192

@@ -12,7 +12,7 @@ from sdtrace.speed.slow_acceptance import rate
 from sdtrace.speed.strata import attributes, levels
 from sdtrace.speed.timing import Timing
 from sdtrace.stats.changepoint import turn
-from sdtrace.tally import FINE
+from sdtrace.tally.tally import FINE
 
 #: Rows of a curve, and levels of an attribute, that are shown.
 POINTS, LEVELS = 60, 20

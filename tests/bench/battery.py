@@ -44,8 +44,8 @@ def alone(tables: Path) -> None:
     """The audit without the battery: decisions recomputed, provable checks, sums for the report."""
     nothing = pl.DataFrame(schema=COLUMNS), LANES
     with (
-        patch("sdtrace.measure.evidence", lambda scope: nothing),
-        patch("sdtrace.measure.uniforms", lambda scope, request, tally: None),
+        patch("sdtrace.tally.measure.evidence", lambda scope: nothing),
+        patch("sdtrace.tally.measure.uniforms", lambda scope, request, tally: None),
     ):
         audit(open_inputs([str(tables)]), [check for check in CHECKS if check not in BATTERY])
 

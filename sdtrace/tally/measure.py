@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.enrich import enriched
 from sdtrace.evidence import evidence
-from sdtrace.grouped import Known, grouped
-from sdtrace.loops import degenerate, loops
 from sdtrace.results.check import Check
 from sdtrace.scope import Scope
-from sdtrace.tally import STEPS, WITNESSES, Tally
-from sdtrace.uniforms import uniforms
+from sdtrace.tally.group_runs import Known, grouped
+from sdtrace.tally.repetition import degenerate, loops
+from sdtrace.tally.step_columns import enriched
+from sdtrace.tally.tally import STEPS, WITNESSES, Tally
+from sdtrace.tally.uniforms import uniforms
 
 Floats = npt.NDArray[np.float64]
 

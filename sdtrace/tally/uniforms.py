@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.scope import Scope
-from sdtrace.tally import Tally
+from sdtrace.tally.tally import Tally
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 #: Values that are hashed at a time, for the processor's cache.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from sdtrace.tally import Tally, merge
+from sdtrace.tally.tally import Tally, merge
 
 #: Neighbours that are added up before they join the total: small ones are cheap to add, the total is not.
 GATHER = 8
