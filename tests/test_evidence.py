@@ -15,11 +15,11 @@ from sdtrace.checks import CHECKS
 from sdtrace.diagnosis.law_choice import choose
 from sdtrace.diagnosis.outcomes import used
 from sdtrace.diagnosis.signatures import signs
-from sdtrace.evidence.slots import Slots
-from sdtrace.evidence.sums import THETAS, Sums, stakes
-from sdtrace.evidence.weights import reuse
 from sdtrace.simulate import Settings
 from sdtrace.stats.significance import bins, chi_square, overdispersion, quantile, read, two_sided
+from sdtrace.tally.evidence.slots import Slots
+from sdtrace.tally.evidence.sums import THETAS, Sums, stakes
+from sdtrace.tally.evidence.weights import reuse
 from simulate import Scenario, simulate
 from simulate_lawful import cut_by_length, name_seeds, seeded_pairs
 from simulate_log import Log

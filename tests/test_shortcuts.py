@@ -15,13 +15,13 @@ import sdtrace.positions
 import sdtrace.readers.io.lines
 from sdtrace.api import read
 from sdtrace.diagnosis.wrong_rules.recovery import emitted
-from sdtrace.evidence.sums import Sums
-from sdtrace.evidence.tokens import _half_of, _spread, _total
 from sdtrace.laws.band import rounding
 from sdtrace.positions import Positions
 from sdtrace.readers.io.lines import nulls
 from sdtrace.readers.trace.parquet import _portions
 from sdtrace.scope import Scope
+from sdtrace.tally.evidence.sums import Sums
+from sdtrace.tally.evidence.tokens import _half_of, _spread, _total
 from sdtrace.tally.timings import _plain_sums
 
 IN_PLACE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

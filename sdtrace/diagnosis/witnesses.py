@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.evidence.slots import Slots, slots
 from sdtrace.laws import LAWS
 from sdtrace.positions import Positions
 from sdtrace.scope import Scope
+from sdtrace.tally.evidence.slots import Slots, slots
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.evidence import evidence
 from sdtrace.results.check import Check
 from sdtrace.scope import Scope
+from sdtrace.tally.evidence import evidence
 from sdtrace.tally.group_runs import Known, grouped
 from sdtrace.tally.repetition import degenerate, loops
 from sdtrace.tally.step_columns import enriched

@@ -15,9 +15,9 @@ import polars as pl
 from bench import TAU, generate, medians
 from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
-from sdtrace.evidence import COLUMNS
-from sdtrace.evidence.lanes import LANES
 from sdtrace.readers import open_inputs
+from sdtrace.tally.evidence import COLUMNS
+from sdtrace.tally.evidence.lanes import LANES
 
 #: Checks that weigh many tokens, and what their part of the tally is called where it is added up.
 BATTERY = [check for check in CHECKS if check.table in ("evidence", "lanes", "rows", "uniforms")]

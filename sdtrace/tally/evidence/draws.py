@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.evidence.sums import Sums
 from sdtrace.scope import Scope
+from sdtrace.tally.evidence.sums import Sums
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from sdtrace.evidence.slots import Slots
 from sdtrace.scope import Scope
+from sdtrace.tally.evidence.slots import Slots
 
 #: Steps of a request that lanes are kept for.
 DEPTH = 256

@@ -17,13 +17,13 @@ Ramdas 2020 (arXiv 2010.09686) for betting.
 
 import polars as pl
 
-from sdtrace.evidence.chains import chains
-from sdtrace.evidence.draws import draws, of_block
-from sdtrace.evidence.lanes import LANES, Lanes
-from sdtrace.evidence.slots import pieces
-from sdtrace.evidence.sums import COLUMNS, THETAS, Sums
-from sdtrace.evidence.tokens import tokens, whole
 from sdtrace.scope import Scope
+from sdtrace.tally.evidence.chains import chains
+from sdtrace.tally.evidence.draws import draws, of_block
+from sdtrace.tally.evidence.lanes import LANES, Lanes
+from sdtrace.tally.evidence.slots import pieces
+from sdtrace.tally.evidence.sums import COLUMNS, THETAS, Sums
+from sdtrace.tally.evidence.tokens import tokens, whole
 
 __all__ = ["COLUMNS", "THETAS", "evidence"]
 

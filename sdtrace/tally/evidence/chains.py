@@ -6,9 +6,9 @@ the step is the unit.
 
 import numpy as np
 
-from sdtrace.evidence.sums import Sums
 from sdtrace.laws.block import prefixes
 from sdtrace.scope import Scope
+from sdtrace.tally.evidence.sums import Sums
 
 
 def chains(scope: Scope, sums: Sums) -> None:
