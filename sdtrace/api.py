@@ -25,8 +25,8 @@ from sdtrace.results.check import Check
 from sdtrace.results.report import Report
 from sdtrace.scope import REQUEST_COLUMNS
 from sdtrace.tuning.attach import attach
-from sdtrace.tuning.gather import gather, of_tally
-from sdtrace.tuning.tuned import Asked
+from sdtrace.tuning.run import Asked
+from sdtrace.tuning.sample import gather, of_tally
 
 #: What adds up sources: the audit of this process, or of a cluster.
 Machines = Callable[[Sequence[Source], Sequence[Check], Keep | None, Mapping[str, str] | None, Span], Audit]

@@ -18,8 +18,8 @@ from sdtrace.schema.trace import conform
 from sdtrace.scope import Scope
 from sdtrace.tally.timings import timings
 from sdtrace.tuning.chain import walk
-from sdtrace.tuning.gather import Traffic, bucket
 from sdtrace.tuning.price import Times
+from sdtrace.tuning.sample import Traffic, bucket
 from sdtrace.tuning.text import text
 
 Floats = npt.NDArray[np.float64]

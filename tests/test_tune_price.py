@@ -6,7 +6,7 @@ import pytest
 from sdtrace.tuning.curve import curve
 from sdtrace.tuning.optimum import optimum
 from sdtrace.tuning.price import price
-from sdtrace.tuning.tuned import Asked, tuned
+from sdtrace.tuning.run import Asked, tuned
 from simulate_text import coins, mixed, record, steady, traffic
 from test_tune_tau import at
 

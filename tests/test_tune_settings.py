@@ -21,8 +21,8 @@ from sdtrace.tuning.compare import compare
 from sdtrace.tuning.control import drafted_right, walk
 from sdtrace.tuning.queueing import queue
 from sdtrace.tuning.roles import geometric, iso, needed, roles
+from sdtrace.tuning.run import Asked, tuned
 from sdtrace.tuning.settings import batch_table, setting
-from sdtrace.tuning.tuned import Asked, tuned
 from simulate_text import bursty, mixed, record, steady, traffic
 from test_fuzz import damaged
 

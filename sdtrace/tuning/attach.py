@@ -7,9 +7,9 @@ from typing import Any
 
 from sdtrace.results.report import Report
 from sdtrace.tuning.document import tuning
-from sdtrace.tuning.gather import Traffic
+from sdtrace.tuning.run import Asked
+from sdtrace.tuning.sample import Traffic
 from sdtrace.tuning.sections import sections
-from sdtrace.tuning.tuned import Asked
 
 #: Steps below which nothing is said about settings.
 ENOUGH = 30

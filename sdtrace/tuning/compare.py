@@ -10,8 +10,8 @@ from sdtrace.tuning.confidence import threshold
 from sdtrace.tuning.control import Policy, Walk, drafted_right, spent, walk
 from sdtrace.tuning.curve import INVARIANT, REPLAYABLE
 from sdtrace.tuning.price import price
+from sdtrace.tuning.run import Asked, Tuned
 from sdtrace.tuning.text import Flags, Floats, Ints
-from sdtrace.tuning.tuned import Asked, Tuned
 
 #: The longest draft that a policy may choose.
 LONGEST = 12

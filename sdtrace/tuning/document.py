@@ -7,11 +7,11 @@ from sdtrace.tuning.advice import advise
 from sdtrace.tuning.budget import budgets
 from sdtrace.tuning.compare import compare
 from sdtrace.tuning.curve import Point
-from sdtrace.tuning.gather import Traffic
 from sdtrace.tuning.optimum import Optimum
 from sdtrace.tuning.queueing import queue
 from sdtrace.tuning.roles import iso, roles
-from sdtrace.tuning.tuned import Asked, Part, Tuned, tuned
+from sdtrace.tuning.run import Asked, Part, Tuned, tuned
+from sdtrace.tuning.sample import Traffic
 
 
 def tuning(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, Any] | None, str | None]:

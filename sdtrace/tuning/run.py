@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from sdtrace.tuning.curve import TAUS, Curve, Point, curve
-from sdtrace.tuning.gather import Traffic, bucket_name
 from sdtrace.tuning.interval import ratio
 from sdtrace.tuning.optimum import Optimum, optimum
 from sdtrace.tuning.price import Price, price
+from sdtrace.tuning.sample import Traffic, bucket_name
 from sdtrace.tuning.text import Floats
 
 #: Requests and share of the tokens that a slice must have, and how many slices are told.
