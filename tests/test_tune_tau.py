@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdtrace.tuning import survival as km
-from sdtrace.tuning.chain import lanes, starts, walk
 from sdtrace.tuning.curve import Curve, Point, curve
-from sdtrace.tuning.decay import decay
+from sdtrace.tuning.path import survival as km
+from sdtrace.tuning.path.decay import decay
+from sdtrace.tuning.path.step_replay import lanes, starts, walk
 from simulate_text import World, bursty, coins, mixed, record, traffic
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from sdtrace.tuning.curve import REPLAYABLE
+from sdtrace.tuning.path.token_path import Flags, Floats, Ints, Text
 from sdtrace.tuning.run import Tuned
-from sdtrace.tuning.text import Flags, Floats, Ints, Text
 
 #: Weight of the traffic's own hazards against a request's, in tests at a position.
 SHRINK = 6.0

@@ -9,9 +9,9 @@ from sdtrace.tuning import policies as rules
 from sdtrace.tuning.confidence import threshold
 from sdtrace.tuning.control import Policy, Walk, drafted_right, spent, walk
 from sdtrace.tuning.curve import INVARIANT, REPLAYABLE
+from sdtrace.tuning.path.token_path import Flags, Floats, Ints
 from sdtrace.tuning.price import price
 from sdtrace.tuning.run import Asked, Tuned
-from sdtrace.tuning.text import Flags, Floats, Ints
 
 #: The longest draft that a policy may choose.
 LONGEST = 12

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from sdtrace.tuning.chain import runs
-from sdtrace.tuning.text import Flags, Floats, Ints, Text
+from sdtrace.tuning.path.step_replay import runs
+from sdtrace.tuning.path.token_path import Flags, Floats, Ints, Text
 
 
 class Policy(Protocol):

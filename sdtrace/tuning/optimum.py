@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from sdtrace.tuning.text import Floats
+from sdtrace.tuning.path.token_path import Floats
 
 #: Draws of the bootstrap; requests are drawn, never steps.
 DRAWS = 200

@@ -13,7 +13,7 @@ import polars as pl
 
 from sdtrace.speed.baseline import Baseline, baseline
 from sdtrace.speed.cost import ENOUGH, StepCost, step_cost
-from sdtrace.tuning.text import Floats, Ints
+from sdtrace.tuning.path.token_path import Floats, Ints
 
 #: What a price rests on, the weakest last.
 BASES = ("given", "measured", "fit", "assumed")

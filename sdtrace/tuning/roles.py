@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 
 from sdtrace.tuning.optimum import weights
+from sdtrace.tuning.path.token_path import Floats
 from sdtrace.tuning.price import lengths
 from sdtrace.tuning.run import Tuned, slice_members, times
-from sdtrace.tuning.text import Floats
 
 #: Share of the requests that two traces must have in common to be called the same traffic.
 SHARED = 0.5

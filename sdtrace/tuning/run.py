@@ -11,9 +11,9 @@ import numpy as np
 from sdtrace.tuning.curve import TAUS, Curve, Point, curve
 from sdtrace.tuning.interval import ratio
 from sdtrace.tuning.optimum import Optimum, optimum
+from sdtrace.tuning.path.token_path import Floats
 from sdtrace.tuning.price import Price, price
 from sdtrace.tuning.sample import Traffic, bucket_name
-from sdtrace.tuning.text import Floats
 
 #: Requests and share of the tokens that a slice must have, and how many slices are told.
 SLICE_REQUESTS, SLICE_SHARE, SLICES = 10, 0.02, 24

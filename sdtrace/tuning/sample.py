@@ -12,8 +12,8 @@ from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.positions import derive
 from sdtrace.schema.trace import Batch
 from sdtrace.scope import REQUEST_HASH
+from sdtrace.tuning.path.token_path import Ints, Text, text
 from sdtrace.tuning.price import Times
-from sdtrace.tuning.text import Ints, Text, text
 
 #: Steps of the sample: whole requests of lowest hash, as in the tally, only more of them.
 STEPS = 80_000

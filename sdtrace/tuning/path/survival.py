@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdtrace.tuning.text import Floats, Ints, Text
+from sdtrace.tuning.path.token_path import Floats, Ints, Text
 
 #: Tests at a position before its hazard is used.
 ENOUGH = 30

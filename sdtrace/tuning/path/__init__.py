@@ -1,0 +1,1 @@
+"""The path of tokens that a trace holds, and what another draft length would have made of it."""
