@@ -15,14 +15,14 @@ from sdtrace.cli import run as command
 from sdtrace.errors import SdtraceError
 from sdtrace.render import html, tuning
 from sdtrace.tuning import attach
-from sdtrace.tuning import policies as rules
-from sdtrace.tuning.budget import allocate, budgets, equal, gained
-from sdtrace.tuning.compare import compare
-from sdtrace.tuning.control import drafted_right, walk
-from sdtrace.tuning.queueing import queue
-from sdtrace.tuning.roles import geometric, iso, needed, roles
 from sdtrace.tuning.run import Asked, tuned
-from sdtrace.tuning.settings import batch_table, setting
+from sdtrace.tuning.whatif import policies as rules
+from sdtrace.tuning.whatif.budget import allocate, budgets, equal, gained
+from sdtrace.tuning.whatif.compare import compare
+from sdtrace.tuning.whatif.control import drafted_right, walk
+from sdtrace.tuning.whatif.queueing import queue
+from sdtrace.tuning.whatif.roles import geometric, iso, needed, roles
+from sdtrace.tuning.whatif.settings import batch_table, setting
 from simulate_text import bursty, mixed, record, steady, traffic
 from test_fuzz import damaged
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sdtrace.tuning.run import Tuned
-from sdtrace.tuning.settings import batch_table, setting
+from sdtrace.tuning.whatif.settings import batch_table, setting
 
 #: A change is advised where its gain is at least this.
 WORTH = 0.01

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdtrace.tuning.advice import advise
-from sdtrace.tuning.budget import budgets
-from sdtrace.tuning.compare import compare
 from sdtrace.tuning.curve import Point
 from sdtrace.tuning.optimum import Optimum
-from sdtrace.tuning.queueing import queue
-from sdtrace.tuning.roles import iso, roles
 from sdtrace.tuning.run import Asked, Part, Tuned, tuned
 from sdtrace.tuning.sample import Traffic
+from sdtrace.tuning.whatif.budget import budgets
+from sdtrace.tuning.whatif.compare import compare
+from sdtrace.tuning.whatif.queueing import queue
+from sdtrace.tuning.whatif.roles import iso, roles
 
 
 def tuning(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, Any] | None, str | None]:

@@ -16,8 +16,8 @@ import polars as pl
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import sdtrace
-from sdtrace.tuning.compare import Bench
 from sdtrace.tuning.run import Asked, tuned
+from sdtrace.tuning.whatif.compare import Bench
 from simulate_text import World, mixed, record, traffic
 
 LENGTH, TAU, ROUNDS = 160, 4, 3

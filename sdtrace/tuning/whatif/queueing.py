@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sdtrace.tuning.control import drafted_right
 from sdtrace.tuning.path.step_replay import walk
 from sdtrace.tuning.path.token_path import Floats, Ints, Text
 from sdtrace.tuning.price import Price, price
 from sdtrace.tuning.run import Asked, Tuned
+from sdtrace.tuning.whatif.control import drafted_right
 
 #: Requests that are served, and engine steps after which a simulation ends.
 REQUESTS, STEPS = 2_000, 60_000

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.tuning import policies as rules
-from sdtrace.tuning.confidence import threshold
-from sdtrace.tuning.control import Policy, Walk, drafted_right, spent, walk
 from sdtrace.tuning.curve import INVARIANT, REPLAYABLE
 from sdtrace.tuning.path.token_path import Flags, Floats, Ints
 from sdtrace.tuning.price import price
 from sdtrace.tuning.run import Asked, Tuned
+from sdtrace.tuning.whatif import policies as rules
+from sdtrace.tuning.whatif.confidence import threshold
+from sdtrace.tuning.whatif.control import Policy, Walk, drafted_right, spent, walk
 
 #: The longest draft that a policy may choose.
 LONGEST = 12

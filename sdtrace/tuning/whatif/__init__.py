@@ -1,0 +1,1 @@
+"""What-ifs over a recorded path: policies, budget, queueing, roles, settings."""
