@@ -20,13 +20,13 @@ from sdtrace.document.document import compose
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.trace import paper
-from sdtrace.reasons import explain_steps
 from sdtrace.results.check import Check
 from sdtrace.results.report import Report
-from sdtrace.scope import REQUEST_COLUMNS
 from sdtrace.tuning.attach import attach
 from sdtrace.tuning.run import Asked
 from sdtrace.tuning.sample import gather, of_tally
+from sdtrace.verify.explain import explain_steps
+from sdtrace.verify.scope import REQUEST_COLUMNS
 
 #: What adds up sources: the audit of this process, or of a cluster.
 Machines = Callable[[Sequence[Source], Sequence[Check], Keep | None, Mapping[str, str] | None, Span], Audit]

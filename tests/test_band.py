@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sdtrace.laws.band import decide, rounding
+from sdtrace.verify.band import decide, rounding
 from simulate_log import rounded
 from simulate_world import at, draw, pair, softmax
 

@@ -11,18 +11,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-import sdtrace.positions
 import sdtrace.readers.io.lines
+import sdtrace.verify.positions
 from sdtrace.api import read
 from sdtrace.diagnosis.wrong_rules.recovery import emitted
-from sdtrace.laws.band import rounding
-from sdtrace.positions import Positions
 from sdtrace.readers.io.lines import nulls
 from sdtrace.readers.trace.parquet import _portions
-from sdtrace.scope import Scope
 from sdtrace.tally.evidence.sums import Sums
 from sdtrace.tally.evidence.tokens import _half_of, _spread, _total
 from sdtrace.tally.timings import _plain_sums
+from sdtrace.verify.band import rounding
+from sdtrace.verify.positions import Positions
+from sdtrace.verify.scope import Scope
 
 IN_PLACE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 LISTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=12)
@@ -33,7 +33,7 @@ LISTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=1, ma
 def test_emitted_tokens_stand_where_they_were_drafted(
     monkeypatch: pytest.MonkeyPatch, sizes: list[tuple[int, int]]
 ) -> None:
-    monkeypatch.setattr(sdtrace.positions, "_STEPS", 3)
+    monkeypatch.setattr(sdtrace.verify.positions, "_STEPS", 3)
     output = [[100 * i + j for j in range(n)] for i, (_, n) in enumerate(sizes)]
     steps = pl.DataFrame({"output_token_ids": output}, schema={"output_token_ids": pl.List(pl.Int64)})
     pos = Positions(steps, np.array([verified for verified, _ in sizes]))

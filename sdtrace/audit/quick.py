@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sdtrace.audit.malloc import warm
-from sdtrace.laws.band import DISAGREE, UNDECIDABLE, compare
-from sdtrace.laws.precision import band
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.trace.parquet import parts
 from sdtrace.schema.trace import conform, empty
-from sdtrace.scope import keyed, scopes
+from sdtrace.verify.band import DISAGREE, UNDECIDABLE, compare
+from sdtrace.verify.precision import band
+from sdtrace.verify.scope import keyed, scopes
 
 _COLUMNS = ["num_accepted", "target_probs", "draft_probs", "uniforms"]
 

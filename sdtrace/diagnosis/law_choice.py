@@ -9,10 +9,10 @@ import polars as pl
 
 from sdtrace.diagnosis.law_refit import refit
 from sdtrace.laws import LAWS, candidates
-from sdtrace.laws.band import DISAGREE
-from sdtrace.positions import Positions
-from sdtrace.scope import Scope
 from sdtrace.tally.tally import Tally
+from sdtrace.verify.band import DISAGREE
+from sdtrace.verify.positions import Positions
+from sdtrace.verify.scope import Scope
 
 #: Natural log of the odds that the best law must have over the next before it is used to accuse.
 MARGIN = math.log(1e4)

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.laws import LAWS, candidates
-from sdtrace.laws.band import DISAGREE
 from sdtrace.laws.block import prefixes
-from sdtrace.positions import Positions
-from sdtrace.scope import Scope
+from sdtrace.verify.band import DISAGREE
+from sdtrace.verify.positions import Positions
+from sdtrace.verify.scope import Scope
 
 Floats = npt.NDArray[np.float64]
 

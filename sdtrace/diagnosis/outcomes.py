@@ -14,9 +14,9 @@ from sdtrace.diagnosis.eligible import Rows, level, rows, summed
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.laws import LAWS
 from sdtrace.results.check import Check, Counts, Outcome
-from sdtrace.scope import keyed, parameters
 from sdtrace.tally.tally import WITNESSES
 from sdtrace.tally.uniforms import repeats
+from sdtrace.verify.scope import keyed, parameters
 
 
 def outcomes(

@@ -11,9 +11,9 @@ from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.diagnosis.outcomes import used
 from sdtrace.laws import LAWS
-from sdtrace.laws.law import Bands
-from sdtrace.positions import Positions
-from sdtrace.scope import Scope
+from sdtrace.verify.law import Bands
+from sdtrace.verify.positions import Positions
+from sdtrace.verify.scope import Scope
 
 _SCALARS = (
     "target_entropy",

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.laws import LAWS
-from sdtrace.positions import Positions
-from sdtrace.scope import Scope
 from sdtrace.tally.evidence.slots import Slots, slots
+from sdtrace.verify.positions import Positions
+from sdtrace.verify.scope import Scope
 
 Floats = npt.NDArray[np.float64]
 

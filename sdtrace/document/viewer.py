@@ -8,8 +8,8 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.diagnosis.outcomes import used
-from sdtrace.reasons import explain_steps
 from sdtrace.results.report import ViewedRequest
+from sdtrace.verify.explain import explain_steps
 
 #: How many requests and how many steps of each are shown.
 WORST, TYPICAL, STEPS = 3, 3, 40

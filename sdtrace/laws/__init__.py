@@ -3,8 +3,8 @@
 import importlib
 import pkgutil
 
-from sdtrace.laws.law import Law
-from sdtrace.positions import Positions
+from sdtrace.verify.law import Law
+from sdtrace.verify.positions import Positions
 
 
 def _laws() -> dict[str, Law]:

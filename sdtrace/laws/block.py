@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.laws.band import AGREE, DISAGREE, ENGINE_ERROR, EXACT, UNDECIDABLE, in_range
-from sdtrace.laws.law import Bands, Judged, Law
-from sdtrace.positions import Positions
+from sdtrace.verify.band import AGREE, DISAGREE, ENGINE_ERROR, EXACT, UNDECIDABLE, in_range
+from sdtrace.verify.law import Bands, Judged, Law
+from sdtrace.verify.positions import Positions
 
 Floats = npt.NDArray[np.float64]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.laws.band import AGREE, DISAGREE, UNDECIDABLE
-from sdtrace.laws.law import Bands, Judged, Law, tested_only
-from sdtrace.positions import Positions
+from sdtrace.verify.band import AGREE, DISAGREE, UNDECIDABLE
+from sdtrace.verify.law import Bands, Judged, Law, tested_only
+from sdtrace.verify.positions import Positions
 
 #: Logit gap under which the two best tokens are a tie: 2 ulp of bfloat16 at |logit| in [16, 32) is 0.25.
 NEAR_TIE = 0.25

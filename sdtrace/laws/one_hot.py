@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.laws.band import EXACT, compare
-from sdtrace.laws.law import Bands, Judged, Law, tested_only
-from sdtrace.positions import Positions
+from sdtrace.verify.band import EXACT, compare
+from sdtrace.verify.law import Bands, Judged, Law, tested_only
+from sdtrace.verify.positions import Positions
 
 
 def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sdtrace.laws.band import AGREE, DISAGREE, UNDECIDABLE
-from sdtrace.laws.law import Bands, Judged, Law, tested_only, undecided
-from sdtrace.positions import Positions
+from sdtrace.verify.band import AGREE, DISAGREE, UNDECIDABLE
+from sdtrace.verify.law import Bands, Judged, Law, tested_only, undecided
+from sdtrace.verify.positions import Positions
 
 
 def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:

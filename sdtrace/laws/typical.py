@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.laws.band import AGREE, DISAGREE, UNDECIDABLE
-from sdtrace.laws.law import Bands, Judged, Law, tested_only, undecided
-from sdtrace.positions import Positions
+from sdtrace.verify.band import AGREE, DISAGREE, UNDECIDABLE
+from sdtrace.verify.law import Bands, Judged, Law, tested_only, undecided
+from sdtrace.verify.positions import Positions
 
 #: The engine's entropy is computed with log(p + 1e-5) and rounded: the threshold is known to this share.
 _ENTROPY_ERROR = 1e-2

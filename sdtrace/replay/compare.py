@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.laws.band import Rounding
-from sdtrace.laws.law import Bands
-from sdtrace.laws.precision import band as precision
 from sdtrace.replay.requests import Conversation
 from sdtrace.schema.sampling import ticket
 from sdtrace.schema.trace import conform
-from sdtrace.scope import REQUEST_COLUMNS, Scope, keyed, scopes
+from sdtrace.verify.band import Rounding
+from sdtrace.verify.law import Bands
+from sdtrace.verify.precision import band as precision
+from sdtrace.verify.scope import REQUEST_COLUMNS, Scope, keyed, scopes
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,13 +8,13 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.results.check import Check
-from sdtrace.scope import Scope
 from sdtrace.tally.evidence import evidence
 from sdtrace.tally.group_runs import Known, grouped
 from sdtrace.tally.repetition import degenerate, loops
 from sdtrace.tally.step_columns import enriched
 from sdtrace.tally.tally import STEPS, WITNESSES, Tally
 from sdtrace.tally.uniforms import uniforms
+from sdtrace.verify.scope import Scope
 
 Floats = npt.NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.scope import Scope
+from sdtrace.verify.scope import Scope
 
 Ints = npt.NDArray[np.int64]
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.laws.band import Rounding, highest, in_range
-from sdtrace.positions import Positions, Ragged
-from sdtrace.scope import Scope
+from sdtrace.verify.band import Rounding, highest, in_range
+from sdtrace.verify.positions import Positions, Ragged
+from sdtrace.verify.scope import Scope
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]

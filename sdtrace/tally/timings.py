@@ -10,9 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.scope import Scope
 from sdtrace.tally.group_runs import grouped
 from sdtrace.tally.tally import FINE, Tally
+from sdtrace.verify.scope import Scope
 
 #: Positions that are counted one by one; deeper ones together.
 DEPTH = 8

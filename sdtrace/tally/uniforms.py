@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.scope import Scope
 from sdtrace.tally.tally import Tally
+from sdtrace.verify.scope import Scope
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 #: Values that are hashed at a time, for the processor's cache.

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdtrace.diagnosis.wrong_rules.explanation import Explanation
-from sdtrace.laws.band import EXACT, Rounding, compare
+from sdtrace.verify.band import EXACT, Rounding, compare
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -7,7 +7,7 @@ from sdtrace.diagnosis.wrong_rules.exact import HYPOTHESES, Decisions, Flags, sh
 from sdtrace.diagnosis.wrong_rules.explanation import Explanation
 from sdtrace.diagnosis.wrong_rules.likelihood import likeliest
 from sdtrace.diagnosis.wrong_rules.regression import dependence, other_row, read
-from sdtrace.laws.band import EXACT, Rounding
+from sdtrace.verify.band import EXACT, Rounding
 
 _COLUMNS = (
     "position",

@@ -17,13 +17,13 @@ Ramdas 2020 (arXiv 2010.09686) for betting.
 
 import polars as pl
 
-from sdtrace.scope import Scope
 from sdtrace.tally.evidence.chains import chains
 from sdtrace.tally.evidence.draws import draws, of_block
 from sdtrace.tally.evidence.lanes import LANES, Lanes
 from sdtrace.tally.evidence.slots import pieces
 from sdtrace.tally.evidence.sums import COLUMNS, THETAS, Sums
 from sdtrace.tally.evidence.tokens import tokens, whole
+from sdtrace.verify.scope import Scope
 
 __all__ = ["COLUMNS", "THETAS", "evidence"]
 

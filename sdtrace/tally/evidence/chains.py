@@ -7,8 +7,8 @@ the step is the unit.
 import numpy as np
 
 from sdtrace.laws.block import prefixes
-from sdtrace.scope import Scope
 from sdtrace.tally.evidence.sums import Sums
+from sdtrace.verify.scope import Scope
 
 
 def chains(scope: Scope, sums: Sums) -> None:

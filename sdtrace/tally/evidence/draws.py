@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.scope import Scope
 from sdtrace.tally.evidence.sums import Sums
+from sdtrace.verify.scope import Scope
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

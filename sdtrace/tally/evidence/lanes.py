@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from sdtrace.scope import Scope
 from sdtrace.tally.evidence.slots import Slots
+from sdtrace.verify.scope import Scope
 
 #: Steps of a request that lanes are kept for.
 DEPTH = 256

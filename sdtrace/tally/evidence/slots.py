@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.scope import Scope
+from sdtrace.verify.scope import Scope
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

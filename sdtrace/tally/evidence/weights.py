@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.scope import Scope
 from sdtrace.tally.evidence.slots import Slots
 from sdtrace.tally.evidence.sums import Half, Sums, part_of
+from sdtrace.verify.scope import Scope
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

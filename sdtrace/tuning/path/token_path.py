@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.positions import Ragged, ragged
+from sdtrace.verify.positions import Ragged, ragged
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

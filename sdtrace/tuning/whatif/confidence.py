@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.positions import ragged
 from sdtrace.tuning.path.token_path import Floats, Ints
 from sdtrace.tuning.run import Tuned
+from sdtrace.verify.positions import ragged
 
 #: Thresholds that are tried, as shares of the recorded confidences.
 TRIED = (0.05, 0.1, 0.2, 0.35, 0.5)

@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.laws.band import EXACT, Rounding, coarser, rounding
-from sdtrace.laws.law import Bands
-from sdtrace.positions import Positions
+from sdtrace.verify.band import EXACT, Rounding, coarser, rounding
+from sdtrace.verify.law import Bands
+from sdtrace.verify.positions import Positions
 
 Floats = npt.NDArray[np.float64]
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.laws import LAWS, candidates
-from sdtrace.laws.law import Bands, Judged, Law
-from sdtrace.laws.precision import bands
-from sdtrace.positions import Positions, derive, positions
+from sdtrace.verify.law import Bands, Judged, Law
+from sdtrace.verify.positions import Positions, derive, positions
+from sdtrace.verify.precision import bands
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

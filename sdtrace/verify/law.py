@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.laws.band import Rounding
-from sdtrace.positions import Positions
+from sdtrace.verify.band import Rounding
+from sdtrace.verify.positions import Positions
 
 Floats = npt.NDArray[np.float64]
 

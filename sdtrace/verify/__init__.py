@@ -1,0 +1,1 @@
+"""Decisions recomputed: positions, bands, precision, scope, and the laws themselves."""
