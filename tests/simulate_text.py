@@ -12,13 +12,13 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from sdtrace.laws import LAWS
 from sdtrace.schema.trace import conform
 from sdtrace.tally.timings import timings
 from sdtrace.tuning.path.step_replay import walk
 from sdtrace.tuning.path.token_path import text
 from sdtrace.tuning.price import Times
 from sdtrace.tuning.sample import Traffic, bucket
+from sdtrace.verify.laws import LAWS
 from sdtrace.verify.positions import derive, positions
 from sdtrace.verify.scope import Scope
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdtrace.diagnosis.acceptance import clustered
-from sdtrace.laws import LAWS
-from sdtrace.laws.block import LAW as BLOCK
-from sdtrace.laws.block import thresholds
 from sdtrace.schema.trace import conform
 from sdtrace.verify.band import AGREE, DISAGREE, EXACT
 from sdtrace.verify.explain import explain_steps
 from sdtrace.verify.law import Bands, Judged
+from sdtrace.verify.laws import LAWS
+from sdtrace.verify.laws.block import LAW as BLOCK
+from sdtrace.verify.laws.block import thresholds
 from sdtrace.verify.positions import Positions, derive, positions
 
 SURE = Bands(EXACT, EXACT)

@@ -15,8 +15,8 @@ Near-ties (gap within 0.25 logits) are not counted, nor rows whose gap is not lo
 
 import polars as pl
 
-from sdtrace.laws.greedy import NEAR_TIE
 from sdtrace.results.check import Check, counted
+from sdtrace.verify.laws.greedy import NEAR_TIE
 
 # a cut step proves nothing where the engine clips num_accepted
 _CLIPPED = (pl.col("is_last") | pl.col("stop_at").is_not_null()) & (pl.col("n_a") < pl.col("verified"))

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from sdtrace.diagnosis.law_refit import refit
-from sdtrace.laws import LAWS, candidates
 from sdtrace.tally.tally import Tally
 from sdtrace.verify.band import DISAGREE
+from sdtrace.verify.laws import LAWS, candidates
 from sdtrace.verify.positions import Positions
 from sdtrace.verify.scope import Scope
 

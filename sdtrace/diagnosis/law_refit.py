@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.laws import LAWS, candidates
-from sdtrace.laws.block import prefixes
 from sdtrace.verify.band import DISAGREE
+from sdtrace.verify.laws import LAWS, candidates
+from sdtrace.verify.laws.block import prefixes
 from sdtrace.verify.positions import Positions
 from sdtrace.verify.scope import Scope
 

@@ -12,10 +12,10 @@ from sdtrace.counters.reconcile import tables as counted_tables
 from sdtrace.counters.sources import Source
 from sdtrace.diagnosis.eligible import Rows, level, rows, summed
 from sdtrace.diagnosis.law_choice import Choice
-from sdtrace.laws import LAWS
 from sdtrace.results.check import Check, Counts, Outcome
 from sdtrace.tally.tally import WITNESSES
 from sdtrace.tally.uniforms import repeats
+from sdtrace.verify.laws import LAWS
 from sdtrace.verify.scope import keyed, parameters
 
 

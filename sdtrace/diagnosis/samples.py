@@ -10,8 +10,8 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.diagnosis.outcomes import used
-from sdtrace.laws import LAWS
 from sdtrace.verify.law import Bands
+from sdtrace.verify.laws import LAWS
 from sdtrace.verify.positions import Positions
 from sdtrace.verify.scope import Scope
 

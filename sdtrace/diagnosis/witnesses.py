@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.laws import LAWS
 from sdtrace.tally.evidence.slots import Slots, slots
+from sdtrace.verify.laws import LAWS
 from sdtrace.verify.positions import Positions
 from sdtrace.verify.scope import Scope
 

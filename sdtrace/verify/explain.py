@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.laws.greedy import NEAR_TIE
+from sdtrace.verify.laws.greedy import NEAR_TIE
 
 Token = dict[str, Any]
 Verdict = tuple[str, str]

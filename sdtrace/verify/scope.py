@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.laws import LAWS, candidates
 from sdtrace.verify.law import Bands, Judged, Law
+from sdtrace.verify.laws import LAWS, candidates
 from sdtrace.verify.positions import Positions, derive, positions
 from sdtrace.verify.precision import bands
 

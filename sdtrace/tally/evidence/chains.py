@@ -6,8 +6,8 @@ the step is the unit.
 
 import numpy as np
 
-from sdtrace.laws.block import prefixes
 from sdtrace.tally.evidence.sums import Sums
+from sdtrace.verify.laws.block import prefixes
 from sdtrace.verify.scope import Scope
 
 
