@@ -207,7 +207,8 @@ def test_a_page_is_html(name: str, told: str, tmp_path: Path, capsys: pytest.Cap
 _SLOW = """
 import sys, threading
 from pathlib import Path
-from sdtrace import bundle, convert
+from sdtrace.writers import bundle
+from sdtrace.writers import convert
 from sdtrace.cli import main
 import sdtrace.render.html as html
 def stuck(*_, **__):

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from sdtrace.checks import CHECKS, by_code
-from sdtrace.convert import line
 from sdtrace.errors import UsageError
 from sdtrace.render import terminal
 from sdtrace.simulate import Settings
 from sdtrace.simulate import simulate as simulate_product
+from sdtrace.writers.convert import line
 from simulate import Scenario, document, simulate
 from simulate_faults import QUIET
 from simulate_log import Log

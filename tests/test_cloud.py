@@ -11,7 +11,6 @@ import pytest
 
 from sdtrace.api import explain, report
 from sdtrace.cli import run
-from sdtrace.convert import convert
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.history.nightly import add
 from sdtrace.history.state import opened
@@ -19,6 +18,7 @@ from sdtrace.readers import open_inputs
 from sdtrace.readers.detection import detect
 from sdtrace.readers.io import cloud
 from sdtrace.render.json import dumps
+from sdtrace.writers.convert import convert
 from simulate_bucket import bucket
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_logs"

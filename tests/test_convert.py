@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sdtrace.convert import convert
 from sdtrace.errors import OutputError, UsageError
+from sdtrace.writers.convert import convert
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_logs"
 

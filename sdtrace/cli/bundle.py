@@ -25,10 +25,10 @@ def command(paths: tuple[str, ...], format_: str | None, output: str, content: s
     --content ids is given. `sdtrace report FILE.zip` reads a bundle.
     """
     from sdtrace.api import read, report
-    from sdtrace.bundle import concerned, pack, piece
     from sdtrace.errors import NoInputError
     from sdtrace.render import html, json
     from sdtrace.render.text import clean
+    from sdtrace.writers.bundle import concerned, pack, piece
 
     ids = content == "ids"
     found = report(paths, format=format_, ids=ids)

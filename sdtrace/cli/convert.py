@@ -10,8 +10,8 @@ from sdtrace.cli import options, outputs
 @click.argument("out", type=outputs.FILE)
 def command(paths: tuple[str, ...], out: str, format_: str | None) -> int:
     """Write anything readable as trace format 1: OUT ending in .jsonl (.gz, .zst) or a folder (Parquet)."""
-    from sdtrace.convert import convert
     from sdtrace.render.text import clean
+    from sdtrace.writers.convert import convert
 
     done = convert(paths, out, format=format_)
     click.echo(

@@ -30,10 +30,10 @@ _DTYPES = ("float64", "float32", "float16", "bfloat16", "decimals:3", "decimals:
 @click.option("--seed", type=int, default=0, show_default=True, help="Everything follows from it.")
 def command(fault: str | None, out: str | None, **given: Any) -> int:
     """Write a made trace (SYNTHETIC) with one planted FAULT, or `healthy`, to OUT: .jsonl (.gz, .zst) or a folder."""
-    from sdtrace.convert import write
     from sdtrace.errors import UsageError
     from sdtrace.render.text import clean
     from sdtrace.simulate import FAULTS, LAWS, Settings, simulate
+    from sdtrace.writers.convert import write
 
     if given["list_"]:
         for name, what in FAULTS.items():

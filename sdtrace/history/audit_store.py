@@ -13,11 +13,11 @@ import orjson
 import polars as pl
 
 from sdtrace.audit.audit import Audit, gathered
-from sdtrace.pseudonyms import pseudonyms, without_stop_ids
 from sdtrace.results.check import Counts
 from sdtrace.schema.inputs import Input
 from sdtrace.schema.trace import Event, Loss, Notice
 from sdtrace.tally.tally import Tally, merge
+from sdtrace.writers.pseudonyms import pseudonyms, without_stop_ids
 
 #: What of a night's samples is kept: steps, and uniforms (values that are equal stay or go together).
 STEPS, UNIFORMS = 600, 8_192

@@ -15,9 +15,9 @@ import orjson
 import polars as pl
 
 from sdtrace import atomic
-from sdtrace.convert import line
 from sdtrace.errors import OutputError
 from sdtrace.schema.trace import OBJECTS, TABLES, conform, schema
+from sdtrace.writers.convert import line
 
 Row = tuple[str, Mapping[str, Any]]
 

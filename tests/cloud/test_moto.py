@@ -13,9 +13,9 @@ import pytest
 
 from sdtrace.api import report
 from sdtrace.cli import run
-from sdtrace.convert import convert
 from sdtrace.readers.io import cloud
 from sdtrace.render.json import dumps
+from sdtrace.writers.convert import convert
 from simulate_nights import Plan, write_night
 
 boto3 = pytest.importorskip("boto3", reason="pip install 'moto[server]'")

@@ -15,11 +15,11 @@ from typing import Any, Protocol
 import orjson
 import polars as pl
 
-from sdtrace.convert import line
-from sdtrace.pseudonyms import pseudonyms
 from sdtrace.results.report import Report
 from sdtrace.schema.trace import Batch, conform, empty
 from sdtrace.version import VERSION
+from sdtrace.writers.convert import line
+from sdtrace.writers.pseudonyms import pseudonyms
 
 #: Steps of a bundle; requests are taken whole while they fit.
 STEPS = 4_000

@@ -1,0 +1,1 @@
+"""What sdtrace writes back: converted traces, bundles, pseudonyms."""
