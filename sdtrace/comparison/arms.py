@@ -9,12 +9,12 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.schema.arrays import Floats
 from sdtrace.speed.strata import attributes, levels
 from sdtrace.speed.timing import Timing
 from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
 from sdtrace.tally.timings import DEPTH
 
-Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Floats, Floats], Floats]
 
 DEPTHS = [f"{name}{j}" for name in "va" for j in range(DEPTH + 1)]

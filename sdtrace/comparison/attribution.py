@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.comparison.arms import Arm, Floats, Pair, column, names_of, two_sided, wider
+from sdtrace.comparison.arms import Arm, Pair, column, names_of, two_sided, wider
+from sdtrace.schema.arrays import Floats
 from sdtrace.stats.jackknife import GROUPS, Interval
 from sdtrace.stats.lmdi import curve_and_batch, log_mean, mix_and_within, throughput_change
 from sdtrace.tally.timings import DEPTH

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.comparison.arms import Floats
 from sdtrace.comparison.metrics import Metric, relative
 from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.schema.arrays import Floats
 from sdtrace.stats.jackknife import GROUPS, jackknife, summed
 
 

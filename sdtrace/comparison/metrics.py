@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from sdtrace.comparison.arms import Arm, Floats, Pair, column, independent
+from sdtrace.comparison.arms import Arm, Pair, column, independent
+from sdtrace.schema.arrays import Floats
 from sdtrace.speed.finding import total
 from sdtrace.stats.jackknife import Interval
 

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.comparison.arms import Floats, Pair, names_of
+from sdtrace.comparison.arms import Pair, names_of
+from sdtrace.schema.arrays import Floats
 from sdtrace.stats.jackknife import Interval, jackknife
 
 #: Slices that are reported; requests and share of lines that one must hold on each side.

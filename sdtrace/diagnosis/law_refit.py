@@ -9,16 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from sdtrace.schema.arrays import Floats
 from sdtrace.verify.band import DISAGREE
 from sdtrace.verify.laws import LAWS, candidates
 from sdtrace.verify.laws.block import prefixes
 from sdtrace.verify.positions import Positions
 from sdtrace.verify.scope import Scope
-
-Floats = npt.NDArray[np.float64]
 
 #: Standard errors that a law may be off and still fit, and that the declared one must be off at the least.
 FITS, MISFITS = 3.5, 6.0

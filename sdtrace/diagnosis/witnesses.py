@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from sdtrace.schema.arrays import Floats
 from sdtrace.tally.evidence.slots import Slots, slots
 from sdtrace.verify.laws import LAWS
 from sdtrace.verify.positions import Positions
 from sdtrace.verify.scope import Scope
-
-Floats = npt.NDArray[np.float64]
 
 #: Slots named for one cause.
 SHOWN = 3

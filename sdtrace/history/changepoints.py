@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from sdtrace.history.trend import Point
-
-Floats = npt.NDArray[np.float64]
+from sdtrace.schema.arrays import Floats
 
 #: Shufflings of the series itself that the null is made of, and the chance that a split must beat.
 SHUFFLES, LEVEL = 499, 0.005

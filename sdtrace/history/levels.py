@@ -15,9 +15,8 @@ has the weight 1 / s for the s-th night, up to HORIZON: how long a level has hel
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from sdtrace.schema.arrays import Floats
 
 #: The size of a change that is expected, in standard deviations of a usual night; nights in which a ramp gains one of it.
 SIZE, RAMP = 2.0, 7.0

@@ -14,14 +14,13 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.replay.requests import Conversation
+from sdtrace.schema.arrays import Floats
 from sdtrace.schema.sampling import ticket
 from sdtrace.schema.trace import conform
 from sdtrace.verify.band import Rounding
 from sdtrace.verify.law import Bands
 from sdtrace.verify.precision import band as precision
 from sdtrace.verify.scope import REQUEST_COLUMNS, Scope, keyed, scopes
-
-Floats = npt.NDArray[np.float64]
 
 KEYS = ["run_id", "request_id", "step", "position"]
 #: Probabilities below are not told apart: a log of 1e-9 is as good as zero for every decision.

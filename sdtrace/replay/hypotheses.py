@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from sdtrace.replay.compare import LEAST, distances
@@ -18,8 +17,8 @@ from sdtrace.replay.contexts import first_twice, not_rolled_back, shifted, stale
 from sdtrace.replay.packing import Packed, pack
 from sdtrace.replay.parameters import Parameters
 from sdtrace.replay.requests import Conversation
+from sdtrace.schema.arrays import Floats
 
-Floats = npt.NDArray[np.float64]
 View = Callable[[Conversation], Packed]
 Change = Callable[[Parameters], Parameters]
 

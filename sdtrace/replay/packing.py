@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdtrace.replay.requests import Conversation, Step
-
-Ints = npt.NDArray[np.int64]
+from sdtrace.schema.arrays import Ints
 
 
 @dataclass(frozen=True)

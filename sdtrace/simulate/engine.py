@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sdtrace.schema.arrays import Flags, Ints
 from sdtrace.simulate.fault import Fault
-from sdtrace.simulate.world import Flags, Ints, Rows, World, at, draw
+from sdtrace.simulate.world import Rows, World, at, draw
 
 
 @dataclass

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from sdtrace.simulate.world import Flags, Ints, Rows, World
+from sdtrace.schema.arrays import Flags, Ints
+from sdtrace.simulate.world import Rows, World
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from sdtrace.schema.arrays import Flags, Ints
 from sdtrace.simulate.engine import over, residual
 from sdtrace.simulate.fault import Fault
-from sdtrace.simulate.world import Flags, Ints, Rows, World, at, draw, hot, tempered, top
+from sdtrace.simulate.world import Rows, World, at, draw, hot, tempered, top
 
 _ALL = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin")
 

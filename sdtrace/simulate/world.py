@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sdtrace.schema.arrays import Ints
 from sdtrace.simulate.settings import Settings
 
 Rows = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 #: Laws whose draft is a point.
 POINT = ("one-hot", "tree-coin", "greedy")

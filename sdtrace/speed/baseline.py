@@ -10,13 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from sdtrace.diagnosis.acceptance import student
+from sdtrace.schema.arrays import Floats
 from sdtrace.speed.cost import ENOUGH, isotonic, shapes
 
-Floats = npt.NDArray[np.float64]
 Curve = Callable[[Floats], Floats]
 
 #: Condition of the regression beyond which it is refused, and what a misfit of its knots may add to the error.

@@ -6,10 +6,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-Floats = npt.NDArray[np.float64]
+from sdtrace.schema.arrays import Floats
 
 #: Engine steps that a mean needs before anything is concluded from it.
 ENOUGH = 20.0

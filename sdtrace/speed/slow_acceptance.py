@@ -6,14 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sdtrace.schema.arrays import Floats
 from sdtrace.speed.finding import ENOUGH, LACKS, LOOKUPS, PICKED, Finding, low_rate, worst
 from sdtrace.speed.slow_decay import decays
 from sdtrace.speed.strata import attributes, levels, tag_levels
 from sdtrace.speed.timing import Timing
 from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
 from sdtrace.stats.lmdi import mix_and_within
-
-Floats = npt.NDArray[np.float64]
 
 #: First-position acceptance below which a drafter does not follow its target at all.
 MISWIRED = 0.2

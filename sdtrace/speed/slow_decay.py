@@ -4,12 +4,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sdtrace.schema.arrays import Floats
 from sdtrace.speed.finding import ENOUGH, LACKS, PICKED, Finding, low_rate, worst
 from sdtrace.speed.strata import tag_levels
 from sdtrace.speed.timing import Timing
 from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
-
-Floats = npt.NDArray[np.float64]
 
 
 def decays(told: Timing, joined: pl.DataFrame) -> list[Finding]:

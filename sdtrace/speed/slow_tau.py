@@ -1,16 +1,14 @@
 """Slow because of the draft length: positions that cost more than they bring, or that would bring more than they cost."""
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from sdtrace.schema.arrays import Floats
 from sdtrace.speed.cost import StepCost
 from sdtrace.speed.finding import Finding, low_rate, total, worst
 from sdtrace.speed.timing import Timing
 from sdtrace.stats.jackknife import GROUPS, groups, jackknife, summed
 from sdtrace.tally.timings import DEPTH
-
-Floats = npt.NDArray[np.float64]
 
 #: Gain from which another draft length is named.
 OTHER_TAU = 0.08

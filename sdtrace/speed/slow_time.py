@@ -3,7 +3,6 @@
 from statistics import median
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from sdtrace.speed.cost import ENOUGH, StepCost, shapes, step_cost
@@ -11,8 +10,6 @@ from sdtrace.speed.finding import LOOKUPS, Finding, shape, total, worst
 from sdtrace.speed.slow_tau import tau_findings
 from sdtrace.speed.timing import Timing
 from sdtrace.stats.jackknife import GROUPS, groups, jackknife, summed
-
-Floats = npt.NDArray[np.float64]
 
 #: Cost of one drafted token over the rest of the step from which a drafter is too slow, and its share of the step.
 DRAFT_TOKEN, DRAFT_SHARE = 0.15, 0.3

@@ -5,16 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from sdtrace.audit.audit import Audit
+from sdtrace.schema.arrays import Floats
 from sdtrace.speed.baseline import Baseline, baseline
 from sdtrace.speed.formulas import tokens_per_step
 from sdtrace.speed.ledger import Ledger, ledger
 from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
-
-Floats = npt.NDArray[np.float64]
 
 #: Acceptance by position that a drafter which fits its target reaches (EAGLE on Vicuna: .79, .74, .72, .73).
 REFERENCE = 0.8

@@ -8,8 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.diagnosis.acceptance import student
-
-Floats = npt.NDArray[np.float64]
+from sdtrace.schema.arrays import Floats
 
 #: Groups of requests that are left out in turn. More cost more and say no more.
 GROUPS = 200

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-Ints = npt.NDArray[np.int64]
+from sdtrace.schema.arrays import Ints
+
 Names = Mapping[str, str]
 Known = Mapping[str, str | None]
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.results.check import Check
+from sdtrace.schema.arrays import Floats
 from sdtrace.tally.evidence import evidence
 from sdtrace.tally.group_runs import Known, grouped
 from sdtrace.tally.repetition import degenerate, loops
@@ -15,8 +16,6 @@ from sdtrace.tally.step_columns import enriched
 from sdtrace.tally.tally import STEPS, WITNESSES, Tally
 from sdtrace.tally.uniforms import uniforms
 from sdtrace.verify.scope import Scope
-
-Floats = npt.NDArray[np.float64]
 
 #: Log-likelihood of a decision that a law forbids: a slip of the record, not an impossibility.
 _FORBIDDEN = float(np.log(1e-4))

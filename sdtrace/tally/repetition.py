@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sdtrace.schema.arrays import Ints
 from sdtrace.verify.scope import Scope
-
-Ints = npt.NDArray[np.int64]
 
 #: Tokens of a batch that are looked at for loops (whole requests, by hash), and the longest period looked for.
 TOKENS, PERIOD = 15_000, 32

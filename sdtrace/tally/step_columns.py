@@ -8,12 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sdtrace.schema.arrays import Flags, Ints
 from sdtrace.verify.band import Rounding, highest, in_range
 from sdtrace.verify.positions import Positions, Ragged
 from sdtrace.verify.scope import Scope
-
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 #: Columns of which nothing is known: literals cost nothing.
 _NEVER, _NULL = pl.lit(None, pl.Int64), pl.lit(None, pl.Float64)

@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from sdtrace.schema.arrays import Flags, Floats, Ints
 from sdtrace.tuning.interval import ratio
 from sdtrace.tuning.path import survival as km
 from sdtrace.tuning.path.decay import Decay, decay
 from sdtrace.tuning.path.step_replay import Lanes, lanes, starts
-from sdtrace.tuning.path.token_path import Flags, Floats, Ints, Text
+from sdtrace.tuning.path.token_path import Text
 
 TAUS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
 #: Drafters that see the prefix and nothing else: the decision for a token does not depend on the depth.

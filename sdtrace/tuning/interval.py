@@ -3,7 +3,7 @@
 import numpy as np
 
 from sdtrace.diagnosis.acceptance import student
-from sdtrace.tuning.path.token_path import Floats
+from sdtrace.schema.arrays import Floats
 
 
 def ratio(above: Floats, below: Floats) -> tuple[float | None, float | None]:

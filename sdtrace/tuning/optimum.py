@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from sdtrace.tuning.path.token_path import Floats
+from sdtrace.schema.arrays import Floats
 
 #: Draws of the bootstrap; requests are drawn, never steps.
 DRAWS = 200

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from sdtrace.schema.arrays import Floats, Ints
 from sdtrace.speed.baseline import Baseline, baseline
 from sdtrace.speed.cost import ENOUGH, StepCost, step_cost
-from sdtrace.tuning.path.token_path import Floats, Ints
 
 #: What a price rests on, the weakest last.
 BASES = ("given", "measured", "fit", "assumed")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
+from sdtrace.schema.arrays import Flags, Floats
+
 Decisions = npt.NDArray[np.int8]
 
 AGREE, UNDECIDABLE, DISAGREE = 1, 0, -1

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sdtrace.schema.arrays import Floats
 from sdtrace.verify.band import Rounding
 from sdtrace.verify.positions import Positions
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
+from sdtrace.schema.arrays import Flags, Floats, Ints
+
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 

@@ -3,11 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
+from sdtrace.schema.arrays import Floats
 from sdtrace.verify.band import EXACT, Rounding, coarser, rounding
 from sdtrace.verify.law import Bands
 from sdtrace.verify.positions import Positions
-
-Floats = npt.NDArray[np.float64]
 
 #: Values looked at. A column of higher precision betrays itself within a few values.
 _SAMPLE = 4096

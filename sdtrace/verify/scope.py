@@ -7,16 +7,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from sdtrace.schema.arrays import Flags, Floats
 from sdtrace.verify.law import Bands, Judged, Law
 from sdtrace.verify.laws import LAWS, candidates
 from sdtrace.verify.positions import Positions, derive, positions
 from sdtrace.verify.precision import bands
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 #: What checks ask of a request; everything else stays in the request table.
 REQUEST_COLUMNS = (

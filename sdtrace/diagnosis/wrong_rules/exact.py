@@ -3,13 +3,10 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from sdtrace.diagnosis.wrong_rules.explanation import Explanation
+from sdtrace.schema.arrays import Flags, Floats
 from sdtrace.verify.band import EXACT, Rounding, compare
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 
 class Decisions:

@@ -3,10 +3,11 @@
 import numpy as np
 import polars as pl
 
-from sdtrace.diagnosis.wrong_rules.exact import HYPOTHESES, Decisions, Flags, shifted, tempered
+from sdtrace.diagnosis.wrong_rules.exact import HYPOTHESES, Decisions, shifted, tempered
 from sdtrace.diagnosis.wrong_rules.explanation import Explanation
 from sdtrace.diagnosis.wrong_rules.likelihood import likeliest
 from sdtrace.diagnosis.wrong_rules.regression import dependence, other_row, read
+from sdtrace.schema.arrays import Flags
 from sdtrace.verify.band import EXACT, Rounding
 
 _COLUMNS = (

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from sdtrace.diagnosis.wrong_rules.exact import Decisions, tempered_value
 from sdtrace.diagnosis.wrong_rules.explanation import Explanation
-
-Floats = npt.NDArray[np.float64]
+from sdtrace.schema.arrays import Floats
 
 #: Natural log of the odds over the next rule; of any parameter's own cost.
 _MARGIN, _COST = 4.0, 2.0

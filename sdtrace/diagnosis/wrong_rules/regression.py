@@ -8,12 +8,10 @@ row kappa = 0, a synthetic coin alpha = kappa = 0.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from sdtrace.diagnosis.wrong_rules.exact import Decisions, Flags
+from sdtrace.diagnosis.wrong_rules.exact import Decisions
 from sdtrace.diagnosis.wrong_rules.explanation import Explanation
-
-Floats = npt.NDArray[np.float64]
+from sdtrace.schema.arrays import Flags, Floats
 
 
 @dataclass(frozen=True)

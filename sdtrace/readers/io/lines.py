@@ -7,7 +7,8 @@ from io import BufferedIOBase
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from sdtrace.schema.arrays import Ints
+
 Bytes = npt.NDArray[np.uint8]
 
 #: Bytes that are read beyond what a stretch is expected to need.

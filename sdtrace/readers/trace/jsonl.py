@@ -14,11 +14,12 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from sdtrace.readers.io.lines import Ints, Lines, Stretch, nulls, without
+from sdtrace.readers.io.lines import Lines, Stretch, nulls, without
 from sdtrace.readers.io.prefetch import ahead
 from sdtrace.readers.io.source import Segment, Source, segments
 from sdtrace.readers.trace.strict import Parsed, parse
 from sdtrace.readers.trace.validate import Validator
+from sdtrace.schema.arrays import Ints
 from sdtrace.schema.trace import STEP, Batch, conform
 
 #: Bytes of lines in a batch, and rows at the most.

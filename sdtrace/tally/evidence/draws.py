@@ -1,14 +1,10 @@
 """Uniform draws of tested positions: uniform given what was known before, and independent within a step."""
 
 import numpy as np
-import numpy.typing as npt
 
+from sdtrace.schema.arrays import Flags, Ints
 from sdtrace.tally.evidence.sums import Sums
 from sdtrace.verify.scope import Scope
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 
 def draws(scope: Scope, at: Ints, later: Flags, sums: Sums) -> None:

@@ -10,14 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from sdtrace.schema.arrays import Flags, Floats, Ints
 from sdtrace.verify.scope import Scope
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 #: Verified positions of a piece: few enough for the processor's cache, where sums are twice as fast, and as many as that
 #: allows, because threads wait for each other at every call.

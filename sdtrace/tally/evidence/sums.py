@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sdtrace.schema.arrays import Flags, Floats
+
 Ints = npt.NDArray[np.intp]
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 #: How far rounding can have moved each of many chances: one number stands for that share of every chance.
 Half = float | Floats

@@ -3,14 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
+from sdtrace.schema.arrays import Flags, Floats
 from sdtrace.tally.evidence.slots import Slots
 from sdtrace.tally.evidence.sums import Half, Sums, part_of
 from sdtrace.tally.evidence.weights import bent, reuse
 from sdtrace.verify.band import Rounding
 from sdtrace.verify.scope import Scope
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 #: Where p/q is cut for a bet on it.
 MOST = 4.0

@@ -1,15 +1,11 @@
 """Weights that bring out one fault: the shift of log odds that it makes, known before the draw (locally most powerful)."""
 
 import numpy as np
-import numpy.typing as npt
 
+from sdtrace.schema.arrays import Flags, Floats, Ints
 from sdtrace.tally.evidence.slots import Slots
 from sdtrace.tally.evidence.sums import Half, Sums, part_of
 from sdtrace.verify.scope import Scope
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 #: The greatest weight.
 _MOST = 10.0

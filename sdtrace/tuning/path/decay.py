@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sdtrace.diagnosis.acceptance import student
+from sdtrace.schema.arrays import Floats, Ints
 from sdtrace.tuning.path.step_replay import Lanes, lanes, walked_occupancy, walked_starts
-from sdtrace.tuning.path.token_path import Floats, Ints, Text
+from sdtrace.tuning.path.token_path import Text
 
 #: Tests at the deepest position, requests, and share of tokens with a known gamma, before anything is fitted.
 TESTS, REQUESTS, KNOWN = 100, 16, 0.5

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdtrace.tuning.path.token_path import Flags, Floats, Ints
+from sdtrace.schema.arrays import Flags, Floats, Ints
 
 
 @dataclass(frozen=True)

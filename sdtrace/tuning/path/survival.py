@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdtrace.tuning.path.token_path import Floats, Ints, Text
+from sdtrace.schema.arrays import Floats, Ints
+from sdtrace.tuning.path.token_path import Text
 
 #: Tests at a position before its hazard is used.
 ENOUGH = 30

@@ -11,12 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sdtrace.schema.arrays import Floats, Ints
 from sdtrace.verify.positions import Ragged, ragged
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.int8]
-Flags = npt.NDArray[np.bool_]
 
 #: A request longer than this is cut at a step: what is walked side by side stays short.
 LONGEST = 4096

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from sdtrace.schema.arrays import Flags, Floats, Ints
 from sdtrace.tuning.curve import REPLAYABLE
-from sdtrace.tuning.path.token_path import Flags, Floats, Ints, Text
+from sdtrace.tuning.path.token_path import Text
 from sdtrace.tuning.run import Tuned
 
 #: Weight of the traffic's own hazards against a request's, in tests at a position.

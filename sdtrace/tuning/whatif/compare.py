@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from sdtrace.schema.arrays import Flags, Floats, Ints
 from sdtrace.tuning.curve import INVARIANT, REPLAYABLE
-from sdtrace.tuning.path.token_path import Flags, Floats, Ints
 from sdtrace.tuning.price import price
 from sdtrace.tuning.run import Asked, Tuned
 from sdtrace.tuning.whatif import policies as rules

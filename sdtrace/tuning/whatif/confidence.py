@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.tuning.path.token_path import Floats, Ints
+from sdtrace.schema.arrays import Floats, Ints
 from sdtrace.tuning.run import Tuned
 from sdtrace.verify.positions import ragged
 

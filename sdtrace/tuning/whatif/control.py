@@ -9,8 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
+from sdtrace.schema.arrays import Flags, Floats, Ints
 from sdtrace.tuning.path.step_replay import runs
-from sdtrace.tuning.path.token_path import Flags, Floats, Ints, Text
+from sdtrace.tuning.path.token_path import Text
 
 
 class Policy(Protocol):

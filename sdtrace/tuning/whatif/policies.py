@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sdtrace.tuning.path.token_path import Floats, Ints
+from sdtrace.schema.arrays import Floats, Ints
 
 _NONE = np.zeros(0, dtype=np.int64)
 _EMPTY = np.zeros(0)

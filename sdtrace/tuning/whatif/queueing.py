@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from sdtrace.schema.arrays import Floats, Ints
 from sdtrace.tuning.path.step_replay import walk
-from sdtrace.tuning.path.token_path import Floats, Ints, Text
+from sdtrace.tuning.path.token_path import Text
 from sdtrace.tuning.price import Price, price
 from sdtrace.tuning.run import Asked, Tuned
 from sdtrace.tuning.whatif.control import drafted_right

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from sdtrace.schema.arrays import Floats
 from sdtrace.tuning.optimum import weights
-from sdtrace.tuning.path.token_path import Floats
 from sdtrace.tuning.price import lengths
 from sdtrace.tuning.run import Tuned, slice_members, times
 

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sdtrace.schema.arrays import Floats
 from sdtrace.verify.band import AGREE, DISAGREE, ENGINE_ERROR, EXACT, UNDECIDABLE, in_range
 from sdtrace.verify.law import Bands, Judged, Law
 from sdtrace.verify.positions import Positions
-
-Floats = npt.NDArray[np.float64]
 
 
 def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
