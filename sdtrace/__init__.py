@@ -6,7 +6,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sdtrace.api import diff, explain, read, report, tune
+    from sdtrace.api import diff, explain, report, tune
+    from sdtrace.pipeline import read
     from sdtrace.results.report import Report
 
 __all__ = ["Report", "diff", "explain", "read", "report", "tune"]

@@ -1,47 +1,27 @@
 """The public functions; the commands are a thin voice over them."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from sdtrace.audit.audit import Audit, Keep, Source, Span, audit
+from sdtrace.audit.audit import Span
 from sdtrace.checks import CHECKS
 from sdtrace.comparison.compare import MARGIN, change
 from sdtrace.comparison.report import change_report
-from sdtrace.diagnosis.diagnose import Diagnosis, diagnose, misfits
-from sdtrace.diagnosis.law_choice import Fit
 from sdtrace.document.document import compose
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
-from sdtrace.readers import Opened, open_inputs
+from sdtrace.pipeline import _HOSTILE, Inputs, Machines, _audited, _paths, _sources, read
+from sdtrace.readers import Opened
 from sdtrace.readers.trace import paper
-from sdtrace.results.check import Check
 from sdtrace.results.report import Report
 from sdtrace.tuning.attach import attach
 from sdtrace.tuning.run import Asked
 from sdtrace.tuning.sample import gather, of_tally
 from sdtrace.verify.explain import explain_steps
-from sdtrace.verify.scope import REQUEST_COLUMNS
-
-#: What adds up sources: the audit of this process, or of a cluster.
-Machines = Callable[[Sequence[Source], Sequence[Check], Keep | None, Mapping[str, str] | None, Span], Audit]
-Inputs = str | Path | Sequence[str | Path]
-
-#: Damaged numbers (1e300 for a probability) may overflow on their way: what is not finite in the end is null.
-_HOSTILE = np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
-
-
-def read(inputs: Inputs, *, format: str | None = None) -> list[Opened]:
-    """Open files, folders, globs or `-`: one object an input, each with `path`, `format` and `batches()`.
-
-    Raises NoInputError where nothing is found or nothing is recognised.
-    """
-    return open_inputs(_paths(inputs), format)
 
 
 def report(
@@ -122,28 +102,6 @@ def diff(
     return replace(change_report(found, sides[0][0], *sides[1], CHECKS), show=_show)
 
 
-def _audited(
-    inputs: Inputs,
-    format: str | None,
-    span: Span,
-    where: Sequence[str],
-    baseline_ms: float | None = None,
-    machines: Machines | None = None,
-) -> tuple[Audit, Diagnosis]:
-    sources, keep = _sources(inputs, format, span, where)
-    first, overridden = audited(sources, keep, span, machines)
-    return first, diagnose(first, CHECKS, overridden, baseline_ms)
-
-
-def _sources(
-    inputs: Inputs, format: str | None, span: Span, where: Sequence[str]
-) -> tuple[list[Opened], Callable[[pl.DataFrame], pl.DataFrame] | None]:
-    """Opened inputs, and what keeps the wanted steps of them."""
-    since, until = span
-    opened = [replace(source, since=since, until=until) for source in read(inputs, format=format)]
-    return opened, _keep(since, until, where)
-
-
 @_HOSTILE
 def _report(
     inputs: Inputs,
@@ -167,82 +125,11 @@ def _report(
     return replace(report, show=_show)
 
 
-def audited(
-    sources: Sequence[Source], keep: Keep | None = None, span: Span = (None, None), machines: Machines | None = None
-) -> tuple[Audit, dict[str, Fit]]:
-    """The pass over all sources, and the runs that were judged by another law than the one they declare.
-
-    `machines` is the `audit` of a cluster; without it, this process reads.
-    """
-    run = machines or audit
-    first = run(sources, CHECKS, keep, None, span)
-    overridden = misfits(first)
-    if overridden:
-        first = _again(run, sources, keep, {run_id: fit.law for run_id, fit in overridden.items()}, span) or first
-    return first, overridden
-
-
-def told(whole: Audit, overridden: Mapping[str, Fit]) -> tuple[Diagnosis, Report]:
-    """The diagnosis and the report of an audit, from whatever it was added up; token ids are not shown."""
-    found = diagnose(whole, CHECKS, overridden)
-    return found, attach(compose(whole, found, CHECKS), of_tally(whole, found.choices), None)
-
-
 def _show(found: Report) -> str:
     """The page in a notebook; templates load only then."""
     from sdtrace.render import html
 
     return html.fragment(found)
-
-
-def _again(
-    run: Machines, sources: Sequence[Source], keep: Keep | None, rules: dict[str, str], span: Span
-) -> Audit | None:
-    """The pass once more under the laws that do fit; None where an input (standard input) cannot be read twice."""
-    try:
-        return run(sources, CHECKS, keep, rules, span)
-    except SdtraceError:
-        return None
-
-
-def _paths(inputs: Inputs) -> list[str]:
-    return [str(inputs)] if isinstance(inputs, str | Path) else [str(path) for path in inputs]
-
-
-def _keep(
-    since: float | None, until: float | None, where: Sequence[str]
-) -> Callable[[pl.DataFrame], pl.DataFrame] | None:
-    conditions = [_condition(text) for text in where]
-    if since is not None:
-        conditions.append(pl.col("at") >= since)
-    if until is not None:
-        conditions.append(pl.col("at") <= until)
-    if not conditions:
-        return None
-    wanted = pl.all_horizontal(conditions).fill_null(value=False).alias("keep")
-    return lambda steps: steps.select(wanted)
-
-
-def _condition(text: str) -> pl.Expr:
-    """`tags.KEY=VALUE`, or `COLUMN=VALUE` for run_id, request_id and the columns of a request."""
-    name, found, value = text.partition("=")
-    name, value = name.strip(), value.strip()
-    if found and re.fullmatch(r"tags\.[\w-]+", name):
-        key = name.removeprefix("tags.")
-        return pl.col("tags").str.json_path_match(f"$['{key}']") == value
-    if found and name in ("run_id", "request_id", "finish_reason"):
-        return pl.col(name) == value
-    if found and name in REQUEST_COLUMNS and name not in ("tags", "stop_token_ids"):
-        try:
-            return pl.col(name).cast(pl.Float64) == float(value)
-        except ValueError:
-            raise UsageError(
-                f"--where {text}: {value!r} is no number", f"{name} is numeric: --where {name}=0"
-            ) from None
-    raise UsageError(
-        f"--where {text!r} is not understood",
-        "use tags.KEY=VALUE, request_id=..., run_id=..., or a sampling parameter such as temperature=0",
-    )
 
 
 def explain(

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.api import read as open_all
 from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.diagnosis.law_choice import choose
 from sdtrace.diagnosis.outcomes import used
 from sdtrace.diagnosis.signatures import signs
+from sdtrace.pipeline import read as open_all
 from sdtrace.simulate import Settings
 from sdtrace.stats.significance import bins, chi_square, overdispersion, quantile, read, two_sided
 from sdtrace.tally.evidence.slots import Slots

@@ -13,9 +13,10 @@ import polars as pl
 import pytest
 import zstandard
 
-from sdtrace.api import read, report
+from sdtrace.api import report
 from sdtrace.cli import run
 from sdtrace.errors import NoInputError
+from sdtrace.pipeline import read
 
 source = import_module("sdtrace.readers.io.source")  # a function of the package has the same name
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_logs"

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.api import read
+from sdtrace.pipeline import read
 from sdtrace.record import TraceWriter
 from sdtrace.schema.sampling import ticket
 

@@ -13,8 +13,8 @@ from polars.testing import assert_frame_equal
 
 import sdtrace.readers.io.lines
 import sdtrace.verify.positions
-from sdtrace.api import read
 from sdtrace.diagnosis.wrong_rules.recovery import emitted
+from sdtrace.pipeline import read
 from sdtrace.readers.io.lines import nulls
 from sdtrace.readers.trace.parquet import _portions
 from sdtrace.tally.evidence.sums import Sums

@@ -24,8 +24,9 @@ def command(paths: tuple[str, ...], format_: str | None, output: str, content: s
     Nothing that can be read back to text goes in: token ids are renumbered, prompts and tags left out, unless
     --content ids is given. `sdtrace report FILE.zip` reads a bundle.
     """
-    from sdtrace.api import read, report
+    from sdtrace.api import report
     from sdtrace.errors import NoInputError
+    from sdtrace.pipeline import read
     from sdtrace.render import html, json
     from sdtrace.render.text import clean
     from sdtrace.writers.bundle import concerned, pack, piece

@@ -29,9 +29,9 @@ def command(url: str, **given: Any) -> int:
     URL is that of a vLLM, SGLang, llama.cpp, LMDeploy or TensorRT-LLM server, with or without /metrics. A restart of
     the engine is survived. What was seen ends in a report with the exit code of one.
     """
-    from sdtrace.api import told
     from sdtrace.audit.live import Live, follow
     from sdtrace.errors import UsageError
+    from sdtrace.pipeline import told
     from sdtrace.render import html
 
     every, until = options.duration(given["every"]), options.duration(given["for_"]) if given["for_"] else None

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sdtrace.api import Inputs, audited, read, told
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Fit
 from sdtrace.errors import UsageError
@@ -15,6 +14,7 @@ from sdtrace.history.dedup import Content, Rest, content
 from sdtrace.history.record import record
 from sdtrace.history.section import with_history
 from sdtrace.history.state import Night, State
+from sdtrace.pipeline import Inputs, audited, read, told
 from sdtrace.results.report import Report
 
 

@@ -8,7 +8,8 @@ import torch
 from transformers.generation import candidate_generator, utils
 
 from conftest import World
-from sdtrace.api import read, replay, report
+from sdtrace.api import replay, report
+from sdtrace.pipeline import read
 from sdtrace.record.transformers import recording
 
 
