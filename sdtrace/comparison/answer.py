@@ -11,7 +11,7 @@ from sdtrace.comparison.arms import Pair
 from sdtrace.comparison.attribution import Attribution, Term
 from sdtrace.comparison.metrics import Metric
 from sdtrace.comparison.slices import Slice
-from sdtrace.diagnosis.causes import Cause
+from sdtrace.results.cause import Cause
 from sdtrace.results.cause_words import WORDS
 from sdtrace.speed.finding import low_rate, total, worst
 from sdtrace.speed.slow_acceptance import MISWIRED

@@ -11,8 +11,8 @@ from sdtrace.comparison.attribution import Attribution, attribution
 from sdtrace.comparison.counts import counted_metrics
 from sdtrace.comparison.metrics import Metric, metrics
 from sdtrace.comparison.slices import Slice, slices
-from sdtrace.diagnosis.causes import Cause
 from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.results.cause import Cause
 
 #: A relative change of speed that nobody minds.
 MARGIN = 0.03

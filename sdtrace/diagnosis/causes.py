@@ -4,32 +4,13 @@ The order of `_TABLE` is the order of strength among equals: a proof beats a sta
 and a fault that explains another one's symptoms stands before it and takes its checks.
 """
 
-import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from sdtrace.diagnosis.wrong_rules import Explanation
+from sdtrace.results.cause import Cause, Outcomes, _next, _ranked, fired, make
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Outcome
-
-Outcomes = Mapping[str, Outcome]
-
-
-@dataclass(frozen=True)
-class Cause:
-    """A row of `causes` in the document, with whom it blames."""
-
-    cause: str
-    side: str
-    certainty: str
-    checks: tuple[str, ...]
-    headline: str
-    evidence: tuple[dict[str, Any], ...]
-    advice: str
-    blame: str
-    weight: int = 0
-    effect: str | None = None
 
 
 def _one(code: str, cause: str, certainty: str = "proved") -> Callable[[Outcomes], list[Cause]]:
@@ -39,50 +20,6 @@ def _one(code: str, cause: str, certainty: str = "proved") -> Callable[[Outcomes
         return [make(cause, certainty, [code], found)] if fired(found, code) else []
 
     return read
-
-
-def fired(found: Outcomes, code: str) -> bool:
-    """Whether the check of that code fired."""
-    return code in found and found[code].state == "fired"
-
-
-def make(cause: str, certainty: str, codes: Sequence[str], found: Outcomes, label: str | None = None) -> Cause:
-    """A cause from the checks that showed it; evidence and weight are theirs, words are the table's."""
-    side, blame, says, advice = WORDS[cause]
-    live = [code for code in codes if fired(found, code)]
-    evidence = tuple(_shown(w) for code in live for w in found[code].witnesses)[:8]
-    headline = f"{label or says}: {found[live[0]].headline}" if live else label or says
-    weight = max((found[code].faults for code in live), default=0)
-    return Cause(cause, side, certainty, tuple(live), headline, evidence, _next(advice, evidence), blame, weight)
-
-
-def with_evidence(cause: Cause, more: Sequence[Mapping[str, Any]]) -> Cause:
-    """The cause with places to look at first, each with the command that shows it."""
-    evidence = (*(_shown(row) for row in more), *cause.evidence)
-    return replace(cause, evidence=evidence, advice=_next(WORDS[cause.cause][3], evidence))
-
-
-def _shown(witness: Mapping[str, Any]) -> dict[str, Any]:
-    row = {k: v for k, v in witness.items() if v is not None}
-    p, q = row.get("p"), row.get("q")
-    if isinstance(p, float) and isinstance(q, float) and q > 0:
-        row["ratio"] = p / q
-    if row.get("request_id") is not None and row.get("path") and "surface" not in row:
-        row["command"] = command(row)
-    return row
-
-
-def command(row: Mapping[str, Any]) -> str:
-    """The command that shows a witness, quoted for a shell."""
-    words = ["sdtrace", "explain", str(row["path"]), "--request", str(row["request_id"])]
-    if row.get("step") is not None:
-        words += ["--step", str(row["step"])]
-    return shlex.join(words)
-
-
-def _next(advice: str, evidence: Sequence[Mapping[str, Any]]) -> str:
-    shown = next((row["command"] for row in evidence if "command" in row), None)
-    return f"{advice}; {shown}" if shown else advice
 
 
 def _decisions(explained: Sequence[Explanation], found: Outcomes) -> list[Cause]:
@@ -155,18 +92,6 @@ def causes(
     rows += [make("metric-inconsistent", "proved", ["SD134", "SD135"], found)] if _counts(found) else []
     rows += counters(found, {row.cause for row in rows})
     return _ranked(rows)
-
-
-def joined(rows: Sequence[Cause], more: Sequence[Cause]) -> list[Cause]:
-    """Both, strongest first; a cause that `rows` has already is not named again."""
-    named = {row.cause for row in rows}
-    return _ranked([*rows, *(row for row in more if row.cause not in named)])
-
-
-def _ranked(rows: Sequence[Cause]) -> list[Cause]:
-    order = {"proved": 0, "statistical": 1, "suspected": 2}
-    sides = {"wrong": 0, "slow": 1, "metric": 2}
-    return sorted(rows, key=lambda c: (order[c.certainty], sides[c.side]))
 
 
 def counters(found: Outcomes, named: set[str]) -> list[Cause]:

@@ -11,7 +11,7 @@ from sdtrace.counters.definitions import Totals
 from sdtrace.counters.figures import counted
 from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.diagnosis.acceptance import acceptance, totals
-from sdtrace.diagnosis.causes import Cause, causes, counters, joined, with_evidence
+from sdtrace.diagnosis.causes import causes, counters
 from sdtrace.diagnosis.law_choice import Choice, Fit, better_law, choose
 from sdtrace.diagnosis.law_refit import MISFITS
 from sdtrace.diagnosis.outcomes import lossless, outcomes, used
@@ -21,6 +21,7 @@ from sdtrace.diagnosis.signatures import completed, signs
 from sdtrace.diagnosis.verdict import counts_verdict, verdict
 from sdtrace.diagnosis.witnesses import telling
 from sdtrace.diagnosis.wrong_rules import Explanation, emitted, explain_decisions
+from sdtrace.results.cause import Cause, joined, with_evidence
 from sdtrace.results.check import Check, Outcome
 from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes

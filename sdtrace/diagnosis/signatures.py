@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.diagnosis.causes import Cause, Outcomes, fired, make
+from sdtrace.results.cause import Cause, Outcomes, fired, make
 from sdtrace.results.check import Outcome
 from sdtrace.stats.significance import read
 from sdtrace.tally.tally import Tally

@@ -6,8 +6,8 @@ from typing import Any
 from sdtrace.counters.agreement import over_all
 from sdtrace.counters.figures import plain
 from sdtrace.counters.sources import Source
-from sdtrace.diagnosis.causes import Cause
 from sdtrace.diagnosis.law_choice import Choice
+from sdtrace.results.cause import Cause
 
 #: Decisions that must agree before a trace without a finding is called healthy.
 ENOUGH = 30

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sdtrace.diagnosis.causes import Cause, command
 from sdtrace.replay.compare import Uniformity
 from sdtrace.replay.hypotheses import Scored
 from sdtrace.replay.run import Replayed
+from sdtrace.results.cause import Cause, command
 from sdtrace.results.report import Report, Section
 
 #: Where the emitted tokens' place in the model's distribution is no longer chance.

@@ -1,7 +1,7 @@
 """All causes of side `slow` that an audit supports."""
 
 from sdtrace.audit.audit import Audit
-from sdtrace.diagnosis.causes import Cause
+from sdtrace.results.cause import Cause
 from sdtrace.speed.finding import few, in_words, without
 from sdtrace.speed.slow_acceptance import acceptance_findings
 from sdtrace.speed.slow_load import counted_load, load_findings

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.diagnosis.causes import Cause, command
+from sdtrace.results.cause import Cause, command
 from sdtrace.results.cause_words import WORDS
 from sdtrace.speed.timing import Timing
 
