@@ -19,12 +19,13 @@ from sdtrace.counters.downsample import Folder, added
 from sdtrace.results.check import Check, Counts
 from sdtrace.schema.counters import no_windows
 from sdtrace.schema.inputs import Input, book
+from sdtrace.schema.keys import keyed
 from sdtrace.schema.trace import Batch, Event, empty
 from sdtrace.tally.measure import measure
 from sdtrace.tally.ordered_merge import Gathered, Place, Tallied, in_process
 from sdtrace.tally.tally import Tally
 from sdtrace.tally.timings import timings
-from sdtrace.verify.scope import REQUEST_COLUMNS, keyed, scopes
+from sdtrace.verify.scope import REQUEST_COLUMNS, scopes
 
 #: Steps that may wait for their request line.
 WAITING = 131_072

@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 from sdtrace.audit.malloc import warm
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.trace.parquet import parts
+from sdtrace.schema.keys import keyed
 from sdtrace.schema.trace import conform, empty
 from sdtrace.verify.band import DISAGREE, UNDECIDABLE, compare
 from sdtrace.verify.precision import band
-from sdtrace.verify.scope import keyed, scopes
+from sdtrace.verify.scope import scopes
 
 _COLUMNS = ["num_accepted", "target_probs", "draft_probs", "uniforms"]
 

@@ -13,10 +13,11 @@ from sdtrace.counters.sources import Source
 from sdtrace.diagnosis.eligible import Rows, level, rows, summed
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.results.check import Check, Counts, Outcome
+from sdtrace.schema.keys import keyed
 from sdtrace.tally.tally import WITNESSES
 from sdtrace.tally.uniforms import repeats
 from sdtrace.verify.laws import LAWS
-from sdtrace.verify.scope import keyed, parameters
+from sdtrace.verify.scope import parameters
 
 
 def outcomes(

@@ -15,12 +15,13 @@ import polars as pl
 
 from sdtrace.replay.requests import Conversation
 from sdtrace.schema.arrays import Floats
+from sdtrace.schema.keys import keyed
 from sdtrace.schema.sampling import ticket
 from sdtrace.schema.trace import conform
 from sdtrace.verify.band import Rounding
 from sdtrace.verify.law import Bands
 from sdtrace.verify.precision import band as precision
-from sdtrace.verify.scope import REQUEST_COLUMNS, Scope, keyed, scopes
+from sdtrace.verify.scope import REQUEST_COLUMNS, Scope, scopes
 
 KEYS = ["run_id", "request_id", "step", "position"]
 #: Probabilities below are not told apart: a log of 1e-9 is as good as zero for every decision.

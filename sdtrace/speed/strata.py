@@ -3,7 +3,7 @@
 import orjson
 import polars as pl
 
-from sdtrace.verify.scope import REQUEST_HASH
+from sdtrace.schema.keys import REQUEST_HASH
 
 #: Keys of tags that are looked at, and how many of them.
 KEYS = 12

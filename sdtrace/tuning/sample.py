@@ -10,11 +10,11 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.schema.arrays import Ints
+from sdtrace.schema.keys import REQUEST_HASH
 from sdtrace.schema.trace import Batch
 from sdtrace.tuning.path.token_path import Text, text
 from sdtrace.tuning.price import Times
 from sdtrace.verify.positions import derive
-from sdtrace.verify.scope import REQUEST_HASH
 
 #: Steps of the sample: whole requests of lowest hash, as in the tally, only more of them.
 STEPS = 80_000

@@ -134,15 +134,6 @@ def parameters(run: Mapping[str, Any]) -> Mapping[str, Any]:
     return params if isinstance(params, dict) else {}
 
 
-#: A request as one number, by which tables are joined and sampled.
-REQUEST_HASH = pl.struct("run_id", "request_id").hash(seed=0)
-
-
-def keyed(table: pl.DataFrame) -> pl.DataFrame:
-    """Steps or requests with `hash`, their REQUEST_HASH."""
-    return table.with_columns(hash=REQUEST_HASH)
-
-
 def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping[str, Any]) -> Iterator[Scope]:
     """Split a batch of steps by run and law.
 
