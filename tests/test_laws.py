@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdtrace.diagnosis.acceptance import clustered
 from sdtrace.schema.trace import conform
+from sdtrace.stats.ratio import clustered
 from sdtrace.verify.band import AGREE, DISAGREE, EXACT
 from sdtrace.verify.explain import explain_steps
 from sdtrace.verify.law import Bands, Judged

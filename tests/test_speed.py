@@ -14,7 +14,8 @@ from sdtrace.api import report
 from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.readers import open_inputs
-from sdtrace.speed.cost import isotonic, step_cost
+from sdtrace.speed.cost import step_cost
+from sdtrace.stats.isotonic import isotonic
 from sdtrace.stats.jackknife import jackknife
 from simulate_timing import Driven, Engine, Traffic, drive
 

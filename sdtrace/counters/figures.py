@@ -6,7 +6,7 @@ import polars as pl
 
 from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.counters.sources import Source
-from sdtrace.diagnosis.acceptance import clustered
+from sdtrace.stats.ratio import clustered
 
 
 def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:

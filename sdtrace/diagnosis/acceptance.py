@@ -1,13 +1,12 @@
 """Acceptance figures with one definition each, and intervals that cluster by request."""
 
 import math
-from collections.abc import Sequence
-from statistics import NormalDist
 from typing import Any
 
 import polars as pl
 
 from sdtrace.counters.definitions import Totals, definitions
+from sdtrace.stats.ratio import clustered
 
 #: Laws whose acceptance is a coin with a known probability, so that expected and excess mean something.
 CHANCE = ("ratio", "one-hot", "match", "tree-coin")
@@ -102,35 +101,3 @@ def _excess_interval(excess: float, variance: float, n: float) -> list[float] | 
         return None
     half = 1.96 * math.sqrt(variance)
     return [(excess - half) / n, (excess + half) / n]
-
-
-def clustered(requests: pl.DataFrame, above: str, below: str) -> list[float] | None:
-    """95% interval of sum(above) / sum(below) with requests as clusters; None with fewer than two requests.
-
-    Ratio of sums with the linearised variance G/(G-1) sum e_i^2 / (sum D)^2, e_i = A_i - theta D_i (Cochran 1977), and
-    Student's t with G - 1 degrees of freedom.
-    """
-    rows = requests.filter(pl.col(below) > 0)
-    g, d = rows.height, float(rows[below].sum())
-    if g < 2 or not d:
-        return None
-    theta = float(rows[above].sum()) / d
-    squares = float(((rows[above] - theta * rows[below]) ** 2).sum())
-    half = student(0.975, g - 1) * math.sqrt(g / (g - 1) * squares) / d
-    return [theta - half, theta + half]
-
-
-def student(level: float, freedom: int) -> float:
-    """Quantile of Student's t by the Cornish-Fisher expansion, exact for 1 and 2 degrees (Abramowitz 26.7.5)."""
-    if freedom == 1:
-        return math.tan(math.pi * (level - 0.5))
-    if freedom == 2:
-        return (2 * level - 1) * math.sqrt(2 / (4 * level * (1 - level)))
-    z, v = NormalDist().inv_cdf(level), float(freedom)
-    terms: Sequence[float] = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return z + sum(term / v**k for k, term in enumerate(terms, start=1))

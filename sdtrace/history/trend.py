@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sdtrace.diagnosis.acceptance import student
 from sdtrace.history.mix import METRICS, standardised, weights
 from sdtrace.history.services import changes
+from sdtrace.stats.ratio import student
 
 #: Nights that a baseline looks back on, and the fewest that make one.
 BACK, FEWEST = 28, 3

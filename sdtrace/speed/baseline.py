@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from sdtrace.diagnosis.acceptance import student
 from sdtrace.schema.arrays import Floats
-from sdtrace.speed.cost import ENOUGH, isotonic, shapes
+from sdtrace.speed.cost import ENOUGH, shapes
+from sdtrace.stats.isotonic import isotonic
+from sdtrace.stats.ratio import student
 
 Curve = Callable[[Floats], Floats]
 

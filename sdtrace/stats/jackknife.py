@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.diagnosis.acceptance import student
 from sdtrace.schema.arrays import Floats
+from sdtrace.stats.ratio import student
 
 #: Groups of requests that are left out in turn. More cost more and say no more.
 GROUPS = 200

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from sdtrace.schema.arrays import Flags, Floats, Ints
-from sdtrace.tuning.interval import ratio
+from sdtrace.stats.ratio import ratio
 from sdtrace.tuning.path import survival as km
 from sdtrace.tuning.path.decay import Decay, decay
 from sdtrace.tuning.path.step_replay import Lanes, lanes, starts

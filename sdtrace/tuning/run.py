@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from sdtrace.schema.arrays import Floats
+from sdtrace.stats.ratio import ratio
 from sdtrace.tuning.curve import TAUS, Curve, Point, curve
-from sdtrace.tuning.interval import ratio
 from sdtrace.tuning.optimum import Optimum, optimum
 from sdtrace.tuning.price import Price, price
 from sdtrace.tuning.sample import Traffic, bucket_name

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdtrace.diagnosis.acceptance import student
 from sdtrace.schema.arrays import Floats, Ints
+from sdtrace.stats.ratio import student
 from sdtrace.tuning.path.step_replay import Lanes, lanes, walked_occupancy, walked_starts
 from sdtrace.tuning.path.token_path import Text
 

@@ -1,0 +1,59 @@
+"""Ratios of sums with intervals: Student's t, requests as clusters."""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+import polars as pl
+
+from sdtrace.schema.arrays import Floats
+
+
+def clustered(requests: pl.DataFrame, above: str, below: str) -> list[float] | None:
+    """95% interval of sum(above) / sum(below) with requests as clusters; None with fewer than two requests.
+
+    Ratio of sums with the linearised variance G/(G-1) sum e_i^2 / (sum D)^2, e_i = A_i - theta D_i (Cochran 1977), and
+    Student's t with G - 1 degrees of freedom.
+    """
+    rows = requests.filter(pl.col(below) > 0)
+    g, d = rows.height, float(rows[below].sum())
+    if g < 2 or not d:
+        return None
+    theta = float(rows[above].sum()) / d
+    squares = float(((rows[above] - theta * rows[below]) ** 2).sum())
+    half = student(0.975, g - 1) * math.sqrt(g / (g - 1) * squares) / d
+    return [theta - half, theta + half]
+
+
+def student(level: float, freedom: int) -> float:
+    """Quantile of Student's t by the Cornish-Fisher expansion, exact for 1 and 2 degrees (Abramowitz 26.7.5)."""
+    if freedom == 1:
+        return math.tan(math.pi * (level - 0.5))
+    if freedom == 2:
+        return (2 * level - 1) * math.sqrt(2 / (4 * level * (1 - level)))
+    z, v = NormalDist().inv_cdf(level), float(freedom)
+    terms: Sequence[float] = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + sum(term / v**k for k, term in enumerate(terms, start=1))
+
+
+def ratio(above: Floats, below: Floats) -> tuple[float | None, float | None]:
+    """sum(above) / sum(below) over requests and half of its 95% interval; None where there is nothing, or one request.
+
+    Linearised variance G/(G-1) sum (A_i - theta D_i)^2 / (sum D)^2 with Student's t (Cochran 1977).
+    """
+    used = below > 0
+    above, below = above[used], below[used]
+    g, d = len(below), float(below.sum())
+    if not d:
+        return None, None
+    theta = float(above.sum()) / d
+    if g < 2:
+        return theta, None
+    squares = float(((above - theta * below) ** 2).sum())
+    return theta, student(0.975, g - 1) * float(np.sqrt(g / (g - 1) * squares)) / d
