@@ -10,7 +10,8 @@ import polars as pl
 
 from sdtrace.schema.arrays import Flags, Ints
 from sdtrace.verify.band import Rounding, highest, in_range
-from sdtrace.verify.positions import Positions, Ragged
+from sdtrace.verify.positions import Positions
+from sdtrace.verify.ragged import Ragged
 from sdtrace.verify.scope import Scope
 
 #: Columns of which nothing is known: literals cost nothing.

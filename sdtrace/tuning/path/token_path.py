@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.schema.arrays import Floats, Ints
-from sdtrace.verify.positions import Ragged, ragged
+from sdtrace.verify.ragged import Ragged, ragged
 
 Marks = npt.NDArray[np.int8]
 

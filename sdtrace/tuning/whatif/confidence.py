@@ -6,7 +6,7 @@ import numpy as np
 
 from sdtrace.schema.arrays import Floats, Ints
 from sdtrace.tuning.run import Tuned
-from sdtrace.verify.positions import ragged
+from sdtrace.verify.ragged import ragged
 
 #: Thresholds that are tried, as shares of the recorded confidences.
 TRIED = (0.05, 0.1, 0.2, 0.35, 0.5)

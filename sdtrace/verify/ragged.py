@@ -1,0 +1,73 @@
+"""Lists of different lengths as one flat array with offsets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sdtrace.schema.arrays import Flags, Ints
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """A list column as one flat array: the entries of row i are values[start[i] : start[i] + count[i]]."""
+
+    values: npt.NDArray[np.generic]
+    start: Ints
+    count: Ints
+    nulls: Flags | None = None  #: which values were null, where any was
+
+    def at(self, row: Ints, index: Ints, absent: float | int | bool) -> npt.NDArray[np.generic]:
+        """Entry `index` of list `row` for equal-length arrays of both; `absent` where the list is too short."""
+        if not len(self.values):
+            return np.full(len(row), absent)
+        taken = np.empty(len(row), dtype=self.values.dtype)
+        for begin in range(0, len(row), _BLOCK):
+            rows, at = row[begin : begin + _BLOCK], index[begin : begin + _BLOCK]
+            piece = self.values.take(self.start[rows] + at, mode="clip")
+            np.putmask(piece, (at < 0) | (at >= self.count[rows]), absent)
+            taken[begin : begin + _BLOCK] = piece
+        return taken
+
+
+#: Entries that are gathered at a time: pieces that stay in the processor's cache are twice as fast.
+_BLOCK = 65_536
+
+
+_NUMBERS = (pl.List(pl.Int64), pl.List(pl.Float64))
+
+
+def ragged(column: pl.Series) -> Ragged:
+    """Flatten a list column. Null numbers become NaN; null ids and null lists of them count as absent entries (-1)."""
+    if not column.null_count() and column.n_chunks() == 1 and len(column):
+        lists = column.to_arrow()
+        if not lists.values.null_count and column.dtype in _NUMBERS:  # the usual case: nothing is copied
+            offset = lists.offsets.to_numpy()
+            start = offset[:-1] - offset[0]
+            values = lists.values.to_numpy()[offset[0] : offset[-1]]
+            return Ragged(values, start, np.diff(offset), None)
+    count = column.list.len().fill_null(0).cast(pl.Int64).to_numpy()
+    flat = column.explode(empty_as_null=False, keep_nulls=False)
+    nulls = flat.is_null().to_numpy() if flat.null_count() else None
+    if flat.dtype == pl.Int64 and flat.null_count():
+        flat = flat.fill_null(-1)
+    if flat.dtype == pl.Boolean:
+        flat = flat.cast(pl.Int8).fill_null(-1)
+    return Ragged(flat.to_numpy(), np.cumsum(count) - count, count, nulls)
+
+
+def _heads(lists: Ragged, part: slice, kept: Ints) -> npt.NDArray[np.generic]:
+    """The first `kept` entries of every list of a part, one after the other."""
+    start, count = lists.start[part], lists.count[part]
+    values = lists.values[start[0] : start[-1] + count[-1]] if len(start) else lists.values[:0]
+    beyond = np.flatnonzero(count > kept)  # a bonus token, as a rule
+    if not len(beyond):
+        return values
+    start = start - start[0]
+    wanted = np.ones(len(values), dtype=bool)
+    if (count[beyond] == kept[beyond] + 1).all():
+        wanted[start[beyond] + kept[beyond]] = False
+    else:
+        wanted = np.arange(len(values)) - np.repeat(start, count) < np.repeat(kept, count)
+    return np.asarray(values[np.flatnonzero(wanted)])
