@@ -14,7 +14,7 @@ from sdtrace.comparison.compare import MARGIN, change
 from sdtrace.comparison.report import change_report
 from sdtrace.document.document import compose
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
-from sdtrace.pipeline import _HOSTILE, Inputs, Machines, _audited, _paths, _sources, read
+from sdtrace.pipeline import OVERFLOW_ALLOWED, Inputs, Machines, audit_and_diagnose, opened_and_filtered, paths_of, read
 from sdtrace.readers import Opened
 from sdtrace.readers.trace import paper
 from sdtrace.results.report import Report
@@ -80,7 +80,7 @@ def replay(inputs: Inputs, *, verifier: str, format: str | None = None, ids: boo
     return with_replay(report(inputs, format=format, ids=ids), found)
 
 
-@_HOSTILE
+@OVERFLOW_ALLOWED
 def diff(
     base: Inputs,
     candidate: Inputs,
@@ -96,13 +96,13 @@ def diff(
     `margin` is the relative change of speed that nobody minds. The two may be of different formats; what both can say is
     compared. Raises as `report` does.
     """
-    sides = [_audited(inputs, format, (since, until), where) for inputs in (base, candidate)]
-    named = [(_paths(inputs)[0], *side) for inputs, side in zip((base, candidate), sides, strict=True)]
+    sides = [audit_and_diagnose(inputs, format, (since, until), where) for inputs in (base, candidate)]
+    named = [(paths_of(inputs)[0], *side) for inputs, side in zip((base, candidate), sides, strict=True)]
     found = change(named[0], named[1], margin)
     return replace(change_report(found, sides[0][0], *sides[1], CHECKS), show=_show)
 
 
-@_HOSTILE
+@OVERFLOW_ALLOWED
 def _report(
     inputs: Inputs,
     format: str | None,
@@ -115,11 +115,11 @@ def _report(
     machines: Machines | None = None,
 ) -> Report:
     """With `asked`, settings are tried on a sample from a pass of its own, where the input can be read twice."""
-    first, found = _audited(inputs, format, span, where, baseline_ms, machines)
+    first, found = audit_and_diagnose(inputs, format, span, where, baseline_ms, machines)
     traffic = of_tally(first, found.choices)
     if asked and any(one.total > len(one.text.first) for one in traffic):
         with suppress(SdtraceError):  # standard input cannot be read twice: the smaller sample has to do
-            sources, keep = _sources(inputs, format, span, where)
+            sources, keep = opened_and_filtered(inputs, format, span, where)
             traffic = gather(sources, first, found.choices, keep)
     report = attach(compose(first, found, CHECKS, ids=ids), traffic, asked)
     return replace(report, show=_show)

@@ -29,7 +29,7 @@ Inputs = str | Path | Sequence[str | Path]
 
 
 #: Damaged numbers (1e300 for a probability) may overflow on their way: what is not finite in the end is null.
-_HOSTILE = np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
+OVERFLOW_ALLOWED = np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
 
 
 def read(inputs: Inputs, *, format: str | None = None) -> list[Opened]:
@@ -37,10 +37,10 @@ def read(inputs: Inputs, *, format: str | None = None) -> list[Opened]:
 
     Raises NoInputError where nothing is found or nothing is recognised.
     """
-    return open_inputs(_paths(inputs), format)
+    return open_inputs(paths_of(inputs), format)
 
 
-def _audited(
+def audit_and_diagnose(
     inputs: Inputs,
     format: str | None,
     span: Span,
@@ -48,12 +48,12 @@ def _audited(
     baseline_ms: float | None = None,
     machines: Machines | None = None,
 ) -> tuple[Audit, Diagnosis]:
-    sources, keep = _sources(inputs, format, span, where)
+    sources, keep = opened_and_filtered(inputs, format, span, where)
     first, overridden = audited(sources, keep, span, machines)
     return first, diagnose(first, CHECKS, overridden, baseline_ms)
 
 
-def _sources(
+def opened_and_filtered(
     inputs: Inputs, format: str | None, span: Span, where: Sequence[str]
 ) -> tuple[list[Opened], Callable[[pl.DataFrame], pl.DataFrame] | None]:
     """Opened inputs, and what keeps the wanted steps of them."""
@@ -77,7 +77,7 @@ def audited(
     return first, overridden
 
 
-def told(whole: Audit, overridden: Mapping[str, Fit]) -> tuple[Diagnosis, Report]:
+def diagnosis_and_report(whole: Audit, overridden: Mapping[str, Fit]) -> tuple[Diagnosis, Report]:
     """The diagnosis and the report of an audit, from whatever it was added up; token ids are not shown."""
     found = diagnose(whole, CHECKS, overridden)
     return found, attach(compose(whole, found, CHECKS), of_tally(whole, found.choices), None)
@@ -93,7 +93,7 @@ def _again(
         return None
 
 
-def _paths(inputs: Inputs) -> list[str]:
+def paths_of(inputs: Inputs) -> list[str]:
     return [str(inputs)] if isinstance(inputs, str | Path) else [str(path) for path in inputs]
 
 

@@ -31,7 +31,7 @@ def command(url: str, **given: Any) -> int:
     """
     from sdtrace.audit.live import Live, follow
     from sdtrace.errors import UsageError
-    from sdtrace.pipeline import told
+    from sdtrace.pipeline import diagnosis_and_report
     from sdtrace.render import html
 
     every, until = options.duration(given["every"]), options.duration(given["for_"]) if given["for_"] else None
@@ -43,7 +43,7 @@ def command(url: str, **given: Any) -> int:
             show(state)
     if not live.scrapes:
         return 3
-    _, found = told(live.audit(), {})
+    _, found = diagnosis_and_report(live.audit(), {})
     if given["output"]:
         options.write(given["output"], html.page(found))
         click.echo(f"report: {given['output']}", err=True)

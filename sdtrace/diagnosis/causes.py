@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sdtrace.diagnosis.wrong_rules import Explanation
-from sdtrace.results.cause import Cause, Outcomes, _next, _ranked, fired, make
+from sdtrace.results.cause import Cause, Outcomes, fired, make, ranked, with_command
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Outcome
 
@@ -31,7 +31,7 @@ def _decisions(explained: Sequence[Explanation], found: Outcomes) -> list[Cause]
         return [make("decision-mismatch", "proved", codes, found)]
     best = explained[0]
     row = make(best.cause, "proved", codes, found, None if best.cause == "decision-mismatch" else _label(best))
-    return [replace(row, advice=_next(best.advice, row.evidence)) if best.advice else row]
+    return [replace(row, advice=with_command(best.advice, row.evidence)) if best.advice else row]
 
 
 def _label(best: Explanation) -> str:
@@ -91,7 +91,7 @@ def causes(
     rows += _accounting(found) + _loops(found)
     rows += [make("metric-inconsistent", "proved", ["SD134", "SD135"], found)] if _counts(found) else []
     rows += counters(found, {row.cause for row in rows})
-    return _ranked(rows)
+    return ranked(rows)
 
 
 def counters(found: Outcomes, named: set[str]) -> list[Cause]:

@@ -14,7 +14,7 @@ from sdtrace.history.dedup import Content, Rest, content
 from sdtrace.history.record import record
 from sdtrace.history.section import with_history
 from sdtrace.history.state import Night, State
-from sdtrace.pipeline import Inputs, audited, read, told
+from sdtrace.pipeline import Inputs, audited, diagnosis_and_report, read
 from sdtrace.results.report import Report
 
 
@@ -106,7 +106,7 @@ def _today() -> str:
 
 
 def _night(name: str, audit: Audit, overridden: dict[str, Fit], inputs: list[dict[str, Any]]) -> Night:
-    found, report = told(audit, overridden)
+    found, report = diagnosis_and_report(audit, overridden)
     return Night(record(name, audit, found, inputs), report, audit)
 
 

@@ -25,7 +25,7 @@ import zstandard
 
 from sdtrace.audit.audit import Audit
 from sdtrace.errors import OutputError, StateError, StateHeldError
-from sdtrace.history import audit_store as saved
+from sdtrace.history import audit_store
 from sdtrace.history.report_store import report_of, stored
 from sdtrace.results.report import Report
 from sdtrace.version import VERSION
@@ -72,7 +72,7 @@ class State:
             return None
         for name in names:
             self._bytes(night, name)
-        return saved.load(self._place(night) / "audit")
+        return audit_store.load(self._place(night) / "audit")
 
     def commit(self, nights: Mapping[str, "Night"], **keys: Any) -> None:
         """Add or replace nights, and top-level keys of the manifest, in one step."""
@@ -125,7 +125,7 @@ class State:
         packed = zstandard.ZstdCompressor(level=12).compress(stored(made.report))
         (place / "report.json.zst").write_bytes(packed)
         (place / "audit").mkdir()
-        saved.save(made.audit, place / "audit")
+        audit_store.save(made.audit, place / "audit")
         files = [f for f in sorted(place.rglob("*")) if f.is_file()]
         digests = {str(f.relative_to(place)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
         for f in [*files, place / "audit", place, place.parent]:

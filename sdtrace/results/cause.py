@@ -39,13 +39,13 @@ def make(cause: str, certainty: str, codes: Sequence[str], found: Outcomes, labe
     evidence = tuple(_shown(w) for code in live for w in found[code].witnesses)[:8]
     headline = f"{label or says}: {found[live[0]].headline}" if live else label or says
     weight = max((found[code].faults for code in live), default=0)
-    return Cause(cause, side, certainty, tuple(live), headline, evidence, _next(advice, evidence), blame, weight)
+    return Cause(cause, side, certainty, tuple(live), headline, evidence, with_command(advice, evidence), blame, weight)
 
 
 def with_evidence(cause: Cause, more: Sequence[Mapping[str, Any]]) -> Cause:
     """The cause with places to look at first, each with the command that shows it."""
     evidence = (*(_shown(row) for row in more), *cause.evidence)
-    return replace(cause, evidence=evidence, advice=_next(WORDS[cause.cause][3], evidence))
+    return replace(cause, evidence=evidence, advice=with_command(WORDS[cause.cause][3], evidence))
 
 
 def _shown(witness: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def command(row: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _next(advice: str, evidence: Sequence[Mapping[str, Any]]) -> str:
+def with_command(advice: str, evidence: Sequence[Mapping[str, Any]]) -> str:
     shown = next((row["command"] for row in evidence if "command" in row), None)
     return f"{advice}; {shown}" if shown else advice
 
@@ -74,10 +74,10 @@ def _next(advice: str, evidence: Sequence[Mapping[str, Any]]) -> str:
 def joined(rows: Sequence[Cause], more: Sequence[Cause]) -> list[Cause]:
     """Both, strongest first; a cause that `rows` has already is not named again."""
     named = {row.cause for row in rows}
-    return _ranked([*rows, *(row for row in more if row.cause not in named)])
+    return ranked([*rows, *(row for row in more if row.cause not in named)])
 
 
-def _ranked(rows: Sequence[Cause]) -> list[Cause]:
+def ranked(rows: Sequence[Cause]) -> list[Cause]:
     order = {"proved": 0, "statistical": 1, "suspected": 2}
     sides = {"wrong": 0, "slow": 1, "metric": 2}
     return sorted(rows, key=lambda c: (order[c.certainty], sides[c.side]))

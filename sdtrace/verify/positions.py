@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.schema.arrays import Flags, Floats, Ints
-from sdtrace.verify.ragged import Ragged, _heads, ragged
+from sdtrace.verify.ragged import Ragged, heads, ragged
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -149,7 +149,7 @@ class Positions:
         inside = self.first(kept)
         for begin in range(0, len(kept), _STEPS):  # pieces that stay in the processor's cache
             part = slice(begin, min(begin + _STEPS, len(kept)))
-            values = _heads(lists, part, kept[part])
+            values = heads(lists, part, kept[part])
             places = slice(self.start[begin], self.start[part.stop - 1] + self.count[part.stop - 1])
             taken[places][np.flatnonzero(inside[places])] = values
         return taken

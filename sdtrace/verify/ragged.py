@@ -57,7 +57,7 @@ def ragged(column: pl.Series) -> Ragged:
     return Ragged(flat.to_numpy(), np.cumsum(count) - count, count, nulls)
 
 
-def _heads(lists: Ragged, part: slice, kept: Ints) -> npt.NDArray[np.generic]:
+def heads(lists: Ragged, part: slice, kept: Ints) -> npt.NDArray[np.generic]:
     """The first `kept` entries of every list of a part, one after the other."""
     start, count = lists.start[part], lists.count[part]
     values = lists.values[start[0] : start[-1] + count[-1]] if len(start) else lists.values[:0]
