@@ -1,10 +1,12 @@
 """The house: imports run one way, modules stay small, every verb and every error is in the README."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
+import sdtrace
 from sdtrace import errors
 from sdtrace.cli import VERBS
 
@@ -12,16 +14,60 @@ TOP = Path(__file__).resolve().parents[1]
 MODULES = sorted((TOP / "sdtrace").rglob("*.py"))
 
 
+#: Rooms from the top, as the package's own docstring lists them.
+ROOMS = re.findall(r"^    (\w+) +\S", sdtrace.__doc__ or "", re.MULTILINE)
+
+#: Inside a folder of equals (one check, law, reader a file), what several of them may share.
+SHARED = {
+    "checks": set(),
+    "verify/laws": {"greedy"},
+    "readers/trace": {"strict", "validate"},
+    "readers/metrics": {"series", "prometheus"},
+    "readers/records": {"shape"},
+}
+
+
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
 def imports(path: Path) -> set[str]:
+    """Every module of sdtrace that the file imports, at its top or in a function."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sdtrace."):
-            found.add(node.module)
-        elif isinstance(node, ast.ImportFrom) and node.module == "sdtrace":
-            found |= {f"sdtrace.{alias.name}" for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sdtrace"):
+            found |= {node.module} if node.module != "sdtrace" else {f"sdtrace.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name.startswith("sdtrace.")}
     return found
+
+
+def test_every_room_is_listed_once_and_there() -> None:
+    there = {path.stem for path in (TOP / "sdtrace").iterdir() if not path.name.startswith(("__", "."))}
+    there -= {"py", "templates", "sample_logs"}
+    assert sorted(ROOMS) == sorted(there)
+    assert len(ROOMS) <= 28
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_imports_run_down(name: str) -> None:
+    for path in MODULES:
+        if path.relative_to(TOP / "sdtrace").with_suffix("").parts[0] != name:
+            continue
+        for other in {room(module) for module in imports(path)} - {name}:
+            assert ROOMS.index(other) > ROOMS.index(name), (
+                f"{path.relative_to(TOP)} imports {other}, which stands above"
+            )
+
+
+@pytest.mark.parametrize("folder", SHARED)
+def test_equals_do_not_know_each_other(folder: str) -> None:
+    """A check knows no check, a law no law, a reader of one format no other reader."""
+    package = "sdtrace." + folder.replace("/", ".")
+    for path in (TOP / "sdtrace" / folder).glob("*.py"):
+        if path.stem not in {"__init__"} | SHARED[folder]:
+            beside = {m.removeprefix(package + ".").split(".")[0] for m in imports(path) if m.startswith(package + ".")}
+            assert beside <= SHARED[folder], path
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(TOP)))
