@@ -185,4 +185,5 @@ def run_record(law: str, argmax_draft: bool, tau: int, vocab: int, log: Log) -> 
         "prob_dtype": log.dtype if log.declared else None,
         "vocab_size": vocab,
         "draft_vocab_size": vocab,
+        "config": {"eagle_topk": 1} if law == "tree-coin" else None,
     }

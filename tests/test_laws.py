@@ -109,7 +109,7 @@ def test_lenience_moves_the_text_by_what_it_accepts_too_much(rows: tuple[Row, Ro
 def test_a_certain_draft_is_accepted_with_its_target_probability(rows: tuple[Row, Row], token: int) -> None:
     p, x = rows[0], token % len(rows[0])
     for law in ("one-hot", "tree-coin", "ratio", "match"):
-        assert chances(law, p, None)[x] == pytest.approx(p[x])
+        assert chances(law, p, None, topk=1)[x] == pytest.approx(p[x])
 
 
 @pytest.mark.parametrize(("law", "accepted"), [("ratio", 10 / 9), ("block", 11 / 9)])
@@ -187,9 +187,18 @@ LOSSY: list[tuple[str, dict[str, Any], dict[str, Any], list[int]]] = [
     ("relaxed", {"relaxed_topk": 2, "relaxed_delta": 0.1}, {}, [-1, 1]),
     ("synthetic", {"acceptance_rate": 0.5}, {"uniforms": [0.4, 0.6]}, [1, 1]),
     ("synthetic", {"rates": [0.3, 0.7]}, {"uniforms": [0.4, 0.6]}, [-1, -1]),
-    ("tree-coin", {"threshold_single": 0.15}, {"uniforms": [0.9, 0.9]}, [1, 1]),
-    ("tree-coin", {}, {"uniforms": [0.9, 0.9]}, [-1, 1]),
-    ("tree-coin", {"threshold_acc": 0.5}, {"uniforms": [0.3, 0.3]}, [1, 1]),
+    ("tree-coin", {"topk": 1, "threshold_single": 0.15}, {"uniforms": [0.9, 0.9]}, [1, 1]),
+    ("tree-coin", {"topk": 1}, {"uniforms": [0.9, 0.9]}, [-1, 1]),
+    ("tree-coin", {"topk": 1, "threshold_acc": 0.5}, {"uniforms": [0.3, 0.3]}, [1, 1]),
+    # with siblings, or where nobody says, a coin above p(x) may still be under a running sum; one under p(x) accepts
+    ("tree-coin", {"topk": 4}, {"uniforms": [0.9, 0.9]}, [0, 1]),
+    ("tree-coin", {}, {"uniforms": [0.9, 0.05]}, [0, -1]),
+    ("tree-coin", {"threshold_single": 0.05}, {"uniforms": [0.9, 0.9]}, [1, -1]),
+    ("multi-draft", {}, {"uniforms": [0.9, 0.01]}, [0, 0]),
+    ("multi-draft", {"num_drafts": 3}, {"target_probs": [0.0, 0.1]}, [-1, 0]),
+    ("multi-draft", {"num_drafts": 1}, {"uniforms": [0.9, 0.9]}, [-1, 1]),
+    ("unknown", {}, {"uniforms": [0.9, 0.01]}, [0, 0]),
+    ("fly", {}, {"uniforms": [0.9, 0.01]}, [0, 0]),
     ("lenient", {"lenience": 0.5}, {"uniforms": [0.7, 0.7]}, [1, 1]),
     ("lenient", {}, {"uniforms": [0.7, 0.7]}, [0, 0]),
 ]

@@ -27,6 +27,8 @@ CHECK = Check(
     judged=pl.col("tested") & (pl.col("decision") != 0),
     fault=pl.col("decision") == -1,
     read=counted("tested decisions contradict the law"),
-    laws=frozenset({"ratio", "one-hot", "match", "block", "tree-coin", "lenient", "typical", "relaxed", "synthetic"}),
+    laws=frozenset(
+        {"ratio", "one-hot", "match", "block", "tree-coin", "multi-draft", "lenient", "typical", "relaxed", "synthetic"}
+    ),
     shows=(),
 )

@@ -26,6 +26,6 @@ CHECK = Check(
     judged=pl.col("n_a") > 0,
     fault=pl.col("zero_p_accepted") > 0,
     read=counted("steps accept a token of target probability 0"),
-    laws=frozenset({"ratio", "one-hot", "match", "block", "tree-coin"}),
+    laws=frozenset({"ratio", "one-hot", "match", "block", "tree-coin", "multi-draft"}),
     shows=(),
 )

@@ -27,18 +27,22 @@ _DTYPES = ("float64", "float32", "float16", "bfloat16", "decimals:3", "decimals:
     help="What is logged: p and q; sums over the vocabulary too; uniforms; top rows.",
 )
 @click.option("--undeclared", is_flag=True, help="The run line names neither law nor precision.")
+@click.option("--variant", default="", help="A lawful strangeness beside the fault, or beside none; --list names them.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Everything follows from it.")
 def command(fault: str | None, out: str | None, **given: Any) -> int:
     """Write a made trace (SYNTHETIC) with one planted FAULT, or `healthy`, to OUT: .jsonl (.gz, .zst) or a folder."""
     from sdtrace.errors import UsageError
     from sdtrace.render.text import clean
-    from sdtrace.simulate import FAULTS, LAWS, Settings, simulate
+    from sdtrace.simulate import FAULTS, LAWS, VARIANTS, Settings, simulate
     from sdtrace.writers.convert import write
 
     if given["list_"]:
         for name, what in FAULTS.items():
             strength = f" [{what.means} {what.strength:g}]" if what.means else ""
             click.echo(f"{name:<22} {what.cause or '-':<26} {what.says}{strength}; {', '.join(what.laws)}")
+        click.echo("\nlawful (--variant NAME):")
+        for name, variant in VARIANTS.items():
+            click.echo(f"{name:<28} {variant.says}; {', '.join(variant.laws)}")
         return 0
     if fault is None or out is None:
         raise UsageError(
@@ -46,7 +50,9 @@ def command(fault: str | None, out: str | None, **given: Any) -> int:
         )
     if given["law"] not in (None, *LAWS):
         raise UsageError(f"--law {given['law']}: no such law here", f"one of {', '.join(LAWS)}")
-    wanted = {name: given[name] for name in ("strength", "law", "tested", "vocab", "tau", "dtype", "level", "seed")}
+    wanted = {
+        name: given[name] for name in ("strength", "law", "tested", "vocab", "tau", "dtype", "level", "seed", "variant")
+    }
     done = write(simulate(Settings(fault=fault, declared=not given["undeclared"], **wanted)), out)
     click.echo(f"{done.steps:,} steps of {done.requests:,} requests written to {clean(out)} (SYNTHETIC)", err=True)
     return 0

@@ -26,6 +26,7 @@ from sdtrace.results.check import Check, Outcome
 from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.timing import Timing, timing, unmeasured
+from sdtrace.verify.law import children, parameters
 
 
 @dataclass(frozen=True)
@@ -227,6 +228,15 @@ def _not_checked(
     for run, fit in overridden.items():
         notes.append(f"the declared law of run {run!r} does not fit; {fit.law} does, and was used instead")
     for run, choice in choices.items():
+        if choice.law == "unknown":
+            rule = str(audit.runs.get(run, {}).get("rule"))[:60]
+            notes.append(
+                f"unknown rule: not judged (run {run!r} declares {rule!r}, which is none of the laws known here)"
+            )
+        if choice.law in ("multi-draft", "tree-coin") and children(parameters(audit.runs.get(run, {}))) != 1:
+            notes.append(
+                f"how often run {run!r} should accept: of a draft tree ({choice.law}) the record holds one token a node"
+            )
         if choice.source == "inferred":
             odds = "" if choice.margin is None else f" (log odds over the next {choice.margin:,.1f})"
             notes.append(f"run {run!r} declares no law; {choice.law} fits best{odds}")

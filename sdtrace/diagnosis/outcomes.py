@@ -16,8 +16,8 @@ from sdtrace.results.check import Check, Counts, Outcome
 from sdtrace.schema.keys import keyed
 from sdtrace.tally.tally import WITNESSES
 from sdtrace.tally.uniforms import repeats
-from sdtrace.verify.laws import LAWS
-from sdtrace.verify.scope import parameters
+from sdtrace.verify.law import parameters
+from sdtrace.verify.laws import LAWS, named
 
 
 def outcomes(
@@ -129,8 +129,8 @@ def _runs(audit: Audit) -> pl.DataFrame:
 
 def lossless(run: Mapping[str, Any]) -> bool | None:
     """Whether the rule that a run declares keeps the target's distribution; None where it declares no known rule."""
-    law = LAWS.get(str(run.get("rule")))
-    if law is None:
+    law = named(run.get("rule"))
+    if law is None or law is LAWS["unknown"]:
         return None
     params = parameters(run)
     loose = any(

@@ -18,6 +18,8 @@ def verdict(rows: Sequence[Cause], figures: Mapping[str, Any], choices: Mapping[
     if (worst := _worst(rows)) is not None:
         state, headline = worst
         return state, headline if state == "wrong" else headline + _rightly(figures)
+    if choices and all(choice.law == "unknown" for choice in choices.values()):
+        return "cannot-tell", "unknown rule: not judged; the run declares a rule that is not known here"
     if rows:
         return "cannot-tell", f"suspected only: {rows[0].headline}"
     if uncertain := [c for c in choices.values() if not c.accuses]:

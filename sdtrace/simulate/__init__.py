@@ -19,9 +19,11 @@ from sdtrace.simulate.fault import Fault
 from sdtrace.simulate.faults import FAULTS
 from sdtrace.simulate.record import requests, run_line, steps
 from sdtrace.simulate.settings import LAWS, LEVELS, Settings
+from sdtrace.simulate.variant import Variant
+from sdtrace.simulate.variants import VARIANTS
 from sdtrace.simulate.world import World, draft, lengths, make
 
-__all__ = ["FAULTS", "LAWS", "LEVELS", "Fault", "Settings", "simulate"]
+__all__ = ["FAULTS", "LAWS", "LEVELS", "VARIANTS", "Fault", "Settings", "Variant", "simulate"]
 
 #: Cells of one piece of the world (steps x positions x tokens) that are held at a time.
 _CELLS = 6_000_000
@@ -34,30 +36,39 @@ def simulate(
 
     `make` is the world of some requests, given their steps and the number of the first: see `sdtrace.simulate.world.make`.
     """
-    fault = _fault(settings)
+    fault, variant = _fault(settings), _variant(settings)
     strength = fault.strength if settings.strength is None else settings.strength
-    law = settings.law or fault.laws[0]
+    law = settings.law or next((name for name in variant.laws if name in fault.laws), fault.laws[0])
     rng = np.random.default_rng([settings.seed, 4711])
     size = max(1, _CELLS // (settings.vocab * (settings.tau + 1)))
     line, done, first = 1, 0, 0
     shared = rng.random((512, settings.tau), dtype=np.float32)
-    yield _batch(0, run_line(settings, law), None, None)
+    head = run_line(settings, law)
+    yield _batch(0, pl.DataFrame([variant.run(head) if variant.run else head]), None, None)
     while done < settings.tested:
         count = lengths(rng, settings, first, size, settings.tested - done)
         world = make(settings, count, first, rng)
         world.shared = shared
+        if variant.remake:
+            variant.remake(world)
         if fault.rows:
             fault.rows(world, strength)
-        draft(world, law)
-        outcome = play(world, law, fault, strength)
-        frame = steps(settings, law, world, outcome)
+        if variant.play is None:
+            draft(world, law)
+        outcome = variant.play(world) if variant.play else play(world, law, fault, strength)
+        frame = steps(settings, law, variant.shown(world) if variant.shown else world, outcome)
         if fault.write:
             frame = fault.write(frame, strength, rng)
+        if variant.steps:
+            frame = variant.steps(frame, rng)
+        asked = requests(settings, law, frame)
+        if variant.requests:
+            asked = variant.requests(asked, rng)
         frame = frame.with_columns(line=pl.int_range(line, line + frame.height, dtype=pl.Int64))
         line += frame.height
         done += int(outcome.tested.sum())
         first += len(count)
-        yield _batch(frame.height, None, requests(settings, law, frame), frame)
+        yield _batch(frame.height, None, asked, frame)
 
 
 def _fault(settings: Settings) -> Fault:
@@ -73,6 +84,19 @@ def _fault(settings: Settings) -> Fault:
             "the trace would be empty", "a vocabulary of at least 8, a draft of at least 1, a size of at least 1"
         )
     return fault
+
+
+def _variant(settings: Settings) -> Variant:
+    if not settings.variant:
+        return Variant("", LAWS)
+    variant = VARIANTS.get(settings.variant)
+    if variant is None:
+        raise UsageError(f"{settings.variant}: no such variant", "sdtrace simulate --list names them all")
+    if settings.law is not None and settings.law not in variant.laws:
+        raise UsageError(
+            f"{settings.variant} does not go with the {settings.law} law", f"it goes with {', '.join(variant.laws)}"
+        )
+    return variant
 
 
 def _batch(lines: int, runs: pl.DataFrame | None, asked: pl.DataFrame | None, made: pl.DataFrame | None) -> Batch:

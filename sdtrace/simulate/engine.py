@@ -30,7 +30,7 @@ def play(world: World, law: str, fault: Fault, strength: float) -> Outcome:
         accept = world.x == chosen[:, :-1]
         n_a = first_rejection(accept, world.verified)
         y = chosen[np.arange(len(n_a)), n_a]
-        return _outcome(world, n_a, y)
+        return outcome_of(world, n_a, y)
     if law == "block":
         return _block(world, fault, strength)
     level = fault.level(world, strength) if fault.level else over(at(world.p[:, :-1], world.x), at(world.q, world.x))
@@ -43,7 +43,7 @@ def play(world: World, law: str, fault: Fault, strength: float) -> Outcome:
     if fault.recover:
         weights = fault.recover(world, strength, last, weights)
     race = world.race[every, last] if fault.same_noise else None
-    return _outcome(world, n_a, _last(world, n_a, weights, race))
+    return outcome_of(world, n_a, _last(world, n_a, weights, race))
 
 
 def first_rejection(accept: Flags, verified: Ints) -> Ints:
@@ -70,7 +70,7 @@ def _last(world: World, n_a: Ints, weights: Rows, race: Rows | None) -> Ints:
     return np.where(n_a < world.verified, recovered, bonus)
 
 
-def _outcome(world: World, n_a: Ints, y: Ints) -> Outcome:
+def outcome_of(world: World, n_a: Ints, y: Ints) -> Outcome:
     tested = np.arange(world.x.shape[1]) <= np.minimum(n_a, world.verified - 1)[:, None]
     return Outcome(n_a, y, n_a < world.verified, tested)
 
@@ -88,8 +88,9 @@ def _block(world: World, fault: Fault, strength: float) -> Outcome:
             left = np.maximum(reach[:, None] * world.p[:, i] - world.q[:, i], np.float32(0)).sum(axis=1)
             level = np.where(left > 0, left / np.maximum(left + 1 - reach, np.float32(1e-30)), np.float32(0))
             level = np.where(reach >= 1, np.float32(1), level)
-        taken = world.r[:, i - 1] * scale <= level
+            level = np.where(i == world.verified, reach, level)
+        taken = (world.r[:, i - 1] * scale <= level) & (i <= world.verified)
         n_a, kept = np.where(taken, i, n_a), np.where(taken, reach, kept)
     every, last = np.arange(n), np.minimum(n_a, k - 1)
     weights = residual(kept[:, None] * world.p[every, last], world.q[every, last])
-    return _outcome(world, n_a, _last(world, n_a, weights, None))
+    return outcome_of(world, n_a, _last(world, n_a, weights, None))

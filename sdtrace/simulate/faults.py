@@ -11,7 +11,7 @@ from sdtrace.simulate.engine import over, residual
 from sdtrace.simulate.fault import Fault
 from sdtrace.simulate.world import Rows, World, at, draw, hot, tempered, top
 
-_ALL = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin")
+_ALL = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin", "multi-draft")
 
 
 def _ratio(world: World, p: Rows | None = None, q: Rows | None = None) -> Rows:

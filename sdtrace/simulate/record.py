@@ -17,6 +17,10 @@ TOP = 20
 _RUN = "simulated"
 
 
+#: A chain, where a law knows trees.
+_CONFIG = {"tree-coin": '{"eagle_topk":1}', "multi-draft": '{"num_drafts":1}'}
+
+
 def rounded(values: Numbers, dtype: str) -> npt.NDArray[np.float64]:
     """Values as a log of that precision shows them, to nearest."""
     if dtype.startswith("decimals:"):
@@ -28,9 +32,9 @@ def rounded(values: Numbers, dtype: str) -> npt.NDArray[np.float64]:
     return np.asarray(values, dtype=np.dtype(dtype)).astype(np.float64)
 
 
-def run_line(settings: Settings, law: str) -> pl.DataFrame:
+def run_line(settings: Settings, law: str) -> dict[str, Any]:
     """The run."""
-    row = {
+    return {
         "run_id": _RUN,
         "engine": "sdtrace simulate",
         "method": "draft_model",
@@ -41,8 +45,8 @@ def run_line(settings: Settings, law: str) -> pl.DataFrame:
         "prob_dtype": settings.dtype if settings.declared else None,
         "vocab_size": settings.vocab,
         "draft_vocab_size": settings.vocab,
+        "config": _CONFIG.get(law),
     }
-    return pl.DataFrame([row])
 
 
 def requests(settings: Settings, law: str, frame: pl.DataFrame) -> pl.DataFrame:

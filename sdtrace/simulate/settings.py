@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-LAWS = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin")
+LAWS = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin", "multi-draft")
 #: Log levels: p and q of drafted and last tokens; sums over the vocabulary; uniforms; top rows.
 LEVELS = ("basic", "sums", "draws", "rows")
 
@@ -11,7 +11,8 @@ LEVELS = ("basic", "sums", "draws", "rows")
 class Settings:
     """`tested`: decisions, at least; `strength`: of the fault, None = its own; `dtype`: a prob_dtype of the format.
 
-    `law` None = the first that the fault goes with; `declared`: whether the run line names law and precision.
+    `law` None = the first that the fault goes with; `declared`: whether the run line names law and precision;
+    `variant`: a lawful strangeness beside it.
     """
 
     fault: str = "healthy"
@@ -24,6 +25,7 @@ class Settings:
     level: str = "draws"
     seed: int = 0
     declared: bool = True
+    variant: str = ""
 
     def logs(self, level: str) -> bool:
         """Whether a column of that level is written."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.verify.law import children, parameters
 from sdtrace.verify.laws.greedy import NEAR_TIE
 
 Token = dict[str, Any]
@@ -26,7 +27,8 @@ def explain_steps(
     `ids` False leaves every token id out of values and words.
     The law of a step is `law`, or its column `law`, or the run's rule, or greedy where its column `temperature` is 0.
     """
-    told = [_step(row, _law(row, run, law), ids) for row in steps.iter_rows(named=True)]
+    chain = {"chain": children(parameters(run)) == 1}
+    told = [_step(row | chain, _law(row, run, law), ids) for row in steps.iter_rows(named=True)]
     return told if ids else [_without_ids(step) for step in told]
 
 
@@ -107,6 +109,8 @@ def _token(
         verdict = (
             _by_id(row, law, j, ids)
             if law in ("greedy", "match")
+            else _of_tree(p, r)
+            if law == "tree-coin" and not row["chain"]
             else _decide(law, p, 1.0 if one_hot else q, r, one_hot)
         )
     decision, reason = verdict
@@ -130,6 +134,17 @@ def _follow(by_record: bool | None) -> str:
 
 def _by_id(row: Mapping[str, Any], law: str, j: int, ids: bool) -> Verdict:
     return _greedy(row, j, ids) if law == "greedy" else _match(row, j, ids)
+
+
+def _of_tree(p: float | None, r: float | None) -> Verdict:
+    """One coin a node, held to the sum of p over the children tried so far, of which the record holds one."""
+    verdict = ratio_verdict(p, 1.0, r, one_hot=True)
+    if verdict[0] != REJECTED or p == 0.0:
+        return verdict
+    return (
+        UNDECIDABLE,
+        f"the coin {r:.6g} is above target {p:.6g}, but siblings that were tried before are not recorded",
+    )
 
 
 def _decide(law: str, p: float | None, q: float | None, r: float | None, one_hot: bool) -> Verdict:

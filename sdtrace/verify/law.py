@@ -1,5 +1,6 @@
 """What a verification law is to the audit: a way to recompute decisions, and the facts that checks ask of it."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,33 @@ class Law:
 def tested_only(decision: npt.NDArray[np.int8], pos: Positions) -> npt.NDArray[np.int8]:
     """Decisions at untested positions are not read; a padding id (negative) is no token and proves nothing."""
     return np.asarray(decision * (pos.tested & (pos.token >= 0)), dtype=np.int8)
+
+
+def children(params: Mapping[str, Any]) -> int | None:
+    """How many drafted tokens a node of the draft tree has, as the run declares it; None where it does not say.
+
+    1 is a chain: then the record holds every token that was tested.
+    """
+    value = next((params[name] for name in CHILDREN if params.get(name) is not None), None)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+#: Names that engines give the number of children of a node, in `rule_params` or in `config`.
+CHILDREN = ("topk", "eagle_topk", "speculative_eagle_topk", "num_drafts", "draft_width")
+
+
+def parameters(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`rule_params` of a run as a mapping, with the width of its draft tree where `config` has that; {} where there is nothing."""
+    config, params = (_object(run.get(name)) for name in ("config", "rule_params"))
+    return {name: config[name] for name in CHILDREN if name in config} | params
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def undecided(pos: Positions) -> Judged:

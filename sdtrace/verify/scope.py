@@ -1,6 +1,5 @@
 """Steps that share a run and a law, with what their requests say, ready to be judged."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from sdtrace.schema.arrays import Flags, Floats
-from sdtrace.verify.law import Bands, Judged, Law
-from sdtrace.verify.laws import LAWS, candidates
+from sdtrace.verify.law import Bands, Judged, Law, parameters
+from sdtrace.verify.laws import LAWS, candidates, named
 from sdtrace.verify.positions import Positions, derive, positions
 from sdtrace.verify.precision import bands
 
@@ -125,15 +124,6 @@ class Scope:
         return frozenset(name for name, n in nulls.items() if n == self.steps.height)
 
 
-def parameters(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`rule_params` of a run as a mapping; {} where there are none or they are not an object."""
-    try:
-        params = json.loads(run.get("rule_params") or "{}")
-    except ValueError:
-        return {}
-    return params if isinstance(params, dict) else {}
-
-
 def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping[str, Any]) -> Iterator[Scope]:
     """Split a batch of steps by run and law.
 
@@ -163,8 +153,10 @@ def _laws(path: str, run: Mapping[str, Any], greedy: bool, pos: Positions) -> It
     rule = run.get("rule")
     if greedy:
         yield Scope(path, run, LAWS["greedy"], "declared", pos)
-    elif rule in LAWS:
-        yield Scope(path, run, LAWS[rule], "declared", pos)
+    elif (law := named(rule)) is not None:
+        yield Scope(path, run, law, "declared", pos)
+    elif rule is not None:
+        yield Scope(path, run, LAWS["unknown"], "declared", pos)
     else:
         for law in candidates(pos):
             yield Scope(path, run, law, "candidate", pos)

@@ -7,7 +7,7 @@ import polars as pl
 
 from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
-from sdtrace.diagnosis.diagnose import diagnose, misfits
+from sdtrace.diagnosis.diagnose import Diagnosis, diagnose, misfits
 from sdtrace.schema.trace import Batch
 from sdtrace.simulate import LEVELS, Settings, simulate
 from tests.power.worlds import WORLDS
@@ -59,12 +59,24 @@ def at_level(source: Made, level: str, law: str = "ratio") -> Made:
     return Made(tuple(held))
 
 
-def judged(source: Made) -> Verdict:
+def diagnosed(source: Made) -> Diagnosis:
     """Audit and diagnose, the pass repeated where another law fits, as `sdtrace report` does."""
     first = audit([source], CHECKS)
     other = misfits(first)
     if other:
         first = audit([source], CHECKS, None, {run: fit.law for run, fit in other.items()})
-    found = diagnose(first, CHECKS, other)
+    return diagnose(first, CHECKS, other)
+
+
+def accusations(source: Made) -> tuple[str, ...]:
+    """Causes of side wrong or metric that are more than suspected, with the checks that show them."""
+    causes = diagnosed(source).causes
+    rows = [c for c in causes if c.side in ("wrong", "metric") and c.certainty != "suspected"]
+    return tuple(f"{c.cause} ({c.certainty}: {', '.join(c.checks)}) {c.headline}" for c in rows)
+
+
+def judged(source: Made) -> Verdict:
+    """What a report says of it."""
+    found = diagnosed(source)
     wrong = tuple(c.cause for c in found.causes if c.side in ("wrong", "metric"))
     return Verdict(wrong, tuple(c for c, o in found.outcomes.items() if o.state == "fired"), tuple(found.not_checked))

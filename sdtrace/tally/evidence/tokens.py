@@ -24,9 +24,11 @@ def tokens(scope: Scope, here: Slots, sums: Sums) -> None:
         if scope.law.name == "ratio":
             _ratio(scope, here, sums)
         elif scope.law.name in TOKENWISE and _fixed_draft(scope):
-            known = _whole(np.isfinite(here.p) & (here.p >= 0) & (here.p <= 1))
-            half = _half(here.p, scope.bands.p)
-            sums.chances("SD201", here.p[known], here.accepted[known], half[known], here.later[known])
+            # of a draft tree only the accepted chain is recorded: the chance of a node is not, then
+            chance = scope.judged.expected[here.at] if scope.law.name == "tree-coin" else here.p
+            known = _whole(_probability(chance))
+            half = _half(chance, scope.bands.p)
+            sums.chances("SD201", chance[known], here.accepted[known], half[known], here.later[known])
             if scope.law.name == "one-hot":
                 reuse(here.p, half, here, sums)
         _target(scope, here, sums)

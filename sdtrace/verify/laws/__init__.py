@@ -19,6 +19,22 @@ def _laws() -> dict[str, Law]:
 LAWS: dict[str, Law] = _laws()
 
 
+#: Other words for a law, as papers and engines have them.
+_ALSO = {
+    "specinfer": "multi-draft",
+    "mss": "multi-draft",
+    "spectr": "multi-draft",
+    "k-sequence": "multi-draft",
+    "k-sequential": "multi-draft",
+    "sequoia": "multi-draft",
+}
+
+
+def named(rule: str | None) -> Law | None:
+    """The law that a run's word means; None for no word, and for one that is not known."""
+    return None if rule is None else LAWS.get(rule, LAWS.get(_ALSO.get(rule.strip().lower(), "")))
+
+
 def candidates(pos: Positions) -> list[Law]:
     """The lossless laws that a record without a declared rule could have been made under, judged by its columns."""
     steps = pos.steps

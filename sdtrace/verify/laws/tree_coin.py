@@ -1,7 +1,9 @@
 """Tree-coin: one coin per node against the running sum of p over siblings (SGLang's target-only tree kernel).
 
-A record of format 1 holds the accepted chain, one child a node: the coin is compared with p(x) / threshold_acc, or p(x)
-reaches threshold_single. With both thresholds 1 it is the one-hot law.
+A record of format 1 holds the accepted chain, one child a node. Where the run declares one child a node (`topk` 1), the coin
+is compared with p(x) / threshold_acc, or p(x) reaches threshold_single; with both thresholds 1 that is the one-hot law.
+Otherwise siblings may have been tried before x: the coin is held to a sum that is p(x) at the least. Then a rejection
+under that is the only proof, an acceptance has no chance that the record gives, and nothing is calibrated.
 """
 
 from collections.abc import Mapping
@@ -10,18 +12,22 @@ from typing import Any
 import numpy as np
 
 from sdtrace.verify.band import AGREE, DISAGREE, EXACT, UNDECIDABLE, compare
-from sdtrace.verify.law import Bands, Judged, Law, tested_only
+from sdtrace.verify.law import Bands, Judged, Law, children, tested_only
 from sdtrace.verify.positions import Positions
 
 
 def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
-    """Decisions by the sound band. `params`: threshold_acc, threshold_single (1 where absent: lossless)."""
+    """Decisions by the sound band. `params`: threshold_acc, threshold_single (1 where absent: lossless), topk."""
     whole, single = (_threshold(params, name) for name in ("threshold_acc", "threshold_single"))
     decision = compare(pos.accepted, pos.p / whole, np.ones_like(pos.p), pos.r, bands.p, EXACT)
     if single < 1.0:
         sure, never = bands.p.low(pos.p) >= single, bands.p.high(pos.p) < single
         by_single = np.where(pos.accepted, AGREE, DISAGREE)
         decision = np.where(sure, by_single, np.where(never, decision, UNDECIDABLE)).astype(np.int8)
+    if children(params) != 1:
+        hidden = pos.accepted & (decision == DISAGREE) & (bands.p.high(pos.p) > 0.0)
+        decision = np.where(hidden, UNDECIDABLE, decision).astype(np.int8)
+        return Judged(tested_only(decision, pos), pos.tested, np.full(len(pos.p), np.nan))
     expected = np.minimum(pos.p / whole, 1.0)
     return Judged(tested_only(decision, pos), pos.tested, np.where(pos.p >= single, 1.0, expected))
 

@@ -1,0 +1,7 @@
+"""Every lawful strangeness by name: `sdtrace simulate healthy OUT --variant NAME`."""
+
+from sdtrace.simulate.lawful_laws import LAWFUL_LAWS
+from sdtrace.simulate.variant import Variant
+
+#: No engine among these may be accused, whatever is logged of it.
+VARIANTS: dict[str, Variant] = {**LAWFUL_LAWS}

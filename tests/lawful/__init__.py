@@ -1,0 +1,1 @@
+"""Correct engines, however strange, against every law, log level and rounding. SYNTHETIC."""
