@@ -21,7 +21,7 @@ def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
         (pl.col("engine") == source.engine) & (pl.col("surface") == source.surface) & (pl.col("basis") == "request")
     ).with_columns(appended=pl.col("accepted") + pl.col("drafts"))
     drafts = source.position_drafts
-    marginal = [n / drafts for n in source.accepted_by_position] if drafts else []
+    marginal = [n / drafts for n in source.accepted_by_position] if drafts else source.shares
     return {
         "steps": whole(counts["steps"] if plain(source) else counts["drafts"]),
         "drafted": whole(counts["drafted"]),

@@ -40,6 +40,8 @@ class Source:
     position_drafts: float | None = None
     lengths: list[float] = field(default_factory=list)
     requests: int = 0
+    #: shares of drafting steps that accept each position, as printed, where nothing tells over how many steps
+    shares: list[float] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -107,7 +109,17 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
         _total(listed["drafts"]),
         (1 + by_request["accepted"] / by_request["drafts"]).to_list(),
         int(part["merged"].fill_null(1).sum()) if basis == "request" else 0,
+        _shares(part) if listed.is_empty() else [],
     )
+
+
+def _shares(part: pl.DataFrame) -> list[float]:
+    """Mean of the printed shares by position; [] where a window prints another number of them than the rest."""
+    printed = part["said_positions"].drop_nulls()
+    lengths = printed.list.len()
+    if printed.is_empty() or lengths.min() != lengths.max():
+        return []
+    return [float(sum(column)) / len(printed) for column in zip(*printed.to_list(), strict=True)]
 
 
 def _with_least(part: pl.DataFrame) -> pl.DataFrame:

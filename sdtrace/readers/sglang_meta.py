@@ -1,11 +1,44 @@
 """SGLang's meta_info of a request, as it stands in responses, Finish lines and metrics files."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 _ACCEPTED = ("spec_num_correct_drafts", "spec_accepted_drafts", "spec_accept_token_num")
 _PROPOSED = ("spec_num_proposed_drafts", "spec_proposed_drafts", "spec_draft_token_num")
 _HISTOGRAM = ("spec_correct_drafts_histogram", "spec_accept_histogram")
+
+
+def rules(length: float, rate: float) -> tuple[set[int], set[int]]:
+    """Verified tokens a step that make rate = length / n (to 0.5.10), and drafted ones k that make it (length - 1) / k."""
+    e = 0.0051
+    old = _whole((length - e) / (rate + e), (length + e) / max(rate - e, 1e-9))
+    if rate <= e and length <= 1 + e:
+        return old if rate > e else set(), set(range(1, 257))
+    return old, _whole(max(length - 1 - e, 0) / (rate + e), (length - 1 + e) / max(rate - e, 1e-9))
+
+
+def _whole(low: float, high: float) -> set[int]:
+    return set(range(max(math.ceil(low), 1), math.floor(high) + 1)) if high < 1e4 else set(range(1, 257))
+
+
+def means(length: float | None, rate: float | None, k: int | None) -> dict[str, Any]:
+    """Rate and k of the gauges, as accepted / drafted: by the configured k where it is told, else by the rule that fits."""
+    if length is None or rate is None:
+        return {"rate": None, "k": k}
+    if k:
+        return {"rate": max(length - 1, 0.0) / k, "k": k}
+    old, new = rules(length, rate)
+    if new and not old:
+        return {"rate": rate, "k": next(iter(new)) if len(new) == 1 else None, "family": "0.5.11+"}
+    if old and not new:
+        n = min(old)
+        return {
+            "rate": (length - 1) / (n - 1) if n > 1 else None,
+            "k": n - 1 or None,
+            "family": "to 0.5.10, rate counts the bonus",
+        }
+    return {"rate": None, "family": "rate of unknown rule"}
 
 
 def request_window(meta: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -5,7 +5,26 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 
 from sdtrace.readers.io.source import Source
-from sdtrace.readers.logs import aiperf_console, dynamo, ik_llama, llamacpp, lmdeploy, ollama, sglang, tensorrt, vllm
+from sdtrace.readers.logs import (
+    aiperf_console,
+    bench_serving,
+    dynamo,
+    gpt_fast,
+    ik_llama,
+    llamacpp,
+    lmdeploy,
+    mtp_bench,
+    ollama,
+    openvino_sample,
+    sglang,
+    spec_bench_console,
+    speculators_report,
+    tabbyapi,
+    tensorrt,
+    tokenspeed,
+    vllm,
+    vllm_offline,
+)
 from sdtrace.readers.logs.dialect import Dialect
 from sdtrace.readers.logs.envelope import ANSI
 from sdtrace.readers.logs.walk import batches
@@ -13,8 +32,11 @@ from sdtrace.schema.trace import Batch
 
 DIALECTS: dict[str, Dialect] = {
     d.DIALECT.name: d.DIALECT
-    for d in (vllm, sglang, llamacpp, tensorrt, lmdeploy, ollama, dynamo, aiperf_console, ik_llama)
-}
+    for d in (
+        vllm, sglang, llamacpp, tensorrt, lmdeploy, ollama, dynamo, tokenspeed, tabbyapi, aiperf_console, ik_llama,
+        bench_serving, vllm_offline, speculators_report, mtp_bench, openvino_sample, gpt_fast, spec_bench_console,
+    )
+}  # fmt: skip
 
 _SAMPLE, _SAMPLES = 1 << 15, 16
 

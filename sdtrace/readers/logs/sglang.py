@@ -5,7 +5,6 @@
 rate = (length - 1) / k. A decode line gives means over some forwards, no counts.
 """
 
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ import polars as pl
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
 from sdtrace.readers.logs.sglang_events import NEEDLES, announced
-from sdtrace.readers.sglang_meta import request_window
+from sdtrace.readers.sglang_meta import request_window, rules
 from sdtrace.schema.trace import Loss
 
 _DECODE = re.compile(
@@ -54,7 +53,7 @@ def listen(path: str) -> Any:
         for line, text in found.iter_rows():
             if "Finish: " in text or "request.finished" in text:
                 _finished(path, line, text, heard)
-            elif head := _DECODE.search(text):
+            elif (head := _DECODE.search(text)) and "avg_accept_len:" not in text:
                 _decode(line, text, head, rows, heard, state)
             elif "accept len:" in text or (rows and _WRAPPED.match(text)):
                 _piece(path, line, text, rows, heard)
@@ -131,22 +130,9 @@ def _fields(values: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _whole(low: float, high: float) -> set[int]:
-    return set(range(max(math.ceil(low), 1), math.floor(high) + 1)) if high < 1e4 else set(range(1, 257))
-
-
-def _counts(length: float, rate: float) -> tuple[set[int], set[int]]:
-    """Verified tokens a step that make rate = length / n, and drafted ones that make it (length - 1) / k."""
-    e = 0.0051
-    old = _whole((length - e) / (rate + e), (length + e) / max(rate - e, 1e-9))
-    if rate <= e and length <= 1 + e:
-        return old if rate > e else set(), set(range(1, 257))
-    return old, _whole(max(length - 1 - e, 0) / (rate + e), (length - 1 + e) / max(rate - e, 1e-9))
-
-
 def _meaning(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     both = [r for r in rows if r["said_length"] is not None and r["said_rate"] is not None]
-    told = [_counts(r["said_length"], r["said_rate"]) for r in both]
+    told = [rules(r["said_length"], r["said_rate"]) for r in both]
     full = [r["said_length"] > 1.005 or r["said_rate"] > 0.005 for r in both]
     old = set.intersection(*(o for (o, _), f in zip(told, full, strict=True) if f)) if any(full) else set()
     new = set.intersection(*(n for _, n in told)) if told else set()
@@ -162,7 +148,7 @@ def _meaning(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         era = _era(row, old, new, dot)
         row["family"] = _FAMILIES[era]
         if era == "old":
-            n = min(old or _counts(row["said_length"], row["said_rate"])[0], default=None)
+            n = min(old or rules(row["said_length"], row["said_rate"])[0], default=None)
             k = n - 1 if n and len(old) <= 1 else None
             row |= {"k": k, "rate": (row["said_length"] - 1) / k if k else None}
         elif era == "new":
@@ -186,7 +172,7 @@ def _era(row: dict[str, Any], old: set[int], new: set[int], dot: bool) -> str | 
         return "new"
     if old and new:
         return None if max(old) > 1 else "new"
-    mine_old, mine_new = _counts(row["said_length"], row["said_rate"])  # several servers in one log
+    mine_old, mine_new = rules(row["said_length"], row["said_rate"])  # several servers in one log
     return "old" if mine_old and not mine_new else "new" if mine_new and not mine_old else None
 
 
@@ -241,7 +227,8 @@ DIALECT = Dialect(
     ),
     main=(b"Decode batch", b"accept len:", b"spec_verify_ct"),
     mark=re.compile(
-        r"Decode batch[., ]|\] Prefill batch[., ]|accept len: \d|\[[\d-]{10} [\d:.]+(?: [A-Z_]+\d+)*\] (?:Finish: |\{\"timestamp\")"
+        r"Decode batch[., ](?!.{0,600}?avg_accept_len: )|\] Prefill batch[., ]|accept len: \d"
+        r"|\[[\d-]{10} [\d:.]+(?: [A-Z_]+\d+)*\] (?:Finish: |\{\"timestamp\")"
         r"|ReqTimeStats\(|Req Time Stats\(|server_args=ServerArgs\(|'spec_(?:verify_ct|accept_length)': "
     ),
     listen=listen,

@@ -8,15 +8,12 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from sdtrace.readers.io.source import Source, segments
-from sdtrace.readers.metrics.series import NAME, Scrape, place, wanted
+from sdtrace.readers.metrics.series import BEGINS, NAME, Scrape, place, wanted
 from sdtrace.schema.counters import from_rows
 from sdtrace.schema.trace import OTHER, Batch, Loss, empty
 
 #: Windows of one batch.
 ROWS = 5_000
-_BEGINS = tuple(
-    f"{name}{sign}" for name in ("vllm", "llamacpp", "lmdeploy", "sglang", "trtllm", "tgi") for sign in ":_"
-)
 
 
 def sniff(head: bytes) -> str | None:
@@ -59,7 +56,7 @@ def batches(src: Source) -> Iterator[Batch]:
             for number, raw in enumerate(stream, start=segment.first):
                 held.lines += 1
                 text = raw.decode("utf-8", "replace").strip()
-                if not text.startswith(_BEGINS):
+                if not text.startswith(BEGINS):
                     continue
                 key, value, at = _split(text)
                 if key not in names:
@@ -118,7 +115,7 @@ def scraped(text: str, at: float) -> list[dict[str, Any]]:
     """The windows of one scrape of a running engine, as rows; lines that are no samples are left out."""
     scrape = Scrape()
     for number, raw in enumerate(text.splitlines(), start=1):
-        if not raw.startswith(_BEGINS):
+        if not raw.startswith(BEGINS):
             continue
         key, value, _ = _split(raw.strip())
         name = _parsed(key)

@@ -1,13 +1,17 @@
 """An engine's metrics by name: which series count what, and one scrape of them as windows.
 
 Counters become samples of basis `counter`, one a label set (engine, rank), so that differences, resets and sums are
-taken per series and nothing is counted twice. Gauges hold a last value and are never summed.
+taken per series and nothing is counted twice. Gauges hold a last value and are never summed. Ray Serve puts `ray_` in
+front and writes the colon as an underscore. TGI's histogram of skipped tokens has one sample a step: its sum are
+accepted tokens, its count steps, its buckets tell the positions.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from sdtrace.readers import sglang_meta
 
 #: prefix of the names -> engine
 ENGINES = {
@@ -17,8 +21,11 @@ ENGINES = {
     "sglang": "sglang",
     "trtllm": "tensorrt-llm",
     "tgi": "tgi",
+    "tokenspeed": "tokenspeed",
 }
-NAME = re.compile(r"^(vllm|llamacpp|lmdeploy|sglang|trtllm|tgi)[:_]([a-zA-Z_:]\w*)")
+NAME = re.compile(rf"^(?:ray_)?({'|'.join(ENGINES)})[:_]([a-zA-Z_:]\w*)")
+#: how the name of a sample of an engine may begin
+BEGINS = tuple(f"{ray}{name}{sign}" for ray in ("", "ray_") for name in ENGINES for sign in ":_")
 
 #: name without prefix (and without _total) -> column
 COUNTERS = {
@@ -49,8 +56,12 @@ STEPS = ("inter_token_latency_seconds_count", "time_per_output_token_seconds_cou
 #: counters with a label `position` (vLLM, llama.cpp, LMDeploy) or `token_position` (TensorRT-LLM, by request at finish)
 _ACCEPTED_AT = ("spec_decode_num_accepted_tokens_per_pos", "spec_decode_accepted_tokens")
 _DRAFTED_AT = "spec_decode_drafted_tokens"
+#: TGI: tokens beyond the first of every step
+_SKIPPED = "request_skipped_tokens"
 #: V0 alone; its counters add up running totals, so they say nothing
 _V0 = ("spec_decode_num_emitted_tokens", "spec_decode_efficiency")
+#: SGLang: verified tokens a step, one more than are drafted
+_DRAFT_TOKENS = "spec_num_draft_tokens"
 #: TensorRT-LLM: drafting time over the time of the last iteration
 _OVERHEAD = "spec_decode_draft_overhead"
 #: labels that do not tell one process from another: what is counted, and who scraped it
@@ -58,7 +69,8 @@ _NO_PLACE = frozenset(
     {"position", "token_position", "le", "quantile", "job", "prometheus", "prometheus_replica", "replica", "monitor"}
     | {"tp_rank", "pp_rank", "moe_ep_rank"}  # ranks of one replica count the same batch once more
 )
-_INTERESTING = {*COUNTERS, *GAUGES, *_ACCEPTED_AT, _DRAFTED_AT, *_V0, *STEPS, _OVERHEAD}
+_INTERESTING = {*COUNTERS, *GAUGES, *_ACCEPTED_AT, _DRAFTED_AT, *_V0, *STEPS, _OVERHEAD, _DRAFT_TOKENS}
+_INTERESTING |= {f"{_SKIPPED}_{part}" for part in ("bucket", "sum", "count")}
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -73,12 +85,14 @@ def wanted(name: str) -> tuple[str, str] | None:
         return None
     bare = found[2].removesuffix("_total")
     engine = ENGINES[found[1]]
-    return (engine, bare) if bare in _INTERESTING and (bare not in STEPS or engine == "vllm") else None
+    if (bare in STEPS and engine != "vllm") or (bare.startswith(_SKIPPED) and engine != "tgi"):
+        return None
+    return (engine, bare) if bare in _INTERESTING else None
 
 
 def pattern() -> str:
     """A regular expression (of Prometheus, anchored) for every name that `wanted` takes."""
-    return f"({'|'.join(ENGINES)})[:_]({'|'.join(sorted(_INTERESTING))})(_total)?"
+    return f"(ray_)?({'|'.join(ENGINES)})[:_]({'|'.join(sorted(_INTERESTING))})(_total)?"
 
 
 def place(labels: Mapping[str, str]) -> str:
@@ -101,6 +115,8 @@ class Scrape:
     ) -> None:
         """Add a sample; values that are not finite are not data, and a second scraper's copy is not added again."""
         position = labels.get("position") or labels.get("token_position") or ""
+        if bare.startswith(_SKIPPED):
+            position = labels.get("le", "")
         if (bare, where, position) in self.taken or value - value != 0:
             return
         self.taken.add((bare, where, position))
@@ -108,13 +124,15 @@ class Scrape:
             kind = "requests" if engine == "tensorrt-llm" else "counter"
             name = "drafted_positions" if bare == _DRAFTED_AT else "positions"
             self._row(engine, where, kind, line).setdefault(name, {})[int(position)] = value
+        elif bare.startswith(_SKIPPED):
+            self._row(engine, where, "counter", line).setdefault("skipped", {})[position or bare] = value
         elif bare in _V0:
             self._row(engine, where, "gauge" if bare == _V0[1] else "counter", line)[bare] = value
         elif bare in COUNTERS and not position:
             self._row(engine, where, "counter", line)[COUNTERS[bare]] = value
         elif bare in STEPS:
             self._row(engine, where, "counter", line)["steps"] = value
-        elif bare in GAUGES or bare == _OVERHEAD:
+        elif bare in GAUGES or bare in (_OVERHEAD, _DRAFT_TOKENS):
             self._row(engine, where, "gauge", line)[GAUGES.get(bare, bare)] = value
 
     def _row(self, engine: str, where: str, kind: str, line: int | None) -> dict[str, Any]:
@@ -134,10 +152,13 @@ def _window(
 ) -> dict[str, Any]:
     positions, drafted = values.pop("positions", None), values.pop("drafted_positions", None)
     efficiency, calls = values.pop(_V0[1], None), values.pop("verify_calls", None)
-    overhead = values.pop(_OVERHEAD, None)
+    overhead, nodes = values.pop(_OVERHEAD, None), values.pop(_DRAFT_TOKENS, None)
+    skipped = values.pop("skipped", None)
     values.pop(_V0[0], None)
     row: dict[str, Any] = {"engine": engine, "surface": "metrics", "series": where, "at": at, **values}
     row["basis"] = "gauge" if kind == "gauge" else "counter"
+    if skipped:
+        row |= _histogram(skipped)
     if positions:
         row["accepted_by_position"] = _listed(positions)
     if drafted:
@@ -154,11 +175,25 @@ def _window(
         row |= {"drafts": calls, "family": "verifications of finished requests"}
     if kind == "gauge":
         row["said_length"] = row.get("length")
-        row["rate"] = row.get("said_rate") if engine != "sglang" else None
+        row["rate"] = row.get("said_rate")
+        if engine == "sglang":
+            row |= sglang_meta.means(row.get("length"), row.get("said_rate"), int(nodes) - 1 if nodes else None)
         if overhead is not None:
             row["said"] = {"draft_overhead of the last iteration": overhead}
         if v0:
             row |= {"family": "V0: means since the process began", "said": {"efficiency": efficiency}}
+    return row
+
+
+def _histogram(skipped: Mapping[str, float]) -> dict[str, Any]:
+    """Steps, accepted tokens and positions of TGI's histogram; buckets 0, 1, 2, ... are needed for the positions."""
+    steps, accepted = skipped.get(f"{_SKIPPED}_count"), skipped.get(f"{_SKIPPED}_sum")
+    row: dict[str, Any] = {"drafts": steps, "steps": steps, "accepted": accepted}
+    row["family"] = "every step of decoding, those without a draft too"
+    ends = sorted(float(le) for le in skipped if re.fullmatch(r"\d{1,4}(?:\.0)?", le))
+    at_most = {float(le): n for le, n in skipped.items() if re.fullmatch(r"\d{1,4}(?:\.0)?", le)}
+    if steps is not None and ends == [float(j) for j in range(len(ends))] and ends:
+        row["accepted_by_position"] = [steps - at_most[le] for le in ends if steps > at_most[le]] or [0.0]
     return row
 
 

@@ -13,19 +13,27 @@ import orjson
 from sdtrace.readers.io.source import Source, segments
 from sdtrace.readers.records import (
     aiperf,
+    bench_serving,
     eagle,
+    exllamav3,
     llamacpp_slots,
     llamacpp_timings,
+    lm_studio,
+    mlc_llm,
+    openai_usage,
     openvino,
     sglang_bench,
+    sglang_dspark,
     sglang_request,
     spec_bench,
     specdec_bench,
     specforge,
+    speculators,
     speed_bench,
     tensorrt_dflash,
     tensorrt_requests,
     tensorrt_stats,
+    trtllm_bench,
     vllm_request,
 )
 from sdtrace.readers.records.shape import Rows, Shape, claims, found
@@ -36,8 +44,9 @@ from sdtrace.schema.trace import OTHER, Batch, Loss, Notice, empty
 SHAPES: dict[str, Shape] = {
     m.SHAPE.name: m.SHAPE
     for m in (
-        vllm_request, sglang_request, tensorrt_stats, tensorrt_requests, tensorrt_dflash, aiperf, spec_bench, eagle,
-        specforge, sglang_bench, specdec_bench, speed_bench, openvino, llamacpp_slots, llamacpp_timings,
+        vllm_request, sglang_dspark, sglang_request, tensorrt_stats, tensorrt_requests, tensorrt_dflash, trtllm_bench,
+        aiperf, spec_bench, eagle, specforge, sglang_bench, bench_serving, speculators, specdec_bench, speed_bench,
+        openvino, mlc_llm, lm_studio, exllamav3, llamacpp_slots, llamacpp_timings, openai_usage,
     )
 }  # fmt: skip
 

@@ -4,6 +4,8 @@ Lengths are sizes of streamed chunks, the first one counted: chunks that a proxy
 """
 
 from collections.abc import Mapping
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
 from sdtrace.readers.records.shape import Node, Rows, Shape, by_position, numbers, value
@@ -11,7 +13,7 @@ from sdtrace.readers.records.shape import Node, Rows, Shape, by_position, number
 
 def rows(node: Node) -> Rows | None:
     """A run with Request_AL, or a speculation profile with marginal rates."""
-    if "marginal_accept_rates" in node:
+    if "marginal_accept_rates" in node or "conditional_accept_rates" in node:
         return [_profile(node)]
     if "Request_AL" not in node:
         return None
@@ -29,8 +31,11 @@ def rows(node: Node) -> Rows | None:
 
 def _profile(node: Node) -> dict[str, Any]:
     """PR 2247: rates by position, marginal and conditional, and no counts."""
-    marginal = numbers(node, "marginal_accept_rates")
+    marginal, conditional = numbers(node, "marginal_accept_rates"), numbers(node, "conditional_accept_rates")
+    if not marginal and conditional:
+        marginal = list(accumulate(conditional, mul))
     row: dict[str, Any] = {"engine": "specdec-bench", "surface": "speculation profile", "basis": "run"}
+    row["k"] = len(marginal) if marginal else None
     return row | {"said_positions": marginal, "length": 1 + sum(marginal) if marginal else None}
 
 

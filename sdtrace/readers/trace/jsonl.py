@@ -5,6 +5,7 @@ taken as it is only when every colon of its bytes is accounted for by a value th
 no unknown key, no wrong type and no broken line is in it. Otherwise exactly its lines are read again one by one.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +27,7 @@ from sdtrace.schema.trace import STEP, Batch, conform
 BYTES, ROWS = 16 << 20, 32_768
 _LONGEST = 64 << 20
 _SAMPLE = 1 << 18
+_KIND = re.compile(rb'"kind"\s*:\s*"(?:run|request|step)"')
 
 _DUCK = {pl.String: "VARCHAR", pl.Int64: "DOUBLE", pl.Float64: "DOUBLE", pl.Boolean: "BOOLEAN"}
 
@@ -41,7 +43,7 @@ def sniff(head: bytes) -> str | None:
         parsed = parse("", [(1, line)])
         if any(parsed.rows.values()):
             return None
-    if len(lines) == 1 and b'"kind"' in lines[0][:4096] and lines[0].lstrip().startswith(b"{"):
+    if len(lines) == 1 and _KIND.search(lines[0][:4096]) and lines[0].lstrip().startswith(b"{"):
         return None
     first = parse("", numbered[:1]).losses
     return f"line {numbered[0][0]}: {first[0].what}" if first else "no line is a run, a request or a step"
