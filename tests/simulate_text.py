@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from sdtrace.keys import keyed
 from sdtrace.schema.trace import conform
 from sdtrace.tally.timings import timings
 from sdtrace.tuning.path.step_replay import walk
@@ -164,5 +165,4 @@ def _lists(values: npt.NDArray[np.generic], counts: npt.NDArray[np.int64]) -> pl
 def derived(steps: pl.DataFrame) -> pl.DataFrame:
     """Steps as the audit has them: with hash and what follows from the lists."""
     stop = pl.lit(None, pl.List(pl.Int64)).alias("stop_token_ids")
-    hashed = steps.with_columns(stop, hash=pl.struct("run_id", "request_id").hash(seed=0))
-    return derive(hashed)
+    return derive(keyed(steps.with_columns(stop)))

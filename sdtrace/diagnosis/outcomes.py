@@ -13,7 +13,6 @@ from sdtrace.counters.sources import Source
 from sdtrace.diagnosis.eligible import Rows, level, rows, summed
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.results.check import Check, Counts, Outcome
-from sdtrace.schema.keys import keyed
 from sdtrace.tally.tally import WITNESSES
 from sdtrace.tally.uniforms import repeats
 from sdtrace.verify.law import parameters
@@ -109,8 +108,8 @@ def _requests(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
     if rows.is_empty():
         return rows
     rows = rows.filter(used(choices))
-    known = keyed(audit.requests).drop("run_id", "request_id").with_columns(has_request=pl.lit(value=True))
-    joined = rows.join(known, on="hash", how="left", maintain_order="left")
+    known = audit.requests.with_columns(has_request=pl.lit(value=True))
+    joined = rows.join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
     return joined.with_columns(pl.col("loop_run", "loop_period", "loop_seen", "grams", "distinct").fill_null(0))
 
 

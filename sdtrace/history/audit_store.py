@@ -13,10 +13,11 @@ import orjson
 import polars as pl
 
 from sdtrace.audit.audit import Audit, gathered
+from sdtrace.keys import HASHING, keyed, request_hash
 from sdtrace.results.check import Counts
 from sdtrace.schema.inputs import Input
 from sdtrace.schema.trace import Event, Loss, Notice
-from sdtrace.tally.tally import Tally, merge
+from sdtrace.tally.tally import REQUESTS, Tally, merge
 from sdtrace.writers.pseudonyms import pseudonyms, without_stop_ids
 
 #: What of a night's samples is kept: steps, and uniforms (values that are equal stay or go together).
@@ -43,6 +44,7 @@ def save(audit: Audit, folder: Path) -> None:
         if table is not None:
             _write(table, folder / f"{name}.parquet")
     document = {
+        "hashing": HASHING,
         "width": t.width,
         "ceiling": t.ceiling,
         "uniforms_shift": shift,
@@ -63,10 +65,14 @@ def save(audit: Audit, folder: Path) -> None:
 def load(folder: Path) -> Audit:
     """Read an audit back. Raises OSError and polars errors on files that are missing or damaged."""
     document = orjson.loads((folder / "audit.json").read_bytes())
+    sums = {f.stem.removeprefix("sums-"): pl.read_parquet(f) for f in sorted(folder.glob("sums-*.parquet"))}
+    steps, drawn = _read(folder / "steps.parquet"), _read(folder / "uniforms.parquet")
+    if _hashing(document) == 0:
+        sums, steps, drawn = _hashed_anew(sums, steps, drawn)
     tally = Tally(
-        {f.stem.removeprefix("sums-"): pl.read_parquet(f) for f in sorted(folder.glob("sums-*.parquet"))},
-        _read(folder / "steps.parquet"),
-        _read(folder / "uniforms.parquet"),
+        sums,
+        steps,
+        drawn,
         document["uniforms_shift"],
         document["uniforms_seen"],
         {(w["run_id"], w["law"], w["code"]): w["rows"] for w in document["witnesses"]},
@@ -83,6 +89,37 @@ def load(folder: Path) -> Audit:
         [Event(**e) for e in document["events"]],
         {code: _counts(counts) for code, counts in document["judged"].items()},
     )
+
+
+def sampled_otherwise(folder: Path) -> bool:
+    """Whether a saved audit was cut to a sample by hashes of another kind, so that no sums can be added to it."""
+    document = orjson.loads((folder / "audit.json").read_bytes())
+    if _hashing(document) == HASHING:
+        return False
+    if _hashing(document) > HASHING or document["ceiling"] != Tally().ceiling:
+        return True
+    requests = _read(folder / "sums-requests.parquet")
+    return requests is not None and requests.height >= REQUESTS
+
+
+def _hashing(document: Mapping[str, Any]) -> int:
+    return int(document.get("hashing", 0))
+
+
+def _hashed_anew(
+    sums: Mapping[str, pl.DataFrame], steps: pl.DataFrame | None, drawn: pl.DataFrame | None
+) -> tuple[dict[str, pl.DataFrame], pl.DataFrame | None, pl.DataFrame | None]:
+    """Frames with the hashes of today: those of polars, which older versions kept, are others in each of its releases."""
+    anew = dict(sums)
+    if "places" in anew:
+        anew["places"] = anew["places"].with_columns(hash=request_hash(anew["places"], ["request_id"]))
+    if "requests" in anew:
+        before, anew["requests"] = anew["requests"], keyed(anew["requests"])
+        if drawn is not None:
+            new = pl.DataFrame({"request": before["hash"], "new": anew["requests"]["hash"]}).unique("request")
+            known = drawn.join(new, on="request", how="left", maintain_order="left")
+            drawn = known.with_columns(request=pl.coalesce("new", "request")).drop("new")
+    return anew, None if steps is None else keyed(steps), drawn
 
 
 def together(audits: Sequence[Audit]) -> Audit:

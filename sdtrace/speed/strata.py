@@ -3,17 +3,16 @@
 import orjson
 import polars as pl
 
-from sdtrace.schema.keys import REQUEST_HASH
-
 #: Keys of tags that are looked at, and how many of them.
 KEYS = 12
+_REQUEST = ["run_id", "request_id"]
 
 
 def attributes(places: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     """`places` with string columns `tags.KEY`, `temperature`, `prompt`, `cached`; null where not recorded."""
     keys = _keys(requests["tags"])
     told = requests.select(
-        REQUEST_HASH.alias("owner"),
+        *_REQUEST,
         *(pl.col("tags").str.json_path_match(f"$['{key}']").str.slice(0, 60).alias(f"tags.{key}") for key in keys),
         temperature=_temperature(),
         prompt=_prompt(),
@@ -21,8 +20,7 @@ def attributes(places: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
             pl.when(pl.col("cached_tokens") > 0).then(pl.lit("hit")).otherwise(pl.lit("miss"))
         ),
     )
-    joined = places.with_columns(owner=REQUEST_HASH).join(told, on="owner", how="left", maintain_order="left")
-    return joined.drop("owner")
+    return places.join(told, on=_REQUEST, how="left", maintain_order="left")
 
 
 def levels(joined: pl.DataFrame) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.keys import request_hash
 from sdtrace.tally.group_runs import grouped
 from sdtrace.tally.tally import FINE, Tally
 from sdtrace.verify.scope import Scope
@@ -229,7 +230,7 @@ def _places(lines: pl.DataFrame, timed: bool) -> pl.DataFrame:
         known=known,
     ).rename({"rows": "lines"})
     untold = [pl.lit(None, dtype).alias(name) for name, dtype in _PLACE.items() if name not in where]
-    table = _added(table, _PLACED).with_columns(*untold, hash=pl.col("request_id").hash(seed=0))
+    table = _added(table, _PLACED).with_columns(*untold, hash=request_hash(table, ["request_id"]))
     return table.select(*_KEYS, "hash", pl.exclude(*_KEYS, "hash"))
 
 

@@ -9,8 +9,8 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Choice
+from sdtrace.keys import keyed
 from sdtrace.schema.arrays import Ints
-from sdtrace.schema.keys import REQUEST_HASH
 from sdtrace.schema.trace import Batch
 from sdtrace.tuning.path.token_path import Text, text
 from sdtrace.tuning.price import Times
@@ -95,7 +95,7 @@ class _Sample:
         self.most, self.limit, self.parts, self.held = most, 2**64 - 1, list[pl.DataFrame](), 0
 
     def add(self, steps: pl.DataFrame) -> None:
-        hashed = steps.select(_RAW).with_columns(hash=REQUEST_HASH)
+        hashed = keyed(steps.select(_RAW))
         part = hashed.filter(pl.col("hash") < self.limit) if self.limit < 2**64 - 1 else hashed
         self.parts.append(part)
         self.held += part.height
