@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from sdtrace.keys import keyed
+from sdtrace.schema.keys import keyed
 from sdtrace.schema.trace import conform
 from sdtrace.tally.timings import timings
 from sdtrace.tuning.path.step_replay import walk

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from sdtrace.keys import keyed, request_hash
+from sdtrace.schema.keys import keyed, request_hash
 
 PACKAGE = Path(__file__).parents[1] / "sdtrace"
 

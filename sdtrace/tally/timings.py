@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.keys import request_hash
+from sdtrace.schema.keys import request_hash
 from sdtrace.tally.group_runs import grouped
 from sdtrace.tally.tally import FINE, Tally
 from sdtrace.verify.scope import Scope
