@@ -102,12 +102,18 @@ def fired(code: str) -> list[dict[str, Any]]:
         "SD132": [ratio(1, 1, output_token_ids=[77, 41])],
         "SD134": [ratio(1, 1, num_accepted=3)],
         "SD135": [ratio(1, 1, last_kind="bonus")],
+        "SD136": [ratio(1, 1, output_token_ids=[11, 140])],
+        "SD162": [ratio(1, 1, output_token_ids=[11, 2])],
         "SD161": [ratio(1, 1, output_token_ids=[2, 41], draft_token_ids=[2, 21])],
     }
     if code in faults:
         return [RUN, REQUEST, ratio(0, 1), *faults[code], ratio(2, 0), ratio(3, 1)]
     if code == "SD133":
-        return [RUN, REQUEST | {"output_len": 5}, *CLEAR[2:]]
+        return [RUN, REQUEST | {"output_len": 11}, *CLEAR[2:-1], ratio(3, 1, output_token_ids=[13, 2])]
+    if code == "SD137":
+        return [RUN, REQUEST | {"output_len": 8, "max_tokens": 6}, *CLEAR[2:]]
+    if code == "SD138":
+        return [RUN, REQUEST, *(ratio(i, 1, context_len=30 + 2 * i + i // 2) for i in range(8))]
     if code in ("SD141", "SD142"):
         wrong = {"num_accepted": 2, "output_token_ids": [1, 5, 9]} if code == "SD141" else {"output_token_ids": [1, 8]}
         return [*GREEDY[:3], greedy(1, **wrong), *GREEDY[4:]]
@@ -174,6 +180,12 @@ def test_stays_clear(code: str, tmp_path: Path) -> None:
         records = with_rows("healthy")
     if code == "SD152":
         records = [RUN, REQUEST, *(ratio(i, 1) for i in range(30))]
+    if code == "SD137":
+        records = [RUN, REQUEST | {"output_len": 8, "max_tokens": 8}, *CLEAR[2:]]
+    if code == "SD138":
+        records = [RUN, REQUEST, *(ratio(i, 1, context_len=30 + 2 * i) for i in range(8))]
+    if code == "SD162":
+        records = [*CLEAR[:-1], ratio(3, 1, output_token_ids=[13, 2])]
     if code == "SD183":
         records = [RUN, REQUEST | {"finish_reason": "stop"}, *fired("SD182")[2:]]
     if code == "SD213":

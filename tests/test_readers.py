@@ -68,7 +68,7 @@ def steps(path: Path) -> pl.DataFrame:
         (step(number=1, num_accepted="two"), "num_accepted: expected an integer, got a string"),
         (step(number=1, num_accepted=1.5), "num_accepted: expected an integer, got 1.5"),
         (step(number=1, draft_probs="half"), "draft_probs: expected a list, got a string"),
-        (step(number=1, draft_probs=[0.5, 0.8]), "draft_probs has 2 entries for 3 drafted tokens"),
+        (step(number=1, draft_probs=[0.5]), "draft_probs has 1 entries for 3 drafted tokens"),
         (step(number=1, target_argmax_ids=[1] * 6), "target_argmax_ids has 6 entries for 3 drafted tokens"),
         (step(number=1, accepted=[True]), "accepted has 1 entries, 2 decisions were made"),
         (step(number=1, num_accepted=-1), "num_accepted is -1, below 0"),

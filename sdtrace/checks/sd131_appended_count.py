@@ -10,7 +10,8 @@ What to do
 Compare output_token_ids of the step with its draft and num_accepted.
 
 How it can be wrong
-Steps that end a request or hold a stop id may be cut: only too many tokens count there.
+Steps that end a request or hold a stop id may be cut: only too many tokens count there. Steps that verified nothing and
+append nothing are none of it: a chunk of a prompt, or a request that had to wait.
 """
 
 import polars as pl
@@ -20,7 +21,8 @@ from sdtrace.results.check import Check, counted
 _FULL = (pl.col("n_a") == pl.col("verified")) & (pl.col("verified") > 0)
 _MORE = (pl.col("appended") > pl.col("n_a") + 1) & ~(_FULL & pl.col("twice"))
 _CUT = pl.col("is_last") | pl.col("stop_at").is_not_null()
-_FEWER = (pl.col("appended") < pl.col("n_a") + 1) & ~_CUT & ~(_FULL & (pl.col("appended") == pl.col("n_a")))
+_IDLE = (pl.col("verified") == 0) & (pl.col("appended") == 0)
+_FEWER = (pl.col("appended") < pl.col("n_a") + 1) & ~_CUT & ~_IDLE & ~(_FULL & (pl.col("appended") == pl.col("n_a")))
 
 CHECK = Check(
     code="SD131",

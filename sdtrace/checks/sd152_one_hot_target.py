@@ -10,8 +10,8 @@ What to do
 Check whether the request is verified greedily although it asked for sampling.
 
 How it can be wrong
-top_k = 1, a tight top_p or min_p, or a grammar that forces every token makes p one-hot lawfully; those that the
-request line names are not looked at.
+top_k = 1, any top_p or min_p that cuts (a peaked p keeps one token under top_p = 0.8), or a grammar that forces every
+token makes p one-hot lawfully; requests whose line names one of them are not looked at.
 """
 
 import polars as pl
@@ -26,8 +26,8 @@ CHECK = Check(
     judged=(pl.col("temperature") >= 0.3)
     & (pl.col("entropies") >= 40)
     & ~((pl.col("top_k") == 1).fill_null(value=False))
-    & ~((pl.col("top_p") < 0.5).fill_null(value=False))
-    & ~((pl.col("min_p") > 0.5).fill_null(value=False))
+    & ~((pl.col("top_p") < 1.0).fill_null(value=False))
+    & ~((pl.col("min_p") > 0.0).fill_null(value=False))
     & ~pl.col("tags").str.contains("grammar|json|regex|schema|guided").fill_null(value=False),
     fault=pl.col("one_hot") >= 0.98 * pl.col("entropies"),
     read=counted("sampled requests have a one-hot target distribution"),

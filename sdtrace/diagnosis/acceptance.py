@@ -62,8 +62,19 @@ def acceptance(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFra
 
 def totals(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFrame) -> Totals | None:
     """The counts that every engine's definitions are made of; None where no step tells what was accepted."""
-    names = ("drafting_counted", "drafted_counted", "accepted", "counted", "steps", "appended", "known_appended")
-    drafting, drafted, accepted, counted, steps, appended, known = (float(v) for v in laws.select(names).sum().row(0))
+    names = (
+        "drafting_counted",
+        "drafted_counted",
+        "accepted",
+        "counted",
+        "steps",
+        "appended",
+        "known_appended",
+        "idle",
+    )
+    sums = (float(v) for v in laws.select(names).sum().row(0))
+    drafting, drafted, accepted, counted, steps, appended, known, idle = sums
+    steps -= idle
     if not counted:
         return None
     told = requests.filter(pl.col("drafting_counted") > 0)

@@ -61,11 +61,15 @@ def _loops(found: Outcomes) -> list[Cause]:
 
 def _accounting(found: Outcomes) -> list[Cause]:
     """Totals that are off because of a fault that has a name of its own are no second cause."""
+    label = None
     codes = ["SD131", "SD132"] if fired(found, "SD103") is False else []
     if not any(fired(found, c) for c in ("SD121", "SD122", "SD161", "SD103")):
         codes.append("SD133")
     live = [c for c in codes if fired(found, c)]
-    return [make("token-accounting", "proved", live, found)] if live else []
+    if fired(found, "SD137"):
+        label = None if live else "output goes beyond max_tokens"
+        live.append("SD137")
+    return [make("token-accounting", "proved", live, found, label)] if live else []
 
 
 def causes(
@@ -83,13 +87,14 @@ def causes(
     for code, cause in (
         ("SD121", "bonus-missing"),
         ("SD122", "bonus-duplicated"),
-        ("SD161", "emitted-after-stop"),
+        ("SD136", "corrupt-text"),
+        *(() if _unheeded(found) else (("SD161", "emitted-after-stop"),)),
         ("SD105", "draft-not-from-q"),
         ("SD171", "uniforms-reused"),
     ):
         rows += _one(code, cause)(found)
     rows += _accounting(found) + _loops(found)
-    rows += [make("metric-inconsistent", "proved", ["SD134", "SD135"], found)] if _counts(found) else []
+    rows += _counts(found)
     rows += counters(found, {row.cause for row in rows})
     return ranked(rows)
 
@@ -146,5 +151,16 @@ def _greedy(found: Outcomes) -> bool:
     return fired(found, "SD141") or fired(found, "SD142")
 
 
-def _counts(found: Outcomes) -> bool:
-    return fired(found, "SD134") or fired(found, "SD135")
+def _unheeded(found: Outcomes) -> bool:
+    """Whether stop ids end nothing in this record, wherever in a block they stand: requests may ignore them on purpose.
+
+    A fault that overlooks them inside a block leaves those at its end, and a third or more of all stand there.
+    """
+    return fired(found, "SD162") and 4 * found["SD162"].faults >= found["SD161"].faults
+
+
+def _counts(found: Outcomes) -> list[Cause]:
+    """Counts of steps that cannot all be right."""
+    live = [code for code in ("SD134", "SD135", "SD138") if fired(found, code)]
+    label = "context_len does not advance by what is appended" if live == ["SD138"] else None
+    return [make("metric-inconsistent", "proved", live, found, label)] if live else []

@@ -104,6 +104,12 @@ WORDS: dict[str, tuple[str, str, str, str]] = {
         "appended tokens do not add up with the decisions",
         "compare output_token_ids of the step named with its draft and num_accepted",
     ),
+    "corrupt-text": (
+        "wrong",
+        "scheduler",
+        "tokens were appended that the vocabulary does not have",
+        "look at how ids of the step named were gathered, padded or mapped from the draft's vocabulary",
+    ),
     "emitted-after-stop": (
         "wrong",
         "scheduler",

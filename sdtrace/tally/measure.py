@@ -82,7 +82,8 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> tuple[pl.DataFrame, Known]:
         plain=(pl.col("tau") == 0).cast(pl.Int64),
         prefill=((pl.col("tau") == 0) & (pl.col("step") == 0)).cast(pl.Int64),
         appended=pl.col("appended").fill_null(0),
-        known_appended=pl.col("appended").is_not_null().cast(pl.Int64),
+        known_appended=pl.col("appended").is_not_null().cast(pl.Int64) - pl.col("idle"),
+        idle="idle",
         counted=counts.cast(pl.Int64),
         drafted_counted=counts * pl.col("tau"),
         drafting_counted=(counts & (pl.col("tau") > 0)).cast(pl.Int64),
@@ -90,7 +91,7 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> tuple[pl.DataFrame, Known]:
     rare = degenerate(scope)
     sums: dict[str, str | None] = {name: None for name, values in (counted | rare).items() if not values.any()}
     if (rows["tau"] > 0).all():
-        sums |= {"drafting": "rows", "plain": None, "prefill": None}
+        sums |= {"drafting": "rows", "plain": None, "prefill": None, "idle": None}
     if n_a.min() >= 0:
         sums |= {"counted": "rows", "drafted_counted": "drafted"}
         sums["drafting_counted"] = sums.get("drafting", "drafting")
@@ -115,6 +116,7 @@ _SUMMED = (
     "prefill",
     "appended",
     "known_appended",
+    "idle",
     "counted",
     "drafted_counted",
     "drafting_counted",
@@ -212,7 +214,7 @@ def _requests(scope: Scope, per_step: pl.DataFrame, known: Known) -> pl.DataFram
         (*_SUMMED, "one_hot", "flat", "entropies", "uniform_p"),
         first=dict(zip(names, names, strict=True)) | {"first_line": "line"},
         least={"min_step": "step", "stop_step": "stop_step", "first_at": "at"},
-        greatest={"max_step": "step", "last_at": "at"},
+        greatest={"max_step": "step", "last_at": "at", "most": "appended"},
         known=known,
     ).rename({"rows": "steps"})
     table = table.with_columns(law=pl.lit(scope.law.name), first_path=pl.lit(scope.path))

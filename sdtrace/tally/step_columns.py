@@ -17,6 +17,9 @@ from sdtrace.verify.scope import Scope
 #: Columns of which nothing is known: literals cost nothing.
 _NEVER, _NULL = pl.lit(None, pl.Int64), pl.lit(None, pl.Float64)
 
+#: A step that drafted nothing and appended nothing: a chunk of a prompt, or a request that had to wait.
+_IDLE = ((pl.col("tau") == 0) & (pl.col("appended") == 0)).fill_null(value=False)
+
 
 def enriched(scope: Scope) -> pl.DataFrame:
     """The steps of a scope with the columns that step checks read (one row a step, same order)."""
@@ -33,14 +36,55 @@ def enriched(scope: Scope) -> pl.DataFrame:
         "gap_y": _NULL if scope.absent("target_top2_gap") else _gap(pos),
         "impossible": _impossible(steps),
         "twice": _twice(steps),
+        "strange": _strange(scope),
+        "jump": _NEVER if scope.absent("context_len") else jumps(steps),
         "argmax_y": _NEVER if scope.absent("target_argmax_ids") else _argmax(pos),
     }
     return steps.with_columns(
         p_band_high_y=_high(p_y, bands.p),
         q_band_low_y=_low(q_y, bands.q),
+        idle=_IDLE.cast(pl.Int64),
         bad_y=_bad("last_target_prob", bands.p) + _bad("last_draft_prob", bands.q),
         **{k: pl.Series(v) if isinstance(v, np.ndarray) else v for k, v in added.items()},
     )
+
+
+def _strange(scope: Scope) -> Ints | pl.Expr:
+    """How many ids of each step's output no vocabulary of `vocab_size` has; null where that size is not known.
+
+    Some write the tokenizer's size without its added tokens: a stop id beyond it, or an accepted token beyond it to which the
+    target gives a probability, shows that it is not the size of the target's rows.
+    """
+    size, pos = scope.run.get("vocab_size"), scope.pos
+    lists = pos.lists("output_token_ids")
+    if not size or not len(lists.values):
+        return _NEVER
+    ids = lists.values.astype(np.int64, copy=False)
+    if ids.max() < size and ids.min() >= 0:
+        return np.zeros(len(pos.count), dtype=np.int64)
+    stops = scope.steps["stop_token_ids"].list.max().max()
+    meant = (pos.emitted >= size) & (pos.token == pos.emitted) & pos.by_count & (pos.p > 0)
+    if (isinstance(stops, int) and stops >= size) or meant.any():
+        return _NEVER
+    wrong = np.flatnonzero((ids >= size) | (ids < 0))
+    return np.bincount(_owner(lists, wrong), minlength=len(pos.count))
+
+
+def jumps(steps: pl.DataFrame) -> pl.Series:
+    """By how much context_len of the next step of a request is off from that of this one plus what it appended.
+
+    Null where the next step is not beside it, drafted nothing (a chunk of a prompt, the turn of a session) or begins anew
+    (a smaller context: the request was preempted), and behind a stop id.
+    """
+    table = steps.select("hash", "step", "tau", "context_len", "appended", row=pl.int_range(pl.len()))
+    table = table.sort("hash", "step", maintain_order=True)
+    following = pl.all().shift(-1)
+    after = table.select(following.name.suffix("_n"))
+    beside = (pl.col("hash") == pl.col("hash_n")) & (pl.col("step_n") == pl.col("step") + 1)
+    drafting = (pl.col("tau") > 0) & (pl.col("tau_n") > 0) & (pl.col("context_len_n") >= pl.col("context_len"))
+    off = pl.col("context_len_n") - pl.col("context_len") - pl.col("appended")
+    found = table.hstack(after).select("row", jump=pl.when(beside & drafting).then(off)).sort("row")
+    return found["jump"]
 
 
 def _low(value: pl.Expr, band: Rounding) -> pl.Expr:

@@ -34,7 +34,7 @@ FINE = 16
 #: Rows up to which a frame is grouped at once.
 _FEW = 4096
 _LEAST = ("min_step", "stop_step", "first_at", "hash")
-_GREATEST = ("max_step", "last_at", "loop_run", "one_hot_run")
+_GREATEST = ("max_step", "last_at", "most", "loop_run", "one_hot_run")
 _FIRST = ("first_path", "first_line", "first_step", "loop_period")
 _UNION = ("missing",)
 

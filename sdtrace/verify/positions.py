@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sdtrace.padding import without_padding
 from sdtrace.schema.arrays import Flags, Floats, Ints
 from sdtrace.verify.ragged import Ragged, heads, ragged
 
@@ -184,6 +185,7 @@ def derive(steps: pl.DataFrame) -> pl.DataFrame:
     `last_tested` is the last position whose decision is recorded (-1 = none). Some engines clip num_accepted when a
     stop id or max_tokens cuts the block: the last kept token is then a drafted one, and its "rejection" is none.
     """
+    steps = without_padding(steps)
     tau = pl.col("draft_token_ids").list.len().fill_null(0).cast(pl.Int64)
     flags = pl.col("accepted")
     by_flags = pl.when(flags.list.all()).then(flags.list.len()).otherwise(flags.list.arg_min()).cast(pl.Int64)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from sdtrace.padding import without_padding
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.schema.trace import Batch, Loss, Notice, empty
 
@@ -52,6 +53,8 @@ class Validator:
         present = {name for name, n in steps.null_count().row(0, named=True).items() if n < steps.height}
         reasons = [r for r in _REASONS if r.column is None or r.column in present]
         counted = steps.with_columns(tau=_TAU).with_columns(verified=_VERIFIED)
+        drafted = without_padding(steps)  # lists may be as long as the draft with its padding, or without it
+        counted = counted.with_columns(drafted=drafted.select(_TAU).to_series() if drafted is not steps else "tau")
         bad = counted.select(pl.any_horizontal(r.when for r in reasons).fill_null(value=False)).to_series()
         lost: list[Loss] = []
         if bad.any():
@@ -170,14 +173,19 @@ class _Reason(NamedTuple):
 def _lengths() -> list[_Reason]:
     """Lists of one step that do not fit its draft, each with the numbers."""
     tau, verified = pl.col("tau"), pl.col("verified")
+    decided = pl.min_horizontal(pl.col("num_accepted") + 1, verified, "drafted")
+    accepted = pl.coalesce("num_accepted", pl.col("output_token_ids").list.len().cast(pl.Int64) - 1)
+    made = pl.min_horizontal(accepted + 1, verified, "drafted")
+    drafted = pl.col("drafted")
     reasons: list[_Reason] = []
     for name in (*_PER_DRAFT, "target_probs", *_PER_TARGET):
         n = pl.col(name).list.len().cast(pl.Int64)
-        fits = (n == tau) | (n == verified)
+        fits = (
+            (n == tau) | (n == verified) | (n == drafted) | (n == made).fill_null(value=False)
+        )  # `made`: only what was tested
         if name in _PER_TARGET:
-            fits |= (n == tau + 1) | (n == verified + 1)
+            fits |= (n == tau + 1) | (n == verified + 1) | (n == drafted + 1)
         reasons.append(_Reason(name, ~fits, pl.format(name + " has {} entries for {} drafted tokens", n, tau)))
-    decided = pl.min_horizontal(pl.col("num_accepted") + 1, verified)
     n = pl.col("accepted").list.len().cast(pl.Int64)
     why = pl.format("accepted has {} entries, {} decisions were made", n, decided)
     reasons.append(_Reason("accepted", n < decided, why))
