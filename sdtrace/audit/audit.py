@@ -16,10 +16,10 @@ import polars as pl
 from sdtrace.audit.malloc import warm
 from sdtrace.audit.workers import pulled
 from sdtrace.counters.downsample import Folder, added
-from sdtrace.schema.keys import keyed
 from sdtrace.results.check import Check, Counts
 from sdtrace.schema.counters import no_windows
 from sdtrace.schema.inputs import Input, book
+from sdtrace.schema.keys import keyed
 from sdtrace.schema.trace import Batch, Event, empty
 from sdtrace.tally.measure import measure
 from sdtrace.tally.ordered_merge import Gathered, Place, Tallied, in_process

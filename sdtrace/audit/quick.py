@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sdtrace.audit.malloc import warm
-from sdtrace.schema.keys import keyed
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.trace.parquet import parts
+from sdtrace.schema.keys import keyed
 from sdtrace.schema.trace import conform, empty
 from sdtrace.verify.band import DISAGREE, UNDECIDABLE, compare
 from sdtrace.verify.precision import band

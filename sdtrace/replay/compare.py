@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.schema.keys import keyed
 from sdtrace.replay.requests import Conversation
 from sdtrace.schema.arrays import Floats
+from sdtrace.schema.keys import keyed
 from sdtrace.schema.sampling import ticket
 from sdtrace.schema.trace import conform
 from sdtrace.verify.band import Rounding

@@ -9,8 +9,8 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Choice
-from sdtrace.schema.keys import keyed
 from sdtrace.schema.arrays import Ints
+from sdtrace.schema.keys import keyed
 from sdtrace.schema.trace import Batch
 from sdtrace.tuning.path.token_path import Text, text
 from sdtrace.tuning.price import Times

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.padding import without_padding
 from sdtrace.schema.arrays import Flags, Floats, Ints
+from sdtrace.schema.padding import without_padding
 from sdtrace.verify.ragged import Ragged, heads, ragged
 
 Scalar = TypeVar("Scalar", bound=np.generic)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from sdtrace.padding import without_padding
 from sdtrace.readers.trace.strict import Parsed
+from sdtrace.schema.padding import without_padding
 from sdtrace.schema.trace import Batch, Loss, Notice, empty
 
 _COUNTS = ("num_accepted", "verified_len", "step", "batch_size", "batch_tokens", "context_len")
