@@ -18,6 +18,7 @@ from sdtrace.pipeline import OVERFLOW_ALLOWED, Inputs, Machines, audit_and_diagn
 from sdtrace.readers import Opened
 from sdtrace.readers.trace import paper
 from sdtrace.results.report import Report
+from sdtrace.schema.inputs import Input, book, demand
 from sdtrace.tuning.attach import attach
 from sdtrace.tuning.run import Asked
 from sdtrace.tuning.sample import gather, of_tally
@@ -142,25 +143,25 @@ def explain(
 ) -> dict[str, Any]:
     """The document of `explain --json`: why each drafted token of the chosen steps was accepted or rejected.
 
-    A paper case is one step; of a trace the request must be named, and is searched to the end. Raises UsageError where
-    no request is named, NoInputError where no such step is found.
+    A paper case is one step; of a trace the request must be named (UsageError). Raises NoInputError where none is found.
     """
     opened = read(input, format=format)
     if request is None and any(o.format != "paper-csv" for o in opened):
         raise UsageError(f"{input}: which request?", f"sdtrace explain {input} --request ID [--step N]")
-    told: list[dict[str, Any]] = []
-    for source in opened:
-        told += _told(source, request, step, run)
+    inputs = [Input(source.path, source.format, source.engine) for source in opened]
+    told = [row for one, held in zip(opened, inputs, strict=True) for row in _told(one, held, request, step, run)]
     if not told:
+        demand(inputs)
         asked = f"request {request!r}" + (f", step {step}" if step is not None else "")
         raise NoInputError(f"{input}: no {asked}", "sdtrace report lists the worst requests; ids are compared exactly")
     return {"format": 1, "steps": told}
 
 
-def _told(source: Opened, request: str | None, step: int | None, run: str | None) -> list[dict[str, Any]]:
+def _told(source: Opened, read: Input, request: str | None, step: int | None, run: str | None) -> list[dict[str, Any]]:
     runs: dict[str, dict[str, Any]] = {}
     found, temperatures = [], []
     for batch in source.batches():
+        book(read, batch)
         runs |= {row["run_id"]: row for row in batch.runs.iter_rows(named=True)}
         wanted = pl.lit(value=True) if request is None else pl.col("request_id") == request
         if run is not None:

@@ -17,6 +17,7 @@ from sdtrace.errors import SdtraceError, UsageError
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.results.check import Check
 from sdtrace.results.report import Report
+from sdtrace.schema.inputs import demand
 from sdtrace.tuning.attach import attach
 from sdtrace.tuning.sample import of_tally
 from sdtrace.verify.scope import REQUEST_COLUMNS
@@ -67,10 +68,11 @@ def audited(
 ) -> tuple[Audit, dict[str, Fit]]:
     """The pass over all sources, and the runs that were judged by another law than the one they declare.
 
-    `machines` is the `audit` of a cluster; without it, this process reads.
+    `machines` is the `audit` of a cluster; without it, this process reads. Raises NoInputError where nothing can be read.
     """
     run = machines or audit
     first = run(sources, CHECKS, keep, None, span)
+    demand(first.inputs)
     overridden = misfits(first)
     if overridden:
         first = _again(run, sources, keep, {run_id: fit.law for run_id, fit in overridden.items()}, span) or first

@@ -1,8 +1,7 @@
 """From batches to one tally: requests are joined to their steps in whatever order a file holds them.
 
-Steps whose request has not been seen yet wait, up to a bound; a recorder that writes the request line when the request
-ends is served by that. Past the bound they are judged without it. If the line does turn up later, the pass is repeated
-with all request lines known from the start.
+Steps whose request has not been seen yet wait, up to a bound: some recorders write the request line when the request
+ends. Past the bound they are judged without it; if the line does turn up later, the pass is repeated with all known.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,9 +15,10 @@ import polars as pl
 from sdtrace.audit.malloc import warm
 from sdtrace.audit.workers import pulled
 from sdtrace.counters.downsample import Folder, added
+from sdtrace.readers.guard import bearing
 from sdtrace.results.check import Check, Counts
 from sdtrace.schema.counters import no_windows
-from sdtrace.schema.inputs import Input, book
+from sdtrace.schema.inputs import Input, book, unbook
 from sdtrace.schema.keys import keyed
 from sdtrace.schema.trace import Batch, Event, empty
 from sdtrace.tally.measure import measure
@@ -72,8 +72,8 @@ class Audit:
     judged: dict[str, Counts] = field(default_factory=dict)
 
 
-class _LateRequest(Exception):
-    """A request line came after its steps had been judged without it."""
+class _LateRequest(BaseException):
+    """A request line came after its steps had been judged without it. No fault of an input."""
 
 
 _KEYS = ["run_id", "request_id"]
@@ -90,9 +90,8 @@ def audit(
 ) -> Audit:
     """One pass over all sources; a second one if a file kept its request lines for the end.
 
-    `keep` filters steps (a time window, a slice); it sees steps joined with their request's columns. `rules` replaces
-    the declared law of a run (run_id -> law). `span` is the stretch of Unix time that windows are taken from.
-    `before` holds run lines that stand before these sources and the request lines of all, where those are known.
+    `keep` filters steps, joined with their request's columns; `rules` (run_id -> law) replaces declared laws; `span` is the
+    Unix time that windows are taken from; `before` has run lines from before these sources, and all known request lines.
     """
     if before is not None:
         return _pass(
@@ -101,11 +100,8 @@ def audit(
     try:
         return _pass(sources, _State(checks, keep, rules or {}, span, _heads([]), complete=False))
     except _LateRequest:
-        return _pass(sources, _State(checks, keep, rules or {}, span, _all_requests(sources), complete=True))
-
-
-def _all_requests(sources: Sequence[Source]) -> pl.DataFrame:
-    return _heads(b.requests for source in sources for b in source.batches() if b.requests.height)
+        known = _heads(b.requests for source in sources for b in source.batches() if b.requests.height)
+        return _pass(sources, _State(checks, keep, rules or {}, span, known, complete=True))
 
 
 def gathered(audits: Sequence[Audit], checks: Sequence[Check] = ()) -> tuple[pl.DataFrame, dict[str, Counts]]:
@@ -155,7 +151,7 @@ class _State:
 def _pass(sources: Sequence[Source], state: _State) -> Audit:
     inputs: list[Input] = []
     warm()
-    pulled(_jobs(sources, state, inputs), partial(_measured, state), WORKERS)
+    pulled(_jobs(sources, state, inputs), partial(_measured, state, inputs), WORKERS)
     known = state.runs, state.known.drop("hash"), state.unknown
     return Audit(state.total.total(), inputs, *known, state.windows.windows(), state.events, state.windows.judged)
 
@@ -176,8 +172,10 @@ def _jobs(sources: Sequence[Source], state: _State, inputs: list[Input]) -> Iter
         with state.adding:
             state.open[number] = Tallied()
         for batch in source.batches():
-            book(read, batch)
-            yield from _taken(state, number, batch)
+            with state.adding:
+                book(read, batch)
+            with bearing(partial(_lose, state, read, batch)):
+                yield from _taken(state, number, batch)
         with state.adding:
             state.open[number].read = True
             _close(state, number)
@@ -266,9 +264,17 @@ def _job(state: _State, place: Place, steps: pl.DataFrame, requests: pl.DataFram
     return _Job(place, steps, requests, dict(state.runs))
 
 
-def _measured(state: _State, job: _Job) -> None:
+def _lose(state: _State, read: Input, batch: Batch, error: BaseException) -> None:
+    with state.adding:
+        unbook(read, batch, error)
+
+
+def _measured(state: _State, inputs: Sequence[Input], job: _Job) -> None:
     """The tallies of a job go where it stands in the input, so that the sum does not depend on which thread was faster."""
-    tallies = _tallies(job, state.keep, state.checks)
+    tallies: list[Tally] = []
+    steps = Batch(job.place.path, 0, empty("run"), empty("request"), job.steps)
+    with bearing(partial(_lose, state, inputs[job.place.source], steps)):
+        tallies = _tallies(job, state.keep, state.checks)
     with state.adding:
         tallied = state.open[job.place.source]
         tallied.tallies.put(job.place.batch, tallies)

@@ -27,4 +27,5 @@ def command(paths: tuple[str, ...], format_: str | None, why: bool, json_: str |
         options.write(json_, json.document({"format": 1, "inputs": found}))
     else:
         click.echo(terminal.detection(found), nl=False)
-    return 0 if any(row["format"] != "unrecognised" for row in found) else 3
+    known = [row for row in found if row["format"] != "unrecognised" and (row["judged"] or not row.get("problem"))]
+    return 0 if known else 3

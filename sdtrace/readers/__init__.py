@@ -8,8 +8,9 @@ from pathlib import Path
 
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.readers import logs, records
+from sdtrace.readers.guard import bears, guarded, reason
 from sdtrace.readers.io import cloud
-from sdtrace.readers.io.source import Source, expand, source
+from sdtrace.readers.io.source import Reading, Source, expand, source
 from sdtrace.readers.metrics import prometheus, prometheus_server
 from sdtrace.readers.records import ik_bench, sse
 from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, PARQUET, nobody, placed
@@ -130,17 +131,25 @@ class Opened:
     format: str
     engine: str | None
     source: Source = field(repr=False)
+    trouble: tuple[str, str] | None = None  #: why it cannot be opened, and what to do
     since: float | None = None
     until: float | None = None
 
     def batches(self) -> Iterator[Batch]:
-        """Bounded batches, in the order of the input."""
+        """Bounded batches, in the order of the input; one that cannot be read to its end ends in a loss that says why."""
+        reading = Reading()
+        yield from guarded(self.path, lambda: self._batches(reading), lambda: reading.line)
+
+    def _batches(self, reading: Reading) -> Iterator[Batch]:
         if self.format == "prometheus-server":
             return prometheus_server.batches(self.path, self.since, self.until)
         if self.format == "unrecognised":
-            loss = Loss(self.path, None, "no reader knows this file", 1, _DETECT)
-            return iter([Batch(self.path, 1, empty("run"), empty("request"), empty("step"), [loss])])
-        return self._fetched() if cloud.is_object(self.path) else self._read(self.source)
+            what, advice = self.trouble or ("no reader knows this file", _DETECT)
+            tables = empty("run"), empty("request"), empty("step")
+            loss = Loss(self.path, None, what, 1, advice)
+            return iter([Batch(self.path, 1, *tables, [loss], failed=self.trouble is not None)])
+        src = replace(self.source, reading=reading)
+        return self._fetched(reading) if cloud.is_object(self.path) else self._read(src)
 
     @contextmanager
     def at_hand(self) -> Iterator[Source]:
@@ -151,19 +160,18 @@ class Opened:
         with cloud.copied(self.path) as file:
             yield replace(self.source, file=file)
 
-    def _fetched(self) -> Iterator[Batch]:
+    def _fetched(self, reading: Reading) -> Iterator[Batch]:
         with self.at_hand() as src:
             assert src.file is not None
-            for batch in self._read(src):
+            for batch in self._read(replace(src, reading=reading)):
                 yield cloud.renamed(batch, src.file, self.path)
 
     def _read(self, src: Source) -> Iterator[Batch]:
         """What the reader makes of it, and at the end whether a packed file broke off: how much is missing cannot be known."""
-        src = replace(src, damage=[])
         yield from READERS[self.format].batches(src)
-        if src.damage:
+        if src.reading.damage:
             advice = "what came before was read; get the file again, the rest of it is missing"
-            notice = Notice(src.path, None, f"{DAMAGED}: {src.damage[0][:160]}", 1, advice)
+            notice = Notice(src.path, None, f"{DAMAGED}: {src.reading.damage[0][:160]}", 1, advice)
             yield Batch(src.path, 0, empty("run"), empty("request"), empty("step"), [], [notice])
 
 
@@ -172,6 +180,8 @@ _DETECT = "sdtrace detect --why tells what each reader looks for; --format NAME 
 
 def _strange(opened: Opened) -> tuple[str, str]:
     """Why nobody reads an input, and what to do about it."""
+    if opened.trouble is not None:
+        return opened.trouble
     whys = [why for why in dict.fromkeys(refused(opened).values()) if why]
     if len(whys) == 1:  # it is empty or damaged: what readers look for is not the point
         return whys[0][:200], "see that what writes it ran to its end, and get it again"
@@ -193,7 +203,8 @@ def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]
     if all(o.format == "unrecognised" for o in opened):
         why, advice = _strange(opened[0])
         more = f" (and {len(opened) - 1} more)" if len(opened) > 1 else ""
-        raise NoInputError(f"{opened[0].path}{more}: no reader knows this: {why}", advice)
+        told = why if opened[0].trouble else f"no reader knows this: {why}"
+        raise NoInputError(f"{opened[0].path}{more}: {told}", advice)
     return opened
 
 
@@ -202,8 +213,18 @@ def refusals(src: Source) -> dict[str, str | None]:
     if not src.is_folder and not src.head:
         damaged = f"the {src.packing} data is damaged before its first line ends"
         return dict.fromkeys(READERS, damaged if src.packing else "the file is empty")
-    whys = {name: reader.refuse(src) for name, reader in READERS.items()}
+    whys = {name: _refusal(reader, src) for name, reader in READERS.items()}
     return {name: None if why is None else placed(name, why, src) for name, why in whys.items()}
+
+
+def _refusal(reader: Reader, src: Source) -> str | None:
+    """Why a reader refuses; what its look at the input fails on is a reason too."""
+    try:
+        return reader.refuse(src)
+    except BaseException as error:
+        if not bears(error):
+            raise
+        return reason(src.path, error)[0]
 
 
 def refused(opened: Opened) -> dict[str, str | None]:
@@ -229,7 +250,12 @@ def open_one(path: str, format: str | None) -> Opened:
     """One input with its reader; raises UsageError where several claim it."""
     if prometheus_server.is_server(path):
         return Opened(path, "prometheus-server", None, Source(path, None, None, b""))
-    src, whys = _looked(path, ask=format is None)
+    try:
+        src, whys = _looked(path, ask=format is None)
+    except BaseException as error:
+        if not bears(error):
+            raise
+        return Opened(path, "unrecognised", None, Source(path, None, None, b""), reason(path, error))
     if format is not None:
         return Opened(path, format, None, src)
     claims = [name for name, why in whys.items() if why is None]

@@ -40,9 +40,11 @@ def _told(opened: Opened) -> dict[str, Any]:
     """What the first steps of an input hold, or all of its windows."""
     told: dict[str, Any] = {"engine": None, "version": None, "rule": None, "from": None, "to": None}
     steps, windows, events = empty("step"), [no_windows()], []
-    if opened.format == "unrecognised":
+    if opened.format == "unrecognised" and opened.trouble is None:
         return told | {"judged": [], "log": []}
     for batch in opened.batches():
+        if batch.failed:
+            told["problem"] = batch.losses[-1].what
         for run in batch.runs.head(1).iter_rows(named=True):
             told |= {"engine": run["engine"], "version": run["engine_version"], "rule": run["rule"]}
         events += batch.events

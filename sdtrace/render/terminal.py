@@ -221,6 +221,8 @@ def detection(found: Sequence[dict[str, Any]]) -> str:
         lines.append(f"{clean(row['path'], 200)}: {row['format']}")
         for part in row.get("engines", [row]):
             lines += _known(part)
+        if row.get("problem"):
+            lines.append(f"  not read to its end: {clean(row['problem'], 200)}")
         lines += [f"  not {name}: {clean(why, 200)}" for name, why in row.get("refused", {}).items()]
     return "\n".join(lines) + "\n"
 

@@ -1,7 +1,10 @@
 """What was read of one input: records by table, and what became of every other line."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from sdtrace.errors import NoInputError
+from sdtrace.readers.guard import failed
 from sdtrace.schema.trace import OTHER, Batch, Loss, Notice
 
 
@@ -20,6 +23,7 @@ class Input:
     records: int = 0
     losses: list[Loss] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    failed: bool = False  #: it could not be read, or judged, to its end
 
 
 def book(read: Input, batch: Batch) -> None:
@@ -33,6 +37,28 @@ def book(read: Input, batch: Batch) -> None:
     for loss in batch.losses:
         _lose(read.losses, loss)
     read.notices.extend(batch.notices)
+    read.failed |= batch.failed
+
+
+def unbook(read: Input, batch: Batch, error: BaseException) -> None:
+    """The records of a batch that was booked are one loss after all, because of an error."""
+    count = batch.runs.height + batch.requests.height + batch.steps.height + batch.records
+    read.runs -= batch.runs.height
+    read.requests -= batch.requests.height
+    read.steps -= batch.steps.height
+    read.windows -= 0 if batch.windows is None else batch.windows.height
+    read.records -= batch.records
+    read.lines -= count
+    book(read, failed(batch.path, error, count=max(count, 1)))
+
+
+def demand(inputs: Sequence[Input]) -> None:
+    """Raises NoInputError where every input failed before anything of it was read: no report can be made of them."""
+    lost = [i for i in inputs if i.failed]
+    held = any(i.runs or i.requests or i.steps or i.windows or i.records for i in inputs)
+    if lost and not held and all(i.failed or i.format == "unrecognised" for i in inputs):
+        more = f" (and {len(inputs) - 1} more)" if len(inputs) > 1 else ""
+        raise NoInputError(f"{lost[0].path}{more}: {lost[0].losses[-1].what}", lost[0].losses[-1].advice)
 
 
 def _lose(losses: list[Loss], loss: Loss) -> None:

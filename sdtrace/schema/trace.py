@@ -202,6 +202,7 @@ class Batch:
     windows: pl.DataFrame | None = None
     events: list[Event] = field(default_factory=list)
     records: int = 0
+    failed: bool = False  #: the input ends here, before its end: the last loss says why
 
 
 Batches = Iterator[Batch]

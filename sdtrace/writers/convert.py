@@ -16,7 +16,8 @@ import zstandard
 
 from sdtrace import atomic
 from sdtrace.errors import UsageError
-from sdtrace.readers import open_inputs
+from sdtrace.readers import Opened, open_inputs
+from sdtrace.schema.inputs import Input, book, demand
 from sdtrace.schema.trace import OBJECTS, TABLES, Batch, Loss, Notice, empty
 
 
@@ -38,7 +39,18 @@ def convert(inputs: Sequence[str | Path], out: str | Path, *, format: str | None
     NoInputError, UsageError (an ending that is neither), OutputError.
     """
     opened = open_inputs([str(path) for path in inputs], format)
-    return write((batch for source in opened for batch in source.batches()), out)
+    return write(_batches(opened), out)
+
+
+def _batches(opened: Sequence[Opened]) -> Iterator[Batch]:
+    """Of all inputs. Raises NoInputError behind them where none of them could be read."""
+    inputs = []
+    for source in opened:
+        inputs.append(Input(source.path, source.format, source.engine))
+        for batch in source.batches():
+            book(inputs[-1], batch)
+            yield batch
+    demand(inputs)
 
 
 def write(found: Iterator[Batch], out: str | Path) -> Converted:

@@ -34,18 +34,23 @@ _MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2
 _MEMBER = "trace.jsonl"
 
 
+@dataclass
+class Reading:
+    """What is met while an input is read: the line at hand, where lines are read one by one; how a packed file breaks off."""
+
+    line: int | None = None
+    damage: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Source:
-    """One input as the user named it; `file` is where its bytes are, `head` its first decompressed bytes.
-
-    `damage` hears how a packed file breaks off, when that is met.
-    """
+    """One input as the user named it; `file` is where its bytes are, `head` its first decompressed bytes."""
 
     path: str
     file: Path | None
     packing: str | None
     head: bytes
-    damage: list[str] = field(default_factory=list, compare=False, repr=False)
+    reading: Reading = field(default_factory=Reading, compare=False, repr=False)
 
     @property
     def is_folder(self) -> bool:
@@ -202,7 +207,7 @@ def segments(src: Source) -> Iterator[Segment]:
         line, rest, error = 1, b"", None
         while error is None:
             block, error = _read(stream, SEGMENT)
-            src.damage.extend([error] if error else [])
+            src.reading.damage.extend([error] if error else [])
             if not block and error is None:
                 break
             end = block.rfind(b"\n") + 1
@@ -220,12 +225,22 @@ def segments(src: Source) -> Iterator[Segment]:
             yield Segment(piece, line)
 
 
+def lines(src: Source) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines of an input, with their newlines."""
+    for segment in segments(src):
+        with segment.file.open("rb") as stream:
+            for number, line in enumerate(stream, start=segment.first):
+                src.reading.line = number
+                yield number, line
+    src.reading.line = None
+
+
 def whole(src: Source) -> bytes:
     """All that a small input unpacks to, as far as it does."""
     assert src.file is not None
     with unpacked(src.file, src.packing) as stream:
         text, error = _read(stream, sys.maxsize)
-    src.damage.extend([error] if error else [])
+    src.reading.damage.extend([error] if error else [])
     return text
 
 
