@@ -16,9 +16,9 @@ from sdtrace.document.document import compose
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
 from sdtrace.pipeline import OVERFLOW_ALLOWED, Inputs, Machines, audit_and_diagnose, opened_and_filtered, paths_of, read
 from sdtrace.readers import Opened
+from sdtrace.readers.inputs import Input, book, demand
 from sdtrace.readers.trace import paper
 from sdtrace.results.report import Report
-from sdtrace.schema.inputs import Input, book, demand
 from sdtrace.tuning.attach import attach
 from sdtrace.tuning.run import Asked
 from sdtrace.tuning.sample import gather, of_tally

@@ -15,9 +15,9 @@ from sdtrace.diagnosis.law_choice import Fit
 from sdtrace.document.document import compose
 from sdtrace.errors import SdtraceError, UsageError
 from sdtrace.readers import Opened, open_inputs
+from sdtrace.readers.inputs import demand
 from sdtrace.results.check import Check
 from sdtrace.results.report import Report
-from sdtrace.schema.inputs import demand
 from sdtrace.tuning.attach import attach
 from sdtrace.tuning.sample import of_tally
 from sdtrace.verify.scope import REQUEST_COLUMNS

@@ -16,9 +16,9 @@ from sdtrace.audit.malloc import warm
 from sdtrace.audit.workers import pulled
 from sdtrace.counters.downsample import Folder, added
 from sdtrace.readers.guard import bearing
+from sdtrace.readers.inputs import Input, book, unbook
 from sdtrace.results.check import Check, Counts
 from sdtrace.schema.counters import no_windows
-from sdtrace.schema.inputs import Input, book, unbook
 from sdtrace.schema.keys import keyed
 from sdtrace.schema.trace import Batch, Event, empty
 from sdtrace.tally.measure import measure

@@ -13,9 +13,9 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.errors import NoInputError
+from sdtrace.readers.inputs import Input
 from sdtrace.readers.metrics.prometheus import scraped
 from sdtrace.schema.counters import from_rows, no_windows
-from sdtrace.schema.inputs import Input
 from sdtrace.schema.trace import empty
 from sdtrace.tally.tally import Tally
 

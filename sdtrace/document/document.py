@@ -10,9 +10,9 @@ from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.diagnosis.outcomes import used
 from sdtrace.document.counters import counted_sections
 from sdtrace.document.viewer import viewed
+from sdtrace.readers.inputs import Input
 from sdtrace.results.check import Check
 from sdtrace.results.report import Chart, Report, Section
-from sdtrace.schema.inputs import Input
 from sdtrace.speed.sections import slice_section, time_sections
 from sdtrace.version import VERSION
 

@@ -13,8 +13,8 @@ import orjson
 import polars as pl
 
 from sdtrace.audit.audit import Audit, gathered
+from sdtrace.readers.inputs import Input
 from sdtrace.results.check import Counts
-from sdtrace.schema.inputs import Input
 from sdtrace.schema.keys import HASHING, keyed, request_hash
 from sdtrace.schema.trace import Event, Loss, Notice
 from sdtrace.tally.tally import REQUESTS, Tally, merge

@@ -17,7 +17,7 @@ import zstandard
 from sdtrace import atomic
 from sdtrace.errors import UsageError
 from sdtrace.readers import Opened, open_inputs
-from sdtrace.schema.inputs import Input, book, demand
+from sdtrace.readers.inputs import Input, book, demand
 from sdtrace.schema.trace import OBJECTS, TABLES, Batch, Loss, Notice, empty
 
 
