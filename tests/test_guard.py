@@ -85,7 +85,7 @@ def test_the_place_of_a_fault_of_ours_is_told(inputs: list[Path], monkeypatch: p
         raise KeyError("x")
 
     monkeypatch.setattr("sdtrace.readers.trace.jsonl._rows", broken)
-    with pytest.raises(NoInputError, match=r"reader error: KeyError at readers/jsonl\.py:\d+"):
+    with pytest.raises(NoInputError, match=r"reader error: KeyError at readers/trace/jsonl\.py:\d+"):
         report(str(inputs[0]))
     monkeypatch.setenv("SDTRACE_TRACEBACK", "1")
     with pytest.raises(KeyError):
