@@ -1,4 +1,4 @@
-"""What is quick gives what the plain definition gives: pieces, shares, sums that are known beforehand."""
+"""What is quick gives what the plain definition gives: pieces, shares."""
 
 from pathlib import Path
 from typing import cast
@@ -19,7 +19,6 @@ from sdtrace.readers.io.lines import nulls
 from sdtrace.readers.trace.parquet import _portions
 from sdtrace.tally.evidence.sums import Sums
 from sdtrace.tally.evidence.tokens import _half_of, _spread, _total
-from sdtrace.tally.timings import _plain_sums
 from sdtrace.verify.band import rounding
 from sdtrace.verify.positions import Positions
 from sdtrace.verify.scope import Scope
@@ -73,23 +72,6 @@ def test_rounding_as_a_share_is_rounding_one_by_one(dtype: str, slots: list[tupl
     assert_frame_equal(*frames, abs_tol=1e-9)
     # a ratio next to 1 counts as 1 in the share: rounding of rounding
     assert _total(share, ratio, chance, slice(None)) == pytest.approx(wide.sum(), abs=2 * len(p) * share**2)
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)), max_size=6),
-    st.integers(0, 3),
-)
-def test_sums_known_beforehand_are_those_of_the_lines(lines: list[tuple[int, int, int]], least: int) -> None:
-    drafts = {"tau": [least + a for a, _, _ in lines], "verified": [least + b for _, b, _ in lines]}
-    frame = pl.DataFrame(drafts | {"longest": [least + b + c for _, b, c in lines]}, schema_overrides={"tau": pl.Int64})
-    direct = {
-        "drafting": pl.col("tau") > 0,
-        "padded": pl.col("longest") - pl.col("verified"),
-        "wb": pl.col("tau") * 0 + 1,
-    }
-    direct |= {f"v{j}": pl.col("verified") > j for j in range(8)}
-    for name, same in _plain_sums(frame).items():
-        assert frame.select(direct[name]).to_series().sum() == (0 if same is None else frame.height)
 
 
 class File:

@@ -4,6 +4,7 @@ Steps whose request has not been seen yet wait, up to a bound: some recorders wr
 ends. Past the bound they are judged without it; if the line does turn up later, the pass is repeated with all known.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +13,6 @@ from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
-from sdtrace.audit.malloc import warm
 from sdtrace.audit.workers import pulled
 from sdtrace.counters.downsample import Folder, added
 from sdtrace.readers.guard import bearing
@@ -29,8 +29,9 @@ from sdtrace.verify.scope import REQUEST_COLUMNS, scopes
 
 #: Steps that may wait for their request line.
 WAITING = 131_072
-#: Batches read and measured at a time, each with about 150 MB: polars, numpy and Arrow let go of the interpreter while they work.
-WORKERS = 2
+#: Batches read and measured at a time, each with about 150 MB, hence at most eight: polars, numpy and Arrow let go of the
+#: interpreter while they work. Results do not depend on it.
+WORKERS = max(2, min(8, os.cpu_count() or 1))
 
 Keep = Callable[[pl.DataFrame], pl.DataFrame]
 Span = tuple[float | None, float | None]
@@ -150,7 +151,6 @@ class _State:
 
 def _pass(sources: Sequence[Source], state: _State) -> Audit:
     inputs: list[Input] = []
-    warm()
     pulled(_jobs(sources, state, inputs), partial(_measured, state, inputs), WORKERS)
     known = state.runs, state.known.drop("hash"), state.unknown
     return Audit(state.total.total(), inputs, *known, state.windows.windows(), state.events, state.windows.judged)

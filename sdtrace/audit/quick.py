@@ -14,7 +14,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sdtrace.audit.malloc import warm
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.trace.parquet import parts
 from sdtrace.schema.keys import keyed
@@ -33,7 +32,6 @@ Counts = dict[str, int]
 
 def count_decisions(path: str | Path) -> Counts:
     """tested, agree, disagree, undecidable of one input, without checks and samples; nothing is validated."""
-    warm()
     total = dict.fromkeys(("tested", "disagree", "undecidable"), 0)
     for opened in open_inputs([str(path)]):
         for one in _bare(opened) if _comparable(opened) else _any(opened):

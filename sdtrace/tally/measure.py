@@ -10,7 +10,7 @@ import polars as pl
 from sdtrace.results.check import Check
 from sdtrace.schema.arrays import Floats
 from sdtrace.tally.evidence import evidence
-from sdtrace.tally.group_runs import Known, grouped
+from sdtrace.tally.group_sums import group_sums
 from sdtrace.tally.repetition import degenerate, loops
 from sdtrace.tally.step_columns import enriched
 from sdtrace.tally.tally import STEPS, WITNESSES, Tally
@@ -24,13 +24,13 @@ _FORBIDDEN = float(np.log(1e-4))
 def measure(scope: Scope, checks: Sequence[Check]) -> Tally:
     """The tally of one scope."""
     rows = enriched(scope)
-    per_step, known = _per_step(scope, rows)
+    per_step = _per_step(scope, rows)
     tally = Tally()
-    requests = _requests(scope, per_step, known)
+    requests = _requests(scope, per_step)
     tally.sums["laws"] = _laws(scope, requests)
     tally.sums["positions"] = _positions(scope)
     tally.sums["requests"] = requests
-    tally.sums["timeline"], tally.width = _timeline(scope, per_step, known)
+    tally.sums["timeline"], tally.width = _timeline(scope, per_step)
     tally.sums["checks"] = _checks(scope, rows, checks, tally)
     tally.sums["evidence"], tally.sums["lanes"] = evidence(scope)
     tally.steps = _sample(scope, per_step["hash"])
@@ -49,8 +49,8 @@ def _sample(scope: Scope, hashes: pl.Series) -> pl.DataFrame:
     return steps.with_columns(law=pl.lit(scope.law.name), path=pl.lit(scope.path))
 
 
-def _per_step(scope: Scope, rows: pl.DataFrame) -> tuple[pl.DataFrame, Known]:
-    """One row a step: what requests, laws and the timeline add up; and which of their sums are known beforehand."""
+def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
+    """One row a step: what requests, laws and the timeline add up."""
     pos, judged = scope.pos, scope.judged
     n_a = scope.steps["n_a"].to_numpy()
     expected = pos.sums(scope.expected)
@@ -88,19 +88,7 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> tuple[pl.DataFrame, Known]:
         drafted_counted=counts * pl.col("tau"),
         drafting_counted=(counts & (pl.col("tau") > 0)).cast(pl.Int64),
     )
-    rare = degenerate(scope)
-    sums: dict[str, str | None] = {name: None for name, values in (counted | rare).items() if not values.any()}
-    if (rows["tau"] > 0).all():
-        sums |= {"drafting": "rows", "plain": None, "prefill": None, "idle": None}
-    if n_a.min() >= 0:
-        sums |= {"counted": "rows", "drafted_counted": "drafted"}
-        sums["drafting_counted"] = sums.get("drafting", "drafting")
-    if np.array_equal(rows["tau"].to_numpy(), pos.count):
-        sums["verified"] = "drafted"
-    if scope.whole:
-        sums["expected_n"] = sums.get("tested", "tested")
-    table = table.with_columns(**{name: pl.Series(values) for name, values in (counted | rare).items()})
-    return table, sums
+    return table.with_columns(**{name: pl.Series(values) for name, values in (counted | degenerate(scope)).items()})
 
 
 def _tested(scope: Scope) -> Floats:
@@ -206,30 +194,27 @@ def _positions(scope: Scope) -> pl.DataFrame:
     )
 
 
-def _requests(scope: Scope, per_step: pl.DataFrame, known: Known) -> pl.DataFrame:
+def _requests(scope: Scope, per_step: pl.DataFrame) -> pl.DataFrame:
     names = ("run_id", "request_id")
-    table = grouped(
+    table = group_sums(
         per_step,
         ["hash"],
         (*_SUMMED, "one_hot", "flat", "entropies", "uniform_p"),
         first=dict(zip(names, names, strict=True)) | {"first_line": "line"},
         least={"min_step": "step", "stop_step": "stop_step", "first_at": "at"},
         greatest={"max_step": "step", "last_at": "at", "most": "appended"},
-        known=known,
     ).rename({"rows": "steps"})
     table = table.with_columns(law=pl.lit(scope.law.name), first_path=pl.lit(scope.path))
     return table.join(loops(scope), on="hash", how="left", maintain_order="left")
 
 
-def _timeline(scope: Scope, per_step: pl.DataFrame, known: Known) -> tuple[pl.DataFrame, float]:
+def _timeline(scope: Scope, per_step: pl.DataFrame) -> tuple[pl.DataFrame, float]:
     timed = per_step["at"].null_count() < per_step.height
     width = 1.0 if timed else 1024.0
     place = pl.col("at") if timed else pl.col("line").cast(pl.Float64)
     bucket = (place / width).floor().cast(pl.Int64, strict=False)
     sums = ("drafted", "drafting", "tested", "accepted", "appended", "expected", "disagree")
-    table = grouped(per_step.select(bucket.alias("bucket"), *sums), ["bucket"], sums, known=known).rename(
-        {"rows": "steps"}
-    )
+    table = group_sums(per_step.select(bucket.alias("bucket"), *sums), ["bucket"], sums).rename({"rows": "steps"})
     return table.drop_nulls("bucket").select(pl.lit(scope.law.name).alias("law"), pl.all()), width
 
 

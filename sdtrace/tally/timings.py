@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.schema.keys import request_hash
-from sdtrace.tally.group_runs import grouped
+from sdtrace.tally.group_sums import group_sums
 from sdtrace.tally.tally import FINE, Tally
 from sdtrace.verify.scope import Scope
 
@@ -206,6 +206,7 @@ def _places(lines: pl.DataFrame, timed: bool) -> pl.DataFrame:
         "accepted": pl.col("accepted"),
         "tokens": pl.col("appended").fill_null(pl.col("accepted") + 1),
         "padded": pl.col("longest") - pl.col("verified"),
+        "wb": pl.lit(1.0),  # b / b
         **_terms(timed),
         **_depths(lines),
     }
@@ -217,33 +218,18 @@ def _places(lines: pl.DataFrame, timed: bool) -> pl.DataFrame:
             "gaps": pl.col("gap").is_not_null(),
             "long_gap": pl.when(pl.col("gap") > 10 * pl.col("t")).then("gap"),
         }
-    known = _plain_sums(decode)
-    terms = {name: term for name, term in terms.items() if name not in known}
     first = ("run_id", "request_id", "path", "line", "step")
-    table = grouped(  # what is 0 everywhere is not even added up
+    table = group_sums(
         decode.select("hash", "at", *(pl.col(name).alias(f"its_{name}") for name in first), **where, **terms),
         ["hash", *where],
-        (*terms, *known),
+        tuple(terms),
         first={(name if name in _KEYS else f"first_{name}"): f"its_{name}" for name in first},
         least={"first_at": "at"},
         greatest={"last_at": "at"},
-        known=known,
     ).rename({"rows": "lines"})
     untold = [pl.lit(None, dtype).alias(name) for name, dtype in _PLACE.items() if name not in where]
     table = _added(table, _PLACED).with_columns(*untold, hash=request_hash(table, ["request_id"]))
     return table.select(*_KEYS, "hash", pl.exclude(*_KEYS, "hash"))
-
-
-def _plain_sums(lines: pl.DataFrame) -> dict[str, str | None]:
-    """Sums of `_places` that need no adding up: where every line drafts, nothing is padded, all verify so many tokens."""
-    known: dict[str, str | None] = {"wb": "rows"}  # b / b
-    if lines.is_empty():
-        return known
-    if (lines["tau"] > 0).all():
-        known["drafting"] = "rows"
-    if (lines["longest"] == lines["verified"]).all():
-        known["padded"] = None
-    return known | {f"v{j}": "rows" for j in range(min(lines["verified"].to_numpy().min(), DEPTH))}
 
 
 def _added(table: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
@@ -289,5 +275,5 @@ def _blocks(lines: pl.DataFrame, timed: bool) -> tuple[pl.DataFrame, float]:
     if timed:
         terms |= {"wnn": w * pl.col("n") ** 2, "wnv": w * pl.col("n") * pl.col("verify_ms")}
     part = lines.filter(~pl.col("prefill")).select("run_id", bucket=bucket, **terms)
-    table = grouped(part, ["run_id", "bucket"], tuple(terms)).rename({"rows": "lines"}).drop_nulls("bucket")
+    table = group_sums(part, ["run_id", "bucket"], tuple(terms)).rename({"rows": "lines"}).drop_nulls("bucket")
     return _added(table, ("wnn", "wnv", "lines", "tested", "accepted", *_SUMS)), width
