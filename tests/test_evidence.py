@@ -70,9 +70,32 @@ def test_given_the_emitted_token_a_slot_was_accepted_with_min_1_q_over_p(a: list
 def test_tails() -> None:
     assert two_sided(quantile(1e-5)) == pytest.approx(1e-5)
     for freedom in (2, 4, 10):
-        for x in (freedom + 3.0, 25.0, 45.0):
+        for x in (0.1, freedom - 1.0, freedom + 3.0, 25.0, 45.0, 600.0):
             exact = math.exp(-x / 2) * sum((x / 2) ** i / math.factorial(i) for i in range(freedom // 2))
-            assert exact * 0.97 <= chi_square(x, freedom) <= exact * 30, "the approximation errs towards caution"
+            assert chi_square(x, freedom) == pytest.approx(exact, rel=1e-12)
+    assert chi_square(math.inf, 3) == 0.0
+
+
+@pytest.mark.parametrize("freedom", [0.3, 1, 2, 3, 7.7, 50, 1000, 1e6])
+def test_the_tail_of_chi_square_is_the_one_of_scipy(freedom: float) -> None:
+    """Down to 1e-250, both sides of the mean, whole and broken degrees of freedom."""
+    chi2 = pytest.importorskip("scipy.stats", reason="the extra test has scipy").chi2
+    tails = [float(chi2.isf(p, freedom)) for p in (0.999, 0.5, 0.1, 8e-6, 1e-12, 1e-50, 1e-250)]
+    for x in [*tails, *(freedom * part for part in (1e-6, 0.3, 0.999, 1.0, 1.001, 3.0))]:
+        assert chi_square(x, freedom) == pytest.approx(float(chi2.sf(x, freedom)), rel=1e-8, abs=1e-290)
+
+
+@pytest.mark.parametrize(
+    ("x", "freedom", "p"),  # DLMF 8.4: Q(1/2, x) = erfc(sqrt x), Q(1, x) = exp(-x), and upwards by 8.8.6
+    [
+        (2 * math.log(1 / 8e-6), 2, 8e-6),
+        (2 * math.log(1e12), 2, 1e-12),
+        (2 * 7.0**2, 1, math.erfc(7.0)),
+        (24.0, 3, math.erfc(math.sqrt(12.0)) + math.sqrt(12.0) * math.exp(-12.0) / math.gamma(1.5)),
+    ],
+)
+def test_tails_that_have_a_formula(x: float, freedom: float, p: float) -> None:
+    assert chi_square(x, freedom) == pytest.approx(p, rel=1e-12)
 
 
 def test_rounding_is_taken_off_before_anything_is_accused() -> None:

@@ -36,8 +36,8 @@ def command(base: str, candidate: str, **given: Any) -> int:
         base,
         candidate,
         format=given["format_"],
-        since=options.moment(given["since"]),
-        until=options.moment(given["until"]),
+        since=given["since"],
+        until=given["until"],
         where=given["where"],
         margin=given["margin"],
     )

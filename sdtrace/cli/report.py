@@ -32,8 +32,8 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     found = report(
         paths,
         format=given["format_"],
-        since=options.moment(given["since"]),
-        until=options.moment(given["until"]),
+        since=given["since"],
+        until=given["until"],
         where=given["where"],
         ids=given["content"] != "none",
         baseline_ms=given["baseline_ms"],

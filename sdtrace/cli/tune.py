@@ -39,8 +39,8 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     found = tune(
         paths,
         format=given["format_"],
-        since=options.moment(given["since"]),
-        until=options.moment(given["until"]),
+        since=given["since"],
+        until=given["until"],
         where=given["where"],
         baseline_ms=given["baseline_ms"],
         draft_cost=given["draft_cost"],

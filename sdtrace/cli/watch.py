@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sdtrace.cli import options, outputs, results
+from sdtrace.cli import options, outputs, results, times
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 
 @click.command("watch", cls=outputs.Verb)
 @click.argument("url", metavar="URL")
-@click.option("--every", metavar="TIME", default="2s", show_default=True, help="How often to ask.")
-@click.option("--for", "for_", metavar="TIME", help="End after that long: 60s, 5m. Else Ctrl-C or SIGTERM ends.")
+@click.option("--every", callback=times.long, metavar="TIME", default="2s", show_default=True, help="How often to ask.")
+@click.option(
+    "--for",
+    "for_",
+    callback=times.long,
+    metavar="TIME",
+    help="End after that long: 60s, 5m. Else Ctrl-C or SIGTERM ends.",
+)
 @outputs.html("At the end, write the HTML report of what was seen.")
 @results.machines
 @results.judgement
@@ -34,7 +40,7 @@ def command(url: str, **given: Any) -> int:
     from sdtrace.pipeline import diagnosis_and_report
     from sdtrace.render import html
 
-    every, until = options.duration(given["every"]), options.duration(given["for_"]) if given["for_"] else None
+    every, until = given["every"], given["for_"]
     if every < 0.1:
         raise UsageError("--every is too short", "0.1s is the least")
     live = Live(_address(url))
