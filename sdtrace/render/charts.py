@@ -1,7 +1,7 @@
 """Inline SVG from a Chart: drawn once for a wide page and once for a phone, coloured by attributes, titled for readers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -49,8 +49,10 @@ def _draw(chart: Chart, title: str, sentence: str, ident: str, frame: _Frame) ->
         ).format(frame.width, frame.height, ident, ident, ident, clean(title), ident, clean(sentence, 600))
     ]
     parts += _axes(chart, frame, top)
-    draw = _bars if chart.kind == "bars" else _line
-    parts += draw(chart, frame, top)
+    if chart.kind == "bars":
+        parts += _bars(chart, frame, top) + _whiskers(chart, frame, top, range(len(chart.x)))
+    else:
+        parts += _band(chart, frame, top) + _line(chart, frame, top)
     parts += _marks(chart, frame)
     parts += _legend(chart, frame)
     return Markup("").join([*parts, Markup("</svg>")])
@@ -152,6 +154,58 @@ def _line(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
     return parts
 
 
+def _intervals(chart: Chart) -> dict[int, tuple[float, float]]:
+    """Point -> ends of its interval, for points that have both."""
+    both = enumerate(zip(chart.low, chart.high, strict=True))
+    return {i: (low, high) for i, (low, high) in both if low is not None and high is not None}
+
+
+def _whiskers(chart: Chart, frame: _Frame, top: float, points: Iterable[int]) -> list[Markup]:
+    """Intervals as upright lines with ends, over the bars of the first series."""
+    intervals, parts = _intervals(chart), []
+    slot = (frame.width - frame.left - frame.right) / max(len(chart.x), 1)
+    shift = -(len(chart.series) - 1) / 2 * min(slot * 0.7 / max(len(chart.series), 1), 56.0)
+    cap = min(slot * 0.12, 5.0)
+    for i in points:
+        if i not in intervals:
+            continue
+        low, high = intervals[i]
+        x = _place(chart, frame, i) + (shift if chart.kind == "bars" else 0.0)
+        bottom, peak = (frame.y(min(max(end, 0.0) / top, 1.0)) for end in (low, high))
+        parts.append(
+            Markup(
+                '<path d="M{0:.1f} {3:.1f} H{1:.1f} M{2:.1f} {3:.1f} V{4:.1f} M{0:.1f} {4:.1f} H{1:.1f}" fill="none"'
+                ' stroke="currentColor" stroke-width="1.2"><title>{5}</title></path>'
+            ).format(
+                x - cap, x + cap, x, peak, bottom, f"{clean(chart.x[i], 40)}: {number(low)} to {number(high)} (95%)"
+            )
+        )
+    return parts
+
+
+def _band(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
+    """Intervals along a line as a shade behind it; a point without neighbours has a whisker."""
+    intervals, parts = _intervals(chart), []
+    runs: list[list[int]] = [[]]
+    for i in _thin(next(iter(chart.series.values()), [])):
+        if i in intervals:
+            runs[-1].append(i)
+        elif runs[-1]:
+            runs.append([])
+    for run in runs:
+        if len(run) < 2:
+            parts += _whiskers(chart, frame, top, run)
+            continue
+        edge = [(i, intervals[i][1]) for i in run] + [(i, intervals[i][0]) for i in reversed(run)]
+        points = (f"{_place(chart, frame, i):.1f} {frame.y(min(max(v, 0.0) / top, 1.0)):.1f}" for i, v in edge)
+        parts.append(
+            Markup('<path d="M{} Z" fill="{}" fill-opacity="0.18"><title>95% interval</title></path>').format(
+                " L".join(points), _COLOURS[0]
+            )
+        )
+    return parts
+
+
 def _marks(chart: Chart, frame: _Frame) -> list[Markup]:
     line = Markup(
         '<line x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}" stroke="currentColor" stroke-opacity="0.6"'
@@ -193,10 +247,9 @@ def _thin(values: Sequence[float | None]) -> list[int]:
 
 
 def _legend(chart: Chart, frame: _Frame) -> list[Markup]:
-    if len(chart.series) < 2:
-        return []
-    parts, x = [], float(frame.left)
-    for k, name in enumerate(chart.series):
+    parts: list[Markup] = []
+    x = float(frame.left)
+    for k, name in enumerate(chart.series if len(chart.series) > 1 else ()):
         colour = _COLOURS[k % len(_COLOURS)]
         fill = colour if k == 0 else "none"
         parts.append(
@@ -204,4 +257,11 @@ def _legend(chart: Chart, frame: _Frame) -> list[Markup]:
         )
         parts.append(Markup('<text x="{:.0f}" y="10">{}</text>').format(x + 14, escape(clean(name, 30))))
         x += 28 + 6.2 * len(clean(name, 30))
+    if _intervals(chart):
+        shape = "M{0:.0f} 1 h8 m-4 0 v9 m-4 0 h8" if chart.kind == "bars" else "M{0:.0f} 1 h9 v9 h-9 Z"
+        paint = (
+            'fill="none" stroke="currentColor"' if chart.kind == "bars" else f'fill="{_COLOURS[0]}" fill-opacity="0.18"'
+        )
+        parts.append(Markup(f'<path d="{shape}" {paint}/>').format(x))
+        parts.append(Markup('<text x="{:.0f}" y="10">95% interval</text>').format(x + 14))
     return parts

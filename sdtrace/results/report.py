@@ -9,7 +9,7 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Chart:
-    """Series over labelled points; `low` and `high` are the ends of an interval where there is one.
+    """Series over labelled points; `low` and `high` are the ends of the first series' 95% intervals, or empty.
 
     `kind` is `bars` or `line`; a missing value is None and leaves a gap.
     """

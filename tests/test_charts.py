@@ -1,0 +1,69 @@
+"""Charts: an interval that a chart carries is drawn, in the scale of its axis, and named."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from sdtrace.render.charts import POINTS, svg
+from sdtrace.results.report import Chart
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(chart: Chart) -> ET.Element:
+    """The wide drawing, as a tree."""
+    text = str(svg(chart, "title", "sentence", "c")).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
+    return next(ET.fromstring(f"<div>{text}</div>").iter(f"{SVG}svg"))
+
+
+def titled(root: ET.Element, part: str) -> list[tuple[str, str]]:
+    """(title, path) of every path whose title holds `part`."""
+    found = []
+    for path in root.iter(f"{SVG}path"):
+        title = path.findtext(f"{SVG}title") or ""
+        if part in title:
+            found.append((title, path.get("d", "")))
+    return found
+
+
+def words(root: ET.Element) -> list[str]:
+    return [text.text or "" for text in root.iter(f"{SVG}text")]
+
+
+def heights(path: str) -> list[float]:
+    """Every y of M and L in a path, in order."""
+    return [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", path)]
+
+
+def test_a_bar_has_a_whisker_from_end_to_end() -> None:
+    chart = Chart("bars", "x", "y", ["a", "b", "c"], {"rate": [0.5, 0.8, None]}, [0.25, None, None], [1.0, 0.9, None])
+    found = titled(drawn(chart), "(95%)")
+    assert [title for title, _ in found] == ["a: 0.25 to 1 (95%)"], "both ends or none"
+    low, high = 260 - 44 - 0.25 * 202, 260 - 44 - 202.0
+    assert heights(found[0][1]) == pytest.approx([high, high, low], abs=0.1)
+    assert "95% interval" in words(drawn(chart))
+
+
+def test_a_line_has_a_band_and_a_gap_where_nothing_is_known() -> None:
+    values: list[float | None] = [0.5, 0.5, None, 0.5, None, 0.5, 0.5, 0.5]
+    low, high = [v and v / 2 for v in values], [v and v * 2 for v in values]
+    root = drawn(Chart("line", "x", "y", list("abcdefgh"), {"rate": values}, low, high))
+    bands, whiskers = titled(root, "95% interval"), titled(root, "(95%)")
+    assert [len(heights(path)) for _, path in bands] == [4, 6]
+    assert [title for title, _ in whiskers] == ["d: 0.25 to 1 (95%)"], "a point without neighbours"
+
+
+def test_a_band_over_more_points_than_are_drawn_is_thinned_with_its_line() -> None:
+    n = POINTS * 4
+    values: list[float | None] = [0.5 + 0.3 * (i % 7 == 0) for i in range(n)]
+    low, high = [0.1] * n, [0.9] * n
+    [(_, path)] = titled(drawn(Chart("line", "x", "y", [str(i) for i in range(n)], {"v": values}, low, high)), "95%")
+    assert len(heights(path)) <= 2 * POINTS
+
+
+@pytest.mark.parametrize("kind", ["bars", "line"])
+def test_without_intervals_nothing_speaks_of_them(kind: str) -> None:
+    root = drawn(Chart(kind, "x", "y", ["a", "b"], {"one": [1.0, 2.0], "two": [2.0, 1.0]}))
+    assert titled(root, "95%") == []
+    assert words(root)[-2:] == ["one", "two"]
