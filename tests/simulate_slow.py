@@ -69,7 +69,7 @@ SLOW: dict[str, tuple[str, Engine, Traffic]] = {
     "tau-small": ("tau-too-small", Engine(tau=(1, 1)), Traffic(tasks={"chat": (1.0, 0.93)}, spread=0.02)),
     "off": ("speculation-off", Engine(plain=1.0), Traffic(requests=40)),
     "off-later": ("speculation-off", Engine(off_after=0.2), Traffic()),
-    "stalls": ("kv-pressure", Engine(), Traffic(stall=(0.04, 0.8))),
+    "stalls": ("kv-pressure", Engine(), Traffic(preempt=(0.01, 0.8))),
     "prefill": ("prefill-heavy", Engine(), Traffic(wait=6.0, output=(20, 60))),
     "graphs": ("graph-missed", Engine(missed=0.15, eager=2.2), Traffic(requests=200, batch=(1, 4))),
     "ragged": ("stragglers", Engine(ragged=0.6, tau=(6, 6), draft=(0.5, 1.0)), Traffic(batch=(6, 10), requests=160)),
@@ -84,4 +84,5 @@ FAST: dict[str, tuple[Engine, Traffic]] = {
     "stairs": (Engine(graphs=8), Traffic(batch=(1, 16))),
     "noisy": (Engine(noise=0.2), Traffic(spread=0.12)),
     "overlapped": (Engine(overlap=True), Traffic()),
+    "stands-still": (Engine(), Traffic(stall=(0.04, 0.8))),
 }

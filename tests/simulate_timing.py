@@ -60,7 +60,8 @@ class Traffic:
 
     `batch`: concurrency, inclusive range, wandering; `decay`: acceptance lost per doubling of context beyond 512;
     `aging`: acceptance lost over 100 steps of a request; `shift`: shares in the second half; `edit` changes the request
-    record and its acceptance.
+    record and its acceptance. `stall`: chance that the whole server stands still behind a step, and for how many seconds;
+    `preempt`: the same of a request that has no room while others go on.
     """
 
     requests: int = 120
@@ -75,6 +76,7 @@ class Traffic:
     aging: float = 0.0
     wait: float = 0.02
     stall: tuple[float, float] = (0.0, 0.0)
+    preempt: tuple[float, float] = (0.0, 0.0)
     edit: Callable[[Record, float, np.random.Generator], float] | None = None
 
 
@@ -102,6 +104,7 @@ def drive(engine: Engine, traffic: Traffic, seed: int = 0, run_id: str = "r", sa
     rows: list[tuple[Any, ...]] = []
     clock, waiting, active = 1.7e9, list(range(len(requests))), []
     made = np.zeros(len(requests), dtype=int)
+    parked: dict[int, float] = {}
     steps = np.zeros(len(requests), dtype=int)
     size, engine_step = (traffic.batch[0] + traffic.batch[1]) // 2, 0
     while waiting or active:
@@ -111,9 +114,13 @@ def drive(engine: Engine, traffic: Traffic, seed: int = 0, run_id: str = "r", sa
             requests[one]["arrived_at"] = clock - traffic.wait
             requests[one]["first_token_at"] = clock
             active.append(one)
-        mine = active[:size] or active
+        parked = {one: until for one, until in parked.items() if until > clock and len(active) > 1}
+        mine = [one for one in active if one not in parked][:size] or active[:1]
         clock = _step(engine, traffic, rng, (mine, requests, chance, made, steps, rows, clock, engine_step))
         engine_step += 1
+        parked |= {
+            one: clock + traffic.preempt[1] for one in mine if traffic.preempt[0] and rng.random() < traffic.preempt[0]
+        }
         for one in [a for a in mine if made[a] >= requests[a]["output_len"]]:
             requests[one] |= {"finished_at": clock, "output_len": int(made[one])}
             active.remove(one)

@@ -1,8 +1,10 @@
 """On made traces with a clock each reason to be slow is named first, and a trace without one is not accused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sdtrace.api import report
@@ -57,3 +59,46 @@ def test_what_gains_most_stands_first() -> None:
     little, much = Finding("host-overhead", "statistical", "", 0.1), Finding("draft-too-slow", "statistical", "", 0.4)
     doubt = Finding("kv-pressure", "suspected", "", 3.0)
     assert [c.cause for c in in_words([doubt, little, much])] == ["draft-too-slow", "host-overhead", "kv-pressure"]
+
+
+def crossed(record: dict[str, Any], chance: float, rng: np.random.Generator) -> float:
+    """Four tags that mean nothing."""
+    record["tags"] |= {f"t{i}": f"v{rng.integers(4)}" for i in range(4)}
+    return chance
+
+
+class InSessions:
+    """Requests come in sessions of six that are alike; tags go with the session and mean nothing."""
+
+    def __init__(self, named: bool) -> None:
+        self.named, self.seen = named, 0
+
+    def __call__(self, record: dict[str, Any], chance: float, rng: np.random.Generator) -> float:
+        if self.seen % 6 == 0:
+            self.level, self.tags = rng.beta(3, 3), {f"t{i}": f"v{rng.integers(4)}" for i in range(8)}
+            self.prompt = int(rng.integers(100, 6000))
+        record["prompt_len"] = self.prompt + (self.seen % 6 if self.named else 0)
+        record["tags"] = self.tags | ({"session_id": f"s{self.seen // 6}"} if self.named else {})
+        self.seen += 1
+        return float(self.level)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_crossed_tags_make_no_decay(seed: int, tmp_path: Path) -> None:
+    traffic = Traffic(requests=60, spread=0.2, prompt=(30, 6000), edit=crossed)
+    assert diagnosed(Engine(), traffic, tmp_path, seed)["causes"] == []
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_sessions_make_no_slices(named: bool, seed: int, tmp_path: Path) -> None:
+    found = diagnosed(Engine(), Traffic(requests=60, edit=InSessions(named)), tmp_path, seed)
+    assert {c["cause"] for c in found["causes"]} <= {"tau-too-large", "draft-too-slow"}
+
+
+def test_low_acceptance_needs_a_duration(tmp_path: Path) -> None:
+    """How much acceptance pays depends on what steps cost."""
+    _, engine, traffic = SLOW["low-everywhere"]
+    driven = drive(engine, traffic)
+    bare = replace(driven, steps=driven.steps.drop("draft_ms", "verify_ms", "sample_ms", "step_ms"))
+    assert report(str(bare.write(tmp_path))).document["causes"] == []

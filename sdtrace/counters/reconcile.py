@@ -35,6 +35,7 @@ _STRETCH = _PLACE | {
     "high": pl.Int64(),
     "zero": pl.Int64(),
     "zero_drafted": pl.Float64(),
+    "high_drafted": pl.Float64(),
 }
 _ENGINE = _PLACE | {
     "engine": pl.String(),
@@ -183,10 +184,11 @@ def _stretches(windows: pl.DataFrame) -> pl.DataFrame:
     telling = telling.with_columns(full=full.fill_null(value=False), none=none.fill_null(value=False))
     rows = []
     for (path, engine, _, _), part in telling.group_by("path", "engine", "surface", "series", maintain_order=True):
-        high, at_high, _ = _longest(part, "full")
+        high, at_high, held = _longest(part, "full")
         zero, at_zero, drafted = _longest(part, "none")
         place = {"first_path": path, "first_line": at_high if high > zero else at_zero, "engine": engine}
-        rows.append(place | {"windows": part.height, "high": high, "zero": zero, "zero_drafted": drafted})
+        counts = {"windows": part.height, "high": high, "zero": zero, "zero_drafted": drafted, "high_drafted": held}
+        rows.append(place | counts)
     return pl.DataFrame(rows, schema=_STRETCH)
 
 

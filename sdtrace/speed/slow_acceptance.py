@@ -18,13 +18,15 @@ from sdtrace.stats.lmdi import mix_and_within
 MISWIRED = 0.2
 #: Acceptance of tested tokens below which speculation hardly gains.
 LOW = 0.45
+#: Sessions of a slice below which nothing is said about it.
+SESSIONS = 5
 #: A speed-up that makes low acceptance nobody's business.
 PAYS = 1.5
 
 
 def rate(places: pl.DataFrame, above: str = "accepted", below: str = "tested") -> Interval:
-    """sum(above) / sum(below), clustered by request."""
-    (group,) = groups([places["hash"]])
+    """sum(above) / sum(below), clustered by session."""
+    (group,) = groups([places["session"]])
     sums = summed(group, places.select(above, below).to_numpy(), GROUPS)
     return jackknife(sums, lambda s: s[..., :1] / s[..., 1:])[0]
 
@@ -94,7 +96,7 @@ def _mix(told: Timing, joined: pl.DataFrame, name: str, arm: npt.NDArray[np.bool
     size = int(codes.max()) + 1
     if not 2 <= size <= 40:
         return None
-    (group,) = groups([joined["hash"]])
+    (group,) = groups([joined["session"]])
     place = codes + size * arm
     width = 2 * size
     lines, tokens = (
@@ -139,12 +141,12 @@ def _slice(told: Timing, joined: pl.DataFrame) -> Finding | None:
     total, accepted = float(joined["tested"].sum()), float(joined["accepted"].sum())
     for name in levels(joined):
         by = joined.group_by(name, maintain_order=True).agg(
-            pl.col("tested", "accepted").sum(), pl.col("hash").n_unique().alias("requests")
+            pl.col("tested", "accepted").sum(), pl.col("session").n_unique().alias("sessions")
         )
         if not 2 <= by.height <= 60:
             continue
-        for level, t, a, requests in by.drop_nulls(name).sort(name).iter_rows():
-            if requests < 5 or t < max(ENOUGH, 0.02 * total) or total - t < ENOUGH:
+        for level, t, a, sessions in by.drop_nulls(name).sort(name).iter_rows():
+            if sessions < SESSIONS or t < max(ENOUGH, 0.02 * total) or total - t < ENOUGH:
                 continue
             lack = a / t - (accepted - a) / (total - t)
             if lack < -LACKS and (best is None or lack * t < best[0]):
@@ -167,21 +169,23 @@ def _slice(told: Timing, joined: pl.DataFrame) -> Finding | None:
 
 def _gap(joined: pl.DataFrame, inside: npt.NDArray[np.bool_]) -> tuple[Interval, Interval]:
     t, a = joined["tested"].to_numpy(), joined["accepted"].to_numpy()
-    (group,) = groups([joined["hash"]])
+    (group,) = groups([joined["session"]])
+    fewest = min(joined["session"].filter(pl.Series(part)).n_unique() for part in (inside, ~inside))
     rows = np.stack([a * inside, t * inside, a * ~inside, t * ~inside], axis=1)
 
     def both(s: Floats) -> Floats:
         mine, rest = s[..., 0] / s[..., 1], s[..., 2] / s[..., 3]
         return np.stack([mine - rest, mine], axis=-1)
 
-    gap, mine = jackknife(summed(group, rows, GROUPS), both)
+    gap, mine = jackknife(summed(group, rows, GROUPS), both, freedom=max(fewest - 1, 1))
     return gap, mine
 
 
 def _everywhere(told: Timing, joined: pl.DataFrame) -> Finding | None:
+    """Low as a whole: whether that is slow only a duration can tell."""
     whole = rate(joined)
     most = told.speedup.high if told.speedup is not None else told.bounds[1]
-    if whole.high is None or whole.high >= LOW or (most is not None and most > PAYS):
+    if told.ledger is None or whole.high is None or whole.high >= LOW or (most is not None and most > PAYS):
         return None
     says = f"{whole.value:.0%} of tested tokens are accepted ({whole.low:.0%} to {whole.high:.0%}), in no slice in particular"
     return Finding("low-acceptance", "statistical", says, _gain(told), worst(joined, low_rate()))

@@ -14,26 +14,30 @@ from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
 def decays(told: Timing, joined: pl.DataFrame) -> list[Finding]:
     """Acceptance regressed on context (per doubling) and on age in the request (per factor of 4) together.
 
-    For the context within strata of tags, because tasks differ in prompt length; for the age within requests, because
-    those that accept little live longest in steps, and would make any drafter look as if it decayed.
+    For the context within strata of a tag, because tasks differ in prompt length; one tag at a time, for strata of all of them
+    hold a request each, and it must stand under every one. For the age within requests, because those that accept little
+    live longest in steps, and would make any drafter look as if it decayed.
     """
     rows = joined.filter((pl.col("tested") > 0) & pl.col("context").is_not_null())
     if rows["tested"].sum() < 4 * ENOUGH:
         return []
     found = []
-    for i, strata in ((0, tag_levels(rows)), (1, ["run_id", "request_id"])):
-        told_by = _slope(rows, i, strata)
-        if told_by is None:
-            continue
-        slope, span = told_by
-        if (
-            slope.high is None
-            or slope.value * span > -LACKS
-            or slope.value + PICKED / 2 * (slope.high - slope.value) >= 0
-        ):
-            continue
-        found.append((_context, _aging)[i](told, rows, slope.value * span))
+    for i, every in ((0, [[], *([tag] for tag in tag_levels(rows))]), (1, [["run_id", "request_id"]])):
+        lost = [_lost(rows, i, strata) for strata in every]
+        if all(one < -LACKS for one in lost):
+            found.append((_context, _aging)[i](told, rows, max(lost)))
     return found
+
+
+def _lost(rows: pl.DataFrame, wanted: int, strata: list[str]) -> float:
+    """Acceptance lost (negative) from one end of the axis to the other; 0 where it can be chance."""
+    told_by = _slope(rows, wanted, strata)
+    if told_by is None:
+        return 0.0
+    slope, span = told_by
+    if slope.high is None or slope.value + PICKED / 2 * (slope.high - slope.value) >= 0:
+        return 0.0
+    return slope.value * span
 
 
 def _slope(rows: pl.DataFrame, wanted: int, strata: list[str]) -> tuple[Interval, float] | None:
@@ -47,7 +51,7 @@ def _slope(rows: pl.DataFrame, wanted: int, strata: list[str]) -> tuple[Interval
     if wanted not in used:
         return None
     columns = [n * x[i] * x[j] for i in used for j in used] + [n * x[i] * share for i in used]
-    (group,) = groups([rows["hash"]])
+    (group,) = groups([rows["session"]])
     size = len(used)
 
     def slopes(s: Floats) -> Floats:

@@ -6,10 +6,15 @@ import polars as pl
 #: Keys of tags that are looked at, and how many of them.
 KEYS = 12
 _REQUEST = ["run_id", "request_id"]
+#: Tags that name what requests share.
+_SESSIONS = ("session", "conversation", "chat", "thread", "user", "tenant_user", "prefix", "dialog", "dialogue")
+#: Groups of requests that are alike, at least, and requests in one of them, at the most, to be taken for sessions.
+_SMALL = (8, 24)
 
 
 def attributes(places: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
-    """`places` with string columns `tags.KEY`, `temperature`, `prompt`, `cached`; null where not recorded."""
+    """`places` with string columns `tags.KEY`, `temperature`, `prompt`, `cached` (null where not recorded), and `session`: one
+    number for the requests that go together, of which intervals and slices need enough."""
     keys = _keys(requests["tags"])
     told = requests.select(
         *_REQUEST,
@@ -20,7 +25,32 @@ def attributes(places: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
             pl.when(pl.col("cached_tokens") > 0).then(pl.lit("hit")).otherwise(pl.lit("miss"))
         ),
     )
-    return places.join(told, on=_REQUEST, how="left", maintain_order="left")
+    joined = places.join(told, on=_REQUEST, how="left", maintain_order="left")
+    return joined.with_columns(session=sessions(joined, requests))
+
+
+def sessions(places: pl.DataFrame, requests: pl.DataFrame) -> pl.Series:
+    """One number a session for every place: requests of one user or conversation are alike, and count as one.
+
+    A tag that names sessions tells, else requests that agree in every tag and in the length of their prompt, where these
+    fall into many small groups. Without either each request is one of its own.
+    """
+    own = places["hash"]
+    keys = _keys(requests["tags"])
+    tag = {key: pl.col("tags").str.json_path_match(f"$['{key}']") for key in keys}
+    named = [key for key in keys if key.lower().replace("-", "_").removesuffix("_id") in _SESSIONS]
+    alike = pl.concat_str(*tag.values(), pl.col("prompt_len"), separator="\0", ignore_nulls=True) if tag else None
+    for key, value in ((True, tag[named[0]] if named else None), (False, alike)):
+        if value is None:
+            continue
+        known = requests.select(*_REQUEST, session=value)
+        size = known.drop_nulls("session").group_by("session").len()["len"]
+        few = size.len() < _SMALL[0] or (size > max(_SMALL[1], requests.height // _SMALL[0])).any()
+        if not len(size) or size.len() == requests.height or (not key and (few or size.median() == 1)):
+            continue
+        mine = places.join(known, on=_REQUEST, how="left", maintain_order="left")["session"]
+        return pl.select(pl.coalesce(mine.hash(), own)).to_series()
+    return own
 
 
 def levels(joined: pl.DataFrame) -> list[str]:

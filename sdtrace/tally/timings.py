@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.tally.gaps import gap, waits
 from sdtrace.schema.keys import request_hash
 from sdtrace.tally.group_sums import group_sums
 from sdtrace.tally.tally import FINE, Tally
@@ -90,7 +91,7 @@ def _lines(steps: pl.DataFrame, path: str) -> pl.DataFrame:
         hidden=(parts - pl.col("t")).clip(0),
         plain=told & (pl.col("n") == pl.col("b")) & (pl.col("tau") == 0),
         mixed=pl.col("n") > pl.col("b") * (1 + pl.col("longest")) + 8,
-        gap=_gap(),
+        gap=gap(LONGEST),
     )
 
 
@@ -111,13 +112,6 @@ def _shared(steps: pl.DataFrame) -> dict[str, pl.Expr]:
         "longest": pl.col("verified").max().over(over),
     }
     return {name: pl.when(clock.is_null()).then(alone[name]).otherwise(value) for name, value in together.items()}
-
-
-def _gap() -> pl.Expr:
-    """ms between the end of this step and the start of the request's next one; null where that one is not beside it."""
-    after = pl.col("at").shift(-1).over("hash") - pl.col("at")
-    beside = pl.col("step").shift(-1).over("hash") == pl.col("step") + 1
-    return pl.when(beside & after.is_between(0, LONGEST / 1000)).then((1000 * after - pl.col("t")).clip(0))
 
 
 def _octave(column: str) -> pl.Expr:
@@ -216,7 +210,7 @@ def _places(lines: pl.DataFrame, timed: bool) -> pl.DataFrame:
             "wnv": w * pl.col("n") * pl.col("verify_ms"),
             "gap": pl.col("gap"),
             "gaps": pl.col("gap").is_not_null(),
-            "long_gap": pl.when(pl.col("gap") > 10 * pl.col("t")).then("gap"),
+            "long_gap": pl.when(waits(decode)).then("gap"),
         }
     first = ("run_id", "request_id", "path", "line", "step")
     table = group_sums(
