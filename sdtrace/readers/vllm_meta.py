@@ -4,9 +4,10 @@ Steps without a draft are not in it. AIPerf up to 0.12 read `speculative_decodin
 with a histogram of string keys.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+
+from sdtrace.readers.counts import above, gathered, histogram, number, numbers
 
 _SAID = ("mean_acceptance_length", "draft_acceptance_rate", "num_spec_steps", "num_accepted_draft_tokens")
 
@@ -21,8 +22,8 @@ def request_window(node: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     usage = node.get("usage")
     steps, accepted = _number(found.get("num_spec_steps")), _number(found.get("num_accepted_draft_tokens"))
-    histogram = _histogram(found, steps, accepted)
-    drafted = _list(found.get("per_step_drafted"))
+    by_length = _histogram(found, steps, accepted)
+    drafted = gathered(_list(found.get("per_step_drafted")) or [])
     return {
         "engine": "vllm",
         "surface": "response metrics",
@@ -33,13 +34,9 @@ def request_window(node: Mapping[str, Any]) -> dict[str, Any] | None:
         "accepted": accepted,
         "emitted": _number(usage.get("completion_tokens")) if isinstance(usage, Mapping) else None,
         "k": _number(found.get("num_spec_tokens")),
-        "histogram": histogram,
-        "accepted_by_position": [float(sum(histogram[j + 1 :])) for j in range(len(histogram) - 1)]
-        if histogram
-        else None,
-        "drafted_by_position": [float(sum(n > j for n in drafted)) for j in range(int(max(drafted)))]
-        if drafted
-        else None,
+        "histogram": by_length,
+        "accepted_by_position": above(by_length) if by_length else None,
+        "drafted_by_position": above(drafted) if drafted else None,
         "said_length": _number(found.get("mean_acceptance_length")),
         "said_rate": _number(found.get("draft_acceptance_rate")),
         "busy_ms": _number(metrics.get("generation_time_ms")) if isinstance(metrics, Mapping) else None,
@@ -49,29 +46,21 @@ def request_window(node: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _histogram(found: Mapping[str, Any], steps: float | None, accepted: float | None) -> list[float] | None:
     """The printed histogram; the one of the single steps where there is none, or where only that one contradicts the counts."""
-    printed = found.get("acceptance_histogram")
-    if isinstance(printed, Mapping):
-        printed = [
-            printed.get(str(j), 0) for j in range(1 + max((int(k) for k in printed if str(k).isdigit()), default=0))
-        ]
-    said, single = _list(printed), _list(found.get("per_step_accepted"))
-    if not single:
+    said, single = histogram(found.get("acceptance_histogram")), _list(found.get("per_step_accepted"))
+    made = gathered(single) if single else None
+    if made is None or single is None:
         return said
-    counts = Counter(int(n) for n in single)
-    made = [float(counts.get(j, 0)) for j in range(int(max(single)) + 1)]
     contradicts = steps is not None and accepted is not None and (len(single) != steps or sum(single) != accepted)
     return made if said is None or contradicts else said
 
 
 def _number(found: Any) -> float | None:
     """A finite number, None for anything else."""
-    usable = isinstance(found, int | float) and not isinstance(found, bool) and found - found == 0
-    return float(found) if usable else None
+    known = number(found)
+    return None if known is None else float(known)
 
 
 def _list(found: Any) -> list[float] | None:
     """A list of counts, None for anything else."""
-    if not isinstance(found, list) or not found or len(found) > 1 << 20:
-        return None
-    numbers = [_number(v) for v in found]
-    return [n for n in numbers if n is not None] if all(n is not None and 0 <= n < 1 << 53 for n in numbers) else None
+    listed = numbers(found) if isinstance(found, list) else None
+    return listed if listed and all(v >= 0 for v in listed) else None

@@ -53,6 +53,9 @@ WINDOW: dict[str, Column] = {
 }
 
 
+_MOST = 2.0**63
+
+
 @cache
 def no_windows() -> pl.DataFrame:
     """The table without rows."""
@@ -62,7 +65,7 @@ def no_windows() -> pl.DataFrame:
 def windows(path: str, frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with every column of WINDOW (absent ones null) and `path`."""
     columns = [
-        (pl.col(n).cast(c.dtype) if n in frame.columns else pl.lit(None, dtype=c.dtype)).alias(n)
+        (pl.col(n).cast(c.dtype, strict=False) if n in frame.columns else pl.lit(None, dtype=c.dtype)).alias(n)
         for n, c in WINDOW.items()
     ]
     return frame.select(*columns, path=pl.lit(path)).with_columns(
@@ -91,8 +94,25 @@ def from_rows(path: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def _plain(name: str, value: Any) -> Any:
-    if name == "said" and isinstance(value, dict):
-        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    if isinstance(value, float) and value - value != 0:
+    if value is None:
         return None
-    return value
+    dtype = WINDOW[name].dtype if name in WINDOW else None
+    if dtype == STR:
+        return value if isinstance(value, str) else _said(value) if name == "said" else str(value)
+    if dtype == FLOATS:
+        return [_number(v) for v in value] if isinstance(value, list) else None
+    return _number(value)
+
+
+def _number(value: Any) -> float | None:
+    """A finite number within 64 bits; None for anything else, which is no count."""
+    return value if isinstance(value, int | float) and -_MOST < value < _MOST else None
+
+
+def _said(value: Any) -> str:
+    """An object as JSON text, without what no JSON holds: integers beyond 64 bits, nesting beyond reason."""
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        plain = {str(k): v for k, v in value.items() if isinstance(v, str | float | bool) or _number(v) is not None}
+        return orjson.dumps({k: v for k, v in plain.items() if not isinstance(v, str) or v.isprintable()}).decode()

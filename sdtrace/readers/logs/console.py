@@ -69,7 +69,7 @@ def _field(block: Block, text: str) -> tuple[str, int | None, Any] | None:
             told = m[m.re.groups].strip()
             value = told if name in block.texts else number(told.replace(",", ""))
             if value is not None:
-                return name, int(m[1]) if m.re.groups == 2 else None, value
+                return name, int(m[1][-9:]) if m.re.groups == 2 else None, value
     return None
 
 

@@ -32,7 +32,7 @@ def listen(path: str) -> Any:
 
 
 def _row(cells: dict[str, str]) -> dict[str, Any] | None:
-    counts = re.fullmatch(r"(\d+)/(\d+)", cells.get("accepted", ""))
+    counts = re.fullmatch(r"(\d{1,15})/(\d{1,15})", cells.get("accepted", ""))
     rounds = number(cells.get("rounds"))
     if counts is None or rounds is None:
         return None

@@ -13,8 +13,8 @@ from sdtrace.readers.logs.dialect import Heard
 from sdtrace.schema.trace import Event, Loss
 
 _COIN = re.compile(r"\br = (\d+\.\d{6}), p_dft = (\d+\.\d{6}), p_tgt = (\d+\.\d{6})$")
-_DECISION = re.compile(r"\bdraft token (\d+) of sequence (\d+) \((-?\d+), '.*'\) (accepted|rejected)$")
-_END = re.compile(r"\bthe sampled target token \((-?\d+), '.*?'\) did not match, or we ran out of drafted tokens$")
+_DECISION = re.compile(r"\bdraft token (\d{1,9}) of sequence (\d{1,9}) \((-?\d{1,15}), '.*'\) (accepted|rejected)$")
+_END = re.compile(r"\bthe sampled target token \((-?\d{1,15}), '.*?'\) did not match, or we ran out of drafted tokens$")
 
 NEEDLES = (b"p_dft = ", b"draft token ", b"the sampled target token (")
 RUN: dict[str, Any] = {

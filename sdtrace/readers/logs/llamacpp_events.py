@@ -60,5 +60,5 @@ def all_taken(statistics: re.Match[str]) -> bool:
 
 def longest_draft(events: list[Event]) -> int | None:
     """The configured draft length, where one of these events tells it."""
-    found = (re.search(r"\bk=(\d+)", e.value or "") for e in events if e.kind == "config")
+    found = (re.search(r"\bk=(\d{1,9})", e.value or "") for e in events if e.kind == "config")
     return next((int(m[1]) for m in found if m), None)

@@ -6,25 +6,26 @@ from typing import Any
 from sdtrace.readers.logs.dialect import number
 
 RATE = re.compile(
-    r"draft acceptance(?: rate)? = (?P<rate>\d+\.\d{5}) \(\s*(?P<acc>\d+) accepted /\s*(?P<gen>\d+) generated\)"
+    r"draft acceptance(?: rate)? = (?P<rate>\d+\.\d{5}) \(\s*(?P<acc>\d{1,15}) accepted /\s*(?P<gen>\d{1,15}) generated\)"
     r"(?:, mean (?:acceptance length|len) =\s*(?P<len>\d+\.\d\d))?(?:, acceptance rate per position = \((?P<pos>[\d., ]*)\))?"
 )
-EVAL = re.compile(r"(?<!prompt )eval time =\s*(\d+\.\d+) ms /\s*(\d+) (?:tokens|runs)")
+EVAL = re.compile(r"(?<!prompt )eval time =\s*(\d+\.\d+) ms /\s*(\d{1,15}) (?:tokens|runs)")
 POSITIONS = re.compile(r"acc per pos = \(([\d., ]+)\)")
 STATISTICS = re.compile(
     r"statistics\s+(?P<impl>[\w-]+): #calls(?:\(b,g,a\))? =\s*(?P<b>\d+)(?:\s+(?P<g>\d+)\s+(?P<a>\d+))?, "
-    r"#gen drafts =\s*(?P<gd>\d+), #acc drafts =\s*(?P<ad>\d+), #gen tokens =\s*(?P<gt>\d+), #acc tokens =\s*(?P<at>\d+)(?!\d)"
+    r"#gen drafts =\s*(?P<gd>\d{1,15}), #acc drafts =\s*(?P<ad>\d{1,15}), #gen tokens =\s*(?P<gt>\d{1,15}), "
+    r"#acc tokens =\s*(?P<at>\d{1,15})(?!\d)"
     r"(?:, #mean acc len = (?P<len>\d+\.\d\d))?(?:, #acc rate/pos = \((?P<pos>[\d., ]*)\))?"
     r"(?:, dur\(b,g,a\) = [\d.]+, (?P<dur>[\d.]+), [\d.]+ ms)?"
 )
 ROUND = re.compile(
-    r"slot\s+\S+: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \| accepted\s+(?P<acc>\d+)/\s*(?P<gen>\d+) draft tokens"
+    r"slot\s+\S+: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \| accepted\s+(?P<acc>\d{1,15})/\s*(?P<gen>\d{1,15}) draft tokens"
     r"(?P<restored> \(restore checkpoint\))?(?P<debug>, new n_tokens)?"
 )
 ADAPTIVE = re.compile(
-    r"adaptive draft depth seq (?P<seq>\d+): \d+ -> (?P<k>\d+) \(.*cur_accepted=(?P<acc>\d+), cur_generated=(?P<gen>\d+)"
+    r"adaptive draft depth seq (?P<seq>\d+): \d+ -> (?P<k>\d{1,15}) \(.*cur_accepted=(?P<acc>\d{1,15}), cur_generated=(?P<gen>\d{1,15})"
 )
-SUMMARY = re.compile(r"\b(n_drafted|n_accept|n_predict|n_draft)\s+= +(\d+)\s*$")
+SUMMARY = re.compile(r"\b(n_drafted|n_accept|n_predict|n_draft)\s+= +(\d{1,15})\s*$")
 RELEASED = re.compile(r"slot\s+release: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \| stop processing")
 
 _WORDS = {"gd": "#gen drafts", "ad": "#acc drafts", "gt": "#gen tokens", "at": "#acc tokens", "len": "#mean acc len"}

@@ -10,7 +10,7 @@ from sdtrace.readers.logs.dialect import Dialect, Heard, number
 
 _LINE = re.compile(
     r"SpecDecoding metrics: Draft acceptance rate: (?P<rate>\d+\.\d\d)%, Mean acceptance length: (?P<len>\d+\.\d\d), "
-    r"Accepted: (?P<acc>\d+) tokens, Drafted: (?P<dr>\d+) tokens"
+    r"Accepted: (?P<acc>\d{1,15}) tokens, Drafted: (?P<dr>\d{1,15}) tokens"
     r"(?:, Per-position acceptance rate: (?P<pos>\d\.\d{3}(?:, \d\.\d{3})*)(?![,.\d]))?"
 )
 

@@ -8,7 +8,7 @@ import polars as pl
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
 
 _LINE = re.compile(
-    r"\bpred=\s*(?P<pred>\d+)\s+draft=\s*(?P<draft>\d+)\s+acc=\s*(?P<acc>\d+)\s+"
+    r"\bpred=\s*(?P<pred>\d{1,15})\s+draft=\s*(?P<draft>\d{1,15})\s+acc=\s*(?P<acc>\d{1,15})\s+"
     r"rate=(?P<rate>\d\.\d+|n/a)\s+tok/s=(?P<speed>\d+(?:\.\d+)?)"
 )
 _TOTAL = re.compile(

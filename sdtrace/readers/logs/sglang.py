@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 import polars as pl
 
+from sdtrace.readers.json_value import parsed
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
 from sdtrace.readers.logs.sglang_events import NEEDLES, announced
@@ -177,7 +177,8 @@ def _era(row: dict[str, Any], old: set[int], new: set[int], dot: bool) -> str | 
 
 
 def _values(text: str) -> dict[str, Any]:
-    return {k: orjson.loads(v) for k, v in _META.findall(text) if not re.fullmatch(r"-?0\d.*", v)}
+    found = {k: parsed(v.encode()) for k, v in _META.findall(text)}
+    return {k: v for k, v in found.items() if v is not None}
 
 
 def _finished(path: str, line: int, text: str, heard: Heard) -> None:

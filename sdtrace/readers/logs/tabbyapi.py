@@ -9,11 +9,11 @@ from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
 
 _LINE = re.compile(
-    r"Metrics(?: \(ID: (?P<id>[\w-]{1,64})\))?: (?P<tokens>\d+) tokens generated in (?P<seconds>\d+(?:\.\d+)?) seconds "
+    r"Metrics(?: \(ID: (?P<id>[\w-]{1,64})\))?: (?P<tokens>\d{1,15}) tokens generated in (?P<seconds>\d+(?:\.\d+)?) seconds "
     r"\((?P<rest>[^()]*)(?:\((?P<rate>\d+(?:\.\d+)?)%\))?"
 )
 _SPEED = re.compile(r"Generate: (\d+(?:\.\d+)?) T/s")
-_DRAFT = re.compile(r"Draft: (\d+) / (\d+) tokens accepted")
+_DRAFT = re.compile(r"Draft: (\d{1,15}) / (\d{1,15}) tokens accepted")
 
 
 def listen(path: str) -> Any:

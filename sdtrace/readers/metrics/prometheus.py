@@ -86,7 +86,7 @@ def _split(text: str) -> tuple[str, float | None, float | None]:
     end = text.rfind("}") + 1 or len(text.partition(" ")[0])
     rest = text[end:].split()
     try:
-        return text[:end], float(rest[0]), int(rest[1]) / 1e3 if len(rest) > 1 else None
+        return text[:end], float(rest[0]), float(rest[1]) / 1e3 if len(rest) > 1 else None
     except (ValueError, IndexError):
         return text[:end], None, None
 

@@ -120,7 +120,7 @@ class Scrape:
         if (bare, where, position) in self.taken or value - value != 0:
             return
         self.taken.add((bare, where, position))
-        if position.isdigit() and (bare in _ACCEPTED_AT or bare == _DRAFTED_AT):
+        if re.fullmatch(r"[0-9]{1,4}", position) and (bare in _ACCEPTED_AT or bare == _DRAFTED_AT):
             kind = "requests" if engine == "tensorrt-llm" else "counter"
             name = "drafted_positions" if bare == _DRAFTED_AT else "positions"
             self._row(engine, where, kind, line).setdefault(name, {})[int(position)] = value

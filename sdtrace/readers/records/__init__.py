@@ -1,16 +1,14 @@
 """JSON records of engines and benchmarks: one shape a file; JSON Lines, a JSON document, or server-sent events."""
 
 import ast
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import orjson
-
 from sdtrace.readers.io.source import Source, segments
+from sdtrace.readers.json_value import parsed
 from sdtrace.readers.records import (
     aiperf,
     bench_serving,
@@ -64,7 +62,7 @@ def shape_of(src: Source) -> str | None:
     pasted_only = not lines and b"spec_verify_ct" in head
     if not pasted_only and (not lines or lines[0].lstrip()[:1] not in (b"{", b"[", b"'")):
         return None
-    values = [v for line in lines[:40] if (v := _json(line)) is not None and isinstance(v, dict | list)]
+    values = [v for line in lines[:40] if (v := parsed(line)) is not None and isinstance(v, dict | list)]
     if not values:
         document = _document(src)
         values = [] if document is None else [document]
@@ -75,7 +73,7 @@ def _document(src: Source) -> Any:
     if src.file is None or src.file.stat().st_size > DOCUMENT:
         return None
     text = b"".join(piece.file.read_bytes() for piece in segments(src))
-    document = _json(_body(text))
+    document = parsed(_body(text))
     return pasted(text) if document is None and len(text) <= PASTED else document
 
 
@@ -96,22 +94,11 @@ def _body(text: bytes) -> bytes:
     return text
 
 
-def _json(text: bytes) -> Any:
-    """A JSON value; bare NaN and Infinity are taken as numbers. None where it is none."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return None
-
-
 def batches(shape: Shape, src: Source) -> Iterator[Batch]:
     """Windows of a file of one shape."""
     lines = _lines(src)
     first = next(lines, None)
-    if first is not None and _json(first[1]) is None and (document := _document(src)) is not None:
+    if first is not None and parsed(first[1]) is None and (document := _document(src)) is not None:
         count = 1 + sum(1 for _ in lines)
         rows = list(found(shape, document))
         bad = Counter(str(row["bad"]) for row in rows if "bad" in row)
@@ -155,7 +142,7 @@ def _by_line(shape: Shape, src: Source) -> Iterator[Batch]:
 
 def _hear(held: _Held, shape: Shape, path: str, number: int, line: bytes) -> None:
     held.total += 1
-    value = _json(line) if line.strip() else None
+    value = parsed(line) if line.strip() else None
     if isinstance(value, dict | list):
         made = [{**row, "line": number} for row in found(shape, value)]
         held.rows += made

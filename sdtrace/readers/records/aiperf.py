@@ -5,7 +5,8 @@ The struct of a record holds fractions; the scalars of records and aggregates ho
 
 from typing import Any
 
-from sdtrace.readers.records.shape import Node, Rows, Shape, by_position, numbers, value
+from sdtrace.readers import counts
+from sdtrace.readers.records.shape import Node, Rows, Shape, value
 
 #: totals of an aggregate -> column
 _TOTALS = {
@@ -36,7 +37,7 @@ def rows(node: Node) -> Rows | None:
 
 
 def _record(found: Node) -> dict[str, Any]:
-    histogram = _dense(found.get("acceptance_histogram")) or numbers(found, "acceptance_histogram")
+    histogram = counts.histogram(found.get("acceptance_histogram"))
     return {
         "engine": "aiperf",
         "surface": "spec_decode_acceptance",
@@ -48,7 +49,7 @@ def _record(found: Node) -> dict[str, Any]:
         "emitted": value(found, "completion_tokens"),
         "k": value(found, "num_spec_tokens"),
         "histogram": histogram,
-        "accepted_by_position": by_position(histogram) if histogram else None,
+        "accepted_by_position": counts.above(histogram) if histogram else None,
         "said_length": value(found, "mean_acceptance_length"),
         "said_rate": value(found, "draft_acceptance_rate"),
         "said": {k: v for k, v in found.items() if not isinstance(v, dict | list)},
@@ -59,7 +60,7 @@ def _pooled(node: Node, histogram: list[float] | None) -> dict[str, Any]:
     row: dict[str, Any] = {"engine": "aiperf", "surface": "aggregate", "basis": "run", "histogram": histogram}
     if histogram:
         row |= {"drafts": sum(histogram), "accepted": sum(j * n for j, n in enumerate(histogram))}
-        row |= {"accepted_by_position": by_position(histogram)}
+        row |= {"accepted_by_position": counts.above(histogram)}
     row |= {column: v for key, column in _TOTALS.items() if (v := _scalar(node, key)) is not None}
     length = _scalar(node, "spec_decode_token_weighted_acceptance_length")
     percent = _scalar(node, "spec_decode_overall_draft_acceptance_rate")
@@ -85,11 +86,7 @@ def _scalar(node: Node, key: str) -> float | None:
 
 def _dense(sparse: Any) -> list[float] | None:
     """A histogram with string keys as a list."""
-    if not isinstance(sparse, dict) or not sparse or not all(str(k).isdigit() for k in sparse):
-        return None
-    if not all(isinstance(v, int | float) for v in sparse.values()) or max(int(k) for k in sparse) > 4096:
-        return None
-    return [float(sparse.get(str(j)) or 0) for j in range(max(int(k) for k in sparse) + 1)]
+    return counts.histogram(sparse) if isinstance(sparse, dict) else None
 
 
 SHAPE = Shape("aiperf", "aiperf", "AIPerf records or aggregates", rows)

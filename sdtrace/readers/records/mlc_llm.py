@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sdtrace.readers.counts import number
 from sdtrace.readers.records.shape import Node, Rows, Shape, value
 
 
@@ -23,12 +24,12 @@ def rows(node: Node) -> Rows | None:
 def _depths(found: Any) -> list[float] | None:
     """Counts of depth 1, 2, ... of an object keyed by depth, or a list; None where one is no count."""
     if isinstance(found, dict):
-        if not all(str(n).isdigit() and len(str(n)) < 5 for n in found):
+        if not all(str(n).isascii() and str(n).isdecimal() and len(str(n)) < 5 for n in found):
             return None
         found = [found.get(str(n)) for n in sorted(int(n) for n in found if int(n) > 0)]
     if not isinstance(found, list) or not 0 < len(found) <= 4096:
         return None
-    known = [v for v in found if isinstance(v, int | float) and not isinstance(v, bool) and v - v == 0 and v >= 0]
+    known = [v for v in found if number(v) is not None and v >= 0]
     return [float(v) for v in known] if len(known) == len(found) else None
 
 

@@ -8,6 +8,7 @@ have been accepted and were cut by the budget: they are no rejections. The estim
 
 from typing import Any
 
+from sdtrace.readers.counts import above, gathered
 from sdtrace.readers.records.shape import Node, Rows, Shape, value
 
 
@@ -37,11 +38,11 @@ def _step(step: Node, record: Node) -> dict[str, Any]:
         return row
     taken = [n for n in accepted if n is not None]
     row |= {"drafts": float(len(requests)), "accepted": sum(taken), "emitted": sum(taken) + len(requests)}
-    row["accepted_by_position"] = [float(sum(n > j for n in taken)) for j in range(int(max(taken)))] or [0.0]
+    row["accepted_by_position"] = above(gathered(taken) or []) or [0.0]
     if any(n is None for n in lengths):
         return row
     judged = [n - 1 for n in lengths if n is not None]
-    row["drafted_by_position"] = [float(sum(n > j for n in judged)) for j in range(int(max(judged)))]
+    row["drafted_by_position"] = above(gathered(judged) or [])
     return row | {"drafted": sum(judged)}
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sdtrace.readers import counts
+
 Node = dict[str, Any]
 Rows = list[dict[str, Any]]
 
@@ -83,22 +85,9 @@ def _named(row: dict[str, Any], outer: Node | None, node: Node) -> dict[str, Any
 
 def value(node: Node, name: str) -> float | None:
     """A finite number of the object, None for anything else."""
-    found = node.get(name)
-    if isinstance(found, bool) or not isinstance(found, int | float) or found - found != 0:
-        return None
-    return found
+    return counts.number(node.get(name))
 
 
 def numbers(node: Node, name: str) -> list[float] | None:
     """A list of finite numbers of the object (a lone number is a list of one), None for anything else."""
-    listed = node.get(name)
-    if value(node, name) is not None:
-        return [node[name]]
-    if not isinstance(listed, list) or any(isinstance(v, bool) or not isinstance(v, int | float) for v in listed):
-        return None
-    return listed if all(v - v == 0 for v in listed) else None
-
-
-def by_position(histogram: list[float]) -> list[float]:
-    """Steps that accepted more than j tokens, from steps by number of accepted tokens."""
-    return [sum(histogram[j + 1 :]) for j in range(len(histogram) - 1)]
+    return counts.numbers(node.get(name))

@@ -1,12 +1,9 @@
 """Spec-Bench model answers: accept_lengths count the bonus, turns are one after another; a re-run replaces a record."""
 
-from collections import Counter
 from typing import Any
 
-from sdtrace.readers.records.shape import Node, Rows, Shape, by_position, numbers
-
-#: More than any drafter proposes; what lies beyond is no count of tokens.
-LONGEST = 4096
+from sdtrace.readers.counts import LONGEST, above, gathered
+from sdtrace.readers.records.shape import Node, Rows, Shape, numbers
 
 
 def rows(node: Node) -> Rows | None:
@@ -43,13 +40,12 @@ def _choice(node: Node, choice: Node) -> dict[str, Any]:
 
 def _counts(lengths: list[float]) -> dict[str, Any]:
     """Steps and accepted tokens; where every step gives one token, `settled` tells whether there was a draft."""
-    counts = Counter(int(v) - 1 for v in lengths)
-    histogram = [float(counts.get(j, 0)) for j in range(max(counts) + 1)]
+    histogram = gathered([v - 1 for v in lengths]) or []
     row: dict[str, Any] = {"steps": float(len(lengths))}
     if not any(histogram[1:]):
         return row
     row |= {"drafts": float(len(lengths)), "accepted": float(sum(lengths) - len(lengths)), "histogram": histogram}
-    return row | {"accepted_by_position": by_position(histogram)}
+    return row | {"accepted_by_position": above(histogram)}
 
 
 def _without_lengths(steps: list[float] | None, new: list[float] | None) -> dict[str, Any]:

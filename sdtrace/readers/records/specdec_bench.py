@@ -8,7 +8,8 @@ from itertools import accumulate
 from operator import mul
 from typing import Any
 
-from sdtrace.readers.records.shape import Node, Rows, Shape, by_position, numbers, value
+from sdtrace.readers import counts
+from sdtrace.readers.records.shape import Node, Rows, Shape, numbers, value
 
 
 def rows(node: Node) -> Rows | None:
@@ -23,7 +24,7 @@ def rows(node: Node) -> Rows | None:
     if histogram:
         accepted = sum(j * n for j, n in enumerate(histogram))
         row |= {"drafts": sum(histogram), "accepted": accepted, "histogram": histogram}
-        row |= {"accepted_by_position": by_position(histogram), "emitted": accepted + sum(histogram)}
+        row |= {"accepted_by_position": counts.above(histogram), "emitted": accepted + sum(histogram)}
     else:
         row["length"] = value(node, "Average_AL")
     return [row | {"said": {"Average_AL": node.get("Average_AL")}}]
@@ -41,12 +42,8 @@ def _profile(node: Node) -> dict[str, Any]:
 
 def _steps(lengths: Any) -> list[float] | None:
     """Histogram of accepted tokens from one of lengths with the bonus."""
-    if not isinstance(lengths, Mapping) or not lengths or not all(str(k).isdigit() for k in lengths):
-        return None
-    top = max(int(k) for k in lengths)
-    if not 0 < top <= 4096 or not all(isinstance(n, int | float) for n in lengths.values()):
-        return None
-    return [float(lengths.get(str(j + 1), 0)) for j in range(top)]
+    made = counts.histogram(lengths) if isinstance(lengths, Mapping) else None
+    return made[1:] or None if made else None
 
 
 SHAPE = Shape("specdec-bench", "specdec-bench", "ModelOpt specdec_bench results", rows)

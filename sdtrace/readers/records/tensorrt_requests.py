@@ -3,7 +3,8 @@
 Prefill and decoding apart write ctx_perf_metrics and gen_perf_metrics; speculation is in the latter.
 """
 
-from sdtrace.readers.records.shape import Node, Rows, Shape, by_position, numbers, value
+from sdtrace.readers import counts
+from sdtrace.readers.records.shape import Node, Rows, Shape, value
 
 
 def rows(node: Node) -> Rows | None:
@@ -25,7 +26,7 @@ def rows(node: Node) -> Rows | None:
 
 def _choice(spec: Node) -> Node:
     """`speculative_decoding` of a choice (PR 19311): steps are counted beside tokens."""
-    steps, histogram = value(spec, "num_spec_steps"), numbers(spec, "acceptance_histogram")
+    steps, histogram = value(spec, "num_spec_steps"), counts.histogram(spec.get("acceptance_histogram"))
     drafted, accepted = (_first(spec, f"total_{n}", f"num_{n}") for n in ("draft_tokens", "accepted_draft_tokens"))
     row: Node = {"engine": "tensorrt-llm", "surface": "response", "basis": "request", "said": spec}
     row |= {"drafts": steps, "drafted": drafted, "accepted": accepted, "histogram": histogram}
@@ -33,7 +34,7 @@ def _choice(spec: Node) -> Node:
         "said_length": value(spec, "mean_acceptance_length"),
         "said_rate": _first(spec, "acceptance_rate", "draft_acceptance_rate"),
     }
-    return row | ({"accepted_by_position": by_position(histogram)} if histogram else {})
+    return row | ({"accepted_by_position": counts.above(histogram)} if histogram else {})
 
 
 def _first(node: Node, *names: str) -> float | None:

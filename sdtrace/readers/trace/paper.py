@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 import polars as pl
@@ -11,6 +12,7 @@ from sdtrace.readers.trace.strict import Parsed
 from sdtrace.readers.trace.validate import Validator
 from sdtrace.schema.trace import Batch, Loss, conform, empty
 
+_ADVICE = "a row is token,target,draft,r; r may be empty"
 _COLUMNS = {"token", "target", "draft", "r"}
 
 
@@ -27,40 +29,53 @@ def sniff(head: bytes) -> str | None:
 def batches(src: Source) -> Iterator[Batch]:
     """One run (rule ratio, exact numbers), one step without a recorded outcome. A row that is no number is a Loss."""
     rows, losses = [], []
-    for count, (line, row) in enumerate(_records(src), start=1):
+    for count, (line, row, broken) in enumerate(_records(src), start=1):
+        if broken is not None:
+            losses.append(Loss(src.path, line, f"row {count}: {broken}", 1, _ADVICE))
+            continue
         try:
             rows.append(
                 (_token(row["token"], count), float(row["target"]), float(row["draft"]), _optional(row.get("r")))
             )
         except (ValueError, KeyError) as error:
             what = f"row {count}: {error}" if isinstance(error, ValueError) else f"row {count}: no {error}"
-            losses.append(Loss(src.path, line, what, 1, "a row is token,target,draft,r; r may be empty"))
+            losses.append(Loss(src.path, line, what, 1, _ADVICE))
     yield _batch(src.path, rows, losses)
 
 
 def words(src: Source) -> dict[int, str]:
     """Tokens that stand on paper as words, by the id that their row was given."""
-    found = {number: row.get("token", "") for number, (_, row) in enumerate(_records(src))}
-    return {number: word for number, word in found.items() if word and not word.lstrip("+-").isdigit()}
+    found = {number: row.get("token", "") for number, (_, row, _) in enumerate(_records(src))}
+    return {number: word for number, word in found.items() if word and not re.fullmatch(r"[+-]?[0-9]{1,18}", word)}
 
 
-def _records(src: Source) -> Iterator[tuple[int, dict[str, str]]]:
+def _records(src: Source) -> Iterator[tuple[int, dict[str, str], str | None]]:
+    """Line, row, and why it is none: a field of more than 128 KB, a quote without its end."""
     text = whole(src).decode("utf-8-sig", "replace")
     reader = csv.DictReader(io.StringIO(text.lstrip()), skipinitialspace=True)
-    names = {name: (name or "").strip().lower() for name in reader.fieldnames or []}
-    for record in reader:
+    try:
+        names = {name: (name or "").strip().lower() for name in reader.fieldnames or []}
+    except csv.Error as error:
+        yield 1, {}, str(error)
+        return
+    while True:
+        try:
+            record = next(reader, None)
+        except csv.Error as error:
+            yield reader.line_num, {}, str(error)
+            continue
+        if record is None:
+            return
         yield (
             reader.line_num,
             {names.get(k, ""): (v or "").strip() for k, v in record.items() if isinstance(v, str | None)},
+            None,
         )
 
 
 def _token(text: str, row: int) -> int:
     """Words on paper are fine: a token that is no id is shown by its row."""
-    try:
-        return int(text)
-    except ValueError:
-        return row - 1
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else row - 1
 
 
 def _optional(text: str | None) -> float | None:

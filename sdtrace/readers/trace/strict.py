@@ -12,6 +12,7 @@ from typing import Any, cast
 import orjson
 import polars as pl
 
+from sdtrace.readers.json_value import too_deep, whole
 from sdtrace.schema.trace import OBJECTS, TABLES, Loss, Notice, conform, empty, schema
 
 
@@ -95,11 +96,13 @@ def _lenient(parsed: Parsed, number: int, text: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise _Refused(f"invalid UTF-8 at byte {error.start}") from None
     try:
-        record = json.loads(decoded)
+        record = json.loads(decoded, parse_int=whole)
     except RecursionError:
         raise _Refused("nested too deeply") from None
     except ValueError as error:
         raise _Refused(f"not JSON: {str(error)[:120]}") from None
+    if too_deep(record):
+        raise _Refused("nested too deeply")
     clean, changed = _scalar_text(record)
     if changed:
         advice = "the string is no Unicode text; it was kept with U+FFFD in place of the lone surrogate"
@@ -130,6 +133,8 @@ def _typed(name: str, value: Any, dtype: pl.DataType) -> Any:
     if name in OBJECTS:
         if not isinstance(value, dict):
             raise _Refused(f"{name}: expected an object, got {_short(value)}")
+        if too_deep(value):
+            raise _Refused(f"{name}: nested too deeply")
         return json.dumps(value, ensure_ascii=False)
     try:
         return _converter(dtype)(value)
@@ -179,7 +184,7 @@ def _number(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _flag(value: Any) -> bool:
