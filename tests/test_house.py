@@ -21,7 +21,7 @@ ROOMS = re.findall(r"^    (\w+) +\S", sdtrace.__doc__ or "", re.MULTILINE)
 SHARED = {
     "checks": set(),
     "verify/laws": {"greedy"},
-    "readers/trace": {"strict", "validate"},
+    "readers/trace": {"columns", "strict", "validate"},
     "readers/metrics": {"series", "prometheus"},
     "readers/records": {"shape"},
 }

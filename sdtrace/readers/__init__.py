@@ -14,6 +14,7 @@ from sdtrace.readers.io.source import Reading, Source, expand, source
 from sdtrace.readers.metrics import prometheus, prometheus_server
 from sdtrace.readers.records import ik_bench, sse
 from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, PARQUET, nobody, placed
+from sdtrace.readers.times import dated
 from sdtrace.readers.trace import jsonl, paper, parquet, specspecs
 from sdtrace.schema.trace import DAMAGED, Batch, Loss, Notice, empty
 
@@ -137,8 +138,12 @@ class Opened:
 
     def batches(self) -> Iterator[Batch]:
         """Bounded batches, in the order of the input; one that cannot be read to its end ends in a loss that says why."""
+        return map(dated, self.as_written())
+
+    def as_written(self) -> Iterator[Batch]:
+        """The batches with times that are none."""
         reading = Reading()
-        yield from guarded(self.path, lambda: self._batches(reading), lambda: reading.line)
+        return guarded(self.path, lambda: self._batches(reading), lambda: reading.line)
 
     def _batches(self, reading: Reading) -> Iterator[Batch]:
         if self.format == "prometheus-server":

@@ -47,7 +47,7 @@ def _batches(opened: Sequence[Opened]) -> Iterator[Batch]:
     inputs = []
     for source in opened:
         inputs.append(Input(source.path, source.format, source.engine))
-        for batch in source.batches():
+        for batch in source.as_written():
             book(inputs[-1], batch)
             yield batch
     demand(inputs)
