@@ -90,6 +90,8 @@ def run(args: list[str] | None = None) -> int:
     """The exit code of a command (vocabulary: exit codes)."""
     from sdtrace.errors import SdtraceError  # the base of every error; costs nothing
 
+    # Arrow's own pool takes 1 GB of address space at once, which is all that a process with `ulimit -d` may have
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         with _stoppable():
             result: Any = group.main(args, prog_name="sdtrace", standalone_mode=False)
@@ -119,14 +121,20 @@ def run(args: list[str] | None = None) -> int:
             _drop_output()
             _tell(f"standard output: {error.strerror}", "free some space, or send it elsewhere")
             return 2
-        if os.environ.get("SDTRACE_TRACEBACK"):
+        return _internal(error)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # as a library in Rust ends, which is no Exception
             raise
-        _tell(
-            f"internal error: {type(error).__name__}: {error}"[:300],
-            "please report it; SDTRACE_TRACEBACK=1 shows where it happened",
-        )
-        return 5
+        return _internal(error)
     return result if isinstance(result, int) else 0
+
+
+def _internal(error: BaseException) -> int:
+    if os.environ.get("SDTRACE_TRACEBACK"):
+        raise error
+    what, hint = f"internal error: {type(error).__name__}: {error}", "SDTRACE_TRACEBACK=1 shows where it happened"
+    _tell(what[:300], f"please report it; {hint}")
+    return 5
 
 
 def _drop_output() -> None:

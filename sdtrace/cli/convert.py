@@ -1,21 +1,32 @@
 """`sdtrace convert`: to trace format 1."""
 
+import sys
+
 import click
 
 from sdtrace.cli import options, outputs
 
 
 @click.command("convert", cls=outputs.Verb)
-@options.inputs
-@click.argument("out", type=outputs.FILE)
-def command(paths: tuple[str, ...], out: str, format_: str | None) -> int:
-    """Write anything readable as trace format 1: OUT ending in .jsonl (.gz, .zst) or a folder (Parquet)."""
+@options.reading
+@click.argument("paths", metavar="INPUT...", nargs=-1)
+@click.argument("out", type=outputs.FILE, required=False)
+def command(paths: tuple[str, ...], out: str | None, format_: str | None) -> int:
+    """Write anything readable as trace format 1: OUT ending in .jsonl (.gz, .zst) or a folder (Parquet).
+
+    With one INPUT and no OUT, or with - as OUT, the lines go to standard output.
+    """
     from sdtrace.render.text import clean
     from sdtrace.writers.convert import convert
 
-    done = convert(paths, out, format=format_)
+    if not paths:  # what stands alone is read
+        if out is None:
+            raise click.UsageError("Missing argument 'INPUT...'.")
+        paths, out = (out,), None
+    done = convert(paths, sys.stdout.buffer if out in (None, "-") else out, format=format_)
+    where = "standard output" if out in (None, "-") else clean(out)
     click.echo(
-        f"{done.runs:,} run lines, {done.requests:,} request lines, {done.steps:,} steps written to {clean(out)}",
+        f"{done.runs:,} run lines, {done.requests:,} request lines, {done.steps:,} steps written to {where}",
         err=True,
     )
     for loss in done.losses[:20]:

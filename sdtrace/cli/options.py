@@ -16,8 +16,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def inputs(function: F) -> F:
-    """INPUT... and --format."""
-    function = click.argument("paths", metavar="INPUT...", nargs=-1, required=True)(function)
+    """INPUT..., and how it is read."""
+    return reading(click.argument("paths", metavar="INPUT...", nargs=-1, required=True)(function))
+
+
+def reading(function: F) -> F:
+    """--format."""
     return click.option("--format", "format_", metavar="NAME", help="Force a reader instead of asking all.")(function)
 
 

@@ -2,10 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from sdtrace.errors import NoInputError
 from sdtrace.readers.guard import failed
 from sdtrace.schema.trace import OTHER, Batch, Loss, Notice
+
+#: Losses of an input that are kept one by one, and kinds of those that come after them.
+ONE_BY_ONE, KINDS = 2_000, 20
+_REST = "further ones of other kinds"
+
+Told = TypeVar("Told", Loss, Notice)
 
 
 @dataclass
@@ -34,9 +41,8 @@ def book(read: Input, batch: Batch) -> None:
     read.steps += batch.steps.height
     read.windows += 0 if batch.windows is None else batch.windows.height
     read.records += batch.records
-    for loss in batch.losses:
-        _lose(read.losses, loss)
-    read.notices.extend(batch.notices)
+    add(read.losses, batch.losses)
+    add(read.notices, batch.notices)
     read.failed |= batch.failed
 
 
@@ -61,10 +67,20 @@ def demand(inputs: Sequence[Input]) -> None:
         raise NoInputError(f"{lost[0].path}{more}: {lost[0].losses[-1].what}", lost[0].losses[-1].advice)
 
 
-def _lose(losses: list[Loss], loss: Loss) -> None:
-    """Lines about other things come once a batch; they are told once an input."""
-    same = [i for i, x in enumerate(losses[-2:], max(len(losses) - 2, 0)) if loss.what == OTHER == x.what]
-    if same:
-        losses[same[0]] = replace(loss, count=loss.count + losses[same[0]].count)
-    else:
-        losses.append(loss)
+def add(told: list[Told], more: Sequence[Told]) -> None:
+    """Add losses, or notices, to those of an input. What comes after the first ones is told by its kind only; the count stays
+    what it is."""
+    for one in more:
+        if one.what == OTHER:  # lines about other things come once a batch; they are told once an input
+            same = [i for i, x in enumerate(told[-2:], max(len(told) - 2, 0)) if x.what == OTHER]
+        elif len(told) < ONE_BY_ONE:
+            same = []
+        else:
+            kinds = [x.what for x in told[ONE_BY_ONE:]]
+            if one.what not in kinds:
+                one = replace(one, line=None, what=one.what if len(kinds) < KINDS else _REST)
+            same = [i for i, what in enumerate(kinds, ONE_BY_ONE) if what == one.what]
+        if same:
+            told[same[0]] = replace(one, line=None, count=one.count + told[same[0]].count)
+        else:
+            told.append(one)

@@ -17,7 +17,7 @@ import zstandard
 from sdtrace import atomic
 from sdtrace.errors import UsageError
 from sdtrace.readers import Opened, open_inputs
-from sdtrace.readers.inputs import Input, book, demand
+from sdtrace.readers.inputs import Input, add, book, demand
 from sdtrace.schema.trace import OBJECTS, TABLES, Batch, Loss, Notice, empty
 
 
@@ -32,8 +32,8 @@ class Converted:
     notices: list[Notice] = field(default_factory=list)
 
 
-def convert(inputs: Sequence[str | Path], out: str | Path, *, format: str | None = None) -> Converted:
-    """Write JSON Lines (`out` ends in .jsonl, .jsonl.gz, .jsonl.zst) or a Parquet folder (anything else).
+def convert(inputs: Sequence[str | Path], out: str | Path | IO[bytes], *, format: str | None = None) -> Converted:
+    """Write JSON Lines (`out` ends in .jsonl, .jsonl.gz, .jsonl.zst, or is a stream) or a Parquet folder (anything else).
 
     There and back is the identity on records; absent keys stay absent, non-finite numbers stay what they are. Raises
     NoInputError, UsageError (an ending that is neither), OutputError.
@@ -53,11 +53,14 @@ def _batches(opened: Sequence[Opened]) -> Iterator[Batch]:
     demand(inputs)
 
 
-def write(found: Iterator[Batch], out: str | Path) -> Converted:
+def write(found: Iterator[Batch], out: str | Path | IO[bytes]) -> Converted:
     """Write batches; see `convert` for `out` and the errors."""
-    target = Path(out)
     done = Converted()
     batches = (_booked(done, batch) for batch in found)
+    if not isinstance(out, str | Path):
+        _jsonl(out, "", batches)
+        return done
+    target = Path(out)
     if ".jsonl" in target.suffixes:
         with atomic.writing(target) as raw:
             _jsonl(raw, target.suffix, batches)
@@ -74,8 +77,8 @@ def _booked(done: Converted, batch: Batch) -> Batch:
     done.runs += batch.runs.height
     done.requests += batch.requests.height
     done.steps += batch.steps.height
-    done.losses += batch.losses
-    done.notices += batch.notices
+    add(done.losses, batch.losses)
+    add(done.notices, batch.notices)
     return batch
 
 

@@ -193,8 +193,8 @@ def _member(archive: IO[bytes]) -> IO[bytes]:
     """The trace of a bundle. Raises OSError, as any input that cannot be unpacked."""
     try:
         return zipfile.ZipFile(archive).open(_MEMBER)
-    except (zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError) as error:
-        raise OSError(f"a zip file that is no bundle of sdtrace: {error}") from error
+    except (zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError, ValueError, EOFError) as error:
+        raise OSError(f"a zip file that is no bundle of sdtrace, or a damaged one: {error}") from error
 
 
 def segments(src: Source) -> Iterator[Segment]:

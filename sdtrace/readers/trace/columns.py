@@ -99,8 +99,9 @@ def _objects(column: pl.Series) -> pl.Series:
     given = column.dtype
     if given == pl.Null:
         return column.cast(pl.String)
-    inner = given.inner if isinstance(given, pl.List) else None  # a map is a list of pairs
+    inner = given.inner if isinstance(given, pl.List) else None
     pairs = isinstance(inner, pl.Struct) and {f.name for f in inner.fields} == {"key", "value"}
+    pairs |= type(given).__name__ == "Map"  # a type of its own in later versions of polars, before that a list of pairs
     values = column.to_list()
     if isinstance(given, pl.Struct) or pairs:
         texts = [None if v is None else _text(v) for v in values]
