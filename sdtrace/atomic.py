@@ -16,6 +16,8 @@ from typing import IO
 
 from sdtrace.errors import OutputError
 
+#: How writing fails where there is no room.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HINTS = {
     errno.ENOSPC: "free some space, or write to another disk; nothing half-written was left",
     errno.EDQUOT: "the quota is used up: free some space, or write elsewhere; nothing half-written was left",

@@ -1,5 +1,6 @@
 """Outputs: whole or not at all, never in place of what is no plain file or of an input."""
 
+import gzip
 import os
 import resource
 import signal
@@ -122,6 +123,14 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     assert hidden(tmp_path) == []
 
 
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trace that is read without a temporary file."""
+    plain = tmp_path_factory.mktemp("sample") / "plain.jsonl"
+    plain.write_bytes(gzip.decompress(Path(CASE).with_name("transformers-greedy.jsonl.gz").read_bytes()))
+    return plain
+
+
 @pytest.fixture
 def little_room(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
     """No file may grow beyond 2,000 bytes: the disk is full in the middle of an output."""
@@ -142,9 +151,8 @@ def little_room(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFi
     ids=lambda c: " ".join(Path(x).name for x in c),
 )
 def test_a_full_disk_leaves_what_was_there(
-    command: list[str], tmp_path: Path, little_room: pytest.CaptureFixture[str]
+    command: list[str], tmp_path: Path, sample: Path, little_room: pytest.CaptureFixture[str]
 ) -> None:
-    sample = Path(CASE).with_name("transformers-greedy.jsonl.gz")
     command = [part.replace("OUT", str(tmp_path)).replace("SAMPLE", str(sample)) for part in command]
     out = Path(command[-1])
     if out.suffix:
@@ -157,6 +165,13 @@ def test_a_full_disk_leaves_what_was_there(
     assert set(tmp_path.iterdir()) == there
     if out.suffix:
         assert out.read_text() == "before"
+
+
+def test_a_full_disk_of_temporary_files_is_no_fault_of_the_input(little_room: pytest.CaptureFixture[str]) -> None:
+    assert run(["report", str(Path(CASE).with_name("transformers-greedy.jsonl.gz")), "-q"]) == 3
+    told = little_room.readouterr().err
+    assert "no room for temporary files: File too large" in told
+    assert "TMPDIR" in told
 
 
 @pytest.mark.parametrize("flags", [["-o", "/dev/full"], ["-q", "--json", "-"], []])

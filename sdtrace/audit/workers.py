@@ -8,6 +8,8 @@ from contextvars import copy_context
 from threading import Lock, Thread
 from typing import TypeVar, cast
 
+import numpy as np
+
 Job = TypeVar("Job")
 _END = object()
 
@@ -33,8 +35,14 @@ def pulled(jobs: Iterator[Job], work: Callable[[Job], None], threads: int) -> No
         except BaseException as error:  # raised again below
             errors.append(error)
 
-    # what this thread has set for its arithmetic (numpy's errstate) holds for the others, too
-    others = [Thread(target=copy_context().run, args=(pull,), daemon=True) for _ in range(threads - 1)]
+    settings = np.geterr()
+
+    def pull_alike() -> None:
+        with np.errstate(**settings):  # part of the context from numpy 2 on
+            pull()
+
+    # what this thread has set for its arithmetic holds for the others, too
+    others = [Thread(target=copy_context().run, args=(pull_alike,), daemon=True) for _ in range(threads - 1)]
     for thread in others:
         thread.start()
     pull()

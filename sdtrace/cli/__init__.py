@@ -1,6 +1,5 @@
 """The commands: the only place that prints, opens outputs and chooses exit codes. One verb, one file."""
 
-import errno
 import importlib
 import os
 import signal
@@ -29,9 +28,6 @@ VERBS = {
     "simulate": "A made trace with one planted fault (or healthy), for drills.",
     "checks": "The catalogue of checks, or one check's manual page.",
 }
-
-#: How writing fails where there is no room.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Verbs(click.Group):
@@ -88,6 +84,7 @@ def main(args: list[str] | None = None) -> None:
 
 def run(args: list[str] | None = None) -> int:
     """The exit code of a command (vocabulary: exit codes)."""
+    from sdtrace.atomic import FULL
     from sdtrace.errors import SdtraceError  # the base of every error; costs nothing
 
     # Arrow's own pool takes 1 GB of address space at once, which is all that a process with `ulimit -d` may have
@@ -117,7 +114,7 @@ def run(args: list[str] | None = None) -> int:
         _tell("out of memory", "give fewer inputs at a time, or --since and --until")
         return 5
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _FULL:  # standard output; other outputs say so themselves
+        if isinstance(error, OSError) and error.errno in FULL:  # standard output; other outputs say so themselves
             _drop_output()
             _tell(f"standard output: {error.strerror}", "free some space, or send it elsewhere")
             return 2

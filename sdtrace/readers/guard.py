@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
 
+from sdtrace.atomic import FULL
 from sdtrace.errors import NoInputError, SdtraceError
 from sdtrace.schema.trace import Batch, Loss, empty
 
@@ -37,6 +38,8 @@ def reason(path: str, error: BaseException) -> tuple[str, str]:
         return f"out of memory{_place(error)}", "give fewer inputs at a time, or lower --max-line"
     if isinstance(error, RecursionError):
         return f"nested too deeply{_place(error)}", "no engine writes such records; leave the input out"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"no room for temporary files: {error.strerror}", "free some space, or name another folder in TMPDIR"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}", "check the file and its permissions"
     return f"{FAULT}: {type(error).__name__}{_place(error)}", "please report it; SDTRACE_TRACEBACK=1 shows more"

@@ -114,7 +114,10 @@ def _parsed(file: Path, rows: int, names: Sequence[str], skip: int) -> Iterator[
         connection.execute("set preserve_insertion_order=true")
         connection.execute("set enable_progress_bar=false")  # a notebook or `python -c` would get one on its output
         try:
-            for piece in connection.sql(query, params=[str(file)]).to_arrow_reader(rows):
+            relation = connection.sql(query, params=[str(file)])
+            # the first name came with DuckDB 1.5, and the other one warns since then
+            read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+            for piece in read(rows):
                 frame = pl.from_arrow(piece)
                 assert isinstance(frame, pl.DataFrame)
                 yield frame
