@@ -9,7 +9,7 @@ from sdtrace.simulate import VARIANTS, Settings
 from sdtrace.verify.laws import named
 from simulate import Edit, Scenario, document, simulate
 from simulate_laws import Generator
-from simulate_log import Record
+from simulate_log import Log, Record
 from simulate_world import Shape
 from tests.power.judge import at_level, diagnosed, made
 
@@ -72,3 +72,23 @@ def test_a_coin_under_the_first_child_accepts_whatever_its_siblings_are(tmp_path
     found = document(trace.write(tmp_path / "t.jsonl"))
     assert found["verdict"]["state"] == "wrong"
     assert found["causes"][0]["checks"][0] == "SD101"
+
+
+def test_greedy_requests_of_a_run_without_a_law_are_held_to_greedy(tmp_path: Path) -> None:
+    """Half of the requests are at temperature 0; a tenth of their last tokens is not the argmax, by a wide margin."""
+
+    def edit(run: Record, requests: list[Record], steps: list[Record], rng: Generator) -> None:
+        cold = {made["request_id"] for made in requests if made["temperature"] == 0}
+        for step in steps:
+            n_a = step["num_accepted"]
+            if step["request_id"] in cold and step["target_top2_gap"][n_a] > 1 and rng.random() < 0.1:
+                step["output_token_ids"][n_a] = 250 if step["output_token_ids"][n_a] != 250 else 251
+
+    honest, flipped = (
+        Scenario("ratio", greedy_share=0.5, log=Log(rule=False), shape=Shape(tested=800), edit=change)
+        for change in (None, edit)
+    )
+    assert document(simulate(honest).write(tmp_path / "h.jsonl"))["verdict"]["state"] == "healthy"
+    found = document(simulate(flipped).write(tmp_path / "f.jsonl"))
+    assert [c["cause"] for c in found["causes"] if c["side"] == "wrong"] == ["greedy-mismatch"]
+    assert set(found["audit"]["laws"]) == {"ratio", "greedy"}

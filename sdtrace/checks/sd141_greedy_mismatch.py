@@ -26,6 +26,6 @@ CHECK = Check(
     judged=pl.col("tested") & (pl.col("argmax") >= 0) & (pl.col("token") >= 0),
     fault=pl.col("decision") == -1,
     read=counted("greedy decisions do not follow the argmax"),
-    laws=frozenset({"greedy"}),
+    laws=frozenset({"greedy", "greedy?"}),
     shows=("argmax", "gap"),
 )

@@ -29,6 +29,6 @@ CHECK = Check(
     judged=pl.col("y").is_not_null() & pl.col("argmax_y").is_not_null() & pl.col("gap_y").is_not_null() & ~_CLIPPED,
     fault=(pl.col("y") != pl.col("argmax_y")) & (pl.col("gap_y") > NEAR_TIE),
     read=counted("tokens after the block are not the argmax"),
-    laws=frozenset({"greedy"}),
+    laws=frozenset({"greedy", "greedy?"}),
     shows=("y", "argmax_y", "gap_y"),
 )

@@ -43,6 +43,6 @@ CHECK = Check(
     judged=pl.col("tested") & (pl.col("argmax") >= 0) & (pl.col("token") >= 0) & _NO_GAP,
     fault=(pl.col("token") == pl.col("argmax")) != pl.col("accepted"),
     read=_read,
-    laws=frozenset({"greedy"}),
+    laws=frozenset({"greedy", "greedy?"}),
     shows=("argmax",),
 )

@@ -23,7 +23,7 @@ CHECK = Check(
     table="requests",
     needs=(),
     judged=(pl.col("loop_seen") >= 64)
-    & (pl.col("law") != "greedy")
+    & ~pl.col("law").is_in(["greedy", "greedy?"])
     & (pl.col("temperature") > 0).fill_null(value=True),
     fault=pl.col("loop_run") >= pl.max_horizontal(pl.lit(64), 3 * pl.col("loop_period")),
     read=counted("sampled requests run in a loop"),

@@ -24,7 +24,9 @@ CHECK = Check(
     name="few-distinct",
     table="requests",
     needs=(),
-    judged=(pl.col("grams") >= 128) & (pl.col("law") != "greedy") & (pl.col("temperature") > 0).fill_null(value=True),
+    judged=(pl.col("grams") >= 128)
+    & ~pl.col("law").is_in(["greedy", "greedy?"])
+    & (pl.col("temperature") > 0).fill_null(value=True),
     fault=pl.col("distinct") < 0.2 * pl.col("grams"),
     read=counted("sampled requests have few distinct stretches of tokens"),
     laws=None,

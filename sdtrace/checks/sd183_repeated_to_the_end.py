@@ -28,7 +28,7 @@ CHECK = Check(
     needs=(),
     judged=(_LOOPS | _FEW)
     & pl.col("finish_reason").is_not_null()
-    & (pl.col("law") != "greedy")
+    & ~pl.col("law").is_in(["greedy", "greedy?"])
     & (pl.col("temperature") > 0).fill_null(value=True),
     fault=pl.col("finish_reason") == "length",
     read=counted("repeating outputs ran into max_tokens"),

@@ -3,7 +3,8 @@
 What it finds
 If x is drawn from q, the mean of p(x)/q(x) is the weight that p has where q is not 0: 1 at most, whatever the law. Betting on
 more than that is an e-process: its wealth exceeds 1/a with a chance of a at most (Ville). Ratios are cut at 4, first positions
-of steps are looked at. Read where the law is unknown or is block verification, and the drafts are sampled.
+of steps are looked at. Read where the run declares block verification, and the drafts are sampled: of several drafted
+tokens a node a record holds the accepted one, and nobody knows that of a run that declares nothing.
 
 Why it matters
 It needs neither decisions nor the law. It sees columns of p and q that are exchanged, and drafts that know the target.

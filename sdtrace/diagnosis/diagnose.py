@@ -27,6 +27,7 @@ from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.timing import Timing, timing, unmeasured
 from sdtrace.verify.law import children, parameters
+from sdtrace.verify.laws import LAWS
 
 
 @dataclass(frozen=True)
@@ -189,13 +190,14 @@ def _audit(laws: pl.DataFrame, choices: Mapping[str, Choice], overridden: Mappin
     tested, disagree = int(laws["tested"].sum()), int(laws["disagree"].sum())
     undecidable = int(laws["undecidable"].sum())
     return {
-        "rule": main["law"],
+        "rule": LAWS[main["law"]].word,
         "rule_source": source,
         "margin": choice.margin,
         "rivals": list(choice.rivals),
         "accuses": choice.accuses,
         "laws": {
-            name: int(n) for name, n in laws.group_by("law", maintain_order=True).agg(pl.col("tested").sum()).rows()
+            LAWS[name].word: int(n)
+            for name, n in laws.group_by("law", maintain_order=True).agg(pl.col("tested").sum()).rows()
         },
         "steps": int(laws["steps"].sum()),
         "tested": tested,
@@ -223,7 +225,7 @@ def _not_checked(
             notes.append(
                 f"a bias of acceptance under {forward.visible:.2%}: {forward.examined:,} tested positions show no less"
             )
-    if laws["with_target"].sum() == 0 and tested and not laws["law"].eq("greedy").all():
+    if laws["with_target"].sum() == 0 and tested and not laws["law"].is_in(["greedy", "greedy?"]).all():
         notes.append("decisions: no target probabilities are logged")
     for run, fit in overridden.items():
         notes.append(f"the declared law of run {run!r} does not fit; {fit.law} does, and was used instead")
@@ -239,10 +241,13 @@ def _not_checked(
             )
         if choice.source == "inferred":
             odds = "" if choice.margin is None else f" (log odds over the next {choice.margin:,.1f})"
-            notes.append(f"run {run!r} declares no law; {choice.law} fits best{odds}")
+            notes.append(f"run {run!r} declares no law; {choice.word} fits best{odds}")
+            notes.append(
+                f"means over many tokens of run {run!r}: they hold an engine to a law that it declares; record `rule`"
+            )
         if choice.rivals:
             notes.append(
-                f"{choice.law} and {', '.join(choice.rivals)} cannot be told apart on run {run!r}: neither was used to accuse"
+                f"{choice.word} and {', '.join(choice.rivals)} cannot be told apart on run {run!r}: neither was used to accuse"
             )
     if audit.unknown_requests:
         notes.append(

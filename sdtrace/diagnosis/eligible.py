@@ -50,9 +50,7 @@ def rows(tally: Tally, choices: Mapping[str, Choice], used: pl.Expr) -> Rows:
     def widened(mine: pl.DataFrame) -> list[dict[str, Any]]:
         return [row | {"inflation": scales.get((row["run_id"], row["law"]), 1.0)} for row in mine.to_dicts()]
 
-    return Rows(
-        widened(_of_law(found.filter(used), tally, choices)), widened(_agnostic(found, choices)), lanes, any=True
-    )
+    return Rows(widened(_of_law(found.filter(used), choices)), widened(_agnostic(found, choices)), lanes, any=True)
 
 
 def summed(
@@ -65,7 +63,7 @@ def summed(
     if not rows.any:
         return Counts(0, 0, 0, ())
     if check.table == "rows":
-        doubted = [run for run, c in choices.items() if not c.accuses]
+        doubted = [run for run, c in choices.items() if c.source != "declared"]
         placed = order(tally.steps, used & ~pl.col("run_id").is_in(doubted))
         n = int(sum(row["n"] for row in placed if row["code"] == check.code))
         return Counts(n, n, 0, () if placed else _absent(check, tally), sums=tuple(placed), level=level)
@@ -79,26 +77,24 @@ def summed(
 
 
 def _agnostic(rows: pl.DataFrame, choices: Mapping[str, Choice]) -> pl.DataFrame:
-    """Runs under block verification or an unknown law, each once; the other laws have sharper tests."""
-    open_ = [run for run, c in choices.items() if not c.accuses or c.law == "block" or c.rivals]
-    return rows.filter(pl.col("run_id").is_in(open_)).unique(["run_id", "code"], keep="first", maintain_order=True)
+    """Runs under block verification or an unknown law, each once; the other laws have sharper tests.
 
-
-def _of_law(rows: pl.DataFrame, tally: Tally, choices: Mapping[str, Choice]) -> pl.DataFrame:
-    """Rows of runs that may be accused.
-
-    Where the law was inferred without uniforms, block verification cannot be excluded, and only what happens at the
-    first drafted token is the same under both: the rows CODE:first are read alone, as CODE.
+    Of several drafted tokens a node the record holds the accepted one: such tokens do not follow q (SD213), and a run that
+    declares nothing may be of that kind.
     """
-    rows = rows.filter(~pl.col("run_id").is_in([run for run, c in choices.items() if not c.accuses]))
-    drawn = tally.frame("laws").group_by("run_id").agg(pl.col("with_uniform").sum())
-    silent = set(drawn.filter(pl.col("with_uniform") == 0)["run_id"])
-    blind = [run for run, c in choices.items() if c.source == "inferred" and c.law == "ratio" and run in silent]
-    if not blind:
-        return rows
-    hidden = pl.col("run_id").is_in(blind)
-    first = rows.filter(hidden & pl.col("code").str.ends_with(":first"))
-    return pl.concat([rows.filter(~hidden), first.with_columns(pl.col("code").str.strip_suffix(":first"))])
+    open_ = [run for run, c in choices.items() if not c.accuses or c.law == "block" or c.rivals]
+    told = [run for run in open_ if choices[run].source == "declared"]
+    mine = pl.col("run_id").is_in(open_) & ((pl.col("code") != "SD213") | pl.col("run_id").is_in(told))
+    return rows.filter(mine).unique(["run_id", "code"], keep="first", maintain_order=True)
+
+
+def _of_law(rows: pl.DataFrame, choices: Mapping[str, Choice]) -> pl.DataFrame:
+    """Rows of runs that declare their law.
+
+    A law that was inferred and that a statistic contradicts is not the law: several drafted tokens a node, of which the record
+    holds one, agree with the ratio law in every decision, and in no mean.
+    """
+    return rows.filter(pl.col("run_id").is_in([run for run, c in choices.items() if c.source == "declared"]))
 
 
 def _lanes(tally: Tally, choices: Mapping[str, Choice], used: pl.Expr) -> list[dict[str, Any]]:
@@ -106,7 +102,7 @@ def _lanes(tally: Tally, choices: Mapping[str, Choice], used: pl.Expr) -> list[d
     lanes = tally.frame("lanes")
     if lanes.is_empty():
         return []
-    doubted = [run for run, c in choices.items() if not c.accuses]
+    doubted = [run for run, c in choices.items() if c.source != "declared"]
     lanes = lanes.filter(used & ~pl.col("run_id").is_in(doubted))
     found: list[dict[str, Any]] = []
     for (run, law), part in lanes.group_by("run_id", "law", maintain_order=True):

@@ -16,8 +16,8 @@ from sdtrace.verify.scope import Scope
 
 #: Natural log of the odds that the best law must have over the next before it is used to accuse.
 MARGIN = math.log(1e4)
-#: A law that forbids more than this share of the decisions is not the law, whatever the others do.
-IMPLAUSIBLE = 0.4
+#: Share of the decisions that must have a uniform before they can show a law.
+SETTLED = 0.95
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Choice:
     """The law of one run (apart from its temperature-0 requests).
 
     `margin` is the log-likelihood over the next law (nats), `rivals` the laws that fit as well; `accuses` is False
-    where the law is uncertain, and then no check of a law is used against the engine.
+    where the law is uncertain, and then no check of a law is used against the engine: an inferred law must settle its decisions by
+    uniforms, and not one of them may contradict it. An engine that no law of the list fits is outside the list, not guilty.
     """
 
     law: str
@@ -34,13 +35,20 @@ class Choice:
     rivals: tuple[str, ...]
     accuses: bool
 
+    @property
+    def word(self) -> str:
+        """The law's name for people."""
+        return LAWS[self.law].word
+
 
 def choose(tally: Tally) -> dict[str, Choice]:
     """A choice for every run of the tally."""
     laws = tally.frame("laws")
     chosen = {}
     for (run_id,), part in laws.group_by("run_id", maintain_order=True):
-        rows = part.filter(pl.col("source") == "candidate").to_dicts()
+        tried = part.filter(pl.col("source") == "candidate")
+        # where some temperatures are known, greedy could be tried on the rest only: nothing to compare with
+        rows = tried.filter((pl.col("law") != "greedy?") | (pl.col("steps") == pl.col("steps").max())).to_dicts()
         if rows:
             chosen[str(run_id)] = _likeliest(rows)
         else:
@@ -59,11 +67,11 @@ def _likeliest(rows: list[dict[str, Any]]) -> Choice:
     best, others = fitted[0], fitted[1:]
     score = best["loglik"] - _unfit(best)
     margin = min((score - (r["loglik"] - _unfit(r)) for r in others), default=None)
-    rivals = tuple(r["law"] for r in others if score - (r["loglik"] - _unfit(r)) < MARGIN)
-    share = best["disagree"] / best["tested"] if best["tested"] else 0.0
+    rivals = tuple(LAWS[r["law"]].word for r in others if score - (r["loglik"] - _unfit(r)) < MARGIN)
     blocked = not drawn and any(r["law"] == "block" for r in rows) and best["disagree"] > 0
-    accuses = not rivals and share < IMPLAUSIBLE and not blocked
-    return Choice(best["law"], "inferred", margin, rivals + (("block",) if blocked else ()), accuses)
+    # uniforms that settle every decision show the law; a law that fits nearly is another one, outside the list
+    exact = LAWS[best["law"]].draws and best["with_uniform"] >= SETTLED * best["tested"] and not best["disagree"]
+    return Choice(best["law"], "inferred", margin, rivals + (("block",) if blocked else ()), not rivals and bool(exact))
 
 
 def _unfit(row: Mapping[str, Any]) -> float:
@@ -85,7 +93,7 @@ def better_law(sample: pl.DataFrame, run: Mapping[str, Any], declared: str) -> F
     A law that draws must be shown by uniforms, greedy by the recorded argmax; match fits any decision, so it must
     also predict the acceptance from p(x), and only where no uniform was logged.
     """
-    for name in ("one-hot", "ratio", "greedy", "block", "match"):
+    for name in ("one-hot", "ratio", "greedy?", "block", "match"):
         part = sample.filter(pl.col("law") == declared)
         if name == declared or part.is_empty():
             continue

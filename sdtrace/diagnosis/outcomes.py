@@ -56,10 +56,7 @@ def used(choices: Mapping[str, Choice]) -> pl.Expr:
     chosen = pl.any_horizontal(
         pl.lit(value=False), *((pl.col("run_id") == run) & (pl.col("law") == law) for run, law in pairs)
     )
-    inferred = [run for run, choice in choices.items() if choice.source == "inferred" and choice.law != "greedy"]
-    # a greedy candidate of an undeclared run is no temperature-0 request
-    greedy = (pl.col("law") == "greedy") & ~pl.col("run_id").is_in(inferred)
-    return chosen | greedy
+    return chosen | (pl.col("law") == "greedy")
 
 
 def _outcome(check: Check, judged: _Judged, tables: Mapping[str, pl.DataFrame]) -> Outcome:

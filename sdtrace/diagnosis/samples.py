@@ -37,7 +37,7 @@ class Sample:
 
 def decisions(audit: Audit, choices: Mapping[str, Choice]) -> Sample | None:
     """The sampled decisions of the run that has most wrong ones; None where the sample holds none of them."""
-    laws = audit.tally.frame("laws").filter(used(choices) & (pl.col("law") != "greedy"))
+    laws = audit.tally.frame("laws").filter(used(choices) & ~pl.col("law").is_in(["greedy", "greedy?"]))
     if laws.is_empty() or audit.tally.steps is None:
         return None
     worst = laws.sort("disagree", descending=True, maintain_order=True).row(0, named=True)

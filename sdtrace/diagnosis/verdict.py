@@ -23,9 +23,13 @@ def verdict(rows: Sequence[Cause], figures: Mapping[str, Any], choices: Mapping[
     if rows:
         return "cannot-tell", f"suspected only: {rows[0].headline}"
     if uncertain := [c for c in choices.values() if not c.accuses]:
-        names = " or ".join((uncertain[0].law, *uncertain[0].rivals))
+        names = " or ".join((uncertain[0].word, *uncertain[0].rivals))
         if figures["disagree"]:
-            return "cannot-tell", f"no law was declared and none fits well enough to judge by; the nearest is {names}"
+            told = f"{figures['disagree']:,} of {figures['tested']:,} decisions do not follow it"
+            return (
+                "cannot-tell",
+                f"no law is declared and none of the list fits exactly; the nearest is {names}: {told}",
+            )
     if figures["agree"] < ENOUGH:
         return "cannot-tell", _too_little(figures)
     return (

@@ -150,7 +150,7 @@ def _loglik(scope: Scope) -> float:
         return 0.0
     judged, pos = scope.judged, scope.pos
     drawn = ~np.isnan(pos.r) if scope.law.draws else np.zeros(len(pos.r), dtype=bool)
-    settled = drawn | (scope.law.name == "greedy")
+    settled = drawn | (scope.law.residual == "argmax")
     beta = np.clip(judged.expected, 1e-4, 1 - 1e-4)
     chance = np.where(pos.accepted, np.log(beta), np.log1p(-beta))
     exact = np.where(judged.decision == -1, _FORBIDDEN, 0.0)

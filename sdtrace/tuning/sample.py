@@ -117,7 +117,7 @@ class _Sample:
 
 def _law(choices: Mapping[str, Choice]) -> pl.Expr:
     names = pl.col("run_id").replace_strict(
-        {r: c.law for r, c in choices.items()}, default=None, return_dtype=pl.String
+        {r: c.word for r, c in choices.items()}, default=None, return_dtype=pl.String
     )
     return pl.when(pl.col("temperature") == 0).then(pl.lit("greedy")).otherwise(names.fill_null("ratio"))
 

@@ -52,6 +52,11 @@ class Law:
     residual: str | None
     judge: Judge
 
+    @property
+    def word(self) -> str:
+        """Its name for people."""
+        return self.name.removesuffix("?")
+
 
 def tested_only(decision: npt.NDArray[np.int8], pos: Positions) -> npt.NDArray[np.int8]:
     """Decisions at untested positions are not read; a padding id (negative) is no token and proves nothing."""

@@ -89,7 +89,7 @@ class Scope:
     @property
     def raw(self) -> bool:
         """The log holds probabilities from before temperature, top-k and top-p, and the law compares the ones after."""
-        return self.run.get("prob_basis") == "raw" and self.law.name not in ("greedy", "match")
+        return self.run.get("prob_basis") == "raw" and self.law.residual not in ("argmax", "same")
 
     @cached_property
     def flat(self) -> pl.DataFrame:

@@ -31,7 +31,7 @@ __all__ = ["COLUMNS", "THETAS", "evidence"]
 def evidence(scope: Scope) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The frames `evidence` (keys run_id, law, code) and `lanes` (keys run_id, law, step, position) of one scope."""
     sums = Sums(str(scope.steps["run_id"][0]), scope.law.name)
-    if scope.law.name == "greedy" or not scope.law.lossless:
+    if scope.law.residual == "argmax" or not scope.law.lossless:
         return sums.frame(), LANES
     block = scope.law.name == "block"
     lanes = None if block or scope.raw or not scope.law.draws else Lanes(scope)

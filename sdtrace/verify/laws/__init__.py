@@ -8,11 +8,10 @@ from sdtrace.verify.positions import Positions
 
 
 def _laws() -> dict[str, Law]:
-    found = {}
+    found: dict[str, Law] = {}
     for module in pkgutil.iter_modules(__path__):
-        law = getattr(importlib.import_module(f"{__name__}.{module.name}"), "LAW", None)
-        if isinstance(law, Law):
-            found[law.name] = law
+        held = vars(importlib.import_module(f"{__name__}.{module.name}")).values()
+        found |= {law.name: law for law in held if isinstance(law, Law)}
     return found
 
 
@@ -42,6 +41,7 @@ def candidates(pos: Positions) -> list[Law]:
     names = ["ratio", "block"] if holds["draft_probs"] and holds["target_probs"] else []
     if holds["target_probs"]:
         names += ["one-hot", "match"]
-    if steps["target_argmax_ids"].null_count() < steps.height:
-        names.append("greedy")
+    # a temperature that is known and not 0 is no greedy request's; one that is 0 never comes here
+    if steps["target_argmax_ids"].null_count() < steps.height and steps["temperature"].null_count() == steps.height:
+        names.append("greedy?")
     return [LAWS[name] for name in names if name in LAWS] or [LAWS["ratio"]]

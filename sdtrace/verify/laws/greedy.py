@@ -1,6 +1,7 @@
 """Greedy: temperature 0; accept x iff it is the target's argmax, and emit the argmax after the accepted block."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,3 +36,6 @@ LAW = Law(
     residual="argmax",
     judge=judge,
 )
+
+#: The same, for requests whose temperature nobody recorded in a run that declares no law: only a candidate, until it fits.
+UNSAID = replace(LAW, name="greedy?")

@@ -1,0 +1,30 @@
+"""No correct engine is accused: a sample of the cells variant x law x log level x rounding; `python -m tests.lawful` walks them all."""
+
+import pytest
+
+from sdtrace.simulate import VARIANTS, Settings
+from tests.lawful.cells import Cell, accused, sampled
+from tests.power.judge import diagnosed, made
+
+
+@pytest.mark.parametrize("cell", sampled(len(VARIANTS), 0), ids=str)
+def test_a_lawful_engine_is_not_accused(cell: Cell) -> None:
+    assert accused(cell, 700, 64) == ()
+
+
+def test_a_greedy_request_is_held_to_greedy_whatever_the_run_declares_or_does_not() -> None:
+    """A run without a law, every other request at temperature 0: all steps are in the figures, both laws are judged."""
+    trace = made(Settings(variant="half-greedy-rule-null", tested=800, vocab=64))
+    found = diagnosed(trace)
+    assert found.audit is not None
+    assert found.acceptance is not None
+    assert set(found.audit["laws"]) == {"ratio", "greedy"}
+    assert found.audit["steps"] == found.acceptance["steps"] == sum(b.steps.height for b in trace.held)
+    assert (found.audit["disagree"], found.audit["undecidable"]) == (0, 0)
+
+
+@pytest.mark.parametrize("variant", ["specinfer-rule-null", "tree-rule-null"])
+def test_a_law_outside_the_list_is_not_replaced_by_the_nearest_one(variant: str) -> None:
+    found = diagnosed(made(Settings(variant=variant, tested=3000, vocab=128)))
+    assert [c for c in found.causes if c.side == "wrong"] == []
+    assert any("declares no law" in note for note in found.not_checked)
