@@ -88,7 +88,9 @@ def test_greedy_requests_of_a_run_without_a_law_are_held_to_greedy(tmp_path: Pat
         Scenario("ratio", greedy_share=0.5, log=Log(rule=False), shape=Shape(tested=800), edit=change)
         for change in (None, edit)
     )
-    assert document(simulate(honest).write(tmp_path / "h.jsonl"))["verdict"]["state"] == "healthy"
+    sound = document(simulate(honest).write(tmp_path / "h.jsonl"))
+    assert [c for c in sound["causes"] if c["side"] == "wrong"] == []
+    assert (sound["audit"]["disagree"], sound["audit"]["undecidable"]) == (0, 0)
     found = document(simulate(flipped).write(tmp_path / "f.jsonl"))
     assert [c["cause"] for c in found["causes"] if c["side"] == "wrong"] == ["greedy-mismatch"]
     assert set(found["audit"]["laws"]) == {"ratio", "greedy"}
