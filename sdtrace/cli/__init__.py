@@ -72,9 +72,10 @@ def group(ctx: click.Context, config: str | None) -> None:
     Is it the drafter, the engine, the traffic, the configuration, or the metric? `sdtrace report TRACE` answers.
     """
     if config or os.environ.get("SDTRACE_CONFIG") or os.path.isfile("sdtrace.toml"):
-        from sdtrace.cli.config import defaults
+        from sdtrace.cli.config import load
 
-        ctx.default_map = defaults(config, VERBS)
+        ctx.obj = load(config, VERBS)
+        ctx.default_map = ctx.obj.tables if ctx.obj else {}
 
 
 def main(args: list[str] | None = None) -> None:

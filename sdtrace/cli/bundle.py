@@ -2,7 +2,7 @@
 
 import click
 
-from sdtrace.cli import options, outputs
+from sdtrace.cli import options, outputs, results
 
 
 @click.command("bundle", cls=outputs.Verb)
@@ -32,7 +32,7 @@ def command(paths: tuple[str, ...], format_: str | None, output: str, content: s
     from sdtrace.writers.bundle import concerned, pack, piece
 
     ids = content == "ids"
-    found = report(paths, format=format_, ids=ids)
+    found = results.configured(report(paths, format=format_, ids=ids))
     part = piece(read(list(paths), format=format_), concerned(found), ids=ids)
     if part.steps.is_empty():
         raise NoInputError(

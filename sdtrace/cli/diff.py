@@ -42,7 +42,7 @@ def command(base: str, candidate: str, **given: Any) -> int:
         margin=given["margin"],
     )
     if given["output"]:
-        options.write(given["output"], html.page(found))
+        options.write(given["output"], html.page(results.configured(found)))
     taken = results.write(found, given)
     if not given["quiet"] and not taken:
         click.echo(difference.summary(found, width=options.width(), color=options.colour()), nl=False)

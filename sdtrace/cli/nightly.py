@@ -127,6 +127,7 @@ def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool) -> N
         # a night that is amended moves the baseline of those after it
         if every or night >= first or night == nights[-1]:
             found = nightly.report_of(state, night)
+            found = results.configured(found) if night == nights[-1] else found
             atomic.write(folder / f"{night}.html", html.page(found), inside=folder)
             atomic.write(folder / f"{night}.json", json.dumps(found), inside=folder)
     for old in written.keys() - versions.keys():

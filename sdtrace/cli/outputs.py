@@ -24,10 +24,14 @@ def html(help: str) -> Callable[[F], F]:
 
 
 class Verb(click.Command):
-    """A command that looks at its outputs before it does anything."""
+    """A command that looks at its configuration and its outputs before it does anything."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it. Raises UsageError where an output is one of the inputs."""
+        """Run it. Raises UsageError where an output is one of the inputs, or where a folder's configuration goes too far."""
+        if ctx.obj is not None:
+            from sdtrace.cli.config import enforce
+
+            enforce(self, ctx)
         written = [str(ctx.params[p.name]) for p in self.params if p.type is FILE and p.name and ctx.params[p.name]]
         apart(_inputs(self, ctx), written)
         return super().invoke(ctx)

@@ -1,6 +1,7 @@
 """How every command that ends in a report hands it over: files for people and machines, then the exit code."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
@@ -63,10 +64,19 @@ def understood(given: dict[str, Any]) -> None:
         condition(text)
 
 
+def configured(found: Report) -> Report:
+    """The report with the configuration that the command was run under, where a file set some of it."""
+    from sdtrace.cli.config import in_force
+
+    mine = in_force()
+    return found if mine is None else replace(found, document=found.document | {"configuration": mine.document()})
+
+
 def show(found: Report, given: dict[str, Any]) -> int:
     """Write and print a report as the flags ask; the exit code."""
     from sdtrace.render import html, terminal
 
+    found = configured(found)
     if given["content"] == "text":
         click.echo("note: traces hold token ids and no text; the ids are shown", err=True)
     if given["output"]:
@@ -84,6 +94,7 @@ def write(found: Report, given: dict[str, Any]) -> bool:
     """Write what was asked for; whether standard output was taken by one of the files."""
     from sdtrace.render import json, junit, markdown, prometheus, sarif
 
+    found = configured(found)
     renderers = {"json": json, "junit": junit, "sarif": sarif, "prometheus": prometheus, "markdown": markdown}
     asked = {name: given[f"{name}_file"] for name in renderers if given[f"{name}_file"]}
     for name, file in asked.items():

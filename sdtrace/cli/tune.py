@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sdtrace.cli import options, outputs
+from sdtrace.cli import options, outputs, results
 
 
 @click.command("tune", cls=outputs.Verb)
@@ -47,6 +47,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         slo_tpot_ms=given["slo_tpot_ms"],
         slo_itl_ms=given["slo_itl_ms"],
     )
+    found = results.configured(found)
     if given["output"]:
         options.write(given["output"], html.page(found))
     if given["json_"]:

@@ -51,7 +51,7 @@ def command(url: str, **given: Any) -> int:
         return 3
     _, found = diagnosis_and_report(live.audit(), {})
     if given["output"]:
-        options.write(given["output"], html.page(found))
+        options.write(given["output"], html.page(results.configured(found)))
         click.echo(f"report: {given['output']}", err=True)
     results.write(found, given)
     return results.exit_code(found.document, given)

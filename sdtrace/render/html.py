@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from sdtrace.errors import SdtraceError
 from sdtrace.render.charts import svg
-from sdtrace.render.text import clean, number
+from sdtrace.render.text import clean, configuration, number
 from sdtrace.results.report import Report
 from sdtrace.schema.trace import OTHER
 
@@ -67,7 +67,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"clean": clean, "number": number, "chips": chips}
+    made.filters |= {"clean": clean, "number": number, "chips": chips, "configuration": configuration}
     made.globals |= {"svg": svg}
     return made
 

@@ -3,7 +3,7 @@
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from sdtrace.render.text import clean
+from sdtrace.render.text import clean, configuration
 from sdtrace.results.report import Report
 
 
@@ -30,6 +30,10 @@ def dumps(report: Report) -> bytes:
         ("headline", verdict["headline"]),
     ):
         SubElement(properties, "property", {"name": name, "value": clean(value, 400)})
+    if "configuration" in document:
+        mine = document["configuration"]
+        told = clean(f"{mine['file']}: {configuration(mine['flags'])}", 1000)
+        SubElement(properties, "property", {"name": "configuration", "value": told})
     for check in checks:
         _case(suite, check, document["causes"])
     for alarm in standing:

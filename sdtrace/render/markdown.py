@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from sdtrace.render.text import clean, number
+from sdtrace.render.text import clean, configuration, number
 from sdtrace.results.report import Report
 
 _WORDS = {
@@ -32,18 +32,29 @@ def dumps(report: Report) -> bytes:
     lines += _history(document["history"])
     lines += _figures(document["acceptance"])
     lines += ["", "Not checked: " + "; ".join(escape(n) for n in verdict["not_checked"])]
+    if "configuration" in document:
+        mine = document["configuration"]
+        lines += ["", f"Configuration in force: {_code(mine['file'])}: {escape(configuration(mine['flags']))}"]
     return ("\n".join(lines) + f"\n\n*sdtrace {document['version']}*\n").encode("utf-8", "replace")
 
 
+#: What GitHub, GitLab, chats and mail turn into a link or a mention in a word, whatever is escaped: addresses, domains,
+#: @name, #1, !1, GH-1, the hash of a commit.
+_LINKS = re.compile(r"://|@|www\.|[#!]\d|GH-\d|\w\.[a-z]{2,}|^\W*[0-9a-f]{7,40}\W*$", re.IGNORECASE)
+
+
 def escape(text: object) -> str:
-    """One line without live markup: every character that Markdown or HTML reads is escaped."""
-    return (
-        re.sub(r"([\\`*_{}\[\]()#+!|<>&~@-])", r"\\\1", clean(text, 500)).replace("\\<", "&lt;").replace("\\&", "&amp;")
-    )
+    """One line without live markup: what could become a link or a mention stands in code, and every character that
+    Markdown or HTML reads is escaped."""
+    return " ".join(_code(word, 500) if _LINKS.search(word) else _escaped(word) for word in clean(text, 500).split(" "))
 
 
-def _code(text: object) -> str:
-    return "`" + clean(text, 120).replace("`", "'") + "`"
+def _escaped(word: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>&~@$-])", r"\\\1", word).replace("\\<", "&lt;").replace("\\&", "&amp;")
+
+
+def _code(text: object, limit: int = 120) -> str:
+    return "`" + clean(text, limit).replace("`", "'") + "`"
 
 
 def _evidence(row: dict[str, Any]) -> str:

@@ -1,11 +1,12 @@
 """SARIF 2.1.0: a rule for every cause that was found, a result with the place of each of its first pieces of evidence."""
 
+import re
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 
-from sdtrace.render.text import clean
+from sdtrace.render.text import clean, configuration
 from sdtrace.results.report import Report
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
@@ -27,11 +28,24 @@ def dumps(report: Report) -> bytes:
         "tool": {"driver": driver},
         "invocations": [{"executionSuccessful": not crashed}],
         "results": results,
-        "properties": {"verdict": document["verdict"]["state"]},
+        "properties": {"verdict": document["verdict"]["state"]} | _configuration(document),
     }
     return orjson.dumps(
         {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     )
+
+
+def _configuration(document: dict[str, Any]) -> dict[str, str]:
+    if "configuration" not in document:
+        return {}
+    mine = document["configuration"]
+    return {"configuration": clean(f"{mine['file']}: {configuration(mine['flags'])}", 1000)}
+
+
+def _said(text: object, limit: int) -> str:
+    """A message: brackets would be a link of SARIF's, and an invisible joiner keeps viewers from making links and mentions."""
+    shown = re.sub(r"([\\\[\]])", r"\\\1", clean(text, limit))
+    return re.sub(r"@(?=\w)|[#!](?=\d)|:(?=//)|www(?=\.)|GH(?=-\d)", "\\g<0>\u2060", shown, flags=re.IGNORECASE)
 
 
 def _rule(name: str, advice: str) -> dict[str, Any]:
@@ -39,7 +53,7 @@ def _rule(name: str, advice: str) -> dict[str, Any]:
         "id": name,
         "name": "".join(word.capitalize() for word in name.split("-")),
         "shortDescription": {"text": name.replace("-", " ")},
-        "help": {"text": clean(advice, 500)},
+        "help": {"text": _said(advice, 500)},
     }
 
 
@@ -56,7 +70,7 @@ def _results(cause: dict[str, Any], index: int) -> list[dict[str, Any]]:
         where = ", ".join(
             f"{k} {clean(row[k], 80)}" for k in ("request_id", "step", "position") if row.get(k) is not None
         )
-        text = clean(cause["headline"], 400) + (f" ({where})" if where else "")
+        text = _said(cause["headline"], 400) + (f" ({_said(where, 300)})" if where else "")
         result = {"ruleId": cause["cause"], "ruleIndex": index, "level": _level(cause), "message": {"text": text}}
         if row.get("path"):
             result["locations"] = [{"physicalLocation": _place(row)}]
@@ -65,7 +79,8 @@ def _results(cause: dict[str, Any], index: int) -> list[dict[str, Any]]:
 
 
 def _place(row: dict[str, Any]) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": quote(str(row["path"]).encode("utf-8", "replace"), safe="/")}}
+    path = re.sub("^/+", "/", str(row["path"]))  # two slashes would name a host
+    place: dict[str, Any] = {"artifactLocation": {"uri": quote(path.encode("utf-8", "replace"), safe="/")}}
     if isinstance(row.get("line"), int) and row["line"] > 0:
         place["region"] = {"startLine": row["line"]}
     return place
@@ -76,11 +91,11 @@ def _alarm(alarm: dict[str, Any], index: int) -> dict[str, Any]:
         "ruleId": alarm["kind"],
         "ruleIndex": index,
         "level": "error" if alarm["side"] == "wrong" else "warning",
-        "message": {"text": f"{clean(alarm['headline'], 400)} (since {alarm['since']})"},
+        "message": {"text": f"{_said(alarm['headline'], 400)} (since {alarm['since']})"},
         "partialFingerprints": {"cause/v1": clean(alarm["id"], 160)},
     }
     if alarm["until"] is not None:
-        why = clean(alarm["why"] or "", 200)
+        why = _said(alarm["why"] or "", 200)
         result["suppressions"] = [
             {"kind": "external", "status": "accepted", "justification": f"until {alarm['until']}: {why}"}
         ]

@@ -1,6 +1,8 @@
 """Text from a log made fit to print: no control characters, no direction marks, no megabytes; numbers for people."""
 
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 #: Characters of a log-derived string that are shown; what is cut is counted.
 LIMIT = 200
@@ -39,3 +41,9 @@ def number(value: object) -> str:
             return "0"
         return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
     return clean(value)
+
+
+def configuration(flags: Mapping[str, Any]) -> str:
+    """What a configuration file sets, as a line."""
+    told = {flag: value if isinstance(value, list) else [value] for flag, value in flags.items()}
+    return ", ".join(f"{flag} = {' and '.join(str(v) for v in values)}" for flag, values in told.items())
