@@ -107,8 +107,8 @@ accepted /    15 generated), mean len =  4.75\\n"}
 LLAMA_REPLAY = (
     "0.00.357.367 I srv    load_model: speculative decoding will use checkpoints\n"
     + "".join(
-        f"0.09.66{i % 10}.861 I slot   operator(): id  0 | task 0 | accepted  0/ 6 draft tokens (restore checkpoint)\n"
-        f"0.09.67{i % 10}.160 I slot   operator(): id  0 | task 0 | accepted  1/ 1 draft tokens\n"
+        f"0.{9 + i // 10:02}.66{i % 10}.861 I slot   operator(): id  0 | task 0 | accepted  0/ 6 draft tokens (restore checkpoint)\n"
+        f"0.{9 + i // 10:02}.67{i % 10}.160 I slot   operator(): id  0 | task 0 | accepted  1/ 1 draft tokens\n"
         for i in range(11)
     )
     + (

@@ -39,7 +39,7 @@ def test_nan_is_no_figure(tmp_path: Path) -> None:
 def test_cut_and_glued_records(tmp_path: Path) -> None:
     """Two records on a line are two; one that is cut is a loss, and its list of positions is not taken for a shorter k."""
     line = VLLM_032.splitlines()[2]
-    found = rows(tmp_path, f"{line} {line}\n{line[:150]}\n{line[:-60]}\n")
+    found = rows(tmp_path, f"{line} {line.replace('15:40:49', '15:40:59')}\n{line[:150]}\n{line[:-60]}\n")
     assert [(r["line"], r["k"]) for r in found] == [(1, 4), (1, 4), (3, None)]
     losses = told(tmp_path, f"{line}\n{line[:150]}\n")["inputs"][0]["losses"]
     assert [loss["what"] for loss in losses] == ["incomplete v1 record"]

@@ -121,7 +121,7 @@ def test_steps_without_drafts_are_invisible(tmp_path: Path) -> None:
     assert (row["steps"], row["emitted"]) == (None, None)
     (iteration,) = rows(tmp_path, VLLM_032, "Iteration")
     assert (iteration["emitted"], iteration["generation_tps"]) == (None, None)
-    assert iteration["said"] == '{"generation tokens (scheduled)":5.0}'
+    assert iteration["said"] == '{"Iteration":4.0,"generation tokens (scheduled)":5.0}'
     (ollama,) = rows(tmp_path, OLLAMA)  # iterations count draft-less rounds too
     assert (ollama["steps"], ollama["drafts"], ollama["emitted"]) == (133, None, 557)
 

@@ -1,7 +1,8 @@
 """More tokens were accepted than drafted, or drafted than the draft length allows.
 
 What it finds
-Negative counts, accepted above drafted, drafted above the draft length times the steps that drafted.
+Negative counts, accepted above drafted, drafted above the draft length (the configured one where the log tells it) times
+the steps that drafted, more steps that drafted than steps.
 
 Why it matters
 Counts that cannot be make every figure from them meaningless.
@@ -27,6 +28,7 @@ CHECK = Check(
     fault=(pl.col("accepted") > pl.col("drafted")).fill_null(value=False)
     | (pl.col("accepted") < 0).fill_null(value=False)
     | (pl.col("drafted") < 0).fill_null(value=False)
+    | (pl.col("steps") < 0.98 * pl.col("drafts") - 1).fill_null(value=False)
     | (pl.col("drafted") > 1.02 * pl.col("k") * pl.col("drafts") + pl.col("k")).fill_null(value=False),
     read=counted("windows hold counts that cannot be"),
     laws=None,

@@ -23,7 +23,7 @@ def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
     drafts = source.position_drafts
     marginal = [n / drafts for n in source.accepted_by_position] if drafts else source.shares
     return {
-        "steps": whole(counts["steps"] if plain(source) else counts["drafts"]),
+        "steps": whole(counts["steps"] if counts["drafts"] is None else counts["drafts"]),
         "drafted": whole(counts["drafted"]),
         "tested": None,
         "accepted": whole(counts["accepted"]),
@@ -42,6 +42,7 @@ def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
             "excess": None,
         },
         "expected_tokens_per_step": None,
+        "steps_between": None if source.bounds is None else [round(n) for n in source.bounds],
         "definitions": {d.key: d.value for d in definitions(totals(source))},
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.counters.steps import Delivered, bounds, delivered_of, notes, over_all, whole
 from sdtrace.counters.downsample import origin
 
 #: What is taken for the figures first: the closer to single decisions, the better.
@@ -42,6 +43,9 @@ class Source:
     requests: int = 0
     #: shares of drafting steps that accept each position, as printed, where nothing tells over how many steps
     shares: list[float] = field(default_factory=list)
+    #: least and most steps that drafted, where they are not pinned down
+    bounds: tuple[float, float] | None = None
+    delivered: Delivered | None = None
 
     @property
     def name(self) -> str:
@@ -72,11 +76,18 @@ def _rank(source: Source) -> tuple[Any, ...]:
 def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source:
     added = increments(part) if basis in ("lifetime", "counter") else _with_least(part)
     counts = {name: _total(added[name]) for name in _COUNTS}
+    counts["drafts"] = whole(added, "drafts")
     drafted = added.filter(pl.col("drafts").is_not_null() & pl.col("accepted").is_not_null())
     tried = added.filter(pl.col("drafted").is_not_null() & pl.col("accepted").is_not_null())
     length = _ratio(_sum(drafted["accepted"]) + _sum(drafted["drafts"]), _sum(drafted["drafts"]))
     rate = _ratio(_sum(tried["accepted"]), _sum(tried["drafted"]))
+    delivered = delivered_of(drafted, basis)
+    if delivered is not None and delivered.beyond:
+        length = delivered.length
     pooled = length is not None
+    if length is None and counts["drafts"] is None:  # every step is told, those that drafted are not
+        length = over_all(added)
+        pooled = length is not None
     if length is None and counts["drafts"] is None and counts["accepted"] is None:  # plain decoding
         length = _ratio(counts["emitted"] or 0.0, counts["steps"] or 0.0) or None
         pooled = length is not None
@@ -94,7 +105,7 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
         engine,
         surface,
         basis,
-        _families(part, added),
+        [*_families(part, added), *notes(added, drafted, delivered)],
         part["path"].unique(maintain_order=True).to_list(),
         int(part["merged"].fill_null(1).sum()),
         _scalar(at.min()),
@@ -110,6 +121,8 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
         (1 + by_request["accepted"] / by_request["drafts"]).to_list(),
         int(part["merged"].fill_null(1).sum()) if basis == "request" else 0,
         _shares(part) if listed.is_empty() else [],
+        bounds(added),
+        delivered,
     )
 
 

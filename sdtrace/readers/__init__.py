@@ -14,6 +14,7 @@ from sdtrace.readers.io.source import Reading, Source, expand, source
 from sdtrace.readers.metrics import prometheus, prometheus_server
 from sdtrace.readers.records import ik_bench, sse
 from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, PARQUET, nobody, placed
+from sdtrace.readers.repeated import Repeated
 from sdtrace.readers.times import dated
 from sdtrace.readers.trace import jsonl, paper, parquet, specspecs
 from sdtrace.schema.trace import DAMAGED, Batch, Loss, Notice, empty
@@ -173,7 +174,9 @@ class Opened:
 
     def _read(self, src: Source) -> Iterator[Batch]:
         """What the reader makes of it, and at the end whether a packed file broke off: how much is missing cannot be known."""
-        yield from READERS[self.format].batches(src)
+        repeated = Repeated()
+        for batch in READERS[self.format].batches(src):
+            yield repeated.once(batch)
         if src.reading.damage:
             advice = "what came before was read; get the file again, the rest of it is missing"
             notice = Notice(src.path, None, f"{DAMAGED}: {src.reading.damage[0][:160]}", 1, advice)

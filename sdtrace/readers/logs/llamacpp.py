@@ -26,6 +26,13 @@ _BEFORE = re.compile(
     r"|[\w.-]+ [\w.@-]+\[\d+\]: |[\w.-]+\s*\| |spec common_specu: )*"
     r"(?:slot\s+print_timings?: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \|\s*)?$"
 )
+#: a bare head (builds to May 2026 stamp it alone), and the lines that the engine prints behind it without one
+_HEAD = re.compile(r"slot\s+print_timings?: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \|\s*$")
+_TAIL = re.compile(
+    r"^\s*(?:(?:prompt )?eval time =|total time =|draft acceptance(?: rate)? =|statistics\s+[\w-]+: #calls|graphs reused =)"
+)
+#: pods and containers that one file holds the lines of
+_PLACE = re.compile(r"^\s*(\[(?:pod/)?[\w./-]*[a-z][\w./-]*\]|[\w.-]*[A-Za-z][\w.-]*(?=\s*\| ))")
 _OWN = re.compile(r"(?:^|[IWED]\s|\s)(?:slot|srv|spec|main)\s+\S+: ")
 _BODY = re.compile(r"log_server_r: (?:request|response):\s+[{\[\"]")
 _BROKEN = re.compile(r"draft acceptance(?: rate)? = \d|statistics\s+[\w-]+: #calls")
@@ -37,7 +44,8 @@ class State:
 
     `eval`: generation time and tokens by slot and task, until their acceptance line comes; `replay`: slots whose next
     round repeats a counted one; `traced`: the round that a debug line may repeat; `body`: the log shows a request's
-    text; `clocked`: the engine stamps its lines, so that one without a stamp is user text.
+    text; `clocked`: the engine stamps its lines, so that one without a stamp is user text; `block`: slot, task and last
+    line of a head whose lines follow; `fixed`: the target cannot take tokens back.
     """
 
     eval: dict[tuple[str | None, str | None], tuple[float | None, int]] = field(default_factory=dict)
@@ -50,6 +58,8 @@ class State:
     suspected: bool = False
     body: bool = False
     clocked: bool = False
+    block: tuple[str, str, int] | None = None
+    fixed: bool = False
 
 
 def listen(path: str) -> Any:
@@ -62,11 +72,25 @@ def listen(path: str) -> Any:
             text, at, stamped = _unwrapped(raw)
             if stamped:
                 state.clocked = True
-            state.body = bool(_BODY.search(text)) or (state.body and not _OWN.search(text[:120]))
+            if follows := _goes_on(line, text, state):
+                stamped = True
+            state.body = bool(_BODY.search(text)) or (state.body and not _OWN.search(text[:120]) and not follows)
             _line(path, line, text, at, state, heard, user=not stamped and (state.clocked or state.body))
         return heard
 
     return hear
+
+
+def _goes_on(line: int, text: str, state: State) -> bool:
+    """Whether a line stands in the block that a bare head began; only blank lines may lie between."""
+    if head := _HEAD.search(text):
+        state.block = head["slot"], head["task"], line
+        return False
+    if state.block is None or line - state.block[2] > 2 or not _TAIL.search(text):
+        state.block = None
+        return False
+    state.block = *state.block[:2], line
+    return True
 
 
 def _unwrapped(text: str) -> tuple[str, float | None, bool]:
@@ -99,8 +123,10 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
         _suspect(path, line, at, found, state, heard)
     elif not user and (found := lines.RATE.search(text)) and (before := _BEFORE.match(text[: found.start()])):
         heard.used.add(line)
-        row |= lines.acceptance(found, before["task"], state.k) | {"series": _port(text)}
-        heard.rows.append(_timed(row, state, (before["slot"], before["task"])))
+        row |= lines.acceptance(found, before["task"], state.k)
+        row = _timed(row, state, (before["slot"], before["task"]))
+        slot, task = (before["slot"], before["task"]) if before["slot"] or state.block is None else state.block[:2]
+        heard.rows.append(_honest(lines.stepped(row) | _whose(text, slot, task), state))
     elif not user and (found := lines.EVAL.search(text)) and (before := _BEFORE.match(text[: found.start()])):
         heard.used.add(line)
         state.eval[before["slot"], before["task"]] = number(found[1]), int(found[2])
@@ -108,7 +134,8 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
         heard.used.add(line)
         row = _timed(row, state, (found["slot"], found["task"]))
         if state.configured:
-            heard.rows.append(row | lines.nothing_drafted(found["task"], state.k) | {"series": _port(text)})
+            whose = _whose(text, found["slot"], found["task"])
+            heard.rows.append(row | lines.nothing_drafted(found["task"], state.k) | whose)
     elif (found := lines.POSITIONS.search(text)) and heard.rows and heard.rows[-1]["surface"] == "request":
         heard.used.add(line)
         lines.by_position(heard.rows[-1], found[1])
@@ -151,8 +178,23 @@ def _timed(row: dict[str, Any], state: State, key: tuple[str | None, str | None]
 
 
 def _port(text: str) -> str:
-    found = re.match(r"\s*\[(\d+)\] ", text)
-    return f"port {found[1]}" if found else ""
+    """Which server wrote a line: its port behind a router, or the container or pod that a shipper names in front."""
+    found, place = re.match(r"\s*\[(\d+)\] ", text), _PLACE.match(text[:200])
+    return f"port {found[1]}" if found else place[1].strip("[] ") if place else ""
+
+
+def _whose(text: str, slot: str | None, task: str | None) -> dict[str, Any]:
+    """Server and slot of a request, and its name."""
+    series = f"{_port(text)} slot {slot}".strip() if slot else _port(text)
+    return {"series": series, "request_id": f"task {task}" if task else None}
+
+
+def _honest(row: dict[str, Any], state: State) -> dict[str, Any]:
+    """Generation A on a target that cannot take tokens back replays what was accepted: its line is 100% by construction."""
+    if not state.fixed or not str(row.get("family")).startswith("generation A"):
+        return row
+    family = "generation A on a target that cannot take tokens back: 100% by construction, not counted"
+    return row | dict.fromkeys(("accepted", "drafted", "steps", "said_rate")) | {"family": family}
 
 
 def _summary(row: dict[str, Any], found: re.Match[str], state: State, heard: Heard) -> None:
@@ -168,7 +210,8 @@ def _announced(path: str, line: int, at: float | None, text: str, state: State, 
         heard.used.add(line)
         heard.events += told
         state.configured |= any(e.kind == "config" for e in told)
-        state.k = events.longest_draft(told) or state.k
+        state.k = max((k for k in (state.k, events.longest_draft(told)) if k), default=None)
+        state.fixed |= any(e.kind == "replay" for e in told)
     elif (found := _BROKEN.search(text)) and not user and _BEFORE.match(text[: found.start()]):
         advice = "the record was cut: a writer stopped, or a copy lost its end"
         heard.losses.append(Loss(path, line, "incomplete acceptance line", 1, advice))

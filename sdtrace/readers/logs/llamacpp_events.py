@@ -4,7 +4,15 @@ import re
 
 from sdtrace.schema.trace import Event
 
-NEEDLES = (b"speculative", b"n_max=", b"--spec-type", b"--model-draft", b"--spec-draft-n-max", b"synth-rates")
+NEEDLES = (
+    b"partial sequence removal",
+    b"speculative",
+    b"n_max=",
+    b"--spec-type",
+    b"--model-draft",
+    b"--spec-draft-n-max",
+    b"synth-rates",
+)
 _PHRASES = (
     (
         "synthetic speculative acceptance is enabled",
@@ -15,6 +23,11 @@ _PHRASES = (
         "speculative decoding will use checkpoints",
         "replay",
         "the target is recurrent: drafts are replayed, and the statistics line counts the replays",
+    ),
+    (
+        "does not support partial sequence removal",
+        "replay",
+        "the target cannot take tokens back: drafts are replayed, and builds to May 2026 count the replays in the request line",
     ),
     (
         "speculative decoding not supported",

@@ -44,6 +44,28 @@ def acceptance(found: re.Match[str], task: str | None, k: int | None) -> dict[st
     return row
 
 
+def stepped(row: dict[str, Any]) -> dict[str, Any]:
+    """A request's steps from its tokens: the first comes from the prefill, every step gives one and those it accepts, so
+    all steps are n_gen - 1 - accepted. Where the printed mean length allows that number, every step drafted; where no
+    length is printed (generation A), steps that drafted are at most these. A stop inside a draft makes them too few.
+    """
+    emitted, accepted, drafted = row.get("emitted"), row.get("accepted"), row.get("drafted")
+    if row.get("drafts") is not None or emitted is None or not drafted or accepted is None:
+        return row
+    every, length = emitted - 1 - accepted, row.get("said_length")
+    if every < 1 or (row.get("k") and drafted > row["k"] * every):
+        return row
+    if length is None:
+        return row | {"steps": float(every)}
+    low, high = _between(accepted, length)
+    return row | {"drafts": float(every)} if low <= every <= high else row
+
+
+def _between(accepted: int, length: float) -> tuple[float, float]:
+    """Steps that give the printed mean length, rounded to two decimals."""
+    return accepted / (length - 1 + 0.005), accepted / max(length - 1 - 0.005, 1e-9)
+
+
 def nothing_drafted(task: str | None, k: int | None) -> dict[str, Any]:
     """A request that ended without an acceptance line while speculation is configured: nothing was drafted."""
     row: dict[str, Any] = {"surface": "request", "basis": "request", "family": None, "request_id": f"task {task}"}
@@ -54,7 +76,7 @@ def _drafts(accepted: int, drafted: int, length: float | None) -> float | None:
     """Rounds from the printed mean length, where its rounding leaves one whole number; None otherwise."""
     if length is None or accepted == 0 or length <= 1:
         return None
-    low, high = accepted / (length - 1 + 0.005), accepted / max(length - 1 - 0.005, 1e-9)
+    low, high = _between(accepted, length)
     if high - low > 2:
         return None
     whole = [n for n in range(max(int(low), 1), int(high) + 2) if low <= n <= high and n <= drafted]
@@ -86,13 +108,17 @@ def _family(found: re.Match[str]) -> str:
 def statistics(found: re.Match[str]) -> dict[str, Any]:
     """Totals of one implementation since the server began; on recurrent targets replays are counted as accepted.
 
-    A step is a draft that was judged: with requests in flight more drafts are generated than accept calls were made
-    (the printed mean length divides by the calls), and llama-speculative-simple also makes calls without a draft.
+    A step is a draft that was judged. Builds that print a mean length make an accept call for each of them (it divides
+    by the calls; with requests in flight more drafts are generated), and llama-speculative-simple also makes calls
+    without a draft. Builds before make no call where nothing was accepted: then the calls are the drafts accepted in
+    part, and every generated draft is a step.
     """
-    calls = number(found["a"])
+    calls, drafts, taken = number(found["a"]), float(found["gd"]), float(found["ad"])
     row: dict[str, Any] = {"surface": "statistics", "basis": "lifetime", "family": "cumulative since server start"}
-    drafts = float(found["gd"])
-    row |= {"drafts": drafts if calls is None else min(drafts, calls)}
+    skips = calls is not None and found["len"] is None and calls == taken < drafts
+    if skips:
+        row["family"] = "cumulative since server start; accept calls skip steps in which nothing was accepted"
+    row |= {"drafts": drafts if calls is None or skips else min(drafts, calls)}
     row |= {"drafted": float(found["gt"]), "accepted": float(found["at"])}
     row |= {"said_length": number(found["len"]), "length": number(found["len"]), "draft_ms": number(found["dur"])}
     row["said"] = {name: found[k] for k, name in _WORDS.items() if found[k] is not None}

@@ -112,6 +112,10 @@ def _piece(path: str, line: int, text: str, rows: list[dict[str, Any]], heard: H
         rows.append(_row(line, text, "", dot=False) | _fields(values))
 
 
+#: `#token` grows with every pass: it tells two lines of one second apart
+_SAID = ("accept len", "accept rate", "cap len", "block accept len", "#token", "#full token")
+
+
 def _fields(values: dict[str, str]) -> dict[str, Any]:
     def get(*names: str) -> float | None:
         return next((number(values[n]) for n in names if n in values), None)
@@ -126,7 +130,7 @@ def _fields(values: dict[str, str]) -> dict[str, Any]:
         "kv_usage": get("token usage", "full token usage"),
         "drafts": rounds,
         "accepted": tokens - rounds if tokens is not None and rounds is not None else None,
-        "said": {n: values[n] for n in ("accept len", "accept rate", "cap len", "block accept len") if n in values},
+        "said": {n: values[n] for n in _SAID if n in values},
     }
 
 

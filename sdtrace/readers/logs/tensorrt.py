@@ -29,7 +29,7 @@ def listen(path: str) -> Any:
                 scheduled = _SCHEDULED.search(text)
                 row |= {"surface": "iter", "basis": "iteration", "busy_ms": number(m["ms"])}
                 row |= {"running": number(scheduled[1]) if scheduled else None, "series": ""}
-                heard.rows.append(row | {"said": {"num_generation_tokens (verified)": m["tokens"]}})
+                heard.rows.append(row | {"said": {"iter": m["iter"], "num_generation_tokens (verified)": m["tokens"]}})
             elif m := _GATE.search(text):
                 length = number(m[2])
                 row |= {"surface": "SpeculationGate", "basis": "request", "request_id": m[1], "length": length}

@@ -16,7 +16,7 @@ import polars as pl
 from sdtrace.readers.logs import vllm_lines
 from sdtrace.readers.logs.clock import DAY, iso, newest_time, without_year
 from sdtrace.readers.logs.dialect import Dialect, Heard
-from sdtrace.readers.logs.vllm_events import announced
+from sdtrace.readers.logs.vllm_events import announced, configured_length
 from sdtrace.schema.counters import windows
 from sdtrace.schema.trace import Loss
 
@@ -41,23 +41,28 @@ def listen(path: str) -> Any:
     newest = newest_time(path)
     engines: dict[str, str] = {}
     seen: set[str] = set()
+    longest: int | None = None
 
     def hear(found: pl.DataFrame) -> Heard:
+        nonlocal longest
         heard = Heard()
         lines = _named(_split(_unwrapped(found)), engines)
+        heard.events = announced(path, lines.filter((pl.col("kind") == "other") & pl.col("ts").is_not_null()), seen)
+        heard.used |= {e.line for e in heard.events if e.line is not None}
+        longest = max((k for k in (longest, configured_length(heard.events)) if k), default=None)
         for kind, made in _MAKERS.items():
             mine = lines.filter(pl.col("kind") == kind)
             if mine.is_empty():
                 continue
             frame = made(mine)
+            if kind == "v1" and longest is not None:
+                frame = frame.with_columns(k=pl.lit(longest, dtype=pl.Int64))
             whole = frame.filter("whole")
             broken = frame.filter(~pl.col("whole"))
             heard.used |= set(whole["line"].to_list())
             heard.frames.append(_finished(path, whole, newest))
             advice = "the record was cut: a writer stopped, or a copy lost its end"
             heard.losses += [Loss(path, n, f"incomplete {kind} record", 1, advice) for n in broken["line"].to_list()]
-        heard.events = announced(path, lines.filter((pl.col("kind") == "other") & pl.col("ts").is_not_null()), seen)
-        heard.used |= {e.line for e in heard.events if e.line is not None}
         return heard
 
     return hear

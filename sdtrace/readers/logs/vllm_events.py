@@ -1,6 +1,7 @@
 """What a vLLM log announces besides figures: the configuration, fallbacks, lossy and synthetic settings."""
 
 import re
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -61,6 +62,12 @@ _KNOWN = (
 
 
 _ANY = "|".join([*(pattern for pattern, _, _ in _KNOWN), _METHOD.pattern, _VERSION.pattern])
+
+
+def configured_length(events: Sequence[Event]) -> int | None:
+    """The longest configured draft that these events tell."""
+    found = (re.search(r"\bk=(\d+)", e.value or "") for e in events if e.kind == "config")
+    return max((int(m[1]) for m in found if m), default=None)
 
 
 def announced(path: str, lines: pl.DataFrame, seen: set[str]) -> list[Event]:

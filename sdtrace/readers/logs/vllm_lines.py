@@ -172,10 +172,13 @@ def iteration(lines: pl.DataFrame) -> pl.DataFrame:
         busy_ms=_rate(r"iteration elapsed time: (\d+\.\d\d) ms"),
         running=_rate(r"(\d+) generation requests"),
         scheduled=_rate(r"(\d+) generation tokens"),
+        number=_rate(r"Iteration\((\d+)\)"),
         surface=pl.lit("Iteration"),
         basis=pl.lit("iteration"),
         nan=pl.lit(value=False),
     ).with_columns(
         whole=pl.col("busy_ms").is_not_null(),
-        said=pl.struct(pl.col("scheduled").alias("generation tokens (scheduled)")).struct.json_encode(),
+        said=pl.struct(
+            pl.col("number").alias("Iteration"), pl.col("scheduled").alias("generation tokens (scheduled)")
+        ).struct.json_encode(),
     )

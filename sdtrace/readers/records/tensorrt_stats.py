@@ -24,7 +24,7 @@ def rows(node: Node) -> Rows | None:
     row |= {"drafts": drafts, "drafted": value(spec, "numDraftTokens"), "accepted": value(spec, "numAcceptedTokens")}
     if drafts:  # an iteration without drafts prints 0.0 or 1.0: neither is data
         row["said_length"] = value(spec, "acceptanceLength")
-    return [row | {"draft_ms": value(spec, "iterLatencyMS") or None, "said": spec}]
+    return [row | {"draft_ms": value(spec, "iterLatencyMS") or None, "said": spec | {"iter": node["iter"]}}]
 
 
 def _moment(text: object) -> float | None:
