@@ -42,9 +42,19 @@ def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
             "excess": None,
         },
         "expected_tokens_per_step": None,
+        "tokens_per_step_between": _range(windows, source),
         "steps_between": None if source.bounds is None else [round(n) for n in source.bounds],
         "definitions": {d.key: d.value for d in definitions(totals(source))},
     }
+
+
+def _range(windows: pl.DataFrame, source: Source) -> list[float] | None:
+    """Least and greatest tokens per step of single records of the source; None where none tells it."""
+    if source.basis in ("lifetime", "counter"):
+        return None
+    mine = windows.filter((pl.col("engine") == source.engine) & (pl.col("surface") == source.surface))
+    ends = [mine["length"].min(), mine["length"].max()]
+    return [float(end) for end in ends if isinstance(end, int | float)] or None
 
 
 def plain(source: Source) -> bool:

@@ -19,7 +19,7 @@ _LOAD = {
 
 
 def timelines(windows: pl.DataFrame, source: Source) -> list[Section]:
-    """Sections of one source in time; nothing where there are fewer than three windows of it."""
+    """Sections of one source in time; nothing where there is one window of it."""
     mine = windows.filter((pl.col("engine") == source.engine) & (pl.col("surface") == source.surface))
     mine = mine.filter(pl.col("basis") == source.basis)
     if source.basis in ("lifetime", "counter"):
@@ -27,7 +27,7 @@ def timelines(windows: pl.DataFrame, source: Source) -> list[Section]:
     timed = mine["at"].null_count() == 0 and mine["at"].n_unique() > 2
     place = pl.col("at") if timed else pl.int_range(pl.len()).cast(pl.Float64)
     mine = mine.with_columns(place=place).sort("place", maintain_order=True)
-    if mine.height < 3:
+    if mine.height < 2:
         return []
     start, end = float(mine["place"][0]), float(mine["place"][-1])
     width = max((end - start) / POINTS, 1e-9)

@@ -17,6 +17,7 @@ from sdtrace.readers.logs import llamacpp_events as events
 from sdtrace.readers.logs import llamacpp_lines as lines
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.readers.logs.place import place
 from sdtrace.schema.trace import Event, Loss
 
 _CLOCK = re.compile(r"(?:^|\] |\s)(\d+)\.(\d\d)\.(\d{3})\.(\d{3}) (?=[IWED] )")
@@ -29,10 +30,9 @@ _BEFORE = re.compile(
 #: a bare head (builds to May 2026 stamp it alone), and the lines that the engine prints behind it without one
 _HEAD = re.compile(r"slot\s+print_timings?: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \|\s*$")
 _TAIL = re.compile(
-    r"^\s*(?:(?:prompt )?eval time =|total time =|draft acceptance(?: rate)? =|statistics\s+[\w-]+: #calls|graphs reused =)"
+    r"^\s*(?:(?P<prompt>prompt eval time =)|(?P<eval>eval time =)|(?P<total>total time =)|(?P<rate>draft acceptance(?: rate)? =)"
+    r"|(?P<statistics>statistics\s+[\w-]+: #calls))"
 )
-#: pods and containers that one file holds the lines of
-_PLACE = re.compile(r"^\s*(\[(?:pod/)?[\w./-]*[a-z][\w./-]*\]|[\w.-]*[A-Za-z][\w.-]*(?=\s*\| ))")
 _OWN = re.compile(r"(?:^|[IWED]\s|\s)(?:slot|srv|spec|main)\s+\S+: ")
 _BODY = re.compile(r"log_server_r: (?:request|response):\s+[{\[\"]")
 _BROKEN = re.compile(r"draft acceptance(?: rate)? = \d|statistics\s+[\w-]+: #calls")
@@ -44,8 +44,8 @@ class State:
 
     `eval`: generation time and tokens by slot and task, until their acceptance line comes; `replay`: slots whose next
     round repeats a counted one; `traced`: the round that a debug line may repeat; `body`: the log shows a request's
-    text; `clocked`: the engine stamps its lines, so that one without a stamp is user text; `block`: slot, task and last
-    line of a head whose lines follow; `fixed`: the target cannot take tokens back.
+    text; `clocked`: the engine stamps its lines, so that one without a stamp is user text; `block`: slot, task, last
+    line and its place in the order, of a head whose lines follow; `fixed`: the target cannot take tokens back.
     """
 
     eval: dict[tuple[str | None, str | None], tuple[float | None, int]] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class State:
     suspected: bool = False
     body: bool = False
     clocked: bool = False
-    block: tuple[str, str, int] | None = None
+    block: tuple[str, str, int, int] | None = None
     fixed: bool = False
 
 
@@ -82,15 +82,18 @@ def listen(path: str) -> Any:
 
 
 def _goes_on(line: int, text: str, state: State) -> bool:
-    """Whether a line stands in the block that a bare head began; only blank lines may lie between."""
+    """Whether a line stands in the block that a bare head began: the engine's lines in their order, each once."""
     if head := _HEAD.search(text):
-        state.block = head["slot"], head["task"], line
+        state.block = head["slot"], head["task"], line, 0
         return False
-    if state.block is None or line - state.block[2] > 2 or not _TAIL.search(text):
-        state.block = None
+    if state.block is None:
         return False
-    state.block = *state.block[:2], line
-    return True
+    slot, task, last, place = state.block
+    tail = _TAIL.search(text)
+    now = tail.re.groupindex[tail.lastgroup] if tail and tail.lastgroup else 0
+    follows = line - last <= 2 and (now > place or now == place == _TAIL.groups)
+    state.block = (slot, task, line, now) if follows else None
+    return follows
 
 
 def _unwrapped(text: str) -> tuple[str, float | None, bool]:
@@ -179,8 +182,8 @@ def _timed(row: dict[str, Any], state: State, key: tuple[str | None, str | None]
 
 def _port(text: str) -> str:
     """Which server wrote a line: its port behind a router, or the container or pod that a shipper names in front."""
-    found, place = re.match(r"\s*\[(\d+)\] ", text), _PLACE.match(text[:200])
-    return f"port {found[1]}" if found else place[1].strip("[] ") if place else ""
+    found = re.match(r"\s*\[(\d+)\] ", text)
+    return f"port {found[1]}" if found else place(text)
 
 
 def _whose(text: str, slot: str | None, task: str | None) -> dict[str, Any]:

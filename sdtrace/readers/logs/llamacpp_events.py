@@ -10,6 +10,8 @@ NEEDLES = (
     b"n_max=",
     b"--spec-type",
     b"--model-draft",
+    b" -md ",
+    b"--draft-max",
     b"--spec-draft-n-max",
     b"synth-rates",
 )

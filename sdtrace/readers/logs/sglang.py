@@ -6,7 +6,9 @@ rate = (length - 1) / k. A decode line gives means over some forwards, no counts
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -14,6 +16,7 @@ import polars as pl
 from sdtrace.readers.json_value import parsed
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.readers.logs.place import place
 from sdtrace.readers.logs.sglang_events import NEEDLES, announced
 from sdtrace.readers.sglang_meta import request_window, rules
 from sdtrace.schema.trace import Loss
@@ -50,7 +53,7 @@ def listen(path: str) -> Any:
     def hear(found: pl.DataFrame) -> Heard:
         heard = Heard()
         rows: list[dict[str, Any]] = []
-        for line, text in found.iter_rows():
+        for line, text in _pieces(found):
             if "Finish: " in text or "request.finished" in text:
                 _finished(path, line, text, heard)
             elif (head := _DECODE.search(text)) and "avg_accept_len:" not in text:
@@ -65,6 +68,21 @@ def listen(path: str) -> Any:
         return heard
 
     return hear
+
+
+def _pieces(found: pl.DataFrame) -> Iterator[tuple[int, str]]:
+    """Numbered records: a line that begins with a decode line and holds more of them, and no quotes, is cut before each."""
+    for line, text in found.iter_rows():
+        heads = list(_DECODE.finditer(text)) if text.count("Decode batch") > 1 else []
+        if len(heads) < 2 or '"' in text or "'" in text:
+            yield line, text
+            continue
+        cuts = [0]
+        for before, head in pairwise(heads):
+            stamp = text.rfind("[", before.end(), head.end())
+            cuts.append(stamp if stamp > 0 else head.start())
+        for start, stop in pairwise([*cuts, len(text)]):
+            yield line, text[start:stop]
 
 
 def _announced(path: str, line: int, text: str, heard: Heard, state: State) -> None:
@@ -91,7 +109,7 @@ def _decode(
         state.ranks.add(rank[1])
         return  # the same batch, printed by another tensor-parallel rank
     state.batch, state.ranks = batch, {rank[1]} if rank else set()
-    shown = " ".join(part for part in others.split() if part.startswith("DP"))
+    shown = " ".join([place(text), *(part for part in others.split() if part.startswith("DP"))]).strip()
     dot = "." in ((head["dot"] or "") + (head["bare"] or "") + (head["other"] or ""))
     rows.append(_row(line, text, shown, dot=dot) | _fields(values))
 

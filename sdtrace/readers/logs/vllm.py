@@ -16,6 +16,7 @@ import polars as pl
 from sdtrace.readers.logs import vllm_lines
 from sdtrace.readers.logs.clock import DAY, iso, newest_time, without_year
 from sdtrace.readers.logs.dialect import Dialect, Heard
+from sdtrace.readers.logs.place import PLACE
 from sdtrace.readers.logs.vllm_events import announced, configured_length
 from sdtrace.schema.counters import windows
 from sdtrace.schema.trace import Loss
@@ -33,6 +34,11 @@ _MAKERS = {
     "engine": vllm_lines.engine,
     "iteration": vllm_lines.iteration,
 }
+#: a field of a record on a line of its own
+_FIELD = (
+    r"^\s*(?:Mean acceptance length|Accepted throughput|Drafted throughput|Accepted|Drafted|Per-position acceptance rate"
+    r"|Avg Draft acceptance rate): ?\d"
+)
 _JSON = re.compile(r'^[^{]*(\{.*"message".*\})\s*$')
 
 
@@ -46,7 +52,8 @@ def listen(path: str) -> Any:
     def hear(found: pl.DataFrame) -> Heard:
         nonlocal longest
         heard = Heard()
-        lines = _named(_split(_unwrapped(found)), engines)
+        whole_records, more = _joined(_unwrapped(found))
+        lines = _named(_split(whole_records), engines)
         heard.events = announced(path, lines.filter((pl.col("kind") == "other") & pl.col("ts").is_not_null()), seen)
         heard.used |= {e.line for e in heard.events if e.line is not None}
         longest = max((k for k in (longest, configured_length(heard.events)) if k), default=None)
@@ -63,6 +70,7 @@ def listen(path: str) -> Any:
             heard.frames.append(_finished(path, whole, newest))
             advice = "the record was cut: a writer stopped, or a copy lost its end"
             heard.losses += [Loss(path, n, f"incomplete {kind} record", 1, advice) for n in broken["line"].to_list()]
+        heard.used |= {number for number, record in more.items() if record in heard.used}
         return heard
 
     return hear
@@ -91,6 +99,23 @@ def _message(text: str) -> str:
     head = f"({process} pid={record.get('process', 0)}) " if process else ""
     message = record["message"].replace("\n", " ")
     return f"{stamp[:10]}T{stamp[11:23]} {head}{record.get('levelname', 'INFO')} {short} [log:0] {message}"
+
+
+def _joined(found: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, int]]:
+    """Records with the fields that were put on lines of their own behind them; and the line of the record for each of those."""
+    own = found["text"].str.contains(_FIELD)
+    if not own.any():
+        return found, {}
+    rows: list[dict[str, Any]] = []
+    more: dict[int, int] = {}
+    for (number, text), field in zip(found.iter_rows(), own, strict=True):
+        before = rows[-1] if rows else None
+        if field and before is not None and before["last"] == number - 1 and _V1 in before["text"]:
+            before |= {"text": f"{before['text'].rstrip(', ')}, {text.strip()}", "last": number}
+            more[number] = before["line"]
+        else:
+            rows.append({"line": number, "text": text, "last": number})
+    return pl.DataFrame(rows, schema={"line": pl.Int64, "text": pl.String, "last": pl.Int64}).drop("last"), more
 
 
 def _split(found: pl.DataFrame) -> pl.DataFrame:
@@ -133,7 +158,9 @@ def _begin(text: str, after: int, before: int) -> int:
 def _named(lines: pl.DataFrame, engines: dict[str, str]) -> pl.DataFrame:
     """The process that wrote each line, its stamp, and the engine: of a line without one, that of the Engine line before."""
     parts = lines["text"].str.extract_groups(PREFIX).struct
-    who = parts.field("proc").fill_null("") + ":" + parts.field("pid").fill_null("")
+    pods = lines["text"].str.extract_groups(PLACE).struct
+    pod = pods.field("1").fill_null(pods.field("2")).fill_null("")
+    who = pod + " " + parts.field("proc").fill_null("") + ":" + parts.field("pid").fill_null("")
     own = lines["text"].str.extract(r"(Engine \d+|\d+ Engines Aggregated):")
     lines = lines.with_columns(ts=parts.field("ts"), who=who, own=own, source=parts.field("file"))
     lines = lines.with_columns(source=pl.col("source") + ":" + parts.field("at_line"))

@@ -29,6 +29,11 @@ _KNOWN = (
         "a lossy acceptance method (fly) is configured",
     ),
     (
+        r"will run multiple times of forward on same MTP layer",
+        "note",
+        "one MTP layer is run once a drafted token: later positions may be accepted less",
+    ),
+    (
         r"disabling stats logging",
         "silent",
         "several API servers: vLLM logs no statistics at all",

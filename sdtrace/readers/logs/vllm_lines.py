@@ -8,18 +8,18 @@ def _rate(pattern: str) -> pl.Expr:
 
 
 _FIELDS = {
-    "said_length": r"Mean acceptance length: (\d+\.\d\d)\b",
-    "accepted": r"Accepted: (\d+) tokens",
-    "drafted": r"Drafted: (\d+) tokens",
-    "accepted_tps": r"Accepted throughput: (\d+\.\d\d) tokens/s",
-    "drafted_tps": r"Drafted throughput: (\d+\.\d\d) tokens/s",
-    "percent": r"Draft acceptance rate: (\d+\.\d)%",
+    "said_length": r"Mean acceptance length: ?(\d+\.\d\d)\b",
+    "accepted": r"Accepted: ?(\d+) ?tokens",
+    "drafted": r"Drafted: ?(\d+) ?tokens",
+    "accepted_tps": r"Accepted throughput: ?(\d+\.\d\d) ?tokens/s",
+    "drafted_tps": r"Drafted throughput: ?(\d+\.\d\d) ?tokens/s",
+    "percent": r"Draft acceptance rate: ?(\d+\.\d) ?%",
 }
 _ENGINE_FIELDS = {
-    "generation_tps": r"Avg generation throughput: (\d+\.\d) tokens/s",
-    "prompt_tps": r"Avg prompt throughput: (\d+\.\d) tokens/s",
-    "running": r"Running: (\d+) reqs",
-    "waiting": r"(?:Waiting|Pending): (\d+) reqs",
+    "generation_tps": r"Avg generation throughput: ?(\d+\.\d) ?tokens/s",
+    "prompt_tps": r"Avg prompt throughput: ?(\d+\.\d) ?tokens/s",
+    "running": r"Running: ?(\d+) ?reqs",
+    "waiting": r"(?:Waiting|Pending): ?(\d+) ?reqs",
     "kv": r"GPU KV cache usage: (\d+\.\d)%|[A-Z]+ KV cache usage: (\d+\.\d)%",
 }
 
@@ -46,8 +46,10 @@ def _release(otherwise: str) -> pl.Expr:
 def v1(lines: pl.DataFrame) -> pl.DataFrame:
     """SpecDecoding lines 0.8.3 to 0.33: counts of the time since the line before."""
     fields = {name: _rate(pattern) for name, pattern in _FIELDS.items()}
-    listed = pl.col("msg").str.extract(r"Per-position acceptance rate: (\d\.\d{3}(?:, \d\.\d{3})*)(?:, Avg|[^,.\w]|$)")
-    listed = listed.str.split(", ").cast(pl.List(pl.Float64), strict=False)
+    listed = pl.col("msg").str.extract(
+        r"Per-position acceptance rate: ?(\d\.\d{3}(?:, ?\d\.\d{3})*)(?:, ?Avg|[^,.\w]|$)"
+    )
+    listed = listed.str.replace_all(" ", "").str.split(",").cast(pl.List(pl.Float64), strict=False)
     frame = lines.with_columns(**fields, said_positions=listed)
     total = pl.col("said_positions").list.sum()
     mean = pl.col("said_length")
@@ -74,11 +76,15 @@ def v1(lines: pl.DataFrame) -> pl.DataFrame:
         basis=pl.lit("interval"),
     )
     frame = frame.with_columns(drafts=_drafts())
-    cut = pl.col("accepted").is_null() | pl.col("drafted").is_null()
+    counted = pl.col("accepted").is_not_null() & pl.col("drafted").is_not_null()
+    #: shortened by hand: length and rate are there, and nothing of the counts
+    short = pl.all_horizontal(pl.col(n).is_null() for n in ("accepted", "drafted", "accepted_tps", "drafted_tps"))
+    short &= pl.col("said_length").is_not_null() & pl.col("percent").is_not_null()
     return frame.with_columns(
         accepted_by_position=pl.when(pl.col("drafts").is_not_null()).then(pl.col("said_positions") * pl.col("drafts")),
         span_s=pl.when(pl.col("drafted_tps") > 0).then(pl.col("drafted") / pl.col("drafted_tps")),
-        whole=~cut,
+        whole=counted | short,
+        rate=pl.when(short).then(pl.col("percent") / 100),
         said=pl.struct(
             pl.col("said_length").alias("Mean acceptance length"),
             pl.col("percent").alias("Draft acceptance rate %"),
