@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.counters.steps import Delivered, bounds, delivered_of, notes, over_all, whole
 from sdtrace.counters.downsample import origin
+from sdtrace.counters.steps import Delivered, bounds, delivered_of, notes, over_all, whole
 
 #: What is taken for the figures first: the closer to single decisions, the better.
 _DEPTH = ("round", "request", "iteration", "interval", "run", "lifetime", "counter", "gauge")

@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.tally.gaps import gap, waits
 from sdtrace.schema.keys import request_hash
+from sdtrace.tally.gaps import gap, waits
 from sdtrace.tally.group_sums import group_sums
 from sdtrace.tally.tally import FINE, Tally
 from sdtrace.verify.scope import Scope
