@@ -110,7 +110,7 @@ def _plain(world: World, outcome: Outcome, i: int, log: Log) -> Record:
         "run_id": "simulated",
         "request_id": f"r-{world.request[i]}",
         "step": int(world.step[i]),
-        "at": 1.8e9 + 0.03 * i,
+        "at": 1.7e9 + 0.03 * i,
         "draft_token_ids": world.x[i, : int(world.drafted[i])].tolist(),
         "accepted": outcome.accept[i, :flags].tolist() if log.flags else None,
         "num_accepted": n_a,

@@ -41,8 +41,9 @@ _NIGHT = re.compile(r"\d{4}-\d\d-\d\d")
     "--night", metavar="DATE", help="Which night the inputs belong to; else the day (UTC) of their last step."
 )
 @click.option(
-    "--retention", type=click.IntRange(min=1), metavar="DAYS", help="Keep this many days, forget older nights."
+    "--retention", type=click.IntRange(1, 36_500), metavar="DAYS", help="Keep this many days, forget older nights."
 )
+@click.option("--recover", is_flag=True, help="Go on from a damaged state: what is damaged is put into DIR/set-aside.")
 @click.option("--rebuild", is_flag=True, help="Write the pages of all nights again, from the state alone.")
 @click.option("--acknowledge", multiple=True, metavar="ALARM", help="This alarm is known (needs --until). Repeatable.")
 @click.option("--until", metavar="DATE", help="With --acknowledge: the last day on which it is not to alarm.")
@@ -59,13 +60,19 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     """
     from sdtrace.errors import UsageError
     from sdtrace.history import nightly
+    from sdtrace.history.recover import recovered
     from sdtrace.history.state import opened
 
     results.understood(given)
     if bool(given["acknowledge"]) != bool(given["until"]):
         raise UsageError("--acknowledge and --until go together", "--acknowledge ALARM --until 2026-12-24 --why TEXT")
-    if not (paths or given["rebuild"] or given["acknowledge"] or given["retention"]):
+    if given["night"] is not None:
+        nightly.checked(given["night"])
+    if not (paths or any(given[name] for name in ("rebuild", "acknowledge", "retention", "recover"))):
         raise UsageError("no INPUT", "name the logs of the night, or --rebuild to write the pages again")
+    if given["recover"]:
+        for said in recovered(given["state"]):
+            _say(said)
     with opened(given["state"], create=bool(paths)) as state:
         told = nightly.Told()
         if paths:
@@ -74,10 +81,10 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
             told.forgotten = state.retain(given["retention"])
         if given["acknowledge"]:
             nightly.acknowledge(state, given["acknowledge"], given["until"], given["why"])
-        _tell(told)
+        _tell(told, state.ahead())
         if not state.nights():
-            raise UsageError("the state holds no night", "give INPUT")
-        found = nightly.report_of(state, state.nights()[-1])
+            raise UsageError("the state holds no night up to today", "give INPUT")
+        found = nightly.report_of(state, state.nights()[-1], told.faults)
         if given["output"]:
             _pages(state, Path(given["output"]), paths, given["rebuild"])
     return _finish(found, given, told)
@@ -92,17 +99,32 @@ def _finish(found: "Report", given: dict[str, Any], told: "Told") -> int:
     return results.exit_code(found.document, given) or (0 if given["exit_zero"] or not told.late else 1)
 
 
-def _tell(told: "Told") -> None:
+def _tell(told: "Told", ahead: list[str]) -> None:
+    for path in told.known[:5]:
+        _say(f"counted already: {path}")
+    if len(told.known) > 5:
+        _say(f"counted already: and {len(told.known) - 5:,} more")
+    for what, some in (("too late or too early", told.late), ("set aside", told.unread), ("note", told.stamps)):
+        for one in some[:5]:
+            _say(f"{one.why}: {one.path}" if some is told.late else f"{what}: {one.path}: {one.why}", one.advice)
+        if len(some) > 5:
+            _say(f"{what}: and {len(some) - 5:,} more")
+    for what, nights in (
+        ("added", told.added),
+        ("amended", told.amended),
+        ("forgotten", told.forgotten),
+        ("ahead of the clock, kept and left out of the history", ahead),
+    ):
+        if nights:
+            _say(f"{what}: {', '.join(nights[:8])}{' ...' if len(nights) > 8 else ''}")
+
+
+def _say(text: str, hint: str = "") -> None:
     from sdtrace.render.text import clean
 
-    for what, paths in (("counted already", told.known), ("too late, its night is closed", told.late)):
-        for path in paths[:5]:
-            click.echo(f"{what}: {clean(path)}", err=True)
-        if len(paths) > 5:
-            click.echo(f"{what}: and {len(paths) - 5:,} more", err=True)
-    for what, nights in (("added", told.added), ("amended", told.amended), ("forgotten", told.forgotten)):
-        if nights:
-            click.echo(f"{what}: {', '.join(nights[:8])}{' ...' if len(nights) > 8 else ''}", err=True)
+    click.echo(clean(text, 600), err=True)
+    if hint:
+        click.echo(f"hint: {clean(hint, 400)}", err=True)
 
 
 def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool) -> None:
@@ -130,7 +152,7 @@ def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool) -> N
             found = results.configured(found) if night == nights[-1] else found
             atomic.write(folder / f"{night}.html", html.page(found), inside=folder)
             atomic.write(folder / f"{night}.json", json.dumps(found), inside=folder)
-    for old in written.keys() - versions.keys():
+    for old in written.keys() - {*versions, *state.ahead()}:
         for ending in ("html", "json"):
             (folder / f"{old}.{ending}").unlink(missing_ok=True)
     page = index.page(state.records(), trends(state.records()), found.document)

@@ -10,7 +10,7 @@ stays an alarm until the next deploy.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -55,6 +55,26 @@ def alarms(records: Sequence[dict[str, Any]], acknowledged: Sequence[dict[str, A
     found = [*named, *(a for a in _evidence(records) if a.service not in blamed), *_figures(records)]
     told = [_acknowledged(alarm, night, acknowledged) for alarm in found]
     return sorted(told, key=lambda a: (a.until is not None, list(_SIDES.values()).index(a.side), a.id))
+
+
+def late(
+    records: Sequence[dict[str, Any]],
+    before: Mapping[str, Sequence[dict[str, Any]]],
+    acknowledged: Sequence[dict[str, Any]] = (),
+) -> list[Alarm]:
+    """Causes that nights before the last one were found to have only now, each with the first such night.
+
+    `before` holds the nights that have just been written, and the causes that each had until then. What stands at the last
+    night is told there.
+    """
+    found: dict[str, Alarm] = {}
+    standing = {alarm.id for alarm in _causes(records)}
+    for i, r in enumerate(records[:-1]):
+        old = {(c["cause"], c["service"]) for c in before.get(r["night"], ()) if c["certainty"] != "suspected"}
+        for alarm in _causes(records[: i + 1]) if r["night"] in before else ():
+            if alarm.id not in standing and (alarm.id.split(":")[1], alarm.service) not in old:
+                found.setdefault(alarm.id, replace(alarm, since=r["night"]))
+    return [_acknowledged(alarm, records[-1]["night"], acknowledged) for _, alarm in sorted(found.items())]
 
 
 def _acknowledged(alarm: Alarm, night: str, acknowledged: Sequence[dict[str, Any]]) -> Alarm:

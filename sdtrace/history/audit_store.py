@@ -4,6 +4,7 @@ What comes back adds up with other audits as the original would. Samples are sav
 the same hash, so that they stay samples.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import orjson
 import polars as pl
 
 from sdtrace.audit.audit import Audit, gathered
+from sdtrace.history.services import kept_config
 from sdtrace.readers.inputs import Input
 from sdtrace.results.check import Counts
 from sdtrace.schema.keys import HASHING, keyed, request_hash
@@ -54,7 +56,7 @@ def save(audit: Audit, folder: Path) -> None:
             for (r, law, code), rows in t.witnesses.items()
         ],
         "inputs": [asdict(i) for i in audit.inputs],
-        "runs": list(audit.runs.values()),
+        "runs": [run | {"config": json.dumps(kept_config(run))} for run in audit.runs.values()],
         "unknown": audit.unknown_requests,
         "events": [asdict(e) for e in audit.events],
         "judged": {code: asdict(counts) for code, counts in audit.judged.items()},

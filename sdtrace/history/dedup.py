@@ -12,6 +12,7 @@ import polars as pl
 import zstandard
 
 from sdtrace.errors import StateError
+from sdtrace.history import clock
 from sdtrace.readers import Opened
 from sdtrace.readers.io.source import unpacked
 from sdtrace.schema.trace import Batch
@@ -108,12 +109,14 @@ def _folder(path: str, folder: Path, counted: Sequence[dict[str, Any]]) -> Conte
 class Rest:
     """An opened input from line `skip` + 1 on; run and request lines before it still explain the steps behind it.
 
-    `last_at` is the latest Unix time that went by, None before reading and where nothing is timed.
+    `last_at` is the latest Unix time that went by and is not ahead of the clock by more than a day, None before reading
+    and where nothing is timed; `ahead` is the latest of those that are.
     """
 
     opened: Opened
     skip: int = 0
     last_at: float | None = field(default=None)
+    ahead: float | None = field(default=None)
 
     @property
     def path(self) -> str:
@@ -150,8 +153,16 @@ class Rest:
         return replace(batch, lines=lines, steps=steps, windows=windows, events=events, losses=losses, records=records)
 
     def _note(self, batch: Batch) -> None:
-        seen = [batch.steps["at"].max()] if batch.steps.height else []
-        if batch.windows is not None and batch.windows.height:
-            seen.append(batch.windows["at"].max())
-        times = [float(at) for at in seen if isinstance(at, float | int) and at > _EARLIEST]
-        self.last_at = max([*times, *([] if self.last_at is None else [self.last_at])], default=None)
+        """Times of a batch. What is before _EARLIEST, infinite or no number is no Unix time."""
+        most, at = clock.last_time(), pl.col("at")
+        for frame in (batch.steps, batch.windows):
+            if frame is None or not frame.height:
+                continue
+            timed = frame.select(at).filter(at.is_finite() & (at > _EARLIEST))
+            self.last_at = _later(self.last_at, timed.filter(at <= most)["at"].max())
+            self.ahead = _later(self.ahead, timed.filter(at > most)["at"].max())
+
+
+def _later(one: float | None, other: object) -> float | None:
+    known = [float(at) for at in (one, other) if isinstance(at, float | int)]
+    return max(known, default=None)

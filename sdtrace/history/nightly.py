@@ -1,72 +1,162 @@
 """One night added to the history: what is new in the inputs, tallied, joined to its night, committed, and told."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from polars.exceptions import PanicException
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Fit
-from sdtrace.errors import UsageError
-from sdtrace.history.alarms import Alarm, alarms
+from sdtrace.errors import NoInputError, SdtraceError, UsageError
+from sdtrace.history import clock
+from sdtrace.history.alarms import Alarm, alarms, late
 from sdtrace.history.audit_store import fits, together
 from sdtrace.history.dedup import Content, Rest, content
 from sdtrace.history.record import record
 from sdtrace.history.section import with_history
 from sdtrace.history.state import Night, State
 from sdtrace.pipeline import Inputs, audited, diagnosis_and_report, read
+from sdtrace.readers import Opened
+from sdtrace.readers.inputs import Input
+from sdtrace.readers.io.source import expand
 from sdtrace.results.report import Report
+from sdtrace.schema.trace import OTHER
+
+T = TypeVar("T")
+#: Inputs that a record names as set aside.
+_NAMED = 20
+
+
+@dataclass(frozen=True)
+class Aside:
+    """An input that was not counted, why, and what to do about it; `error` is what ended it, if anything did."""
+
+    path: str
+    why: str
+    advice: str
+    error: SdtraceError | None = None
+
+    @classmethod
+    def of(cls, path: str, error: SdtraceError) -> "Aside":
+        """The input that an error is about."""
+        return cls(path, error.message.removeprefix(f"{path}: "), error.hint, error)
 
 
 @dataclass
 class Told:
-    """What became of the inputs: nights added to (amended where they were there before), inputs that count already,
-    and those that came too late."""
+    """What became of the inputs: nights added to (amended where they were there before), inputs that count already, those
+    that came too late or from a time ahead of the clock, and those that nothing could be made of.
+
+    `stamps` are inputs that count although some of their times are ahead of the clock; `faults` what an earlier night than
+    the last was found to have, now that more of it is known.
+    """
 
     added: list[str] = field(default_factory=list)
     amended: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
-    late: list[str] = field(default_factory=list)
+    late: list[Aside] = field(default_factory=list)
+    unread: list[Aside] = field(default_factory=list)
+    stamps: list[Aside] = field(default_factory=list)
+    faults: list[Alarm] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Inputs of one night, audited."""
+
+    night: str
+    sources: "list[_Source]"
+    audit: Audit
+    overridden: dict[str, Fit]
 
 
 def add(state: State, inputs: Inputs, *, night: str | None = None, format: str | None = None) -> Told:
     """Count what is new in the inputs. `night` is YYYY-MM-DD; without it an input belongs to the day (UTC) of its last
-    step, and one without times to that of the others, or to today.
+    step that is not ahead of the clock, and one without times to that of the others, or to today.
 
-    Raises NoInputError and UsageError as `report`, StateError. Nothing is committed before all of it is tallied.
+    An input that cannot be read is set aside. Raises NoInputError and UsageError as `report` where that leaves none, and
+    StateError. Nothing is committed before all of it is tallied.
     """
+    night = None if night is None else checked(night)
     done = Told()
     new = _new(state, inputs, night, format, done)
-    if not new:
-        return done
     made: dict[str, Night] = {}
-    for name, sources, found, overridden in _by_night(new, night):
-        held = name in state.nights()
-        before = state.audit(name) if held else None
-        if held and (before is None or not fits(before, found)):
-            done.late += [s.path for s in sources]
+    before: dict[str, list[dict[str, Any]]] = {}
+    for group in _groups(list(new), night, done) if new else ():
+        name = group.night
+        held = name in state.every()
+        earlier = state.audit(name) if held else None
+        why = _closed(state, name, earlier, group.audit) if held else None
+        if why is not None:
+            advice = "--night DATE counts it as data of another night"
+            done.late += [Aside(s.path, f"too late, {why}", advice) for s in group.sources]
             continue
         (done.amended if held else done.added).append(name)
         counted = list(state.record(name)["inputs"]) if held else []
-        whole = found if before is None else together([before, found])
-        made[name] = _night(name, whole, overridden, [*counted, *(new[s].plain(s.path) for s in sources)])
+        before[name] = list(state.record(name)["causes"]) if held else []
+        whole = group.audit if earlier is None else together([earlier, group.audit])
+        made[name] = _night(
+            name, whole, group.overridden, [*counted, *(new[s].plain(s.path) for s in group.sources)], done.unread
+        )
+    if not (made or done.known or done.late):
+        nothing = NoInputError("no file in there", "name the logs of the night")
+        raise next((one.error for one in done.unread if one.error), nothing)
     if made:
         state.commit(made)
+        done.faults = late(state.records(), before, state.manifest["acknowledged"])
     return done
 
 
+def _closed(state: State, night: str, before: Audit | None, found: Audit) -> str | None:
+    """Why the sums of new inputs cannot be added to a night that is there; None where they can."""
+    if before is None or (why := state.closed(night)) is not None:
+        return state.closed(night)
+    return why if fits(before, found) else "another version wrote its night"
+
+
 def _new(state: State, inputs: Inputs, night: str | None, format: str | None, done: Told) -> "dict[_Source, Content]":
-    counted = [c for r in state.records() for c in r["inputs"]]
+    counted = [c for n in state.every() for c in state.record(n)["inputs"]]
     found: dict[_Source, Content] = {}
-    for opened in read(inputs, format=format):
-        what = content(opened, night or _today(), counted)
-        if what.known:
-            done.known.append(opened.path)
-            continue
-        counted.append(what.plain(opened.path))
-        found[_Source(opened, what.skip)] = what
+
+    def attempt(path: str, work: Callable[[], list[T]]) -> list[T]:
+        result = _attempted(work)
+        if not isinstance(result, SdtraceError):
+            return result
+        done.unread.append(Aside.of(path, result))
+        return []
+
+    named = [str(inputs)] if isinstance(inputs, str | Path) else [str(path) for path in inputs]
+    files = [file for path in named for file in attempt(path, partial(expand, [path]))]
+    for file in dict.fromkeys(files):
+        for opened in attempt(file, partial(read, file, format=format)):
+            today = clock.today().isoformat()
+            for what in attempt(file, partial(_contents, opened, night or today, counted)):
+                if what.known:
+                    done.known.append(opened.path)
+                    continue
+                counted.append(what.plain(opened.path))
+                found[_Source(opened, what.skip)] = what
     return found
+
+
+def _contents(opened: Opened, night: str, counted: Sequence[dict[str, Any]]) -> list[Content]:
+    return [content(opened, night, counted)]
+
+
+def _attempted(work: Callable[[], T]) -> T | SdtraceError:
+    """What comes of work on one input; whatever goes wrong there is that input's."""
+    try:
+        return work()
+    except SdtraceError as error:
+        return error
+    except (Exception, PanicException) as error:
+        said = f"{type(error).__name__}: {error}"[:200]
+        return NoInputError(f"the reader failed ({said})", "please report it, with the file if it may be shown")
 
 
 class _Source(Rest):
@@ -76,44 +166,90 @@ class _Source(Rest):
     __eq__ = object.__eq__
 
 
-def _by_night(
-    sources: "dict[_Source, Content]", night: str | None
-) -> "list[tuple[str, list[_Source], Audit, dict[str, Fit]]]":
-    """Inputs by night, each group audited. Only inputs of several nights are read twice."""
-    every = list(sources)
-    found, overridden = audited(every)
+def _groups(sources: "list[_Source]", night: str | None, done: Told) -> list[_Group]:
+    """Inputs by night, each group audited. Only inputs of several nights, or beside one that fails, are read twice."""
+    every, found, overridden = _readable(sources, done)
+    if not every:
+        return []
     if night is not None:
-        return [(_checked(night), every, found, overridden)]
-    days = [None if s.last_at is None else datetime.fromtimestamp(s.last_at, UTC).date().isoformat() for s in every]
-    last = max((d for d in days if d is not None), default=_today())
+        return [_Group(night, every, found, overridden)]
     groups: dict[str, list[_Source]] = {}
-    for source, day in zip(every, days, strict=True):
-        groups.setdefault(day or last, []).append(source)
-    if len(groups) == 1:
-        return [(last, every, found, overridden)]
-    return [(day, mine, *audited(mine)) for day, mine in sorted(groups.items())]
+    days = {s: datetime.fromtimestamp(s.last_at, UTC).date().isoformat() for s in every if s.last_at is not None}
+    last = max(days.values(), default=clock.today().isoformat())
+    for source in every:
+        if source.ahead is not None and source not in days:
+            done.late.append(Aside(source.path, *_too_early(source.ahead)))
+            continue
+        if source.ahead is not None:
+            done.stamps.append(Aside(source.path, *_too_early(source.ahead)))
+        groups.setdefault(days.get(source, last), []).append(source)
+    if len(groups) == 1 and sum(map(len, groups.values())) == len(every):
+        return [_Group(last, every, found, overridden)]
+    return [_Group(day, mine, *audited(mine)) for day, mine in sorted(groups.items())]
 
 
-def _checked(night: str) -> str:
+def _too_early(at: float) -> tuple[str, str]:
+    said = datetime.fromtimestamp(at, UTC).date().isoformat() if at < 2.5e11 else "after the year 9000"
+    today = clock.today().isoformat()
+    why = f"times ahead of the clock by more than a day (up to {said}; this machine says {today})"
+    return why, "set the clock of what wrote it, or of this machine; --night DATE counts it whatever its times say"
+
+
+def _readable(sources: "list[_Source]", done: Told) -> "tuple[list[_Source], Audit, dict[str, Fit]]":
+    """Those of the inputs that can be read, and the audit of them."""
+    whole = _attempted(partial(audited, sources))
+    if isinstance(whole, SdtraceError):
+        alone = {source: _attempted(partial(audited, [source])) for source in sources}
+        failed = {source: error for source, error in alone.items() if isinstance(error, SdtraceError)}
+        if not failed:
+            raise whole
+        done.unread += [Aside.of(source.path, error) for source, error in failed.items()]
+        sources = [source for source in sources if source not in failed]
+        whole = audited(sources)
+    audit, overridden = whole
+    kept: list[tuple[_Source, Input]] = []
+    for source, one in zip(sources, audit.inputs, strict=True):
+        if _is_empty(one):
+            loss = next(x for x in one.losses if x.what != OTHER)
+            error = NoInputError(f"{source.path}: nothing in it can be read: {loss.what}", loss.advice)
+            done.unread.append(Aside.of(source.path, error))
+        else:
+            kept.append((source, one))
+    return [source for source, _ in kept], replace(audit, inputs=[one for _, one in kept]), overridden
+
+
+def _is_empty(one: Input) -> bool:
+    """Whether an input had something to say of which nothing could be read."""
+    there = one.runs + one.requests + one.steps + one.windows + one.records
+    return not there and any(loss.what != OTHER for loss in one.losses)
+
+
+def checked(night: str) -> str:
+    """The name of a night. Raises UsageError for what is no date, and for one that no night can have by now."""
     try:
-        return date.fromisoformat(night).isoformat()
+        day = clock.night(night)
     except ValueError:
         raise UsageError(f"--night {night}: no date", "write it as 2026-11-24") from None
+    if day > clock.last_night():
+        today = clock.today().isoformat()
+        raise UsageError(f"--night {night}: ahead of the clock by more than a day", f"today is {today} (UTC)")
+    if day < clock.FIRST:
+        raise UsageError(f"--night {night}: before {clock.FIRST}", "no log of an engine is that old")
+    return night
 
 
-def _today() -> str:
-    return datetime.now(UTC).date().isoformat()
-
-
-def _night(name: str, audit: Audit, overridden: dict[str, Fit], inputs: list[dict[str, Any]]) -> Night:
+def _night(
+    name: str, audit: Audit, overridden: dict[str, Fit], inputs: list[dict[str, Any]], unread: Sequence[Aside]
+) -> Night:
     found, report = diagnosis_and_report(audit, overridden)
-    return Night(record(name, audit, found, inputs), report, audit)
+    aside = [{"path": one.path, "why": one.why} for one in unread[:_NAMED]]
+    return Night(record(name, audit, found, inputs) | ({"aside": aside} if aside else {}), report, audit)
 
 
-def report_of(state: State, night: str) -> Report:
-    """The report of a night, with the history as it stood then."""
+def report_of(state: State, night: str, faults: Sequence[Alarm] = ()) -> Report:
+    """The report of a night, with the history as it stood then. `faults` are alarms of nights before it that are news."""
     upto = [state.record(n) for n in state.nights() if n <= night]
-    return with_history(state.report(night), upto, state.manifest["acknowledged"])
+    return with_history(state.report(night), upto, state.manifest["acknowledged"], faults)
 
 
 def standing(state: State) -> list[Alarm]:
@@ -126,15 +262,15 @@ def acknowledge(state: State, names: Sequence[str], until: str, why: str) -> Non
 
     Raises UsageError for an alarm that does not stand and for a date that is none.
     """
+    try:
+        clock.night(until)
+    except ValueError:
+        raise UsageError(f"--until {until}: no date", "write it as 2026-12-24") from None
     known = {a.id for a in standing(state)}
     for name in names:
         if name not in known:
             raise UsageError(
                 f"--acknowledge {name}: no such alarm stands", f"standing: {', '.join(sorted(known)) or 'none'}"
             )
-    try:
-        date.fromisoformat(until)
-    except ValueError:
-        raise UsageError(f"--until-date {until}: no date", "write it as 2026-12-24") from None
     kept = [a for a in state.manifest["acknowledged"] if a["alarm"] not in names]
     state.commit({}, acknowledged=[*kept, *({"alarm": n, "until": until, "why": why} for n in names)])

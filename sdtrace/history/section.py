@@ -14,9 +14,14 @@ _WORST = ("wrong", "slow", "metric-suspect", "cannot-tell", "healthy")
 SHOWN = 180
 
 
-def with_history(report: Report, records: Sequence[dict[str, Any]], acknowledged: Sequence[dict[str, Any]]) -> Report:
-    """The report of the last of these nights, with what all of them say."""
-    standing = alarms(records, acknowledged)
+def with_history(
+    report: Report,
+    records: Sequence[dict[str, Any]],
+    acknowledged: Sequence[dict[str, Any]],
+    faults: Sequence[Alarm] = (),
+) -> Report:
+    """The report of the last of these nights, with what all of them say; `faults` alarm beside what stands."""
+    standing = [*alarms(records, acknowledged), *faults]
     verdict = _raised(report.document["verdict"], standing)
     told = [note.replace("replay, history and", "replay and") for note in verdict["not_checked"]]
     document = report.document | {
@@ -26,6 +31,7 @@ def with_history(report: Report, records: Sequence[dict[str, Any]], acknowledged
             "nights": len(records),
             "services": [_service(records, name) for name in records[-1]["services"]],
             "alarms": [asdict(a) for a in standing],
+            "aside": records[-1].get("aside", []),
         },
     }
     return replace(report, document=document, sections=[*history_sections(records), *report.sections])
@@ -81,6 +87,11 @@ def _tonight(records: Sequence[dict[str, Any]]) -> Section:
         "high (95%)",
     ]
     says = f"The night of {records[-1]['night']} against the nights before it, of which the state holds {len(records) - 1}."
+    aside = records[-1].get("aside", [])
+    if aside:
+        said = [f"{one['path']} ({one['why']})" for one in aside[:3]]
+        says += f" Not counted: {'; '.join(said)}"
+        says += f" and {len(aside) - 3} more." if len(aside) > 3 else "."
     return Section("tonight", "Against the baseline", says, columns, rows)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +23,27 @@ _PARTS = (
 )
 #: Keys of `config` that name the service, in order of trust.
 _NAMES = ("deployment", "service", "endpoint", "name")
-#: Keys of `config` that differ between processes of one deploy.
-_VOLATILE = frozenset({"host", "hostname", "node", "pid", "port", "pod", "time", "date", "started_at", "seed", "rank"})
+#: Keys of `config` that are kept beside the names; a change of one is a deploy. What else stands there (flags, keys,
+#: addresses, counters) is neither kept nor looked at.
+_SETTINGS = frozenset(
+    {
+        *("dtype", "device", "gpu", "gpus", "gpu_name", "quantization", "kv_cache_dtype", "attention_backend"),
+        *("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "expert_parallel_size"),
+        *("enable_expert_parallel", "enable_prefix_caching", "enable_chunked_prefill", "enforce_eager"),
+        *("max_model_len", "max_num_seqs", "max_num_batched_tokens", "block_size", "gpu_memory_utilization"),
+        *(
+            "async_scheduling",
+            "scheduling_policy",
+            "cuda_graph",
+            "num_gpus",
+            "threads",
+            "num_assistant_tokens_schedule",
+        ),
+        *("deploy", "deploy_id", "deployment_id", "revision", "commit", "build", "release", "image", "region", "tier"),
+    }
+)
+#: Characters of a name or a value that are kept.
+_LONG = 200
 
 
 @dataclass(frozen=True)
@@ -37,7 +57,7 @@ class Service:
     @property
     def fingerprint(self) -> str:
         """Equal exactly where version and configuration are."""
-        return hashlib.sha256(json.dumps(self.parts, sort_keys=True).encode()).hexdigest()[:12]
+        return fingerprint(self.parts)
 
 
 def services(audit: Audit) -> list[Service]:
@@ -57,20 +77,57 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 
 def _name(run: Mapping[str, Any]) -> str:
-    config = _config(run)
+    config = kept_config(run)
     for key in _NAMES:
         if isinstance(config.get(key), str) and config[key]:
             return str(config[key])
-    models = [str(run[k]).rsplit("/", 1)[-1] for k in ("target_model", "draft_model") if run.get(k)]
-    return " with ".join(models) or str(run.get("engine") or "unnamed")
+    models = [_clean(str(run[k])).rsplit("/", 1)[-1] for k in ("target_model", "draft_model") if run.get(k)]
+    return " with ".join(models) or _clean(str(run.get("engine") or "unnamed"))
 
 
-def _config(run: Mapping[str, Any]) -> dict[str, Any]:
+def kept_config(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What the state keeps of the `config` of a run: names and _SETTINGS, where they are plain values."""
     try:
         config = json.loads(run.get("config") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return config if isinstance(config, dict) else {}
+    if not isinstance(config, dict):
+        return {}
+    known = {k: config[k] for k in (*_NAMES, *sorted(_SETTINGS)) if k in config}
+    plain = {
+        k: v for k, v in known.items() if isinstance(v, str | bool) or (isinstance(v, int | float) and abs(v) < 1e18)
+    }
+    return {k: _clean(v) if isinstance(v, str) else v for k, v in plain.items()}
+
+
+def kept_parts(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of any version with only such parts as this one keeps; the fingerprint is that of those."""
+    services = {
+        name: told
+        | (
+            {"parts": parts, "fingerprint": fingerprint(parts)}
+            if (parts := {k: v for k, v in told["parts"].items() if _is_kept(k)}) != told["parts"]
+            else {}
+        )
+        for name, told in record["services"].items()
+    }
+    return record | {"services": services}
+
+
+def fingerprint(parts: Mapping[str, str]) -> str:
+    """Equal exactly where version and configuration are."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _is_kept(part: str) -> bool:
+    return not part.startswith("config.") or part.removeprefix("config.") in _SETTINGS
+
+
+def _clean(text: str) -> str:
+    """A value on one line, without what may be a credential: the user of an address, and what follows its path."""
+    text = "".join(c if c.isprintable() else " " for c in text[: 4 * _LONG])
+    text = re.sub(r"(?<=://)[^/?#@]{0,400}@", "", text)
+    return re.sub(r"(://[^?#]{0,400})[?#].*", r"\1", text, flags=re.DOTALL)[:_LONG]
 
 
 def _parts(audit: Audit, runs: list[str]) -> dict[str, str]:
@@ -78,11 +135,11 @@ def _parts(audit: Audit, runs: list[str]) -> dict[str, str]:
     for run_id in runs:
         run = audit.runs.get(run_id, {})
         known = {name: run.get(name) for name in _PARTS}
-        known |= {f"config.{k}": v for k, v in _config(run).items() if k not in _VOLATILE and k not in _NAMES}
+        known |= {f"config.{k}": v for k, v in kept_config(run).items() if k in _SETTINGS}
         for name, value in known.items():
             if value is not None:
                 told = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-                values.setdefault(name, set()).add(told[:200])
+                values.setdefault(name, set()).add(_clean(told))
     return {name: " and ".join(sorted(told)[:4]) for name, told in sorted(values.items())}
 
 
@@ -95,5 +152,5 @@ def _counted(audit: Audit) -> list[Service]:
     for event in audit.events:
         if event.kind in ("config", "version", "synthetic", "lossy", "off"):
             values.setdefault(event.kind, set()).add((event.value or event.what)[:200])
-    name = " and ".join(str(e) for e in engines)
+    name = _clean(" and ".join(str(e) for e in engines))
     return [Service(name, (), {k: " and ".join(sorted(told)[:4]) for k, told in sorted(values.items())})]

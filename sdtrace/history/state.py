@@ -1,22 +1,20 @@
 """The state folder: one folder a night, and a manifest whose replacement by rename is the only commit there is.
 
-    state/manifest.json              format, nights with the hash of every file, acknowledgements
-    state/nights/2026-11-24.1f0c.../  record.json, report.json.zst, and audit/ while the night is open
-    state/lock                       held by flock while a run works
+    state/nights/2026-11-24.1f0c.../  state-id, record.json, report.json.zst, and audit/ while the night is open
+    state/lock                        held by flock while a run works
 
-A run writes new folders beside the old ones, flushes them to disk, renames the new manifest over the old one, and
-removes what the manifest no longer names. Killed at any point, it leaves the old state or the new one.
+and what `manifest` describes. A run writes new folders beside the old ones, flushes them to disk, keeps the manifest as
+the previous one, renames the new one over it, and removes what neither names. Killed at any point, it leaves the old state
+or the new one. What is removed is proved ours: it has the name of such a folder, the state's id in it, and only files that
+are named here. Every file is held against its checksum before anything else is done.
 """
 
-import fcntl
-import hashlib
 import os
+import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,40 +22,57 @@ import orjson
 import zstandard
 
 from sdtrace.audit.audit import Audit
-from sdtrace.errors import OutputError, StateError, StateHeldError
-from sdtrace.history import audit_store
+from sdtrace.errors import OutputError, StateError
+from sdtrace.history import adopt, audit_store, clock
+from sdtrace.history import manifest as manifests
+from sdtrace.history.folder import held, kind, ours, remove
+from sdtrace.history.manifest import LOCK, MANIFEST, MARKER, OWNER, PREVIOUS, damaged
+from sdtrace.history.manifest import flush as _flush
 from sdtrace.history.report_store import report_of, stored
+from sdtrace.history.services import kept_parts
 from sdtrace.results.report import Report
 from sdtrace.version import VERSION
 
-FORMAT = 1
+FORMAT = 2
 #: The latest nights keep their tally, so that late data can be added exactly; older ones keep figures and report.
 OPEN = 5
 
-#: How a manifest of format N becomes one of N + 1.
+#: How a manifest of format N becomes one of N + 1, from the first with a checksum on; `adopt` takes over the one before.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+_HALF = re.compile(rf"\.({MANIFEST}|{PREVIOUS}|{MARKER})\.[0-9a-f]{{8}}".replace(".json", r"\.json"))
 
 
 @dataclass
 class State:
-    """An opened state folder; `manifest` is what is on disk. Only one process at a time has one."""
+    """An opened state folder; `manifest` is what is on disk, `previous` the one before it. Only one process at a time has
+    one."""
 
     folder: Path
     manifest: dict[str, Any]
+    previous: dict[str, Any]
     records_read: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def nights(self) -> list[str]:
-        """Every night, oldest first."""
+        """Every night that is not ahead of the clock, oldest first."""
+        return [night for night in self.every() if clock.night(night) <= clock.last_night()]
+
+    def ahead(self) -> list[str]:
+        """Nights that are ahead of the clock by more than a day: kept, and no part of the history."""
+        return [night for night in self.every() if clock.night(night) > clock.last_night()]
+
+    def every(self) -> list[str]:
+        """Every night that is kept."""
         return sorted(self.manifest["nights"])
 
     def records(self) -> list[dict[str, Any]]:
-        """The record of every night, oldest first."""
+        """The record of every night of the history, oldest first."""
         return [self.record(night) for night in self.nights()]
 
     def record(self, night: str) -> dict[str, Any]:
         """Figures, inputs and deployments of a night. Raises StateError where the file is not what was written."""
         if night not in self.records_read:
-            self.records_read[night] = orjson.loads(self._bytes(night, "record.json"))
+            self.records_read[night] = kept_parts(orjson.loads(self._bytes(night, "record.json")))
         return self.records_read[night]
 
     def report(self, night: str) -> Report:
@@ -67,36 +82,39 @@ class State:
 
     def audit(self, night: str) -> Audit | None:
         """The sums of a night; None once it is closed."""
-        names = [name for name in self._entry(night)["files"] if name.startswith("audit/")]
-        if not names:
-            return None
-        for name in names:
-            self._bytes(night, name)
-        return audit_store.load(self._place(night) / "audit")
+        folder = self._audit(night)
+        return None if folder is None else audit_store.load(folder)
+
+    def closed(self, night: str) -> str | None:
+        """Why nothing can be added to a night; None where it can."""
+        folder = self._audit(night)
+        if folder is None:
+            return "its night is closed"
+        return "an older version made a sample of its night" if audit_store.sampled_otherwise(folder) else None
 
     def commit(self, nights: Mapping[str, "Night"], **keys: Any) -> None:
         """Add or replace nights, and top-level keys of the manifest, in one step."""
         manifest = self.manifest | keys | {"nights": dict(self.manifest["nights"]), "version": VERSION}
         for night, made in nights.items():
             manifest["nights"][night] = self._written(night, made)
-        for night in sorted(manifest["nights"])[:-OPEN]:
+        believed = [night for night in sorted(manifest["nights"]) if clock.night(night) <= clock.last_night()]
+        for night in believed[:-OPEN]:
             entry = manifest["nights"][night]
             kept = {name: digest for name, digest in entry["files"].items() if not name.startswith("audit/")}
             manifest["nights"][night] = entry | {"files": kept}
-        self._replace(manifest)
+        self._replace(manifest, self.manifest)
         for night in nights:
             self.records_read.pop(night, None)
         self._sweep()
 
     def retain(self, days: int) -> list[str]:
-        """Keep the last `days` days up to the latest night; returns which nights are forgotten."""
+        """Keep the last `days` days up to the latest night of the history; returns which nights are forgotten."""
         if not self.nights():
             return []
-        last = date.fromisoformat(self.nights()[-1])
-        old = [n for n in self.nights() if date.fromisoformat(n) <= last - timedelta(days=days)]
+        first = clock.night(self.nights()[-1]).toordinal() - days
+        old = [night for night in self.nights() if clock.night(night).toordinal() <= first]
         if old:
-            kept = {n: e for n, e in self.manifest["nights"].items() if n not in old}
-            self._replace(self.manifest | {"nights": kept})
+            self._replace(_without(self.manifest, old), _without(self.previous, old))
             self._sweep()
         return old
 
@@ -107,46 +125,67 @@ class State:
     def _place(self, night: str) -> Path:
         return self.folder / "nights" / str(self._entry(night)["folder"])
 
+    def _audit(self, night: str) -> Path | None:
+        names = [name for name in self._entry(night)["files"] if name.startswith("audit/")]
+        for name in names:
+            self._bytes(night, name)
+        return self._place(night) / "audit" if names else None
+
     def _bytes(self, night: str, name: str) -> bytes:
         file = self._place(night) / name
         try:
             data = file.read_bytes()
         except OSError as error:
-            raise _damaged(file, error.strerror or str(error)) from error
-        if hashlib.sha256(data).hexdigest() != self._entry(night)["files"].get(name):
-            raise _damaged(file, "its content is not what was written")
+            raise damaged(file, error.strerror or str(error)) from error
+        if manifests.digest(data) != self._entry(night)["files"].get(name):
+            raise damaged(file, "its content is not what was written")
         return data
 
     def _written(self, night: str, made: "Night") -> dict[str, Any]:
         name = f"{night}.{secrets.token_hex(4)}"
         place = self.folder / "nights" / name
-        place.mkdir(parents=True)
-        (place / "record.json").write_bytes(orjson.dumps(made.record, option=orjson.OPT_NON_STR_KEYS))
-        packed = zstandard.ZstdCompressor(level=12).compress(stored(made.report))
-        (place / "report.json.zst").write_bytes(packed)
-        (place / "audit").mkdir()
-        audit_store.save(made.audit, place / "audit")
-        files = [f for f in sorted(place.rglob("*")) if f.is_file()]
-        digests = {str(f.relative_to(place)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
-        for f in [*files, place / "audit", place, place.parent]:
-            _flush(f)
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        place.mkdir(mode=0o700)
+        try:
+            (place / OWNER).write_bytes(manifests.owner(self.manifest["id"]))
+            (place / "record.json").write_bytes(orjson.dumps(made.record, option=orjson.OPT_NON_STR_KEYS))
+            packed = zstandard.ZstdCompressor(level=12).compress(stored(made.report))
+            (place / "report.json.zst").write_bytes(packed)
+            (place / "audit").mkdir(mode=0o700)
+            audit_store.save(made.audit, place / "audit")
+            files = [f for f in sorted(place.rglob("*")) if f.is_file()]
+            digests = {str(f.relative_to(place)): manifests.digest(f.read_bytes()) for f in files}
+            for f in [*files, place / "audit", place, place.parent, self.folder]:
+                _flush(f)
+        except BaseException as error:
+            remove(place, frozenset())
+            if isinstance(error, OSError):
+                raise OutputError(
+                    f"{place}: {error.strerror or error}", "free some space; the state is as it was"
+                ) from error
+            raise
         return {"folder": name, "files": digests}
 
-    def _replace(self, manifest: dict[str, Any]) -> None:
+    def _replace(self, manifest: dict[str, Any], previous: dict[str, Any]) -> None:
+        """`previous` is kept beside the new manifest, which counts from the moment that it has its name."""
+        manifests.write(self.folder / PREVIOUS, manifests.dumped(previous))
+        self.previous = previous
         _manifest_to(self.folder, manifest)
         self.manifest = manifest
 
     def _sweep(self) -> None:
-        """Remove what no manifest names: leftovers of a run that was killed, audits of closed nights."""
+        """Remove what neither manifest names: leftovers of a run that was killed, amended nights, audits of closed ones."""
+        named: dict[str, set[str]] = {}
+        for manifest in (self.manifest, self.previous):
+            for entry in manifest["nights"].values():
+                named.setdefault(entry["folder"], set()).update(entry["files"])
         top = self.folder / "nights"
-        named = {entry["folder"]: entry for entry in self.manifest["nights"].values()}
-        for place in top.iterdir() if top.is_dir() else ():
-            if place.name not in named:
-                shutil.rmtree(place, ignore_errors=True)
-            elif not any(name.startswith("audit/") for name in named[place.name]["files"]):
-                shutil.rmtree(place / "audit", ignore_errors=True)
-        for half in self.folder.glob(".manifest.*"):
-            half.unlink(missing_ok=True)
+        for place in sorted(top.iterdir()) if top.is_dir() and not top.is_symlink() else ():
+            if ours(place, self.manifest["id"]):
+                remove(place, frozenset(named.get(place.name, ())))
+        for half in self.folder.iterdir():
+            if _HALF.fullmatch(half.name) and half.is_file():
+                half.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -162,68 +201,61 @@ class Night:
 def opened(folder: str | Path, *, create: bool = True) -> Iterator[State]:
     """The state in `folder`, held until the block ends.
 
-    Raises StateHeldError where another run holds it, StateError where it is none, damaged, or of a newer version.
+    Raises StateHeldError where another run holds it, StateError where it is none, damaged, or of a newer version; then
+    nothing in the folder was changed.
     """
     place = Path(folder)
-    if not create and not (place / "manifest.json").is_file():
+    if not create and kind(place) == "new":
         raise StateError(f"{folder}: no state of sdtrace", "sdtrace nightly INPUT --state DIR makes one")
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        handle = os.open(place / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise OutputError(f"{folder}: {error.strerror or error}", "name a folder that may be written to") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StateHeldError(
-                f"{folder}: another run holds this state", "wait for it to end; a killed run lets go by itself"
-            ) from error
-        state = State(place, _manifest(place))
+    if kind(place) == "state" and not (place / LOCK).exists():
+        manifests.read(place / MANIFEST, FORMAT, VERSION, MIGRATIONS)  # not even a lock in a folder that is not ours
+    with held(place):
+        if kind(place) == "new":
+            _begun(place)
+        state = _read(place)
         state._sweep()
         yield state
-    finally:
-        os.close(handle)
 
 
-def _manifest(place: Path) -> dict[str, Any]:
-    file = place / "manifest.json"
-    if not file.is_file():
-        if any(child.name not in ("lock", "nights") and not child.name.startswith(".") for child in place.iterdir()):
-            raise StateError(f"{place}: holds other files and no state", "give a folder of its own with --state")
-        return {"tool": "sdtrace", "format": FORMAT, "version": VERSION, "nights": {}, "acknowledged": []}
-    try:
-        manifest: dict[str, Any] = orjson.loads(file.read_bytes())
-        version = int(manifest["format"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(file, str(error)[:120]) from error
-    if version > FORMAT:
-        raise StateError(
-            f"{place}: state of format {version}, written by sdtrace {manifest.get('version')}; this is {VERSION} (format {FORMAT})",
-            "use that version or a newer one; the state was left as it is",
-        )
-    for step in range(version, FORMAT):
-        manifest = MIGRATIONS[step](manifest) | {"format": step + 1}
-    if version < FORMAT:
+def _begun(place: Path) -> None:
+    """A new state without a night: the marker first, so that a killed run has left nothing or a folder of ours."""
+    id = secrets.token_hex(16)
+    manifests.write(place / MARKER, manifests.marker(id))
+    _manifest_to(
+        place, {"tool": "sdtrace", "format": FORMAT, "version": VERSION, "id": id, "nights": {}, "acknowledged": []}
+    )
+
+
+def _read(place: Path) -> State:
+    """The state as it is on disk, every file of it as it was written; one of an older format is brought to this one."""
+    file = place / MANIFEST
+    manifest = manifests.read(file, FORMAT, VERSION, MIGRATIONS)
+    if manifest["format"] < manifests.CHECKED:
+        manifest = adopt.taken_over(place, manifest) | {"format": FORMAT, "version": VERSION}
         _manifest_to(place, manifest)
-    return manifest
+    previous = manifest
+    marked = place / MARKER
+    try:
+        right = marked.is_file() and marked.read_bytes() == manifests.marker(manifest["id"])
+    except OSError as error:
+        raise damaged(marked, error.strerror or str(error)) from error
+    if not right:
+        raise damaged(marked, "it does not name this state")
+    if os.path.lexists(place / PREVIOUS):
+        previous = manifests.read(place / PREVIOUS, FORMAT, VERSION, MIGRATIONS)
+        if previous.get("id") != manifest["id"]:
+            raise damaged(place / PREVIOUS, "it is of another state")
+    for entry in [*manifest["nights"].values(), *previous["nights"].values()]:
+        for broken, why in manifests.unsound(place, entry):
+            raise damaged(broken, why)
+    if orjson.loads(file.read_bytes())["format"] != FORMAT:
+        _manifest_to(place, manifest)
+    return State(place, manifest, previous)
 
 
 def _manifest_to(place: Path, manifest: dict[str, Any]) -> None:
-    half = place / f".manifest.{os.getpid()}"
-    half.write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
-    _flush(half)
-    os.replace(half, place / "manifest.json")
-    _flush(place)
+    manifests.write(place / MANIFEST, manifests.dumped(manifest))
 
 
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _damaged(file: Path, why: str) -> StateError:
-    return StateError(f"{file}: damaged ({why})", "restore the state from a backup, or begin a new one with --state")
+def _without(manifest: dict[str, Any], nights: list[str]) -> dict[str, Any]:
+    return manifest | {"nights": {n: entry for n, entry in manifest["nights"].items() if n not in nights}}

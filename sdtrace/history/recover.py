@@ -1,0 +1,129 @@
+"""Going on from a damaged state: what is sound stays, what is damaged is moved into `set-aside`, nothing is removed."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sdtrace.errors import OutputError, StateError
+from sdtrace.history import manifest as manifests
+from sdtrace.history.folder import held, kind, ours
+from sdtrace.history.manifest import MANIFEST, MARKER, OWNER, PREVIOUS
+from sdtrace.history.state import FORMAT, MIGRATIONS
+from sdtrace.version import VERSION
+
+_ASIDE = "set-aside"
+
+
+def recovered(folder: str | Path) -> list[str]:
+    """Make a state whole again; what was done, in sentences, none where nothing was damaged.
+
+    The manifest, or else the one before it, says which nights there are. A night of which only the sums are damaged is
+    closed; one whose record or report is damaged is set aside, unless the previous manifest has it as it was before.
+    Raises StateError where neither manifest can be read, StateHeldError where a run holds the state.
+    """
+    place = Path(folder)
+    if kind(place) == "new":
+        raise StateError(f"{folder}: no state of sdtrace", "sdtrace nightly INPUT --state DIR makes one")
+    current, error = _manifest(place / MANIFEST)
+    before, _ = _manifest(place / PREVIOUS)
+    found = current or before
+    if found is None:
+        raise error or StateError(f"{place}: no manifest", "restore the state from a backup")
+    with held(place):
+        try:
+            return _mended(place, found, current, before)
+        except OSError as failed:
+            raise OutputError(
+                f"{failed.filename or place}: {failed.strerror}", "name a state that may be written to"
+            ) from failed
+
+
+def _manifest(file: Path) -> tuple[dict[str, Any] | None, StateError | None]:
+    try:
+        found = manifests.read(file, FORMAT, VERSION, MIGRATIONS)
+    except StateError as error:
+        return None, error
+    return (found, None) if found["format"] == FORMAT else (None, manifests.damaged(file, "it is of an older format"))
+
+
+def _mended(
+    place: Path, found: dict[str, Any], current: dict[str, Any] | None, before: dict[str, Any] | None
+) -> list[str]:
+    said = []
+    if current is None and os.path.lexists(place / MANIFEST):
+        said.append(f"set aside, and the one before it taken: {_put_aside(place, place / MANIFEST)}")
+    if os.path.lexists(place / PREVIOUS) and (before is None or before["id"] != found["id"]):
+        said.append(f"set aside: {_put_aside(place, place / PREVIOUS)}")
+        before = None
+    marked = place / MARKER
+    if not marked.is_file() or marked.read_bytes() != manifests.marker(found["id"]):
+        if os.path.lexists(marked):
+            _put_aside(place, marked)
+        manifests.write(marked, manifests.marker(found["id"]))
+        said.append(f"written again: {marked}")
+    earlier = {} if before is None else before["nights"]
+    said += [s for entry in [*found["nights"].values(), *earlier.values()] if (s := _owned(place, entry, found["id"]))]
+    nights: dict[str, Any] = {}
+    for night, entry in found["nights"].items():
+        kept = _sound(place, entry)
+        if kept is None and night in earlier and (kept := _sound(place, earlier[night])) is not None:
+            said.append(f"{night}: damaged; it is as it was before it was amended, give the later inputs again")
+        elif kept is None:
+            said.append(f"{night}: its record or report is damaged; the night is set aside, give its inputs again")
+        elif kept is not entry:
+            folder = place / "nights" / entry["folder"]
+            to = _put_aside(place, folder / "audit", f"{folder.name}.audit")
+            said.append(f"{night}: its sums are damaged; figures and report stay, and it is closed. Set aside: {to}")
+        if kept is not None:
+            nights[night] = kept
+    if not said and found is current and not any(manifests.unsound(place, entry) for entry in earlier.values()):
+        return []
+    mended = found | {"nights": nights}
+    manifests.write(place / MANIFEST, manifests.dumped(mended))
+    manifests.write(place / PREVIOUS, manifests.dumped(mended))
+    return [*said, *_unnamed(place, mended)]
+
+
+def _owned(place: Path, entry: dict[str, Any], id: str) -> str | None:
+    """Write the mark of a night's folder again where it is the one that is damaged."""
+    mark = place / "nights" / entry["folder"] / OWNER
+    if not mark.parent.is_dir() or mark.parent.is_symlink():
+        return None
+    if mark.is_file() and not mark.is_symlink() and mark.read_bytes() == manifests.owner(id):
+        return None
+    if os.path.lexists(mark):
+        _put_aside(place, mark)
+    manifests.write(mark, manifests.owner(id))
+    return f"written again: {mark}"
+
+
+def _sound(place: Path, entry: dict[str, Any]) -> dict[str, Any] | None:
+    """The entry of a night as far as it is sound: all of it, or without its sums; None where it cannot be kept."""
+    broken = {str(file.relative_to(place / "nights" / entry["folder"])) for file, _ in manifests.unsound(place, entry)}
+    if not broken:
+        return entry
+    if any(not name.startswith("audit/") for name in broken):
+        return None
+    return entry | {"files": {n: d for n, d in entry["files"].items() if not n.startswith("audit/")}}
+
+
+def _unnamed(place: Path, manifest: dict[str, Any]) -> list[str]:
+    """Folders of nights that the manifest does not name are put aside, where a run would sweep them."""
+    named = {entry["folder"] for entry in manifest["nights"].values()}
+    top = place / "nights"
+    found = []
+    for folder in sorted(top.iterdir()) if top.is_dir() else ():
+        if folder.name not in named and ours(folder, manifest["id"]):
+            found.append(f"set aside: {_put_aside(place, folder)}")
+    return found
+
+
+def _put_aside(place: Path, what: Path, name: str = "") -> Path:
+    """Move a file or folder of the state to where nothing is read or removed; where it is now."""
+    aside = place / _ASIDE
+    aside.mkdir(mode=0o700, exist_ok=True)
+    name = name or what.name
+    names = (f"{name}.{i}" if i else name for i in range(10_000))
+    target = next(aside / free for free in names if not os.path.lexists(aside / free))
+    os.rename(what, target)
+    return target
