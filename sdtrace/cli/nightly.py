@@ -104,7 +104,7 @@ def _tell(told: "Told", ahead: list[str]) -> None:
         _say(f"counted already: {path}")
     if len(told.known) > 5:
         _say(f"counted already: and {len(told.known) - 5:,} more")
-    for what, some in (("too late or too early", told.late), ("set aside", told.unread), ("note", told.stamps)):
+    for what, some in (("too late or too early", told.late), ("set aside", told.unread), ("note", told.notes)):
         for one in some[:5]:
             _say(f"{one.why}: {one.path}" if some is told.late else f"{what}: {one.path}: {one.why}", one.advice)
         if len(some) > 5:

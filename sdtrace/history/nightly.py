@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from polars.exceptions import PanicException
-
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Fit
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
@@ -20,7 +18,7 @@ from sdtrace.history.record import record
 from sdtrace.history.section import with_history
 from sdtrace.history.state import Night, State
 from sdtrace.pipeline import Inputs, audited, diagnosis_and_report, read
-from sdtrace.readers import Opened
+from sdtrace.readers import Opened, guard
 from sdtrace.readers.inputs import Input
 from sdtrace.readers.io.source import expand
 from sdtrace.results.report import Report
@@ -51,8 +49,8 @@ class Told:
     """What became of the inputs: nights added to (amended where they were there before), inputs that count already, those
     that came too late or from a time ahead of the clock, and those that nothing could be made of.
 
-    `stamps` are inputs that count although some of their times are ahead of the clock; `faults` what an earlier night than
-    the last was found to have, now that more of it is known.
+    `notes` are inputs that count in part: some times are ahead of the clock, or the end was not read. `faults` is what an
+    earlier night than the last was found to have, now that more of it is known.
     """
 
     added: list[str] = field(default_factory=list)
@@ -60,7 +58,7 @@ class Told:
     known: list[str] = field(default_factory=list)
     late: list[Aside] = field(default_factory=list)
     unread: list[Aside] = field(default_factory=list)
-    stamps: list[Aside] = field(default_factory=list)
+    notes: list[Aside] = field(default_factory=list)
     faults: list[Alarm] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
 
@@ -124,7 +122,7 @@ def _new(state: State, inputs: Inputs, night: str | None, format: str | None, do
     found: dict[_Source, Content] = {}
 
     def attempt(path: str, work: Callable[[], list[T]]) -> list[T]:
-        result = _attempted(work)
+        result = _attempted(path, work)
         if not isinstance(result, SdtraceError):
             return result
         done.unread.append(Aside.of(path, result))
@@ -148,15 +146,17 @@ def _contents(opened: Opened, night: str, counted: Sequence[dict[str, Any]]) -> 
     return [content(opened, night, counted)]
 
 
-def _attempted(work: Callable[[], T]) -> T | SdtraceError:
+def _attempted(path: str, work: Callable[[], T]) -> T | SdtraceError:
     """What comes of work on one input; whatever goes wrong there is that input's."""
     try:
         return work()
     except SdtraceError as error:
         return error
-    except (Exception, PanicException) as error:
-        said = f"{type(error).__name__}: {error}"[:200]
-        return NoInputError(f"the reader failed ({said})", "please report it, with the file if it may be shown")
+    except BaseException as error:
+        if not guard.bears(error):
+            raise
+        what, advice = guard.reason(path, error)
+        return NoInputError(f"{path}: {what}", advice)
 
 
 class _Source(Rest):
@@ -181,7 +181,7 @@ def _groups(sources: "list[_Source]", night: str | None, done: Told) -> list[_Gr
             done.late.append(Aside(source.path, *_too_early(source.ahead)))
             continue
         if source.ahead is not None:
-            done.stamps.append(Aside(source.path, *_too_early(source.ahead)))
+            done.notes.append(Aside(source.path, *_too_early(source.ahead)))
         groups.setdefault(days.get(source, last), []).append(source)
     if len(groups) == 1 and sum(map(len, groups.values())) == len(every):
         return [_Group(last, every, found, overridden)]
@@ -197,9 +197,9 @@ def _too_early(at: float) -> tuple[str, str]:
 
 def _readable(sources: "list[_Source]", done: Told) -> "tuple[list[_Source], Audit, dict[str, Fit]]":
     """Those of the inputs that can be read, and the audit of them."""
-    whole = _attempted(partial(audited, sources))
+    whole = _attempted(sources[0].path, partial(audited, sources))
     if isinstance(whole, SdtraceError):
-        alone = {source: _attempted(partial(audited, [source])) for source in sources}
+        alone = {source: _attempted(source.path, partial(audited, [source])) for source in sources}
         failed = {source: error for source, error in alone.items() if isinstance(error, SdtraceError)}
         if not failed:
             raise whole
@@ -213,8 +213,10 @@ def _readable(sources: "list[_Source]", done: Told) -> "tuple[list[_Source], Aud
             loss = next(x for x in one.losses if x.what != OTHER)
             error = NoInputError(f"{source.path}: nothing in it can be read: {loss.what}", loss.advice)
             done.unread.append(Aside.of(source.path, error))
-        else:
-            kept.append((source, one))
+            continue
+        if one.failed:
+            done.notes.append(Aside(source.path, f"read in part: {one.losses[-1].what}", one.losses[-1].advice))
+        kept.append((source, one))
     return [source for source, _ in kept], replace(audit, inputs=[one for _, one in kept]), overridden
 
 
