@@ -10,7 +10,8 @@ import numpy as np
 
 from simulate import Scenario, Shape, simulate
 
-FIRST = date(2026, 9, 1)
+#: A Tuesday, so long ago that years of nights are behind the clock.
+FIRST = date(2020, 9, 1)
 SERVICES = ("chat", "code")
 #: Shifts of the log odds that evidence bets on.
 BETS = (-0.8, -0.4, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.4, 0.8)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from sdtrace.cli import run
+from sdtrace.history import clock
 from sdtrace.history import manifest as manifests
 from sdtrace.history import state as states
 from sdtrace.history.recover import recovered
@@ -271,7 +272,8 @@ def test_a_manifest_is_read_whatever_it_says_of_paths(state: Path) -> None:
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(clock, "now", lambda: 1.795e9)  # 2026-11-18: its nights are of that September
     with tarfile.open(OLD) as archive:
         archive.extractall(tmp_path, filter="data")
     return tmp_path / "state"
@@ -286,8 +288,8 @@ def test_an_old_state_is_taken_over(old: Path, logs: list[list[Path]]) -> None:
     assert (written["format"], len(written["nights"])) == (states.FORMAT, 6)
     assert all(manifests.OWNER in entry["files"] for entry in written["nights"].values())
     assert (old / manifests.MARKER).is_file()
-    assert nightly(old, logs[6][0], "--retention", "1") == 0
-    assert nights(old) == [day(6)]
+    assert nightly(old, logs[6][0], "--night", "2026-09-07", "--retention", "1") == 0
+    assert nights(old) == ["2026-09-07"]
     assert len(list((old / "nights").iterdir())) == 1
 
 
@@ -378,7 +380,7 @@ def test_an_old_record_gives_away_no_more(old: Path) -> None:
     """What an older version kept of `config` is not shown, and no deploy is seen in that it is not."""
     with opened(old) as state:
         services = [record["services"]["chat"] for record in state.records()]
-        assert b"sk-not-a-real-one" in next((old / "nights").glob(f"{day(5)}.*/record.json")).read_bytes()
+        assert b"sk-not-a-real-one" in next((old / "nights").glob("2026-09-06.*/record.json")).read_bytes()
     assert all("api_key" not in str(s) and s["parts"]["config.tensor_parallel_size"] == "2" for s in services)
     assert len({s["fingerprint"] for s in services}) == 1
 

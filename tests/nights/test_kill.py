@@ -1,6 +1,6 @@
 """SIGKILL at random points of nightly runs: the state is never corrupt, no night is lost, none counts twice.
 
-Outside the default run: minutes. SDTRACE_KILLS chooses how many (100).
+Outside the default run: minutes. SDTRACE_KILLS chooses how many (200).
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from sdtrace.history.state import opened
 from simulate_nights import Plan, day, write_night
 
-KILLS = int(os.environ.get("SDTRACE_KILLS", "100"))
+KILLS = int(os.environ.get("SDTRACE_KILLS", "200"))
 
 
 def command(files: list[Path], tmp: Path) -> list[str]:
@@ -73,4 +73,6 @@ def test_killed_at_random_points(tmp_path: Path) -> None:
         assert found.get(day(night)) in (None, expected[day(night)])
     subprocess.run(command(files, tmp_path), check=True, capture_output=True)
     assert totals(tmp_path) == expected
+    left = {p.name for p in (tmp_path / "state").iterdir()}
+    assert left == {"lock", "manifest.json", "manifest.previous.json", "sdtrace-state.json", "nights"}
     print(f"\n{kills} kills, {survived} runs that ended first, {len(expected)} nights, none lost or doubled")
