@@ -3,6 +3,8 @@
 import orjson
 import polars as pl
 
+from sdtrace.schema.keys import request_hash
+
 #: Keys of tags that are looked at, and how many of them.
 KEYS = 12
 _REQUEST = ["run_id", "request_id"]
@@ -48,8 +50,9 @@ def sessions(places: pl.DataFrame, requests: pl.DataFrame) -> pl.Series:
         few = size.len() < _SMALL[0] or (size > max(_SMALL[1], requests.height // _SMALL[0])).any()
         if not len(size) or size.len() == requests.height or (not key and (few or size.median() == 1)):
             continue
-        mine = places.join(known, on=_REQUEST, how="left", maintain_order="left")["session"]
-        return pl.select(pl.coalesce(mine.hash(), own)).to_series()
+        mine = places.join(known, on=_REQUEST, how="left", maintain_order="left").select("session")
+        shared = request_hash(mine, ["session"])
+        return pl.select(pl.when(mine["session"].is_not_null()).then(shared).otherwise(own)).to_series()
     return own
 
 
