@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.diagnosis.law_cycle import cycle_fits
 from sdtrace.diagnosis.law_refit import refit
 from sdtrace.tally.tally import Tally
 from sdtrace.verify.band import DISAGREE
@@ -90,6 +91,7 @@ class Fit:
 def better_law(sample: pl.DataFrame, run: Mapping[str, Any], declared: str) -> Fit | None:
     """A lossless law under which not one sampled decision is wrong, where the declared law has wrong ones.
 
+    Its residual must fit as well: a test of one law with the residual of another is the law of nobody.
     A law that draws must be shown by uniforms, greedy by the recorded argmax; match fits any decision, so it must
     also predict the acceptance from p(x), and only where no uniform was logged.
     """
@@ -110,7 +112,7 @@ def _fits(name: str, run: Mapping[str, Any], pos: Positions) -> int:
     tested, drawn = judged.tested, pos.r == pos.r
     wrong = int((judged.decision == DISAGREE).sum())
     decided = int((judged.decision != 0).sum())
-    if wrong or decided < 50 or decided < 0.6 * tested.sum():
+    if wrong or decided < 50 or decided < 0.6 * tested.sum() or not cycle_fits(scope.law, pos, scope.bands):
         return 0
     if LAWS[name].draws and drawn[tested].mean() < 0.95:
         return 0

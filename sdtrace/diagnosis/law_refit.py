@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from sdtrace.diagnosis.law_cycle import cycle_fits
 from sdtrace.schema.arrays import Floats
 from sdtrace.verify.band import DISAGREE
 from sdtrace.verify.laws import LAWS, candidates
@@ -39,6 +40,7 @@ def refit(sample: pl.DataFrame, run: Mapping[str, Any], declared: str) -> tuple[
     if not wrong[declared] and offset(scopes[declared]) < MISFITS:
         return None
     fits = [n for n in possible - {declared} if not wrong[n] and offset(scopes[n]) < FITS]
+    fits = [n for n in fits if cycle_fits(LAWS[n], pos, scopes[n].bands)]
     if "block" in fits and not _behind(scopes["ratio"], wrong["ratio"]):
         fits.remove("block")
     return (fits[0], tested) if len(fits) == 1 else None

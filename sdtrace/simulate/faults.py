@@ -38,6 +38,10 @@ def _both_top(world: World, s: float) -> None:
     world.source, world.p = top(world.q, int(s)), top(world.p, int(s))
 
 
+def _uncut(world: World, s: float) -> None:
+    world.uncut, world.p = world.p, top(world.p, int(s))
+
+
 def _argmax(world: World, s: float) -> None:
     world.source = hot(np.argmax(world.q, axis=-1), world.q.shape[-1])
 
@@ -135,6 +139,14 @@ FAULTS: dict[str, Fault] = {
     "target-temperature": Fault(
         "one-sided-sampling-params", "the decision sees p at another temperature", 0.7, "temperature",
         level=lambda w, s: _ratio(w, p=tempered(w.p[:, :-1], s)),
+    ),
+    "uncut-target": Fault(
+        "one-sided-sampling-params", "the decision sees p before top-k, the log after it", 10, "k", rows=_uncut,
+        level=lambda w, s: _ratio(w, p=w.uncut[:, :-1]),
+    ),
+    "one-hot-test": Fault(
+        "recovered-not-residual", "accepted when r <= p, as if q were one-hot, and recovered from p - q",
+        level=lambda w, s: at(w.p[:, :-1], w.x),
     ),
     "target-row": Fault(
         "misaligned-target-probs", "the decision sees p of the next row", level=lambda w, s: _ratio(w, p=_next(w.p)[:, :-1])

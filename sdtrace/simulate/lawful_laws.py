@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sdtrace.simulate.engine import Outcome, play
+from sdtrace.simulate.engine import Outcome, first_rejection, outcome_of, play
 from sdtrace.simulate.fault import Fault
 from sdtrace.simulate.trees import coin, in_turn
 from sdtrace.simulate.variant import Row, Variant
-from sdtrace.simulate.world import Rows, World, draft, hot, softmax, tempered, top
+from sdtrace.simulate.world import Rows, World, at, draft, draw, hot, softmax, tempered, top
 
 _HONEST = Fault("", "")
 _CHAIN = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin")
@@ -43,6 +43,17 @@ def _half_greedy(world: World) -> Outcome:
         np.where(here, cold.recovered, warm.recovered),
         np.where(here[:, None], cold.tested, warm.tested),
     )
+
+
+def _certain(world: World) -> Outcome:
+    """The draft is a point and tested as one, though the record shows what its softmax gave (vllm#16899)."""
+    world.x = np.argmax(world.q, axis=-1)
+    n_a = first_rejection(world.r <= at(world.p[:, :-1], world.x), world.verified)
+    every, last = np.arange(len(n_a)), np.minimum(n_a, world.x.shape[1] - 1)
+    left = world.p[every, last].copy()
+    left[every, world.x[every, last]] = 0
+    row = np.where((n_a < world.verified)[:, None], left, world.p[every, n_a])
+    return outcome_of(world, n_a, draw(row, world.rng))
 
 
 _IS_COLD = pl.col("request_id").str.slice(1).cast(pl.Int64) % 2 == 1
@@ -230,6 +241,10 @@ LAWFUL_LAWS: dict[str, Variant] = {
     ),
     "unknown-word": Variant("a known law by a name that is not known", _CHAIN, run=_run(rule="acme-verify")),
     "rule-null": Variant("no law is declared", _CHAIN, run=_run(rule=None)),
+    "one-hot-said-ratio": Variant(
+        "a point draft, tested as one, in a run that declares the ratio law and logs the softmax q", play=_certain,
+        run=_run(draft_sampling="argmax"),
+    ),
     "half-greedy": Variant(
         "every other request is at temperature 0", play=_half_greedy, steps=_greedy_columns, requests=_temperatures
     ),

@@ -18,7 +18,8 @@ POINT = ("one-hot", "tree-coin", "greedy")
 @dataclass
 class World:
     """n steps, K drafted tokens, V tokens. p: (n, K+1, V); q: (n, K, V), as handed to the verifier; `source`: what drafts
-    are drawn from (q in a correct engine); `race`: their noise; x, r: (n, K); `verified`, `request`, `step`: n entries."""
+    are drawn from (q in a correct engine); `race`: their noise; x, r: (n, K); `verified`, `request`, `step`: n entries. `uncut`: p before a
+    cut that a faulty engine forgets."""
 
     p: Rows
     q: Rows
@@ -31,6 +32,7 @@ class World:
     step: Ints
     rng: np.random.Generator
     shared: Rows = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    uncut: Rows = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
 
 
 def lengths(rng: np.random.Generator, settings: Settings, first: int, size: int, left: int) -> list[int]:

@@ -60,6 +60,36 @@ def lenient(d: Decisions) -> Explanation | None:
     return Explanation("lenient-acceptance", label, middle, low, high, wrong, int(np.isfinite(bound).sum()))
 
 
+def certain(d: Decisions) -> Explanation:
+    """r <= p: the test of a draft that is a point, beside a residual that is another draft's."""
+    wrong, decided = d.judge(d["p"], np.ones_like(d["p"]))
+    label = "tokens are tested as if the draft were certain (r <= p), and recovered as if it were not"
+    return Explanation("recovered-not-residual", label, None, None, None, wrong, decided)
+
+
+def uncut(d: Decisions) -> Explanation | None:
+    """p / S(p) is logged, p is compared: the log has the target after top-k, top-p or min-p, the decision before it.
+
+    What is cut away has p = 0 in the log and may be accepted; what is kept was 1 / S times smaller in the decision, S the mass
+    that is kept, so that a wrong rejection has r q >= S p.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(np.isfinite(d["r"]), d["r"], 1.0) * d["q"] / d["p"]
+    gone = d.accepted & (d["p"] == 0.0)
+    if gone.sum() < 3:
+        return None
+    wrong = d.accepted & ~gone & np.isfinite(d["r"]) & (share > 1.0 + 1e-4)
+    wrong |= ~d.accepted & (share < _LEAST_KEPT)
+    label = "the decision sees the target before top-k, top-p or min-p, the log after it: tokens of p = 0 are accepted"
+    return Explanation(
+        "one-sided-sampling-params", label, None, None, None, int(wrong.sum()), int(np.isfinite(share).sum())
+    )
+
+
+#: The least mass that a cut of the target is taken to keep.
+_LEAST_KEPT = 0.1
+
+
 def threshold(d: Decisions) -> Explanation | None:
     """Also accepted when p(x) is at least t (SGLang's threshold_single, typical acceptance with a flat target)."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -178,6 +208,13 @@ def _under(d: Decisions, side: str, theta: float) -> tuple[int, int] | None:
     return int((wrong & known).sum()), int(known.sum())
 
 
-HYPOTHESES: tuple[Callable[[Decisions], Explanation | None], ...] = (inverted, lenient, threshold, fixed_rate)
+HYPOTHESES: tuple[Callable[[Decisions], Explanation | None], ...] = (
+    inverted,
+    certain,
+    uncut,
+    lenient,
+    threshold,
+    fixed_rate,
+)
 
-__all__ = ["EXACT", "HYPOTHESES", "Decisions", "shifted", "tempered", "tempered_value"]
+__all__ = ["EXACT", "HYPOTHESES", "Decisions", "shifted", "tempered", "tempered_value", "uncut"]

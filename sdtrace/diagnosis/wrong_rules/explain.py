@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from sdtrace.diagnosis.wrong_rules.exact import HYPOTHESES, Decisions, shifted, tempered
+from sdtrace.diagnosis.wrong_rules.exact import HYPOTHESES, Decisions, shifted, tempered, uncut
 from sdtrace.diagnosis.wrong_rules.explanation import Explanation
 from sdtrace.diagnosis.wrong_rules.likelihood import likeliest
 from sdtrace.diagnosis.wrong_rules.regression import dependence, other_row, read
@@ -39,7 +39,7 @@ def explain_decisions(decisions: pl.DataFrame, law: str, p_band: Rounding, q_ban
     if not wrong.height:
         return [nothing]
     drawn = bool(np.isfinite(d["r"]).mean() > 0.9)
-    found = _settled(d, wrong.height, accepts) if drawn else []
+    found = _settled(d, wrong.height, accepts) if drawn else _before_the_cut(d, wrong.height)
     if not found:
         found = _depends(d, wrong.height, drawn)
     return [*found, nothing]
@@ -64,6 +64,12 @@ def _settled(d: Decisions, wrong: int, accepts: int) -> list[Explanation]:
     # a row of another position next to which everything, or nothing, is accepted: any temperature would fit that
     found = found or other_row(d, wrong) or [e for e in tempered(d) if e.contradictions <= 0.25 * wrong]
     return sorted(found, key=lambda e: e.contradictions)
+
+
+def _before_the_cut(d: Decisions, wrong: int) -> list[Explanation]:
+    """Without uniforms, impossible events tell this rule alone: accepted at p = 0, rejected a little above q."""
+    guess = uncut(d)
+    return [guess] if guess is not None and guess.contradictions <= 0.03 * wrong else []
 
 
 def _depends(d: Decisions, wrong: int, drawn: bool) -> list[Explanation]:

@@ -45,6 +45,12 @@ def _rules(d: Decisions, p: Floats, q: Floats) -> Iterator[tuple[str, str, float
         law = np.minimum(p / q, 1.0)
         yield "", "", None, law
         yield "inverted-ratio", "accepted when r <= q/p", None, np.minimum(q / np.maximum(p, 1e-300), 1.0)
+        yield (
+            "recovered-not-residual",
+            "tokens are tested as if the draft were certain (r <= p), and recovered as if it were not",
+            None,
+            np.minimum(p, 1.0),
+        )
         for share in (0.01, 0.02, 0.05, 0.1, 0.2, 0.3):
             yield "decision-mismatch", "", share, law + (1 - law) * share
             yield "decision-mismatch", "", share, law * (1 - share) + (1 - law) * share
