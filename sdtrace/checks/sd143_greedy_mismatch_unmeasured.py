@@ -19,6 +19,7 @@ from dataclasses import replace
 import polars as pl
 
 from sdtrace.results.check import Check, Counts, Outcome, counted
+from sdtrace.results.words import State
 
 _NO_GAP = pl.col("decision") == 0
 
@@ -29,7 +30,7 @@ def _read(counts: Counts) -> Outcome:
     limit = 0.02 * n + 5 * (0.02 * 0.98 * n) ** 0.5 + 3
     outcome = counted("decisions do not follow the argmax (no gap logged)")(counts)
     if k <= limit:
-        state = "clear" if counts.total and not k else "cannot-tell"
+        state: State = "clear" if counts.total and not k else "cannot-tell"
         headline = "none" if state == "clear" else f"{k:,} mismatches may be numerical ties; log target_top2_gap"
         return replace(outcome, state=state, headline=headline, faults=0, witnesses=())
     return outcome

@@ -11,9 +11,10 @@ from sdtrace.diagnosis.wrong_rules import Explanation
 from sdtrace.results.cause import Cause, Outcomes, fired, make, ranked, with_command
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Outcome
+from sdtrace.results.words import Certainty
 
 
-def _one(code: str, cause: str, certainty: str = "proved") -> Callable[[Outcomes], list[Cause]]:
+def _one(code: str, cause: str, certainty: Certainty = "proved") -> Callable[[Outcomes], list[Cause]]:
     """The usual row: one check fired, one cause."""
 
     def read(found: Outcomes) -> list[Cause]:
@@ -35,7 +36,7 @@ def _decisions(explained: Sequence[Explanation], found: Outcomes) -> list[Cause]
 
 
 def _label(best: Explanation) -> str:
-    says = WORDS[best.cause][2]
+    says = WORDS[best.cause].says
     return says if best.label in says else f"{says.split(':')[0]}: {best.label}"
 
 
@@ -99,19 +100,23 @@ def causes(
     return ranked(rows)
 
 
+#: check -> cause -> certainty, of counts, records and announcements.
+_OF_COUNTS: tuple[tuple[str, str, Certainty], ...] = (
+    ("SD421", "synthetic-acceptance", "proved"),
+    ("SD422", "lenient-acceptance", "proved"),
+    ("SD423", "speculation-off", "proved"),
+    ("SD432", "drafter-miswired", "statistical"),
+    ("SD433", "low-acceptance", "suspected"),
+    ("SD412", "metric-definition", "proved"),
+    ("SD424", "counters-missing", "proved"),
+    ("SD431", "degenerate-output", "suspected"),
+)
+
+
 def counters(found: Outcomes, named: set[str]) -> list[Cause]:
     """Causes that counts, records and announcements show; a cause that decisions showed is not named again."""
     rows: list[Cause] = []
-    for code, cause, certainty in (
-        ("SD421", "synthetic-acceptance", "proved"),
-        ("SD422", "lenient-acceptance", "proved"),
-        ("SD423", "speculation-off", "proved"),
-        ("SD432", "drafter-miswired", "statistical"),
-        ("SD433", "low-acceptance", "suspected"),
-        ("SD412", "metric-definition", "proved"),
-        ("SD424", "counters-missing", "proved"),
-        ("SD431", "degenerate-output", "suspected"),
-    ):
+    for code, cause, certainty in _OF_COUNTS:
         if cause not in named and fired(found, code):
             label = _announced(found[code]) if code in ("SD421", "SD422", "SD423", "SD412") else None
             rows.append(make(cause, certainty, [code], found, label))
@@ -119,7 +124,7 @@ def counters(found: Outcomes, named: set[str]) -> list[Cause]:
         c for c in ("SD411", "SD401", "SD402", "SD403", "SD404", "SD405", "SD407", "SD408", "SD409") if fired(found, c)
     ]
     if broken:
-        label = _replayed(found) or WORDS["metric-inconsistent"][2].replace("of a step ", "")
+        label = _replayed(found) or WORDS["metric-inconsistent"].says.replace("of a step ", "")
         rows.append(make("metric-inconsistent", "proved", broken, found, label))
     elif fired(found, "SD406"):
         rows.append(make("metric-inconsistent", "suspected", ["SD406"], found, "nan stands where a figure belongs"))

@@ -8,12 +8,15 @@ from sdtrace.counters.figures import plain
 from sdtrace.counters.sources import Source
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.results.cause import Cause
+from sdtrace.results.words import SIDES, VERDICTS, VerdictState
 
 #: Decisions that must agree before a trace without a finding is called healthy.
 ENOUGH = 30
 
 
-def verdict(rows: Sequence[Cause], figures: Mapping[str, Any], choices: Mapping[str, Choice]) -> tuple[str, str]:
+def verdict(
+    rows: Sequence[Cause], figures: Mapping[str, Any], choices: Mapping[str, Choice]
+) -> tuple[VerdictState, str]:
     """State and headline where decisions were looked at; `figures` is the `audit` section of the document."""
     if (worst := _worst(rows)) is not None:
         state, headline = worst
@@ -38,10 +41,10 @@ def verdict(rows: Sequence[Cause], figures: Mapping[str, Any], choices: Mapping[
     )
 
 
-def _worst(rows: Sequence[Cause]) -> tuple[str, str] | None:
+def _worst(rows: Sequence[Cause]) -> tuple[VerdictState, str] | None:
     """The state and headline of the worst cause that is more than suspected."""
     sure = [c for c in rows if c.certainty != "suspected"]
-    for side, state in (("wrong", "wrong"), ("slow", "slow"), ("metric", "metric-suspect")):
+    for side, state in zip(SIDES, VERDICTS, strict=False):  # a side has its state, in the same order
         mine = [c for c in sure if c.side == side]
         if mine:
             return state, mine[0].headline
@@ -63,7 +66,7 @@ def _too_little(figures: Mapping[str, Any]) -> str:
     return f"{figures['tested']:,} tested decisions are too few; {ENOUGH - figures['agree']:,} more would do"
 
 
-def counts_verdict(rows: Sequence[Cause], source: Source | None) -> tuple[str, str]:
+def counts_verdict(rows: Sequence[Cause], source: Source | None) -> tuple[VerdictState, str]:
     """State and headline where there are only counts."""
     if (worst := _worst(rows)) is not None:
         return worst

@@ -38,20 +38,7 @@ def document(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bo
             "headline": found.headline,
             "not_checked": found.not_checked,
         },
-        "causes": [
-            {
-                "cause": c.cause,
-                "side": c.side,
-                "certainty": c.certainty,
-                "checks": list(c.checks),
-                "headline": c.headline,
-                "evidence": [_plain(row, ids) for row in c.evidence],
-                "advice": c.advice,
-                "blame": c.blame,
-                "effect": c.effect,
-            }
-            for c in found.causes
-        ],
+        "causes": [cause.row(lambda row: _plain(row, ids)) for cause in found.causes],
         "checks": [_check(check, found) for check in checks],
         "audit": found.audit,
         "acceptance": found.acceptance,

@@ -8,8 +8,8 @@ from sdtrace.history.alarms import Alarm, alarms
 from sdtrace.history.changepoints import shifts
 from sdtrace.history.trend import Point, change, metrics, names, series
 from sdtrace.results.report import Chart, Report, Section
+from sdtrace.results.words import VERDICTS
 
-_WORST = ("wrong", "slow", "metric-suspect", "cannot-tell", "healthy")
 #: Nights that a chart shows.
 SHOWN = 180
 
@@ -40,7 +40,11 @@ def with_history(
 def _raised(verdict: dict[str, Any], standing: Sequence[Alarm]) -> dict[str, Any]:
     """The verdict with what only many nights show: the worst alarm that is not known, where it is worse."""
     for alarm in standing:
-        if alarm.until is None and alarm.kind != "cause" and _WORST.index(alarm.side) < _WORST.index(verdict["state"]):
+        if (
+            alarm.until is None
+            and alarm.kind != "cause"
+            and VERDICTS.index(alarm.side) < VERDICTS.index(verdict["state"])
+        ):
             verdict = verdict | {"state": alarm.side, "headline": alarm.headline}
     return verdict
 

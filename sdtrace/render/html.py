@@ -14,18 +14,11 @@ from sdtrace.errors import SdtraceError
 from sdtrace.render.charts import svg
 from sdtrace.render.text import clean, configuration, number
 from sdtrace.results.report import Report
+from sdtrace.results.words import TITLES
 from sdtrace.schema.trace import OTHER
 
 #: Rows of a table, steps of a request, tokens of a step that a page shows; the rest is counted.
 ROWS, TOKENS, EVIDENCE, LOSSES, ALARMS = 60, 24, 8, 40, 20
-
-STATES = {
-    "wrong": "Wrong",
-    "slow": "Slow",
-    "metric-suspect": "Metric suspect",
-    "cannot-tell": "Cannot tell",
-    "healthy": "Healthy",
-}
 
 
 def page(report: Report) -> bytes:
@@ -50,7 +43,7 @@ def _render(name: str, report: Report) -> str:
         script=Markup(script),  # our own file, whose hash stands in the policy
         style=Markup(style),
         digest=digest,
-        states=STATES,
+        states=TITLES,
         other=OTHER,
         ids=report.ids,
         caps={"rows": ROWS, "tokens": TOKENS, "evidence": EVIDENCE, "losses": LOSSES, "alarms": ALARMS},

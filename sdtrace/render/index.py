@@ -7,8 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from sdtrace.render.html import ALARMS, ROWS, STATES, environment
+from sdtrace.render.html import ALARMS, ROWS, environment
 from sdtrace.results.report import Section
+from sdtrace.results.words import TITLES
 from sdtrace.version import VERSION
 
 #: Nights that are listed, and months of the calendar.
@@ -30,7 +31,7 @@ def page(records: Sequence[dict[str, Any]], sections: Sequence[Section], documen
         months=_months(records, alarmed),
         sections=sections,
         alarms=alarms,
-        states=STATES,
+        states=TITLES,
         style=Markup(style),  # our own file
         version=VERSION,
         caps={"rows": ROWS, "nights": NIGHTS, "alarms": ALARMS},

@@ -5,14 +5,8 @@ from typing import Any
 
 from sdtrace.render.text import clean, configuration, number
 from sdtrace.results.report import Report
+from sdtrace.results.words import TITLES
 
-_WORDS = {
-    "wrong": "Wrong",
-    "slow": "Slow",
-    "metric-suspect": "Metric suspect",
-    "cannot-tell": "Cannot tell",
-    "healthy": "Healthy",
-}
 _CAUSES = 8
 
 
@@ -20,7 +14,7 @@ def dumps(report: Report) -> bytes:
     """Verdict, causes with one piece of evidence each, alarms, figures, what was not checked."""
     document = report.document
     verdict = document["verdict"]
-    lines = [f"**{_WORDS[verdict['state']]}**: {escape(verdict['headline'])}", ""]
+    lines = [f"**{TITLES[verdict['state']]}**: {escape(verdict['headline'])}", ""]
     causes = document["causes"]
     for cause in causes[:_CAUSES]:
         lines.append(f"- **{cause['cause']}** ({cause['certainty']}): {escape(cause['headline'])}")

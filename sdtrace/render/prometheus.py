@@ -1,14 +1,14 @@
 """Gauges for the textfile collector of a Prometheus node exporter. What was not recorded has no sample."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from sdtrace.render.text import clean
 from sdtrace.results.report import Report
+from sdtrace.results.words import VERDICTS, State
 
-_STATES = ("healthy", "cannot-tell", "metric-suspect", "slow", "wrong")
 _FIGURES = {
     "tokens_per_step": "Tokens appended per step.",
     "rate_of_drafted": "Accepted of drafted tokens.",
@@ -25,7 +25,7 @@ def dumps(report: Report) -> bytes:
     """The exposition; metrics begin with sdtrace_."""
     document, registry = report.document, CollectorRegistry()
     verdict = _gauge(registry, "verdict", "1 for the verdict of the report, 0 for the others.", "state")
-    for state in _STATES:
+    for state in reversed(VERDICTS):
         verdict.labels(state).set(float(state == document["verdict"]["state"]))
     figures = document["acceptance"] or {}
     for name, says in _FIGURES.items():
@@ -36,7 +36,7 @@ def dumps(report: Report) -> bytes:
     if document["time"] and document["time"].get("step_ms") is not None:
         _gauge(registry, "step_seconds", "Mean wall time of a step.").set(document["time"]["step_ms"] / 1000)
     checks = _gauge(registry, "checks", "Checks by state.", "state")
-    for state in ("fired", "clear", "cannot-tell", "crashed"):
+    for state in get_args(State):
         checks.labels(state).set(sum(c["state"] == state for c in document["checks"]))
     causes = _gauge(registry, "cause", "1 for every cause that was found.", "cause", "side", "certainty")
     for c in document["causes"]:

@@ -9,15 +9,9 @@ from sdtrace.render.text import clean, number
 from sdtrace.render.time import step_time
 from sdtrace.results.check import Check
 from sdtrace.results.report import Report
+from sdtrace.results.words import TITLES
 from sdtrace.schema.trace import DAMAGED, OTHER
 
-_WORDS = {
-    "wrong": "WRONG",
-    "slow": "SLOW",
-    "metric-suspect": "METRIC SUSPECT",
-    "cannot-tell": "CANNOT TELL",
-    "healthy": "HEALTHY",
-}
 _COLOURS = {"wrong": "31", "slow": "33", "metric-suspect": "35", "cannot-tell": "36", "healthy": "32"}
 
 
@@ -25,7 +19,7 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
     """The report in a few lines."""
     document = report.document
     verdict = document["verdict"]
-    word = _WORDS[verdict["state"]]
+    word = TITLES[verdict["state"]].upper()
     head = f"\x1b[1;{_COLOURS[verdict['state']]}m{word}\x1b[0m" if color else word
     lines: list[str] = []
     sure = [c for c in document["causes"] if c["certainty"] != "suspected"]

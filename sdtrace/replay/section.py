@@ -10,6 +10,7 @@ from sdtrace.replay.hypotheses import Scored
 from sdtrace.replay.run import Replayed
 from sdtrace.results.cause import Cause, command
 from sdtrace.results.report import Report, Section
+from sdtrace.results.words import Certainty
 
 #: Where the emitted tokens' place in the model's distribution is no longer chance.
 CHANCE = 1e-6
@@ -32,7 +33,7 @@ def with_replay(report: Report, found: Replayed) -> Report:
     document = dict(report.document)
     document["replay"] = as_document(found)
     rows = [replace(c, evidence=tuple(_told(row, report.ids) for row in c.evidence)) for c in causes(found)]
-    document["causes"] = [*map(_cause, rows), *document["causes"]]
+    document["causes"] = [*(row.row() for row in rows), *document["causes"]]
     document["verdict"] = _verdict(document["verdict"], found, rows)
     return replace(report, document=document, sections=[section(found), *report.sections])
 
@@ -133,7 +134,7 @@ def _differs(found: Replayed) -> Cause:
         others = sorted({s.way.says for s in found.rivals if s.way is not None and s.way.cause != cause})
         says += f" (or: {'; '.join(others)})" if others else ""
     followed = found.decisions.disagree > 0 or (found.emitted is not None and found.emitted.p_value < CHANCE)
-    certainty = "proved" if followed else "statistical"
+    certainty: Certainty = "proved" if followed else "statistical"
     if way is not None and way.name.startswith("precision-") and found.engine_dtype is None:
         certainty = "suspected"
         says += f", which the run does not say: replay with --dtype {way.weights}"
@@ -168,18 +169,11 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     return known | {"command": command(known)} if known.get("path") else known
 
 
-def _made(cause: str, certainty: str, says: str, evidence: tuple[dict[str, Any], ...], weight: int) -> Cause:
+def _made(cause: str, certainty: Certainty, says: str, evidence: tuple[dict[str, Any], ...], weight: int) -> Cause:
     advice = _ADVICE.get(cause, "compare the kept tokens with a run of the same prompts without speculation")
     shown = next((row["command"] for row in evidence if "command" in row), None)
     advice = f"{advice}; {shown}" if shown else advice
     return Cause(cause, "wrong", certainty, (), says, evidence, advice, _BLAME.get(cause, "verifier"), weight)
-
-
-def _cause(c: Cause) -> dict[str, Any]:
-    return {
-        "cause": c.cause, "side": c.side, "certainty": c.certainty, "checks": list(c.checks), "headline": c.headline,
-        "evidence": [dict(row) for row in c.evidence], "advice": c.advice, "blame": c.blame, "effect": c.effect,
-    }  # fmt: skip
 
 
 def _verdict(base: Mapping[str, Any], found: Replayed, rows: list[Cause]) -> dict[str, Any]:

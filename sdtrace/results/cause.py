@@ -1,12 +1,13 @@
 """A cause as a value: its side, certainty and words, and how one is made of the checks that fired."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Outcome
+from sdtrace.results.words import CERTAINTIES, SIDES, Certainty, Side
 
 Outcomes = Mapping[str, Outcome]
 
@@ -16,8 +17,8 @@ class Cause:
     """A row of `causes` in the document, with whom it blames."""
 
     cause: str
-    side: str
-    certainty: str
+    side: Side
+    certainty: Certainty
     checks: tuple[str, ...]
     headline: str
     evidence: tuple[dict[str, Any], ...]
@@ -26,13 +27,27 @@ class Cause:
     weight: int = 0
     effect: str | None = None
 
+    def row(self, shown: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> dict[str, Any]:
+        """The row of `causes` in the document; `shown` says what of a piece of evidence may be seen."""
+        return {
+            "cause": self.cause,
+            "side": self.side,
+            "certainty": self.certainty,
+            "checks": list(self.checks),
+            "headline": self.headline,
+            "evidence": [shown(row) for row in self.evidence],
+            "advice": self.advice,
+            "blame": self.blame,
+            "effect": self.effect,
+        }
+
 
 def fired(found: Outcomes, code: str) -> bool:
     """Whether the check of that code fired."""
     return code in found and found[code].state == "fired"
 
 
-def make(cause: str, certainty: str, codes: Sequence[str], found: Outcomes, label: str | None = None) -> Cause:
+def make(cause: str, certainty: Certainty, codes: Sequence[str], found: Outcomes, label: str | None = None) -> Cause:
     """A cause from the checks that showed it; evidence and weight are theirs, words are the table's."""
     side, blame, says, advice = WORDS[cause]
     live = [code for code in codes if fired(found, code)]
@@ -45,7 +60,7 @@ def make(cause: str, certainty: str, codes: Sequence[str], found: Outcomes, labe
 def with_evidence(cause: Cause, more: Sequence[Mapping[str, Any]]) -> Cause:
     """The cause with places to look at first, each with the command that shows it."""
     evidence = (*(_shown(row) for row in more), *cause.evidence)
-    return replace(cause, evidence=evidence, advice=with_command(WORDS[cause.cause][3], evidence))
+    return replace(cause, evidence=evidence, advice=with_command(WORDS[cause.cause].advice, evidence))
 
 
 def _shown(witness: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +93,4 @@ def joined(rows: Sequence[Cause], more: Sequence[Cause]) -> list[Cause]:
 
 
 def ranked(rows: Sequence[Cause]) -> list[Cause]:
-    order = {"proved": 0, "statistical": 1, "suspected": 2}
-    sides = {"wrong": 0, "slow": 1, "metric": 2}
-    return sorted(rows, key=lambda c: (order[c.certainty], sides[c.side]))
+    return sorted(rows, key=lambda c: (CERTAINTIES.index(c.certainty), SIDES.index(c.side)))

@@ -1,7 +1,20 @@
 """What every cause says: side, whom it blames, the sentence, what to do. Names never change."""
 
-#: cause -> (side, blame, what it says, what to do)
-WORDS: dict[str, tuple[str, str, str, str]] = {
+from typing import NamedTuple
+
+from sdtrace.results.words import Side
+
+
+class CauseWords(NamedTuple):
+    """`side`, whom it blames, what it says, what to do."""
+
+    side: Side
+    blame: str
+    says: str
+    advice: str
+
+
+_ROWS: dict[str, tuple[Side, str, str, str]] = {
     "invalid-probabilities": (
         "wrong",
         "verifier",
@@ -237,3 +250,5 @@ WORDS: dict[str, tuple[str, str, str, str]] = {
         "batch requests of like draft length together; compare clocks, topology and load of the rank that is slow",
     ),
 }
+
+WORDS: dict[str, CauseWords] = {cause: CauseWords(*row) for cause, row in _ROWS.items()}

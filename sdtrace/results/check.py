@@ -6,6 +6,8 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.results.words import State
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -32,7 +34,7 @@ class Outcome:
     `visible` is the smallest effect that a statistical check would have seen with a chance of 0.9.
     """
 
-    state: str
+    state: State
     examined: int
     total: int
     missing: tuple[str, ...]
@@ -47,6 +49,7 @@ def counted(noun: str) -> Callable[[Counts], Outcome]:
     """The usual reading of a provable check: one faulty row is enough; nothing examined is cannot-tell."""
 
     def read(counts: Counts) -> Outcome:
+        state: State
         if counts.faults:
             state, headline = "fired", f"{counts.faults:,} of {counts.examined:,} {noun}"
         elif counts.examined:

@@ -8,6 +8,7 @@ import polars as pl
 
 from sdtrace.results.cause import Cause, command
 from sdtrace.results.cause_words import WORDS
+from sdtrace.results.words import CERTAINTIES, Certainty
 from sdtrace.speed.timing import Timing
 
 #: Lines that drafted something before anything is said about acceptance.
@@ -33,7 +34,7 @@ class Finding:
     """One slow cause: `gain` is the relative throughput to be had, `says` replaces the table's sentence."""
 
     cause: str
-    certainty: str
+    certainty: Certainty
     says: str
     gain: float
     evidence: Sequence[dict[str, Any]] = field(default_factory=tuple)
@@ -77,8 +78,7 @@ def low_rate() -> pl.Expr:
 
 def in_words(found: Sequence[Finding]) -> list[Cause]:
     """Findings as causes: certainty first, then what there is to gain."""
-    order = {"proved": 0, "statistical": 1, "suspected": 2}
-    ranked = sorted(found, key=lambda one: (order[one.certainty], -one.gain))
+    ranked = sorted(found, key=lambda one: (CERTAINTIES.index(one.certainty), -one.gain))
     return [_cause(one) for one in ranked]
 
 

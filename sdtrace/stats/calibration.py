@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdtrace.results.check import Counts, Outcome
+from sdtrace.results.words import State
 from sdtrace.stats.significance import LEAST, Reading, bins, read
 
 #: Parts of a calibration that weigh its slots.
@@ -50,7 +51,7 @@ def calibrated(words: Words, *, by_bins: bool = False, parts: tuple[str, ...] = 
             return _untold(counts)
         worst = min((r for r in runs if r is not None), key=lambda r: (not r.fires, r.p))
         n = sum(r.main.n for r in runs if r is not None)
-        state = "fired" if worst.fires else "clear" if any(r.main.enough for r in runs if r) else "cannot-tell"
+        state: State = "fired" if worst.fires else "clear" if any(r.main.enough for r in runs if r) else "cannot-tell"
         seen = (_witness(worst, words),) if worst.fires else ()
         headline = _fired(worst, words) if worst.fires else _calm(worst, n, words, state)
         fired = sum(1 for r in runs if r is not None and r.fires)

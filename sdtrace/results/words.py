@@ -1,0 +1,25 @@
+"""The closed sets of words that a report is made of, each once, in the order that every page keeps: worst or strongest first."""
+
+from typing import Literal, get_args
+
+#: What a check came to.
+State = Literal["fired", "clear", "cannot-tell", "crashed"]
+#: What a cause speaks of: the text that comes out, its speed, or the figures.
+Side = Literal["wrong", "slow", "metric"]
+#: How sure a cause is.
+Certainty = Literal["proved", "statistical", "suspected"]
+#: What a report says as a whole.
+VerdictState = Literal["wrong", "slow", "metric-suspect", "cannot-tell", "healthy"]
+
+SIDES: tuple[Side, ...] = get_args(Side)
+CERTAINTIES: tuple[Certainty, ...] = get_args(Certainty)
+VERDICTS: tuple[VerdictState, ...] = get_args(VerdictState)
+
+#: A verdict as a title.
+TITLES: dict[VerdictState, str] = {
+    "wrong": "Wrong",
+    "slow": "Slow",
+    "metric-suspect": "Metric suspect",
+    "cannot-tell": "Cannot tell",
+    "healthy": "Healthy",
+}
