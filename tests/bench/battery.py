@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 import numpy as np
 import polars as pl
-
 from bench import TAU, generate, medians
+
 from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.readers import open_inputs

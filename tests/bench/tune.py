@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import sdtrace
 from sdtrace.tuning.run import Asked, tuned
 from sdtrace.tuning.whatif.compare import Bench
-from simulate_text import World, mixed, record, traffic
+from tests.made.text import World, mixed, record, traffic
 
 LENGTH, TAU, ROUNDS = 160, 4, 3
 

@@ -16,7 +16,7 @@ from sdtrace.cli import run
 from sdtrace.readers.io import cloud
 from sdtrace.render.json import dumps
 from sdtrace.writers.convert import convert
-from simulate_nights import Plan, write_night
+from tests.made.nights import Plan, write_night
 
 boto3 = pytest.importorskip("boto3", reason="pip install 'moto[server]'")
 server = pytest.importorskip("moto.server", reason="pip install 'moto[server]'")
@@ -85,6 +85,7 @@ def test_ray(disk: Path) -> None:
     # the folder tests/ray would do for a package of that name
     pytest.importorskip("ray.remote_function", reason="pip install 'sdtrace[ray]'")
     import ray
+
     from sdtrace.audit.cluster import Ray
 
     machines = Ray(workers=2)

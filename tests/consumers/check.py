@@ -16,9 +16,9 @@ from pathlib import Path
 import jsonschema
 from lxml import etree
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from sdtrace.cli import run
-from simulate_nights import Plan, write_night
+from tests.made.nights import Plan, write_night
 
 SAMPLES = Path(__file__).parents[2] / "sample_logs"
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from sdtrace.history.alarms import Q, alarms
-from simulate_nights import BETS, day
+from tests.made.nights import BETS, day
 
 SERVICES, CHECKS, NIGHTS, DECISIONS = 32, 5, 30, 200
 SERIES = SERVICES * CHECKS

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from sdtrace.history.state import opened
-from simulate_nights import Plan, day, write_night
+from tests.made.nights import Plan, day, write_night
 
 KILLS = int(os.environ.get("SDTRACE_KILLS", "200"))
 

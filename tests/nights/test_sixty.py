@@ -14,7 +14,7 @@ from sdtrace.history.alarms import Q, alarms
 from sdtrace.history.nightly import add, standing
 from sdtrace.history.state import opened
 from sdtrace.stats.e_process import Process, e_bh
-from simulate_nights import BETS, Plan, day, record, write_night
+from tests.made.nights import BETS, Plan, day, record, write_night
 
 
 def test_healthy_nights_raise_no_alarm_in_a_hundred_runs() -> None:

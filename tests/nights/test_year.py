@@ -10,7 +10,7 @@ from pathlib import Path
 from sdtrace.api import report
 from sdtrace.history.nightly import add, report_of
 from sdtrace.history.state import opened
-from simulate_nights import Plan, day, write_night
+from tests.made.nights import Plan, day, write_night
 
 NIGHTS = int(os.environ.get("SDTRACE_NIGHTS", "365"))
 #: What a year may take on disk.

@@ -10,10 +10,10 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from sdtrace.api import diff
-from simulate_timing import Engine, Traffic, drive
+from tests.made.timing import Engine, Traffic, drive
 
 #: Traffic whose requests differ much from each other, as the clustered intervals must bear.
 TRAFFIC = Traffic(requests=60, output=(30, 90), spread=0.12, batch=(1, 6))

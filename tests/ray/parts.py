@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from simulate import Scenario, Shape, simulate
+from tests.made.simulate import Scenario, Shape, simulate
 
 
 def write_parts(folder: Path, count: int, tested: int) -> list[Path]:

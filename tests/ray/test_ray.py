@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
 from parts import write_parts
 
-import ray
 from sdtrace.api import report
 from sdtrace.audit.cluster import Ray
 from sdtrace.render.json import dumps

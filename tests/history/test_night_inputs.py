@@ -1,0 +1,283 @@
+"""What a night is given: stamps ahead of the clock, faults that arrive late, inputs that cannot be read, days out of bounds."""
+
+import json
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sdtrace.cli import run
+from sdtrace.history import clock
+from sdtrace.history.state import opened
+from tests.made.nights import Plan, day, write_night
+
+FUTURE = 2_000_000_000.0  # 2033-05-18
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stands in the fifth night."""
+    monkeypatch.setattr(clock, "now", lambda: datetime.fromisoformat(day(5)).replace(tzinfo=UTC).timestamp() + 3600)
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
+    folder = tmp_path_factory.mktemp("logs")
+    return [write_night(folder, i, Plan(tested=20)) for i in range(8)]
+
+
+def nightly(tmp: Path, *args: str | Path) -> int:
+    return run(["nightly", *map(str, args), "--state", str(tmp / "state"), "-q", "--json", str(tmp / "night.json")])
+
+
+def document(tmp: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((tmp / "night.json").read_text())
+    return found
+
+
+def alarms(tmp: Path) -> list[str]:
+    return [alarm["id"] for alarm in document(tmp)["history"]["alarms"]]
+
+
+def nights(tmp: Path) -> list[str]:
+    with opened(tmp / "state") as state:
+        return state.nights()
+
+
+def stamped(log: Path, at: Any, *, steps: int, to: Path) -> Path:
+    """The log with another time at its last steps."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for line in [x for x in lines if x["kind"] == "step"][-steps:]:
+        line["at"] = at
+    to.write_text("\n".join(map(json.dumps, lines)))
+    return to
+
+
+# -- the clock
+
+
+def test_a_night_ahead_of_the_clock_is_set_aside(
+    tmp_path: Path, logs: list[list[Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert nightly(tmp_path, logs[0][0]) == 0
+    ahead = stamped(logs[1][1], FUTURE, steps=10_000, to=tmp_path / "ahead.jsonl")
+    assert nightly(tmp_path, logs[1][0], ahead, "--retention", "3") == 1
+    said = capsys.readouterr().err
+    assert f"ahead of the clock by more than a day (up to 2033-05-18; this machine says {day(5)}): {ahead}" in said
+    assert "--night DATE" in said
+    assert nights(tmp_path) == [day(0), day(1)]
+    assert nightly(tmp_path, ahead, "--night", day(1)) == 0
+    assert nights(tmp_path) == [day(0), day(1)]
+    assert document(tmp_path)["history"]["night"] == day(1)
+
+
+def test_a_day_ahead_is_a_night_and_two_are_none(tmp_path: Path, logs: list[list[Path]]) -> None:
+    assert nightly(tmp_path, logs[6][0]) == 0
+    assert nightly(tmp_path, logs[7][0]) == 1
+    assert nights(tmp_path) == [day(6)]
+
+
+@pytest.mark.parametrize("at", [FUTURE, 1e18, 1e300], ids=str)
+def test_one_future_stamp_moves_no_log(
+    tmp_path: Path, logs: list[list[Path]], at: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = stamped(logs[1][0], at, steps=1, to=tmp_path / "log.jsonl")
+    assert nightly(tmp_path, log) == 0
+    assert nights(tmp_path) == [day(1)]
+    assert at > FUTURE or "ahead of the clock" in capsys.readouterr().err  # what no calendar has, the reader leaves out
+
+
+def test_only_the_future_is_no_night(tmp_path: Path, logs: list[list[Path]]) -> None:
+    ahead = stamped(logs[1][0], FUTURE, steps=10_000, to=tmp_path / "ahead.jsonl")
+    assert nightly(tmp_path, ahead) == 2
+    assert nights(tmp_path) == []
+
+
+def test_a_future_night_that_a_state_holds_neither_blinds_nor_empties_it(
+    tmp_path: Path, logs: list[list[Path]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another version, or a clock that was wrong, has let it in."""
+    for i in range(3):
+        assert nightly(tmp_path, logs[i][0]) == 0
+    now = clock.now()
+    with monkeypatch.context() as wrong:
+        wrong.setattr(clock, "now", lambda: FUTURE)
+        ahead = stamped(logs[1][1], FUTURE - 10, steps=10_000, to=tmp_path / "ahead.jsonl")
+        assert nightly(tmp_path, ahead) == 0
+        assert nights(tmp_path)[-1] == "2033-05-18"
+    assert clock.now() == now
+    pages = ("-o", tmp_path / "pages")
+    assert nightly(tmp_path, logs[3][0], "--retention", "30", *pages) == 0
+    assert "ahead of the clock, kept and left out of the history: 2033-05-18" in capsys.readouterr().err
+    assert nights(tmp_path) == [day(i) for i in range(4)]
+    found = document(tmp_path)["history"]
+    assert (found["night"], found["nights"]) == (day(3), 4)
+    assert nightly(tmp_path, "--rebuild", "--retention", "2", *pages) == 0
+    assert nights(tmp_path) == [day(2), day(3)]
+    with opened(tmp_path / "state") as state:
+        assert state.every() == [day(2), day(3), "2033-05-18"]
+        assert state.audit("2033-05-18") is not None
+    # it is counted, and not again
+    assert nightly(tmp_path, ahead) == 0
+    assert f"counted already: {ahead}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--night", "2033-05-18"), "ahead of the clock"),
+        (("--night", day(7)), "ahead of the clock"),
+        (("--night", "0001-01-01"), "before 2001"),
+        (("--night", "1999-12-31"), "before 2001"),
+        (("--night", "20260901"), "no date"),
+        (("--night", "2026-W36-2"), "no date"),
+        (("--night", "2026-02-30"), "no date"),
+        (("--night", "../../x"), "no date"),
+        (("--night", ""), "no date"),
+        (("--retention", "0"), "--retention"),
+        (("--retention", "-3"), "--retention"),
+        (("--retention", "99999999999999999999"), "--retention"),
+        (("--acknowledge", "cause:x:chat", "--until", "20270101"), "no date"),
+        (("--acknowledge", "cause:x:chat", "--until", "soon"), "no date"),
+    ],
+    ids=" ".join,
+)
+def test_days_out_of_bounds_are_a_usage_error(
+    tmp_path: Path, logs: list[list[Path]], given: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert nightly(tmp_path, logs[0][0], *given) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [(day(0),), (day(6),), ("2001-09-09",)], ids=str)
+def test_days_within_bounds_are_nights(tmp_path: Path, logs: list[list[Path]], given: tuple[str]) -> None:
+    assert nightly(tmp_path, logs[0][0], "--night", *given, "--retention", "36500") == 0
+    assert nights(tmp_path) == list(given)
+
+
+# -- faults that arrive late
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    plan = Plan(fault=lambda s, i: "lenience-0.7" if s == "code" else None, tested=300)
+    return write_night(tmp_path_factory.mktemp("faulty"), 1, plan)
+
+
+def test_a_fault_that_arrives_late_alarms(tmp_path: Path, logs: list[list[Path]], faulty: list[Path]) -> None:
+    for i in range(4):
+        assert nightly(tmp_path, logs[i][0]) == 0
+    assert nightly(tmp_path, faulty[1], "-o", tmp_path / "pages") == 1
+    found = document(tmp_path)
+    alarm = "cause:lenient-acceptance:code"
+    assert found["history"]["night"] == day(3)
+    assert [(a["since"], a["side"]) for a in found["history"]["alarms"] if a["id"] == alarm] == [(day(1), "wrong")]
+    page = json.loads((tmp_path / "pages" / f"{day(1)}.json").read_text())
+    assert alarm in [a["id"] for a in page["history"]["alarms"]]
+    # it is news once; what evidence gathers is an alarm of its own
+    nightly(tmp_path, faulty[1])
+    assert alarm not in alarms(tmp_path)
+
+
+def test_a_fault_of_an_earlier_night_of_one_call_alarms(
+    tmp_path: Path, logs: list[list[Path]], faulty: list[Path]
+) -> None:
+    assert nightly(tmp_path, logs[0][0], faulty[1], logs[2][0]) == 1
+    assert document(tmp_path)["history"]["night"] == day(2)
+
+
+def test_data_that_adds_no_fault_to_a_faulty_night_is_no_news(
+    tmp_path: Path, logs: list[list[Path]], faulty: list[Path]
+) -> None:
+    alarm = "cause:lenient-acceptance:code"
+    assert nightly(tmp_path, faulty[1]) == 1
+    assert alarm in alarms(tmp_path)
+    for i in (2, 1):
+        nightly(tmp_path, logs[i][0])
+        assert alarm not in alarms(tmp_path)
+
+
+# -- inputs that cannot be read
+
+
+def broken(folder: Path, kind: str) -> Path:
+    file = folder / f"bad-{kind}"
+    if kind == "binary":
+        file.write_bytes(bytes(range(256)) * 40)
+    elif kind == "parquet":
+        file.write_bytes(b"PAR1" + b"\xff" * 4000)
+    elif kind == "gzip":
+        file.write_bytes(b"\x1f\x8b\x08" + b"\0" * 50)
+    elif kind == "nested":
+        file.write_text("[" * 200_000)
+    elif kind == "lines":
+        file.write_text('{"kind":"step","run_id":3}\n' * 20)
+    elif kind == "empty":
+        file.touch()
+    elif kind == "tables":
+        file.mkdir()
+        (file / "steps.parquet").write_bytes(b"PAR1 and no more")
+    return file
+
+
+@pytest.mark.parametrize("kind", ["binary", "parquet", "gzip", "nested", "lines", "empty", "tables", "missing"])
+def test_a_bad_input_is_said_and_the_two_good_ones_count(
+    tmp_path: Path, logs: list[list[Path]], kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = broken(tmp_path, kind)
+    assert nightly(tmp_path, logs[0][0], bad, logs[0][1], "-o", tmp_path / "pages") == 0
+    said = capsys.readouterr().err
+    assert f"set aside: {bad}: " in said
+    assert "internal error" not in said
+    with opened(tmp_path / "state") as state:
+        record = state.record(day(0))
+    assert set(record["services"]) == {"chat", "code"}
+    assert len(record["inputs"]) == 2
+    assert [one["path"] for one in record["aside"]] == [str(bad)]
+    assert [one["path"] for one in document(tmp_path)["history"]["aside"]] == [str(bad)]
+    assert str(bad) in (tmp_path / "pages" / f"{day(0)}.html").read_text()
+
+
+@pytest.mark.parametrize("kind", ["binary", "gzip", "lines", "missing"])
+def test_a_bad_input_alone_is_an_error(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert nightly(tmp_path, broken(tmp_path, kind)) == 3
+    assert "hint: " in capsys.readouterr().err
+    assert nights(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [RecursionError, MemoryError, ZeroDivisionError, KeyError])
+def test_whatever_breaks_in_one_input_is_that_inputs(
+    tmp_path: Path, logs: list[list[Path]], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """Also where it is not read but looked at."""
+    from sdtrace.history import nightly as module
+
+    real = module.content
+    bad = shutil.copy(logs[0][0], tmp_path / "bad.jsonl")
+
+    def content(opened: Any, *rest: Any) -> Any:
+        if opened.path == str(bad):
+            raise error("x")
+        return real(opened, *rest)
+
+    monkeypatch.setattr(module, "content", content)
+    assert nightly(tmp_path, bad, *logs[0]) == 0
+    with opened(tmp_path / "state") as state:
+        assert [Path(i["path"]).name for i in state.record(day(0))["inputs"]] == [p.name for p in logs[0]]
+
+
+def test_a_bad_input_is_read_when_it_is_mended(tmp_path: Path, logs: list[list[Path]]) -> None:
+    bad = tmp_path / "engine.jsonl"
+    bad.write_bytes(b"\x1f\x8b\x08 broken off")
+    assert nightly(tmp_path, bad, logs[0][1]) == 0
+    shutil.copy(logs[0][0], bad)
+    assert nightly(tmp_path, bad, logs[0][1]) == 0
+    with opened(tmp_path / "state") as state:
+        assert set(state.record(day(0))["services"]) == {"chat", "code"}
+
+
+def test_the_clock_of_the_tests_is_one_of_the_programs() -> None:
+    assert clock.today() == date.fromisoformat(day(5))
+    assert clock.last_night() - clock.today() == timedelta(days=1)

@@ -1,0 +1,136 @@
+"""One bad input is one bad input: whatever a reader does, the others are read, and what failed is a loss with its place."""
+
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sdtrace import readers
+from sdtrace.api import explain, report
+from sdtrace.cli import run
+from sdtrace.errors import NoInputError
+from sdtrace.readers.io.source import Source
+from sdtrace.results.check import Check
+from sdtrace.schema.trace import Batch
+from sdtrace.tally.measure import measure
+from sdtrace.tally.tally import Tally
+from sdtrace.verify.scope import Scope
+from sdtrace.writers.convert import convert
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_logs"
+GOOD = SAMPLES / "transformers-greedy.jsonl.gz"
+
+
+class PanicException(BaseException):
+    """As pyo3 raises it for a panic in Rust: no Exception."""
+
+
+ERRORS: list[Callable[[], BaseException]] = [
+    lambda: KeyError("x"),
+    lambda: RecursionError("too deep"),
+    lambda: MemoryError(),
+    lambda: OverflowError("int too large to convert to float"),
+    lambda: PanicException("index out of bounds"),
+    lambda: UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    lambda: NoInputError("the server did not answer", "check host and port"),
+]
+
+
+def _failing(monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException], after: int) -> None:
+    """The reader of traces gives `after` batches and then fails, for inputs whose name says so."""
+    reader = readers.READERS["trace-jsonl"]
+
+    def batches(src: Source) -> Iterator[Batch]:
+        for number, batch in enumerate(reader.batches(src)):
+            if "bad" in src.path and number == after:
+                raise error()
+            yield batch
+
+    monkeypatch.setitem(readers.READERS, "trace-jsonl", replace(reader, batches=batches))
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> list[Path]:
+    lines = gzip.decompress(GOOD.read_bytes()).splitlines(keepends=True)
+    for name in ("a.jsonl", "bad.jsonl", "c.jsonl"):
+        renamed = b"".join(lines[:40]).replace(b'"run_id":"', b'"run_id":"%s-' % name.encode())
+        (tmp_path / name).write_bytes(renamed)
+    return [tmp_path / name for name in ("a.jsonl", "bad.jsonl", "c.jsonl")]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda e: type(e()).__name__)
+@pytest.mark.parametrize("after", [0, 1])
+def test_an_error_in_a_reader_ends_its_input_alone(
+    error: Callable[[], BaseException], after: int, inputs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = report([str(inputs[0]), str(inputs[2])]).document
+    _failing(monkeypatch, error, after)
+    found = report([str(path) for path in inputs]).document
+    bad = found["inputs"].pop(1)
+    assert [i["steps"] for i in found["inputs"]] == [i["steps"] for i in whole["inputs"]]
+    assert bad["lines"] == bad["runs"] + bad["requests"] + bad["steps"] + sum(x["count"] for x in bad["losses"])
+    loss = bad["losses"][-1]
+    assert loss["advice"]
+    assert "bad.jsonl" in loss["where"]
+    if isinstance(error(), KeyError | PanicException):
+        assert loss["what"].startswith(f"reader error: {type(error()).__name__}")
+    assert (bad["steps"] > 0) == (after > 0)
+    assert not after or f"{bad['lines'] - 1} lines before it were read" in loss["what"]
+
+
+def test_the_place_of_a_fault_of_ours_is_told(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr("sdtrace.readers.trace.jsonl._rows", broken)
+    with pytest.raises(NoInputError, match=r"reader error: KeyError at readers/trace/jsonl\.py:\d+"):
+        report(str(inputs[0]))
+    monkeypatch.setenv("SDTRACE_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        report(str(inputs[0]))
+
+
+def test_nothing_but_a_failing_input_is_exit_3(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    _failing(monkeypatch, ERRORS[0], 0)
+    bad = str(inputs[1])
+    assert [run([verb, bad]) for verb in ("report", "detect", "tune")] == [3, 3, 3]
+    assert run(["report", bad, str(inputs[0])]) == 0
+    with pytest.raises(NoInputError, match="reader error: KeyError"):
+        explain(bad, request="any")
+    with pytest.raises(NoInputError, match="reader error: KeyError"):
+        convert([bad], inputs[0].with_name("out.jsonl"))
+    assert not inputs[0].with_name("out.jsonl").exists()
+
+
+def test_an_error_of_a_look_is_a_refusal(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Source) -> str | None:
+        raise PanicException
+
+    monkeypatch.setitem(readers.READERS, "specspecs", replace(readers.READERS["specspecs"], refuse=refuse))
+    opened = readers.open_one(str(inputs[0]), None)
+    assert opened.format == "trace-jsonl"
+    assert "PanicException" in str(readers.refused(opened)["specspecs"])
+
+
+def test_a_batch_that_cannot_be_judged_is_a_loss(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(scope: Scope, checks: Sequence[Check]) -> Tally:
+        if "bad" in scope.path:
+            raise OverflowError
+        return measure(scope, checks)
+
+    monkeypatch.setattr("sdtrace.audit.audit.measure", broken)
+    found = report([str(path) for path in inputs]).document
+    bad = found["inputs"][1]
+    assert bad["steps"] == 0
+    assert [i["steps"] for i in found["inputs"]][::2] == [38, 38]
+    assert bad["lines"] == bad["runs"] + bad["requests"] + sum(x["count"] for x in bad["losses"])
+    assert "OverflowError" in bad["losses"][-1]["what"]
+    assert not [c for c in found["checks"] if c["state"] == "crashed"]
+
+
+def test_what_ends_the_process_is_no_loss(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    _failing(monkeypatch, KeyboardInterrupt, 0)
+    with pytest.raises(KeyboardInterrupt):
+        report([str(path) for path in inputs])

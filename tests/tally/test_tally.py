@@ -1,0 +1,80 @@
+"""Tallies add up: whatever the pieces, the sum is that of the whole."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from sdtrace.audit.audit import audit
+from sdtrace.checks import CHECKS
+from sdtrace.readers import open_inputs
+from sdtrace.tally.tally import Tally, merge
+from tests.made.simulate import Scenario, Shape, document, simulate
+
+
+def trace(tmp_path: Path, **more: Any) -> Path:
+    return simulate(Scenario("ratio", shape=Shape(tested=1500), **more)).write(tmp_path / "trace.jsonl")
+
+
+def tally(path: Path) -> Tally:
+    return audit(open_inputs([str(path)]), CHECKS).tally
+
+
+def figures(path: Path) -> dict[str, Any]:
+    found = document(path)
+    return {name: found[name] for name in ("verdict", "checks", "audit")}
+
+
+@pytest.mark.parametrize("rows", [24, 64, 250])
+def test_small_batches_give_the_same_report(rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many batches (more than are gathered at a time) against one."""
+    path = trace(tmp_path, fault="lenience-0.7")
+    whole = figures(path)
+    monkeypatch.setattr("sdtrace.readers.trace.jsonl.ROWS", rows)
+    monkeypatch.setattr("sdtrace.readers.trace.jsonl.BYTES", 1)
+    pieces = figures(path)
+    assert pieces["audit"] == whole["audit"]
+    assert pieces["verdict"]["headline"] == whole["verdict"]["headline"]
+    assert [c["state"] for c in pieces["checks"]] == [c["state"] for c in whole["checks"]]
+
+
+def test_merging_is_adding(tmp_path: Path) -> None:
+    one, two = tally(trace(tmp_path)), tally(trace(tmp_path, seed=5, fault="inverted-ratio"))
+    both = merge([one, two])
+    for name in ("steps", "tested", "disagree", "appended", "expected"):
+        expected = one.sums["laws"][name].sum() + two.sums["laws"][name].sum()
+        assert both.sums["laws"][name].sum() == pytest.approx(expected)
+    assert merge([merge([one]), two]).sums["positions"].equals(both.sums["positions"])
+
+
+def test_request_lines_may_come_last_or_never(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [json.loads(line) for line in trace(tmp_path).read_bytes().splitlines()]
+    path = tmp_path / "late.jsonl"
+    late = [r for r in lines if r["kind"] != "request"] + [r for r in lines if r["kind"] == "request"]
+    path.write_text("".join(json.dumps(r) + "\n" for r in late))
+    expected = figures(tmp_path / "trace.jsonl")["audit"]
+    assert figures(path)["audit"] == expected
+    # nothing may wait any more: the pass starts again with all request lines known
+    monkeypatch.setattr("sdtrace.audit.audit.WAITING", 10)
+    monkeypatch.setattr("sdtrace.readers.trace.jsonl.ROWS", 64)
+    assert figures(path)["audit"] == expected
+    never = tmp_path / "never.jsonl"
+    never.write_text("".join(json.dumps(r) + "\n" for r in lines if r["kind"] != "request"))
+    assert figures(never)["audit"]["tested"] == expected["tested"]
+    assert any("their request has no line" in n for n in document(never)["verdict"]["not_checked"])
+
+
+def test_samples_stay_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, bound in (("STEPS", 100), ("UNIFORMS", 200), ("REQUESTS", 5)):
+        monkeypatch.setattr(f"sdtrace.tally.tally.{name}", bound)
+    monkeypatch.setattr("sdtrace.tally.measure.STEPS", 100)
+    found = tally(trace(tmp_path))
+    assert found.steps is not None
+    assert found.uniforms is not None
+    assert found.steps.height <= 100
+    assert found.uniforms.height <= 200
+    assert found.sums["requests"].height == 5
+    kept = found.steps.group_by("hash").len()
+    assert isinstance(kept, pl.DataFrame)

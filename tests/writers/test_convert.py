@@ -1,0 +1,101 @@
+"""Conversion: there and back is the identity."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sdtrace.errors import OutputError, UsageError
+from sdtrace.writers.convert import convert
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_logs"
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return a == b or (math.isnan(a) and math.isnan(b))
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    return bool(a == b)
+
+
+def round_trip(path: Path, folder: Path) -> list[dict[str, Any]]:
+    convert([path], folder / "tables")
+    convert([folder / "tables"], folder / "back.jsonl.zst")
+    convert([folder / "back.jsonl.zst"], folder / "back.jsonl")
+    return records(folder / "back.jsonl")
+
+
+@pytest.mark.parametrize("name", ["sampled", "greedy", "lenient-0.8.planted"])
+def test_samples(name: str, tmp_path: Path) -> None:
+    source = SAMPLES / f"transformers-{name}.jsonl.gz"
+    convert([source], tmp_path / "plain.jsonl")
+    before = records(tmp_path / "plain.jsonl")
+    order = {"run": 0, "request": 1, "step": 2}
+    assert same(sorted(before, key=lambda r: order[r["kind"]]), round_trip(source, tmp_path))
+
+
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+ids = st.integers(-1, 2**40)
+text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> list[dict[str, Any]]:
+    found = []
+    for number in range(draw(st.integers(1, 4))):
+        tau = draw(st.integers(1, 3))
+        row: dict[str, Any] = {
+            "kind": "step",
+            "request_id": draw(text),
+            "step": number,
+            "draft_token_ids": draw(st.lists(ids, min_size=tau, max_size=tau)),
+            "target_probs": draw(st.lists(numbers, min_size=tau, max_size=tau)),
+        }
+        row |= draw(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "graph": text,
+                    "at": numbers,
+                    "output_token_ids": st.lists(ids, max_size=3),
+                    "target_top_ids": st.lists(st.lists(ids, max_size=2), max_size=2),
+                },
+            )
+        )
+        found.append(row)
+    return found
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps(), st.dictionaries(text, text, max_size=2))
+def test_any_records(
+    tmp_path_factory: pytest.TempPathFactory, made: list[dict[str, Any]], tags: dict[str, str]
+) -> None:
+    folder = tmp_path_factory.mktemp("trip")
+    request = {"kind": "request", "request_id": "r", "temperature": 0.5, "tags": tags}
+    run = {"kind": "run", "format": 1, "rule": "ratio", "config": {"a": [1, None, {"b": "c"}]}}
+    whole = [run, request, *made]
+    (folder / "in.jsonl").write_bytes(b"".join(json.dumps(r).encode() + b"\n" for r in whole))
+    assert same(round_trip(folder / "in.jsonl", folder), whole)
+
+
+def test_endings_and_occupied_places(tmp_path: Path) -> None:
+    sample = SAMPLES / "paper-case.csv"
+    assert convert([sample], tmp_path / "case.jsonl").steps == 1
+    with pytest.raises(UsageError, match="what format"):
+        convert([sample], tmp_path / "case.xlsx")
+    (tmp_path / "taken").touch()
+    with pytest.raises(OutputError, match="a file of that name"):
+        convert([sample], tmp_path / "taken")
+    assert {p.name for p in tmp_path.iterdir()} == {"case.jsonl", "taken"}
