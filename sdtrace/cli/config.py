@@ -34,6 +34,7 @@ _IN_FORCE = "sdtrace.configuration"
 #: What the file of a folder may not set, and why.
 _BY_HAND = {
     "retention": "it deletes nights",
+    "recover": "it sets nights aside",
     "acknowledge": "a person acknowledges an alarm, once",
     "engine": "it sends the inputs to other machines",
     "address": "it sends the inputs to other machines",

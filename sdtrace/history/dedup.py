@@ -13,6 +13,7 @@ import zstandard
 
 from sdtrace.errors import StateError
 from sdtrace.history import clock
+from sdtrace.history.services import without_credentials
 from sdtrace.readers import Opened
 from sdtrace.readers.io.source import unpacked
 from sdtrace.schema.trace import Batch
@@ -39,7 +40,13 @@ class Content:
 
     def plain(self, path: str) -> dict[str, Any]:
         """As a night's record keeps it."""
-        kept = {"path": path, "digest": self.digest, "size": self.size, "lines": self.lines, "skip": self.skip}
+        kept = {
+            "path": without_credentials(path),
+            "digest": self.digest,
+            "size": self.size,
+            "lines": self.lines,
+            "skip": self.skip,
+        }
         return kept | ({"parts": list(self.parts)} if self.parts else {})
 
 

@@ -16,6 +16,7 @@ from sdtrace.history.audit_store import fits, together
 from sdtrace.history.dedup import Content, Rest, content
 from sdtrace.history.record import record
 from sdtrace.history.section import with_history
+from sdtrace.history.services import without_credentials
 from sdtrace.history.state import Night, State
 from sdtrace.pipeline import Inputs, audited, diagnosis_and_report, read
 from sdtrace.readers import Opened, guard
@@ -41,7 +42,8 @@ class Aside:
     @classmethod
     def of(cls, path: str, error: SdtraceError) -> "Aside":
         """The input that an error is about."""
-        return cls(path, error.message.removeprefix(f"{path}: "), error.hint, error)
+        why = error.message.removeprefix(f"{path}: ")
+        return cls(without_credentials(path), why.replace(path, without_credentials(path)), error.hint, error)
 
 
 @dataclass

@@ -123,11 +123,16 @@ def _is_kept(part: str) -> bool:
     return not part.startswith("config.") or part.removeprefix("config.") in _SETTINGS
 
 
+def without_credentials(text: str) -> str:
+    """An address without its user, and without what follows its path; any other text as it is."""
+    if "://" not in text:
+        return text
+    return re.sub(r"(://[^?#]*)[?#].*", r"\1", re.sub(r"(?<=://)\S*@", "", text[:4096]), flags=re.DOTALL)
+
+
 def _clean(text: str) -> str:
-    """A value on one line, without what may be a credential: the user of an address, and what follows its path."""
-    text = "".join(c if c.isprintable() else " " for c in text[: 4 * _LONG])
-    text = re.sub(r"(?<=://)[^/?#@]{0,400}@", "", text)
-    return re.sub(r"(://[^?#]{0,400})[?#].*", r"\1", text, flags=re.DOTALL)[:_LONG]
+    """A name or a value on one line, of bounded length, without credentials."""
+    return without_credentials("".join(c if c.isprintable() else " " for c in text[: 4 * _LONG]))[:_LONG]
 
 
 def _parts(audit: Audit, runs: list[str]) -> dict[str, str]:
@@ -151,6 +156,6 @@ def _counted(audit: Audit) -> list[Service]:
     values: dict[str, set[str]] = {"engine": {str(e) for e in engines}}
     for event in audit.events:
         if event.kind in ("config", "version", "synthetic", "lossy", "off"):
-            values.setdefault(event.kind, set()).add((event.value or event.what)[:200])
+            values.setdefault(event.kind, set()).add(_clean(event.value or event.what))
     name = _clean(" and ".join(str(e) for e in engines))
     return [Service(name, (), {k: " and ".join(sorted(told)[:4]) for k, told in sorted(values.items())})]

@@ -129,6 +129,7 @@ def test_a_report_without_a_file_speaks_of_none(toml: Path) -> None:
         ("report", "engine", "ray"),
         ("report", "address", "ray://evil.example:10001"),
         ("nightly", "retention", 1),
+        ("nightly", "recover", True),
         ("nightly", "acknowledge", ["cause:lenient-acceptance:code"]),
         ("replay", "verifier", "evil/model"),
     ],

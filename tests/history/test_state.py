@@ -20,6 +20,7 @@ from sdtrace.history import clock
 from sdtrace.history import manifest as manifests
 from sdtrace.history import state as states
 from sdtrace.history.recover import recovered
+from sdtrace.history.services import without_credentials
 from sdtrace.history.state import opened
 from tests.made.nights import Plan, day, write_night
 
@@ -374,6 +375,20 @@ def test_of_config_only_what_is_listed_is_kept(tmp_path: Path) -> None:
         assert secret not in str(state.report(day(0)))
     for file in (f for f in tmp_path.rglob("*") if f.is_file() and f != chat):
         assert secret.encode() not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        ("prometheus://user:pass@host:9090/x?token=1#y", "prometheus://host:9090/x"),
+        ("s3://key:se/cret@bucket/a.jsonl", "s3://bucket/a.jsonl"),
+        ("/var/log/a?b@c#d.jsonl", "/var/log/a?b@c#d.jsonl"),
+        ("http://host" + "/://@" * 500, "http://"),
+    ],
+    ids=lambda x: x[:20],
+)
+def test_an_address_is_kept_without_credentials(address: str, kept: str) -> None:
+    assert without_credentials(address) == kept
 
 
 def test_an_old_record_gives_away_no_more(old: Path) -> None:
