@@ -20,6 +20,7 @@ from typing import Any
 
 import orjson
 import zstandard
+from polars.exceptions import PolarsError
 
 from sdtrace.audit.audit import Audit
 from sdtrace.errors import OutputError, StateError
@@ -159,10 +160,9 @@ class State:
                 _flush(f)
         except BaseException as error:
             remove(place, frozenset())
-            if isinstance(error, OSError):
-                raise OutputError(
-                    f"{place}: {error.strerror or error}", "free some space; the state is as it was"
-                ) from error
+            if isinstance(error, OSError | PolarsError):
+                why = getattr(error, "strerror", None) or str(error)[:160]
+                raise OutputError(f"{place}: {why}", "free some space; the state is as it was") from error
             raise
         return {"folder": name, "files": digests}
 

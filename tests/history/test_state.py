@@ -3,16 +3,22 @@
 SDTRACE_FLIPS=1000 flips as many bits of every file; the default is a sample.
 """
 
+import errno
 import json
 import os
 import random
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from sdtrace.cli import run
@@ -146,6 +152,63 @@ def test_leftovers_of_a_killed_run_go(state: Path) -> None:
     assert len(nights(state)) == 6
     left = tree(state)
     assert not [name for name in left if day(6) in name or "0123abcd" in name]
+
+
+@pytest.mark.parametrize("at", [1, 2, 9], ids="the {}. flush".format)
+def test_a_run_that_is_stopped_leaves_nothing_begun(
+    state: Path, logs: list[list[Path]], monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """SIGTERM arrives as an error: the folder of the night goes before the process does."""
+    before = tree(state)
+    calls: list[Path] = []
+
+    def flush(path: Path) -> None:
+        calls.append(path)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(states, "_flush", flush)
+    assert nightly(state, logs[6][0]) == 130
+    assert len(calls) == at
+    assert tree(state) == before
+
+
+def test_a_full_disk_leaves_the_state_as_it_was(
+    state: Path, logs: list[list[Path]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(state)
+    for error in (OSError(errno.ENOSPC, "No space left on device"), pl.exceptions.ComputeError("No space left")):
+
+        def save(*_: Any, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(states.audit_store, "save", save)
+        assert nightly(state, logs[6][0]) == 2
+        assert "No space left" in capsys.readouterr().err
+        assert tree(state) == before
+
+
+def test_sigterm_leaves_no_temporary_file(tmp_path: Path, logs: list[list[Path]]) -> None:
+    """Standard input is kept in one while a night is counted."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "sdtrace", "nightly", "-", "--state", str(tmp_path / "state")]
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as child:
+        assert child.stdin is not None
+        child.stdin.write(logs[0][0].read_bytes() * 20)
+        child.stdin.flush()
+        for _ in range(600):
+            if any(f.is_file() for f in temporary.rglob("*")):
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("standard input is not kept in TMPDIR")
+        child.send_signal(signal.SIGTERM)
+        child.stdin.close()
+        assert child.wait(60) == 128 + signal.SIGTERM
+    assert list(temporary.iterdir()) == []
+    assert nights(tmp_path / "state") == []
 
 
 # -- damage
