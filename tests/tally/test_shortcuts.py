@@ -16,7 +16,7 @@ import sdtrace.verify.positions
 from sdtrace.diagnosis.wrong_rules.recovery import emitted
 from sdtrace.pipeline import read
 from sdtrace.readers.io.lines import nulls
-from sdtrace.readers.trace.parquet import _portions
+from sdtrace.readers.io.row_groups import _portions
 from sdtrace.tally.evidence.sums import Sums
 from sdtrace.tally.evidence.tokens import _half_of, _spread, _total
 from sdtrace.verify.band import rounding
