@@ -17,7 +17,6 @@ from sdtrace.errors import NoInputError, SdtraceError, UsageError
 from sdtrace.pipeline import OVERFLOW_ALLOWED, Inputs, Machines, audit_and_diagnose, opened_and_filtered, paths_of, read
 from sdtrace.readers import Opened
 from sdtrace.readers.inputs import Input, book, demand
-from sdtrace.readers.trace import paper
 from sdtrace.results.report import Report
 from sdtrace.tuning.attach import attach
 from sdtrace.tuning.run import Asked
@@ -143,10 +142,10 @@ def explain(
 ) -> dict[str, Any]:
     """The document of `explain --json`: why each drafted token of the chosen steps was accepted or rejected.
 
-    A paper case is one step; of a trace the request must be named (UsageError). Raises NoInputError where none is found.
+    A case on paper is one step; of a trace the request must be named (UsageError). Raises NoInputError where none is found.
     """
     opened = read(input, format=format)
-    if request is None and any(o.format != "paper-csv" for o in opened):
+    if request is None and any(o.reader is None or o.reader.words is None for o in opened):
         raise UsageError(f"{input}: which request?", f"sdtrace explain {input} --request ID [--step N]")
     inputs = [Input(source.path, source.format, source.engine) for source in opened]
     told = [row for one, held in zip(opened, inputs, strict=True) for row in _told(one, held, request, step, run)]
@@ -174,10 +173,10 @@ def _told(source: Opened, read: Input, request: str | None, step: int | None, ru
     told = []
     for (run_id,), part in steps.sort("run_id", "request_id", "step").group_by("run_id", maintain_order=True):
         told += explain_steps(part, runs.get(str(run_id), {}))
-    if source.format != "paper-csv":
+    if source.reader is None or source.reader.words is None:
         return told
     with source.at_hand() as src:
-        return _in_words(told, paper.words(src))
+        return _in_words(told, source.reader.words(src))
 
 
 def _in_words(told: list[dict[str, Any]], words: dict[int, str]) -> list[dict[str, Any]]:

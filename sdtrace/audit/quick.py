@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sdtrace.readers import Opened, open_inputs
-from sdtrace.readers.trace.parquet import parts
 from sdtrace.schema.keys import keyed
 from sdtrace.schema.trace import conform, empty
 from sdtrace.verify.band import DISAGREE, UNDECIDABLE, compare
@@ -63,11 +62,12 @@ def _count(tested: Any, decision: Any) -> Counts:
 def _comparable(opened: Opened) -> bool:
     """A Parquet folder of ratio runs without temperature-0 requests and trimmed steps: p, q and r say everything."""
     file = opened.source.file
-    if opened.format != "trace-parquet" or file is None or not file.is_dir():
+    tables = None if opened.reader is None else opened.reader.tables
+    if tables is None or file is None or not file.is_dir():
         return False
-    rules = {rule for f in parts(file, "run") for rule in conform(pl.read_parquet(f), "run")["rule"]}
-    greedy = any(_greedy(f) for f in parts(file, "request"))
-    held = [set(pq.read_schema(f).names) for f in parts(file, "step")]
+    rules = {rule for f in tables(file, "run") for rule in conform(pl.read_parquet(f), "run")["rule"]}
+    greedy = any(_greedy(f) for f in tables(file, "request"))
+    held = [set(pq.read_schema(f).names) for f in tables(file, "step")]
     whole = all(names.issuperset(_COLUMNS) and not names & {"verified_len", "accepted"} for names in held)
     return rules == {"ratio"} and not greedy and whole
 
@@ -80,11 +80,12 @@ def _greedy(requests: Path) -> bool:
 
 
 def _bare(opened: Opened) -> Iterator[Counts]:
-    file = opened.source.file
+    file, tables = opened.source.file, None if opened.reader is None else opened.reader.tables
     assert file is not None
-    dtypes = {d for f in parts(file, "run") for d in conform(pl.read_parquet(f), "run")["prob_dtype"]}
+    assert tables is not None
+    dtypes = {d for f in tables(file, "run") for d in conform(pl.read_parquet(f), "run")["prob_dtype"]}
     dtype = dtypes.pop() if len(dtypes) == 1 else None
-    files = [(f, pq.read_metadata(f)) for f in parts(file, "step")]
+    files = [(f, pq.read_metadata(f)) for f in tables(file, "step")]
     groups = [(f, known, i) for f, known in files for i in range(known.num_row_groups)]
     with ThreadPoolExecutor(_GROUPS) as pool:
         yield from pool.map(lambda group: _group(group[0], group[1], group[2], dtype), groups)

@@ -1,128 +1,21 @@
 """One format, one file. Opening an input asks every reader; exactly one may say yes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from pathlib import Path
 
 from sdtrace.errors import NoInputError, UsageError
-from sdtrace.readers import logs, records
+from sdtrace.readers import records
 from sdtrace.readers.guard import bears, guarded, reason
 from sdtrace.readers.io import cloud
 from sdtrace.readers.io.source import Reading, Source, expand, source
-from sdtrace.readers.metrics import prometheus, prometheus_server
-from sdtrace.readers.records import ik_bench, sse
-from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, PARQUET, nobody, placed
+from sdtrace.readers.metrics import prometheus_server
+from sdtrace.readers.reader import Reader
+from sdtrace.readers.refusal import NO_OBJECT, PARQUET, nobody, placed
+from sdtrace.readers.registry import registered
 from sdtrace.readers.repeated import Repeated
 from sdtrace.readers.times import dated
-from sdtrace.readers.trace import jsonl, paper, parquet, specspecs
 from sdtrace.schema.trace import DAMAGED, Batch, Loss, Notice, empty
-
-#: Every reader asks these of the head; they are answered once a file.
-_no_trace = lru_cache(4)(jsonl.sniff)
-_shape = lru_cache(4)(records.shape_of)
-
-Read = Callable[[Source], Iterator[Batch]]
-
-
-@dataclass(frozen=True)
-class Reader:
-    """A format: `refuse` tells why an input is not of it (None = it is), `batches` reads it."""
-
-    name: str
-    says: str
-    refuse: Callable[[Source], str | None]
-    batches: Read
-
-
-def _text(sniff: Callable[[bytes], str | None]) -> Callable[[Source], str | None]:
-    def refuse(src: Source) -> str | None:
-        if src.is_folder:
-            return "a folder"
-        return PARQUET if src.head.startswith(b"PAR1") else sniff(src.head)
-
-    return refuse
-
-
-def _columnar(sniff: Callable[[Path], str | None], folders: bool) -> Callable[[Source], str | None]:
-    def refuse(src: Source) -> str | None:
-        if src.is_folder:
-            return None if folders else "a folder of tables"
-        if src.packing or not src.head.startswith(b"PAR1") or src.file is None:
-            return "does not begin with PAR1"
-        return sniff(src.file)
-
-    return refuse
-
-
-def _heard(name: str) -> Callable[[Source], str | None]:
-    """A log is its dialect's where no other dialect is heard in it, and where it is no other format."""
-
-    def refuse(src: Source) -> str | None:
-        if why := _no_log(src):
-            return why
-        spoken = logs.spoken(src)
-        if name == "mixed-log":
-            return None if len(spoken) > 1 else "not lines of two engines"
-        if name not in spoken:
-            return NOT_HEARD
-        return None if spoken == [name] else f"lines of {' and '.join(spoken)}: mixed-log reads it"
-
-    return refuse
-
-
-def _no_log(src: Source) -> str | None:
-    if src.is_folder:
-        return "a folder"
-    if src.head.startswith(b"PAR1"):
-        return "Parquet, not text"
-    if _no_trace(src.head) is None:
-        return "lines of trace format 1"
-    if (shape := _record(src)) is not None:
-        return f"records of {shape}"
-    return "a Prometheus exposition" if prometheus.sniff(src.head) is None else None
-
-
-def _record(src: Source) -> str | None:
-    """The shape of a file of JSON records; a log in JSON Lines is none."""
-    if src.is_folder or src.head.startswith(b"PAR1") or _no_trace(src.head) is None:
-        return None
-    return _shape(src)
-
-
-def _shaped(name: str) -> Callable[[Source], str | None]:
-    def refuse(src: Source) -> str | None:
-        shape = _record(src)
-        return None if shape == name else f"records of {shape}" if shape else NO_OBJECT
-
-    return refuse
-
-
-def _mixed(src: Source) -> Iterator[Batch]:
-    return logs.read(logs.spoken(src), src)
-
-
-READERS: dict[str, Reader] = {
-    reader.name: reader
-    for reader in (
-        *(Reader(n, s.says, _shaped(n), records.READ[n]) for n, s in records.SHAPES.items()),
-        Reader(
-            "event-stream",
-            "server-sent events of a streamed response (llama.cpp, SGLang, vLLM)",
-            _text(sse.sniff),
-            sse.batches,
-        ),
-        Reader("ik-llama-bench", "table of ik_llama.cpp's llama-spec-bench", _text(ik_bench.sniff), ik_bench.batches),
-        Reader("prometheus", "Prometheus text exposition of an engine", _text(prometheus.sniff), prometheus.batches),
-        *(Reader(n, d.says, _heard(n), logs.READ[n]) for n, d in logs.DIALECTS.items()),
-        Reader("mixed-log", "a text log that several engines wrote into", _heard("mixed-log"), _mixed),
-        Reader("trace-jsonl", "trace format 1, JSON Lines", _text(_no_trace), jsonl.batches),
-        Reader("trace-parquet", "trace format 1, Parquet", _columnar(parquet.sniff, True), parquet.batches),
-        Reader("paper-csv", "a case on paper (token,target,draft,r)", _text(paper.sniff), paper.batches),
-        Reader("specspecs", "specspecs 0.1.0 Parquet", _columnar(specspecs.sniff, False), specspecs.batches),
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -136,6 +29,11 @@ class Opened:
     trouble: tuple[str, str] | None = None  #: why it cannot be opened, and what to do
     since: float | None = None
     until: float | None = None
+
+    @property
+    def reader(self) -> Reader | None:
+        """The reader of a file or folder; None of a server's address and of what nobody recognises."""
+        return registered().get(self.format)
 
     def batches(self) -> Iterator[Batch]:
         """Bounded batches, in the order of the input; one that cannot be read to its end ends in a loss that says why."""
@@ -175,7 +73,9 @@ class Opened:
     def _read(self, src: Source) -> Iterator[Batch]:
         """What the reader makes of it, and at the end whether a packed file broke off: how much is missing cannot be known."""
         repeated = Repeated()
-        for batch in READERS[self.format].batches(src):
+        reader = self.reader
+        assert reader is not None
+        for batch in reader.batches(src):
             yield repeated.once(batch)
         if src.reading.damage:
             advice = "what came before was read; get the file again, the rest of it is missing"
@@ -195,7 +95,7 @@ def _strange(opened: Opened) -> tuple[str, str]:
         return whys[0][:200], "see that what writes it ran to its end, and get it again"
     if PARQUET in whys:  # what readers of text and JSON say of it tells nothing
         return next((why for why in whys if why not in (PARQUET, NO_OBJECT)), PARQUET)[:200], _DETECT
-    return (nobody(opened.source, len(READERS)) if opened.source.head else whys[0][:200]), _DETECT
+    return (nobody(opened.source, len(registered())) if opened.source.head else whys[0][:200]), _DETECT
 
 
 def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]:
@@ -203,8 +103,8 @@ def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]
 
     Raises NoInputError where nothing is there or nothing is recognised, UsageError for an unknown `format`.
     """
-    if format is not None and format not in READERS:
-        raise UsageError(f"--format {format}: no such reader", "known: " + ", ".join(READERS))
+    if format is not None and format not in registered():
+        raise UsageError(f"--format {format}: no such reader", "known: " + ", ".join(registered()))
     opened = [open_one(path, format) for path in expand(list(paths))]
     if not opened:
         raise NoInputError(f"{', '.join(paths)}: no file in there", "name a trace file, a folder of them, or -")
@@ -220,9 +120,9 @@ def refusals(src: Source) -> dict[str, str | None]:
     """For every reader why it refuses the input; None for the one that claims it."""
     if not src.is_folder and not src.head:
         damaged = f"the {src.packing} data is damaged before its first line ends"
-        return dict.fromkeys(READERS, damaged if src.packing else "the file is empty")
-    whys = {name: _refusal(reader, src) for name, reader in READERS.items()}
-    return {name: None if why is None else placed(name, why, src) for name, why in whys.items()}
+        return dict.fromkeys(registered(), damaged if src.packing else "the file is empty")
+    whys = [(reader, _refusal(reader, src)) for reader in registered().values()]
+    return {reader.name: None if why is None else placed(reader.looks_for, why, src) for reader, why in whys}
 
 
 def _refusal(reader: Reader, src: Source) -> str | None:

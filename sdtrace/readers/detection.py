@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.readers import Opened, advice, logs, open_one, refused
+from sdtrace.readers import Opened, advice, open_one, refused
 from sdtrace.readers.io.source import expand
 from sdtrace.schema.counters import no_windows
 from sdtrace.schema.trace import Event, empty
@@ -53,7 +53,7 @@ def _told(opened: Opened) -> dict[str, Any]:
         if batch.steps.height:
             steps = batch.steps
             break
-    if not steps.height and (opened.format in logs.DIALECTS or events or any(w.height for w in windows)):
+    if not steps.height and (_engine_of(opened) or events or any(w.height for w in windows)):
         return told | _counted(opened, pl.concat(windows), events)
     told["from"], told["to"] = steps["at"].min(), steps["at"].max()
     holds = {name for name in steps.columns if steps[name].null_count() < steps.height}
@@ -65,13 +65,17 @@ def _counted(opened: Opened, windows: pl.DataFrame, events: Sequence[Event]) -> 
     """Of counts, by engine; of several engines together and apart."""
     engines = list(dict.fromkeys([*windows["engine"].drop_nulls().to_list(), *(e.engine for e in events)]))
     if not engines:
-        dialect = logs.DIALECTS.get(opened.format)
-        engines = [dialect.engine] if dialect else []
+        engine = _engine_of(opened)
+        engines = [engine] if engine else []
     apart = [_engine(name, windows.filter(pl.col("engine") == name), events) for name in engines]
     if len(apart) == 1:
         return apart[0]
     whole = _engine(" and ".join(engines) or None, windows, events)
     return whole | {"version": None, "log": [], "engines": apart}
+
+
+def _engine_of(opened: Opened) -> str | None:
+    return None if opened.reader is None else opened.reader.engine
 
 
 def _engine(engine: str | None, windows: pl.DataFrame, events: Sequence[Event]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ ERRORS: list[Callable[[], BaseException]] = [
 
 def _failing(monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException], after: int) -> None:
     """The reader of traces gives `after` batches and then fails, for inputs whose name says so."""
-    reader = readers.READERS["trace-jsonl"]
+    reader = readers.registered()["trace-jsonl"]
 
     def batches(src: Source) -> Iterator[Batch]:
         for number, batch in enumerate(reader.batches(src)):
@@ -48,7 +48,7 @@ def _failing(monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException]
                 raise error()
             yield batch
 
-    monkeypatch.setitem(readers.READERS, "trace-jsonl", replace(reader, batches=batches))
+    monkeypatch.setitem(readers.registered(), "trace-jsonl", replace(reader, batches=batches))
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_an_error_of_a_look_is_a_refusal(inputs: list[Path], monkeypatch: pytest
     def refuse(_: Source) -> str | None:
         raise PanicException
 
-    monkeypatch.setitem(readers.READERS, "specspecs", replace(readers.READERS["specspecs"], refuse=refuse))
+    monkeypatch.setitem(readers.registered(), "specspecs", replace(readers.registered()["specspecs"], refuse=refuse))
     opened = readers.open_one(str(inputs[0]), None)
     assert opened.format == "trace-jsonl"
     assert "PanicException" in str(readers.refused(opened)["specspecs"])

@@ -17,7 +17,7 @@ import pytest
 from sdtrace.api import report
 from sdtrace.cli import run
 from sdtrace.errors import SdtraceError
-from sdtrace.readers import READERS, open_one, refusals
+from sdtrace.readers import open_one, refusals, registered
 from sdtrace.readers.detection import detect
 from sdtrace.readers.io.source import source
 from sdtrace.render import html, terminal
@@ -93,7 +93,7 @@ def test_one_reader_claims_each_sample(name: str, tmp_path: Path) -> None:
     text, reader, engine = SAMPLES[name]
     path = written(tmp_path, text)
     whys = refusals(source(str(path)))
-    assert [n for n in READERS if whys[n] is None] == [reader]
+    assert [n for n in registered() if whys[n] is None] == [reader]
     batches, windows, events, losses = read(path)
     assert accounted(batches)
     assert windows.height + len(events) + sum(b.steps.height for b in batches)
@@ -107,7 +107,7 @@ def test_one_reader_claims_each_sample(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.name)
 def test_corpus_is_read_or_lost_and_never_invented(path: Path) -> None:
     whys = refusals(source(str(path)))
-    claims = [n for n in READERS if whys[n] is None]
+    claims = [n for n in registered() if whys[n] is None]
     assert len(claims) == 1, claims
     batches, windows, _, losses = read(path)
     assert accounted(batches)
@@ -227,7 +227,7 @@ def test_why_names_line_and_field(tmp_path: Path) -> None:
     path = written(tmp_path, "# a remark\n\n" + SGLANG_NEW)
     (found,) = detect([str(path)], why=True)
     whys = found["refused"]
-    assert set(whys) == set(READERS) - {"sglang-log"}
+    assert set(whys) == set(registered()) - {"sglang-log"}
     placed = {name: why for name, why in whys.items() if "PAR1" not in why}
     assert all(re.match(r"line \d+: ", why) for why in placed.values()), placed
     assert whys["vllm-log"].startswith("line 3: no `SpecDecoding metrics:`")

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from sdtrace.errors import NoInputError, SdtraceError
-from sdtrace.readers import READERS, open_inputs, refusals
+from sdtrace.readers import open_inputs, refusals, registered
 from sdtrace.readers.detection import detect
 from sdtrace.readers.io.prefetch import ahead
 from sdtrace.readers.io.source import source
@@ -190,11 +190,11 @@ def test_exactly_one_reader_claims_each_sample() -> None:
             continue
         claims = [name for name, why in refusals(source(str(path))).items() if why is None]
         assert len(claims) == 1, path
-        assert claims[0] in READERS
+        assert claims[0] in registered()
     found = detect([str(SAMPLES / "transformers-greedy.jsonl.gz")], why=True)[0]
     assert found["engine"] == "transformers"
     assert "decisions at temperature 0" in found["judged"]
-    assert set(found["refused"]) == set(READERS) - {"trace-jsonl"}
+    assert set(found["refused"]) == set(registered()) - {"trace-jsonl"}
 
 
 def test_broken_parquet_is_a_loss(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ DIALECT = Dialect(
     name="aiperf-console",
     engine="aiperf",
     says="AIPerf's console table of speculative decoding",
+    looks_for="`Acceptance Length` in a table",
     needles=(
         b"NVIDIA AIPerf: Spec Decode",
         b"Acceptance Length",

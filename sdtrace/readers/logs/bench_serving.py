@@ -53,6 +53,7 @@ DIALECT = Dialect(
     name="bench-serving-console",
     engine="vllm",
     says="console of vllm bench serve and sglang.bench_serving",
+    looks_for="`Serving Benchmark Result`, `Acceptance length:` or `Accept length:`",
     needles=(
         b"Serving Benchmark Result",
         b"Backend: ",

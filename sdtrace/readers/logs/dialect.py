@@ -36,6 +36,8 @@ class Dialect:
     name: str
     engine: str
     says: str
+    #: what is looked for, in the words of the lines
+    looks_for: str
     needles: tuple[bytes, ...]
     mark: re.Pattern[str]
     listen: Callable[[str], Callable[[pl.DataFrame], Heard]]

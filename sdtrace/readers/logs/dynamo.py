@@ -31,6 +31,7 @@ DIALECT = Dialect(
     name="dynamo-log",
     engine="dynamo",
     says="Dynamo planner log",
+    looks_for="`accept_length:` behind `Observed`",
     needles=(b"accept_length: ",),
     mark=re.compile(r"Observed (?:num_req|kv_hit_rate).*accept_length: "),
     listen=listen,

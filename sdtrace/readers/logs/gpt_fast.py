@@ -51,6 +51,7 @@ DIALECT = Dialect(
     name="gpt-fast",
     engine="gpt-fast",
     says="gpt-fast's console",
+    looks_for="`Acceptance probs:` or `Average tokens/sec:`",
     needles=(b"Acceptance probs: [", b"Mean Accepted: ", b"Average tokens/sec: "),
     mark=re.compile(r"Acceptance probs: \[|Average tokens/sec: \d"),
     listen=listen,

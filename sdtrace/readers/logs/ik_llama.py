@@ -54,6 +54,7 @@ DIALECT = Dialect(
     name="ik-llama-bench",
     engine="ik_llama.cpp",
     says="ik_llama.cpp's llama-spec-bench table",
+    looks_for="table with the columns `rounds` and `accepted`",
     needles=(b"pos accept", b"% |"),
     mark=_HEAD,
     listen=listen,

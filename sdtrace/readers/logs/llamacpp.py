@@ -224,6 +224,7 @@ DIALECT = Dialect(
     name="llamacpp-log",
     engine="llama.cpp",
     says="llama.cpp logs: llama-server, llama-speculative, text or JSONL",
+    looks_for="`slot print_timing:`, `draft acceptance =` or `statistics ...: #calls`",
     needles=(
         b"draft acceptance",
         b"statistics ",

@@ -57,6 +57,7 @@ DIALECT = Dialect(
     name="lmdeploy-log",
     engine="lmdeploy",
     says="LMDeploy logs",
+    looks_for="`SpecDecoding metrics: Draft acceptance rate:` with two decimals",
     needles=(b"SpecDecoding metrics: Draft",),
     mark=re.compile(r"SpecDecoding metrics: Draft acceptance rate: \d+\.\d\d%|lmdeploy - "),
     listen=listen,

@@ -50,6 +50,7 @@ DIALECT = Dialect(
     name="ollama-log",
     engine="ollama",
     says="Ollama server logs",
+    looks_for="`time=... level=... msg=`",
     needles=(b"speculative decode stats",),
     mark=re.compile(r"\btime=\S+ level=\w+ (?:source=|msg=)"),
     listen=listen,

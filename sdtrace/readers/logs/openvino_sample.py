@@ -59,6 +59,7 @@ DIALECT = Dialect(
     name="openvino-sample",
     engine="openvino",
     says="OpenVINO GenAI's sample of speculation",
+    looks_for="`MAIN MODEL` and `Num accepted token:`",
     needles=(
         b"MAIN MODEL",
         b"DRAFT MODEL",

@@ -236,6 +236,7 @@ DIALECT = Dialect(
     name="sglang-log",
     engine="sglang",
     says="SGLang logs: decode and finish lines",
+    looks_for="`Decode batch`, `Prefill batch` or `accept len:`",
     needles=(
         b"Decode batch",
         b"accept len:",

@@ -44,6 +44,7 @@ DIALECT = Dialect(
     name="spec-bench-console",
     engine="spec-bench",
     says="console of Spec-Bench's speed.py",
+    looks_for="`Task:` between equals signs",
     needles=(b"Task: ", b"#Mean accepted tokens:", b"Tokens per second", b"Speedup ratio:"),
     mark=re.compile(r"={10} *Task: +\w+ *={10}"),
     listen=listen,

@@ -55,6 +55,7 @@ DIALECT = Dialect(
     name="speculators-report",
     engine="vllm",
     says="acceptance analysis of speculators",
+    looks_for="`Speculative Decoding Acceptance Analysis`",
     needles=(_TITLE.encode(), b"Total drafted tokens:", b"per-position acceptance rates:", b" 0.", b"[0.", b"[1."),
     mark=re.compile(f"{_TITLE}|Weighted per-position acceptance rates:"),
     listen=listen,

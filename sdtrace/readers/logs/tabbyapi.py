@@ -52,6 +52,7 @@ DIALECT = Dialect(
     name="tabbyapi-log",
     engine="exllama",
     says="TabbyAPI logs",
+    looks_for="`tokens generated in` behind `Metrics`",
     needles=(b"tokens generated in",),
     mark=re.compile(r"Metrics(?: \(ID: [\w-]{1,64}\))?: \d+ tokens generated in "),
     listen=listen,

@@ -49,6 +49,7 @@ DIALECT = Dialect(
     name="tensorrt-llm-log",
     engine="tensorrt-llm",
     says="TensorRT-LLM iteration log and speculation gate",
+    looks_for="`[TRT-LLM]` or `[SpeculationGate]`",
     needles=(b"host_step_time", b"SpeculationGate"),
     mark=re.compile(r"\[TRT-LLM\] |\[SpeculationGate\]"),
     listen=listen,

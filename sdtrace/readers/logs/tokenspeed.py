@@ -41,6 +41,7 @@ DIALECT = Dialect(
     name="tokenspeed-log",
     engine="tokenspeed",
     says="logs of Dynamo's tokenspeed backend",
+    looks_for="`avg_accept_len:` in a decode line",
     needles=(b"avg_accept_len:",),
     mark=_LENGTH,
     listen=listen,

@@ -211,6 +211,7 @@ DIALECT = Dialect(
     name="vllm-log",
     engine="vllm",
     says="vLLM text or JSON logs",
+    looks_for="`SpecDecoding metrics:`, `Speculative metrics:` or a process prefix of vLLM",
     needles=(
         b"SpecDecoding",
         b"Speculative metrics",

@@ -42,6 +42,7 @@ DIALECT = Dialect(
     name="vllm-offline",
     engine="vllm",
     says="vLLM's offline example of speculation",
+    looks_for="`mean acceptance length:` and `num_accepted_tokens:`",
     needles=(
         b"total_num_output_tokens:",
         b"num_drafts:",

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sdtrace.readers.io.source import Source, segments
 from sdtrace.readers.metrics.series import BEGINS, NAME, Scrape, place, wanted
+from sdtrace.readers.reader import Reader, of_text
 from sdtrace.schema.counters import from_rows
 from sdtrace.schema.trace import OTHER, Batch, Loss, empty
 
@@ -128,3 +129,12 @@ def _named_time(path: str) -> float | None:
     """Scrapes are often named by their Unix time."""
     found = re.search(r"(?<!\d)(1\d{9})(\d{3})?(?!\d)", path.rsplit("/", 1)[-1])
     return float(found[1]) + (float(found[2]) / 1e3 if found[2] else 0.0) if found else None
+
+
+READER = Reader(
+    name="prometheus",
+    says="Prometheus text exposition of an engine",
+    looks_for="a metric of an engine",
+    refuse=of_text(sniff),
+    batches=batches,
+)

@@ -89,4 +89,4 @@ def _dense(sparse: Any) -> list[float] | None:
     return counts.histogram(sparse) if isinstance(sparse, dict) else None
 
 
-SHAPE = Shape("aiperf", "aiperf", "AIPerf records or aggregates", rows)
+SHAPE = Shape("aiperf", "aiperf", "AIPerf records or aggregates", "`spec_decode_acceptance`", rows)

@@ -35,4 +35,10 @@ def rows(node: Node) -> Rows | None:
     return [row]
 
 
-SHAPE = Shape("bench-serving", "vllm", "results of vllm bench serve and sglang.bench_serving", rows)
+SHAPE = Shape(
+    "bench-serving",
+    "vllm",
+    "results of vllm bench serve and sglang.bench_serving",
+    "`output_throughput`, `duration` and `completed`",
+    rows,
+)

@@ -29,4 +29,4 @@ def _choice(node: Node, choice: Node) -> dict[str, Any]:
     return row | {"drafts": rounds, "steps": rounds, "accepted": tokens - rounds, "emitted": tokens}
 
 
-SHAPE = Shape("eagle", "eagle", "EAGLE model answers", rows, deep=False)
+SHAPE = Shape("eagle", "eagle", "EAGLE model answers", "`choices[].idxs`", rows, deep=False)

@@ -17,4 +17,6 @@ def rows(node: Node) -> Rows | None:
     return [row | {"said": {"accepted_draft_tokens": accepted, "rejected_draft_tokens": rejected}}]
 
 
-SHAPE = Shape("exllamav3", "exllamav3", "ExLlamaV3 job results", rows)
+SHAPE = Shape(
+    "exllamav3", "exllamav3", "ExLlamaV3 job results", "`accepted_draft_tokens` and `rejected_draft_tokens`", rows
+)

@@ -14,4 +14,6 @@ def rows(node: Node) -> Rows | None:
     return [row | {"said": {"speculative": node["speculative"], "speculative.types": types}}]
 
 
-SHAPE = Shape("llamacpp-slots", "llama.cpp", "llama.cpp /slots", rows)
+SHAPE = Shape(
+    "llamacpp-slots", "llama.cpp", "llama.cpp /slots", "`n_ctx`, `is_processing` and `speculative` of a slot", rows
+)

@@ -32,4 +32,10 @@ def rows(node: Node) -> Rows | None:
     return [row]
 
 
-SHAPE = Shape("llamacpp-timings", "llama.cpp", "llama.cpp timings of responses, also inside other records", rows)
+SHAPE = Shape(
+    "llamacpp-timings",
+    "llama.cpp",
+    "llama.cpp timings of responses, also inside other records",
+    "`predicted_n` or `draft_n`",
+    rows,
+)

@@ -31,4 +31,4 @@ def _first(known: Node, names: tuple[str, ...]) -> float | None:
     return next((v for name in names if (v := value(known, name)) is not None), None)
 
 
-SHAPE = Shape("lm-studio", "lm-studio", "LM Studio responses", rows)
+SHAPE = Shape("lm-studio", "lm-studio", "LM Studio responses", "`accepted_draft_tokens_count`", rows)

@@ -33,4 +33,4 @@ def _depths(found: Any) -> list[float] | None:
     return [float(v) for v in known] if len(known) == len(found) else None
 
 
-SHAPE = Shape("mlc-llm", "mlc-llm", "MLC-LLM engine metrics", rows)
+SHAPE = Shape("mlc-llm", "mlc-llm", "MLC-LLM engine metrics", "`spec_decode.draft_count`", rows)

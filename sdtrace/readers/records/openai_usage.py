@@ -26,4 +26,6 @@ def rows(node: Node) -> Rows | None:
     return [row | {"drafted": accepted + rejected, "accepted": accepted}]
 
 
-SHAPE = Shape("openai-usage", "openai-usage", "OpenAI usage with prediction tokens", rows)
+SHAPE = Shape(
+    "openai-usage", "openai-usage", "OpenAI usage with prediction tokens", "`accepted_prediction_tokens`", rows
+)

@@ -46,4 +46,4 @@ def _mean(found: Any) -> float | None:
     return value({"ms": found["mean"] if isinstance(found, dict) and "mean" in found else found}, "ms")
 
 
-SHAPE = Shape("openvino", "openvino", "OpenVINO GenAI extended metrics", rows)
+SHAPE = Shape("openvino", "openvino", "OpenVINO GenAI extended metrics", "`main_model_metrics`", rows)

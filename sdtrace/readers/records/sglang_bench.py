@@ -21,4 +21,4 @@ def rows(node: Node) -> Rows | None:
     return [row | {"length": length, "said_length": length, "k": int(k) - 1 if k else None}]
 
 
-SHAPE = Shape("sglang-bench", "sglang", "SGLang bench_speculative output", rows)
+SHAPE = Shape("sglang-bench", "sglang", "SGLang bench_speculative output", "`acc_length` and `step_time`", rows)

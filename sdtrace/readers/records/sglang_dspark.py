@@ -56,4 +56,10 @@ def _estimate(node: Node) -> dict[str, Any]:
     return row | {"said": {n: node[n] for n in ("fct", "w", "cl", "ct") if n in node}}
 
 
-SHAPE = Shape("sglang-dspark", "sglang", "SGLang DSpark: record of steps, estimate of blocks", rows)
+SHAPE = Shape(
+    "sglang-dspark",
+    "sglang",
+    "SGLang DSpark: record of steps, estimate of blocks",
+    "`dspark_info_record`, or `rid`, `fct`, `w` and `cl`",
+    rows,
+)

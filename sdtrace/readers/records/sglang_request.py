@@ -15,4 +15,10 @@ def rows(node: Node) -> Rows | None:
     return [] if found is None else [found]
 
 
-SHAPE = Shape("sglang-requests", "sglang", "SGLang meta_info, exported request metrics or server_info", rows)
+SHAPE = Shape(
+    "sglang-requests",
+    "sglang",
+    "SGLang meta_info, exported request metrics or server_info",
+    "`spec_verify_ct` in `meta_info`",
+    rows,
+)

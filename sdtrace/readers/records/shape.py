@@ -24,6 +24,8 @@ class Shape:
     name: str
     engine: str
     says: str
+    #: what is looked for, in the words of the records
+    looks_for: str
     rows: Callable[[Node], Rows | None]
     deep: bool = True
     settle: Callable[[Rows], Rows] | None = None

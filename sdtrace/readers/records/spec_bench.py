@@ -66,4 +66,12 @@ def settled(rows: Rows) -> Rows:
     return rows
 
 
-SHAPE = Shape("spec-bench", "spec-bench", "Spec-Bench model answers", rows, deep=False, settle=settled)
+SHAPE = Shape(
+    "spec-bench",
+    "spec-bench",
+    "Spec-Bench model answers",
+    "`choices[].accept_lengths`",
+    rows,
+    deep=False,
+    settle=settled,
+)

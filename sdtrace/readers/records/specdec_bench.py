@@ -46,4 +46,4 @@ def _steps(lengths: Any) -> list[float] | None:
     return made[1:] or None if made else None
 
 
-SHAPE = Shape("specdec-bench", "specdec-bench", "ModelOpt specdec_bench results", rows)
+SHAPE = Shape("specdec-bench", "specdec-bench", "ModelOpt specdec_bench results", "`Request_AL`", rows)

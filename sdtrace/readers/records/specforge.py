@@ -22,4 +22,4 @@ def rows(node: Node) -> Rows | None:
     return made
 
 
-SHAPE = Shape("specforge", "specforge", "SpecForge benchmark results", rows)
+SHAPE = Shape("specforge", "specforge", "SpecForge benchmark results", "`metrics` and `num_draft_tokens`", rows)

@@ -20,4 +20,10 @@ def rows(node: Node) -> Rows | None:
     return [row | {"said": {n: node[n] for n in ("acceptance_rate", "mean_accepted_tokens")}}]
 
 
-SHAPE = Shape("speculators", "vllm", "acceptance report of speculators", rows)
+SHAPE = Shape(
+    "speculators",
+    "vllm",
+    "acceptance report of speculators",
+    "`mean_accepted_tokens` and `per_position_acceptance`",
+    rows,
+)

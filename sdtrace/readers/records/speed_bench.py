@@ -42,4 +42,11 @@ def _category(part: Node) -> dict[str, Any]:
     }
 
 
-SHAPE = Shape("speed-bench", "speed-bench", "SPEED-Bench results of llama.cpp's client", rows, deep=False)
+SHAPE = Shape(
+    "speed-bench",
+    "speed-bench",
+    "SPEED-Bench results of llama.cpp's client",
+    "`selected_samples`, `summary` and `results`",
+    rows,
+    deep=False,
+)

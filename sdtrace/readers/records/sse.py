@@ -12,6 +12,7 @@ import orjson
 
 from sdtrace.readers import sglang_meta, vllm_meta
 from sdtrace.readers.io.source import Source, segments
+from sdtrace.readers.reader import Reader, of_text
 from sdtrace.schema.counters import from_rows
 from sdtrace.schema.trace import OTHER, Batch, Loss, empty
 
@@ -80,3 +81,12 @@ def _round(timings: dict[str, Any], name: str, number: int, before: dict[str, tu
     row: dict[str, Any] = {"line": number, "engine": "llama.cpp", "surface": "stream", "basis": "round", "drafts": 1}
     row |= {"drafted": now[0] - old[0], "accepted": now[1] - old[1], "emitted": now[1] - old[1] + 1, "request_id": name}
     return [row | {"said": {"draft_n": now[0], "draft_n_accepted": now[1]}}]
+
+
+READER = Reader(
+    name="event-stream",
+    says="server-sent events of a streamed response (llama.cpp, SGLang, vLLM)",
+    looks_for="lines that begin with `data: {`",
+    refuse=of_text(sniff),
+    batches=batches,
+)

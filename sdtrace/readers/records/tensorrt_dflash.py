@@ -24,4 +24,6 @@ def rows(node: Node) -> Rows | None:
     return [row]
 
 
-SHAPE = Shape("tensorrt-llm-dflash", "tensorrt-llm", "TensorRT-LLM DFlash acceptance statistics", rows)
+SHAPE = Shape(
+    "tensorrt-llm-dflash", "tensorrt-llm", "TensorRT-LLM DFlash acceptance statistics", "`accepted_draft_hist`", rows
+)

@@ -41,4 +41,6 @@ def _first(node: Node, *names: str) -> float | None:
     return next((v for name in names if (v := value(node, name)) is not None), None)
 
 
-SHAPE = Shape("tensorrt-llm-requests", "tensorrt-llm", "TensorRT-LLM perf-metrics records", rows)
+SHAPE = Shape(
+    "tensorrt-llm-requests", "tensorrt-llm", "TensorRT-LLM perf-metrics records", "`perf_metrics.timing_metrics`", rows
+)

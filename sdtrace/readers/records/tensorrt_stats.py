@@ -35,4 +35,6 @@ def _moment(text: object) -> float | None:
         return None
 
 
-SHAPE = Shape("tensorrt-llm-stats", "tensorrt-llm", "TensorRT-LLM iteration stats", rows, deep=False)
+SHAPE = Shape(
+    "tensorrt-llm-stats", "tensorrt-llm", "TensorRT-LLM iteration stats", "`iter` and `iterLatencyMS`", rows, deep=False
+)

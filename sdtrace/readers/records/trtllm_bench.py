@@ -35,4 +35,6 @@ def _average(stats: Node, name: str) -> float | None:
     return value(found, "average") if isinstance(found, dict) else None
 
 
-SHAPE = Shape("trtllm-bench", "tensorrt-llm", "trtllm-bench --report_json", rows, deep=False)
+SHAPE = Shape(
+    "trtllm-bench", "tensorrt-llm", "trtllm-bench --report_json", "`performance` and `request_info`", rows, deep=False
+)

@@ -10,4 +10,10 @@ def rows(node: Node) -> Rows | None:
     return None if row is None else [row]
 
 
-SHAPE = Shape("vllm-responses", "vllm", "vLLM responses with per-request speculation metrics", rows)
+SHAPE = Shape(
+    "vllm-responses",
+    "vllm",
+    "vLLM responses with per-request speculation metrics",
+    "`metrics.speculative_decoding`",
+    rows,
+)

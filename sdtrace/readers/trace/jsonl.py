@@ -8,6 +8,7 @@ no unknown key, no wrong type and no broken line is in it. Otherwise exactly its
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +19,7 @@ import polars as pl
 from sdtrace.readers.io.lines import Lines, Stretch, nulls, without
 from sdtrace.readers.io.prefetch import ahead
 from sdtrace.readers.io.source import Segment, Source, segments
+from sdtrace.readers.reader import Reader, of_text
 from sdtrace.readers.trace.strict import Parsed, parse
 from sdtrace.readers.trace.validate import Validator
 from sdtrace.schema.arrays import Ints
@@ -32,8 +34,9 @@ _KIND = re.compile(rb'"kind"\s*:\s*"(?:run|request|step)"')
 _DUCK = {pl.String: "VARCHAR", pl.Int64: "DOUBLE", pl.Float64: "DOUBLE", pl.Boolean: "BOOLEAN"}
 
 
+@lru_cache(4)
 def sniff(head: bytes) -> str | None:
-    """None where the head is JSON Lines of format 1, otherwise the first line that is not, and why."""
+    """None where the head is JSON Lines of format 1, otherwise the first line that is not, and why. Other readers ask it too."""
     numbered = [(n, line) for n, line in enumerate(head.split(b"\n"), 1) if line.strip()]
     numbered = [pair for pair in numbered if not pair[1].startswith(b"#")] or numbered
     if not numbered:
@@ -191,3 +194,12 @@ def _inner_nulls(lists: pl.Series) -> int:
         return 0
     flat = lists.explode(empty_as_null=False, keep_nulls=False)
     return flat.null_count() or (_inner_nulls(flat) if isinstance(flat.dtype, pl.List) else 0)
+
+
+READER = Reader(
+    name="trace-jsonl",
+    says="trace format 1, JSON Lines",
+    looks_for="`kind` of run, request or step",
+    refuse=of_text(sniff),
+    batches=batches,
+)

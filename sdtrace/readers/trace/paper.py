@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from sdtrace.readers.io.source import Source, whole
+from sdtrace.readers.reader import Reader, of_text
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.readers.trace.validate import Validator
 from sdtrace.schema.trace import Batch, Loss, conform, empty
@@ -102,3 +103,13 @@ def _batch(path: str, rows: list[tuple[int, float, float, float | None]], losses
     steps = conform(step, "step").with_columns(line=pl.lit(2, pl.Int64))
     made = Validator(path).batch(Parsed(path, losses=losses), steps, 2 + len(losses))
     return Batch(path, made.lines, run, made.requests, made.steps, made.losses, made.notices)
+
+
+READER = Reader(
+    name="paper-csv",
+    says="a case on paper (token,target,draft,r)",
+    looks_for="columns token, target and draft",
+    refuse=of_text(sniff),
+    batches=batches,
+    words=words,
+)

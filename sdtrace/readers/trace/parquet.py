@@ -9,6 +9,7 @@ import polars as pl
 
 from sdtrace.readers.io import row_groups
 from sdtrace.readers.io.source import Source
+from sdtrace.readers.reader import Reader, of_parquet
 from sdtrace.readers.trace.columns import Misfit, fitted
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.readers.trace.validate import Validator
@@ -103,3 +104,13 @@ def _conformed(path: str, frame: pl.DataFrame, table: str) -> _Made | Loss:
         return Loss(path, None, str(error), frame.height, "write the columns as trace format 1 types them")
     what, advice = "{} holds text that is no JSON object", "such values are left out"
     return _Made(conform(made, table), [Notice(path, None, what.format(k), n, advice) for k, n in left_out.items()])
+
+
+READER = Reader(
+    name="trace-parquet",
+    says="trace format 1, Parquet",
+    looks_for="columns `request_id`, `step` and `draft_token_ids`",
+    refuse=of_parquet(sniff, folders=True),
+    batches=batches,
+    tables=parts,
+)

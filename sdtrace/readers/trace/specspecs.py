@@ -11,6 +11,7 @@ import polars as pl
 
 from sdtrace.readers.io import row_groups
 from sdtrace.readers.io.source import Source
+from sdtrace.readers.reader import Reader, of_parquet
 from sdtrace.readers.trace.columns import Misfit, fitted
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.readers.trace.validate import Validator
@@ -95,3 +96,12 @@ def _steps(frame: pl.DataFrame) -> pl.DataFrame:
         .list.concat(pl.concat_list(pl.col("emitted_token").cast(pl.Int64))),
     )
     return conform(made.sort("line"), "step", extra=("line",)).with_columns(pl.col("line").cast(pl.Int64))
+
+
+READER = Reader(
+    name="specspecs",
+    says="specspecs 0.1.0 Parquet",
+    looks_for="columns `draft_tokens` and `acceptances`",
+    refuse=of_parquet(sniff, folders=False),
+    batches=batches,
+)
