@@ -29,6 +29,7 @@ The rooms, from the top. A room imports from rooms that stand below it only; tes
     schema      tables with types, units and meaning; keys; array types
     atomic      files written whole or not at all
     errors      every error that a user can meet, with its slug and hint
+    redaction   credentials and names of users, left out of every text
     version     the version, once
 """
 

@@ -3,6 +3,8 @@
 Caught once, in the commands, which print the message and the hint and choose the exit code.
 """
 
+from sdtrace.redaction import redacted
+
 
 class SdtraceError(Exception):
     """Base of every error that a user may see: what happened and where (`message`), what to do (`hint`)."""
@@ -11,9 +13,8 @@ class SdtraceError(Exception):
     exit_code = 2
 
     def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = redacted(message), redacted(hint)  # they quote addresses
+        super().__init__(self.message)
 
     def __reduce__(self) -> tuple[type["SdtraceError"], tuple[str, str]]:
         return type(self), (self.message, self.hint)  # an error of a worker reaches the command whole

@@ -26,7 +26,7 @@ from sdtrace.verify.scope import REQUEST_COLUMNS
 Machines = Callable[[Sequence[Source], Sequence[Check], Keep | None, Mapping[str, str] | None, Span], Audit]
 
 
-Inputs = str | Path | Sequence[str | Path]
+Inputs = str | Path | Sequence[str | Path] | Sequence[Opened]
 
 
 #: Damaged numbers (1e300 for a probability) may overflow on their way: what is not finite in the end is null.
@@ -36,9 +36,10 @@ OVERFLOW_ALLOWED = np.errstate(over="ignore", invalid="ignore", divide="ignore",
 def read(inputs: Inputs, *, format: str | None = None) -> list[Opened]:
     """Open files, folders, globs or `-`: one object an input, each with `path`, `format` and `batches()`.
 
-    Raises NoInputError where nothing is found or nothing is recognised.
+    What is opened already is given back. Raises NoInputError where nothing is found or nothing is recognised.
     """
-    return open_inputs(paths_of(inputs), format)
+    opened = [] if isinstance(inputs, str | Path) else [one for one in inputs if isinstance(one, Opened)]
+    return opened or open_inputs(paths_of(inputs), format)
 
 
 def audit_and_diagnose(
@@ -96,7 +97,8 @@ def _again(
 
 
 def paths_of(inputs: Inputs) -> list[str]:
-    return [str(inputs)] if isinstance(inputs, str | Path) else [str(path) for path in inputs]
+    given = [inputs] if isinstance(inputs, str | Path) else inputs
+    return [one.path if isinstance(one, Opened) else str(one) for one in given]
 
 
 def _keep(

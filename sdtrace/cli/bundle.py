@@ -1,5 +1,7 @@
 """`sdtrace bundle`: the evidence in one file."""
 
+from dataclasses import replace
+
 import click
 
 from sdtrace.cli import options, outputs, results
@@ -21,19 +23,25 @@ from sdtrace.cli import options, outputs, results
 def command(paths: tuple[str, ...], format_: str | None, output: str, content: str) -> int:
     """Pack the evidence of a report for a postmortem or an issue: the steps concerned, the report, versions, commands.
 
-    Nothing that can be read back to text goes in: token ids are renumbered, prompts and tags left out, unless
-    --content ids is given. `sdtrace report FILE.zip` reads a bundle.
+    Nothing that can be read back to text or to a person goes in: token ids are renumbered, requests get other names,
+    prompts, tags and user names in paths are left out, unless --content ids is given. `sdtrace report FILE.zip` reads a bundle.
     """
     from sdtrace.api import report
     from sdtrace.errors import NoInputError
     from sdtrace.pipeline import read
+    from sdtrace.redaction import nameless
     from sdtrace.render import html, json
     from sdtrace.render.text import clean
     from sdtrace.writers.bundle import concerned, pack, piece
+    from sdtrace.writers.disguise import Disguise, key_of
 
     ids = content == "ids"
-    found = results.configured(report(paths, format=format_, ids=ids))
-    part = piece(read(list(paths), format=format_), concerned(found), ids=ids)
+    inputs = read(list(paths), format=format_)
+    if not ids:
+        key = key_of(one.source for one in inputs)
+        inputs = [replace(one, path=nameless(one.path), disguise=Disguise(key)) for one in inputs]
+    found = results.configured(report(inputs, format=format_, ids=ids))
+    part = piece(inputs, concerned(found), ids=ids)
     if part.steps.is_empty():
         raise NoInputError(
             f"{paths[0]}: no step to pack", "bundles hold steps; counts and logs are handed on as they are"

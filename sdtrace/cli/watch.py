@@ -38,14 +38,16 @@ def command(url: str, **given: Any) -> int:
     from sdtrace.audit.live import Live, follow
     from sdtrace.errors import UsageError
     from sdtrace.pipeline import diagnosis_and_report
+    from sdtrace.redaction import redacted
     from sdtrace.render import html
 
     every, until = given["every"], given["for_"]
     if every < 0.1:
         raise UsageError("--every is too short", "0.1s is the least")
-    live = Live(_address(url))
+    address = _address(url)
+    live = Live(redacted(address))
     with contextlib.suppress(KeyboardInterrupt), _stoppable(), _screen() as show:
-        for state in follow(live, _fetcher(live.url), every, until):
+        for state in follow(live, _fetcher(address), every, until):
             show(state)
     if not live.scrapes:
         return 3

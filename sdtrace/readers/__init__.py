@@ -15,6 +15,8 @@ from sdtrace.readers.refusal import NO_OBJECT, PARQUET, nobody, placed
 from sdtrace.readers.registry import registered
 from sdtrace.readers.repeated import Repeated
 from sdtrace.readers.times import dated
+from sdtrace.redaction import redacted
+from sdtrace.schema.texts import changed
 from sdtrace.schema.trace import DAMAGED, Batch, Loss, Notice, empty
 
 
@@ -22,13 +24,15 @@ from sdtrace.schema.trace import DAMAGED, Batch, Loss, Notice, empty
 class Opened:
     """An input with the reader that claims it; `batches()` reads it from its beginning, as often as wanted."""
 
-    path: str
+    path: str  #: as it is shown: without credentials
     format: str
     engine: str | None
     source: Source = field(repr=False)
+    address: str = field(repr=False, default="")  #: as it was given
     trouble: tuple[str, str] | None = None  #: why it cannot be opened, and what to do
     since: float | None = None
     until: float | None = None
+    disguise: Callable[[Batch], Batch] | None = field(repr=False, default=None)  #: what is done to every batch
 
     @property
     def reader(self) -> Reader | None:
@@ -37,7 +41,8 @@ class Opened:
 
     def batches(self) -> Iterator[Batch]:
         """Bounded batches, in the order of the input; one that cannot be read to its end ends in a loss that says why."""
-        return map(dated, self.as_written())
+        found = map(_discreet, map(dated, self.as_written()))
+        return found if self.disguise is None else map(self.disguise, found)
 
     def as_written(self) -> Iterator[Batch]:
         """The batches with times that are none."""
@@ -46,7 +51,7 @@ class Opened:
 
     def _batches(self, reading: Reading) -> Iterator[Batch]:
         if self.format == "prometheus-server":
-            return prometheus_server.batches(self.path, self.since, self.until)
+            return prometheus_server.batches(self.address, self.since, self.until)
         if self.format == "unrecognised":
             what, advice = self.trouble or ("no reader knows this file", _DETECT)
             tables = empty("run"), empty("request"), empty("step")
@@ -61,7 +66,7 @@ class Opened:
         if not cloud.is_object(self.path):
             yield self.source
             return
-        with cloud.copied(self.path) as file:
+        with cloud.copied(self.address) as file:
             yield replace(self.source, file=file)
 
     def _fetched(self, reading: Reading) -> Iterator[Batch]:
@@ -81,6 +86,11 @@ class Opened:
             advice = "what came before was read; get the file again, the rest of it is missing"
             notice = Notice(src.path, None, f"{DAMAGED}: {src.reading.damage[0][:160]}", 1, advice)
             yield Batch(src.path, 0, empty("run"), empty("request"), empty("step"), [], [notice])
+
+
+def _discreet(batch: Batch) -> Batch:
+    """What a run says of itself without credentials: a model may be named by the address that it came from."""
+    return batch if batch.runs.is_empty() else replace(batch, runs=changed(batch.runs, redacted))
 
 
 _DETECT = "sdtrace detect --why tells what each reader looks for; --format NAME forces one"
@@ -137,7 +147,7 @@ def _refusal(reader: Reader, src: Source) -> str | None:
 
 def refused(opened: Opened) -> dict[str, str | None]:
     """`refusals` of an opened input, wherever its bytes are."""
-    return _looked(opened.path)[1] if cloud.is_object(opened.path) else refusals(opened.source)
+    return _looked(opened.address)[1] if cloud.is_object(opened.path) else refusals(opened.source)
 
 
 def _looked(path: str, *, ask: bool = True) -> tuple[Source, dict[str, str | None]]:
@@ -156,17 +166,20 @@ def _looked(path: str, *, ask: bool = True) -> tuple[Source, dict[str, str | Non
 
 def open_one(path: str, format: str | None) -> Opened:
     """One input with its reader; raises UsageError where several claim it."""
+    shown = redacted(path)
     if prometheus_server.is_server(path):
-        return Opened(path, "prometheus-server", None, Source(path, None, None, b""))
+        return Opened(shown, "prometheus-server", None, Source(shown, None, None, b""), path)
     try:
         src, whys = _looked(path, ask=format is None)
     except BaseException as error:
         if not bears(error):
             raise
-        return Opened(path, "unrecognised", None, Source(path, None, None, b""), reason(path, error))
+        nothing = Source(shown, None, None, b"")
+        return Opened(shown, "unrecognised", None, nothing, path, reason(shown, error))
+    src = replace(src, path=shown)
     if format is not None:
-        return Opened(path, format, None, src)
+        return Opened(shown, format, None, src, path)
     claims = [name for name, why in whys.items() if why is None]
     if len(claims) > 1:
         raise UsageError(f"{path}: claimed by {' and '.join(claims)}", "name the right one with --format")
-    return Opened(path, claims[0] if claims else "unrecognised", None, src)
+    return Opened(shown, claims[0] if claims else "unrecognised", None, src, path)

@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from sdtrace.redaction import redacted
 from sdtrace.results.report import Report
 
 
@@ -18,7 +19,7 @@ def document(value: dict[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Non-finite numbers become null, lone surrogates a replacement character; both would be no JSON."""
+    """Non-finite numbers become null, lone surrogates a replacement character; both would be no JSON. Credentials go."""
     if isinstance(value, dict):
         return {_plain(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -26,7 +27,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if value - value == 0 else None
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return redacted(value).encode("utf-8", "replace").decode("utf-8")
     if value is None or isinstance(value, bool | int):
         return value
     raise TypeError(f"{type(value).__name__} is no plain value")

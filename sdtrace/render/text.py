@@ -4,6 +4,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from sdtrace.redaction import redacted
+
 #: Characters of a log-derived string that are shown; what is cut is counted.
 LIMIT = 200
 
@@ -11,8 +13,8 @@ _BREAKS = {"\u2028", "\u2029", "\u0085"}
 
 
 def clean(value: object, limit: int = LIMIT) -> str:
-    """`value` as one line without control, format and surrogate characters, cut with a count."""
-    text = str(value)
+    """`value` as one line without credentials and without control, format and surrogate characters, cut with a count."""
+    text = redacted(str(value))
     cut = len(text) - limit
     shown = text[:limit]
     if not (shown.isascii() and shown.isprintable()):

@@ -1,7 +1,8 @@
 """The evidence of a report in one file that may be handed on: the steps concerned, the report, versions, commands.
 
 A bundle is a zip; its member trace.jsonl is trace format 1, so that `sdtrace report BUNDLE` reads it. Without `ids`,
-token ids are renumbered (equal stays equal), and prompts, tags and free configuration are left out.
+token ids are renumbered (equal stays equal), requests have pseudonyms, and prompts, tags, names of users in paths and free
+configuration are left out.
 """
 
 import io
@@ -15,8 +16,10 @@ from typing import Any, Protocol
 import orjson
 import polars as pl
 
+from sdtrace.redaction import redacted
 from sdtrace.results.report import Report
 from sdtrace.schema.trace import Batch, conform, empty
+from sdtrace.verify.law import CHILDREN
 from sdtrace.version import VERSION
 from sdtrace.writers.convert import line
 from sdtrace.writers.pseudonyms import pseudonyms
@@ -24,7 +27,10 @@ from sdtrace.writers.pseudonyms import pseudonyms
 #: Steps of a bundle; requests are taken whole while they fit.
 STEPS = 4_000
 #: What of a run's configuration is no secret: how the engine ran, not where.
-_CONFIG = ("dtype", "tensor_parallel_size", "gpu", "max_num_seqs", "max_num_batched_tokens", "enforce_eager")
+_CONFIG = (
+    *("dtype", "tensor_parallel_size", "gpu", "max_num_seqs", "max_num_batched_tokens", "enforce_eager"),
+    *CHILDREN,
+)
 _HIDDEN = ("prompt_token_ids", "tags")
 _KEYS = ["run_id", "request_id"]
 
@@ -58,15 +64,15 @@ def concerned(report: Report) -> list[tuple[str, str]]:
 
 
 def piece(sources: Sequence[Source], keys: Sequence[tuple[str, str]], *, ids: bool) -> Piece:
-    """The records of these requests, of the first ones whose steps fit."""
-    wanted = pl.DataFrame(keys, schema=dict.fromkeys(_KEYS, pl.String), orient="row").with_row_index("rank")
+    """The records of these requests, of the first ones whose steps fit. Without `ids`, the sources are in disguise."""
+    wanted = pl.DataFrame(keys, schema=dict.fromkeys(_KEYS, pl.String), orient="row").with_row_index("place")
     runs, requests, steps = [empty("run")], [empty("request")], []
     for source in sources:
         for batch in source.batches():
             runs.append(batch.runs)
             requests.append(batch.requests.join(wanted, on=_KEYS, how="semi"))
-            steps.append(batch.steps.join(wanted, on=_KEYS, how="inner").sort("rank", "step").head(STEPS))
-    mine = pl.concat(steps).sort("rank", *_KEYS, "step", maintain_order=True) if steps else empty("step")
+            steps.append(batch.steps.join(wanted, on=_KEYS, how="inner").sort("place", "step").head(STEPS))
+    mine = pl.concat(steps).sort("place", *_KEYS, "step", maintain_order=True) if steps else empty("step")
     mine = mine.head(STEPS)
     heads = pl.concat(requests).unique(_KEYS, keep="last", maintain_order=True).join(mine, on=_KEYS, how="semi")
     known = pl.concat(runs).unique("run_id", keep="last", maintain_order=True)
@@ -81,9 +87,8 @@ def _bare(runs: pl.DataFrame, requests: pl.DataFrame, steps: pl.DataFrame) -> Pi
     heads = requests.with_columns(pl.lit(None, dtype=requests.schema[name]).alias(name) for name in _HIDDEN)
     stops = joined.select(*_KEYS, "stop_token_ids").unique(_KEYS, keep="first", maintain_order=True)
     heads = heads.drop("stop_token_ids").join(stops, on=_KEYS, how="left", maintain_order="left")
-    names = [pl.col(name).str.split("/").list.last().alias(name) for name in ("target_model", "draft_model")]
     kept = pl.col("config").map_elements(_open_config, return_dtype=pl.String)
-    return Piece(runs.with_columns(*names, kept), conform(heads, "request"), conform(joined, "step"))
+    return Piece(runs.with_columns(kept), conform(heads, "request"), conform(joined, "step"))
 
 
 def _open_config(text: str) -> str:
@@ -91,8 +96,9 @@ def _open_config(text: str) -> str:
         config = orjson.loads(text)
     except ValueError:
         return "{}"
-    found = {k: config[k] for k in _CONFIG if k in config} if isinstance(config, dict) else {}
-    return orjson.dumps(found).decode()
+    given = config if isinstance(config, dict) else {}
+    found = {k: given[k][:80] if isinstance(given[k], str) else given[k] for k in _CONFIG if k in given}
+    return orjson.dumps({k: v for k, v in found.items() if isinstance(v, str | int | float)}).decode()
 
 
 def pack(report: Report, part: Piece, page: bytes, document: bytes, *, ids: bool) -> bytes:
@@ -123,13 +129,13 @@ def _about(report: Report, part: Piece, *, ids: bool) -> bytes:
         f"holds     {part.steps.height} steps of {part.requests.height or part.steps['request_id'].n_unique()} requests",
         "content   token ids as recorded"
         if ids
-        else "content   none: token ids are renumbered, prompts and tags left out",
+        else "content   none: token ids are renumbered, requests are called otherwise, prompts, tags and users left out",
         f"engines   {'; '.join(dict.fromkeys(engines)) or 'not told'}",
         f"versions  sdtrace {VERSION}, polars {metadata.version('polars')}, Python {platform.python_version()}",
         "",
         "sdtrace report BUNDLE.zip             reads trace.jsonl again",
         "sdtrace explain BUNDLE.zip --request ID --step N",
-        *(["", "on the original input:"] if commands else []),
-        *dict.fromkeys(commands),
+        *(["", "on the original input:", *dict.fromkeys(commands)] if commands and ids else []),
     ]
-    return ("\n".join(str(text).replace("\n", " ") for text in shown) + "\n").encode("utf-8", "replace")
+    told = [str(text).replace("\n", " ") for text in shown]
+    return ("\n".join(map(redacted, told)) + "\n").encode("utf-8", "replace")

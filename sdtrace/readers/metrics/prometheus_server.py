@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.readers.metrics.series import Scrape, pattern, place, wanted
+from sdtrace.redaction import redacted
 from sdtrace.schema.counters import from_rows, no_windows
 from sdtrace.schema.trace import Batch, Loss, empty
 
@@ -34,6 +35,7 @@ def batches(url: str, since: float | None = None, until: float | None = None) ->
         )
     scheme = "https" if parts.scheme.endswith("https") else "http"
     base = f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    url = redacted(url)  # as it is shown from here on
     end = until if until is not None else time.time()
     start = since if since is not None else end - SPAN
     step = max((end - start) / POINTS, 1.0)
