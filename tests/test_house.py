@@ -77,6 +77,21 @@ def test_modules_are_small(path: Path) -> None:
     assert path.read_text().strip().startswith('"""'), "a module begins with what it is for"
 
 
+def test_no_code_of_a_model_is_run() -> None:
+    """Transformers runs Python that comes with a model where it is not told otherwise, each time it loads something."""
+    calls = [
+        (path, node)
+        for path in [*MODULES, *(TOP / "tests").rglob("*.py"), *(TOP / "sample_logs").rglob("*.py")]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "from_pretrained"
+    ]
+    assert len(calls) > 3
+    for path, call in calls:
+        said = {word.arg: word.value for word in call.keywords}.get("trust_remote_code")
+        assert isinstance(said, ast.Constant), (path, call.lineno)
+        assert said.value is False, (path, call.lineno)
+
+
 def test_every_verb_and_error_is_in_the_readme() -> None:
     readme = (TOP / "README.md").read_text()
     for verb in VERBS:

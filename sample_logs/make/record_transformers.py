@@ -82,8 +82,10 @@ def record(
     folder: str, file: str, out: str, mode: str, tokens: int, prompts: bool, tau: int = TAU, dropped: set[int] = DROPPED
 ) -> None:
     """One session of 12 requests, `tau` drafted tokens a step, by the target without the layers `dropped`."""
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
-    target = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, trust_remote_code=False)
+    target = AutoModelForCausalLM.from_pretrained(
+        folder, gguf_file=file, dtype=torch.float32, trust_remote_code=False
+    ).eval()
     assistant = drafter(target, dropped)
     assistant.generation_config.num_assistant_tokens = tau
     assistant.generation_config.num_assistant_tokens_schedule = "constant"

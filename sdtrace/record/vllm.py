@@ -12,6 +12,7 @@ the one of CPU, of ngram and of VLLM_USE_V2_MODEL_RUNNER=0; of the second runner
 | SDTRACE_RECORD_MAX_GB=10 | size cap of a process |
 | SDTRACE_RECORD_SUMS=0 | p, q and r only: no entropies, overlaps, argmax |
 | SDTRACE_RECORD_ENCODING=parquet | Parquet parts in place of JSON Lines |
+| SDTRACE_RECORD_MODE=640 | who may read the files; 600, their owner alone, without it |
 
 The output is cut where vLLM's scheduler cuts it (stop ids, max_tokens, max_model_len); stop strings are found in another
 process and are not seen here. On a GPU the few numbers of a step are copied without waiting and read in the next step.

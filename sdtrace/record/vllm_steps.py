@@ -284,5 +284,6 @@ def _writer(runner: Any) -> TraceWriter:
         run,
         encoding=os.environ.get("SDTRACE_RECORD_ENCODING", "jsonl"),
         sample=float(os.environ.get("SDTRACE_RECORD_SAMPLE", "1")),
+        mode=int(os.environ.get("SDTRACE_RECORD_MODE", "600"), 8),
         max_bytes=None if gigabytes is None else int(float(gigabytes) * 1e9),
     )

@@ -32,6 +32,7 @@ class TraceWriter:
     that share of the requests, chosen by hash of their id, with all their steps. Buffers are written after
     `flush_records` records or `flush_seconds`, whichever is first. A file is `rotate_bytes` long at most (JSON Lines);
     after `max_bytes` in all nothing more is recorded. `queue_records` may wait for the disk.
+    New files have `mode`, new folders the same with the right to enter.
     Values may be lists or numpy arrays; None is absent. No method raises on what is recorded or on the disk.
     """
 
@@ -47,6 +48,7 @@ class TraceWriter:
         rotate_bytes: int = 256 << 20,
         max_bytes: int | None = None,
         queue_records: int = 20_000,
+        mode: int = 0o600,
     ) -> None:
         if encoding not in ("jsonl", "parquet"):
             raise ValueError(f"encoding is jsonl or parquet, not {encoding!r}")
@@ -56,7 +58,7 @@ class TraceWriter:
         self.flush_seconds = flush_seconds if flush_seconds is not None else (10.0 if parts else 1.0)
         self.written, self.bytes = 0, 0
         self.dropped: Counter[str] = Counter()
-        self._files = Parts(self.folder) if parts else JsonLines(self.folder, rotate_bytes)
+        self._files = Parts(self.folder, mode) if parts else JsonLines(self.folder, rotate_bytes, mode)
         self._queue: queue.Queue[Row | None] = queue.Queue(queue_records)
         self._run = {"run_id": "", **(run or {})}
         self._said: set[str] = set()
@@ -78,7 +80,7 @@ class TraceWriter:
 
     def keeps(self, request_id: str) -> bool:
         """Whether this request belongs to the sample: ask before computing what would be thrown away."""
-        return self.sample >= 1.0 or ticket(request_id) < self.sample
+        return self.sample >= 1.0 or ticket(str(request_id)) < self.sample
 
     def close(self, timeout: float = 10.0) -> None:
         """Write what waits. Returns after `timeout` seconds at the latest."""
@@ -99,7 +101,7 @@ class TraceWriter:
         self.close()
 
     def _keyed(self, request_id: str) -> dict[str, Any]:
-        return {"run_id": self._run["run_id"], "request_id": request_id}
+        return {"run_id": self._run["run_id"], "request_id": str(request_id)}
 
     def _put(self, table: str, row: dict[str, Any]) -> None:
         unknown = row.keys() - TABLES[table].keys()
@@ -138,19 +140,25 @@ class TraceWriter:
                 return
 
     def _flush(self, buffer: list[Row], ended: bool) -> None:
-        if ended:
-            buffer.append(("run", self._run | {"config": self._config()}))
-        if not buffer:
-            return
+        if buffer:
+            self._write(buffer, ended)
+        if ended:  # by now everything that was dropped is counted
+            self._write([("run", self._run | {"config": self._config()})], ended)
+
+    def _write(self, buffer: list[Row], ended: bool) -> None:
         records = sum(table != "run" for table, _ in buffer)
         if self.max_bytes is not None and self.bytes >= self.max_bytes and not ended:
             self._drop(f"the cap of {self.max_bytes:,} bytes is reached", records)
             return
         try:
             self.bytes += self._files.write(buffer)
-            self.written += records
         except Exception as error:
             self._drop(f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"[:160], records)
+            return
+        for (table, why), count in self._files.refused.items():
+            self._drop(why, count)
+            records -= count if table != "run" else 0
+        self.written += records
 
     def _config(self) -> dict[str, Any]:
         told = {"written": self.written, "sample": self.sample, "dropped": dict(self.dropped)}

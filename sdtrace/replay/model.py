@@ -116,7 +116,7 @@ def load(name: str, *, dtype: str | None = None, device: str | None = None) -> V
         source, where["gguf_file"] = str(path.parent), path.name
     transformers.utils.logging.disable_progress_bar()
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(source, **where)
+        model = transformers.AutoModelForCausalLM.from_pretrained(source, trust_remote_code=False, **where)
     except (OSError, ValueError) as error:
         first = str(error).strip().split("\n", 1)[0][:200]
         raise UsageError(
@@ -130,9 +130,11 @@ def special_ids(name: str) -> frozenset[int]:
     import transformers
 
     path = Path(name)
-    extra = {"gguf_file": path.name} if path.suffix == ".gguf" else {}
+    extra: dict[str, Any] = {"gguf_file": path.name} if path.suffix == ".gguf" else {}
     try:
         source = str(path.parent if extra else path)
-        return frozenset(transformers.AutoTokenizer.from_pretrained(source, **extra).all_special_ids)
+        return frozenset(
+            transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False, **extra).all_special_ids
+        )
     except (OSError, ValueError, ImportError, KeyError):
         return frozenset()

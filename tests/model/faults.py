@@ -41,7 +41,7 @@ def main() -> int:
     transformers.utils.logging.disable_progress_bar()
     load: dict[str, Any] = {"dtype": torch.float32, "attn_implementation": "sdpa"}
     target, draft = (
-        transformers.AutoModelForCausalLM.from_pretrained(name, **load).eval()
+        transformers.AutoModelForCausalLM.from_pretrained(name, **load, trust_remote_code=False).eval()
         for name in (given.verifier, given.drafter)
     )
     prompts, special = templated(given), special_ids(given.verifier)
@@ -58,7 +58,7 @@ def main() -> int:
 
 def templated(given: argparse.Namespace) -> list[list[int]]:
     """The recorded prompts as a user's turn."""
-    tokenizer = transformers.AutoTokenizer.from_pretrained(given.verifier)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(given.verifier, trust_remote_code=False)
     ones = gather(read(given.trace), given.requests).conversations
     return [
         tokenizer.apply_chat_template(

@@ -170,6 +170,49 @@ def test_a_writer_per_process_in_one_folder(tmp_path: Path) -> None:
     assert sorted(row["run_id"] for row in rows(tmp_path)) == ["a", "b"]
 
 
+BAD: list[Any] = [
+    "\ud800",
+    b"bytes",
+    ("a", "tuple"),
+    {"no": "order"},
+    object(),
+]
+
+
+@pytest.mark.parametrize("encoding", ["jsonl", "parquet"])
+@pytest.mark.parametrize("sample", [1.0, 0.9999999])
+def test_a_bad_record_is_dropped_alone(tmp_path: Path, encoding: str, sample: float) -> None:
+    """An id or a value that no trace can hold costs its own record: whatever stands beside it in the buffer is written."""
+    with TraceWriter(tmp_path, RUN, encoding=encoding, sample=sample, flush_records=1000) as writer:
+        for n in range(40):
+            writer.step(f"r-{n}", n, **step(n))
+            if n % 8 == 0:
+                writer.step(BAD[n // 8], n, **step(n))
+                writer.step("bad", n, **step(n) | {"num_accepted": object()})
+                writer.step("bad", n, **step(n) | {"draft_token_ids": [[object()]]})
+    written = [row["request_id"] for row in rows(tmp_path)]
+    good = [name for name in written if name.startswith("r-")]
+    assert sorted(good) == sorted(f"r-{n}" for n in range(40))
+    told = json.loads(rows(tmp_path, "runs")[-1]["config"])["recorder"]
+    assert told["written"] == len(written)
+    assert sum(told["dropped"].values()) == 40 + 5 + 10 - len(written) >= 11
+
+
+@pytest.mark.parametrize("encoding", ["jsonl", "parquet"])
+@pytest.mark.parametrize(("mode", "files", "folders"), [(None, 0o600, 0o700), (0o640, 0o640, 0o750)])
+def test_what_is_recorded_is_its_owners(
+    tmp_path: Path, encoding: str, mode: int | None, files: int, folders: int
+) -> None:
+    given = {} if mode is None else {"mode": mode}
+    before = os.umask(0o022)
+    with TraceWriter(tmp_path / "trace", RUN, encoding=encoding, **given) as writer:
+        writer.step("r", 0, **step(0))
+    os.umask(before)
+    there = [tmp_path / "trace", *(tmp_path / "trace").rglob("*")]
+    assert {path.stat().st_mode & 0o777 for path in there if path.is_file()} == {files}
+    assert {path.stat().st_mode & 0o777 for path in there if path.is_dir()} == {folders}
+
+
 def test_closing_is_bounded(tmp_path: Path) -> None:
     writer = TraceWriter(tmp_path, RUN)
     held = threading.Event()
