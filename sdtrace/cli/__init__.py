@@ -27,6 +27,7 @@ VERBS = {
     "convert": "Anything readable to trace format 1 (JSON Lines or Parquet).",
     "simulate": "A made trace with one planted fault (or healthy), for drills.",
     "checks": "The catalogue of checks, or one check's manual page.",
+    "help": "The manual: a page a topic.",
 }
 
 

@@ -27,7 +27,7 @@ from sdtrace.render.text import clean, configuration
 
 FILE = "sdtrace.toml"
 #: Bytes of a file beyond which it is none of ours.
-_LONGEST = 1 << 20
+LONGEST = 1 << 20
 #: Where the command of a context keeps what of the configuration is in force.
 _IN_FORCE = "sdtrace.configuration"
 
@@ -73,9 +73,9 @@ def load(file: str | None, verbs: Mapping[str, str]) -> Configuration | None:
         return None
     try:
         with open(path, "rb") as stream:
-            text = stream.read(_LONGEST + 1)
-        if len(text) > _LONGEST:
-            raise UsageError(f"{path}: longer than {_LONGEST:,} bytes", "it is no configuration of sdtrace")
+            text = stream.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise UsageError(f"{path}: longer than {LONGEST:,} bytes", "it is no configuration of sdtrace")
         tables = tomllib.loads(text.decode())
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", "name a file that can be read with --config") from error

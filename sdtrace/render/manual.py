@@ -1,0 +1,48 @@
+"""The manual: a page a topic, Markdown files beside the templates. What is a number in the code is filled in here."""
+
+import difflib
+from collections.abc import Mapping
+from io import StringIO
+
+from rich.console import Console
+from rich.markdown import Markdown
+
+from sdtrace.errors import UsageError
+from sdtrace.render.html import templates
+
+
+def topics() -> dict[str, str]:
+    """Every topic with the sentence that its page begins with."""
+    return {page.stem: _says(page.read_text("utf-8")) for page in sorted((templates() / "manual").glob("*.md"))}
+
+
+def page(topic: str, figures: Mapping[str, str]) -> str:
+    """The Markdown of a page, `figures` in place of their names in braces. Raises UsageError for an unknown topic."""
+    file = templates() / "manual" / f"{topic}.md"
+    if topic not in topics():
+        raise UsageError(f"{topic}: no such topic", nearest(topic, list(topics())))
+    text = file.read_text("utf-8")
+    for name, value in figures.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """The hint for a word that is not known."""
+    near = difflib.get_close_matches(name.lower(), known, 1, 0.5)
+    return f"did you mean {near[0]}?" if near else "known: " + ", ".join(known)
+
+
+def shown(markdown: str, width: int, colour: bool) -> str:
+    """A page laid out for a terminal."""
+    out = StringIO()
+    console = Console(
+        file=out, width=width, force_terminal=colour, no_color=not colour, highlight=False, legacy_windows=False
+    )
+    console.print(Markdown(markdown))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _says(text: str) -> str:
+    """The first paragraph below the title, as one line."""
+    return " ".join(text.split("\n\n")[1].split())
