@@ -9,7 +9,7 @@ import zstandard
 
 from sdtrace.cli import run
 from sdtrace.redaction import nameless, redacted
-from simulate import Scenario, Shape, simulate
+from tests.made.simulate import Scenario, Shape, simulate
 
 SECRET = "C4N4RY"
 

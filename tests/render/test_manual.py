@@ -12,7 +12,7 @@ from sdtrace.cli import VERBS, run
 from sdtrace.cli.help import figures
 from sdtrace.render import manual
 
-TOP = Path(__file__).resolve().parents[1]
+TOP = Path(__file__).resolve().parents[2]
 TOPICS = sorted(path.stem for path in (TOP / "templates" / "manual").glob("*.md"))
 
 
