@@ -1,6 +1,6 @@
 """One format, one file. Opening an input asks every reader; exactly one may say yes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
