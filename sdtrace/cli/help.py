@@ -44,6 +44,7 @@ def command(ctx: click.Context, topic: str | None) -> int:
 def figures() -> dict[str, str]:
     """What pages say of limits, from where the limits stand."""
     from sdtrace.cli.config import LONGEST
+    from sdtrace.readers.inputs import ONE_BY_ONE
     from sdtrace.writers.bundle import STEPS
 
-    return {"limits": "", "bundle_steps": f"{STEPS:,}", "config_bytes": f"{LONGEST:,}"}
+    return {"losses": f"{ONE_BY_ONE:,}", "bundle_steps": f"{STEPS:,}", "config_bytes": f"{LONGEST:,}"}
