@@ -92,6 +92,12 @@ def test_no_code_of_a_model_is_run() -> None:
         assert said.value is False, (path, call.lineno)
 
 
+def test_what_ci_runs_is_there() -> None:
+    text = (TOP / ".ci" / "run").read_text()
+    for path in re.findall(r"\btests/[\w/.]*\w", text):
+        assert (TOP / path).exists(), path
+
+
 def test_every_verb_and_error_is_in_the_readme() -> None:
     readme = (TOP / "README.md").read_text()
     for verb in VERBS:

@@ -154,12 +154,22 @@ def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool) -> N
             atomic.write(folder / f"{night}.json", json.dumps(found), inside=folder)
     for old in written.keys() - {*versions, *state.ahead()}:
         for ending in ("html", "json"):
-            (folder / f"{old}.{ending}").unlink(missing_ok=True)
+            if _ours(folder / f"{old}.{ending}"):
+                (folder / f"{old}.{ending}").unlink()
     page = index.page(state.records(), trends(state.records()), found.document)
     atomic.write(folder / "index.html", page, inside=folder)
     _latest(folder / "latest.html", f"{nights[-1]}.html")
     atomic.write(folder / _PAGES, orjson.dumps(versions), inside=folder)
     click.echo(f"pages: {folder / 'index.html'}", err=True)
+
+
+def _ours(page: Path) -> bool:
+    """Whether a file is a page of ours, whatever the list of pages says: only such a one is removed."""
+    try:
+        with page.open("rb") as stream:
+            return not page.is_symlink() and b"sdtrace" in stream.read(4096)
+    except OSError:
+        return False
 
 
 def _latest(file: Path, page: str) -> None:
