@@ -18,29 +18,8 @@ without request lines the check cannot tell.
 
 import polars as pl
 
-from sdtrace.results.check import Check, Counts, Outcome
-
-
-def _read(counts: Counts) -> Outcome:
-    runs = [row for row in counts.sums if row["lanes"] >= 8]
-    if not runs:
-        why = (
-            "too few requests reach the same places"
-            if counts.sums
-            else "nothing to look at under the laws of this trace"
-        )
-        return Outcome("cannot-tell", 0, counts.total, counts.missing, None, why)
-    worst = min(runs, key=lambda row: row["p"])
-    said = f"squares over places are {worst['scale']:.2f} times their variance, in {worst['lanes']:,} places"
-    if worst["p"] >= counts.level or worst["scale"] < 1.2:
-        return Outcome("clear", counts.examined, counts.total, (), worst["scale"], said)
-    if worst["unknown"]:
-        why = f"{said}; whether requests share a user seed is not recorded"
-        return Outcome("cannot-tell", counts.examined, counts.total, ("seed",), worst["scale"], why)
-    seen = {"run_id": worst["run_id"], "statistic": "spread over places", "n": worst["lanes"], "effect": worst["scale"]}
-    said += f"; chance of that by luck {worst['p']:.0e}"
-    return Outcome("fired", counts.examined, counts.total, (), worst["scale"], said, 1, (seen,))
-
+from sdtrace.results.check import Check
+from sdtrace.stats.calibration import spread
 
 CHECK = Check(
     code="SD223",
@@ -49,7 +28,7 @@ CHECK = Check(
     needs=("target_probs",),
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
-    read=_read,
+    read=spread("places", "too few requests reach the same places"),
     laws=frozenset({"ratio", "one-hot", "tree-coin"}),
     tests=1,
 )

@@ -31,7 +31,10 @@ def _decisions(explained: Sequence[Explanation], found: Outcomes) -> list[Cause]
     if not explained:
         return [make("decision-mismatch", "proved", codes, found)]
     best = explained[0]
-    row = make(best.cause, "proved", codes, found, None if best.cause == "decision-mismatch" else _label(best))
+    named = best.cause != "decision-mismatch" or best.where is not None
+    row = make(best.cause, "proved", codes, found, _label(best) if named else None)
+    if best.where is not None:
+        row = replace(row, evidence=(*row.evidence, {"where": dict(best.where), "share": best.share}))
     return [replace(row, advice=with_command(best.advice, row.evidence)) if best.advice else row]
 
 
@@ -82,6 +85,7 @@ def causes(
         rows += [c for c in row(found) if c.cause not in {r.cause for r in rows}]
     rows += [make("degenerate-target", "proved", ["SD151", "SD152"], found)] if _degenerate(found) else []
     rows += _one("SD103", "accepted-past-rejection")(found)
+    rows += _one("SD153", "sampling-params-ignored")(found)
     rows += _decisions(explained, found)
     rows += [make("greedy-mismatch", "proved", ["SD141", "SD142"], found)] if _greedy(found) else []
     rows += _recovery(emitted, found)

@@ -18,10 +18,11 @@ from sdtrace.diagnosis.outcomes import lossless, outcomes, used
 from sdtrace.diagnosis.samples import decisions, recoveries
 from sdtrace.diagnosis.signatures import CODES as PATTERN
 from sdtrace.diagnosis.signatures import completed, signs
+from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice
 from sdtrace.diagnosis.verdict import counts_verdict, verdict
 from sdtrace.diagnosis.witnesses import telling
 from sdtrace.diagnosis.wrong_rules import Explanation, emitted, explain_decisions
-from sdtrace.results.cause import Cause, joined, with_evidence
+from sdtrace.results.cause import Cause, fired, joined, with_evidence
 from sdtrace.results.check import Check, Outcome
 from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes
@@ -79,7 +80,9 @@ def diagnose(
     found = outcomes(audit, choices, checks, counts)
     explained, recovery = _explained(audit, choices, found)
     rows = causes(found, explained, recovery, _configured(audit))
-    rows = [_shown(row, audit, choices) for row in completed(rows, found, signs(audit.tally, used(choices)))]
+    sliced = in_slice(audit, found["SD206"], choices) if fired(found, "SD206") else None
+    seen = signs(audit.tally, used(choices), audit.runs)
+    rows = [_shown(row, audit, choices) for row in completed(rows, found, seen, sliced)]
     spent = timing(audit, baseline_ms)
     rows = joined(rows, slow_causes(audit, spent))
     laws = audit.tally.frame("laws").filter(used(choices))
@@ -133,6 +136,8 @@ def _shown(cause: Cause, audit: Audit, choices: Mapping[str, Choice]) -> Cause:
     run_id, effect = cause.evidence[0]["run_id"], cause.evidence[0].get("effect", 1.0)
     law = choices[run_id].law
     sample = audit.tally.steps.filter((pl.col("run_id") == run_id) & (pl.col("law") == law))
+    if cause.checks[0] == "SD206":
+        sample = chosen_steps(audit, sample, cause.evidence[0])
     return with_evidence(cause, telling(sample, audit.runs.get(run_id, {}), law, cause.checks[0], effect))
 
 
@@ -158,6 +163,7 @@ def _explained(
     live = {code for code, outcome in found.items() if outcome.state == "fired"}
     if live & {"SD101", "SD102", "SD104"} and (sample := decisions(audit, choices)) is not None:
         explained = explain_decisions(sample.rows, sample.law, sample.bands.p, sample.bands.q)
+        explained = [*confined(audit, sample, explained), *explained]
     if live & {"SD111", "SD112"}:
         rows = recoveries(audit, choices)
         recovery = emitted(rows) if rows is not None else None

@@ -12,6 +12,8 @@ from sdtrace.results.check import Check, Counts
 from sdtrace.stats.significance import FAMILY, overdispersion
 from sdtrace.tally.tally import Tally
 
+#: Tables of lanes: by place within the request, by engine step.
+LANES = ("lanes", "step_lanes")
 #: Chance below which lanes are taken to share their draws, so that variances are scaled by what they show.
 _SHARED = 1e-3
 
@@ -20,8 +22,9 @@ def level(tally: Tally, checks: Sequence[Check], choices: Mapping[str, Choice]) 
     """The level of one statistic: what FAMILY leaves to each of those that the log allows, in each run (Bonferroni)."""
     rows, steps = tally.frame("evidence"), tally.steps
     seen = set() if rows.is_empty() else {code.partition(":")[0] for code in rows["code"].unique()}
-    if not tally.frame("lanes").is_empty():
-        seen |= {check.code for check in checks if check.table == "lanes"}
+    for name in LANES:
+        if not tally.frame(name).is_empty():
+            seen |= {check.code for check in checks if check.table == name}
     if steps is not None and not steps.is_empty():
         seen |= {check.code for check in checks if check.table == "rows" and not _absent(check, tally)}
     tests = sum(check.tests for check in checks if check.code in seen)
@@ -34,7 +37,7 @@ class Rows:
 
     of_law: list[dict[str, Any]]
     agnostic: list[dict[str, Any]]
-    lanes: list[dict[str, Any]]
+    lanes: dict[str, list[dict[str, Any]]]
     any: bool  #: something was added up at all
 
 
@@ -42,10 +45,10 @@ def rows(tally: Tally, choices: Mapping[str, Choice], used: pl.Expr) -> Rows:
     """The rows of runs whose law is known well enough. `used` chooses those of the law of each run."""
     found = tally.frame("evidence")
     if found.is_empty():
-        return Rows([], [], [], any=False)
-    lanes = _lanes(tally, choices, used)
+        return Rows([], [], {}, any=False)
+    lanes = {name: _lanes(tally.frame(name), choices, used) for name in LANES}
     # draws that requests share make sums wider than their variances say, lawfully or not
-    scales = {(row["run_id"], row["law"]): max(1.0, row["scale"]) for row in lanes if row["p"] < _SHARED}
+    scales = {(row["run_id"], row["law"]): max(1.0, row["scale"]) for row in lanes["lanes"] if row["p"] < _SHARED}
 
     def widened(mine: pl.DataFrame) -> list[dict[str, Any]]:
         return [row | {"inflation": scales.get((row["run_id"], row["law"]), 1.0)} for row in mine.to_dicts()]
@@ -67,9 +70,10 @@ def summed(
         placed = order(tally.steps, used & ~pl.col("run_id").is_in(doubted))
         n = int(sum(row["n"] for row in placed if row["code"] == check.code))
         return Counts(n, n, 0, () if placed else _absent(check, tally), sums=tuple(placed), level=level)
-    if check.table == "lanes":
-        n = int(sum(row["n"] for row in rows.lanes))
-        return Counts(n, n, 0, () if rows.lanes else _absent(check, tally), sums=tuple(rows.lanes), level=level)
+    if check.table in LANES:
+        lanes = rows.lanes[check.table]
+        n = int(sum(row["n"] for row in lanes))
+        return Counts(n, n, 0, () if lanes else _absent(check, tally), sums=tuple(lanes), level=level)
     mine = rows.agnostic if check.laws is None else rows.of_law
     found = [row for row in mine if row["code"].partition(":")[0] == check.code]
     n = int(sum(row["n"] for row in found if row["code"] == check.code))
@@ -97,9 +101,8 @@ def _of_law(rows: pl.DataFrame, choices: Mapping[str, Choice]) -> pl.DataFrame:
     return rows.filter(pl.col("run_id").is_in([run for run, c in choices.items() if c.source == "declared"]))
 
 
-def _lanes(tally: Tally, choices: Mapping[str, Choice], used: pl.Expr) -> list[dict[str, Any]]:
+def _lanes(lanes: pl.DataFrame, choices: Mapping[str, Choice], used: pl.Expr) -> list[dict[str, Any]]:
     """One row a run and law: n slots, lanes, p (chance of lanes this far apart), scale (squares over variances)."""
-    lanes = tally.frame("lanes")
     if lanes.is_empty():
         return []
     doubted = [run for run, c in choices.items() if c.source != "declared"]

@@ -10,8 +10,9 @@ from sdtrace.audit.audit import Audit
 from sdtrace.counters.downsample import added, judge
 from sdtrace.counters.reconcile import tables as counted_tables
 from sdtrace.counters.sources import Source
-from sdtrace.diagnosis.eligible import Rows, level, rows, summed
+from sdtrace.diagnosis.eligible import LANES, Rows, level, rows, summed
 from sdtrace.diagnosis.law_choice import Choice
+from sdtrace.diagnosis.slices import slices
 from sdtrace.results.check import Check, Counts, Outcome
 from sdtrace.tally.tally import WITNESSES
 from sdtrace.tally.uniforms import repeats
@@ -25,6 +26,7 @@ def outcomes(
     """Every check's outcome by code. A check of a law is read only for runs whose law is known well enough."""
     tables = {"requests": _requests(audit, choices), "uniforms": _uniforms(audit, choices), "runs": _runs(audit)}
     tables |= counted_tables(audit.windows, found, audit.events)
+    tables["slices"] = slices(audit, choices, used(choices))
     chosen = used(choices)
     judged = _Judged(audit, choices, chosen, level(audit.tally, checks, choices))
     return {check.code: _outcome(check, judged, tables) for check in checks}
@@ -64,7 +66,7 @@ def _outcome(check: Check, judged: _Judged, tables: Mapping[str, pl.DataFrame]) 
         if check.table in tables:
             folded = judged.audit.judged.get(check.code)
             return check.read(added(folded, _summary(check, tables[check.table])))
-        if check.table in ("evidence", "lanes", "rows"):
+        if check.table in ("evidence", "rows", *LANES):
             known = judged.sums, judged.audit.tally, judged.choices, judged.chosen, judged.share
             return check.read(summed(check, *known))
         return check.read(_passed(check, judged))

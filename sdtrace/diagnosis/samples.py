@@ -28,11 +28,14 @@ _SCALARS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """Tested decisions of one run (see `sdtrace.diagnosis.wrong_rules.explain_decisions` for the columns), its law and its bands."""
+    """Tested decisions of one run (see `sdtrace.diagnosis.wrong_rules.explain_decisions` for the columns), its law and its bands;
+    `steps`: the sampled steps, which `step` of `rows` counts.
+    """
 
     rows: pl.DataFrame
     law: str
     bands: Bands
+    steps: pl.DataFrame
 
 
 def decisions(audit: Audit, choices: Mapping[str, Choice]) -> Sample | None:
@@ -41,11 +44,18 @@ def decisions(audit: Audit, choices: Mapping[str, Choice]) -> Sample | None:
     if laws.is_empty() or audit.tally.steps is None:
         return None
     worst = laws.sort("disagree", descending=True, maintain_order=True).row(0, named=True)
-    part = audit.tally.steps.filter((pl.col("run_id") == worst["run_id"]) & (pl.col("law") == worst["law"]))
+    return sampled(audit, worst["run_id"], worst["law"])
+
+
+def sampled(audit: Audit, run_id: str, law: str) -> Sample | None:
+    """The sampled decisions of one run under one law."""
+    if audit.tally.steps is None:
+        return None
+    part = audit.tally.steps.filter((pl.col("run_id") == run_id) & (pl.col("law") == law))
     if part.is_empty():
         return None
-    scope = Scope("", audit.runs.get(worst["run_id"], {}), LAWS[worst["law"]], "declared", _positions(part))
-    return Sample(_flat(scope), worst["law"], scope.bands)
+    scope = Scope("", audit.runs.get(run_id, {}), LAWS[law], "declared", _positions(part))
+    return Sample(_flat(scope), law, scope.bands, part)
 
 
 def _positions(part: pl.DataFrame) -> Positions:

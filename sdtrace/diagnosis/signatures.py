@@ -12,6 +12,8 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.diagnosis.residual_power import Powers, powers
+from sdtrace.diagnosis.wrong_rules import Explanation
 from sdtrace.results.cause import Cause, Outcomes, fired, make
 from sdtrace.results.check import Outcome
 from sdtrace.stats.significance import read
@@ -27,13 +29,15 @@ _APART = {
     "greedy-mismatch",
     "token-accounting",
 }
-_DRAWS, _ACCEPT = ("SD222", "SD221", "SD223"), ("SD201",)
+_DRAWS, _ACCEPT = ("SD222", "SD221", "SD223", "SD224", "SD225"), ("SD201", "SD206")
 _BACK, _DRAFT, _EMIT = ("SD202", "SD203", "SD204"), ("SD211",), ("SD212", "SD241")
-CODES = ("SD201", *_BACK, "SD205", *_DRAFT, "SD213", *_EMIT, *_DRAWS, "SD231")
+CODES = (*_ACCEPT, *_BACK, "SD205", *_DRAFT, "SD213", *_EMIT, *_DRAWS, "SD231")
 
 
 #: z of the bend per square root of a token, up to which it can be shared noise.
 _FAINT = 0.06
+#: Standard errors that the residual's power must be off.
+_POWER = 3.0
 #: Standard errors up to which a statistic looks as if nothing were wrong with what it sees.
 _LIKE = 2.2
 
@@ -42,18 +46,20 @@ _LIKE = 2.2
 class Signs:
     """z of every statistic of the run that shows most, by code and part; 0 where there is none.
 
-    `lean`: how far acceptances lean to emitted tokens that the draft finds likely, in standard errors.
+    `powers` of q and of the residual, from the sample of steps. `lean`: how far acceptances lean to emitted tokens that the draft
+    finds likely, in standard errors.
     """
 
     z: Mapping[str, float]
     trimmed: bool = False
+    powers: Powers | None = None
 
     def of(self, code: str) -> float:
         return self.z.get(code, 0.0)
 
 
-def signs(tally: Tally, used: pl.Expr) -> Signs:
-    """The signs of a tally, of the run whose evidence is strongest. `used` chooses the law of each run."""
+def signs(tally: Tally, used: pl.Expr, runs: Mapping[str, Mapping[str, Any]]) -> Signs:
+    """The signs of a tally, of the run whose evidence is strongest. `used` chooses the law of each run; `runs`: their lines."""
     rows = tally.frame("evidence")
     if rows.is_empty():
         return Signs({})
@@ -63,9 +69,15 @@ def signs(tally: Tally, used: pl.Expr) -> Signs:
         mine[row["code"]] = read(row, 1e-3).z
         if row["code"] == "SD202":
             mine["lean"] = _lean(row)
-    best = max(found.values(), key=lambda z: max(abs(v) for v in z.values()), default={})
+    if not found:
+        return Signs({})
+    run_id = max(found, key=lambda run: max(abs(v) for v in found[run].values()))
     counts = tally.frame("laws").select(pl.col("drafted", "verified").sum()).row(0)
-    return Signs(best, trimmed=counts[1] < counts[0])
+    fit = None
+    if tally.steps is not None and any(abs(found[run_id].get(code, 0.0)) > _LIKE for code in _BACK):
+        sample = tally.steps.filter(used & (pl.col("run_id") == run_id) & (pl.col("law") == "ratio"))
+        fit = powers(sample, runs.get(run_id, {}), "ratio")
+    return Signs(found[run_id], counts[1] < counts[0], fit)
 
 
 def _lean(row: Mapping[str, Any]) -> float:
@@ -79,15 +91,18 @@ def _lean(row: Mapping[str, Any]) -> float:
     return sum((middle - i) * row[f"d{i}"] for i in groups) / math.sqrt(size) if size > 0 else 0.0
 
 
-def completed(rows: Sequence[Cause], found: Outcomes, signs: Signs) -> list[Cause]:
-    """The causes with what the statistics add: one more cause, or their codes under the one that explains them."""
+def completed(rows: Sequence[Cause], found: Outcomes, signs: Signs, sliced: Explanation | None = None) -> list[Cause]:
+    """The causes with what the statistics add: one more cause, or their codes under the one that explains them.
+
+    `sliced`: the rule of the one part of the traffic that is off (SD206).
+    """
     live = [code for code in CODES if fired(found, code)]
     if not live:
         return list(rows)
     for i, row in enumerate(rows):
         if row.side == "wrong" and row.certainty == "proved" and row.cause not in _APART:
             return [*rows[:i], replace(row, checks=(*row.checks, *live)), *rows[i + 1 :]]
-    cause, label, first = _name(found, signs)
+    cause, label, first = _name(found, signs, sliced)
     new = make(cause, "statistical", [first, *(c for c in live if c != first)], found, label)
     return _placed(rows, new)
 
@@ -98,14 +113,20 @@ def _placed(rows: Sequence[Cause], new: Cause) -> list[Cause]:
     return [*proofs, new, *(r for r in rows if r.certainty != "proved")]
 
 
-def _name(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
+def _name(found: Outcomes, signs: Signs, sliced: Explanation | None) -> tuple[str, str, str]:
     """(cause, label, the check that shows it best)."""
-    if fired(found, "SD222"):
+    if fired(found, "SD222") and not _above(signs, "SD225", "SD222"):
         return "uniforms-reused", "draws of one step depend on each other", "SD222"
-    if fired(found, "SD221"):
+    if fired(found, "SD221") and not _above(signs, "SD225", "SD221"):
         return "uniforms-reused", "uniform draws are not uniform", "SD221"
+    if fired(found, "SD225") and (not fired(found, "SD201") or _above(signs, "SD225", "SD201")):
+        return "uniforms-reused", "the uniform that drew the drafted token tests it, too", "SD225"
+    if fired(found, "SD224"):
+        return "uniforms-reused", "the rows of a batch share their draws", "SD224"
     if fired(found, "SD223") and not fired(found, "SD201"):
         return "uniforms-reused", "requests share their draws", "SD223"
+    if sliced is not None and not fired(found, "SD223") and not _reused_in_step(sliced, signs):
+        return sliced.cause, sliced.label, "SD206"
     if fired(found, "SD201"):
         return _acceptance(found, signs)
     if fired(found, "SD231"):
@@ -119,6 +140,21 @@ def _name(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
     if fired(found, "SD213"):
         return "draft-not-from-q", "drafted tokens are likelier under p than draws from q can be", "SD213"
     return _emitted(found, signs)
+
+
+def _above(signs: Signs, code: str, other: str) -> bool:
+    """Whether a statistic, or a part of it, tells more than another."""
+    most = [
+        max((abs(z) for name, z in signs.z.items() if name.partition(":")[0] == c), default=0.0) for c in (code, other)
+    ]
+    return most[0] > most[1]
+
+
+def _reused_in_step(sliced: Explanation, signs: Signs) -> bool:
+    """Whether acceptances behind the first position are those of one draw for a whole step."""
+    if "position" not in (sliced.where or {}):
+        return False
+    return signs.of("SD201:reuse") > max(signs.of("SD201:lenience"), signs.of("SD201:forced"), 3.0)
 
 
 def _acceptance(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
@@ -172,6 +208,13 @@ def _reverse(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
     draft's: shared noise is worth about .02 of distribution a token (vllm#47386) and takes some ten thousand.
     """
     best = max((code for code in _BACK if fired(found, code)), key=lambda code: abs(signs.of(code)))
+    fit = signs.powers
+    if fit is not None and fit.residual_off > _POWER and fit.residual_off > 2.0 * abs(fit.draft_off):
+        return (
+            "recovered-not-residual",
+            "recovered tokens lean to the greatest residuals",
+            best,
+        )
     bend, whole, lean = signs.of("SD204"), signs.of("SD202"), signs.of("lean")
     draft_known = found["SD211"].state == "clear" and max(abs(signs.of(c)) for c in ("SD211", "SD211:overlap")) < _LIKE
     if signs.trimmed and not draft_known:

@@ -27,6 +27,12 @@ _ROWS: dict[str, tuple[Side, str, str, str]] = {
         "the target's distribution is flat or one-hot where a model's cannot be",
         "compare the target's logits with a run without speculation; suspect an uninitialised or zeroed buffer",
     ),
+    "sampling-params-ignored": (
+        "wrong",
+        "sampler",
+        "the target is sampled without a parameter that the request asked for",
+        "apply the request's sampling parameters to the target's logits once, before the test",
+    ),
     "inverted-ratio": (
         "wrong",
         "sampler",

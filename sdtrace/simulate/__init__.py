@@ -16,14 +16,17 @@ from sdtrace.errors import UsageError
 from sdtrace.schema.trace import Batch, conform, empty
 from sdtrace.simulate.engine import play
 from sdtrace.simulate.fault import Fault
-from sdtrace.simulate.faults import FAULTS
+from sdtrace.simulate.faults import FAULTS as _WHOLE
 from sdtrace.simulate.record import requests, run_line, steps
 from sdtrace.simulate.settings import LAWS, LEVELS, Settings
+from sdtrace.simulate.sliced import SLICED
 from sdtrace.simulate.variant import Variant
 from sdtrace.simulate.variants import VARIANTS
 from sdtrace.simulate.world import World, draft, lengths, make
 
 __all__ = ["FAULTS", "LAWS", "LEVELS", "VARIANTS", "Fault", "Settings", "Variant", "simulate"]
+
+FAULTS = {**_WHOLE, **SLICED}
 
 #: Cells of one piece of the world (steps x positions x tokens) that are held at a time.
 _CELLS = 6_000_000
@@ -62,6 +65,8 @@ def simulate(
         if variant.steps:
             frame = variant.steps(frame, rng)
         asked = requests(settings, law, frame)
+        if fault.ask:
+            asked = fault.ask(asked)
         if variant.requests:
             asked = variant.requests(asked, rng)
         frame = frame.with_columns(line=pl.int_range(line, line + frame.height, dtype=pl.Int64))

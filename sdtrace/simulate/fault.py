@@ -15,7 +15,8 @@ class Fault:
     """`cause` of the vocabulary ("" = none); `strength` where nothing else is asked for, and what it `means`.
 
     `rows` changes what the models say or draw; `trim` the verified length; `level` the threshold of r (n, K); `forced` the
-    decisions; `recover` the weights of the recovered token; `chosen` what match and greedy draw; `write` the records.
+    decisions; `recover` the weights of the recovered token; `chosen` what match and greedy draw; `write` the steps, `ask` the
+    requests.
     """
 
     cause: str
@@ -30,4 +31,5 @@ class Fault:
     recover: Callable[[World, float, Ints, Rows], Rows] | None = None
     chosen: Callable[[World, float, Ints], Ints] | None = None
     write: Callable[[pl.DataFrame, float, np.random.Generator], pl.DataFrame] | None = None
+    ask: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     same_noise: bool = False

@@ -177,6 +177,14 @@ FAULTS: dict[str, Fault] = {
     "recovered-other-q": Fault(
         "recovered-not-residual", "the residual subtracts q at another temperature", 1.5, "temperature", recover=_other_q
     ),
+    "residual-squared": Fault(
+        "recovered-not-residual", "the recovered token is drawn from a power of the residual", 2.0, "power",
+        recover=lambda w, s, last, left: (left.astype(np.float64) ** s / (left.max(axis=-1, keepdims=True) ** s)).astype(np.float32),
+    ),
+    "residual-argmax": Fault(
+        "recovered-not-residual", "the recovered token is the likeliest of the residual",
+        recover=lambda w, s, last, left: hot(np.argmax(left, axis=-1), left.shape[-1]),
+    ),
     "shared-noise": Fault(
         "shared-noise", "the recovered token is drawn with the noise of the draft (vllm#47386)", same_noise=True
     ),

@@ -127,3 +127,30 @@ def _witness(run: _Run, words: Words) -> dict[str, Any]:
 def _untold(counts: Counts) -> Outcome:
     why = "not recorded: " + ", ".join(counts.missing) if counts.missing else "no test of the law of this trace"
     return Outcome("cannot-tell", 0, counts.total, counts.missing, None, why)
+
+
+def spread(places: str, few: str) -> Callable[[Counts], Outcome]:
+    """A reading of lanes (see `sdtrace.stats.significance.overdispersion`): fires where their squares are too large by luck.
+
+    `places` is what a lane is called, `few` why nothing can be told.
+    """
+
+    def outcome(counts: Counts) -> Outcome:
+        runs = [row for row in counts.sums if row["lanes"] >= 8]
+        if not runs:
+            why = few if counts.sums else "nothing to look at under the laws of this trace"
+            return Outcome("cannot-tell", 0, counts.total, counts.missing, None, why)
+        worst = min(runs, key=lambda row: row["p"])
+        said = f"squares over {places} are {worst['scale']:.2f} times their variance, in {worst['lanes']:,} {places}"
+        if worst["p"] >= counts.level or worst["scale"] < 1.2:
+            return Outcome("clear", counts.examined, counts.total, (), worst["scale"], said)
+        if worst["unknown"]:
+            why = f"{said}; whether requests share a user seed is not recorded"
+            return Outcome("cannot-tell", counts.examined, counts.total, ("seed",), worst["scale"], why)
+        said += f"; chance of that by luck {worst['p']:.0e}"
+        seen = {"run_id": worst["run_id"], "statistic": f"spread over {places}", "n": worst["lanes"]}
+        return Outcome(
+            "fired", counts.examined, counts.total, (), worst["scale"], said, 1, (seen | {"effect": worst["scale"]},)
+        )
+
+    return outcome

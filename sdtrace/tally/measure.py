@@ -32,7 +32,7 @@ def measure(scope: Scope, checks: Sequence[Check]) -> Tally:
     tally.sums["requests"] = requests
     tally.sums["timeline"], tally.width = _timeline(scope, per_step)
     tally.sums["checks"] = _checks(scope, rows, checks, tally)
-    tally.sums["evidence"], tally.sums["lanes"] = evidence(scope)
+    tally.sums |= evidence(scope)
     tally.steps = _sample(scope, per_step["hash"])
     uniforms(scope, per_step["hash"], tally)
     return tally

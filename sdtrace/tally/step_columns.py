@@ -37,6 +37,7 @@ def enriched(scope: Scope) -> pl.DataFrame:
         "impossible": _impossible(steps),
         "twice": _twice(steps),
         "strange": _strange(scope),
+        "beyond": _beyond(scope),
         "jump": _NEVER if scope.absent("context_len") else jumps(steps),
         "argmax_y": _NEVER if scope.absent("target_argmax_ids") else _argmax(pos),
     }
@@ -68,6 +69,29 @@ def _strange(scope: Scope) -> Ints | pl.Expr:
         return _NEVER
     wrong = np.flatnonzero((ids >= size) | (ids < 0))
     return np.bincount(_owner(lists, wrong), minlength=len(pos.count))
+
+
+def _beyond(scope: Scope) -> pl.Series | pl.Expr:
+    """How many tested positions of each step have a target that top-k or min-p cannot have left so wide; null where nothing tells.
+
+    An entropy above ln(2 k), a sum of squares below 1 / (2 k); a token with 0 < p < min_p sum p^2. At temperature 0 the logged p
+    is that of temperature 1.
+    """
+    pos, steps = scope.pos, scope.steps
+    if scope.run.get("prob_basis") != "processed" or (scope.absent("top_k") and scope.absent("min_p")):
+        return _NEVER
+    warm = (steps["temperature"] > 0).fill_null(value=True)
+    top_k = steps["top_k"].cast(pl.Float64).set(~warm | (steps["top_k"] <= 0).fill_null(value=True), None)
+    min_p = steps["min_p"].cast(pl.Float64).set(~(steps["temperature"] >= 1).fill_null(value=False), None)
+    k, share = (pos.spread(column.fill_null(np.nan).to_numpy()) for column in (2.0 * top_k, min_p))
+    entropy, square = (pos.column(name).astype(np.float64) for name in ("target_entropy", "target_sq"))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        wide = (entropy > np.log(k) + 0.01) | (scope.bands.p.high(square) < (1.0 - 1e-4) / k)
+        cut = (scope.bands.p.low(pos.p) > 0.0) & (scope.bands.p.high(pos.p) < 0.999 * share * scope.bands.p.low(square))
+    told = (np.isfinite(k) | np.isfinite(share)) & (np.isfinite(entropy) | np.isfinite(square))
+    tested = scope.judged.tested
+    counts = pl.Series(pos.counts((wide | cut) & tested).astype(np.int64))
+    return counts.set(pl.Series(pos.counts(told & tested) == 0), None)
 
 
 def jumps(steps: pl.DataFrame) -> pl.Series:

@@ -22,11 +22,16 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "requests": ("run_id", "request_id", "law"),
     "evidence": ("run_id", "law", "code", "exact"),
     "lanes": ("run_id", "law", "step", "position"),
+    "slices": ("run_id", "law", "by", "value"),
+    "request_sums": ("run_id", "request_id", "law"),
+    "step_lanes": ("run_id", "law", "mix", "position"),
     "timeline": ("law", "bucket"),
     "cost": ("run_id", "graph", "prefill", "b", "n", "k"),
     "places": ("run_id", "request_id", "context", "batch", "graph", "rank", "age"),
     "blocks": ("run_id", "bucket"),
 }
+#: Frames of which the first REQUESTS rows are kept, in the order of a hash: a row that is kept has been kept everywhere.
+_BOUNDED = {"requests": ("hash",), "request_sums": ("hash",), "step_lanes": ("mix", "position")}
 #: Frames whose key is a stretch of the timeline.
 _TIMED = ("timeline", "blocks")
 #: Stretches of `blocks` in one bucket of the timeline: step times need more of them than a chart.
@@ -110,7 +115,8 @@ def _rule(name: str) -> pl.Expr:
 
 
 def _bounded(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.sort("hash").head(REQUESTS) if name == "requests" and frame.height > REQUESTS else frame
+    by = _BOUNDED.get(name)
+    return frame if by is None or frame.height <= REQUESTS else frame.sort(*by).head(REQUESTS)
 
 
 def _stack(frames: Iterable[pl.DataFrame | None]) -> pl.DataFrame | None:

@@ -16,11 +16,10 @@ from bench import TAU, generate, medians
 from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.readers import open_inputs
-from sdtrace.tally.evidence import COLUMNS
-from sdtrace.tally.evidence.lanes import LANES
+from sdtrace.tally.evidence import NOTHING
 
 #: Checks that weigh many tokens, and what their part of the tally is called where it is added up.
-BATTERY = [check for check in CHECKS if check.table in ("evidence", "lanes", "rows", "uniforms")]
+BATTERY = [check for check in CHECKS if check.table in ("evidence", "lanes", "slices", "rows", "uniforms")]
 
 
 def with_sums(tables: Path) -> None:
@@ -42,9 +41,8 @@ def whole(tables: Path) -> None:
 
 def alone(tables: Path) -> None:
     """The audit without the battery: decisions recomputed, provable checks, sums for the report."""
-    nothing = pl.DataFrame(schema=COLUMNS), LANES
     with (
-        patch("sdtrace.tally.measure.evidence", lambda scope: nothing),
+        patch("sdtrace.tally.measure.evidence", lambda scope: NOTHING),
         patch("sdtrace.tally.measure.uniforms", lambda scope, request, tally: None),
     ):
         audit(open_inputs([str(tables)]), [check for check in CHECKS if check not in BATTERY])

@@ -33,7 +33,12 @@ QUIETLY = {
     "SD241": "block-draft-sharper",
 }
 #: Faults of the product's simulator, for checks that read top rows.
-ROWS = {"SD205": "recovery-reuses-draw"}
+ROWS = {
+    "SD205": "recovery-reuses-draw",
+    "SD206": "lenience-behind-the-first",
+    "SD224": "one-draw-a-batch",
+    "SD225": "draft-and-test-share",
+}
 CODES = [check.code for check in CHECKS if not check.code.startswith("SD4")]  # those of counts: test_counts.py
 
 RUN = {"kind": "run", "run_id": "r", "rule": "ratio", "vocab_size": 100, "prob_dtype": "float32"}
@@ -125,6 +130,9 @@ def fired(code: str) -> list[dict[str, Any]]:
         return [RUN, REQUEST, *(ratio(i, 1, **flat) for i in range(6))]
     if code == "SD152":
         return [RUN, REQUEST, *(ratio(i, 1, target_entropy=[0.0, 0.0]) for i in range(30))]
+    if code == "SD153":
+        wide = {"target_entropy": [2.0, 2.0], "target_sq": [0.2, 0.2]}
+        return [RUN | {"prob_basis": "processed"}, REQUEST | {"top_k": 3}, *(ratio(i, 1, **wide) for i in range(6))]
     if code == "SD171":
         return [RUN, REQUEST, *(ratio(i, 1, uniforms=[0.4, 0.93]) for i in range(20))]
     if code == "SD182":
@@ -151,7 +159,8 @@ def simulated(name: str | None, law: str = "ratio", tested: int = 600) -> list[d
 
 def with_rows(fault: str) -> list[dict[str, Any]]:
     """The lines of a trace of the product's own simulator, top rows included."""
-    batches = simulate_product(Settings(fault, tested=900, vocab=128, level="rows"))
+    variant = "batches" if fault == "healthy" else ""
+    batches = simulate_product(Settings(fault, tested=900, vocab=128, level="rows", variant=variant))
     tables = [
         (name, frame) for b in batches for name, frame in (("run", b.runs), ("request", b.requests), ("step", b.steps))
     ]
@@ -178,6 +187,13 @@ def test_stays_clear(code: str, tmp_path: Path) -> None:
         records = simulated(None, "block" if code in ("SD231", "SD241") else "ratio")
     if code in ROWS:
         records = with_rows("healthy")
+    if code == "SD153":
+        narrow = {"target_entropy": [1.0, 1.0], "target_sq": [0.4, 0.4]}
+        records = [
+            RUN | {"prob_basis": "processed"},
+            REQUEST | {"top_k": 3},
+            *(ratio(i, 1, **narrow) for i in range(6)),
+        ]
     if code == "SD152":
         records = [RUN, REQUEST, *(ratio(i, 1) for i in range(30))]
     if code == "SD137":

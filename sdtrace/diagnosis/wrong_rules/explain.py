@@ -38,6 +38,8 @@ def explain_decisions(decisions: pl.DataFrame, law: str, p_band: Rounding, q_ban
     )
     if not wrong.height:
         return [nothing]
+    if law == "block":
+        return [*_of_block(wrong.height, accepts, decisions.height), nothing]
     drawn = bool(np.isfinite(d["r"]).mean() > 0.9)
     found = _settled(d, wrong.height, accepts) if drawn else _before_the_cut(d, wrong.height)
     if not found:
@@ -64,6 +66,19 @@ def _settled(d: Decisions, wrong: int, accepts: int) -> list[Explanation]:
     # a row of another position next to which everything, or nothing, is accepted: any temperature would fit that
     found = found or other_row(d, wrong) or [e for e in tempered(d) if e.contradictions <= 0.25 * wrong]
     return sorted(found, key=lambda e: e.contradictions)
+
+
+def _of_block(wrong: int, accepts: int, decided: int) -> list[Explanation]:
+    """Thresholds of block verification are those of whole prefixes; a test that is too kind to them keeps too much, and never too
+    little."""
+    if wrong < _FEW or accepts < 0.97 * wrong:
+        return []
+    label = "block verification keeps more than its thresholds allow"
+    return [Explanation("lenient-acceptance", label, None, None, None, wrong - accepts, decided)]
+
+
+#: Wrong decisions from which all of one kind are a rule.
+_FEW = 8
 
 
 def _before_the_cut(d: Decisions, wrong: int) -> list[Explanation]:

@@ -1,5 +1,6 @@
 """A named wrong rule with how well it fits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -15,3 +16,5 @@ class Explanation:
     contradictions: int
     decided: int
     advice: str = ""
+    where: Mapping[str, str] | None = None  #: the only part of the traffic that it holds in
+    share: float | None = None  #: of the tested positions

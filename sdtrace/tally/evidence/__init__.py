@@ -17,33 +17,55 @@ Ramdas 2020 (arXiv 2010.09686) for betting.
 
 import polars as pl
 
+from sdtrace.tally.evidence.by_step import REQUEST_SUMS, SLICES, STEP_LANES, BySteps
 from sdtrace.tally.evidence.chains import chains
-from sdtrace.tally.evidence.draws import draws, of_block
+from sdtrace.tally.evidence.draws import coupled, draws, of_block
 from sdtrace.tally.evidence.lanes import LANES, Lanes
 from sdtrace.tally.evidence.slots import pieces
 from sdtrace.tally.evidence.sums import COLUMNS, THETAS, Sums
 from sdtrace.tally.evidence.tokens import tokens, whole
 from sdtrace.verify.scope import Scope
 
-__all__ = ["COLUMNS", "THETAS", "evidence"]
+__all__ = ["COLUMNS", "NOTHING", "THETAS", "evidence"]
 
 
-def evidence(scope: Scope) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The frames `evidence` (keys run_id, law, code) and `lanes` (keys run_id, law, step, position) of one scope."""
+def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
+    """The frames `evidence` (keys run_id, law, code) and `lanes` (keys run_id, law, step, position) of one scope, and those of
+    `sdtrace.tally.evidence.by_step`; see `sdtrace.tally.tally` for their keys."""
     sums = Sums(str(scope.steps["run_id"][0]), scope.law.name)
     if scope.law.residual == "argmax" or not scope.law.lossless:
-        return sums.frame(), LANES
+        return NOTHING
     block = scope.law.name == "block"
-    lanes = None if block or scope.raw or not scope.law.draws else Lanes(scope)
+    drawn = not (block or scope.raw) and scope.law.draws
+    lanes, steps = Lanes(scope) if drawn else None, BySteps(scope, lanes=drawn)
     for here in pieces(scope):
-        tokens(scope, here, sums)
+        tokens(scope, here, sums, steps)
         if not block:
             draws(scope, here.at, here.later, sums)
+        if scope.law.name == "ratio" and not scope.raw:
+            coupled(scope, here.at, here.accepted, scope.judged.expected[here.at], sums)
         if lanes is not None:
             lanes.add(scope, here)
     whole(scope, sums)
     if block:
         of_block(scope, sums)
         if not scope.raw:
-            chains(scope, sums)
-    return sums.frame(), lanes.frame(scope) if lanes is not None else LANES
+            chains(scope, sums, steps)
+    slices, requests, together = steps.frames()
+    return {
+        "evidence": sums.frame(),
+        "lanes": lanes.frame(scope) if lanes is not None else LANES,
+        "slices": slices,
+        "request_sums": requests,
+        "step_lanes": together,
+    }
+
+
+#: What a law that is not lossless, or draws nothing, gives.
+NOTHING = {
+    "evidence": Sums("", "").frame(),
+    "lanes": LANES,
+    "slices": SLICES,
+    "request_sums": REQUEST_SUMS,
+    "step_lanes": STEP_LANES,
+}

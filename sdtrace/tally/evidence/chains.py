@@ -6,12 +6,13 @@ the step is the unit.
 
 import numpy as np
 
+from sdtrace.tally.evidence.by_step import BySteps
 from sdtrace.tally.evidence.sums import Sums
 from sdtrace.verify.laws.block import prefixes
 from sdtrace.verify.scope import Scope
 
 
-def chains(scope: Scope, sums: Sums) -> None:
+def chains(scope: Scope, sums: Sums, by_steps: BySteps) -> None:
     """Row SD231: mean of 1{n_a >= i} - P_i over the positions of a step, one value a step."""
     pos, steps = scope.pos, scope.steps
     if not len(pos.row):
@@ -31,3 +32,5 @@ def chains(scope: Scope, sums: Sums) -> None:
     sums.bounded("SD231", mean[use & ~clipped], spread)
     if clipped.any():  # how an end was decided is not recorded, and leaving it out would bias the mean
         sums.standard("SD231:clipped", 0.0, 0.0, int(clipped.sum()))
+    else:
+        by_steps.of_block(np.flatnonzero(use), mean[use], spread)

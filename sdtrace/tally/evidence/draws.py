@@ -1,8 +1,9 @@
 """Uniform draws of tested positions: uniform given what was known before, and independent within a step."""
 
 import numpy as np
+import numpy.typing as npt
 
-from sdtrace.schema.arrays import Flags, Ints
+from sdtrace.schema.arrays import Flags, Floats, Ints
 from sdtrace.tally.evidence.sums import Sums
 from sdtrace.verify.scope import Scope
 
@@ -35,6 +36,49 @@ def draws(scope: Scope, at: Ints, later: Flags, sums: Sums) -> None:
     sums.standard("SD222", together, variance, int(np.count_nonzero(behind)))
 
 
+def coupled(scope: Scope, at: Ints, accepted: Flags, chance: Floats | None, sums: Sums) -> None:
+    """Rows SD225 and SD225:order (r against the place of the drafted token by id, and by q), SD225:accepted (accepted - chance
+    against the place by id): the uniform that drew the token tells where it stands in the order that it was drawn by.
+
+    A place is the rank among the slots looked at, in [-1, 1]; its mean over them is 0.
+    """
+    if scope.run.get("draft_sampling") == "argmax" or scope.absent("draft_probs"):
+        return
+    at, accepted = at[:_RANKED], accepted[:_RANKED]
+    token = scope.pos.token[at]
+    if len(at) < 2 or token.min() == token.max():
+        return
+    by_id = _places(token)
+    silent = scope.absent("uniforms")
+    if chance is not None:
+        b = chance[:_RANKED]
+        inside = np.flatnonzero((b > 0.0) & (b < 1.0))
+        sums.weighed(
+            "SD225" if silent else "SD225:accepted", by_id[inside], b[inside], accepted[inside], 0.0, len(inside)
+        )
+    if silent:
+        return
+    r = scope.pos.r[at]
+    valid = np.flatnonzero((r >= 0.0) & (r <= 1.0))
+    t = 2.0 * r[valid] - 1.0
+    for code, place in (("SD225", by_id), ("SD225:order", _places(scope.pos.q[at]))):
+        g = place[valid]
+        sums.standard(code, float((t * g).sum()), float((g * g).sum()) / 3.0, len(valid))
+
+
+#: Slots of a piece that are ranked.
+_RANKED = 16_384
+
+
+def _places(values: npt.NDArray[np.generic]) -> Floats:
+    """Ranks in [-1, 1], equal values alike."""
+    _, inverse, count = np.unique(values, return_inverse=True, return_counts=True)
+    middle = np.cumsum(count) - (count + 1) / 2
+    return np.asarray(2.0 * middle[inverse] / max(len(values) - 1, 1) - 1.0)
+
+
 def of_block(scope: Scope, sums: Sums) -> None:
     """The same for block verification, which draws for every verified position."""
-    draws(scope, np.arange(len(scope.pos.row)), scope.pos.position > 0, sums)
+    at = np.arange(len(scope.pos.row))
+    draws(scope, at, scope.pos.position > 0, sums)
+    coupled(scope, at, scope.pos.by_count, None, sums)

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdtrace.schema.arrays import Flags, Floats
+from sdtrace.tally.evidence.by_step import BySteps
 from sdtrace.tally.evidence.slots import Slots
 from sdtrace.tally.evidence.sums import Half, Sums, part_of
 from sdtrace.tally.evidence.weights import bent, reuse
@@ -16,19 +17,20 @@ MOST = 4.0
 TOKENWISE = ("ratio", "one-hot", "tree-coin", "match")
 
 
-def tokens(scope: Scope, here: Slots, sums: Sums) -> None:
-    """Add every statistic of these slots that is valid for the scope's law."""
+def tokens(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
+    """Add every statistic of these slots that is valid for the scope's law; `steps` takes acceptances step by step."""
     if scope.raw or not len(here.at):
         return
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if scope.law.name == "ratio":
-            _ratio(scope, here, sums)
+            _ratio(scope, here, sums, steps)
         elif scope.law.name in TOKENWISE and _fixed_draft(scope):
             # of a draft tree only the accepted chain is recorded: the chance of a node is not, then
             chance = scope.judged.expected[here.at] if scope.law.name == "tree-coin" else here.p
             known = _whole(_probability(chance))
             half = _half(chance, scope.bands.p)
             sums.chances("SD201", chance[known], here.accepted[known], half[known], here.later[known])
+            steps.add(here, chance, half)
             if scope.law.name == "one-hot":
                 reuse(here.p, half, here, sums)
         _target(scope, here, sums)
@@ -70,7 +72,7 @@ def _fixed_draft(scope: Scope) -> bool:
     return scope.law.name != "match" or scope.absent("draft_probs") or scope.run.get("draft_sampling") == "argmax"
 
 
-def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
+def _ratio(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
     p_band, q_band = scope.bands.p, scope.bands.q
     known = _probability(here.p) & _probability(here.q) & (here.q > 0)
     raw = here.p / here.q
@@ -80,6 +82,7 @@ def _ratio(scope: Scope, here: Slots, sums: Sums) -> None:
     if scope.source == "candidate" and scope.run.get("draft_sampling") == "sampled":
         _likelihood(here.p, here.q, raw, known & ~here.later, scope, sums)
     sums.chances("SD201", beta[use], here.accepted[use], part_of(half, use), here.later[use])
+    steps.add(here, beta, half)
     reuse(beta, half, here, sums)
     if scope.absent("draft_probs"):
         return

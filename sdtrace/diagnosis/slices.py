@@ -1,0 +1,189 @@
+"""Faults in a part of the traffic: acceptance against its chance by adapter, rank, batch, hour and whatever else is known before
+the draw. Accepted minus chance is a martingale in every such part, so each has an e-value, and e-BH holds them together (Wang and
+Ramdas 2022).
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from sdtrace.audit.audit import Audit
+from sdtrace.diagnosis.law_choice import Choice
+from sdtrace.stats.e_process import e_bh
+from sdtrace.stats.e_value import log_e
+from sdtrace.stats.significance import INFORMATION
+from sdtrace.tally.evidence.by_step import AGES
+from sdtrace.verify.laws import LAWS
+
+#: Chance that a report on a correct engine names any slice (Ville; e-values are rarely near their bound).
+LEVEL = 1e-3
+#: Points of acceptance that a slice must be off.
+LEAST = 0.01
+#: Values of a tag that are looked at, those of most information first.
+_VALUES = 200
+#: The rest of a trace is in order with no more than this share of the slice's effect, or below this z.
+_REST, _CALM = 0.25, 3.0
+#: A slice that is nearly everything is no slice.
+_MOST = 0.9
+
+#: What a slice is called in a report.
+_NAMES = {"batch": "batch_size", "context": "context_len", "age": "step", "draft_length": "num_draft_tokens"}
+_SUMS = ("n", "d", "v", "s")
+
+TABLE = pl.DataFrame(
+    schema={
+        **dict.fromkeys(("run_id", "law", "by", "value"), pl.String),
+        **dict.fromkeys((*_SUMS, "share", "effect", "low", "high", "rest", "rest_z", "log_e"), pl.Float64),
+        **dict.fromkeys(("from", "to", "slices"), pl.Int64),
+        "found": pl.Boolean,
+    }
+)
+
+
+def slices(audit: Audit, choices: Mapping[str, Choice], used: pl.Expr) -> pl.DataFrame:
+    """One row a slice of the runs that declare their law, the most telling first. `found`: its acceptance is off, and that of
+    the rest of the run is not."""
+    told = pl.col("run_id").is_in([run for run, c in choices.items() if c.source == "declared" and c.accuses])
+    found: list[dict[str, Any]] = []
+    for name, cut in (("slices", _steps), ("request_sums", _requests)):
+        frame = audit.tally.frame(name)
+        if frame.is_empty():
+            continue
+        for (run, law), part in frame.filter(used & told).group_by("run_id", "law", maintain_order=True):
+            exact = LAWS[str(law)].residual != "block"
+            found += [{"run_id": run, "law": law, **row, "exact": exact} for row in cut(part, audit)]
+    rows = [_read(row) for row in found if row["v"] >= INFORMATION]
+    chosen = e_bh({str(i): row["log_e"] for i, row in enumerate(rows)}, LEVEL)
+    for i, row in enumerate(rows):
+        row["slices"], row["found"] = len(rows), str(i) in chosen and _confined(row)
+    table = pl.DataFrame(rows, schema=TABLE.schema) if rows else TABLE
+    return table.sort("found", "log_e", descending=True)
+
+
+def _steps(part: pl.DataFrame, audit: Audit) -> Iterator[dict[str, Any]]:
+    """Slices of steps and positions, with what is above a threshold taken together where values have an order."""
+    for (by,), values in part.group_by("by", maintain_order=True):
+        whole = _total(values)
+        if by in ("rank", "graph"):
+            yield from ({"by": by, "value": row["value"], **_sums(row), "whole": whole} for row in values.to_dicts())
+            continue
+        ordered = values.with_columns(pl.col("value").cast(pl.Int64)).sort("value")
+        cut = _hours(ordered) if by == "hour" else _ranges(str(by), ordered)
+        for name, low, high, sums in cut:
+            yield {
+                "by": name,
+                "value": between(name, low, high),
+                "from": low,
+                "to": high,
+                **_sums(sums),
+                "whole": whole,
+            }
+
+
+Cut = tuple[str, int, int | None, Mapping[str, Any]]
+
+
+def _hours(ordered: pl.DataFrame) -> Iterator[Cut]:
+    """Hours, and hours of the day where there are several days."""
+    yield from (("hour", row["value"], row["value"], row) for row in ordered.to_dicts())
+    daily = ordered.group_by(pl.col("value") % 24).agg(pl.col(_SUMS).sum()).sort("value")
+    if daily.height < ordered.height:
+        yield from (("hour_of_day", row["value"], row["value"], row) for row in daily.to_dicts())
+
+
+def _ranges(by: str, ordered: pl.DataFrame) -> Iterator[Cut]:
+    """Buckets, and what lies from each of them on, or before it."""
+    name, rows = _NAMES.get(by, by), ordered.to_dicts()
+    single = by in ("position", "draft_length")
+    for i, row in enumerate(rows):
+        low = row["value"]
+        yield name, low, low if single else _end_of(by, low), row
+        if 0 < i < len(rows) - 1:
+            yield name, low, None, _total(ordered[i:])
+        if i > 1:
+            yield name, rows[0]["value"], low - 1, _total(ordered[:i])
+
+
+def _end_of(by: str, low: int) -> int | None:
+    """The greatest number of the bucket that begins at `low`."""
+    if by == "age":
+        return next((age - 1 for age in AGES if age > low), None)
+    return 2 * (low - 1) if low > 1 else 1
+
+
+def between(by: str, low: int, high: int | None) -> str:
+    """A range in words."""
+    if by == "hour":
+        return f"{datetime.fromtimestamp(3600 * low, UTC):%Y-%m-%d %H:00 UTC}"
+    if by == "hour_of_day":
+        return f"{low:02d}:00 UTC, every day"
+    return f"> {low - 1}" if high is None else str(low) if high <= low else f"{low} to {high}"
+
+
+def _sums(row: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(row[name]) for name in _SUMS}
+
+
+def _requests(part: pl.DataFrame, audit: Audit) -> Iterator[dict[str, Any]]:
+    """Slices of requests: every tag, and whether the prompt was found in the prefix cache."""
+    known = audit.requests.select("run_id", "request_id", "tags", "cached_tokens")
+    joined = part.join(known, on=["run_id", "request_id"], how="inner")
+    whole = _total(joined)
+    hits = joined.filter(pl.col("cached_tokens").is_not_null())
+    for value, mine in hits.group_by(pl.col("cached_tokens") > 0, maintain_order=True):
+        yield {"by": "prefix_hit", "value": "yes" if value[0] else "no", **_total(mine), "whole": _total(hits)}
+    for key, tagged in _tags(joined.filter(pl.col("tags").is_not_null())).items():
+        sums = tagged.group_by("value", maintain_order=True).agg(pl.col(_SUMS).sum())
+        if sums.height > 1:
+            for row in sums.sort("v", descending=True).head(_VALUES).to_dicts():
+                yield {"by": f"tags.{key}", "value": row["value"], **_sums(row), "whole": whole}
+
+
+def _total(table: pl.DataFrame) -> dict[str, float]:
+    return _sums(table.select(pl.col(_SUMS).sum()).row(0, named=True))
+
+
+def _tags(joined: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """For every tag the sums of the requests that have it, with its `value`."""
+    by_tags = joined.group_by("tags", maintain_order=True).agg(pl.col(_SUMS).sum())
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in by_tags.to_dicts():
+        for key, value in pairs(row["tags"]):
+            found.setdefault(key, []).append({"value": value, **_sums(row)})
+    return {key: pl.DataFrame(rows) for key, rows in found.items()}
+
+
+def pairs(tags: str | None) -> Sequence[tuple[str, str]]:
+    """The tags of a request line; none where they are no object."""
+    try:
+        held = json.loads(tags or "{}")
+    except ValueError:
+        return []
+    return [(str(k), str(v)) for k, v in held.items()] if isinstance(held, dict) else []
+
+
+def _read(row: dict[str, Any]) -> dict[str, Any]:
+    whole, n = row.pop("whole"), row["n"]
+    exact = row.pop("exact")
+    left = {name: whole[name] - row[name] for name in _SUMS}
+    half = 1.96 * row["v"] ** 0.5 + row["s"]
+    z = max(abs(left["d"]) - left["s"], 0.0) / left["v"] ** 0.5 if left["v"] >= INFORMATION else float("inf")
+    rest = left["d"] / left["n"] if left["n"] else 0.0
+    return row | {
+        "share": n / whole["n"],
+        "effect": row["d"] / n,
+        "low": (row["d"] - half) / n,
+        "high": (row["d"] + half) / n,
+        "rest": rest,
+        "rest_z": z,
+        "log_e": log_e(row["d"], row["v"], row["s"], exact=exact),
+    }
+
+
+def _confined(row: Mapping[str, Any]) -> bool:
+    """Whether the slice is off by what matters, and the rest is not off with it."""
+    calm = row["rest_z"] < _CALM or abs(row["rest"]) < _REST * abs(row["effect"])
+    return bool(calm) and abs(row["effect"]) >= LEAST and row["share"] <= _MOST and row["rest_z"] < float("inf")

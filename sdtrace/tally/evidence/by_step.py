@@ -1,0 +1,185 @@
+"""Accepted minus chance, step by step: sums by whatever is known before the draw, and by the engine step that rows shared.
+
+Each slot adds d = accepted - chance, whose mean is 0 in every part of a trace that is chosen before the draw, and v, its
+variance; s bounds what rounding moved. Three frames come of it, all of sums:
+
+    slices        by rank, batch, context, hour, age of the request, draft length, graph, position
+    request_sums  by request: what its line says (adapter, tag, prefix hit) is looked up in the end
+    step_lanes    by engine step and position, for engine steps of lowest hash: rows of a batch that share their draws
+"""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sdtrace.schema.arrays import Floats, Ints
+from sdtrace.tally.evidence.slots import Slots
+from sdtrace.tally.evidence.sums import Half
+from sdtrace.verify.scope import Scope
+
+Hashes = npt.NDArray[np.uint64]
+
+_SUMS = ("n", "d", "v", "s")
+
+
+def _table(**columns: pl.DataType | type[pl.DataType]) -> pl.DataFrame:
+    return pl.DataFrame(schema={"run_id": pl.String, "law": pl.String, **columns})
+
+
+_NUMBERS = dict.fromkeys(_SUMS, pl.Float64)
+SLICES = _table(by=pl.String, value=pl.String, **_NUMBERS)
+REQUEST_SUMS = _table(request_id=pl.String, hash=pl.UInt64, **_NUMBERS)
+STEP_LANES = _table(mix=pl.UInt64, position=pl.Int64, n=pl.Float64, d=pl.Float64, v=pl.Float64, unknown=pl.Int64)
+
+#: Engine steps of a batch whose rows are compared; steps of a request up to which its age is told apart.
+_COMPARED = 8_192
+AGES = (1, 2, 4, 8, 16, 64, 256)
+#: Positions that are told apart.
+_DEEPEST = 16
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+class BySteps:
+    """The sums of one scope, as its slots come in pieces."""
+
+    def __init__(self, scope: Scope, lanes: bool) -> None:
+        self._scope = scope
+        self._by_step = np.zeros((len(_SUMS), scope.steps.height))
+        self._by_place = np.zeros((len(_SUMS), _DEEPEST))
+        self._mix = _engine_steps(scope) if lanes else None
+        self._rows: list[pl.DataFrame] = []
+
+    def add(self, here: Slots, chance: Floats, half: Half) -> None:
+        """Slots and the chance of each; those that are sure or unknown (NaN) say nothing."""
+        at = np.flatnonzero((chance > 0.0) & (chance < 1.0))
+        if not len(at):
+            return
+        row, b = here.row[at], chance[at]
+        place = np.minimum(here.place[at], _DEEPEST - 1)
+        d, v = here.accepted[at] - b, b * (1.0 - b)
+        s = b * half if isinstance(half, float) else half[at]
+        first, last = int(row[0]), int(row[-1]) + 1
+        for i, values in enumerate((None, d, v, s)):
+            self._by_step[i, first:last] += np.bincount(row - first, values, last - first)
+            self._by_place[i] += np.bincount(place, values, _DEEPEST)
+        if self._mix is not None:
+            mine = np.flatnonzero(self._mix[row] > 0)
+            mixes = self._mix[row[mine]]
+            self._rows.append(
+                pl.DataFrame({"mix": mixes, "position": here.place[at[mine]], "row": row[mine], "d": d[mine]})
+            )
+
+    def of_block(self, row: Ints, d: Floats, spread: float) -> None:
+        """Block verification has one value a step, of unknown variance: v is its square."""
+        size = self._by_step.shape[1]
+        for i, values in enumerate((None, d, d * d, np.full(len(d), spread / max(len(d), 1)))):
+            self._by_step[i] += np.bincount(row, values, size)
+
+    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        """`slices`, `request_sums` and `step_lanes`."""
+        steps = self._scope.steps
+        if not self._by_step[0].any():
+            return SLICES, REQUEST_SUMS, STEP_LANES
+        sums = pl.DataFrame(dict(zip(_SUMS, self._by_step, strict=True)))
+        return self._slices(sums), self._requests(sums, steps), self._lanes()
+
+    def _slices(self, sums: pl.DataFrame) -> pl.DataFrame:
+        found = [
+            _grouped(sums, values)
+            .drop_nulls("value")
+            .filter(pl.col("n") > 0)
+            .select(by=pl.lit(name), value=pl.col("value").cast(pl.String), **{c: pl.col(c) for c in _SUMS})
+            for name, values in _known_before(self._scope).items()
+        ]
+        reached = np.flatnonzero(self._by_place[0])
+        found.append(
+            pl.DataFrame({"by": ["position"] * len(reached), "value": [str(j) for j in reached]}, SLICES.select("by", "value").schema)
+            .hstack([pl.Series(c, self._by_place[i, reached]) for i, c in enumerate(_SUMS)])
+        )  # fmt: skip
+        return self._headed(pl.concat(found)).select(SLICES.columns)
+
+    def _requests(self, sums: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+        table = steps.select("hash", "request_id").hstack(sums)
+        grouped = table.group_by("hash", maintain_order=True).agg(pl.col("request_id").first(), pl.col(_SUMS).sum())
+        return self._headed(grouped.filter(pl.col("n") > 0)).select(REQUEST_SUMS.columns)
+
+    def _lanes(self) -> pl.DataFrame:
+        if not self._rows:
+            return STEP_LANES
+        strange = self._scope.steps["has_request"].is_null()
+        table = pl.concat(self._rows)
+        table = table.with_columns(unknown=strange[table["row"]].cast(pl.Int64))
+        square = (pl.col("d") * pl.col("d")).sum()
+        lanes = table.group_by("mix", "position", maintain_order=True).agg(
+            n=pl.len().cast(pl.Float64), v=square, d=pl.col("d").sum(), unknown=pl.col("unknown").sum()
+        )
+        return self._headed(lanes).select(STEP_LANES.columns)
+
+    def _headed(self, table: pl.DataFrame) -> pl.DataFrame:
+        run = str(self._scope.steps["run_id"][0])
+        return table.with_columns(run_id=pl.lit(run), law=pl.lit(self._scope.law.name))
+
+
+def _known_before(scope: Scope) -> dict[str, pl.Series]:
+    """What is known of every step before its draws, by name: small numbers or words, null where it is not recorded."""
+    steps, found = scope.steps, {}
+    for name, column in (("batch", "batch_size"), ("context", "context_len"), ("draft_length", "tau")):
+        if not scope.absent(column):
+            found[name] = octave(steps[column]) if name != "draft_length" else steps[column].clip(0, 64)
+    for name in ("rank", "graph"):
+        if not scope.absent(name):
+            found[name] = steps[name]
+    if not scope.absent("at"):
+        found["hour"] = (steps["at"] / 3600.0).floor().cast(pl.Int64, strict=False)
+    ages = np.searchsorted(np.array(AGES), steps["step"].to_numpy(), side="right")
+    found["age"] = pl.Series(np.array((0, *AGES))[ages])
+    return found
+
+
+def _grouped(sums: pl.DataFrame, values: pl.Series) -> pl.DataFrame:
+    """The sums of every value; most columns hold one in a whole batch."""
+    if not values.null_count() and values.min() == values.max():
+        return sums.sum().with_columns(value=pl.lit(values[0]))
+    return sums.group_by(values.alias("value"), maintain_order=True).sum()
+
+
+def octave(column: pl.Series) -> pl.Series:
+    """The least number of its octave: 1, 2, 3 (to 4), 5 (to 8), 9 (to 16) and so on; null stays null."""
+    _, power = np.frexp(np.maximum(column.fill_null(1).to_numpy().astype(np.float64) - 1.0, 0.0))
+    low = np.where(power > 0, 2 ** np.maximum(power - 1, 0) + 1, 1)
+    return (
+        pl.Series(low.astype(np.int64)).set(column.is_null(), None)
+        if column.null_count()
+        else pl.Series(low.astype(np.int64))
+    )
+
+
+def _engine_steps(scope: Scope) -> Hashes | None:
+    """A hash of the engine step of every line, 0 where it is not compared; None where lines share none, or nobody knows.
+
+    Lines with equal engine_step, else with equal `at`, and equal rank are rows of one batch (trace format, fine points).
+    """
+    steps = scope.steps
+    name = "engine_step" if not scope.absent("engine_step") else "at" if not scope.absent("at") else None
+    if name is None:
+        return None
+    known = steps[name].is_not_null().to_numpy()
+    values = steps[name].fill_null(0).to_numpy()
+    number = (
+        values.astype(np.int64).view(np.uint64) if name == "engine_step" else values.astype(np.float64).view(np.uint64)
+    )
+    rank = steps["rank"].fill_null(-1).to_numpy().astype(np.int64).view(np.uint64)
+    mix = _mixed(_mixed(number) + rank)
+    mix[~known] = 0
+    seen = np.sort(mix)
+    if not (seen[1:] == seen[:-1])[seen[1:] > 0].any():
+        return None
+    if len(seen) > _COMPARED:
+        mix[mix > seen[_COMPARED]] = 0
+    return mix
+
+
+def _mixed(number: Hashes) -> Hashes:
+    mix = (number ^ (number >> np.uint64(31))) * _MIX
+    mix ^= mix >> np.uint64(29)
+    return np.asarray(np.maximum(mix * _MIX, np.uint64(1)))
