@@ -12,7 +12,7 @@ import orjson
 
 from sdtrace.errors import StateError
 from sdtrace.history import manifest as manifests
-from sdtrace.history.manifest import FILE, FOLDER, LOCK, MANIFEST, MARKER, OWNER, damaged
+from sdtrace.history.manifest import ASIDE, FILE, FOLDER, LOCK, MANIFEST, MARKER, OWNER, damaged
 
 _HINT = "move what is not the state's to another place; if all of it is the state's, restore it from a backup"
 
@@ -25,8 +25,7 @@ def taken_over(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     for entry in manifest["nights"].values():
         for broken, why in manifests.unsound(place, entry):
             raise damaged(broken, why)
-    for strange in _strange(place):
-        raise StateError(f"{strange}: is no part of the state that {MANIFEST} describes; nothing was changed", _HINT)
+    alone(place)
     id = _id(place)
     manifests.write(place / MARKER, manifests.marker(id))
     nights = {}
@@ -35,6 +34,12 @@ def taken_over(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
         manifests.write(mark, manifests.owner(id))
         nights[night] = entry | {"files": entry["files"] | {OWNER: manifests.digest(manifests.owner(id))}}
     return manifest | {"id": id, "nights": nights}
+
+
+def alone(place: Path) -> None:
+    """Raises StateError where a folder of format 1 holds what no run of any version has written."""
+    for strange in _strange(place):
+        raise StateError(f"{strange}: is no part of the state that {MANIFEST} describes; nothing was changed", _HINT)
 
 
 def _id(place: Path) -> str:
@@ -50,7 +55,7 @@ def _id(place: Path) -> str:
 
 def _strange(place: Path) -> list[Path]:
     """What no run of any version has written."""
-    known = {MANIFEST, MARKER, LOCK, "nights"}
+    known = {MANIFEST, MARKER, LOCK, ASIDE, "nights"}
     found = [child for child in sorted(place.iterdir()) if child.name not in known and not child.name.startswith(".")]
     top = place / "nights"
     for folder in sorted(top.iterdir()) if top.is_dir() else ():

@@ -22,6 +22,8 @@ from sdtrace.errors import StateError
 from sdtrace.history import clock
 
 MANIFEST, PREVIOUS, MARKER, LOCK = "manifest.json", "manifest.previous.json", "sdtrace-state.json", "lock"
+#: Where `recover` puts what is damaged; nobody reads or removes anything there.
+ASIDE = "set-aside"
 #: In the folder of a night: the id of the state that it belongs to.
 OWNER = "state-id"
 #: The first format whose manifests have a checksum.
@@ -35,6 +37,11 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{32}")
 _CHECKSUM = re.compile(rb'"checksum": "([0-9a-f]{64})"')
 _BLANK = b'"checksum": "' + b"0" * 64 + b'"'
+
+
+class NewerError(StateError):
+    """A manifest that a newer version wrote, and that is whole."""
+
 
 Migrations = Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]
 
@@ -100,7 +107,7 @@ def read(file: Path, format: int, version: str, migrations: Migrations) -> dict[
     whole = _whole(data)
     if found > format:
         doubt = "" if whole else "; its checksum is not right for this version, so it may also be damaged"
-        raise StateError(
+        raise (NewerError if whole else StateError)(
             f"{file}: state of format {found}, written by sdtrace {str(manifest.get('version'))[:40]}; this is {version} "
             f"(format {format}){doubt}",
             "use that version or a newer one; the state was left as it is",

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from sdtrace.errors import OutputError, StateError
+from sdtrace.history import adopt
 from sdtrace.history import manifest as manifests
 from sdtrace.history.folder import held, kind, ours
-from sdtrace.history.manifest import MANIFEST, MARKER, OWNER, PREVIOUS
+from sdtrace.history.manifest import ASIDE, MANIFEST, MARKER, OWNER, PREVIOUS
 from sdtrace.history.state import FORMAT, MIGRATIONS
 from sdtrace.version import VERSION
-
-_ASIDE = "set-aside"
 
 
 def recovered(folder: str | Path) -> list[str]:
@@ -24,13 +23,14 @@ def recovered(folder: str | Path) -> list[str]:
     place = Path(folder)
     if kind(place) == "new":
         raise StateError(f"{folder}: no state of sdtrace", "sdtrace nightly INPUT --state DIR makes one")
-    current, error = _manifest(place / MANIFEST)
-    before, _ = _manifest(place / PREVIOUS)
-    found = current or before
-    if found is None:
-        raise error or StateError(f"{place}: no manifest", "restore the state from a backup")
+    _manifests(place)  # not even a lock in a folder that is not ours
     with held(place):
         try:
+            current, before = _manifests(place)
+            found = current or before
+            assert found is not None
+            if found["format"] < manifests.CHECKED:
+                return _taken_over(place, found)
             return _mended(place, found, current, before)
         except OSError as failed:
             raise OutputError(
@@ -38,12 +38,39 @@ def recovered(folder: str | Path) -> list[str]:
             ) from failed
 
 
-def _manifest(file: Path) -> tuple[dict[str, Any] | None, StateError | None]:
-    try:
-        found = manifests.read(file, FORMAT, VERSION, MIGRATIONS)
-    except StateError as error:
-        return None, error
-    return (found, None) if found["format"] == FORMAT else (None, manifests.damaged(file, "it is of an older format"))
+def _manifests(place: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The manifest and the one before it, None for one that is damaged. Raises StateError where both are."""
+    read: list[dict[str, Any] | StateError] = []
+    for name in (MANIFEST, PREVIOUS):
+        try:
+            read.append(manifests.read(place / name, FORMAT, VERSION, MIGRATIONS))
+        except manifests.NewerError:
+            raise
+        except StateError as error:
+            read.append(error)
+    current, before = read
+    if isinstance(current, StateError) and isinstance(before, StateError):
+        raise StateError(current.message, "restore the state from a backup, or begin a new one with --state")
+    return None if isinstance(current, StateError) else current, None if isinstance(before, StateError) else before
+
+
+def _taken_over(place: Path, found: dict[str, Any]) -> list[str]:
+    """A state of format 1, of which there is no manifest but this one."""
+    adopt.alone(place)
+    said, nights = [], {}
+    for night, entry in found["nights"].items():
+        kept = _sound(place, entry)
+        if kept is not None:
+            nights[night] = kept
+        if kept is not entry:
+            folder = place / "nights" / entry["folder"]
+            what, name = (folder, "") if kept is None else (folder / "audit", f"{folder.name}.audit")
+            said.append(
+                f"{night}: damaged; set aside: {_put_aside(place, what, name) if os.path.lexists(what) else what}"
+            )
+    manifest = adopt.taken_over(place, found | {"nights": nights}) | {"format": FORMAT, "version": VERSION}
+    manifests.write(place / MANIFEST, manifests.dumped(manifest))
+    return said
 
 
 def _mended(
@@ -120,7 +147,7 @@ def _unnamed(place: Path, manifest: dict[str, Any]) -> list[str]:
 
 def _put_aside(place: Path, what: Path, name: str = "") -> Path:
     """Move a file or folder of the state to where nothing is read or removed; where it is now."""
-    aside = place / _ASIDE
+    aside = place / ASIDE
     aside.mkdir(mode=0o700, exist_ok=True)
     name = name or what.name
     names = (f"{name}.{i}" if i else name for i in range(10_000))

@@ -394,6 +394,28 @@ def test_an_old_state_that_is_not_wholly_its_own_is_not_taken_over(
     assert tree(old) == before
 
 
+@pytest.mark.parametrize("name", ["record.json", "audit/steps.parquet"])
+def test_a_damaged_old_state_can_be_recovered_from(old: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = next((old / "nights").glob("2026-09-05.*")) / name
+    file.write_bytes(b"damaged")
+    assert nightly(old, "--rebuild") == 2
+    assert f"{file}: damaged" in capsys.readouterr().err
+    assert nightly(old, "--recover") == 0
+    assert "set aside" in capsys.readouterr().err
+    assert len(nights(old)) == (5 if name == "record.json" else 6)
+    assert b"damaged" in set(tree(old / "set-aside").values())
+    assert nightly(old, "--recover") == 0
+
+
+def test_a_newer_state_is_not_recovered(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its manifest is whole, and the one before it of this format: it is left to the version that wrote it."""
+    good = manifests.read(state / manifests.MANIFEST, states.FORMAT, "", {})
+    (state / manifests.MANIFEST).write_bytes(manifests.dumped(good | {"format": states.FORMAT + 1}))
+    before = tree(state)
+    assert nightly(state, "--recover") == 2
+    assert tree(state) == before
+
+
 # -- private
 
 
