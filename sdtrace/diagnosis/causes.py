@@ -1,7 +1,8 @@
 """From fired checks to named causes: what is wrong, whom it points at, what to do next.
 
-The order of `_TABLE` is the order of strength among equals: a proof beats a statistic, a statistic beats a suspicion,
-and a fault that explains another one's symptoms stands before it and takes its checks.
+A cause that one check alone proves is a row of `WORDS` and nothing here. The order of rows is the order of strength among
+equals: a proof beats a statistic, a statistic beats a suspicion, and a fault that explains another one's symptoms stands
+before it and takes its checks.
 """
 
 from collections.abc import Callable, Sequence
@@ -89,15 +90,9 @@ def causes(
     rows += _decisions(explained, found)
     rows += [make("greedy-mismatch", "proved", ["SD141", "SD142"], found)] if _greedy(found) else []
     rows += _recovery(emitted, found)
-    for code, cause in (
-        ("SD121", "bonus-missing"),
-        ("SD122", "bonus-duplicated"),
-        ("SD136", "corrupt-text"),
-        *(() if _unheeded(found) else (("SD161", "emitted-after-stop"),)),
-        ("SD105", "draft-not-from-q"),
-        ("SD171", "uniforms-reused"),
-    ):
-        rows += _one(code, cause)(found)
+    for cause, words in WORDS.items():
+        if words.check is not None and not (cause == "emitted-after-stop" and _unheeded(found)):
+            rows += _one(words.check, cause)(found)
     rows += _accounting(found) + _loops(found)
     rows += _counts(found)
     rows += counters(found, {row.cause for row in rows})

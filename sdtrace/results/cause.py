@@ -49,7 +49,7 @@ def fired(found: Outcomes, code: str) -> bool:
 
 def make(cause: str, certainty: Certainty, codes: Sequence[str], found: Outcomes, label: str | None = None) -> Cause:
     """A cause from the checks that showed it; evidence and weight are theirs, words are the table's."""
-    side, blame, says, advice = WORDS[cause]
+    side, blame, says, advice, _ = WORDS[cause]
     live = [code for code in codes if fired(found, code)]
     evidence = tuple(_shown(w) for code in live for w in found[code].witnesses)[:8]
     headline = f"{label or says}: {found[live[0]].headline}" if live else label or says

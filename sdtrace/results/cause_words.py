@@ -6,15 +6,16 @@ from sdtrace.results.words import Side
 
 
 class CauseWords(NamedTuple):
-    """`side`, whom it blames, what it says, what to do."""
+    """`side`, whom it blames, what it says, what to do; the check that proves it, where one check alone does."""
 
     side: Side
     blame: str
     says: str
     advice: str
+    check: str | None = None
 
 
-_ROWS: dict[str, tuple[Side, str, str, str]] = {
+_ROWS: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] = {
     "invalid-probabilities": (
         "wrong",
         "verifier",
@@ -99,23 +100,19 @@ _ROWS: dict[str, tuple[Side, str, str, str]] = {
         "after a rejection the token cannot come from the residual distribution",
         "draw the recovered token from norm(max(0, p - q)), with q the distribution that the draft was drawn from",
     ),
-    "draft-not-from-q": (
-        "wrong",
-        "drafter",
-        "drafted tokens have draft probability 0: they were not drawn from the recorded q",
-        "hand the verifier the draft distribution after temperature, top-k and top-p, the one that was sampled",
-    ),
     "bonus-missing": (
         "wrong",
         "sampler",
         "the bonus token is missing where every drafted token was accepted",
         "append the token drawn from the target after a fully accepted block; without it each such step loses a token",
+        "SD121",
     ),
     "bonus-duplicated": (
         "wrong",
         "sampler",
         "the bonus token is appended twice",
         "append one token after a fully accepted block",
+        "SD122",
     ),
     "token-accounting": (
         "wrong",
@@ -128,18 +125,28 @@ _ROWS: dict[str, tuple[Side, str, str, str]] = {
         "scheduler",
         "tokens were appended that the vocabulary does not have",
         "look at how ids of the step named were gathered, padded or mapped from the draft's vocabulary",
+        "SD136",
     ),
     "emitted-after-stop": (
         "wrong",
         "scheduler",
         "tokens were kept after a stop id",
         "cut the accepted block at the first stop id before it is appended",
+        "SD161",
+    ),
+    "draft-not-from-q": (
+        "wrong",
+        "drafter",
+        "drafted tokens have draft probability 0: they were not drawn from the recorded q",
+        "hand the verifier the draft distribution after temperature, top-k and top-p, the one that was sampled",
+        "SD105",
     ),
     "uniforms-reused": (
         "wrong",
         "sampler",
         "uniform draws repeat where they must be independent",
         "draw a fresh uniform for every tested position; check seeds of generators across requests, ranks and graph replays",
+        "SD171",
     ),
     "shared-noise": (
         "wrong",
