@@ -12,6 +12,7 @@ from sdtrace.counters.figures import counted
 from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.diagnosis.acceptance import acceptance, totals
 from sdtrace.diagnosis.causes import causes, counters
+from sdtrace.diagnosis.doubt import doubted
 from sdtrace.diagnosis.law_choice import Choice, Fit, better_law, choose
 from sdtrace.diagnosis.law_refit import MISFITS
 from sdtrace.diagnosis.outcomes import lossless, outcomes, used
@@ -84,7 +85,7 @@ def diagnose(
     seen = signs(audit.tally, used(choices), audit.runs)
     rows = [_shown(row, audit, choices) for row in completed(rows, found, seen, sliced)]
     spent = timing(audit, baseline_ms)
-    rows = joined(rows, slow_causes(audit, spent))
+    rows = doubted(joined(rows, slow_causes(audit, spent)), audit.inputs)
     laws = audit.tally.frame("laws").filter(used(choices))
     figures = _audit(laws, choices, overridden)
     state, headline = verdict(rows, figures, choices)
@@ -113,7 +114,7 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
         lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
         told = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
         return Diagnosis({}, found, [], None, None, "cannot-tell", told, reason)
-    rows = joined(counters(found, set()), slow_causes(audit, None))
+    rows = doubted(joined(counters(found, set()), slow_causes(audit, None)), audit.inputs)
     source = chosen(counts)
     figures = counted(source, audit.windows) if source is not None else None
     state, headline = counts_verdict(rows, source)

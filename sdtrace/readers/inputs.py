@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sdtrace.errors import NoInputError
 from sdtrace.readers.guard import failed
-from sdtrace.schema.trace import OTHER, Batch, Loss, Notice
+from sdtrace.schema.trace import OTHER, Batch, Doubt, Loss, Notice
 
 #: Losses of an input that are kept one by one, and kinds of those that come after them.
 ONE_BY_ONE, KINDS = 2_000, 20
@@ -31,6 +31,7 @@ class Input:
     losses: list[Loss] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     failed: bool = False  #: it could not be read, or judged, to its end
+    doubt: Doubt | None = None
 
 
 def book(read: Input, batch: Batch) -> None:
@@ -43,6 +44,8 @@ def book(read: Input, batch: Batch) -> None:
     read.records += batch.records
     add(read.losses, batch.losses)
     add(read.notices, batch.notices)
+    if batch.doubt is not None and (read.doubt is None or batch.doubt.figures):
+        read.doubt = batch.doubt
     read.failed |= batch.failed
 
 

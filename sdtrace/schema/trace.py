@@ -164,6 +164,14 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """Why what an input shows is no proof. `figures`: its sums are in doubt too, not only its single records."""
+
+    why: str
+    figures: bool = False
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that an engine announced: a setting, a fallback, a warning. `what` is our sentence, never the log's."""
 
@@ -189,7 +197,7 @@ class Batch:
     `steps` has the columns of STEP and `line` (Int64, 1-based: the line of the file, or the row of a Parquet file).
     `runs` and `requests` have the columns of their tables. `lines` counts the lines (rows) that this batch consumed;
     lines = runs + requests + steps + records + the counts of `losses`, always. `windows` is a frame of `windows.py`,
-    None where the source has steps; `records` counts the lines that became windows or events.
+    None where the source has steps; `records` counts the lines that became windows or events. `doubt` is of the whole input.
     """
 
     path: str
@@ -203,6 +211,7 @@ class Batch:
     events: list[Event] = field(default_factory=list)
     records: int = 0
     failed: bool = False  #: the input ends here, before its end: the last loss says why
+    doubt: Doubt | None = None
 
 
 Batches = Iterator[Batch]

@@ -27,6 +27,27 @@ class Heard:
 
 
 @dataclass(frozen=True)
+class Envelope:
+    """How an engine stamps its lines, as patterns that polars and re both read.
+
+    `stamp` ends where the message begins; `begins` is how a message with figures begins, `speaks` what a line with figures
+    holds anywhere. Lines behind a stamped one that `goes_on` matches belong to its record. `who` (process or ranks), `where`
+    (module and line) and `clock` are taken from a stamped line by their first group; `follows` are the kinds of line (as
+    `speaks` finds them) that stand behind a line of another kind; `fixed`: the fields of a kind of line are always the same.
+    """
+
+    stamp: str
+    begins: str
+    speaks: str
+    goes_on: re.Pattern[str] | None = None
+    who: str | None = None
+    where: str | None = None
+    clock: str | None = None
+    follows: tuple[tuple[str, str], ...] = ()
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
 class Dialect:
     """`needles` are byte strings of which every line of interest has one; `mark` tells the dialect from a head.
 
@@ -44,6 +65,7 @@ class Dialect:
     #: what the middle of a large file is searched for, and what is wanted of the few lines before each hit
     main: tuple[bytes, ...] = ()
     before: tuple[bytes, ...] = ()
+    envelope: Envelope | None = None
 
 
 def number(text: str | None) -> float | None:

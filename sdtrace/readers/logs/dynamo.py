@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.clock import iso
-from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
 
 _LINE = re.compile(r"Observed (?:num_req|kv_hit_rate).*?accept_length: (\d+\.\d+|n/a)")
 
@@ -33,6 +33,12 @@ DIALECT = Dialect(
     says="Dynamo planner log",
     looks_for="`accept_length:` behind `Observed`",
     needles=(b"accept_length: ",),
+    envelope=Envelope(
+        stamp=r"[0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9:.]+Z?\s+[A-Z]{4,5}\s+[A-Za-z0-9_.:-]+: ",
+        begins="Observed ",
+        speaks="accept_length: ",
+        clock=r"([0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9])",
+    ),
     mark=re.compile(r"Observed (?:num_req|kv_hit_rate).*accept_length: "),
     listen=listen,
 )

@@ -18,6 +18,7 @@ import polars as pl
 from sdtrace.readers.io.prefetch import ahead
 from sdtrace.readers.io.source import Segment
 from sdtrace.readers.logs.dialect import Dialect
+from sdtrace.readers.logs.prompts import inside, prompted
 
 Bools = npt.NDArray[np.bool_]
 
@@ -58,7 +59,9 @@ class Block:
 def hits(
     segment: Segment, dialects: Sequence[Dialect], sample: bytes = b""
 ) -> Iterator[tuple[pl.DataFrame | None, int]]:
-    """Frames (line, text) of lines that hold a needle, at least one row each, and how many lines were passed.
+    """Frames (line, text, asked) of lines that hold a needle, at least one row each, and how many lines were passed.
+
+    `asked`: the line begins inside a prompt that is printed over several lines.
 
     `sample` are pieces of the log: a main needle that none of them holds is searched for only if they hold none at all.
     """
@@ -69,13 +72,15 @@ def hits(
     rare = {n: byte for n in main if (byte := _rare(n, sample))}
     before = sorted({n for d in dialects for n in d.before})
     number, offset = segment.first, 0
-    rows: list[tuple[int, bytes]] = []
+    asks = size <= LARGE or prompted(sample)
+    rows: list[tuple[int, bytes, bool]] = []
     with segment.file.open("rb", buffering=0) as stream, closing(ahead(_blocks(stream), AHEAD)) as blocks:
         for block in blocks:
             large = size > LARGE and EDGE < offset < size - EDGE
             offset += block.stop
             found = _found(block, main, before, rare) if large else _found(block, every, (), {})
-            rows += [(number + i, text) for i, text in found]
+            asked = _asked(block) if asks and found else set()
+            rows += [(number + i, text, i in asked) for i, text in found]
             number += block.lines
             yield (_frame(rows) if len(rows) >= LINES else None), block.lines
             if len(rows) >= LINES:
@@ -122,6 +127,16 @@ def _found(
     return sorted(found.items()) if before else list(found.items())
 
 
+def _asked(block: Block) -> set[int]:
+    """Lines of the block, by their index, that begin inside a prompt."""
+    asked: set[int] = set()
+    index = counted = 0
+    for start, stop in inside(block.text, block.stop):
+        index, counted = index + block.between(counted, start), start
+        asked.update(range(index, index + block.between(start, stop - 1) + 1))
+    return asked
+
+
 def _keep_before(block: Block, needle: bytes, index: int, start: int, found: dict[int, bytes]) -> None:
     """The nearest of the BEFORE lines in front of a hit that holds the needle."""
     first = start
@@ -155,11 +170,12 @@ def _places(block: Block, needles: Sequence[bytes], rare: Mapping[bytes, bytes])
     return sorted(places) if len(needles) > 1 else places
 
 
-def _frame(rows: Sequence[tuple[int, bytes]]) -> pl.DataFrame:
-    lines = pl.Series("line", [number for number, _ in rows], dtype=pl.Int64)
-    texts = [text for _, text in rows]
+def _frame(rows: Sequence[tuple[int, bytes, bool]]) -> pl.DataFrame:
+    lines = pl.Series("line", [number for number, _, _ in rows], dtype=pl.Int64)
+    texts = [text for _, text, _ in rows]
     try:
         text = pl.Series("text", texts, dtype=pl.Binary).cast(pl.String)
     except pl.exceptions.PolarsError:
         text = pl.Series("text", [t.decode("utf-8", "replace") for t in texts], dtype=pl.String)
-    return pl.DataFrame([lines, text.str.strip_chars_end("\r\n ")])
+    asked = pl.Series("asked", [inside for _, _, inside in rows], dtype=pl.Boolean)
+    return pl.DataFrame([lines, text.str.strip_chars_end("\r\n "), asked])

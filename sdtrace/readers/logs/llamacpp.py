@@ -16,7 +16,7 @@ from sdtrace.readers.logs import llamacpp_coins as coins
 from sdtrace.readers.logs import llamacpp_events as events
 from sdtrace.readers.logs import llamacpp_lines as lines
 from sdtrace.readers.logs.clock import iso
-from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
 from sdtrace.readers.logs.place import place
 from sdtrace.schema.trace import Event, Loss
 
@@ -251,6 +251,17 @@ DIALECT = Dialect(
         b"stop processing",
         b"print_timing",
         *coins.NEEDLES,
+    ),
+    envelope=Envelope(
+        stamp=r"[0-9]+\.[0-9]{2}\.[0-9]{3}\.[0-9]{3} [IWED] ",
+        begins=r"(?:[a-z]+ +[A-Za-z0-9_().]+: |[A-Za-z0-9_:~]+: )?(?:id +[0-9]+ \| task -?[0-9]+ \|)?\s*(?:prompt eval time"
+        r"|eval time|draft acceptance|statistics |acc per pos|accepted +[0-9]|adaptive draft depth|n_[a-z]+ +=|r = |draft token "
+        r"|the sampled target)",
+        speaks=r"eval time =|draft acceptance|statistics +[A-Za-z0-9_-]+: #calls|acc per pos|accepted +[0-9]+/ *[0-9]+ draft"
+        r"|adaptive draft depth seq|\bn_(?:drafted|accept|predict|draft) +=|p_dft = |draft token [0-9]|the sampled target token",
+        goes_on=re.compile(r"print_timings?: id +\d+ \| task -?\d+ \|$"),
+        clock=r"([0-9]+\.[0-9][0-9]\.[0-9]{3}\.[0-9]{3}) [IWED] ",
+        follows=(("draft acceptance", "eval time ="),),
     ),
     mark=re.compile(
         r"slot\s+\S+: id\s+-?\d+ \| task|slot\s+(?:print_timing|launch_slot_|update_slots|release)|srv\s+\S+: "

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.clock import iso
-from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
 
 _LINE = re.compile(
     r"SpecDecoding metrics: Draft acceptance rate: (?P<rate>\d+\.\d\d)%, Mean acceptance length: (?P<len>\d+\.\d\d), "
@@ -59,6 +59,14 @@ DIALECT = Dialect(
     says="LMDeploy logs",
     looks_for="`SpecDecoding metrics: Draft acceptance rate:` with two decimals",
     needles=(b"SpecDecoding metrics: Draft",),
+    envelope=Envelope(
+        stamp=r"[0-9]{4}-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9],[0-9]+ - lmdeploy - [A-Z]+ - [A-Za-z0-9_.]+:[0-9]+ - ",
+        begins="SpecDecoding metrics: ",
+        speaks="SpecDecoding metrics: ",
+        where=r"([A-Za-z0-9_.]+:[0-9]+) - ",
+        clock=r"([0-9]{4}-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]),",
+        fixed=True,
+    ),
     mark=re.compile(r"SpecDecoding metrics: Draft acceptance rate: \d+\.\d\d%|lmdeploy - "),
     listen=listen,
 )

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.clock import iso
-from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
 
 _KEY = re.compile(r"\b(\w+)=(\"[^\"]*\"|\S+)")
 
@@ -52,6 +52,14 @@ DIALECT = Dialect(
     says="Ollama server logs",
     looks_for="`time=... level=... msg=`",
     needles=(b"speculative decode stats",),
+    envelope=Envelope(
+        stamp=r"time=\S{19,40} level=[A-Z]+ source=[A-Za-z0-9_./]+:[0-9]+ ",
+        begins='msg="speculative decode stats"',
+        speaks="speculative decode stats",
+        where=r"source=([A-Za-z0-9_./]+:[0-9]+)",
+        clock=r"time=([0-9-]{10}T[0-9:]{8})",
+        fixed=True,
+    ),
     mark=re.compile(r"\btime=\S+ level=\w+ (?:source=|msg=)"),
     listen=listen,
 )

@@ -15,7 +15,7 @@ import polars as pl
 
 from sdtrace.readers.json_value import parsed
 from sdtrace.readers.logs.clock import iso
-from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
 from sdtrace.readers.logs.place import place
 from sdtrace.readers.logs.sglang_events import NEEDLES, announced
 from sdtrace.readers.sglang_meta import request_window, rules
@@ -250,6 +250,15 @@ DIALECT = Dialect(
         *NEEDLES,
     ),
     main=(b"Decode batch", b"accept len:", b"spec_verify_ct"),
+    envelope=Envelope(
+        stamp=r"\[(?:[0-9]{4}-[0-9][0-9]-[0-9][0-9] )?[0-9][0-9]:[0-9][0-9]:[0-9][0-9](?:[.,][0-9]+)?(?: [A-Z_]+[0-9]+)*\] ",
+        begins=r"\s*(?:Decode batch|Finish: |\{|Prefill batch)",
+        speaks=r"Decode batch|Finish: |request\.finished|accept len:|spec_verify_ct|spec_accept_|completion_tokens",
+        goes_on=re.compile(r"Decode batch(?:(?!queue-req|accept len).)*+$"),
+        who=r"\[[0-9 :.,-]*((?: [A-Z_]+[0-9]+)*)\]",
+        clock=r"\[((?:[0-9]{4}-[0-9][0-9]-[0-9][0-9] )?[0-9][0-9]:[0-9][0-9]:[0-9][0-9])",
+        fixed=True,
+    ),
     mark=re.compile(
         r"Decode batch[., ](?!.{0,600}?avg_accept_len: )|\] Prefill batch[., ]|accept len: \d"
         r"|\[[\d-]{10} [\d:.]+(?: [A-Z_]+\d+)*\] (?:Finish: |\{\"timestamp\")"

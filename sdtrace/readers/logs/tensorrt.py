@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.clock import iso
-from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
 from sdtrace.schema.trace import Event
 
 _ITER = re.compile(
@@ -51,6 +51,13 @@ DIALECT = Dialect(
     says="TensorRT-LLM iteration log and speculation gate",
     looks_for="`[TRT-LLM]` or `[SpeculationGate]`",
     needles=(b"host_step_time", b"SpeculationGate"),
+    envelope=Envelope(
+        stamp=r"(?:\[[0-9][0-9]/[0-9][0-9]/[0-9]{4}-[0-9][0-9]:[0-9][0-9]:[0-9][0-9]\] )?\[TRT-LLM\] (?:\[[A-Za-z0-9_ ]{1,40}\] ?)*",
+        begins=r"(?:iter = |\[SpeculationGate\])",
+        speaks=r"iter = [0-9]+|SpeculationGate\]",
+        who=r"(RANK [0-9]+)",
+        clock=r"\[([0-9][0-9]/[0-9][0-9]/[0-9]{4}-[0-9][0-9]:[0-9][0-9]:[0-9][0-9])\]",
+    ),
     mark=re.compile(r"\[TRT-LLM\] |\[SpeculationGate\]"),
     listen=listen,
 )

@@ -15,7 +15,7 @@ import polars as pl
 
 from sdtrace.readers.logs import vllm_lines
 from sdtrace.readers.logs.clock import DAY, iso, newest_time, without_year
-from sdtrace.readers.logs.dialect import Dialect, Heard
+from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard
 from sdtrace.readers.logs.place import PLACE
 from sdtrace.readers.logs.vllm_events import announced, configured_length
 from sdtrace.schema.counters import windows
@@ -230,6 +230,20 @@ DIALECT = Dialect(
     ),
     main=(b"SpecDecoding", b"Speculative metrics"),
     before=(b"Avg prompt throughput", b"stage times"),
+    envelope=Envelope(
+        stamp=r"(?:\([A-Za-z0-9_ ]+?(?: rank=[0-9]+)? pid=[0-9]+[^)]{0,60}\) )?[A-Z]{4,8} "
+        r"[0-9]{2}-[0-9]{2} [0-9:]{8} \[?[A-Za-z0-9_./]+:[0-9]+\] ",
+        begins=r"\s*(?:(?:Engine [0-9]+|[0-9]+ Engines Aggregated): )?(?:SpecDecoding metrics:|Speculative metrics:|SpecDecodeWorker"
+        r" stage times|Avg prompt throughput:|Iteration\(|Draft acceptance rate: )",
+        speaks=r"SpecDecoding metrics:|Speculative metrics:|stage times:|Avg prompt throughput:|Iteration\([0-9]+\):"
+        r"|acceptance rate: [0-9]",
+        goes_on=re.compile(r"\]$"),
+        who=r"\(([A-Za-z0-9_ ]+?(?: rank=[0-9]+)? pid=[0-9]+)",
+        where=r"\[?([A-Za-z0-9_./]+:[0-9]+)\] ",
+        clock=r"[A-Z] ([0-9]{2}-[0-9]{2} [0-9:]{8}) ",
+        follows=(("SpecDecoding metrics:", "Avg prompt throughput:"),),
+        fixed=True,
+    ),
     mark=re.compile(
         r"SpecDecoding metrics: (?!Draft acceptance rate: \d+\.\d\d%)|Speculative metrics: "
         r"|System efficiency: \d|SpecDecodeWorker stage times"

@@ -63,6 +63,8 @@ def shape_of(src: Source) -> str | None:
     if not pasted_only and (not lines or lines[0].lstrip()[:1] not in (b"{", b"[", b"'")):
         return None
     values = [v for line in lines[:40] if (v := parsed(line)) is not None and isinstance(v, dict | list)]
+    if 2 * len(values) < len(lines[:40]):  # records that a log holds are somebody's text
+        values = []
     if not values:
         document = _document(src)
         values = [] if document is None else [document]
@@ -81,6 +83,8 @@ def pasted(text: bytes) -> Any:
     """A Python dict as people paste it (comment signs in front, braces cut off); None where it is none."""
     lines = [line.lstrip("# ") for line in text.decode("utf-8", "replace").splitlines()]
     begins = [line for line in lines if line[:1] in ("'", "{")]
+    if 2 * len(begins) < sum(1 for line in lines if line.strip()):
+        return None
     try:
         return ast.literal_eval("".join(begins) if begins[:1] and begins[0][0] == "{" else "{" + "".join(begins) + "}")
     except (ValueError, SyntaxError, MemoryError, RecursionError):
