@@ -24,7 +24,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_FORM = re.compile(r"\s*([a-z_]+)\s*(<=|>=|<|>)\s*([+-]?\d+(?:\.\d+)?)\s*(%?)\s*")
+_FORM = re.compile(r"\s*+([a-z_]+)\s*+(<=|>=|<|>)\s*+([+-]?\d+(?:\.\d+)?)\s*+(%?)\s*+")
 
 
 @dataclass(frozen=True)

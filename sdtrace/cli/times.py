@@ -46,7 +46,7 @@ def moment(text: str, now: float) -> float | None:
     """A point in time as Unix seconds: an age such as 2h or '30 min ago', ISO 8601 (UTC where no zone is given), or Unix
     seconds. None for anything else; an age below a second is nobody's, but a slip of the unit."""
     text = text.strip()
-    age = seconds(re.sub(r"\s*ago$", "", text))
+    age = seconds(text.removesuffix("ago").rstrip())
     if age is not None:
         return now - age if age >= 1.0 else None
     try:

@@ -127,7 +127,15 @@ def without_credentials(text: str) -> str:
     """An address without its user, and without what follows its path; any other text as it is."""
     if "://" not in text:
         return text
-    return re.sub(r"(://[^?#]*)[?#].*", r"\1", re.sub(r"(?<=://)\S*@", "", text[:4096]), flags=re.DOTALL)
+    plain = "".join(map(_anonymous, re.split(r"(\s)", text[:4096])))
+    query = re.compile(r"[?#]").search(plain, plain.find("://"))
+    return plain if query is None else plain[: query.start()]
+
+
+def _anonymous(word: str) -> str:
+    """A word without what stands between `://` and its last `@`."""
+    begin, end = word.find("://"), word.rfind("@")
+    return word[: begin + 3] + word[end + 1 :] if 0 <= begin < end else word
 
 
 def _clean(text: str) -> str:

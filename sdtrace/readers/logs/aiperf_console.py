@@ -8,8 +8,8 @@ import polars as pl
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
 
 _ROW = re.compile(
-    r"[│|]\s*(?P<name>(?:Token-Weighted )?Acceptance Length|(?:Overall )?Draft Acceptance Rate|Accepted per Verified"
-    r"|Spec Decode Steps)(?: \([^)]*\))?\s*[│|]\s*(?P<mean>[\d,]+\.\d+)\s*[│|]"
+    r"[│|]\s{0,120}(?P<name>(?:Token-Weighted )?Acceptance Length|(?:Overall )?Draft Acceptance Rate|Accepted per Verified"
+    r"|Spec Decode Steps)(?: \([^()|│]{0,40}\))?\s{0,120}[│|]\s{0,120}(?P<mean>[\d,]{1,20}\.\d{1,12})\s{0,120}[│|]"
 )
 _SHARES = re.compile(r"Accepted drafts per step \(% of steps\):((?:\s+\d+: \d+%)+)")
 

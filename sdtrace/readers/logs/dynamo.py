@@ -8,7 +8,8 @@ import polars as pl
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
 
-_LINE = re.compile(r"Observed (?:num_req|kv_hit_rate).*?accept_length: (\d+\.\d+|n/a)")
+_HEAD = r"Observed (?:num_req|kv_hit_rate)(?:(?!Observed |accept_length: ).)*+accept_length: "
+_LINE = re.compile(_HEAD + r"(\d+\.\d+|n/a)")
 
 
 def listen(path: str) -> Any:
@@ -39,6 +40,6 @@ DIALECT = Dialect(
         speaks="accept_length: ",
         clock=r"([0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9])",
     ),
-    mark=re.compile(r"Observed (?:num_req|kv_hit_rate).*accept_length: "),
+    mark=re.compile(_HEAD),
     listen=listen,
 )

@@ -7,7 +7,10 @@ import polars as pl
 
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
 
-_HEAD = re.compile(r"\|\s*task\s*\|.*\brounds\s*\|\s*accepted\s*\|")
+_HEAD = re.compile(r"\|[ \t]{0,40}rounds[ \t]{0,40}\|[ \t]{0,40}accepted[ \t]{0,40}\|")
+
+_SHARE = re.compile(r"(?<![\d.])([\d.]++)%")
+_COUNTS = re.compile(r"(\d{1,15})/(\d{1,15})")
 
 
 def listen(path: str) -> Any:
@@ -20,7 +23,7 @@ def listen(path: str) -> Any:
             if not text.lstrip().startswith("|"):
                 continue
             cells = [cell.strip() for cell in text.strip().strip("|").split("|")]
-            if _HEAD.search(text):
+            if "task" in cells and _HEAD.search(text):
                 columns[:] = cells
                 heard.used.add(line)
             elif len(cells) == len(columns) and (row := _row(dict(zip(columns, cells, strict=True)))):
@@ -32,7 +35,7 @@ def listen(path: str) -> Any:
 
 
 def _row(cells: dict[str, str]) -> dict[str, Any] | None:
-    counts = re.fullmatch(r"(\d{1,15})/(\d{1,15})", cells.get("accepted", ""))
+    counts = _COUNTS.fullmatch(cells.get("accepted", ""))
     rounds = number(cells.get("rounds"))
     if counts is None or rounds is None:
         return None
@@ -42,7 +45,7 @@ def _row(cells: dict[str, str]) -> dict[str, Any] | None:
     seconds, rate = number(cells.get("time(s)")), number(cells.get("rate", "").rstrip("%"))
     row |= {"busy_ms": None if seconds is None else seconds * 1000, "said_rate": None if rate is None else rate / 100}
     row |= {"said_length": number(cells.get("a.len")), "generation_tps": number(cells.get("tok/s"))}
-    shares = [number(v) for v in re.findall(r"([\d.]+)%", cells.get("pos accept", ""))]
+    shares = [number(v) for v in _SHARE.findall(cells.get("pos accept", ""))]
     if shares and None not in shares:
         row["said_positions"] = [(v or 0.0) / 100 for v in shares]
         row["accepted_by_position"] = [v * rounds for v in row["said_positions"]]

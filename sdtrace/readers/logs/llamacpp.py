@@ -23,8 +23,8 @@ from sdtrace.schema.trace import Event, Loss
 _CLOCK = re.compile(r"(?:^|\] |\s)(\d+)\.(\d\d)\.(\d{3})\.(\d{3}) (?=[IWED] )")
 #: what may stand before a figure: a stamp, a level, a port, what a container, kubectl or journald puts there, the slot
 _BEFORE = re.compile(
-    r"^(?:[\s\d|:.,\-+TZ\[\]/]|[IWED] |std(?:out|err) [FP] |\[[\w./-]+\] |[A-Z][a-z]{2} +\d+ [\d:]+ \S+ [\w.@-]+\[\d+\]: "
-    r"|[\w.-]+ [\w.@-]+\[\d+\]: |[\w.-]+\s*\| |spec common_specu: )*"
+    r"^(?:\[[\w./-]++\] |(?<![\w.-])[\w.-]++ [\w.@-]++\[\d++\]: |[\s\d|:.,\-+TZ\[\]/]|[IWED] |std(?:out|err) [FP] "
+    r"|[A-Z][a-z]{2} ++\d++ [\d:]++ \S++ [\w.@-]++\[\d++\]: |[\w.-]++\s*+\| |spec common_specu: )*+"
     r"(?:slot\s+print_timings?: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \|\s*)?$"
 )
 #: a bare head (builds to May 2026 stamp it alone), and the lines that the engine prints behind it without one

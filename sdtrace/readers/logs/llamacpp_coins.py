@@ -13,8 +13,11 @@ from sdtrace.readers.logs.dialect import Heard
 from sdtrace.schema.trace import Event, Loss
 
 _COIN = re.compile(r"\br = (\d+\.\d{6}), p_dft = (\d+\.\d{6}), p_tgt = (\d+\.\d{6})$")
-_DECISION = re.compile(r"\bdraft token (\d{1,9}) of sequence (\d{1,9}) \((-?\d{1,15}), '.*'\) (accepted|rejected)$")
-_END = re.compile(r"\bthe sampled target token \((-?\d{1,15}), '.*?'\) did not match, or we ran out of drafted tokens$")
+#: The text of a token may hold anything, so a line is known by both its ends.
+_DECISION = re.compile(r"\bdraft token (\d{1,9}) of sequence (\d{1,9}) \((-?\d{1,15}), '")
+_DECIDED = ("') accepted", "') rejected")
+_END = re.compile(r"\bthe sampled target token \((-?\d{1,15}), '")
+_ENDED = "') did not match, or we ran out of drafted tokens"
 
 NEEDLES = (b"p_dft = ", b"draft token ", b"the sampled target token (")
 RUN: dict[str, Any] = {
@@ -46,14 +49,14 @@ def hear(path: str, line: int, at: float | None, text: str, state: Round, heard:
     if found := _COIN.search(text):
         state.broken |= state.coin is not None
         state.coin = (float(found[1]), float(found[2]), float(found[3]))
-    elif found := _DECISION.search(text):
+    elif text.endswith(_DECIDED) and (found := _DECISION.search(text)):
         if state.coin is None:  # temperature 0: decided by comparing tokens, nothing to recompute
             return False
         position, token = int(found[1]), int(found[3])
         state.broken |= position != len(state.coins) or int(found[2]) != 0
-        state.coins.append((position, token, *state.coin, found[4] == "accepted"))
+        state.coins.append((position, token, *state.coin, text.endswith("accepted")))
         state.coin = None
-    elif found := _END.search(text):
+    elif text.endswith(_ENDED) and (found := _END.search(text)):
         return _end(path, line, at, int(found[1]), state, heard)
     else:
         return False

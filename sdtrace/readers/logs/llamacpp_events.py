@@ -40,7 +40,8 @@ _PHRASES = (
 _ADDED = re.compile(r"adding speculative implementation '([\w-]+)'")
 _LENGTHS = re.compile(r"- n_max=(\d+), n_min=(\d+), p_min=([\d.]+)")
 _TYPE, _MAX = re.compile(r"--spec-type[ =]([\w,-]+)"), re.compile(r"--(?:spec-draft-n-max|draft-max|draft) (\d+)")
-_COMMAND = re.compile(r"(?:^|\s)\S*llama-(?:server|cli|speculative)\S* -.*(?:--spec-type|--model-draft|-md)[ =]")
+_PROGRAM = re.compile(r"llama-(?:server|cli|speculative)")
+_DRAFTS = ("--spec-type", "--model-draft", "-md")
 
 
 def announced(path: str, line: int, at: float | None, text: str) -> list[Event]:
@@ -52,11 +53,21 @@ def announced(path: str, line: int, at: float | None, text: str) -> list[Event]:
         told.append(("config", "speculation is configured", f"method={found[1]}"))
     if found := _LENGTHS.search(text):
         told.append(("config", "draft length", f"k={found[1]} n_min={found[2]} p_min={found[3]}"))
-    if _COMMAND.search(text):
+    if _command(text):
         method, longest = _TYPE.search(text), _MAX.search(text)
         value = f"method={method[1] if method else 'draft model'}" + (f" k={longest[1]}" if longest else "")
         told.append(("config", "speculation is configured", value))
     return [Event(path, line, at, "llama.cpp", kind, what, value) for kind, what, value in told]
+
+
+def _command(text: str) -> bool:
+    """Whether a line holds the command that started a server or a tool with a drafter."""
+    if not any(flag in text for flag in _DRAFTS) or not _PROGRAM.search(text):
+        return False
+    words = text.split()
+    first = next((i for i, word in enumerate(words) if _PROGRAM.search(word)), len(words))
+    flags = words[first + 1 :]
+    return bool(flags) and flags[0].startswith("-") and any(word.partition("=")[0] in _DRAFTS for word in flags)
 
 
 #: Drafts after which it is no chance that each had its first token accepted.

@@ -23,7 +23,8 @@ ROUND = re.compile(
     r"(?P<restored> \(restore checkpoint\))?(?P<debug>, new n_tokens)?"
 )
 ADAPTIVE = re.compile(
-    r"adaptive draft depth seq (?P<seq>\d+): \d+ -> (?P<k>\d{1,15}) \(.*cur_accepted=(?P<acc>\d{1,15}), cur_generated=(?P<gen>\d{1,15})"
+    r"adaptive draft depth seq (?P<seq>\d+): \d+ -> (?P<k>\d{1,15}) \("
+    r"(?:(?!adaptive draft|cur_accepted=).)*+cur_accepted=(?P<acc>\d{1,15}), cur_generated=(?P<gen>\d{1,15})"
 )
 SUMMARY = re.compile(r"\b(n_drafted|n_accept|n_predict|n_draft)\s+= +(\d{1,15})\s*$")
 RELEASED = re.compile(r"slot\s+release: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \| stop processing")

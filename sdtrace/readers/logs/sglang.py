@@ -22,11 +22,14 @@ from sdtrace.readers.sglang_meta import request_window, rules
 from sdtrace.schema.trace import Loss
 
 _DECODE = re.compile(
-    r"(?P<ranks>(?: [A-Z_]+\d+)*)\] Decode batch(?! rank)(?P<dot>[.,])?|^\W*Decode batch(?! rank)(?P<bare>[.,])?"
+    r"(?P<stamp>\]) Decode batch(?! rank)(?P<dot>[.,])?|^\W*+Decode batch(?! rank)(?P<bare>[.,])?"
     r"|[\]\s|]Decode batch(?! rank)(?P<other>[.,])?(?= #|, )"
 )
 _RANK = re.compile(r"\bTP(\d+)\b")
-_KEY = re.compile(r"([#A-Za-z][\w #()/-]*?): (True|False|\d+(?:\.\d+)?)(%?)(?![\d.]*\d?\w)")
+_RANKS = re.compile(r"[A-Z_]+\d+")
+_VALUE = re.compile(r": (True|False|\d++(?:\.\d++)?+)%?+(?![\d.]*+\w)")
+#: What the name of a field is made of, and how it begins.
+_NAME, _BEGINS = re.compile(r"[\w #()/-]"), re.compile(r"[#A-Za-z]")
 _SEVERAL = re.compile(r"accept (?:len|rate): [\d.]+ / ")
 _WRAPPED = re.compile(r"^\s*(?:\.\.\., )?[#a-z][\w #()/]*: ")
 _META = re.compile(
@@ -101,9 +104,10 @@ def _decode(
     line: int, text: str, head: re.Match[str], rows: list[dict[str, Any]], heard: Heard, state: State
 ) -> None:  # fmt: skip
     heard.used.add(line)
-    values = {k.strip(): v for k, v, _ in _KEY.findall(text[head.end() :])}
-    rank = _RANK.search(head["ranks"] or text[: head.start() + 1][-40:])
-    others = " ".join(part for part in (head["ranks"] or "").split() if not part.startswith(("TP", "EP")))
+    values = _named(text[head.end() :])
+    ranks = _ranks(text[: head.start()]) if head["stamp"] else []
+    rank = _RANK.search(" ".join(ranks) or text[: head.start() + 1][-40:])
+    others = " ".join(part for part in ranks if not part.startswith(("TP", "EP")))
     batch = (iso(text), others, *(values.get(n) for n in ("#running-req", "#token", "accept len", "accept rate")))
     if rank and batch == state.batch and rank[1] not in state.ranks:
         state.ranks.add(rank[1])
@@ -114,9 +118,32 @@ def _decode(
     rows.append(_row(line, text, shown, dot=dot) | _fields(values))
 
 
+def _ranks(stamp: str) -> list[str]:
+    """The ranks at the end of a stamp: `[2026-09-28 12:34:57 DP0 TP0`."""
+    words = stamp[-200:].split(" ")
+    first = len(words)
+    while first and _RANKS.fullmatch(words[first - 1]):
+        first -= 1
+    return words[first:]
+
+
+def _named(text: str) -> dict[str, str]:
+    """Fields `name: value`; a name begins behind the value before it, or behind a character that no name holds."""
+    values: dict[str, str] = {}
+    behind = 0
+    for found in _VALUE.finditer(text):
+        begin = found.start()
+        while begin > behind and _NAME.match(text, begin - 1):
+            begin -= 1
+        if name := _BEGINS.search(text, begin, found.start()):
+            values[text[name.start() : found.start()].strip()] = found[1]
+        behind = found.end()
+    return values
+
+
 def _piece(path: str, line: int, text: str, rows: list[dict[str, Any]], heard: Heard) -> None:
     """A line without the head of a record: the rest of a wrapped one, or a record of its own that lost its head."""
-    values = {k.strip(): v for k, v, _ in _KEY.findall(text)}
+    values = _named(text)
     fields = {k: v for k, v in _fields(values).items() if v not in (None, {})}
     before = rows[-1] if rows and line - rows[-1]["last"] == 1 and _WRAPPED.match(text) else None
     if _SEVERAL.search(text):

@@ -14,15 +14,23 @@ _FIELD = {
 _THRESHOLD = re.compile(r"\bspeculative_accept_threshold_(single|acc)=(0?\.\d+|0)\b")
 _VERSION = re.compile(r"\bsglang(?: version|_version|==)[ =:'\"]*(\d+\.\d+\.\d+\w*)", re.IGNORECASE)
 _KNOWN = (
-    (r"SGLANG_SIMULATE_ACC_LEN", "synthetic", "simulated acceptance is on: accepted lengths are drawn, not decided"),
-    (r"spec->plain decode fallback engaged", "fallback", "generation fell back to plain decoding"),
-    (r"[Ss]peculative decoding is (?:disabled|not supported)", "off", "speculative decoding was switched off"),
+    (
+        re.compile(r"SGLANG_SIMULATE_ACC_LEN"),
+        "synthetic",
+        "simulated acceptance is on: accepted lengths are drawn, not decided",
+    ),
+    (re.compile(r"spec->plain decode fallback engaged"), "fallback", "generation fell back to plain decoding"),
+    (
+        re.compile(r"[Ss]peculative decoding is (?:disabled|not supported)"),
+        "off",
+        "speculative decoding was switched off",
+    ),
 )
 
 
 def announced(path: str, line: int, text: str) -> list[Event]:
     """Events of a line."""
-    told: list[tuple[str, str, str | None]] = [(kind, what, None) for p, kind, what in _KNOWN if re.search(p, text)]
+    told: list[tuple[str, str, str | None]] = [(kind, what, None) for p, kind, what in _KNOWN if p.search(text)]
     if "ServerArgs(" in text:
         values = {name: found[1] for name, pattern in _FIELD.items() if (found := pattern.search(text))}
         if "method" in values:

@@ -9,9 +9,15 @@ from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
 from sdtrace.schema.trace import Event
 
-_ITER = re.compile(
-    r"iter = (?P<iter>\d+), .*?currank_total_requests = (?P<busy>\d+)/(?P<all>\d+), .*?host_step_time = (?P<ms>[\d.]+)ms"
-    r".*?'num_generation_tokens': (?P<tokens>\d+)"
+#: What a line of an iteration holds, in this order; each is looked for behind the one before.
+_FIELDS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\biter = (\d+), ",
+        r"currank_total_requests = (\d+)/\d+, ",
+        r"host_step_time = ([\d.]+)ms",
+        r"'num_generation_tokens': (\d+)",
+    )
 )
 _SCHEDULED = re.compile(r"num_scheduled_requests(?:: | = )(\d+)")
 _GATE = re.compile(r"\[SpeculationGate\] Request (\S+) completed: avg_decoded=([\d.]+)")
@@ -25,11 +31,11 @@ def listen(path: str) -> Any:
         heard = Heard()
         for line, text in found.iter_rows():
             row: dict[str, Any] = {"line": line, "at": iso(text), "engine": "tensorrt-llm"}
-            if m := _ITER.search(text):
+            if values := _iteration(text):
                 scheduled = _SCHEDULED.search(text)
-                row |= {"surface": "iter", "basis": "iteration", "busy_ms": number(m["ms"])}
+                row |= {"surface": "iter", "basis": "iteration", "busy_ms": number(values[2])}
                 row |= {"running": number(scheduled[1]) if scheduled else None, "series": ""}
-                heard.rows.append(row | {"said": {"iter": m["iter"], "num_generation_tokens (verified)": m["tokens"]}})
+                heard.rows.append(row | {"said": {"iter": values[0], "num_generation_tokens (verified)": values[3]}})
             elif m := _GATE.search(text):
                 length = number(m[2])
                 row |= {"surface": "SpeculationGate", "basis": "request", "request_id": m[1], "length": length}
@@ -43,6 +49,18 @@ def listen(path: str) -> Any:
         return heard
 
     return hear
+
+
+def _iteration(text: str) -> list[str] | None:
+    """The figures of an iteration's line; None where it is none, or lacks one of them."""
+    values: list[str] = []
+    behind = 0
+    for pattern in _FIELDS:
+        if (found := pattern.search(text, behind)) is None:
+            return None
+        values.append(found[1])
+        behind = found.end()
+    return values
 
 
 DIALECT = Dialect(

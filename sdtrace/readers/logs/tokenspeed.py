@@ -9,7 +9,7 @@ from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
 
 _FIELD = re.compile(r"([#\w][\w ()/#-]{0,60}): (\d+(?:\.\d+)?)")
-_LENGTH = re.compile(r"Decode batch.{0,600}?avg_accept_len: \d")
+_LENGTH = re.compile(r"Decode batch(?:(?!Decode batch|avg_accept_len: ).)*+avg_accept_len: \d")
 
 
 def listen(path: str) -> Any:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-import orjson
 import polars as pl
 
 from sdtrace.readers.logs import vllm_lines
@@ -39,7 +38,6 @@ _FIELD = (
     r"^\s*(?:Mean acceptance length|Accepted throughput|Drafted throughput|Accepted|Drafted|Per-position acceptance rate"
     r"|Avg Draft acceptance rate): ?\d"
 )
-_JSON = re.compile(r'^[^{]*(\{.*"message".*\})\s*$')
 
 
 def listen(path: str) -> Any:
@@ -52,7 +50,7 @@ def listen(path: str) -> Any:
     def hear(found: pl.DataFrame) -> Heard:
         nonlocal longest
         heard = Heard()
-        whole_records, more = _joined(_unwrapped(found))
+        whole_records, more = _joined(found)
         lines = _named(_split(whole_records), engines)
         heard.events = announced(path, lines.filter((pl.col("kind") == "other") & pl.col("ts").is_not_null()), seen)
         heard.used |= {e.line for e in heard.events if e.line is not None}
@@ -74,31 +72,6 @@ def listen(path: str) -> Any:
         return heard
 
     return hear
-
-
-def _unwrapped(found: pl.DataFrame) -> pl.DataFrame:
-    """JSON records become the text line that they stand for."""
-    wrapped = found["text"].str.contains(r'^[^{]*\{.*"message"', literal=False)
-    if not wrapped.any():
-        return found
-    plain = [_message(t) if w else t for t, w in zip(found["text"], wrapped, strict=True)]
-    return found.with_columns(text=pl.Series(plain, dtype=pl.String))
-
-
-def _message(text: str) -> str:
-    found = _JSON.match(text)
-    try:
-        record = orjson.loads(found[1]) if found else None
-    except orjson.JSONDecodeError:
-        return text
-    if not isinstance(record, dict) or not isinstance(record.get("message"), str):
-        return text
-    stamp = str(record.get("asctime") or record.get("timestamp") or "")
-    short = f"{stamp[5:10]} {stamp[11:19]}" if len(stamp) >= 19 else ""
-    process = str(record.get("vllm_process_name") or record.get("processName") or "").split(" ")[0]
-    head = f"({process} pid={record.get('process', 0)}) " if process else ""
-    message = record["message"].replace("\n", " ")
-    return f"{stamp[:10]}T{stamp[11:23]} {head}{record.get('levelname', 'INFO')} {short} [log:0] {message}"
 
 
 def _joined(found: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, int]]:

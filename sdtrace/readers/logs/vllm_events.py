@@ -7,66 +7,71 @@ import polars as pl
 
 from sdtrace.schema.trace import Event
 
-_METHOD = re.compile(r"[Ss]peculative_?[Cc]onfig.*?method['\"=: ]+(\w+)")
+_CONFIG = "[Ss]peculative_?[Cc]onfig"
+_METHOD = re.compile(_CONFIG + rf"(?:(?!{_CONFIG}|method['\"=: ]).)*+method['\"=: ]++(\w+)")
 _K = re.compile(r"num_spec(?:ulative)?_tokens['\"=: ]+(\d+)")
 _VERSION = re.compile(r"(?:LLM engine \(v|vLLM API server version |Initializing a V\d LLM engine \(v)(\d+\.\d+\.\d+)")
 
 #: pattern, kind, our sentence
 _KNOWN = (
     (
-        r"synthetic_acceptance|rejection_sample_method['\"=: ]+synthetic|[Ss]ynthetic (?:acceptance|rejection)",
+        re.compile(
+            r"synthetic_acceptance|rejection_sample_method['\"=: ]+synthetic|[Ss]ynthetic (?:acceptance|rejection)"
+        ),
         "synthetic",
         "synthetic acceptance is on: decisions do not look at the models",
     ),
     (
-        r"typical_acceptance_sampler|acceptance_method['\"=: ]+typical",
+        re.compile(r"typical_acceptance_sampler|acceptance_method['\"=: ]+typical"),
         "lossy",
         "typical acceptance is configured: the text does not follow the target",
     ),
     (
-        r"rejection_sample_method['\"=: ]+fly",
+        re.compile(r"rejection_sample_method['\"=: ]+fly"),
         "lossy",
         "a lossy acceptance method (fly) is configured",
     ),
     (
-        r"will run multiple times of forward on same MTP layer",
+        re.compile(r"will run multiple times of forward on same MTP layer"),
         "note",
         "one MTP layer is run once a drafted token: later positions may be accepted less",
     ),
     (
-        r"disabling stats logging",
+        re.compile(r"disabling stats logging"),
         "silent",
         "several API servers: vLLM logs no statistics at all",
     ),
     (
-        r"Model Runner V2 does not yet support",
+        re.compile(r"Model Runner V2 does not yet support"),
         "fallback",
         "the engine fell back to its older model runner",
     ),
     (
-        r"[Ss]peculative decoding is (?:not supported|disabled|ignored)|[Dd]isabl\w+ speculative decoding",
+        re.compile(
+            r"[Ss]peculative decoding is (?:not supported|disabled|ignored)|[Dd]isabl(?:e|ed|es|ing) speculative decoding"
+        ),
         "off",
         "speculative decoding was switched off",
     ),
     (
-        r"[Aa]sync scheduling (?:is )?(?:not supported|disabled|will be disabled).*[Ss]pec",
+        re.compile(r"[Aa]sync scheduling (?:is )?(?:not supported|disabled|will be disabled).{0,160}?[Ss]pec"),
         "fallback",
         "asynchronous scheduling is off because of speculation",
     ),
     (
-        r"EngineDeadError",
+        re.compile(r"EngineDeadError"),
         "died",
         "the engine died: the log holds its stack trace",
     ),
     (
-        r"min_p, logit_bias|min_p and logit_bias",
+        re.compile(r"min_p, logit_bias|min_p and logit_bias"),
         "fallback",
         "min_p and logit_bias have no effect together with speculation",
     ),
 )
 
 
-_ANY = "|".join([*(pattern for pattern, _, _ in _KNOWN), _METHOD.pattern, _VERSION.pattern])
+_ANY = "|".join([*(pattern.pattern for pattern, _, _ in _KNOWN), _CONFIG, _VERSION.pattern])
 
 
 def configured_length(events: Sequence[Event]) -> int | None:
@@ -80,7 +85,7 @@ def announced(path: str, lines: pl.DataFrame, seen: set[str]) -> list[Event]:
     found = []
     for number, text in lines.filter(pl.col("text").str.contains(_ANY)).select("line", "text").iter_rows():
         told: list[tuple[str, str, str | None]] = [
-            (kind, what, None) for pattern, kind, what in _KNOWN if re.search(pattern, text)
+            (kind, what, None) for pattern, kind, what in _KNOWN if pattern.search(text)
         ]
         if method := _METHOD.search(text):
             k = _K.search(text)

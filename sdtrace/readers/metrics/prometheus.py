@@ -16,6 +16,8 @@ from sdtrace.schema.trace import OTHER, Batch, Loss, empty
 #: Windows of one batch.
 ROWS = 5_000
 
+_NUMBER = re.compile(r"[\d.eE+-]+|[+-]?Inf|NaN")
+
 
 def sniff(head: bytes) -> str | None:
     """None where the head holds a sample or a type line of an engine's metric."""
@@ -23,9 +25,15 @@ def sniff(head: bytes) -> str | None:
         text = line.decode("utf-8", "replace")
         if re.match(r"# (?:TYPE|HELP) ", text):
             text = text.split(" ", 3)[2]
-        if NAME.match(text) and (line.startswith(b"#") or re.search(r"(?:\}| )\s*[\d.eE+-]+(?: \d+)?\s*$", text)):
+        if NAME.match(text) and (line.startswith(b"#") or _valued(text)):
             return None
     return "no metric named vllm:, sglang:, llamacpp:, trtllm_, lmdeploy:"
+
+
+def _valued(text: str) -> bool:
+    """Whether a value, and perhaps a time, stands behind the name and its labels."""
+    rest = (text[text.rfind("}") + 1 :] if "}" in text else text.partition(" ")[2]).split()
+    return bool(rest) and _NUMBER.fullmatch(rest[-1]) is not None
 
 
 @dataclass(frozen=True)
