@@ -18,7 +18,7 @@ from sdtrace.history.services import kept_config
 from sdtrace.readers.inputs import Input
 from sdtrace.results.check import Counts
 from sdtrace.schema.keys import HASHING, keyed, request_hash
-from sdtrace.schema.trace import Event, Loss, Notice
+from sdtrace.schema.trace import Doubt, Event, Loss, Notice
 from sdtrace.tally.tally import REQUESTS, Tally, merge
 from sdtrace.writers.pseudonyms import pseudonyms, without_stop_ids
 
@@ -55,7 +55,7 @@ def save(audit: Audit, folder: Path) -> None:
             {"run_id": r, "law": law, "code": code, "rows": [_untold(row) for row in rows]}
             for (r, law, code), rows in t.witnesses.items()
         ],
-        "inputs": [asdict(i) for i in audit.inputs],
+        "inputs": [{k: v for k, v in asdict(i).items() if k != "doubt" or v} for i in audit.inputs],
         "runs": [run | {"config": json.dumps(kept_config(run))} for run in audit.runs.values()],
         "unknown": audit.unknown_requests,
         "events": [asdict(e) for e in audit.events],
@@ -190,4 +190,6 @@ def _untold(row: Mapping[str, Any]) -> dict[str, Any]:
 def _input(saved: dict[str, Any]) -> Input:
     losses = [Loss(**x) for x in saved.pop("losses")]
     notices = [Notice(**x) for x in saved.pop("notices")]
-    return replace(Input(**saved), losses=losses, notices=notices)
+    doubt = saved.pop("doubt", None)
+    known = Doubt(**doubt) if doubt else None
+    return replace(Input(**saved), losses=losses, notices=notices, doubt=known)

@@ -17,7 +17,7 @@ from sdtrace.readers.repeated import Repeated
 from sdtrace.readers.times import dated
 from sdtrace.redaction import redacted
 from sdtrace.schema.texts import changed
-from sdtrace.schema.trace import DAMAGED, Batch, Loss, Notice, empty
+from sdtrace.schema.trace import DAMAGED, Batch, Doubt, Loss, Notice, empty
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ class Opened:
         if src.reading.damage:
             advice = "what came before was read; get the file again, the rest of it is missing"
             notice = Notice(src.path, None, f"{DAMAGED}: {src.reading.damage[0][:160]}", 1, advice)
-            yield Batch(src.path, 0, empty("run"), empty("request"), empty("step"), [], [notice])
+            doubt = Doubt(f"{DAMAGED}, and what it holds may be wrong", figures=True)
+            yield Batch(src.path, 0, empty("run"), empty("request"), empty("step"), [], [notice], doubt=doubt)
 
 
 def _discreet(batch: Batch) -> Batch:

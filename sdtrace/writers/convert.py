@@ -96,7 +96,7 @@ def _packed(raw: IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
         with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
             yield cast(IO[bytes], packed)
     elif suffix == ".zst":
-        with zstandard.ZstdCompressor().stream_writer(raw, closefd=False) as packed:
+        with zstandard.ZstdCompressor(write_checksum=True).stream_writer(raw, closefd=False) as packed:
             yield packed
     else:
         yield raw
