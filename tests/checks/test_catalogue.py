@@ -123,7 +123,7 @@ def fired(code: str) -> list[dict[str, Any]]:
         wrong = {"num_accepted": 2, "output_token_ids": [1, 5, 9]} if code == "SD141" else {"output_token_ids": [1, 8]}
         return [*GREEDY[:3], greedy(1, **wrong), *GREEDY[4:]]
     if code == "SD143":
-        bare = {"target_top2_gap": None, "target_argmax_ids": [3, 7, 9]}
+        bare: dict[str, Any] = {"target_top2_gap": None, "target_argmax_ids": [3, 7, 9]}
         return [*GREEDY[:2], *(greedy(i, **bare) for i in range(12))]
     if code == "SD151":
         flat = {"target_entropy": [4.605170186, 4.605170186]}

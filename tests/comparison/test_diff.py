@@ -118,7 +118,7 @@ def test_two_predicates_where_only_both_together_matter(tmp_path: Path) -> None:
         (ENGINE, Traffic(requests=240, tasks={"chat": (0.5, 0.8), "code": (0.5, 0.8)}, edit=edit(low)))
         for low in (0.8, 0.3)
     ]
-    first = compared(*sides, tmp_path)["diff"]["slices"][0]
+    first = compared(sides[0], sides[1], tmp_path)["diff"]["slices"][0]
     assert first["where"] == {"tags.task": "code", "tags.language": "zh"}
     assert first["confirmed"]
 

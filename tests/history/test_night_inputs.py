@@ -254,7 +254,7 @@ def test_whatever_breaks_in_one_input_is_that_inputs(
     """Also where it is not read but looked at."""
     from sdtrace.history import nightly as module
 
-    real = module.content
+    real: Any = vars(module)["content"]
     bad = shutil.copy(logs[0][0], tmp_path / "bad.jsonl")
 
     def content(opened: Any, *rest: Any) -> Any:

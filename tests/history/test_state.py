@@ -22,7 +22,7 @@ import polars as pl
 import pytest
 
 from sdtrace.cli import run
-from sdtrace.history import clock
+from sdtrace.history import audit_store, clock
 from sdtrace.history import manifest as manifests
 from sdtrace.history import state as states
 from sdtrace.history.recover import recovered
@@ -182,7 +182,7 @@ def test_a_full_disk_leaves_the_state_as_it_was(
         def save(*_: Any, error: Exception = error) -> None:
             raise error
 
-        monkeypatch.setattr(states.audit_store, "save", save)
+        monkeypatch.setattr(audit_store, "save", save)
         assert nightly(state, logs[6][0]) == 2
         assert "No space left" in capsys.readouterr().err
         assert tree(state) == before
@@ -316,6 +316,7 @@ def test_a_manifest_is_read_whatever_it_says_of_paths(state: Path) -> None:
     good = manifests.read(state / manifests.MANIFEST, states.FORMAT, "", {})
     entry = good["nights"][day(0)]
     record = entry["files"]["record.json"]
+    bad: dict[str, Any]
     for bad in (
         {"nights": {"../../x": entry}},
         {"nights": {"20260901": entry}},

@@ -102,7 +102,8 @@ def drive(engine: Engine, traffic: Traffic, seed: int = 0, run_id: str = "r", sa
     rng = np.random.default_rng([seed, 7])
     requests, chance = _requests(traffic, np.random.default_rng([0 if same else seed, 11]), run_id)
     rows: list[tuple[Any, ...]] = []
-    clock, waiting, active = 1.7e9, list(range(len(requests))), []
+    clock, waiting = 1.7e9, list(range(len(requests)))
+    active: list[int] = []
     made = np.zeros(len(requests), dtype=int)
     parked: dict[int, float] = {}
     steps = np.zeros(len(requests), dtype=int)
@@ -125,7 +126,7 @@ def drive(engine: Engine, traffic: Traffic, seed: int = 0, run_id: str = "r", sa
             requests[one] |= {"finished_at": clock, "output_len": int(made[one])}
             active.remove(one)
         active = active[1:] + active[:1] if len(active) > size else active
-    names = (
+    names: tuple[str, ...] = (
         "request_id",
         "step",
         "at",
@@ -160,7 +161,8 @@ def drive(engine: Engine, traffic: Traffic, seed: int = 0, run_id: str = "r", sa
 
 def _requests(traffic: Traffic, rng: np.random.Generator, run_id: str) -> tuple[list[Record], np.ndarray]:
     names = list(traffic.tasks)
-    made, chance = [], []
+    made: list[Record] = []
+    chance = []
     for i in range(traffic.requests):
         shares = [traffic.tasks[name][0] for name in names]
         if traffic.shift and i >= traffic.requests / 2:

@@ -167,7 +167,8 @@ def generate(
     before = torch.zeros(1, verifier.model.config.vocab_size)  # of the step before; nothing was computed yet
     theirs = PARAMETERS.get(fault, lambda a: a)(asked)
     while len(text) - len(prompt) < tokens:
-        drafted, q = [], []
+        drafted: list[int] = []
+        q = []
         for _ in range(tau):
             q.append(_probabilities(drafter.row(text + drafted), asked, text + drafted, [])[0])
             drafted.append(int(q[-1].argmax() if asked.temperature == 0 else torch.multinomial(q[-1], 1)))

@@ -45,7 +45,7 @@ def main() -> int:
         for name in (given.verifier, given.drafter)
     )
     prompts, special = templated(given), special_ids(given.verifier)
-    wrong = told("recorded by Transformers", given.trace, given, None)
+    wrong = int(told("recorded by Transformers", given.trace, given, None))
     for fault in ["healthy", *given.only]:
         with tempfile.TemporaryDirectory() as folder:
             model = draft if fault == "another-checkpoint" else target

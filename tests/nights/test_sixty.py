@@ -4,6 +4,7 @@ Outside the default run: minutes. `pytest tests/nights -s` prints what was measu
 """
 
 from datetime import date
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -17,12 +18,20 @@ from sdtrace.stats.e_process import Process, e_bh
 from tests.made.nights import BETS, Plan, day, record, write_night
 
 
+def _version(deploys: tuple[int, ...], service: str, night: int) -> str:
+    return str(sum(night >= deploy for deploy in deploys))
+
+
+def _level(size: int, nights: int, service: str, night: int) -> float:
+    return 1 - 0.014 * size * (service == "chat" and night >= nights)
+
+
 def test_healthy_nights_raise_no_alarm_in_a_hundred_runs() -> None:
     """Weekends of another mix and half the traffic, harmless deploys in three quarters of the runs."""
     raised = []
     for seed in range(100):
-        rng, deploys = np.random.default_rng(seed), ((), (30,), (10, 40), (20,))[seed % 4]
-        plan = Plan(version=lambda s, i, deploys=deploys: str(sum(i >= d for d in deploys)))
+        rng = np.random.default_rng(seed)
+        plan = Plan(version=partial(_version, ((), (30,), (10, 40), (20,))[seed % 4]))
         raised += alarms([record(i, plan, rng) for i in range(60)])
     print(f"\n{len(raised)} alarms in 100 runs of 60 healthy nights")
     assert not raised
@@ -36,7 +45,7 @@ def test_delay_of_a_shift_in_standard_deviations_of_a_night(nights: int) -> None
         delays = []
         for seed in range(20):
             rng = np.random.default_rng(1000 + seed)
-            plan = Plan(level=lambda s, i, size=size: 1 - 0.014 * size * (s == "chat" and i >= nights))
+            plan = Plan(level=partial(_level, size, nights))
             found = [a for a in alarms([record(i, plan, rng) for i in range(nights + 60)]) if a.service == "chat"]
             since = min((date.fromisoformat(a.since) for a in found), default=None)
             delays.append(999 if since is None else (since - date.fromisoformat(day(nights))).days + 1)

@@ -12,6 +12,7 @@ from sdtrace.api import explain, report
 from sdtrace.cli import run
 from sdtrace.errors import NoInputError
 from sdtrace.readers.io.source import Source
+from sdtrace.readers.registry import registered
 from sdtrace.results.check import Check
 from sdtrace.schema.trace import Batch
 from sdtrace.tally.measure import measure
@@ -40,7 +41,7 @@ ERRORS: list[Callable[[], BaseException]] = [
 
 def _failing(monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException], after: int) -> None:
     """The reader of traces gives `after` batches and then fails, for inputs whose name says so."""
-    reader = readers.registered()["trace-jsonl"]
+    reader = registered()["trace-jsonl"]
 
     def batches(src: Source) -> Iterator[Batch]:
         for number, batch in enumerate(reader.batches(src)):
@@ -48,7 +49,7 @@ def _failing(monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException]
                 raise error()
             yield batch
 
-    monkeypatch.setitem(readers.registered(), "trace-jsonl", replace(reader, batches=batches))
+    monkeypatch.setitem(registered(), "trace-jsonl", replace(reader, batches=batches))
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_an_error_of_a_look_is_a_refusal(inputs: list[Path], monkeypatch: pytest
     def refuse(_: Source) -> str | None:
         raise PanicException
 
-    monkeypatch.setitem(readers.registered(), "specspecs", replace(readers.registered()["specspecs"], refuse=refuse))
+    monkeypatch.setitem(registered(), "specspecs", replace(registered()["specspecs"], refuse=refuse))
     opened = readers.open_one(str(inputs[0]), None)
     assert opened.format == "trace-jsonl"
     assert "PanicException" in str(readers.refused(opened)["specspecs"])

@@ -7,7 +7,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ import pytest
 from sdtrace.api import report
 from sdtrace.cli import run
 from sdtrace.errors import SdtraceError
-from sdtrace.readers import open_one, refusals, registered
+from sdtrace.readers import open_one, refusals
 from sdtrace.readers.detection import detect
 from sdtrace.readers.io.source import source
+from sdtrace.readers.registry import registered
 from sdtrace.render import html, terminal
 from sdtrace.schema.counters import no_windows
 from sdtrace.schema.trace import OTHER, Batch, Event, Loss
@@ -129,7 +130,7 @@ def _repeats(line: str) -> bool:
     return bool(re.search(r"accepted +\d+/ ?\d+ draft tokens(?:$|, new)|\[TP[1-9]\]|^ +mamba num", line))
 
 
-PREFIXES = {
+PREFIXES: dict[str, Callable[[int, str], str]] = {
     "docker json": lambda n, s: json.dumps(
         {"log": s + "\n", "stream": "stderr", "time": f"2026-11-23T15:40:{n:02d}.5Z"}
     ),

@@ -226,14 +226,15 @@ class _Answer:
         self.body = body
 
     def json(self) -> dict[str, Any]:
-        return json.loads(json.dumps(self.body))
+        copy: dict[str, Any] = json.loads(json.dumps(self.body))
+        return copy
 
 
 def test_a_prometheus_server_is_asked_for_the_time_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
-    labels = {"instance": "h:8000", "engine": "0"}
+    labels: dict[str, str] = {"instance": "h:8000", "engine": "0"}
     names = {"num_drafts": (10, 15), "num_draft_tokens": (40, 60), "num_accepted_tokens": (20, 30)}
-    result = [
+    result: list[dict[str, Any]] = [
         {
             "metric": {"__name__": f"vllm:spec_decode_{n}_total", "job": job, **labels},
             "values": [[100, str(a)], [105, str(b)]],

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 
 from sdtrace.errors import NoInputError, SdtraceError
-from sdtrace.readers import open_inputs, refusals, registered
+from sdtrace.readers import open_inputs, refusals
 from sdtrace.readers.detection import detect
 from sdtrace.readers.io.prefetch import ahead
 from sdtrace.readers.io.source import source
+from sdtrace.readers.registry import registered
 from sdtrace.schema.trace import Batch, Loss
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_logs"

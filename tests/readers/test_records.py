@@ -226,7 +226,10 @@ def test_streams_of_three_engines(tmp_path: Path) -> None:
         7,
         2.75,
     )
-    vllm = [{"id": "c", "choices": []}, {"id": "c", "choices": [], "metrics": {"speculative_decoding": VLLM}}]
+    vllm: list[dict[str, Any]] = [
+        {"id": "c", "choices": []},
+        {"id": "c", "choices": [], "metrics": {"speculative_decoding": VLLM}},
+    ]
     assert figures(read(tmp_path, stream(*vllm))) == ("event-stream", 50, 150, 44, 1.88)
     counts = ((0, 0), (4, 2), (4, 2), (7, 5))
     llama = [{"id": "c", "timings": {"draft_n": d, "draft_n_accepted": a}} for d, a in counts]

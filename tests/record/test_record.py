@@ -109,9 +109,9 @@ def test_a_slow_disk_never_blocks_the_engine(tmp_path: Path) -> None:
     held = threading.Event()
     original = writer._files.write
 
-    def slow(batch: Any) -> int:
+    def slow(rows: Any) -> int:
         held.wait(20)
-        return original(batch)
+        return original(rows)
 
     writer._files.write = slow
     for n in range(5000):
@@ -216,7 +216,7 @@ def test_what_is_recorded_is_its_owners(
 def test_closing_is_bounded(tmp_path: Path) -> None:
     writer = TraceWriter(tmp_path, RUN)
     held = threading.Event()
-    writer._files.write = lambda batch: held.wait(30) or 0
+    writer._files.write = lambda rows: int(held.wait(30))
     writer.step("r", 0, **step(0))
     writer.close(timeout=0.2)
     assert writer._thread.is_alive(), "it did not wait for the disk"

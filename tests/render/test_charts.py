@@ -57,7 +57,8 @@ def test_a_line_has_a_band_and_a_gap_where_nothing_is_known() -> None:
 def test_a_band_over_more_points_than_are_drawn_is_thinned_with_its_line() -> None:
     n = POINTS * 4
     values: list[float | None] = [0.5 + 0.3 * (i % 7 == 0) for i in range(n)]
-    low, high = [0.1] * n, [0.9] * n
+    low: list[float | None] = [0.1] * n
+    high: list[float | None] = [0.9] * n
     [(_, path)] = titled(drawn(Chart("line", "x", "y", [str(i) for i in range(n)], {"v": values}, low, high)), "95%")
     assert len(heights(path)) <= 2 * POINTS
 

@@ -124,22 +124,27 @@ def test_one_draw_a_step_shifts_every_later_chance_to_what_the_weight_says(steps
     """By its definition: given that the shared draw is at most the smallest chance m so far, b becomes min(1, b / m)."""
     rng = np.random.default_rng(seed)
     d = v = 0.0
-    chance, later, accepted, step = [], [], [], []
+    chance: list[float] = []
+    later: list[float] = []
+    accepted: list[float] = []
+    step: list[float] = []
     for row, betas in enumerate(steps):
         for j, b in enumerate(betas):
             hit = rng.random() < b
-            chance.append(b), later.append(j > 0), accepted.append(hit), step.append(row)
+            for values, one in ((chance, b), (later, j > 0), (accepted, hit), (step, row)):
+                values.append(one)
             least = min([1.0, *betas[:j]])
             if least < 1.0 and b < 1.0:
                 w = min((min(1.0, b / least) - b) / (b * (1.0 - b)), 10.0)
                 d, v = d + w * (hit - b), v + w * w * b * (1 - b)
             if not hit:
                 break
-    b, n = np.array(chance), len(chance)
+    beta, n = np.array(chance), len(chance)
     at, ones = np.arange(n), np.ones(n)
-    here = Slots(at, np.array(step), at, np.array(later), np.array(accepted), b, ones, b, ones, ones.astype(bool))
+    taken, behind = np.array(accepted, dtype=bool), np.array(later, dtype=bool)
+    here = Slots(at, np.array(step, dtype=np.int64), at, behind, taken, beta, ones, beta, ones, ones.astype(bool))
     sums = Sums("r", "ratio")
-    reuse(b, np.zeros(n), here, sums)
+    reuse(beta, np.zeros(n), here, sums)
     found = evidence_row("SD201:reuse", sums.frame())
     assert found["d"] == pytest.approx(d, abs=1e-9)
     assert found["v"] == pytest.approx(v, abs=1e-9)
@@ -216,8 +221,8 @@ def test_no_statistic_leans_on_healthy_traces() -> None:
         for code, z in signs(found.tally, used(choose(found.tally)), found.runs).z.items():
             squares.setdefault(code, []).append(z * z)
     assert {"SD201", "SD202", "SD203", "SD204", "SD211", "SD212", "SD221", "SD222"} <= set(squares)
-    for code, found in squares.items():
-        assert sum(found) / len(found) < 2.0, code
+    for code, values in squares.items():
+        assert sum(values) / len(values) < 2.0, code
 
 
 def test_laws_get_their_own_tests(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ def test_rounding_as_a_share_is_rounding_one_by_one(dtype: str, slots: list[tupl
     for half in (share, wide):
         sums = Sums("r", "ratio")
         sums.chances("X", chance, hit, half)
-        sums.weighed("Y", weight[inside], chance[inside], hit[inside], half if half is share else half[inside], 9)
+        part = half if isinstance(half, float) else half[inside]
+        sums.weighed("Y", weight[inside], chance[inside], hit[inside], part, 9)
         frames.append(sums.frame())
     assert isinstance(share, float)
     assert_frame_equal(*frames, abs_tol=1e-9)

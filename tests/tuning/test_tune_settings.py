@@ -93,7 +93,9 @@ def test_policies_side_by_side() -> None:
     assert why is None
     by = {row["name"]: row for row in rows}
     recorded = by["fixed 4 (as recorded)"]
-    assert recorded["tokens_per_step"] == pytest.approx(run.curve.at(4).tokens_per_step)  # type: ignore[union-attr]
+    at_four = run.curve.at(4)
+    assert at_four is not None
+    assert recorded["tokens_per_step"] == pytest.approx(at_four.tokens_per_step)
     assert by["table by batch size"]["cost"] <= min(row["cost"] for name, row in by.items() if name.startswith("fixed"))
     assert by["goodput (SmartSpec)"]["cost"] < recorded["cost"]
     assert all(row["regret"] > -1e-9 for name, row in by.items() if name.startswith("fixed"))
@@ -114,7 +116,7 @@ def test_the_confidence_rule_is_judged_where_confidences_are_logged() -> None:
     fixed = next(p for p in run.curve.points if p.tau == 6)
     assert row["basis"] == "model"
     assert 1.0 < row["tokens_per_step"] < fixed.tokens_per_step
-    assert row["cost"] < run.step_cost(6)[0] / fixed.tokens_per_step  # type: ignore[operator]
+    assert row["cost"] < run.step_cost(6)[0] / fixed.tokens_per_step
 
 
 def test_policies_are_refused_for_drafters_that_decay() -> None:

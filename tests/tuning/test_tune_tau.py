@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from sdtrace.tuning.path.step_replay import lanes, starts, walk
 from tests.made.text import World, bursty, coins, mixed, record, traffic
 
 
-def curve_of(world: World, tau: object, taus: tuple[int, ...], **more: object) -> Curve:
-    made = traffic(record(world, tau, **more))  # type: ignore[arg-type]
+def curve_of(world: World, tau: Any, taus: tuple[int, ...], **more: Any) -> Curve:
+    made = traffic(record(world, tau, **more))
     return curve(made.text, made.run, made.laws, made.buckets, taus)
 
 
@@ -40,7 +41,7 @@ def test_truncation_is_wrong_where_acceptance_is_bursty_and_replay_is_not() -> N
         assert at(scored, tau).tokens_per_step == pytest.approx(truth, rel=0.001)
         assert at(found, tau).tokens_per_step == pytest.approx(truth, rel=0.002)
         assert at(found, tau).basis == "replay"
-        assert at(found, tau).low < truth < at(found, tau).high  # type: ignore[operator]
+        assert at(found, tau).low < truth < at(found, tau).high
 
 
 @given(
@@ -119,7 +120,7 @@ def test_stopping_on_confidence_is_refused_and_exploration_is_not() -> None:
     assert found.stopping is not None
     assert found.stopping > km.INFORMATIVE
     assert not any(p.identified for p in found.points if p.tau > 0)
-    assert all(p.low <= world.truth(p.tau) <= p.high for p in found.points if p.tau > 0)  # type: ignore[operator]
+    assert all(p.low <= world.truth(p.tau) <= p.high for p in found.points if p.tau > 0)
     explored = curve_of(world, np.where(rng.random(len(easy)) < 0.05, 8, 4), (2, 8), shown=False)
     assert abs(explored.stopping or 0.0) < km.INFORMATIVE
     assert [p.basis for p in explored.points] == ["replay", "replay", "model"]
@@ -133,7 +134,7 @@ def test_a_drafter_that_may_decay_is_only_bounded_without_p_and_q(method: str | 
     for tau in (1, 2, 8):
         point = at(found, tau)
         assert (point.basis, point.identified, point.tokens_per_step) == ("bounds", False, None)
-        assert point.low < world.truth(tau) < point.high  # type: ignore[operator]
+        assert point.low < world.truth(tau) < point.high
         assert point.why
 
 
@@ -198,7 +199,7 @@ def test_intervals_hold(
             point = at(found, tau)
             assert point.basis == basis
             assert point.identified == (basis != "bounds")
-            held += point.low <= truths[kind, tau] <= point.high  # type: ignore[operator]
+            held += point.low <= truths[kind, tau] <= point.high
             total += 1
     assert held / total >= 0.9
 
@@ -214,7 +215,7 @@ def test_intervals_of_decaying_drafters_hold() -> None:
         for tau in (1, 2, 3):
             point, truth = at(found, tau), truths[case % 2][tau]
             assert point.basis == "model"
-            held += point.low <= truth <= point.high  # type: ignore[operator]
+            held += point.low <= truth <= point.high
             total += 1
     assert held / total >= 0.9, held
 
@@ -226,5 +227,5 @@ def test_intervals_of_explored_lengths_hold(truths: dict[tuple[int, int], float]
         world = WORLDS[case % 2](80, 80, rng)
         found = curve_of(world, np.where(rng.random(world.right.size) < 0.1, 8, 4), (8,), shown=False)
         assert at(found, 8).basis == "model"
-        held += at(found, 8).low <= truths[case % 2, 8] <= at(found, 8).high  # type: ignore[operator]
+        held += at(found, 8).low <= truths[case % 2, 8] <= at(found, 8).high
     assert held / CASES >= 0.9

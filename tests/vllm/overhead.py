@@ -72,7 +72,8 @@ def served(llm: Any, given: argparse.Namespace, number: int, watch: Stopwatch) -
     """One round of requests, step by step."""
     from vllm import SamplingParams
 
-    core, found, last = llm.llm_engine, Round(), {}
+    core, found = llm.llm_engine, Round()
+    last: dict[str, Any] = {}
     for i, text in enumerate(PROMPTS[: given.prompts]):
         asked = SamplingParams(temperature=given.temperature, max_tokens=given.tokens, ignore_eos=True, seed=i)
         core.add_request(f"{number}-{i}", text, asked)
