@@ -48,7 +48,7 @@ def _category(name: Any, char: str) -> bool:
 
 
 def _fits(op: Any, value: Any, flags: int) -> Callable[[str], bool]:
-    fold = (lambda x: x.lower()) if flags & re.I else (lambda x: x)
+    fold: Callable[[str], str] = str.lower if flags & re.I else str
     if op is c.LITERAL:
         return lambda x: fold(x) == fold(chr(value))
     if op is c.NOT_LITERAL:
@@ -90,10 +90,10 @@ def _emit(items: Any, flags: int, made: list[Any]) -> None:
         elif op is c.BRANCH:
             _branch(value[1], flags, made)
         elif op in (c.MAX_REPEAT, c.MIN_REPEAT):
-            _repeat(*value, flags, made, lazy=op is c.MIN_REPEAT)
+            _repeat(value, flags, made, lazy=op is c.MIN_REPEAT)
         elif op is c.POSSESSIVE_REPEAT:
             inner: list[Any] = []
-            _repeat(*value, flags, inner, lazy=False)
+            _repeat(value, flags, inner, lazy=False)
             made.append(("atomic", [*inner, ("end",)]))
         elif op is c.ATOMIC_GROUP:
             made.append(("atomic", program(value, flags)))
@@ -121,7 +121,8 @@ def _branch(ways: Any, flags: int, made: list[Any]) -> None:
         made[jump] = ("jump", len(made))
 
 
-def _repeat(least: int, most: Any, body: Any, flags: int, made: list[Any], *, lazy: bool) -> None:
+def _repeat(value: Any, flags: int, made: list[Any], *, lazy: bool) -> None:
+    least, most, body = value
     for _ in range(least):
         _emit(body, flags, made)
     if most is c.MAXREPEAT:
