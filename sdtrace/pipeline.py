@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from sdtrace.audit.audit import Audit, Keep, Source, Span, audit
 from sdtrace.checks import CHECKS
 from sdtrace.diagnosis.diagnose import Diagnosis, diagnose, misfits
 from sdtrace.diagnosis.law_choice import Fit
+from sdtrace.diagnosis.trial import tried
 from sdtrace.document.document import compose
 from sdtrace.errors import SdtraceError, UsageError
 from sdtrace.readers import Opened, open_inputs
@@ -20,10 +22,11 @@ from sdtrace.results.check import Check
 from sdtrace.results.report import Report
 from sdtrace.tuning.attach import attach
 from sdtrace.tuning.sample import of_tally
+from sdtrace.verify.rulings import Rulings, merged
 from sdtrace.verify.scope import REQUEST_COLUMNS
 
 #: What adds up sources: the audit of this process, or of a cluster.
-Machines = Callable[[Sequence[Source], Sequence[Check], Keep | None, Mapping[str, str] | None, Span], Audit]
+Machines = Callable[[Sequence[Source], Sequence[Check], Keep | None, Rulings | None, Span], Audit]
 
 
 Inputs = str | Path | Sequence[str | Path] | Sequence[Opened]
@@ -74,10 +77,33 @@ def audited(
     run = machines or audit
     first = run(sources, CHECKS, keep, None, span)
     demand(first.inputs)
+    first, rulings = _tried(first, partial(_again, run, sources, keep, span))
     overridden = misfits(first)
     if overridden:
-        first = _again(run, sources, keep, {run_id: fit.law for run_id, fit in overridden.items()}, span) or first
+        laws: Rulings = {run_id: {"rule": fit.law} for run_id, fit in overridden.items()}
+        again = _again(run, sources, keep, span, merged(rulings, laws))
+        first = replace(again, record=first.record) if again is not None else first
     return first, overridden
+
+
+#: Trials in a row: a fault of the record may hide another one.
+_TRIALS = 3
+
+
+def _tried(first: Audit, again: Callable[[Rulings], Audit | None]) -> tuple[Audit, Rulings]:
+    """The audit under what the trial of its record rules, with the record; where it cannot be read again, distrusted."""
+    record, more = tried(first, CHECKS)
+    rulings: Rulings = {}
+    for _ in range(_TRIALS):
+        if not more:
+            break
+        rulings = merged(rulings, more)
+        found = again(rulings)
+        if found is None:
+            return replace(first, record=replace(record, distrusted=frozenset(more))), rulings
+        first = found
+        record, more = tried(first, CHECKS, record)
+    return replace(first, record=record), rulings
 
 
 def diagnosis_and_report(whole: Audit, overridden: Mapping[str, Fit]) -> tuple[Diagnosis, Report]:
@@ -86,12 +112,10 @@ def diagnosis_and_report(whole: Audit, overridden: Mapping[str, Fit]) -> tuple[D
     return found, attach(compose(whole, found, CHECKS), of_tally(whole, found.choices), None)
 
 
-def _again(
-    run: Machines, sources: Sequence[Source], keep: Keep | None, rules: dict[str, str], span: Span
-) -> Audit | None:
-    """The pass once more under the laws that do fit; None where an input (standard input) cannot be read twice."""
+def _again(run: Machines, sources: Sequence[Source], keep: Keep | None, span: Span, rulings: Rulings) -> Audit | None:
+    """The pass once more under rulings; None where an input (standard input) cannot be read twice."""
     try:
-        return run(sources, CHECKS, keep, rules, span)
+        return run(sources, CHECKS, keep, rulings, span)
     except SdtraceError:
         return None
 

@@ -5,7 +5,7 @@ ends. Past the bound they are judged without it; if the line does turn up later,
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
@@ -13,11 +13,13 @@ from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
+from sdtrace.audit.request_lines import heads, within
 from sdtrace.audit.workers import pulled
 from sdtrace.counters.downsample import Folder, added
 from sdtrace.readers.guard import bearing
 from sdtrace.readers.inputs import Input, book, unbook
 from sdtrace.results.check import Check, Counts
+from sdtrace.results.record import Record
 from sdtrace.schema.counters import no_windows
 from sdtrace.schema.keys import keyed
 from sdtrace.schema.trace import Batch, Event, empty
@@ -25,7 +27,8 @@ from sdtrace.tally.measure import measure
 from sdtrace.tally.ordered_merge import Gathered, Place, Tallied, in_process
 from sdtrace.tally.tally import Tally
 from sdtrace.tally.timings import timings
-from sdtrace.verify.scope import REQUEST_COLUMNS, scopes
+from sdtrace.verify.rulings import Rulings
+from sdtrace.verify.scope import scopes
 
 #: Steps that may wait for their request line.
 WAITING = 131_072
@@ -71,6 +74,7 @@ class Audit:
     windows: pl.DataFrame = field(default_factory=no_windows)
     events: list[Event] = field(default_factory=list)
     judged: dict[str, Counts] = field(default_factory=dict)
+    record: Record = field(default_factory=Record)  #: what the trial of it found
 
 
 class _LateRequest(BaseException):
@@ -78,31 +82,30 @@ class _LateRequest(BaseException):
 
 
 _KEYS = ["run_id", "request_id"]
-_HEAD = (*_KEYS, *REQUEST_COLUMNS, "arrived_at", "first_token_at", "finished_at", "cached_tokens")
 
 
 def audit(
     sources: Sequence[Source],
     checks: Sequence[Check],
     keep: Keep | None = None,
-    rules: Mapping[str, str] | None = None,
+    rulings: Rulings | None = None,
     span: Span = (None, None),
     before: "Audit | None" = None,
 ) -> Audit:
     """One pass over all sources; a second one if a file kept its request lines for the end.
 
-    `keep` filters steps, joined with their request's columns; `rules` (run_id -> law) replaces declared laws; `span` is the
+    `keep` filters steps, joined with their request's columns; `rulings` amend run lines; `span` is the
     Unix time that windows are taken from; `before` has run lines from before these sources, and all known request lines.
     """
     if before is not None:
         return _pass(
-            sources, _State(checks, keep, rules or {}, span, _heads([before.requests]), True, dict(before.runs))
+            sources, _State(checks, keep, rulings or {}, span, heads([before.requests]), True, dict(before.runs))
         )
     try:
-        return _pass(sources, _State(checks, keep, rules or {}, span, _heads([]), complete=False))
+        return _pass(sources, _State(checks, keep, rulings or {}, span, heads([]), complete=False))
     except _LateRequest:
-        known = _heads(b.requests for source in sources for b in source.batches() if b.requests.height)
-        return _pass(sources, _State(checks, keep, rules or {}, span, known, complete=True))
+        known = heads(b.requests for source in sources for b in source.batches() if b.requests.height)
+        return _pass(sources, _State(checks, keep, rulings or {}, span, known, complete=True))
 
 
 def gathered(audits: Sequence[Audit], checks: Sequence[Check] = ()) -> tuple[pl.DataFrame, dict[str, Counts]]:
@@ -117,13 +120,7 @@ def gathered(audits: Sequence[Audit], checks: Sequence[Check] = ()) -> tuple[pl.
 
 def heads_of(audits: Iterable["Audit"]) -> pl.DataFrame:
     """The request lines of several audits, of which the last of a request counts."""
-    return _heads(a.requests for a in audits).drop("hash")
-
-
-def _heads(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    found = [f.select(_HEAD) for f in frames]
-    table = keyed(pl.concat(found) if found else empty("request").select(_HEAD))
-    return table.unique("hash", keep="last", maintain_order=True)
+    return heads(a.requests for a in audits).drop("hash")
 
 
 @dataclass
@@ -132,7 +129,7 @@ class _State:
 
     checks: Sequence[Check]
     keep: Keep | None
-    rules: Mapping[str, str]
+    rulings: Rulings
     span: Span
     known: pl.DataFrame
     complete: bool
@@ -146,6 +143,8 @@ class _State:
     unknown: int = 0
 
     def __post_init__(self) -> None:
+        for run_id, ruling in self.rulings.items():  # a run may have no line of its own
+            self.runs.setdefault(run_id, {"run_id": run_id, **ruling})
         self.windows = Folder(self.checks)
 
 
@@ -184,12 +183,12 @@ def _jobs(sources: Sequence[Source], state: _State, inputs: list[Input]) -> Iter
 
 def _taken(state: _State, source: int, batch: Batch) -> Iterator[_Job]:
     for run in batch.runs.iter_rows(named=True):
-        state.runs[run["run_id"]] = run | {"rule": state.rules.get(run["run_id"], run["rule"])}
+        state.runs[run["run_id"]] = {**run, **state.rulings.get(run["run_id"], {})}
     state.events.extend(batch.events)
     if batch.windows is not None and batch.windows.height:
-        state.windows.add(_within(batch.windows, state.span))
+        state.windows.add(within(batch.windows, state.span))
     if batch.requests.height and not state.complete:
-        _learn(state, _heads([batch.requests]))
+        _learn(state, heads([batch.requests]))
     if not batch.steps.height:
         return
     tallied = state.open[source]
@@ -206,14 +205,6 @@ def _taken(state: _State, source: int, batch: Batch) -> Iterator[_Job]:
     yield from _release(state)
     if sum(steps.height for _, steps in state.waiting) > WAITING:
         yield from _flush(state)
-
-
-def _within(windows: pl.DataFrame, span: Span) -> pl.DataFrame:
-    """Windows of a stretch of time; those without a time are left out by one, as steps are."""
-    since, until = span
-    if since is not None:
-        windows = windows.filter(pl.col("at") >= since)
-    return windows if until is None else windows.filter(pl.col("at") <= until)
 
 
 def _learn(state: _State, heads: pl.DataFrame) -> None:

@@ -18,6 +18,7 @@ from sdtrace.errors import MissingExtraError, UsageError
 from sdtrace.results.check import Check
 from sdtrace.tally.ordered_merge import Gathered
 from sdtrace.tally.tally import Tally, merge
+from sdtrace.verify.rulings import Rulings
 
 #: How often a task is run again whose worker was lost.
 RETRIES = 4
@@ -51,12 +52,12 @@ class Ray:
         sources: Sequence[Source],
         checks: Sequence[Check],
         keep: Keep | None = None,
-        rules: Mapping[str, str] | None = None,
+        rulings: Rulings | None = None,
         span: Span = (None, None),
     ) -> Audit:
         """As `audit.audit`. Inputs must be readable by every worker under the same path."""
         get, cwd = self._ray.get, os.getcwd()
-        given = self._ray.put((checks, keep, dict(rules or {}), span, cwd))
+        given = self._ray.put((checks, keep, dict(rulings or {}), span, cwd))
         refs = [self._audit.remote(source, given, None) for source in sources]
         parts: list[Audit] = get([part for part, _ in refs])
         tallies = [tally for _, tally in refs]
@@ -76,10 +77,10 @@ class Ray:
 
 def _one(source: Source, given: Any, before: Audit | None) -> tuple[Audit, Tally]:
     """One input on a worker: what it held, and its tally."""
-    checks, keep, rules, span, cwd = given
+    checks, keep, rulings, span, cwd = given
     with contextlib.suppress(OSError):
         os.chdir(cwd)  # paths are relative to where the command was given
-    found = audit([source], checks, keep, rules, span, before)
+    found = audit([source], checks, keep, rulings, span, before)
     return replace(found, tally=Tally()), found.tally
 
 

@@ -20,11 +20,13 @@ from sdtrace.diagnosis.samples import decisions, recoveries
 from sdtrace.diagnosis.signatures import CODES as PATTERN
 from sdtrace.diagnosis.signatures import completed, signs
 from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice
+from sdtrace.diagnosis.trial.noise import told
 from sdtrace.diagnosis.verdict import counts_verdict, verdict
 from sdtrace.diagnosis.witnesses import telling
 from sdtrace.diagnosis.wrong_rules import Explanation, emitted, explain_decisions
 from sdtrace.results.cause import Cause, fired, joined, with_evidence
 from sdtrace.results.check import Check, Outcome
+from sdtrace.results.record import Record
 from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.timing import Timing, timing, unmeasured
@@ -77,17 +79,18 @@ def diagnose(
     counts = sources(audit.windows)
     if audit.tally.frame("laws").is_empty():
         return _from_counts(audit, checks, counts)
-    choices = choose(audit.tally)
+    choices = _trusted(choose(audit.tally), audit.record)
     found = outcomes(audit, choices, checks, counts)
     explained, recovery = _explained(audit, choices, found)
     rows = causes(found, explained, recovery, _configured(audit))
+    rows = joined(rows, audit.record.causes)
     sliced = in_slice(audit, found["SD206"], choices) if fired(found, "SD206") else None
     seen = signs(audit.tally, used(choices), audit.runs)
     rows = [_shown(row, audit, choices) for row in completed(rows, found, seen, sliced)]
     spent = timing(audit, baseline_ms)
     rows = doubted(joined(rows, slow_causes(audit, spent)), audit.inputs)
     laws = audit.tally.frame("laws").filter(used(choices))
-    figures = _audit(laws, choices, overridden)
+    figures = _audit(laws, choices, overridden) | _record(audit, laws, choices)
     state, headline = verdict(rows, figures, choices)
     tables = laws, *(audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
     accepted = acceptance(*tables)
@@ -104,6 +107,32 @@ def diagnose(
         totals=totals(*tables),
         timing=spent,
     )
+
+
+def _trusted(choices: dict[str, Choice], record: Record) -> dict[str, Choice]:
+    """No law is used to accuse on a run whose record asks to be judged again and cannot be."""
+    return {
+        run: replace(choice, accuses=False) if run in record.distrusted else choice for run, choice in choices.items()
+    }
+
+
+def _record(audit: Audit, laws: pl.DataFrame, choices: Mapping[str, Choice]) -> dict[str, Any]:
+    """`margins` and `not_judged` of the section `audit`."""
+    rows = audit.tally.frame("margins")
+    far = None if rows.is_empty() else told(rows.filter(used(choices)))
+    doubted = int(laws.filter(pl.col("source") == "doubted")["steps"].sum())
+    unknown = int(laws.filter((pl.col("law") == "unknown") & (pl.col("source") != "doubted"))["steps"].sum())
+    raw = [run for run, line in audit.runs.items() if line.get("prob_basis") == "raw"]
+    basis = int(laws.filter(pl.col("run_id").is_in(raw) & ~pl.col("law").is_in(["greedy", "match"]))["steps"].sum())
+    reasons = {
+        "greedy or sampled is unknown: no request line": doubted,
+        "unknown rule": unknown,
+        "probabilities are raw, or may be": basis,
+    }
+    margins = None
+    if far is not None:
+        margins = {"median": far.median, "largest": far.largest, "accepted": far.accepted, "rejected": far.rejected}
+    return {"margins": margins, "not_judged": {why: n for why, n in reasons.items() if n}}
 
 
 def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) -> Diagnosis:
@@ -260,6 +289,9 @@ def _not_checked(
         notes.append(
             f"sampling parameters, seeds and stop ids of {audit.unknown_requests:,} steps: their request has no line"
         )
+    notes += audit.record.notes
+    if audit.record.distrusted:
+        notes.append("what is left open by the record: the input cannot be read twice, so no law was used to accuse")
     missing = {n for o in found.values() if o.state == "cannot-tell" for n in o.missing}
     if missing:
         notes.append("checks that need " + ", ".join(sorted(missing)) + " (not recorded)")

@@ -54,7 +54,8 @@ def choose(tally: Tally) -> dict[str, Choice]:
             chosen[str(run_id)] = _likeliest(rows)
         else:
             # the run's own law, however little of it was tested: requests at temperature 0 are held to greedy beside it
-            own = part.sort(pl.col("law") == "greedy", -pl.col("tested"), maintain_order=True)
+            aside = (pl.col("law") == "greedy") | (pl.col("source") == "doubted")
+            own = part.sort(aside, -pl.col("tested"), maintain_order=True)
             main = own.row(0, named=True)
             chosen[str(run_id)] = Choice(main["law"], "declared", None, (), accuses=True)
     return chosen

@@ -58,7 +58,8 @@ def used(choices: Mapping[str, Choice]) -> pl.Expr:
     chosen = pl.any_horizontal(
         pl.lit(value=False), *((pl.col("run_id") == run) & (pl.col("law") == law) for run, law in pairs)
     )
-    return chosen | (pl.col("law") == "greedy")
+    # what no law judges counts in the figures
+    return chosen | pl.col("law").is_in(["greedy", "unknown"])
 
 
 def _outcome(check: Check, judged: _Judged, tables: Mapping[str, pl.DataFrame]) -> Outcome:

@@ -44,6 +44,20 @@ def document(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bo
         "acceptance": found.acceptance,
         "time": found.timing.document if found.timing is not None else None,
         **dict.fromkeys(_ABSENT),
+        "record": _record(audit) if found.audit is not None else None,
+    }
+
+
+def _record(audit: Audit) -> dict[str, Any]:
+    """What the record itself is; the audit was made under what follows from it."""
+    record = audit.record
+    return {
+        "keys": record.keys,
+        "basis": record.basis,
+        "seeds": record.seeds,
+        "greedy": record.greedy,
+        "losses_depend_on_outcome": record.losses_depend_on_outcome,
+        "noise": record.noise,
     }
 
 

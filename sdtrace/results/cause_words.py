@@ -166,6 +166,18 @@ _ROWS: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] =
         "counts of a step contradict each other",
         "do not trust figures built on these counters until the recorder is mended",
     ),
+    "record-broken": (
+        "metric",
+        "metric",
+        "the record contradicts itself",
+        "mend the recorder: one line a step, each under a key of its own, whatever was decided in it",
+    ),
+    "record-imprecise": (
+        "metric",
+        "metric",
+        "the recorded p is not quite the compared p",
+        "record p and q after the last cast, as the sampler compares them; the engine is not to blame for it",
+    ),
     "metric-definition": (
         "metric",
         "metric",

@@ -11,6 +11,7 @@ from sdtrace.results.check import Check
 from sdtrace.schema.arrays import Floats
 from sdtrace.tally.evidence import evidence
 from sdtrace.tally.group_sums import group_sums
+from sdtrace.tally.margins import margins
 from sdtrace.tally.repetition import degenerate, loops
 from sdtrace.tally.step_columns import enriched
 from sdtrace.tally.tally import STEPS, WITNESSES, Tally
@@ -33,6 +34,8 @@ def measure(scope: Scope, checks: Sequence[Check]) -> Tally:
     tally.sums["timeline"], tally.width = _timeline(scope, per_step)
     tally.sums["checks"] = _checks(scope, rows, checks, tally)
     tally.sums |= evidence(scope)
+    if (far := margins(scope, rows, checks)) is not None:
+        tally.sums["margins"] = far
     tally.steps = _sample(scope, per_step["hash"])
     uniforms(scope, per_step["hash"], tally)
     return tally

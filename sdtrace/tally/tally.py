@@ -29,6 +29,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "cost": ("run_id", "graph", "prefill", "b", "n", "k"),
     "places": ("run_id", "request_id", "context", "batch", "graph", "rank", "age"),
     "blocks": ("run_id", "bucket"),
+    "margins": ("run_id", "law", "side", "cell"),
 }
 #: Frames of which the first REQUESTS rows are kept, in the order of a hash: a row that is kept has been kept everywhere.
 _BOUNDED = {"requests": ("hash",), "request_sums": ("hash",), "step_lanes": ("mix", "position")}

@@ -41,6 +41,13 @@ def bands(pos: Positions, declared: str | None) -> Bands:
     return Bands(band(pos.p, declared), band(pos.q, declared))
 
 
+def widened(found: Bands, imprecise: float | None) -> Bands:
+    """Bands in which a target probability may be off by `imprecise`, relative to itself, as well."""
+    if not imprecise:
+        return found
+    return Bands(Rounding(found.p.relative + imprecise, found.p.absolute), found.q)
+
+
 def band(values: Floats, declared: str | None) -> Rounding:
     """The rounding of one column: the declared one, widened to what its values show."""
     stated = EXACT

@@ -12,7 +12,8 @@ from sdtrace.schema.arrays import Flags, Floats
 from sdtrace.verify.law import Bands, Judged, Law, parameters
 from sdtrace.verify.laws import LAWS, candidates, named
 from sdtrace.verify.positions import Positions, derive, positions
-from sdtrace.verify.precision import bands
+from sdtrace.verify.precision import bands, widened
+from sdtrace.verify.rulings import corrected, set_apart
 
 #: What checks ask of a request; everything else stays in the request table.
 REQUEST_COLUMNS = (
@@ -48,7 +49,7 @@ class Scope:
     @cached_property
     def bands(self) -> Bands:
         """Rounding of the logged probabilities."""
-        return bands(self.pos, self.run.get("prob_dtype"))
+        return widened(bands(self.pos, self.run.get("prob_dtype")), self.run.get("imprecise"))
 
     @cached_property
     def params(self) -> Mapping[str, Any]:
@@ -128,25 +129,31 @@ def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping
     """Split a batch of steps by run and law.
 
     `steps` and `requests` are keyed; `requests` has REQUEST_COLUMNS. A request at temperature 0 is verified greedily whatever the
-    run says. A run without a rule yields one scope for every law that could be its own.
+    run says. A run without a rule yields one scope for every law that could be its own. Steps of which a ruling leaves open
+    how they were verified have a scope without a law.
     """
     told = [name for name in REQUEST_COLUMNS if requests[name].null_count() < requests.height]
     known = requests.select("hash", *told, has_request=pl.lit(True))
     schema = requests.schema
     untold = {name: pl.lit(None, schema[name]) for name in REQUEST_COLUMNS if name not in told}
     joined = steps.join(known, on="hash", how="left", maintain_order="left").with_columns(**untold)
-    joined = derive(joined).with_columns(greedy=pl.col("temperature").eq(0.0).fill_null(False))
+    joined = derive(corrected(joined, runs))
+    greedy = pl.col("temperature").eq(0.0).fill_null(False)
+    joined = set_apart(joined.with_columns(greedy=greedy, doubt=pl.lit(value=False)), runs)
     for part in _parts(joined):
         run = runs.get(part["run_id"][0], {})
-        yield from _laws(path, run, part["greedy"][0], positions(part))
+        if part["doubt"][0]:
+            yield Scope(path, run, LAWS["unknown"], "doubted", positions(part))
+        else:
+            yield from _laws(path, run, part["greedy"][0], positions(part))
 
 
 def _parts(joined: pl.DataFrame) -> list[pl.DataFrame]:
-    """Steps split by run and temperature 0; nothing is copied in the usual case of one run and one law."""
-    greedy, run = joined["greedy"], joined["run_id"]
-    if not ((greedy != greedy[0]).any() or run.ne_missing(run[0]).any()):
+    """Steps split by run, temperature 0 and doubt; nothing is copied in the usual case of one run and one law."""
+    greedy, doubt, run = joined["greedy"], joined["doubt"], joined["run_id"]
+    if not ((greedy != greedy[0]).any() or (doubt != doubt[0]).any() or run.ne_missing(run[0]).any()):
         return [joined]
-    return joined.partition_by("run_id", "greedy", maintain_order=True)
+    return joined.partition_by("run_id", "greedy", "doubt", maintain_order=True)
 
 
 def _laws(path: str, run: Mapping[str, Any], greedy: bool, pos: Positions) -> Iterator[Scope]:

@@ -33,7 +33,7 @@ def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
     """The frames `evidence` (keys run_id, law, code) and `lanes` (keys run_id, law, step, position) of one scope, and those of
     `sdtrace.tally.evidence.by_step`; see `sdtrace.tally.tally` for their keys."""
     sums = Sums(str(scope.steps["run_id"][0]), scope.law.name)
-    if scope.law.residual == "argmax" or not scope.law.lossless:
+    if scope.law.residual == "argmax" or not scope.law.lossless or scope.run.get("mute_statistics"):
         return NOTHING
     block = scope.law.name == "block"
     drawn = not (block or scope.raw) and scope.law.draws

@@ -14,7 +14,7 @@ def draws(scope: Scope, at: Ints, later: Flags, sums: Sums) -> None:
     `at`: verified positions that drew, whole steps of them; `later`: not the first of its step. Moments do not care for
     the rounding of r, as bins would.
     """
-    if not scope.law.draws or scope.absent("uniforms"):
+    if not scope.law.draws or scope.absent("uniforms") or scope.run.get("mute_draws"):
         return
     r = scope.pos.r[at]
     valid = (r >= 0.0) & (r <= 1.0)

@@ -1,0 +1,72 @@
+"""Whether contradictions are the noise of a recorded p: few, near the boundary, on both sides of it."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from sdtrace.tally.margins import upper
+
+#: The largest margin that noise may make; where no uniform is logged, so that both sides cannot be seen.
+LARGEST, UNSEEN = 0.12, 0.05
+#: Of the decisions nearer than the median contradiction, the share that contradicts at the least: noise turns a third.
+DENSE = 0.1
+#: Contradictions from which one side alone tells; how far beyond what was seen noise is allowed to go.
+SIDED, BEYOND = 8, 1.5
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Contradictions of a run by side, and their margins |ln r - ln p/q| (upper ends of narrow cells)."""
+
+    accepted: int
+    rejected: int
+    recovered: int
+    median: float
+    largest: float
+
+
+def told(rows: pl.DataFrame) -> Margins | None:
+    """The margins of one run's rows of the frame `margins`; None where nothing contradicts."""
+    wrong = rows.filter(pl.col("wrong") > 0).sort("cell")
+    if wrong.is_empty():
+        return None
+    by = dict(wrong.group_by("side").agg(pl.col("wrong").sum()).iter_rows())
+    reached = wrong.with_columns(pl.col("wrong").cum_sum())
+    half = reached.filter(2 * pl.col("wrong") >= pl.col("wrong").max())["cell"][0]
+    sides = (int(by.get(side, 0)) for side in ("accepted", "rejected", "recovered"))
+    accepted, rejected, recovered = sides
+    return Margins(accepted, rejected, recovered, upper(int(half)), upper(int(wrong["cell"][-1])))
+
+
+def imprecise(rows: pl.DataFrame) -> float | None:
+    """How far a recorded p may be from the compared one, relative to itself, if that explains every contradiction."""
+    seen = told(rows)
+    if seen is None or seen.largest > LARGEST:
+        return None
+    near = rows.filter((pl.col("near") > 0) & (pl.col("side") != "recovered"))
+    if near.is_empty():
+        return BEYOND * seen.largest if seen.largest <= UNSEEN else None
+    decided = seen.accepted + seen.rejected
+    if decided and not (_dense(near, seen) and _both_sides(near, seen, decided)):
+        return None
+    return BEYOND * seen.largest
+
+
+def _dense(near: pl.DataFrame, seen: Margins) -> bool:
+    """Decisions turned round at random contradict as seldom near the boundary as far from it."""
+    within = near.filter(pl.col("cell").map_elements(upper, return_dtype=pl.Float64) <= seen.median * 1.001)
+    return float(within["wrong"].sum()) >= DENSE * float(within["near"].sum())
+
+
+def _both_sides(near: pl.DataFrame, seen: Margins, decided: int) -> bool:
+    """A lenient rule accepts everything up to its threshold, and a strict one rejects it: nothing stands beside it there."""
+    few = min(seen.accepted, seen.rejected)
+    if few > 0.1 * decided:
+        return True
+    other = "rejected" if seen.accepted > seen.rejected else "accepted"
+    edge = 0.8 * seen.largest
+    beside = near.filter(
+        (pl.col("side") == other) & (pl.col("cell").map_elements(upper, return_dtype=pl.Float64) <= edge)
+    )
+    right = float((beside["near"] - beside["wrong"]).sum())
+    return decided < SIDED and right >= decided

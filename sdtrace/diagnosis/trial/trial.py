@@ -1,0 +1,191 @@
+"""The trial of one audit's record: findings about the record itself, and rulings under which to judge again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from sdtrace.audit.audit import Audit
+from sdtrace.diagnosis.law_choice import Choice, better_law, choose
+from sdtrace.diagnosis.outcomes import outcomes
+from sdtrace.diagnosis.samples import sampled
+from sdtrace.diagnosis.trial import basis, draws
+from sdtrace.diagnosis.trial.counts import over_counted
+from sdtrace.diagnosis.trial.noise import imprecise, told
+from sdtrace.diagnosis.wrong_rules import explain_decisions
+from sdtrace.results.cause import Cause, with_command
+from sdtrace.results.cause_words import WORDS
+from sdtrace.results.check import Check
+from sdtrace.results.record import Record
+from sdtrace.verify.rulings import Ruling
+
+#: Checks of draws that lines without a request may share lawfully.
+_DRAWN = frozenset({"SD171", "SD221", "SD222", "SD223", "SD201", "SD202"})
+
+
+def tried(audit: Audit, checks: Sequence[Check], before: Record | None = None) -> tuple[Record, dict[str, Ruling]]:
+    """What the record is, and what is to be judged again under (by run; empty: nothing).
+
+    `before` is what an earlier trial found, whose rulings this audit was made under.
+    """
+    trial = _Trial(audit, checks, before or Record())
+    if audit.tally.steps is None or audit.tally.frame("laws").is_empty():
+        return trial.record, {}
+    for run in trial.choices:
+        trial.of(run, describe=before is None)
+    return trial.record, trial.rulings
+
+
+@dataclass
+class _Trial:
+    audit: Audit
+    checks: Sequence[Check]
+    record: Record
+    rulings: dict[str, Ruling] = field(default_factory=dict)
+
+    @cached_property
+    def choices(self) -> dict[str, Choice]:
+        return choose(self.audit.tally)
+
+    @cached_property
+    def fired(self) -> frozenset[str]:
+        """Codes of checks that fired; only records that leave something open pay for it."""
+        found = outcomes(self.audit, self.choices, self.checks)
+        return frozenset(code for code, outcome in found.items() if outcome.state == "fired")
+
+    @cached_property
+    def open_basis(self) -> set[str]:
+        a = self.audit
+        return basis.open_runs(a.runs, list(self.choices), a.requests, a.unknown_requests > 0)
+
+    def of(self, run: str, describe: bool) -> None:
+        """Try one run; the first thing that is found wrong with it is mended before the next one is asked."""
+        line, choice = self.audit.runs.get(run, {}), self.choices[run]
+        assert self.audit.tally.steps is not None
+        steps = self.audit.tally.steps.filter(pl.col("run_id") == run)
+        mine = steps.filter(pl.col("law").is_in([choice.law, "unknown"]) | (pl.col("law") == "greedy"))
+        if describe:
+            self._describe(run, line, mine)
+        for asked in (self._counts, self._unknown_requests, self._noise, self._basis, self._draws):
+            if ruling := asked(run, line, choice, mine):
+                self.rulings[run] = ruling
+                return
+
+    def _describe(self, run: str, line: Mapping[str, Any], steps: pl.DataFrame) -> None:
+        alone = bool(self.audit.unknown_requests) and draws.orphans(steps).height > 0
+        told_by = "declared" if line.get("prob_basis") else "unknown" if run in self.open_basis else "inferred"
+        drew = not alone or not _some(steps, "uniforms")
+        self.record = replace(
+            self.record,
+            basis=_worst(self.record.basis, told_by, ("declared", "inferred", "unknown")),
+            seeds=_worst(self.record.seeds, "known" if drew else "unknown", ("known", "unknown", "shared")),
+            greedy=_worst(self.record.greedy, "unknown" if alone else "known", ("known", "inferred", "unknown")),
+        )
+
+    def _counts(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
+        if line.get("over_counted") or (found := over_counted(steps.unique(["hash", "step"], keep="first"))) is None:
+            return None
+        less, row = found
+        says = "num_accepted counts the token after the accepted block as well"
+        if less < 0:
+            says = "num_accepted leaves out one of the accepted tokens"
+        told_by = f"{says}: {row['steps']:,} of {row['of']:,} steps append {'as many' if less > 0 else 'two more'}"
+        self._add(_cause("metric-inconsistent", told_by, row))
+        self._note("num_accepted as it stands: it was corrected by what the steps appended")
+        return {"over_counted": less}
+
+    def _unknown_requests(
+        self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame
+    ) -> Ruling | None:
+        """Greedy or sampled? It matters only where something speaks against the engine."""
+        if not self.audit.unknown_requests or line.get("apart") or choice.law == "greedy":
+            return None
+        alone = draws.orphans(steps)
+        if alone.is_empty() or not self.fired & (basis.RESTS_ON_P | _DRAWN):
+            return None
+        tally = self.audit.tally
+        shared = draws.alike(tally.uniforms, run, tally.uniforms_shift)
+        if draws.draws_tell(steps):
+            self.record = replace(self.record, greedy="inferred")
+            how, few = "draws", False
+        else:
+            how, few = "shown", not draws.nearly_all_sampled(alone)
+        if shared:
+            self.record = replace(self.record, seeds="shared")
+            self._note(
+                "independence of draws: requests without a line draw the same numbers, and may share a seed of their user"
+            )
+        if few:
+            self._note(
+                "steps of requests without a line that may be greedy: only those that show they were sampled are judged"
+            )
+        return {"apart": how, "mask_unknown": shared or few or how == "draws"}
+
+    def _noise(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
+        rows = self.audit.tally.frame("margins")
+        if rows.is_empty() or line.get("imprecise"):
+            return None
+        rows = rows.filter((pl.col("run_id") == run) & (pl.col("law") == choice.law))
+        width, seen = imprecise(rows), told(rows)
+        if width is None or seen is None:
+            return None
+        said = (
+            f"{seen.accepted + seen.rejected:,} decisions contradict the law by a margin of {seen.median:.2%} in the median and "
+            f"{seen.largest:.2%} at the most ({seen.accepted:,} accepted, {seen.rejected:,} rejected)"
+        )
+        if seen.recovered:
+            said += f", {seen.recovered:,} recovered tokens"
+        self._add(_cause("record-imprecise", f"{WORDS['record-imprecise'][2]}: {said}", self._witness(run)))
+        self._note(f"decisions within {width:.2%} of the boundary: the recorded p is no more precise than that")
+        self.record = replace(self.record, noise=max(self.record.noise or 0.0, width))
+        return {"imprecise": width}
+
+    def _basis(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
+        if run not in self.open_basis or line.get("prob_basis") or not self.fired & basis.RESTS_ON_P:
+            return None
+        mine = steps.filter(pl.col("law") == choice.law)
+        if choice.source == "declared" and better_law(mine, line, choice.law) is not None:
+            return None
+        sample = sampled(self.audit, run, choice.law)
+        rows = explain_decisions(sample.rows, sample.law, sample.bands.p, sample.bands.q) if sample is not None else []
+        if not basis.raw(mine, line, choice.law, rows):
+            return None
+        self._note(
+            "decisions that compare p and q: the run does not say whether they are raw or processed (prob_basis), and they do not "
+            "fit as processed ones"
+        )
+        return {"prob_basis": "raw", "basis_doubted": True}
+
+    def _draws(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
+        if line.get("mute_draws") or not _some(steps, "uniforms") or not draws.by_outcome(steps):
+            return None
+        self._note("uniform draws as a whole: whether one is recorded depends on the decision")
+        return {"mute_draws": True}
+
+    def _witness(self, run: str) -> dict[str, Any]:
+        rows = self.audit.tally.witnesses
+        mine = [w for (one, _, code), found in rows.items() if one == run and code in ("SD101", "SD111") for w in found]
+        return mine[0] if mine else {"run_id": run}
+
+    def _add(self, cause: Cause) -> None:
+        self.record = replace(self.record, causes=(*self.record.causes, cause))
+
+    def _note(self, text: str) -> None:
+        if text not in self.record.notes:
+            self.record = replace(self.record, notes=(*self.record.notes, text))
+
+
+def _cause(name: str, headline: str, row: Mapping[str, Any]) -> Cause:
+    side, blame, _, advice = WORDS[name]
+    evidence = (dict(row),)
+    return Cause(name, side, "proved", (), headline, evidence, with_command(advice, evidence), blame, 1)
+
+
+def _some(steps: pl.DataFrame, name: str) -> bool:
+    return steps[name].null_count() < steps.height
+
+
+def _worst(one: str | None, other: str, order: Sequence[str]) -> str:
+    return other if one is None else max(one, other, key=order.index)
