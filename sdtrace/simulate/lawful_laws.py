@@ -33,7 +33,8 @@ def _cold(world: World) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.asarray(world.request % 2 == 1)
 
 
-def _half_greedy(world: World) -> Outcome:
+def half_greedy(world: World) -> Outcome:
+    """Every other request is verified greedily, whatever the run says."""
     draft(world, "ratio")
     warm, cold = play(world, "ratio", _HONEST, 1.0), play(world, "greedy", _HONEST, 1.0)
     here = _cold(world)
@@ -59,7 +60,7 @@ def _certain(world: World) -> Outcome:
 _IS_COLD = pl.col("request_id").str.slice(1).cast(pl.Int64) % 2 == 1
 
 
-def _greedy_columns(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+def greedy_columns(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     """What an engine knows of greedy steps: no uniform, no draft probability; p is that of temperature 1, or not there."""
     names = [
         n
@@ -246,10 +247,10 @@ LAWFUL_LAWS: dict[str, Variant] = {
         run=_run(draft_sampling="argmax"),
     ),
     "half-greedy": Variant(
-        "every other request is at temperature 0", play=_half_greedy, steps=_greedy_columns, requests=_temperatures
+        "every other request is at temperature 0", play=half_greedy, steps=greedy_columns, requests=_temperatures
     ),
     "half-greedy-rule-null": Variant(
-        "every other request is at temperature 0, no law declared", play=_half_greedy, steps=_greedy_columns,
+        "every other request is at temperature 0, no law declared", play=half_greedy, steps=greedy_columns,
         requests=_temperatures, run=_run(rule=None, draft_sampling=None),
     ),
     "top-k": Variant("both sides cut to their top 20", _SAMPLED, remake=_cut(lambda rows: top(rows, 20)), requests=_asked(top_k=20)),

@@ -19,6 +19,7 @@ class Variant:
 
     `remake` changes what the models say before anything is drafted; `play` is another lawful engine; `shown` what the recorder
     sees of the world; `steps`, `requests` and `run` change the records. Steps and requests come in batches of whole requests.
+    `record_fault`: the record itself is at fault, and may be told so; the engine never is.
     """
 
     says: str
@@ -29,3 +30,4 @@ class Variant:
     steps: Callable[[pl.DataFrame, np.random.Generator], pl.DataFrame] | None = None
     requests: Callable[[pl.DataFrame, np.random.Generator], pl.DataFrame] | None = None
     run: Callable[[Row], Row] | None = None
+    record_fault: bool = False

@@ -1,7 +1,8 @@
 """Every lawful strangeness by name: `sdtrace simulate healthy OUT --variant NAME`."""
 
 from sdtrace.simulate.lawful_laws import LAWFUL_LAWS
+from sdtrace.simulate.lawful_records import LAWFUL_RECORDS
 from sdtrace.simulate.variant import Variant
 
 #: No engine among these may be accused, whatever is logged of it.
-VARIANTS: dict[str, Variant] = {**LAWFUL_LAWS}
+VARIANTS: dict[str, Variant] = {**LAWFUL_LAWS, **LAWFUL_RECORDS}

@@ -33,6 +33,7 @@ class World:
     rng: np.random.Generator
     shared: Rows = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     uncut: Rows = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
+    before: tuple[Rows, Rows] | None = None  #: p and q as models give them, where what is compared is cut
 
 
 def lengths(rng: np.random.Generator, settings: Settings, first: int, size: int, left: int) -> list[int]:

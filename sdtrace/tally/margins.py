@@ -13,6 +13,7 @@ import polars as pl
 
 from sdtrace.results.check import Check
 from sdtrace.schema.arrays import Flags, Floats, Ints
+from sdtrace.verify.band import EXACT, ratio_interval
 from sdtrace.verify.positions import Positions
 from sdtrace.verify.scope import Scope
 
@@ -65,12 +66,13 @@ def upper(number: int) -> float:
 
 
 def _of_decisions(scope: Scope) -> Floats:
-    """|ln r - ln p/q| at every position; without a uniform |ln p/q|, for then only p > q tells."""
-    pos = scope.pos
-    q = pos.q if scope.law.name == "ratio" else np.ones_like(pos.p)
+    """|ln r - ln p/q| at every position, beyond what rounding leaves of p/q; without a uniform r is 1: only p > q tells."""
+    pos, bands = scope.pos, scope.bands
+    ratio = scope.law.name == "ratio"
+    low, high = ratio_interval(pos.p, pos.q if ratio else np.ones_like(pos.p), bands.p, bands.q if ratio else EXACT)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        level = np.log(pos.p / q)
-        return np.asarray(np.abs(np.where(np.isfinite(pos.r), np.log(pos.r), 0.0) - level))
+        r = np.log(np.where(np.isfinite(pos.r), pos.r, 1.0))
+        return np.asarray(np.maximum(np.maximum(r - np.log(high), np.log(low) - r), 0.0))
 
 
 def _impossible(scope: Scope, rows: pl.DataFrame, checks: Sequence[Check]) -> Floats | None:

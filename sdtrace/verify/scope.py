@@ -61,9 +61,10 @@ class Scope:
         """Every decision, recomputed. Raw probabilities are not those that were compared: they decide nothing."""
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # untested positions hold anything
             judged = self.law.judge(self.pos, self.params, self.bands)
-        if not self.raw:
+        if not self.unshaped or self.law.residual == "argmax":
             return judged
-        return Judged(np.zeros_like(judged.decision), judged.tested, np.full_like(judged.expected, np.nan))
+        decision = np.zeros_like(judged.decision) if self.raw else judged.decision
+        return Judged(decision, judged.tested, np.full_like(judged.expected, np.nan))
 
     @cached_property
     def known(self) -> Flags:
@@ -88,9 +89,14 @@ class Scope:
         return self.law.name != "block" and np.array_equal(self.known, self.judged.tested)
 
     @property
+    def unshaped(self) -> bool:
+        """The log holds probabilities from before temperature, top-k and top-p: no draw follows them."""
+        return self.run.get("prob_basis") == "raw"
+
+    @property
     def raw(self) -> bool:
         """The log holds probabilities from before temperature, top-k and top-p, and the law compares the ones after."""
-        return self.run.get("prob_basis") == "raw" and self.law.residual not in ("argmax", "same")
+        return self.unshaped and self.law.residual not in ("argmax", "same")
 
     @cached_property
     def flat(self) -> pl.DataFrame:

@@ -58,4 +58,5 @@ def accused(cell: Cell, tested: int, vocab: int = 128) -> tuple[str, ...]:
     )
     if cell.level != "rows":
         settings = Settings(**{**settings.__dict__, "level": "draws"})
-    return accusations(at_level(made(settings), cell.level, cell.law))
+    fault = VARIANTS[cell.variant].record_fault
+    return accusations(at_level(made(settings), cell.level, cell.law), record_fault=fault)

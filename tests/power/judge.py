@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
-from sdtrace.diagnosis.diagnose import Diagnosis, diagnose, misfits
+from sdtrace.diagnosis.diagnose import Diagnosis, diagnose
+from sdtrace.pipeline import audited
 from sdtrace.schema.trace import Batch
 from sdtrace.simulate import LEVELS, Settings, simulate
 from tests.power.worlds import WORLDS
@@ -60,18 +60,17 @@ def at_level(source: Made, level: str, law: str = "ratio") -> Made:
 
 
 def diagnosed(source: Made) -> Diagnosis:
-    """Audit and diagnose, the pass repeated where another law fits, as `sdtrace report` does."""
-    first = audit([source], CHECKS)
-    other = misfits(first)
-    if other:
-        first = audit([source], CHECKS, None, {run: fit.law for run, fit in other.items()})
-    return diagnose(first, CHECKS, other)
+    """Audit and diagnose, the pass repeated where the record or another law asks for it, as `sdtrace report` does."""
+    found, other = audited([source])
+    return diagnose(found, CHECKS, other)
 
 
-def accusations(source: Made) -> tuple[str, ...]:
-    """Causes of side wrong or metric that are more than suspected, with the checks that show them."""
+def accusations(source: Made, record_fault: bool = False) -> tuple[str, ...]:
+    """Causes of side wrong or metric that are more than suspected, with the checks that show them. A record that is at
+    fault may be told so."""
     causes = diagnosed(source).causes
-    rows = [c for c in causes if c.side in ("wrong", "metric") and c.certainty != "suspected"]
+    sides = ("wrong",) if record_fault else ("wrong", "metric")
+    rows = [c for c in causes if c.side in sides and c.certainty != "suspected"]
     return tuple(f"{c.cause} ({c.certainty}: {', '.join(c.checks)}) {c.headline}" for c in rows)
 
 

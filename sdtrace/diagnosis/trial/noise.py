@@ -12,6 +12,8 @@ LARGEST, UNSEEN = 0.12, 0.05
 DENSE = 0.1
 #: Contradictions from which one side alone tells; how far beyond what was seen noise is allowed to go.
 SIDED, BEYOND = 8, 1.5
+#: So few contradictions, so near the boundary, are enough: decisions turned round at random hardly ever fall there.
+_NONE, _TINY = 3, 0.03
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def imprecise(rows: pl.DataFrame) -> float | None:
     if near.is_empty():
         return BEYOND * seen.largest if seen.largest <= UNSEEN else None
     decided = seen.accepted + seen.rejected
-    if decided and not (_dense(near, seen) and _both_sides(near, seen, decided)):
+    few = decided <= _NONE and seen.largest <= _TINY
+    if decided and not few and not (_dense(near, seen) and _both_sides(near, seen, decided)):
         return None
     return BEYOND * seen.largest
 

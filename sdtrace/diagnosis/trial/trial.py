@@ -68,7 +68,7 @@ class _Trial:
         mine = steps.filter(pl.col("law").is_in([choice.law, "unknown"]) | (pl.col("law") == "greedy"))
         if describe:
             self._describe(run, line, mine)
-        for asked in (self._counts, self._unknown_requests, self._noise, self._basis, self._draws):
+        for asked in (self._counts, self._unknown_requests, self._basis, self._noise, self._draws):
             if ruling := asked(run, line, choice, mine):
                 self.rulings[run] = ruling
                 return
@@ -76,12 +76,13 @@ class _Trial:
     def _describe(self, run: str, line: Mapping[str, Any], steps: pl.DataFrame) -> None:
         alone = bool(self.audit.unknown_requests) and draws.orphans(steps).height > 0
         told_by = "declared" if line.get("prob_basis") else "unknown" if run in self.open_basis else "inferred"
+        sampled = "known" if not alone else "inferred" if draws.draws_tell(steps) else "unknown"
         drew = not alone or not _some(steps, "uniforms")
         self.record = replace(
             self.record,
             basis=_worst(self.record.basis, told_by, ("declared", "inferred", "unknown")),
             seeds=_worst(self.record.seeds, "known" if drew else "unknown", ("known", "unknown", "shared")),
-            greedy=_worst(self.record.greedy, "unknown" if alone else "known", ("known", "inferred", "unknown")),
+            greedy=_worst(self.record.greedy, sampled, ("known", "inferred", "unknown")),
         )
 
     def _counts(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
@@ -108,7 +109,6 @@ class _Trial:
         tally = self.audit.tally
         shared = draws.alike(tally.uniforms, run, tally.uniforms_shift)
         if draws.draws_tell(steps):
-            self.record = replace(self.record, greedy="inferred")
             how, few = "draws", False
         else:
             how, few = "shown", not draws.nearly_all_sampled(alone)
@@ -125,7 +125,7 @@ class _Trial:
 
     def _noise(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
         rows = self.audit.tally.frame("margins")
-        if rows.is_empty() or line.get("imprecise"):
+        if rows.is_empty() or line.get("imprecise") or not choice.accuses:
             return None
         rows = rows.filter((pl.col("run_id") == run) & (pl.col("law") == choice.law))
         width, seen = imprecise(rows), told(rows)

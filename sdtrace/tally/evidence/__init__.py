@@ -29,6 +29,14 @@ from sdtrace.verify.scope import Scope
 __all__ = ["COLUMNS", "NOTHING", "THETAS", "evidence"]
 
 
+def _ends_early(scope: Scope) -> bool:
+    """Whether lists end where a step was rejected: what block verification drafted behind that is needed as well, and
+    steps that show it are not like the others."""
+    pos, n_a = scope.pos, scope.steps["n_a"].to_numpy()
+    ends = (pos.lists("target_probs").count < pos.count) | (pos.lists("draft_probs").count < pos.count)
+    return bool((ends & (n_a >= 0) & ~scope.steps["draft_probs"].is_null().to_numpy()).any())
+
+
 def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
     """The frames `evidence` (keys run_id, law, code) and `lanes` (keys run_id, law, step, position) of one scope, and those of
     `sdtrace.tally.evidence.by_step`; see `sdtrace.tally.tally` for their keys."""
@@ -36,6 +44,8 @@ def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
     if scope.law.residual == "argmax" or not scope.law.lossless or scope.run.get("mute_statistics"):
         return NOTHING
     block = scope.law.name == "block"
+    if block and _ends_early(scope):
+        return NOTHING
     drawn = not (block or scope.raw) and scope.law.draws
     lanes, steps = Lanes(scope) if drawn else None, BySteps(scope, lanes=drawn)
     for here in pieces(scope):

@@ -19,7 +19,7 @@ TOKENWISE = ("ratio", "one-hot", "tree-coin", "match")
 
 def tokens(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
     """Add every statistic of these slots that is valid for the scope's law; `steps` takes acceptances step by step."""
-    if scope.raw or not len(here.at):
+    if scope.unshaped or not len(here.at):
         return
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if scope.law.name == "ratio":
@@ -39,7 +39,7 @@ def tokens(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
 def whole(scope: Scope, sums: Sums) -> None:
     """Add what is no matter of slots: drafts of block verification, which verifies all whatever is kept of them, and the
     tokens that the target draws alone."""
-    if scope.raw or not len(scope.pos.row):
+    if scope.unshaped or not len(scope.pos.row):
         return
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if scope.law.name == "block":

@@ -1,0 +1,119 @@
+"""The record is tried before the engine: what it leaves open accuses nobody, what it proves is proved all the same."""
+
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+
+from sdtrace.checks import CHECKS
+from sdtrace.diagnosis.diagnose import Diagnosis, diagnose
+from sdtrace.document.document import compose
+from sdtrace.pipeline import audited
+from sdtrace.simulate import Settings
+from tests.power.judge import Made, diagnosed, made
+
+SMALL: dict[str, Any] = {"tested": 1500, "vocab": 128, "level": "draws"}
+
+
+def wrong(source: Made) -> list[str]:
+    return [c.cause for c in diagnosed(source).causes if c.side == "wrong" and c.certainty != "suspected"]
+
+
+def told(source: Made) -> tuple[dict[str, Any], Diagnosis]:
+    audit, other = audited([source])
+    found = diagnose(audit, CHECKS, other)
+    return compose(audit, found, CHECKS).document, found
+
+
+def silent(source: Made, **requests: float) -> Made:
+    """The same trace without a declared basis, its requests with other parameters."""
+    held = [
+        replace(
+            b,
+            runs=b.runs.with_columns(prob_basis=pl.lit(None, pl.String)),
+            requests=b.requests.with_columns(pl.lit(v).alias(k) for k, v in requests.items()),
+        )
+        for b in source.held
+    ]
+    return Made(tuple(held))
+
+
+@pytest.mark.parametrize("variant", ["noise-0.05%", "noise-0.5%", "noise-2%"])
+def test_noise_is_told_as_what_it_is(variant: str) -> None:
+    document, found = told(made(Settings(variant=variant, tested=6000, vocab=128, level="draws")))
+    assert {c.cause for c in found.causes} <= {"record-imprecise"}
+    assert document["audit"]["disagree"] == 0
+    if found.causes:
+        assert found.causes[0].side == "metric"
+        assert "margin" in found.causes[0].headline
+        assert 0 < document["record"]["noise"] < 0.2
+
+
+@pytest.mark.parametrize(
+    ("fault", "strength", "cause"),
+    [
+        ("lenience", 0.97, "lenient-acceptance"),
+        ("lenience", 0.9, "lenient-acceptance"),
+        ("flip", 0.01, "decision-mismatch"),
+        ("target-temperature", 0.9, None),
+        ("target-row", None, "misaligned-target-probs"),
+    ],
+)
+def test_a_wrong_rule_is_no_noise(fault: str, strength: float | None, cause: str | None) -> None:
+    """One side alone, or far from the boundary: not the recorder's fault."""
+    document, found = told(made(Settings(fault, strength, tested=4000, vocab=128, level="draws")))
+    first = found.causes[0]
+    assert first.side == "wrong"
+    assert cause in (None, first.cause)
+    assert document["record"]["noise"] is None
+    margins = document["audit"]["margins"]
+    assert margins["accepted"] + margins["rejected"] > 0
+    assert margins["largest"] >= margins["median"] > 0
+
+
+@pytest.mark.parametrize("variant", ["raw-null", "raw-null-hot", "raw-null-top-k"])
+def test_probabilities_of_an_unknown_basis_judge_nothing(variant: str) -> None:
+    document, found = told(made(Settings(variant=variant, **SMALL)))
+    assert found.causes == []
+    assert document["record"]["basis"] == "unknown"
+    assert sum(document["audit"]["not_judged"].values()) == document["audit"]["steps"]
+    assert any("prob_basis" in note for note in found.not_checked)
+
+
+def test_an_exact_wrong_rule_is_seen_whatever_the_basis() -> None:
+    source = silent(made(Settings("inverted-ratio", **SMALL)), temperature=0.7)
+    assert wrong(source) == ["inverted-ratio"]
+
+
+def test_parameters_that_change_nothing_leave_no_doubt() -> None:
+    """At temperature 1 without filters raw and processed probabilities are the same."""
+    source = silent(made(Settings("flip", 0.05, **SMALL)))
+    document, _ = told(source)
+    assert document["record"]["basis"] == "inferred"
+    assert wrong(source) == ["decision-mismatch"]
+
+
+def test_requests_without_a_line_are_told_by_their_draws() -> None:
+    document, found = told(made(Settings(variant="lines-lost-half-greedy-told", **SMALL)))
+    assert found.causes == []
+    assert document["record"]["greedy"] == "inferred"
+    assert document["audit"]["disagree"] == 0
+    assert {"ratio", "greedy"} <= set(document["audit"]["laws"])
+
+
+def test_figures_hold_what_no_law_judges() -> None:
+    source = made(Settings(variant="lines-none-half-greedy", tested=1500, vocab=128, level="basic"))
+    document, found = told(source)
+    assert found.causes == []
+    steps = sum(b.steps.height for b in source.held)
+    assert document["audit"]["steps"] == document["acceptance"]["steps"] == steps
+
+
+@pytest.mark.parametrize("law", ["ratio", "one-hot"])
+def test_num_accepted_one_too_high_is_the_recorders_fault(law: str) -> None:
+    document, found = told(made(Settings(variant="num-accepted-one-more", law=law, **SMALL)))
+    assert [c.cause for c in found.causes] == ["metric-inconsistent"]
+    assert document["audit"]["disagree"] == 0
+    honest, _ = told(made(Settings(law=law, **SMALL)))
+    assert document["acceptance"]["accepted"] == honest["acceptance"]["accepted"]
