@@ -137,7 +137,7 @@ class _Trial:
         )
         if seen.recovered:
             said += f", {seen.recovered:,} recovered tokens"
-        self._add(_cause("record-imprecise", f"{WORDS['record-imprecise'][2]}: {said}", self._witness(run)))
+        self._add(_cause("record-imprecise", f"{WORDS['record-imprecise'].says}: {said}", self._witness(run)))
         self._note(f"decisions within {width:.2%} of the boundary: the recorded p is no more precise than that")
         self.record = replace(self.record, noise=max(self.record.noise or 0.0, width))
         return {"imprecise": width}
@@ -178,7 +178,7 @@ class _Trial:
 
 
 def _cause(name: str, headline: str, row: Mapping[str, Any]) -> Cause:
-    side, blame, _, advice = WORDS[name]
+    side, blame, _, advice, _ = WORDS[name]
     evidence = (dict(row),)
     return Cause(name, side, "proved", (), headline, evidence, with_command(advice, evidence), blame, 1)
 
