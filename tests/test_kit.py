@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sdtrace.version import VERSION
+
 PACKAGE = Path(__file__).resolve().parents[1] / "sdtrace"
 TOP = PACKAGE.parent
 
@@ -131,3 +133,12 @@ def test_files_touched_to_add(piece: str, tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_newest_changes_are_those_of_this_version() -> None:
+    headings = [
+        line
+        for line in (TOP / "templates" / "manual" / "changelog.md").read_text().splitlines()
+        if line.startswith("## ")
+    ]
+    assert headings[0] == f"## {VERSION}"
