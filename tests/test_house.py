@@ -2,7 +2,9 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +49,23 @@ def test_every_room_is_listed_once_and_there() -> None:
     there -= {"py", "templates", "sample_logs"}
     assert sorted(ROOMS) == sorted(there)
     assert len(ROOMS) <= 28
+
+
+def test_every_test_stands_in_the_room_of_what_it_tests() -> None:
+    """A room of one module has its test beside the folders; house, kit and golden are of the whole."""
+    folders = {path.name for path in (TOP / "sdtrace").iterdir() if path.is_dir()}
+    heavier = set(pytest_options()["norecursedirs"])
+    for path in (TOP / "tests").rglob("test_*.py"):
+        place = path.relative_to(TOP / "tests").parts
+        if len(place) == 1:
+            assert path.stem.removeprefix("test_") in {*ROOMS, "house", "kit", "golden"} - folders, place
+        else:
+            assert place[0] in {*folders, *heavier, "made"}, place
+
+
+def pytest_options() -> dict[str, Any]:
+    options: dict[str, Any] = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    return options
 
 
 @pytest.mark.parametrize("name", ROOMS)
