@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import polars as pl
 
 from sdtrace.audit.request_lines import heads, within
+from sdtrace.audit.seen_steps import SeenSteps
 from sdtrace.audit.workers import pulled
 from sdtrace.counters.downsample import Folder, added
 from sdtrace.readers.guard import bearing
@@ -141,6 +142,7 @@ class _State:
     events: list[Event] = field(default_factory=list)
     judged_unknown: pl.DataFrame | None = None
     unknown: int = 0
+    seen: SeenSteps | None = None
 
     def __post_init__(self) -> None:
         for run_id, ruling in self.rulings.items():  # a run may have no line of its own
@@ -150,6 +152,7 @@ class _State:
 
 def _pass(sources: Sequence[Source], state: _State) -> Audit:
     inputs: list[Input] = []
+    state.seen = SeenSteps() if len(sources) > 1 else None
     pulled(_jobs(sources, state, inputs), partial(_measured, state, inputs), WORKERS)
     known = state.runs, state.known.drop("hash"), state.unknown
     return Audit(state.total.total(), inputs, *known, state.windows.windows(), state.events, state.windows.judged)
@@ -174,14 +177,16 @@ def _jobs(sources: Sequence[Source], state: _State, inputs: list[Input]) -> Iter
             with state.adding:
                 book(read, batch)
             with bearing(partial(_lose, state, read, batch)):
-                yield from _taken(state, number, batch)
+                yield from _taken(state, number, read, batch)
+        if state.seen is not None:
+            state.seen.next_input()
         with state.adding:
             state.open[number].read = True
             _close(state, number)
     yield from _flush(state)
 
 
-def _taken(state: _State, source: int, batch: Batch) -> Iterator[_Job]:
+def _taken(state: _State, source: int, read: Input, batch: Batch) -> Iterator[_Job]:
     for run in batch.runs.iter_rows(named=True):
         state.runs[run["run_id"]] = {**run, **state.rulings.get(run["run_id"], {})}
     state.events.extend(batch.events)
@@ -195,6 +200,9 @@ def _taken(state: _State, source: int, batch: Batch) -> Iterator[_Job]:
     place = Place(source, tallied.batches, batch.path)
     tallied.batches += 1
     steps = keyed(batch.steps)
+    if state.seen is not None:
+        with state.adding:
+            steps = state.seen.kept(steps, read, batch.path)
     mine, missing = _requests_of(state, steps)
     if state.complete:
         state.unknown += _orphans(steps, missing)

@@ -20,6 +20,7 @@ from sdtrace.diagnosis.samples import decisions, recoveries
 from sdtrace.diagnosis.signatures import CODES as PATTERN
 from sdtrace.diagnosis.signatures import completed, signs
 from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice
+from sdtrace.diagnosis.trial.accounts import without_chains
 from sdtrace.diagnosis.trial.noise import told
 from sdtrace.diagnosis.verdict import counts_verdict, verdict
 from sdtrace.diagnosis.witnesses import telling
@@ -83,7 +84,7 @@ def diagnose(
     found = outcomes(audit, choices, checks, counts)
     explained, recovery = _explained(audit, choices, found)
     rows = causes(found, explained, recovery, _configured(audit))
-    rows = joined(rows, audit.record.causes)
+    rows, audit.record = without_chains(joined(rows, audit.record.causes), audit.record)
     sliced = in_slice(audit, found["SD206"], choices) if fired(found, "SD206") else None
     seen = signs(audit.tally, used(choices), audit.runs)
     rows = [_shown(row, audit, choices) for row in completed(rows, found, seen, sliced)]

@@ -1,16 +1,20 @@
 """The record is tried before the engine: what it leaves open accuses nobody, what it proves is proved all the same."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from sdtrace.api import report
 from sdtrace.checks import CHECKS
 from sdtrace.diagnosis.diagnose import Diagnosis, diagnose
 from sdtrace.document.document import compose
 from sdtrace.pipeline import audited
 from sdtrace.simulate import Settings
+from sdtrace.writers.convert import line
 from tests.power.judge import Made, diagnosed, made
 
 SMALL: dict[str, Any] = {"tested": 1500, "vocab": 128, "level": "draws"}
@@ -117,3 +121,30 @@ def test_num_accepted_one_too_high_is_the_recorders_fault(law: str) -> None:
     assert document["audit"]["disagree"] == 0
     honest, _ = told(made(Settings(law=law, **SMALL)))
     assert document["acceptance"]["accepted"] == honest["acceptance"]["accepted"]
+
+
+def test_shards_that_overlap_count_each_step_once() -> None:
+    """The same steps in two inputs are one record, and their equal uniforms no fault."""
+    whole = made(Settings(**SMALL))
+    held = [replace(b, steps=b.steps.filter(pl.col("step") % 3 != 0)) for b in whole.held]
+    audit, other = audited([whole, Made(tuple(held), path="again")])
+    found = diagnose(audit, CHECKS, other)
+    assert found.causes == []
+    assert audit.record.keys == "repeated"
+    assert found.acceptance is not None
+    assert found.acceptance["steps"] == sum(b.steps.height for b in whole.held)
+    assert sum(x.count for x in audit.inputs[1].losses) == sum(b.steps.height for b in held)
+
+
+def test_answers_under_one_key_break_the_record(tmp_path: Path) -> None:
+    """n = 4: which step follows which is not known, so no account of tokens accuses anybody."""
+    rows = [json.loads(line(name, row)) for b in made(Settings(**SMALL)).held for name, frame in
+            (("run", b.runs), ("request", b.requests), ("step", b.steps)) for row in frame.iter_rows(named=True)]  # fmt: skip
+    for row in rows:
+        if "request_id" in row:
+            row["request_id"] = f"r{int(row['request_id'][1:]) // 4}"
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    document = report(path).document
+    assert {c["cause"] for c in document["causes"]} <= {"record-broken"}
+    assert document["record"]["keys"] in ("repeated", "conflicting")

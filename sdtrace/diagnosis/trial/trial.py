@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit.audit import Audit
+from sdtrace.audit.seen_steps import REPEATED
 from sdtrace.diagnosis.law_choice import Choice, better_law, choose
 from sdtrace.diagnosis.outcomes import outcomes
 from sdtrace.diagnosis.samples import sampled
@@ -31,6 +32,7 @@ def tried(audit: Audit, checks: Sequence[Check], before: Record | None = None) -
     `before` is what an earlier trial found, whose rulings this audit was made under.
     """
     trial = _Trial(audit, checks, before or Record())
+    trial.keys()
     if audit.tally.steps is None or audit.tally.frame("laws").is_empty():
         return trial.record, {}
     for run in trial.choices:
@@ -59,6 +61,13 @@ class _Trial:
     def open_basis(self) -> set[str]:
         a = self.audit
         return basis.open_runs(a.runs, list(self.choices), a.requests, a.unknown_requests > 0)
+
+    def keys(self) -> None:
+        """Steps under a key that was there before: which answer they belong to is not known."""
+        lost = [x for one in self.audit.inputs for x in one.losses if x.what.startswith(REPEATED)]
+        if lost and self.record.keys == "unique":
+            self.record = replace(self.record, keys="repeated")
+            self._note(f"{sum(x.count for x in lost):,} steps under a key that was there before: each key counts once")
 
     def of(self, run: str, describe: bool) -> None:
         """Try one run; the first thing that is found wrong with it is mended before the next one is asked."""

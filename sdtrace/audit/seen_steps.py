@@ -1,0 +1,49 @@
+"""Steps of several inputs under one key: shards that overlap, a file that was given twice. The first one counts."""
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from sdtrace.readers.inputs import Input
+from sdtrace.schema.trace import Loss
+
+#: How the loss of such a step begins, as that of a step which stands twice in one input.
+REPEATED = "duplicate of request"
+
+
+@dataclass
+class SeenSteps:
+    """What inputs held before; memory is two numbers a step, and nothing where there is one input."""
+
+    requests: list[pl.DataFrame] = field(default_factory=list)
+    current: list[pl.DataFrame] = field(default_factory=list)
+    known: set[int] = field(default_factory=set)
+
+    def fresh(self, steps: pl.DataFrame) -> pl.Series:
+        """Which of the keyed steps stand in no earlier input."""
+        keys = steps.select("hash", "step")
+        self.current.append(keys)
+        every = keys["hash"].unique()
+        if self.known.isdisjoint(every):
+            return pl.Series([True]).new_from_index(0, keys.height)
+        before = pl.concat(self.requests).filter(pl.col("hash").is_in(every.implode())).unique()
+        seen = keys.join(before.with_columns(seen=True), on=["hash", "step"], how="left", maintain_order="left")["seen"]
+        return seen.is_null()
+
+    def kept(self, steps: pl.DataFrame, read: Input, path: str) -> pl.DataFrame:
+        """The fresh ones of keyed steps; the others are booked as lost."""
+        fresh = self.fresh(steps)
+        if fresh.all():
+            return steps
+        again = steps.filter(~fresh)
+        request, step, line = again.select("request_id", "step", "line").row(0)
+        what = f"{REPEATED} {request!r}, step {step}, in another input"
+        read.steps -= again.height
+        read.losses.append(Loss(path, line, what, again.height, "give each step once: shards overlap"))
+        return steps.filter(fresh)
+
+    def next_input(self) -> None:
+        """The input ends: what it held was before."""
+        self.requests += self.current
+        self.known.update(*(frame["hash"].unique() for frame in self.current))
+        self.current = []

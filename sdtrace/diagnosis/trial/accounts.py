@@ -1,0 +1,28 @@
+"""Sums over the steps of a request, where several steps stand under one key: they prove nothing against an engine."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sdtrace.results.cause import Cause
+from sdtrace.results.cause_words import WORDS
+from sdtrace.results.record import Record
+
+#: Checks that need to know which steps follow each other in one answer.
+CHAINED = frozenset({"SD121", "SD122", "SD131", "SD133", "SD135", "SD137", "SD138", "SD161"})
+
+
+def without_chains(causes: Sequence[Cause], record: Record) -> tuple[list[Cause], Record]:
+    """Causes that do not rest on the order of steps; those that do become one about the record where keys repeat.
+
+    Two answers, a retry or two engines under one request id: their steps cannot be told apart.
+    """
+    if record.keys == "unique":
+        return list(causes), record
+    chained = [c for c in causes if c.checks and set(c.checks) <= CHAINED]
+    if not chained:
+        return list(causes), record
+    says = WORDS["record-broken"]
+    told = "several steps stand under one (run, request, step), and do not fit each other: answers of one prompt, retries, or engines"
+    mine = Cause("record-broken", says.side, "proved", (), told, chained[0].evidence, says.advice, says.blame, 1)
+    rest = [c for c in causes if c not in chained]
+    return [*rest, mine], replace(record, keys="conflicting")
