@@ -22,9 +22,6 @@ from sdtrace.results.check import Check
 from sdtrace.results.record import Record
 from sdtrace.verify.rulings import Ruling
 
-#: Checks of draws that lines without a request may share lawfully.
-_DRAWN = frozenset({"SD171", "SD221", "SD222", "SD223", "SD201", "SD202"})
-
 
 def tried(audit: Audit, checks: Sequence[Check], before: Record | None = None) -> tuple[Record, dict[str, Ruling]]:
     """What the record is, and what is to be judged again under (by run; empty: nothing).
@@ -56,6 +53,11 @@ class _Trial:
         """Codes of checks that fired; only records that leave something open pay for it."""
         found = outcomes(self.audit, self.choices, self.checks)
         return frozenset(code for code, outcome in found.items() if outcome.state == "fired")
+
+    @property
+    def doubted(self) -> bool:
+        """Something that rests on p, q or draws speaks against the engine; every statistic does."""
+        return any(code.startswith("SD2") or code in basis.RESTS_ON_P or code == "SD171" for code in self.fired)
 
     @cached_property
     def open_basis(self) -> set[str]:
@@ -113,7 +115,7 @@ class _Trial:
         if not self.audit.unknown_requests or line.get("apart") or choice.law == "greedy":
             return None
         alone = draws.orphans(steps)
-        if alone.is_empty() or not self.fired & (basis.RESTS_ON_P | _DRAWN):
+        if alone.is_empty() or not self.doubted:
             return None
         tally = self.audit.tally
         shared = draws.alike(tally.uniforms, run, tally.uniforms_shift)
@@ -152,7 +154,7 @@ class _Trial:
         return {"imprecise": width}
 
     def _basis(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
-        if run not in self.open_basis or line.get("prob_basis") or not self.fired & basis.RESTS_ON_P:
+        if run not in self.open_basis or line.get("prob_basis") or not self.doubted:
             return None
         mine = steps.filter(pl.col("law") == choice.law)
         if choice.source == "declared" and better_law(mine, line, choice.law) is not None:

@@ -52,7 +52,7 @@ def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
         tokens(scope, here, sums, steps)
         if not block:
             draws(scope, here.at, here.later, sums)
-        if scope.law.name == "ratio" and not scope.raw:
+        if scope.law.name == "ratio" and not (scope.raw or scope.run.get("mute_draws")):
             coupled(scope, here.at, here.accepted, scope.judged.expected[here.at], sums)
         if lanes is not None:
             lanes.add(scope, here)
