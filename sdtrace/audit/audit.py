@@ -56,6 +56,10 @@ class Source(Protocol):
     def engine(self) -> str | None:
         """Which engine wrote it, where the format tells."""
 
+    @property
+    def verified(self) -> bool:
+        """A checksum stands over its content."""
+
     def batches(self) -> Iterator[Batch]:
         """The input from its beginning."""
 
@@ -169,7 +173,7 @@ class _Job(NamedTuple):
 
 def _jobs(sources: Sequence[Source], state: _State, inputs: list[Input]) -> Iterator[_Job]:
     for number, source in enumerate(sources):
-        read = Input(source.path, source.format, source.engine)
+        read = Input(source.path, source.format, source.engine, verified=source.verified)
         inputs.append(read)
         with state.adding:
             state.open[number] = Tallied()

@@ -12,7 +12,7 @@ from sdtrace.counters.figures import counted
 from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.diagnosis.acceptance import acceptance, totals
 from sdtrace.diagnosis.causes import causes, counters
-from sdtrace.diagnosis.doubt import doubted
+from sdtrace.diagnosis.doubt import doubted, isolated
 from sdtrace.diagnosis.law_choice import Choice, Fit, better_law, choose
 from sdtrace.diagnosis.law_refit import MISFITS
 from sdtrace.diagnosis.outcomes import lossless, outcomes, used
@@ -89,9 +89,10 @@ def diagnose(
     seen = signs(audit.tally, used(choices), audit.runs)
     rows = [_shown(row, audit, choices) for row in completed(rows, found, seen, sliced)]
     spent = timing(audit, baseline_ms)
-    rows = doubted(joined(rows, slow_causes(audit, spent)), audit.inputs)
     laws = audit.tally.frame("laws").filter(used(choices))
     figures = _audit(laws, choices, overridden) | _record(audit, laws, choices)
+    rows = isolated(rows, audit.inputs, figures["tested"])
+    rows = doubted(joined(rows, slow_causes(audit, spent)), audit.inputs)
     state, headline = verdict(rows, figures, choices)
     tables = laws, *(audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
     accepted = acceptance(*tables)

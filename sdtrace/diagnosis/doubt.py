@@ -1,6 +1,6 @@
 """Causes that stand on an input in doubt: damaged, or with text that could be a user's. Nothing in it is proof."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from sdtrace.readers.inputs import Input
@@ -15,6 +15,30 @@ def doubted(rows: Sequence[Cause], inputs: Sequence[Input]) -> list[Cause]:
         return list(rows)
     sound = len(doubts) < len({i.path for i in inputs})
     return joined([_doubted(row, doubts, sound) for row in rows], ())
+
+
+#: A cause that rests on so few records of at least so many decisions is isolated.
+FEW, MANY = 3, 50
+
+
+def isolated(rows: Sequence[Cause], inputs: Sequence[Input], tested: int) -> list[Cause]:
+    """The causes; one proved by a few records among many sound ones, in inputs without a checksum, is no more than suspected.
+
+    A flipped bit on a disk or a wire writes such a record (a digit of p is another digit), and so does no fault of a
+    sampler that anybody has reported: those come back. `tested`: decisions that were looked at.
+    """
+    unverified = {i.path for i in inputs if not i.verified and (i.steps or i.requests)}
+    if tested < MANY or not unverified:
+        return list(rows)
+    return joined([_isolated(row, unverified, tested) for row in rows], ())
+
+
+def _isolated(row: Cause, unverified: Set[str], tested: int) -> Cause:
+    paths = {str(e["path"]) for e in row.evidence if e.get("path")}
+    if row.certainty != "proved" or not 0 < row.weight <= FEW or not row.evidence or not paths <= unverified:
+        return row
+    why = f"not proved: {row.weight} of {tested:,} decisions, in a file without a checksum, where a flipped bit looks the same"
+    return replace(row, certainty="suspected", headline=f"{row.headline}; {why}")
 
 
 def _doubted(row: Cause, doubts: Mapping[str, Doubt], sound: bool) -> Cause:

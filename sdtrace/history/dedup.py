@@ -140,6 +140,11 @@ class Rest:
         """Which engine wrote it, where the format tells."""
         return self.opened.engine
 
+    @property
+    def verified(self) -> bool:
+        """A checksum stands over its content."""
+        return self.opened.verified
+
     def batches(self) -> Iterator[Batch]:
         """The batches of the input without what was counted before."""
         for batch in self.opened.batches():

@@ -8,6 +8,7 @@ from sdtrace.errors import NoInputError, UsageError
 from sdtrace.readers import records
 from sdtrace.readers.guard import bears, guarded, reason
 from sdtrace.readers.io import cloud
+from sdtrace.readers.io.checksum import has_checksum
 from sdtrace.readers.io.source import Reading, Source, expand, source
 from sdtrace.readers.metrics import prometheus_server
 from sdtrace.readers.reader import Reader
@@ -38,6 +39,11 @@ class Opened:
     def reader(self) -> Reader | None:
         """The reader of a file or folder; None of a server's address and of what nobody recognises."""
         return registered().get(self.format)
+
+    @property
+    def verified(self) -> bool:
+        """Whether a checksum stands over the content: where it fails, the input is in doubt as a whole."""
+        return has_checksum(self.source)
 
     def batches(self) -> Iterator[Batch]:
         """Bounded batches, in the order of the input; one that cannot be read to its end ends in a loss that says why."""

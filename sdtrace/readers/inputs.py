@@ -32,6 +32,7 @@ class Input:
     notices: list[Notice] = field(default_factory=list)
     failed: bool = False  #: it could not be read, or judged, to its end
     doubt: Doubt | None = None
+    verified: bool = False  #: a checksum over its content held
 
 
 def book(read: Input, batch: Batch) -> None:

@@ -1,11 +1,14 @@
 """One flipped bit in a packed trace that convert wrote: a lawful engine is not accused, and the damage is said."""
 
+import gzip
 import random
 from pathlib import Path
 
+import orjson
 import pytest
+import zstandard
 
-from sdtrace.api import report
+from sdtrace.api import read, report
 from sdtrace.errors import SdtraceError
 from sdtrace.schema.trace import DAMAGED
 from sdtrace.writers.convert import convert
@@ -30,3 +33,31 @@ def test_a_flipped_bit_proves_nothing(suffix: str, tmp_path: Path) -> None:
         assert found["verdict"]["state"] in ("cannot-tell", "healthy")
         told += any(n["what"].startswith(DAMAGED) for n in found["inputs"][0]["notices"])
     assert told >= 3
+
+
+@pytest.mark.parametrize(("packed", "certainty"), [(False, "suspected"), (True, "proved")])
+def test_one_odd_record_among_many_is_proof_only_under_a_checksum(packed: bool, certainty: str, tmp_path: Path) -> None:
+    """A flipped bit of a plain file is a valid record: p 0.9 becomes p 0.1, and a lawful acceptance a wrong one."""
+    lines = gzip.decompress(TRACE.read_bytes()).splitlines()
+    for number, line in enumerate(lines):
+        step = orjson.loads(line)
+        if step["kind"] == "step" and (step.get("num_accepted") or 0) > 1 and step["uniforms"][0] > 0.3:
+            step["target_probs"][0], step["draft_probs"][0] = 0.01, 0.9
+            lines[number] = orjson.dumps(step)
+            break
+    path = tmp_path / "trace.jsonl"
+    data = b"\n".join(lines) + b"\n"
+    path.write_bytes(gzip.compress(data) if packed else data)
+    wrong = [c for c in report(path).document["causes"] if c["side"] == "wrong"]
+    assert wrong
+    assert wrong[0]["certainty"] == certainty
+    assert ("without a checksum" in wrong[0]["headline"]) is not packed
+
+
+def test_a_frame_without_a_checksum_is_told_from_one_with(tmp_path: Path) -> None:
+    for write_checksum in (True, False):
+        path = tmp_path / "trace.jsonl.zst"
+        path.write_bytes(
+            zstandard.ZstdCompressor(write_checksum=write_checksum).compress(gzip.decompress(TRACE.read_bytes()))
+        )
+        assert read(path)[0].verified is write_checksum
