@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sdtrace.audit.audit import Audit, Keep, Source, Span, audit
+from sdtrace.audit.audit import Audit, Keep, Span, audit
+from sdtrace.audit.source import Source
 from sdtrace.checks import CHECKS
 from sdtrace.diagnosis.diagnose import Diagnosis, diagnose, misfits
 from sdtrace.diagnosis.law_choice import Fit

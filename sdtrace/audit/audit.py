@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from sdtrace.audit.request_lines import heads, within
 from sdtrace.audit.seen_steps import SeenSteps
+from sdtrace.audit.source import Source
 from sdtrace.audit.workers import pulled
 from sdtrace.counters.downsample import Folder, added
 from sdtrace.readers.guard import bearing
@@ -39,29 +40,6 @@ WORKERS = max(2, min(8, os.cpu_count() or 1))
 
 Keep = Callable[[pl.DataFrame], pl.DataFrame]
 Span = tuple[float | None, float | None]
-
-
-class Source(Protocol):
-    """What the audit asks of an opened input."""
-
-    @property
-    def path(self) -> str:
-        """As the user named it."""
-
-    @property
-    def format(self) -> str:
-        """The reader that claims it."""
-
-    @property
-    def engine(self) -> str | None:
-        """Which engine wrote it, where the format tells."""
-
-    @property
-    def verified(self) -> bool:
-        """A checksum stands over its content."""
-
-    def batches(self) -> Iterator[Batch]:
-        """The input from its beginning."""
 
 
 @dataclass

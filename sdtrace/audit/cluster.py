@@ -13,7 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.audit.audit import Audit, Keep, Source, Span, audit, gathered, heads_of
+from sdtrace.audit.audit import Audit, Keep, Span, audit, gathered, heads_of
+from sdtrace.audit.source import Source
 from sdtrace.errors import MissingExtraError, UsageError
 from sdtrace.results.check import Check
 from sdtrace.tally.ordered_merge import Gathered
