@@ -28,6 +28,7 @@ class Made:
     path: str = "made"
     format: str = "simulated"
     engine: str | None = None
+    verified: bool = True  #: no disk and no wire between
 
     def batches(self) -> Iterator[Batch]:
         return iter(self.held)
