@@ -28,6 +28,7 @@ The rooms, from the top. A room imports from rooms that stand below it only; tes
     results     what a report is made of: checks, causes with their words, sections
     schema      tables with types, units and meaning; keys; array types
     atomic      files written whole or not at all
+    limits      how much an input may ask for: each limit with its option
     errors      every error that a user can meet, with its slug and hint
     redaction   credentials and names of users, left out of every text
     version     the version, once

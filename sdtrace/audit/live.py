@@ -13,6 +13,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.errors import NoInputError
+from sdtrace.readers.guard import bears, reason
 from sdtrace.readers.inputs import Input
 from sdtrace.readers.metrics.prometheus import scraped
 from sdtrace.schema.counters import from_rows, no_windows
@@ -138,8 +139,10 @@ def follow(live: Live, fetch: Callable[[], str], every: float, until: float | No
         asked = time.monotonic()
         try:
             live.take(fetch(), time.time())
-        except OSError as error:
-            live.error = str(error)
+        except BaseException as error:
+            if not bears(error):
+                raise
+            live.error = str(error) if isinstance(error, OSError) else reason(live.url, error)[0]
         yield live
         left = every - (time.monotonic() - asked)
         if until is not None:

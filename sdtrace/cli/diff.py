@@ -10,7 +10,7 @@ from sdtrace.cli import options, outputs, results
 @click.command("diff", cls=outputs.Verb)
 @click.argument("base", metavar="BASE")
 @click.argument("candidate", metavar="CANDIDATE")
-@click.option("--format", "format_", metavar="NAME", help="Force a reader instead of asking all.")
+@options.reading
 @options.window
 @click.option(
     "--margin",

@@ -10,7 +10,7 @@ from sdtrace.cli import options, outputs
 @click.option("--request", metavar="ID", help="Which request of a trace.")
 @click.option("--step", type=int, metavar="N", help="Which step of it; all of them without.")
 @click.option("--run", metavar="ID", help="Which run, where two have the same request.")
-@click.option("--format", "format_", metavar="NAME", help="Force a reader.")
+@options.reading
 @click.option(
     "--json",
     "json_",

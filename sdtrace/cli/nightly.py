@@ -22,7 +22,7 @@ _NIGHT = re.compile(r"\d{4}-\d\d-\d\d")
 
 @click.command("nightly", cls=outputs.Verb)
 @click.argument("paths", metavar="[INPUT]...", nargs=-1)
-@click.option("--format", "format_", metavar="NAME", help="Force a reader instead of asking all.")
+@options.reading
 @click.option(
     "--state",
     type=outputs.FOLDER,

@@ -1,9 +1,11 @@
 """Flags that mean the same in every command, and how outputs are written."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +13,8 @@ import click
 
 from sdtrace import atomic
 from sdtrace.cli import times
+from sdtrace.errors import UsageError
+from sdtrace.limits import USUAL, Limits, option, size, within
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,8 +25,39 @@ def inputs(function: F) -> F:
 
 
 def reading(function: F) -> F:
-    """--format."""
+    """--format, and the limits of what is read."""
+    function = limits(*(f.name for f in fields(Limits)))(function)
     return click.option("--format", "format_", metavar="NAME", help="Force a reader instead of asking all.")(function)
+
+
+def _amount(text: str) -> float:
+    """Bytes as 32M, 2G; a ratio or seconds as a number."""
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b|s)?", text.strip().lower())
+    amount = float(found[1]) * 1024.0 ** " kmgt".index(found[2] or " ") if found else 0.0
+    if amount <= 0:
+        raise UsageError(f"{text!r} is no amount", "write 32M, 2G or a number above 0")
+    return amount
+
+
+def limits(*names: str) -> Callable[[F], F]:
+    """Options for some of the limits of what is read; they hold while the command runs."""
+
+    def met(ctx: click.Context, param: click.Parameter, value: float | None) -> None:
+        if value is not None and param.name is not None:
+            kind = type(getattr(USUAL, param.name))
+            ctx.with_resource(within(**{param.name: kind(value)}))
+
+    def decorate(function: F) -> F:
+        for known in reversed([f for f in fields(Limits) if f.name in names]):
+            usual = size(getattr(USUAL, known.name))
+            text = f"{known.metadata['bounds']}  [default: {usual}]"
+            one = click.option(
+                option(known.name), type=_amount, metavar="N", expose_value=False, callback=met, help=text
+            )
+            function = one(function)
+        return function
+
+    return decorate
 
 
 def window(function: F) -> F:

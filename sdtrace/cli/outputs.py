@@ -63,7 +63,7 @@ def apart(inputs: Iterable[str], files: Iterable[str]) -> None:
     there.pop(None, None)
     if not there:
         return
-    from sdtrace.readers.io.source import expand
+    from sdtrace.readers.io.paths import expand
 
     for path in inputs:
         if "://" in path:

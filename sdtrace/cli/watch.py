@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="End after that long: 60s, 5m. Else Ctrl-C or SIGTERM ends.",
 )
+@options.limits("http_timeout", "http_max")
 @outputs.html("At the end, write the HTML report of what was seen.")
 @results.machines
 @results.judgement
@@ -61,22 +63,16 @@ def command(url: str, **given: Any) -> int:
 
 def _address(url: str) -> str:
     """The address of /metrics; a bare host:port is http."""
-    full = url if "://" in url else f"http://{url}"
-    return full if full.rstrip("/").endswith("/metrics") else f"{full.rstrip('/')}/metrics"
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    path = parts.path.rstrip("/")
+    return urlunsplit(parts._replace(path=path if path.endswith("/metrics") else f"{path}/metrics"))
 
 
 def _fetcher(url: str) -> Callable[[], str]:
-    import httpx  # only for what asks a server
+    from sdtrace.readers.io.http import Server  # only for what asks a server
 
-    client = httpx.Client(timeout=5.0, follow_redirects=True)
-
-    def fetch() -> str:
-        try:
-            return client.get(url).raise_for_status().text
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise OSError(f"no answer ({type(error).__name__})") from error
-
-    return fetch
+    server = Server()
+    return lambda: server.get(url).decode("utf-8", "replace")
 
 
 @contextlib.contextmanager

@@ -2,20 +2,19 @@
 nor the lines of a log that was counted before it grew."""
 
 import hashlib
-import lzma
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import zstandard
 
 from sdtrace.errors import StateError
 from sdtrace.history import clock
 from sdtrace.history.services import without_credentials
+from sdtrace.limits import USUAL, Limits
 from sdtrace.readers import Opened
-from sdtrace.readers.io.source import unpacked
+from sdtrace.readers.io.unpack import read, unpacked
 from sdtrace.schema.trace import Batch
 
 _BLOCK = 1 << 20
@@ -64,14 +63,16 @@ def content(opened: Opened, night: str, counted: Sequence[dict[str, Any]]) -> Co
         assert src.file is not None
         if src.file.is_dir():
             return _folder(opened.path, src.file, counted)
-        return _file(src.file, src.packing, sizes, digests)
+        return _file(src.file, src.packing, sizes, digests, src.limits)
 
 
-def _file(file: Path, packing: str | None, sizes: dict[int, dict[str, Any]], digests: set[str]) -> Content:
+def _file(
+    file: Path, packing: str | None, sizes: dict[int, dict[str, Any]], digests: set[str], limits: Limits = USUAL
+) -> Content:
     """One pass over the bytes; at every size that was counted before, whether these are the same bytes."""
     running, size, lines, skip = hashlib.sha256(), 0, 0, 0
     ahead = sorted(n for n in sizes if n)
-    with unpacked(file, packing) as stream:
+    with unpacked(file, packing, limits) as stream:
         for block in _blocks(stream):
             at = 0
             while ahead and ahead[0] <= size + len(block):
@@ -89,11 +90,12 @@ def _file(file: Path, packing: str | None, sizes: dict[int, dict[str, Any]], dig
 
 def _blocks(stream: Any) -> Iterator[bytes]:
     """What can be unpacked; the reader tells about the rest."""
-    try:
-        while block := stream.read(_BLOCK):
-            yield block
-    except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, ValueError):
-        return
+    error = None
+    while error is None:
+        block, error = read(stream, _BLOCK)
+        if not block:
+            return
+        yield block
 
 
 def _folder(path: str, folder: Path, counted: Sequence[dict[str, Any]]) -> Content:

@@ -21,7 +21,7 @@ from sdtrace.history.state import Night, State
 from sdtrace.pipeline import Inputs, audited, diagnosis_and_report, read
 from sdtrace.readers import Opened, guard
 from sdtrace.readers.inputs import Input
-from sdtrace.readers.io.source import expand
+from sdtrace.readers.io.paths import expand
 from sdtrace.results.report import Report
 from sdtrace.schema.trace import OTHER
 

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from sdtrace.errors import NoInputError, UsageError
-from sdtrace.readers import records
+from sdtrace.limits import Limits, current, lifted, size
 from sdtrace.readers.guard import bears, guarded, reason
 from sdtrace.readers.io import cloud
 from sdtrace.readers.io.checksum import has_checksum
-from sdtrace.readers.io.source import Reading, Source, expand, source
+from sdtrace.readers.io.paths import expand
+from sdtrace.readers.io.source import Source, begun, source
 from sdtrace.readers.metrics import prometheus_server
 from sdtrace.readers.reader import Reader
 from sdtrace.readers.refusal import NO_OBJECT, PARQUET, nobody, placed
@@ -52,10 +53,10 @@ class Opened:
 
     def as_written(self) -> Iterator[Batch]:
         """The batches with times that are none."""
-        reading = Reading()
-        return guarded(self.path, lambda: self._batches(reading), lambda: reading.line)
+        src = begun(self.source)
+        return guarded(self.path, lambda: self._batches(src), lambda: src.reading.line)
 
-    def _batches(self, reading: Reading) -> Iterator[Batch]:
+    def _batches(self, src: Source) -> Iterator[Batch]:
         if self.format == "prometheus-server":
             return prometheus_server.batches(self.address, self.since, self.until)
         if self.format == "unrecognised":
@@ -63,8 +64,7 @@ class Opened:
             tables = empty("run"), empty("request"), empty("step")
             loss = Loss(self.path, None, what, 1, advice)
             return iter([Batch(self.path, 1, *tables, [loss], failed=self.trouble is not None)])
-        src = replace(self.source, reading=reading)
-        return self._fetched(reading) if cloud.is_object(self.path) else self._read(src)
+        return self._fetched(src) if cloud.is_object(self.path) else self._read(src)
 
     @contextmanager
     def at_hand(self) -> Iterator[Source]:
@@ -75,19 +75,23 @@ class Opened:
         with cloud.copied(self.address) as file:
             yield replace(self.source, file=file)
 
-    def _fetched(self, reading: Reading) -> Iterator[Batch]:
-        with self.at_hand() as src:
-            assert src.file is not None
-            for batch in self._read(replace(src, reading=reading)):
-                yield cloud.renamed(batch, src.file, self.path)
+    def _fetched(self, src: Source) -> Iterator[Batch]:
+        with self.at_hand() as here:
+            assert here.file is not None
+            for batch in self._read(replace(src, file=here.file)):
+                yield cloud.renamed(batch, here.file, self.path)
 
     def _read(self, src: Source) -> Iterator[Batch]:
-        """What the reader makes of it, and at the end whether a packed file broke off: how much is missing cannot be known."""
+        """What the reader makes of it, and at the end whether a packed file broke off: how much is missing cannot be known.
+        Then limits that were met, each as one line that was lost."""
         repeated = Repeated()
         reader = self.reader
         assert reader is not None
         for batch in reader.batches(src):
             yield repeated.once(batch)
+        if met := src.reading.met:
+            losses = [Loss(src.path, line, error.what, 1, error.advice) for line, error in met]
+            yield Batch(src.path, len(losses), empty("run"), empty("request"), empty("step"), losses)
         if src.reading.damage:
             advice = "what came before was read; get the file again, the rest of it is missing"
             notice = Notice(src.path, None, f"{DAMAGED}: {src.reading.damage[0][:160]}", 1, advice)
@@ -112,7 +116,10 @@ def _strange(opened: Opened) -> tuple[str, str]:
         return whys[0][:200], "see that what writes it ran to its end, and get it again"
     if PARQUET in whys:  # what readers of text and JSON say of it tells nothing
         return next((why for why in whys if why not in (PARQUET, NO_OBJECT)), PARQUET)[:200], _DETECT
-    return (nobody(opened.source, len(registered())) if opened.source.head else whys[0][:200]), _DETECT
+    src, most = opened.source, opened.source.limits.max_line
+    if src.head[:1] in (b"{", b"[") and src.file is not None and src.file.stat().st_size > most:
+        return f"JSON that is no JSON Lines, of more than {size(most)}", lifted("max_line", most).partition("; ")[2]
+    return (nobody(src, len(registered())) if src.head else whys[0][:200]), _DETECT
 
 
 def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]:
@@ -122,7 +129,7 @@ def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]
     """
     if format is not None and format not in registered():
         raise UsageError(f"--format {format}: no such reader", "known: " + ", ".join(registered()))
-    opened = [open_one(path, format) for path in expand(list(paths))]
+    opened = [open_one(path, format, named=path in paths) for path in expand(list(paths))]
     if not opened:
         raise NoInputError(f"{', '.join(paths)}: no file in there", "name a trace file, a folder of them, or -")
     if all(o.format == "unrecognised" for o in opened):
@@ -154,34 +161,36 @@ def _refusal(reader: Reader, src: Source) -> str | None:
 
 def refused(opened: Opened) -> dict[str, str | None]:
     """`refusals` of an opened input, wherever its bytes are."""
-    return _looked(opened.address)[1] if cloud.is_object(opened.path) else refusals(opened.source)
+    if not cloud.is_object(opened.path):
+        return refusals(opened.source)
+    return _looked(opened.address, opened.source.limits, ask=True, named=True)[1]
 
 
-def _looked(path: str, *, ask: bool = True) -> tuple[Source, dict[str, str | None]]:
+def _looked(path: str, limits: Limits, *, ask: bool, named: bool) -> tuple[Source, dict[str, str | None]]:
     """The source and, if asked, its refusals. Of an object samples do, and where they tell nothing, all of it."""
     if not cloud.is_object(path):
-        src = source(path)
+        src = source(path, None, limits, wait=named)
         return src, refusals(src) if ask else {}
-    for most in (cloud.SMALL, records.DOCUMENT):
+    for most in (cloud.SMALL, limits.max_line):
         with cloud.sample(path, most) as (file, whole):
-            src = source(path, file)
+            src = source(path, file, limits)
             whys = refusals(src) if ask else {}
         if whole or not ask or None in whys.values():
             break
     return replace(src, file=None), whys
 
 
-def open_one(path: str, format: str | None) -> Opened:
-    """One input with its reader; raises UsageError where several claim it."""
-    shown = redacted(path)
+def open_one(path: str, format: str | None, *, named: bool = True) -> Opened:
+    """One input with its reader; raises UsageError where several claim it. `named`: a user named this very path."""
+    shown, limits = redacted(path), current()
+    nothing = Source(shown, None, None, b"", limits)
     if prometheus_server.is_server(path):
-        return Opened(shown, "prometheus-server", None, Source(shown, None, None, b""), path)
+        return Opened(shown, "prometheus-server", None, nothing, path)
     try:
-        src, whys = _looked(path, ask=format is None)
+        src, whys = _looked(path, limits, ask=format is None, named=named)
     except BaseException as error:
         if not bears(error):
             raise
-        nothing = Source(shown, None, None, b"")
         return Opened(shown, "unrecognised", None, nothing, path, reason(shown, error))
     src = replace(src, path=shown)
     if format is not None:

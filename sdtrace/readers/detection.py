@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers import Opened, advice, open_one, refused
-from sdtrace.readers.io.source import expand
+from sdtrace.readers.io.paths import expand
 from sdtrace.schema.counters import no_windows
 from sdtrace.schema.trace import Event, empty
 
@@ -28,7 +28,7 @@ def detect(paths: Sequence[str], format: str | None = None, *, why: bool = False
     """
     found = []
     for path in expand(list(paths)):
-        opened = open_one(path, format)
+        opened = open_one(path, format, named=path in paths)
         told: dict[str, Any] = {"path": path, "format": opened.format, **_told(opened)}
         if why:
             told["refused"] = {n: w for n, w in refused(opened).items() if w is not None}

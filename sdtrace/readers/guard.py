@@ -11,6 +11,7 @@ from traceback import walk_tb
 
 from sdtrace.atomic import FULL
 from sdtrace.errors import NoInputError, SdtraceError
+from sdtrace.limits import LimitError
 from sdtrace.schema.trace import Batch, Loss, empty
 
 #: How the loss of a fault of our own begins; it goes on with the type of the error and its place in the source.
@@ -34,6 +35,8 @@ def reason(path: str, error: BaseException) -> tuple[str, str]:
     """What happened, and what to do about it. The text of a library's error is left out: it may quote the input."""
     if isinstance(error, SdtraceError):
         return error.message.removeprefix(f"{path}: "), error.hint
+    if isinstance(error, LimitError):
+        return error.what, error.advice
     if isinstance(error, MemoryError):
         return f"out of memory{_place(error)}", "give fewer inputs at a time, or lower --max-line"
     if isinstance(error, RecursionError):

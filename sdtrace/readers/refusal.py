@@ -1,5 +1,7 @@
 """Why a reader is not the one: the first line that it refuses, and what it looked for in it."""
 
+from functools import lru_cache
+
 from sdtrace.readers.io.source import Source
 
 NOT_HEARD, NO_OBJECT, PARQUET = "no line of its kind", "no JSON object of its kind", "Parquet, not text"
@@ -42,6 +44,7 @@ def _readable(line: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=4)
 def _first(head: bytes) -> tuple[int, bytes]:
     """The first line that is neither blank nor a remark."""
     lines = [(n, line.strip()) for n, line in enumerate(head.split(b"\n"), 1) if line.strip()]

@@ -7,7 +7,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sdtrace.limits import Budget, LimitError, Limits
 from sdtrace.schema.trace import Loss
+
+#: Bytes of a batch: what 130,000 steps of a long record come to.
+_MUCH = 1 << 29
 
 #: What reading a damaged file raises.
 _BROKEN = (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError)
@@ -21,13 +25,13 @@ def names(file: Path) -> set[str] | str:
         return f"no readable Parquet: {str(error)[:120]}"
 
 
-def frames(path: str, file: Path, size: int, *, first: bool = False) -> Iterator[pl.DataFrame | Loss]:
+def frames(path: str, file: Path, size: int, limits: Limits, *, first: bool = False) -> Iterator[pl.DataFrame | Loss]:
     """The file in frames of about `size` rows; a Loss where it cannot be read on. `first`: nothing was read before."""
     read, rows = 0, None
     try:
         with pq.ParquetFile(file, pre_buffer=False) as table:
             rows = table.metadata.num_rows
-            for groups, each in _portions(table.metadata, size):
+            for groups, each in _portions(table.metadata, size, Budget(limits, file.stat().st_size)):
                 # the first batch is what all threads wait for; later ones are read while others are measured
                 table.reader.set_use_threads(first and not read)  # iter_batches only ever turns it on
                 for batch in table.iter_batches(each, row_groups=groups, use_threads=False):
@@ -35,26 +39,43 @@ def frames(path: str, file: Path, size: int, *, first: bool = False) -> Iterator
                     assert isinstance(frame, pl.DataFrame)
                     read += frame.height
                     yield frame
+    except LimitError as met:
+        yield Loss(path, None, met.what, max((rows or 1) - read, 1), met.advice)
     except _BROKEN as error:
         count = max((rows or 1) - read, 1)
         yield Loss(path, None, f"unreadable Parquet: {str(error)[:160]}", count, "the file is damaged; get it again")
 
 
-def _portions(file: pq.FileMetaData, size: int) -> Iterator[tuple[list[int], int]]:
+def _portions(file: pq.FileMetaData, size: int, budget: Budget) -> Iterator[tuple[list[int], int]]:
     """Row groups that are read together, and rows of a batch of them: about `size`, and batches of equal cost.
 
-    A batch that reached into the next row group would decompress that one's pages, too, while other threads wait.
+    A batch that reached into the next row group would decompress that one's pages, too, while other threads wait. Where
+    rows are large there are fewer in a batch. Raises LimitError where the entries of a file, which a few bytes can stand
+    for, are too many.
     """
     groups: list[int] = []
-    rows = 0
+    rows = held = 0
     for number in range(file.num_row_groups):
-        more = file.row_group(number).num_rows
-        if groups and rows + more > size:
-            yield groups, _even(rows, size)
-            groups, rows = [], 0
+        group = file.row_group(number)
+        more, most = group.num_rows, _bytes(group)
+        budget.take(most)
+        if groups and (rows + more > size or held + most > _MUCH):
+            yield groups, _even(rows, _few(size, rows, held))
+            groups, rows, held = [], 0, 0
         groups.append(number)
-        rows += more
-    yield groups, _even(rows, size)
+        rows, held = rows + more, held + most
+    yield groups, _even(rows, _few(size, rows, held))
+
+
+def _bytes(group: pq.RowGroupMetaData) -> int:
+    """What the entries of a row group come to at the least: eight bytes each, or what is stored of them."""
+    columns = (group.column(i) for i in range(group.num_columns))
+    return sum(max(8 * column.num_values, column.total_uncompressed_size) for column in columns)
+
+
+def _few(size: int, rows: int, held: int) -> int:
+    """Rows of a batch, so that one of them is not much more than _MUCH bytes."""
+    return min(size, max(_MUCH * rows // max(held, 1), 1))
 
 
 def _even(rows: int, size: int) -> int:

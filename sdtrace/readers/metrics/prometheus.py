@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from sdtrace.readers.io.source import Source, segments
+from sdtrace.readers.io.source import Source, lines
 from sdtrace.readers.metrics.series import BEGINS, NAME, Scrape, place, wanted
 from sdtrace.readers.reader import Reader, of_text
 from sdtrace.schema.counters import from_rows
@@ -60,32 +60,33 @@ def batches(src: Source) -> Iterator[Batch]:
     """Samples of a file; a metric that comes again begins the next scrape."""
     named, names = _named_time(src.path), dict[str, _Name | None]()
     held, scrape, stamp, seen = _Held(), Scrape(), None, set[str]()
-    for segment in segments(src):
-        with segment.file.open("rb") as stream:
-            for number, raw in enumerate(stream, start=segment.first):
-                held.lines += 1
-                text = raw.decode("utf-8", "replace").strip()
-                if not text.startswith(BEGINS):
-                    continue
-                key, value, at = _split(text)
-                if key not in names:
-                    names[key] = _parsed(key)
-                name = names[key]
-                if name is None or value is None:
-                    held.losses.append(Loss(src.path, number, "a sample that is no exposition line", 1, "it was cut"))
-                    continue
-                if name.engine is None:
-                    continue
-                held.used += 1
-                if key in seen:
-                    held.rows += scrape.rows(stamp if stamp is not None else named)
-                    scrape, stamp, seen = Scrape(), None, set()
-                    if len(held.rows) >= ROWS:
-                        yield _batch(src.path, held)
-                        held = _Held()
-                seen.add(key)
-                stamp = at if at is not None else stamp
-                scrape.take(name.engine, name.bare, name.labels, name.where, value, number)
+    for number, raw in lines(src):
+        held.lines += 1
+        text = raw.decode("utf-8", "replace").strip()
+        if not text.startswith(BEGINS):
+            continue
+        key, value, at = _split(text)
+        if key not in names:
+            names[key] = _parsed(key)
+        name = names[key]
+        if name is None or value is None:
+            held.losses.append(Loss(src.path, number, "a sample that is no exposition line", 1, "it was cut"))
+            if len(held.losses) >= ROWS:
+                yield _batch(src.path, held)
+                held = _Held()
+            continue
+        if name.engine is None:
+            continue
+        held.used += 1
+        if key in seen:
+            held.rows += scrape.rows(stamp if stamp is not None else named)
+            scrape, stamp, seen = Scrape(), None, set()
+            if len(held.rows) >= ROWS:
+                yield _batch(src.path, held)
+                held = _Held()
+        seen.add(key)
+        stamp = at if at is not None else stamp
+        scrape.take(name.engine, name.bare, name.labels, name.where, value, number)
     held.rows += scrape.rows(stamp if stamp is not None else named)
     yield _batch(src.path, held)
 

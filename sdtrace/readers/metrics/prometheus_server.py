@@ -7,15 +7,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sdtrace.errors import NoInputError, UsageError
+from sdtrace.readers.io.http import Server, Unanswered
+from sdtrace.readers.json_value import parsed
 from sdtrace.readers.metrics.series import Scrape, pattern, place, wanted
 from sdtrace.redaction import redacted
-from sdtrace.schema.counters import from_rows, no_windows
+from sdtrace.schema.counters import from_rows
 from sdtrace.schema.trace import Batch, Loss, empty
 
 #: Points asked for of each series.
 POINTS = 2_000
 #: What is asked for when no --since is given.
 SPAN = 3600.0
+#: Windows of one batch.
+ROWS = 5_000
 
 
 def is_server(path: str) -> bool:
@@ -25,8 +29,6 @@ def is_server(path: str) -> bool:
 
 def batches(url: str, since: float | None = None, until: float | None = None) -> Iterator[Batch]:
     """Samples of every series of an engine. Raises NoInputError where the server cannot be asked."""
-    import httpx  # only here: the rest of the tool opens no connection
-
     parts = urlsplit(url)
     if "@" in parts.netloc:
         raise UsageError(
@@ -38,45 +40,65 @@ def batches(url: str, since: float | None = None, until: float | None = None) ->
     url = redacted(url)  # as it is shown from here on
     end = until if until is not None else time.time()
     start = since if since is not None else end - SPAN
-    step = max((end - start) / POINTS, 1.0)
-    query: dict[str, str | float] = {
-        "query": f'{{__name__=~"{pattern()}"}}',
-        "start": start,
-        "end": end,
-        "step": step,
-    }
+    query = {"query": f'{{__name__=~"{pattern()}"}}', "start": start, "end": end}
+    token = os.environ.get("PROMETHEUS_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        token = os.environ.get("PROMETHEUS_TOKEN")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = httpx.get(f"{base}/api/v1/query_range", params=query, timeout=60.0, headers=headers)
-        document = answer.json()
-    except (httpx.HTTPError, ValueError, httpx.InvalidURL) as error:
-        raise NoInputError(
-            f"{url}: the server did not answer ({type(error).__name__})",
-            "check host and port; the address is prometheus://HOST:PORT, prometheus+https:// for TLS",
-        ) from error
-    if document.get("status") != "success":
-        raise NoInputError(f"{url}: {str(document.get('error'))[:200]}", "narrow the time with --since and --until")
-    yield _batch(url, document["data"]["result"])
+        step = max((end - start) / POINTS, 1.0)
+        answer = Server().get(f"{base}/api/v1/query_range", query | {"step": step}, headers)
+    except Unanswered as error:
+        hint = f"{error.hint}; the address is prometheus://HOST:PORT, prometheus+https:// for TLS"
+        raise NoInputError(f"{url}: {error}", hint) from None
+    document = parsed(answer)
+    if not isinstance(document, dict) or document.get("status") != "success":
+        said = document.get("error") if isinstance(document, dict) else None
+        why = str(said)[:200] if said else "the answer is not one of Prometheus"
+        raise NoInputError(f"{url}: {why}", "check the address, or narrow the time with --since and --until")
+    data = document.get("data")
+    yield from _batches(url, data.get("result") if isinstance(data, dict) else None)
 
 
-def _batch(url: str, series: list[dict[str, Any]]) -> Batch:
+def _batches(url: str, series: Any) -> Iterator[Batch]:
+    """Windows of the samples, at most ROWS or so in a batch; what is no sample is counted."""
     scrapes: dict[float, Scrape] = {}
-    count = 0
-    for one in series:
-        labels = dict(one.get("metric", {}))
-        found, where = wanted(str(labels.pop("__name__", ""))), place(labels)
+    count = odd = 0
+    for one in series if isinstance(series, list) else ():
+        metric = one.get("metric") if isinstance(one, dict) else None
+        values = one.get("values") if isinstance(one, dict) else None
+        if not isinstance(metric, dict) or not isinstance(values, list):
+            odd += 1
+            continue
+        labels = {str(k): str(v) for k, v in metric.items()}
+        found = wanted(labels.pop("__name__", ""))
         if found is None:
             continue
-        engine, bare = found
-        for at, value in one.get("values", []):
+        where = place(labels)
+        for pair in values:
+            sample = _sample(pair)
+            if sample is None or (sample[0] not in scrapes and len(scrapes) > 4 * POINTS):
+                odd += 1
+                continue
             count += 1
-            scrapes.setdefault(float(at), Scrape()).take(engine, bare, labels, where, float(value), None)
-    rows = [row for at in sorted(scrapes) for row in scrapes[at].rows(at)]
+            scrapes.setdefault(sample[0], Scrape()).take(*found, labels, where, sample[1], None)
     tables = empty("run"), empty("request"), empty("step")
-    if not rows:
+    losses = [] if not odd else [Loss(url, None, "what is no sample, or was not asked for", odd, "check the server")]
+    if not count:
         advice = "the server may scrape no engine, or the time asked for lies before it did (--since)"
-        return Batch(
-            url, 1, *tables, [Loss(url, None, "no series of an engine in this time", 1, advice)], [], no_windows()
-        )
-    return Batch(url, count, *tables, [], [], from_rows(url, rows), records=count)
+        losses.append(Loss(url, None, "no series of an engine in this time", 1, advice))
+    rows: list[dict[str, Any]] = []
+    for at in sorted(scrapes):
+        rows += scrapes.pop(at).rows(at)
+        if len(rows) >= ROWS:
+            yield Batch(url, 0, *tables, [], [], from_rows(url, rows))
+            rows = []
+    lines = count + sum(loss.count for loss in losses)
+    yield Batch(url, lines, *tables, losses, [], from_rows(url, rows), records=count)
+
+
+def _sample(pair: Any) -> tuple[float, float] | None:
+    """(time, value) of a pair of the answer."""
+    try:
+        at, value = float(pair[0]), float(pair[1])
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
+        return None
+    return (at, value) if at - at == 0 else None

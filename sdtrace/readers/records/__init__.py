@@ -1,13 +1,14 @@
 """JSON records of engines and benchmarks: one shape a file; JSON Lines, a JSON document, or server-sent events."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sdtrace.readers.io.source import Source, segments
+from sdtrace.readers.io.source import Source, lines, whole
 from sdtrace.readers.json_value import parsed
 from sdtrace.readers.records import (
     aiperf,
@@ -48,9 +49,8 @@ SHAPES: dict[str, Shape] = {
     )
 }  # fmt: skip
 
-#: A document is read at once; beyond this it must be JSON Lines.
-DOCUMENT = 256 << 20
 ROWS = 20_000
+_REMARK = re.compile(rb"\s*#[^\n]*\n?")
 #: A Python dict that somebody pasted is short.
 PASTED = 1 << 20
 
@@ -58,12 +58,12 @@ PASTED = 1 << 20
 def shape_of(src: Source) -> str | None:
     """The name of the first shape that the head (or the document) holds."""
     head = src.head.lstrip(b"\xef\xbb\xbf \r\n\t")
-    lines = [line for line in head.split(b"\n") if line.strip() and not line.startswith(b"#")]
-    pasted_only = not lines and b"spec_verify_ct" in head
-    if not pasted_only and (not lines or lines[0].lstrip()[:1] not in (b"{", b"[", b"'")):
+    told = [line for line in head.split(b"\n") if line.strip() and not line.startswith(b"#")]
+    pasted_only = not told and b"spec_verify_ct" in head
+    if not pasted_only and (not told or told[0].lstrip()[:1] not in (b"{", b"[", b"'")):
         return None
-    values = [v for line in lines[:40] if (v := parsed(line)) is not None and isinstance(v, dict | list)]
-    if 2 * len(values) < len(lines[:40]):  # records that a log holds are somebody's text
+    values = [v for line in told[:40] if (v := parsed(line)) is not None and isinstance(v, dict | list)]
+    if 2 * len(values) < len(told[:40]):  # records that a log holds are somebody's text
         values = []
     if not values:
         document = _document(src)
@@ -72,18 +72,18 @@ def shape_of(src: Source) -> str | None:
 
 
 def _document(src: Source) -> Any:
-    if src.file is None or src.file.stat().st_size > DOCUMENT:
+    text = None if src.file is None else whole(src, src.limits.max_line)
+    if text is None:
         return None
-    text = b"".join(piece.file.read_bytes() for piece in segments(src))
     document = parsed(_body(text))
     return pasted(text) if document is None and len(text) <= PASTED else document
 
 
 def pasted(text: bytes) -> Any:
     """A Python dict as people paste it (comment signs in front, braces cut off); None where it is none."""
-    lines = [line.lstrip("# ") for line in text.decode("utf-8", "replace").splitlines()]
-    begins = [line for line in lines if line[:1] in ("'", "{")]
-    if 2 * len(begins) < sum(1 for line in lines if line.strip()):
+    stripped = [line.lstrip("# ") for line in text.decode("utf-8", "replace").splitlines()]
+    begins = [line for line in stripped if line[:1] in ("'", "{")]
+    if 2 * len(begins) < sum(1 for line in stripped if line.strip()):
         return None
     try:
         return ast.literal_eval("".join(begins) if begins[:1] and begins[0][0] == "{" else "{" + "".join(begins) + "}")
@@ -93,17 +93,18 @@ def pasted(text: bytes) -> Any:
 
 def _body(text: bytes) -> bytes:
     """Without comment lines in front, as collections of samples have them."""
-    while text.lstrip().startswith(b"#"):
-        text = text.lstrip().partition(b"\n")[2]
-    return text
+    at = 0
+    while found := _REMARK.match(text, at):
+        at = found.end()
+    return text[at:]
 
 
 def batches(shape: Shape, src: Source) -> Iterator[Batch]:
     """Windows of a file of one shape."""
-    lines = _lines(src)
-    first = next(lines, None)
+    numbered = lines(src)
+    first = next(numbered, None)
     if first is not None and parsed(first[1]) is None and (document := _document(src)) is not None:
-        count = 1 + sum(1 for _ in lines)
+        count = 1 + sum(1 for _ in numbered)
         rows = list(found(shape, document))
         bad = Counter(str(row["bad"]) for row in rows if "bad" in row)
         kept, _, notices = _kept(src.path, shape, [{**row, "line": 1} for row in rows])
@@ -113,12 +114,6 @@ def batches(shape: Shape, src: Source) -> Iterator[Batch]:
         yield Batch(src.path, count, *tables, [], notices, from_rows(src.path, kept), records=count)
         return
     yield from _by_line(shape, src)
-
-
-def _lines(src: Source) -> Iterator[tuple[int, bytes]]:
-    for segment in segments(src):
-        with segment.file.open("rb") as stream:
-            yield from enumerate(stream, start=segment.first)
 
 
 @dataclass
@@ -136,9 +131,9 @@ class _Held:
 def _by_line(shape: Shape, src: Source) -> Iterator[Batch]:
     """Bounded batches; where a later record replaces an earlier one, the file is one batch."""
     held = _Held()
-    for number, line in _lines(src):
+    for number, line in lines(src):
         _hear(held, shape, src.path, number, line)
-        if len(held.rows) >= ROWS and "again" not in held.rows[-1]:
+        if (len(held.rows) >= ROWS and "again" not in held.rows[-1]) or len(held.losses) >= ROWS:
             yield _batch(held, shape, src.path)
             held = _Held()
     yield _batch(held, shape, src.path)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from sdtrace.readers import sglang_meta, vllm_meta
-from sdtrace.readers.io.source import Source, segments
+from sdtrace.readers.inputs import add
+from sdtrace.readers.io.source import Source, lines
+from sdtrace.readers.json_value import parsed
 from sdtrace.readers.reader import Reader, of_text
 from sdtrace.schema.counters import from_rows
 from sdtrace.schema.trace import OTHER, Batch, Loss, empty
@@ -36,23 +36,19 @@ class _Stream:
 
 def batches(src: Source) -> Iterator[Batch]:
     """One window a round that drafted (llama.cpp) or a request (SGLang, vLLM)."""
-    stream = _Stream()
-    losses: list[Loss] = []
+    stream, losses = _Stream(), list[Loss]()
     total = records = 0
-    for segment in segments(src):
-        with segment.file.open("rb") as lines:
-            for number, line in enumerate(lines, start=segment.first):
-                total += 1
-                if not line.startswith(_EVENT):
-                    continue
-                try:
-                    chunk = orjson.loads(line[6:])
-                except orjson.JSONDecodeError:
-                    losses.append(Loss(src.path, number, "no JSON behind `data:`", 1, "the stream was cut there"))
-                    continue
-                records += 1
-                _take(stream, chunk, number)
-    other = total - records - len(losses)
+    for number, line in lines(src):
+        total += 1
+        if not line.startswith(_EVENT):
+            continue
+        chunk = parsed(line[6:])
+        if not isinstance(chunk, dict):
+            add(losses, [Loss(src.path, number, "no JSON object behind `data:`", 1, "the stream was cut there")])
+            continue
+        records += 1
+        _take(stream, chunk, number)
+    other = total - records - sum(loss.count for loss in losses)
     if other:
         losses.append(Loss(src.path, None, OTHER, other, "expected in a stream"))
     windows = from_rows(src.path, [*stream.rows, *stream.last.values()])

@@ -23,12 +23,15 @@ from sdtrace.readers.reader import Reader, of_text
 from sdtrace.readers.trace.strict import Parsed, parse
 from sdtrace.readers.trace.validate import Validator
 from sdtrace.schema.arrays import Ints
-from sdtrace.schema.trace import STEP, Batch, conform
+from sdtrace.schema.trace import STEP, Batch, Loss, conform
 
 #: Bytes of lines in a batch, and rows at the most.
 BYTES, ROWS = 16 << 20, 32_768
-_LONGEST = 64 << 20
 _SAMPLE = 1 << 18
+#: Blank lines of a stretch that are told one by one.
+BLANK = 50
+#: Megabytes that DuckDB may take beside its buffers, of which every thread has two for the longest line.
+MEMORY = 1024
 _KIND = re.compile(rb'"kind"\s*:\s*"(?:run|request|step)"')
 
 _DUCK = {pl.String: "VARCHAR", pl.Int64: "DOUBLE", pl.Float64: "DOUBLE", pl.Boolean: "BOOLEAN"}
@@ -63,23 +66,37 @@ def batches(src: Source) -> Iterator[Batch]:
 def _segment(src: Source, segment: Segment, validator: Validator) -> Iterator[Batch]:
     rows, names, read, again = _rows(segment.file), _present(segment.file), 0, True
     with segment.file.open("rb") as stream:
-        lines = Lines(stream, segment.first)
+        lines = Lines(stream, segment.first, src.limits.max_line)
         while again:
             again = False
-            with closing(ahead(_parsed(segment.file, rows, names, read), 2)) as frames:
+            with closing(ahead(_parsed(segment.file, rows, names, read, src.limits.max_line), 2)) as frames:
                 for frame in frames:
-                    stretch = lines.take(frame.height)
-                    read += frame.height
-                    parsed, steps, clean = _settle(src.path, stretch, frame, lines.cut)
-                    yield validator.batch(parsed, steps, len(stretch.end))
-                    if not clean and (
-                        more := _named(bytes(stretch.text[: stretch.stop])) - set(names)
-                    ):  # columns that begin later
-                        names, again = [*names, *sorted(more)], True
+                    for stretch, part in _beside(lines, frame):
+                        read += part.height
+                        parsed, steps, clean = _settle(src.path, stretch, part, lines.cut)
+                        yield validator.batch(parsed, steps, len(stretch.end))
+                        if not clean:  # columns that begin later
+                            again |= bool(more := _named(bytes(stretch.text[: stretch.stop])) - set(names))
+                            names = [*names, *sorted(more)]
+                    again &= not lines.passed
+                    if again or lines.passed:
                         break
         while len((stretch := lines.take(rows)).end):  # what DuckDB gave up on, and trailing blanks
-            parsed = parse(src.path, stretch.lines(np.arange(len(stretch.end))), last_is_cut=lines.cut)
+            parsed = _one_by_one(src.path, stretch, np.arange(len(stretch.end)), lines.cut)
             yield validator.batch(parsed, parsed.frame("step"), len(stretch.end))
+    for number in lines.passed:
+        src.reading.too_long(number, src.limits)
+
+
+def _beside(lines: Lines, frame: pl.DataFrame) -> Iterator[tuple[Stretch, pl.DataFrame]]:
+    """The lines that the rows of a frame stand on, with the rows: in one go, unless they are too many bytes.
+
+    Behind a line that is too long no row is given: it is not known whether DuckDB has one for that line.
+    """
+    while frame.height and len((stretch := lines.take(frame.height)).end):
+        n = int(np.count_nonzero(stretch.full)) if not lines.passed else 0
+        yield stretch, frame.head(n)
+        frame = frame.slice(n) if n or not lines.passed else frame.clear()
 
 
 def _rows(file: Path) -> int:
@@ -104,17 +121,20 @@ def _named(text: bytes) -> set[str]:
     return {name for name in STEP if b'"%s"' % name.encode() in text}
 
 
-def _parsed(file: Path, rows: int, names: Sequence[str], skip: int) -> Iterator[pl.DataFrame]:
-    """Rows from `skip` on as DuckDB reads them, one a non-blank line, in order; ends early where it fails."""
+def _parsed(file: Path, rows: int, names: Sequence[str], skip: int, longest: int) -> Iterator[pl.DataFrame]:
+    """Rows from `skip` on as DuckDB reads them, one a non-blank line, in order; ends early where it fails: at a line of more
+    than `longest` bytes, or where rows take more memory than it may have."""
     if file.stat().st_size == 0:
         return
     columns = ",".join(f"'{name}':'{_duck_type(STEP[name].dtype)}'" for name in names)
     query = (
         f"select * from read_json(?, format='newline_delimited', columns={{'kind':'VARCHAR',{columns}}}, "
-        f"ignore_errors=true, maximum_object_size={_LONGEST})" + (f" offset {skip}" if skip else "")
+        f"ignore_errors=true, maximum_object_size={longest})" + (f" offset {skip}" if skip else "")
     )
     with duckdb.connect() as connection:
         connection.execute("set preserve_insertion_order=true")
+        threads = int((connection.execute("select current_setting('threads')").fetchone() or (1,))[0])
+        connection.execute(f"set memory_limit='{MEMORY + 4 * threads * (longest >> 20)}MB'")
         connection.execute("set enable_progress_bar=false")  # a notebook or `python -c` would get one on its output
         try:
             relation = connection.sql(query, params=[str(file)])
@@ -138,18 +158,18 @@ def _duck_type(dtype: pl.DataType) -> str:
 def _settle(path: str, stretch: Stretch, frame: pl.DataFrame, cut: bool) -> tuple[Parsed, pl.DataFrame, bool]:
     """Steps of a batch, from DuckDB where that is safe (then True); everything else line by line."""
     full = np.flatnonzero(stretch.full)
+    every = np.arange(len(stretch.end))
     if len(full) != frame.height:
-        every = np.arange(len(stretch.end))
-        parsed = parse(path, stretch.lines(every), last_is_cut=cut)
+        parsed = _one_by_one(path, stretch, every, cut)
         return parsed, parsed.frame("step"), False
     is_step = frame["kind"].eq("step").fill_null(value=False)
     others = full[~is_step.to_numpy()]
     steps = frame.filter(is_step) if len(others) else frame
     if not _clean(stretch, others, steps):
-        parsed = parse(path, stretch.lines(np.arange(len(stretch.end))), last_is_cut=cut)
+        parsed = _one_by_one(path, stretch, every, cut)
         return parsed, parsed.frame("step"), False
     rest = np.sort(np.concatenate((others, np.flatnonzero(~stretch.full))))
-    parsed = parse(path, stretch.lines(rest), last_is_cut=cut and bool(len(rest)) and rest[-1] == len(stretch.end) - 1)
+    parsed = _one_by_one(path, stretch, rest, cut)
     numbered = steps.with_columns(
         pl.col(_integers(steps)).cast(pl.Int64),
         pl.col("run_id").fill_null(""),
@@ -159,6 +179,16 @@ def _settle(path: str, stretch: Stretch, frame: pl.DataFrame, cut: bool) -> tupl
     if parsed.rows["step"]:  # lines that DuckDB refused and a closer look does not: a byte order mark, a lone surrogate
         sound = pl.concat([sound, parsed.frame("step")]).sort("line")
     return parsed, sound, True
+
+
+def _one_by_one(path: str, stretch: Stretch, which: Ints, cut: bool) -> Parsed:
+    """Lines of a stretch, read one by one; of many blank ones only the first, the others are one loss."""
+    blank = which[~stretch.full[which]][BLANK:]
+    read = np.setdiff1d(which, blank, assume_unique=True) if len(blank) else which
+    parsed = parse(path, stretch.lines(read), last_is_cut=cut and bool(len(read)) and read[-1] == len(stretch.end) - 1)
+    if len(blank):
+        parsed.losses.append(Loss(path, None, "blank line", len(blank), "harmless"))
+    return parsed
 
 
 def _clean(stretch: Stretch, others: Ints, steps: pl.DataFrame) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from sdtrace.limits import LimitError, lifted, size
 from sdtrace.readers.io.source import Source, whole
 from sdtrace.readers.reader import Reader, of_text
 from sdtrace.readers.trace.strict import Parsed
@@ -52,7 +53,11 @@ def words(src: Source) -> dict[int, str]:
 
 def _records(src: Source) -> Iterator[tuple[int, dict[str, str], str | None]]:
     """Line, row, and why it is none: a field of more than 128 KB, a quote without its end."""
-    text = whole(src).decode("utf-8-sig", "replace")
+    most = src.limits.max_line
+    read = whole(src, most)
+    if read is None:
+        raise LimitError(f"a case of more than {size(most)}", lifted("max_line", most))
+    text = read.decode("utf-8-sig", "replace")
     reader = csv.DictReader(io.StringIO(text.lstrip()), skipinitialspace=True)
     try:
         names = {name: (name or "").strip().lower() for name in reader.fieldnames or []}

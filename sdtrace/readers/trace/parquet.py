@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from sdtrace.limits import Limits
 from sdtrace.readers.io import row_groups
 from sdtrace.readers.io.source import Source
 from sdtrace.readers.reader import Reader, of_parquet
@@ -40,18 +41,18 @@ def batches(src: Source) -> Iterator[Batch]:
     """Runs and requests first, then steps; `line` is the row of its file, from 1."""
     assert src.file is not None
     if not src.is_folder:
-        yield from _steps(src.path, src.file, Validator(src.path), first=True)
+        yield from _steps(src.path, src.file, Validator(src.path), src.limits, first=True)
         return
     for table in ("run", "request"):
         for file in parts(src.file, table):
-            yield from _heads(str(file) if src.path != str(file) else src.path, file, table)
+            yield from _heads(str(file) if src.path != str(file) else src.path, file, table, src.limits)
     validators = Validator(src.path)
     for number, file in enumerate(parts(src.file, "step")):
-        yield from _steps(str(file), file, validators, first=number == 0)
+        yield from _steps(str(file), file, validators, src.limits, first=number == 0)
 
 
-def _heads(path: str, file: Path, table: str) -> Iterator[Batch]:
-    for frame in row_groups.frames(path, file, HEADS):
+def _heads(path: str, file: Path, table: str, limits: Limits) -> Iterator[Batch]:
+    for frame in row_groups.frames(path, file, HEADS, limits):
         made = frame if isinstance(frame, Loss) else _conformed(path, frame, table)
         if isinstance(made, Loss):
             yield _lost(path, made)
@@ -61,10 +62,10 @@ def _heads(path: str, file: Path, table: str) -> Iterator[Batch]:
         yield Batch(path, named.height, runs, requests, empty("step"), [], made.notices)
 
 
-def _steps(path: str, file: Path, validator: Validator, *, first: bool) -> Iterator[Batch]:
+def _steps(path: str, file: Path, validator: Validator, limits: Limits, *, first: bool) -> Iterator[Batch]:
     line, unknown = 1, 0
     names: list[str] = []
-    for frame in row_groups.frames(path, file, ROWS, first=first):
+    for frame in row_groups.frames(path, file, ROWS, limits, first=first):
         if isinstance(frame, Loss):
             yield _lost(path, frame)
             continue

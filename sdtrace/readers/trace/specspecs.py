@@ -47,7 +47,7 @@ def batches(src: Source) -> Iterator[Batch]:
     """The whole file as one batch: specspecs rotates its files at a small size."""
     assert src.file is not None
     tables = empty("run"), empty("request"), empty("step")
-    found = list(row_groups.frames(src.path, src.file, ROWS))
+    found = list(row_groups.frames(src.path, src.file, ROWS, src.limits))
     losses = [f for f in found if isinstance(f, Loss)]
     frames = [f for f in found if not isinstance(f, Loss)]
     frame = pl.concat(frames) if frames else pl.DataFrame()

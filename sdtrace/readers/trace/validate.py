@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from sdtrace.readers.counts import LONGEST
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.schema.padding import without_padding
 from sdtrace.schema.trace import Batch, Loss, Notice, empty
@@ -201,5 +202,10 @@ _REASONS: list[_Reason] = [
     *(_Reason(n, pl.col(n) < 0, pl.format(n + " is {}, below 0", pl.col(n))) for n in _COUNTS),
     *(_Reason(n, pl.col(n) >= 2**31, pl.format(n + " is {}, beyond any count", pl.col(n))) for n in _COUNTS),
     _Reason(None, pl.col("draft_token_ids").is_null() & ~_NO_DRAFT, pl.lit("draft_token_ids is missing")),
+    _Reason(
+        "draft_token_ids",
+        pl.col("tau") > LONGEST,
+        pl.format("draft_token_ids has {} entries, more than any drafter proposes", pl.col("tau")),
+    ),
     *_lengths(),
 ]

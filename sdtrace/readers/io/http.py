@@ -1,0 +1,104 @@
+"""Asking a server: within a time and a size for the whole answer, never led to another host, never heard with its address's secrets."""
+
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from sdtrace.limits import Limits, current, lifted, option, size
+
+#: Redirects that are followed on one host.
+_REDIRECTS = 5
+
+
+class Unanswered(OSError):
+    """Why there is no answer that can be used; `hint` is what to do."""
+
+    def __init__(self, why: str, hint: str) -> None:
+        super().__init__(why)
+        self.hint = hint
+
+
+class Server:
+    """Asks one server, again and again if need be."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        import httpx  # only here: the rest of the tool opens no connection
+
+        self._httpx, self._limits = httpx, limits or current()
+        self._client = httpx.Client(timeout=self._limits.http_timeout, headers={"Accept-Encoding": "gzip"})
+        self._sockets: list[socket.socket] = []
+
+    def get(self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> bytes:
+        """The body of the answer. Raises Unanswered."""
+        httpx, late = self._httpx, threading.Event()
+        try:
+            with self._deadline(late):
+                return self._followed(httpx.URL(url, params=params) if params else httpx.URL(url), headers or {})
+        except Unanswered:
+            if not late.is_set():
+                raise
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
+            if not (late.is_set() or isinstance(error, httpx.TimeoutException)):
+                hint = "check host and port, and whether the server speaks HTTP"
+                raise Unanswered(f"no answer ({type(error).__name__})", hint) from None
+        seconds = self._limits.http_timeout
+        raise Unanswered(f"no whole answer in {seconds:g} s", f"{option('http_timeout')} {2 * seconds:g} waits longer")
+
+    @contextmanager
+    def _deadline(self, late: threading.Event) -> Iterator[None]:
+        """A server that sends a little now and then never lets a read time out: when the time is over, its connection is."""
+
+        def end() -> None:
+            late.set()
+            for one in self._sockets:
+                with suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(self._limits.http_timeout, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _noted(self, name: str, info: Mapping[str, Any]) -> None:
+        """Remember the socket of a connection."""
+        if name in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            found = info["return_value"].get_extra_info("socket")
+            self._sockets = [*self._sockets[-3:], *([found] if found is not None else [])]
+
+    def _followed(self, url: Any, headers: Mapping[str, str]) -> bytes:
+        for _ in range(_REDIRECTS + 1):
+            with self._client.stream("GET", url, headers=headers, extensions={"trace": self._noted}) as answer:
+                if answer.is_redirect:
+                    url = self._next(url, answer.headers.get("location", ""))
+                    continue
+                if answer.status_code != 200:
+                    raise Unanswered(f"no answer (status {answer.status_code})", "check the address")
+                return self._body(answer)
+        raise Unanswered("redirects without an end", "check the address")
+
+    def _next(self, url: Any, location: str) -> Any:
+        """Where a redirect leads: another place of the same server, or the same by TLS. A token is meant for nobody else."""
+        target = url.join(location)
+        ports = [u.port or {"http": 80, "https": 443}.get(u.scheme) for u in (url, target)]
+        upgraded = (url.scheme, target.scheme) == ("http", "https")
+        if target.host != url.host or not (upgraded or (target.scheme == url.scheme and ports[0] == ports[1])):
+            raise Unanswered("a redirect to another server", "if that server is meant, give its own address")
+        return target
+
+    def _body(self, answer: Any) -> bytes:
+        most, blocks, held = self._limits.http_max, [], 0
+        # of a stream that is packed twice, or otherwise, every block could come to gigabytes
+        if answer.headers.get("content-encoding", "identity").strip().lower() not in ("identity", "gzip", ""):
+            raise Unanswered("an answer packed as nobody asked for", "check what stands between here and the server")
+        for block in answer.iter_bytes():
+            held += len(block)
+            if held > most:
+                advice = lifted("http_max", most).partition("; ")[2]
+                raise Unanswered(f"an answer of more than {size(most)}", advice)
+            blocks.append(block)
+        return b"".join(blocks)
