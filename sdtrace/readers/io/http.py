@@ -27,15 +27,18 @@ class Server:
         import httpx  # only here: the rest of the tool opens no connection
 
         self._httpx, self._limits = httpx, limits or current()
-        self._client = httpx.Client(timeout=self._limits.http_timeout, headers={"Accept-Encoding": "gzip"})
+        self._tls = httpx.create_ssl_context()  # slow to make, and the same every time
         self._sockets: list[socket.socket] = []
 
     def get(self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> bytes:
         """The body of the answer. Raises Unanswered."""
         httpx, late = self._httpx, threading.Event()
         try:
-            with self._deadline(late):
-                return self._followed(httpx.URL(url, params=params) if params else httpx.URL(url), headers or {})
+            asked = httpx.URL(url, params=params) if params else httpx.URL(url)
+            given = {"Accept-Encoding": "gzip", **(headers or {})}
+            timeout = self._limits.http_timeout
+            with self._deadline(late), httpx.Client(timeout=timeout, verify=self._tls, headers=given) as client:
+                return self._followed(client, asked)
         except Unanswered:
             if not late.is_set():
                 raise
@@ -63,16 +66,17 @@ class Server:
             yield
         finally:
             timer.cancel()
+            self._sockets = []
 
     def _noted(self, name: str, info: Mapping[str, Any]) -> None:
         """Remember the socket of a connection."""
         if name in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             found = info["return_value"].get_extra_info("socket")
-            self._sockets = [*self._sockets[-3:], *([found] if found is not None else [])]
+            self._sockets += [found] if found is not None else []
 
-    def _followed(self, url: Any, headers: Mapping[str, str]) -> bytes:
+    def _followed(self, client: Any, url: Any) -> bytes:
         for _ in range(_REDIRECTS + 1):
-            with self._client.stream("GET", url, headers=headers, extensions={"trace": self._noted}) as answer:
+            with client.stream("GET", url, extensions={"trace": self._noted}) as answer:
                 if answer.is_redirect:
                     url = self._next(url, answer.headers.get("location", ""))
                     continue
