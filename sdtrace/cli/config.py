@@ -98,7 +98,8 @@ def enforce(command: click.Command, ctx: click.Context) -> None:
         return
     flags = {}
     for option in options:
-        flag, value = option.opts[-1].removeprefix("--"), ctx.params[str(option.name)]
+        name, flag = str(option.name), option.opts[-1].removeprefix("--")
+        value = ctx.params[name] if name in ctx.params else ctx.lookup_default(name)  # a limit is no parameter
         if not found.named:
             _allowed(found.file, flag, option, value)
         flags[flag] = list(value) if isinstance(value, tuple) else value

@@ -189,7 +189,7 @@ def test_options_and_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_sizes_in_words() -> None:
-    assert [size(n) for n in (32 << 20, 256 << 30, 1536, 200.0, 1 << 40)] == ["32M", "256G", "1.5K", "200", "1024G"]
+    assert [size(n) for n in (32 << 20, 256 << 30, 1536, 200.0, 1 << 40)] == ["32M", "256G", "1536", "200", "1024G"]
     assert option("max_line") == "--max-line"
     budget = Budget(Limits(max_unpacked=10), 1)
     budget.take(10)
