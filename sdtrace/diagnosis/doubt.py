@@ -17,12 +17,12 @@ def doubted(rows: Sequence[Cause], inputs: Sequence[Input]) -> list[Cause]:
     return joined([_doubted(row, doubts, sound) for row in rows], ())
 
 
-#: A cause that rests on so few records of at least so many decisions is isolated.
-FEW, MANY = 3, 50
+#: A cause that rests on one record of at least so many decisions is isolated: one flipped bit damages one record.
+MANY = 50
 
 
 def isolated(rows: Sequence[Cause], inputs: Sequence[Input], tested: int) -> list[Cause]:
-    """The causes; one proved by a few records among many sound ones, in inputs without a checksum, is no more than suspected.
+    """The causes; one proved by a single record among many sound ones, in inputs without a checksum, is no more than suspected.
 
     A flipped bit on a disk or a wire writes such a record (a digit of p is another digit), and so does no fault of a
     sampler that anybody has reported: those come back. `tested`: decisions that were looked at.
@@ -35,7 +35,7 @@ def isolated(rows: Sequence[Cause], inputs: Sequence[Input], tested: int) -> lis
 
 def _isolated(row: Cause, unverified: Set[str], tested: int) -> Cause:
     paths = {str(e["path"]) for e in row.evidence if e.get("path")}
-    if row.certainty != "proved" or not 0 < row.weight <= FEW or not row.evidence or not paths <= unverified:
+    if row.certainty != "proved" or row.weight != 1 or not row.evidence or not paths <= unverified:
         return row
     why = f"not proved: {row.weight} of {tested:,} decisions, in a file without a checksum, where a flipped bit looks the same"
     return replace(row, certainty="suspected", headline=f"{row.headline}; {why}")

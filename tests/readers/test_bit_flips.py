@@ -8,7 +8,8 @@ import orjson
 import pytest
 import zstandard
 
-from sdtrace.api import read, report
+from sdtrace.api import report
+from sdtrace.pipeline import read
 from sdtrace.errors import SdtraceError
 from sdtrace.schema.trace import DAMAGED
 from sdtrace.writers.convert import convert
