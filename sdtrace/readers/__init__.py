@@ -19,7 +19,7 @@ from sdtrace.readers.repeated import Repeated
 from sdtrace.readers.times import dated
 from sdtrace.redaction import redacted
 from sdtrace.schema.texts import changed
-from sdtrace.schema.trace import DAMAGED, Batch, Doubt, Loss, Notice, empty
+from sdtrace.schema.trace import DAMAGED, OTHER, Batch, Doubt, Loss, Notice, empty
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,13 @@ class Opened:
         repeated = Repeated()
         reader = self.reader
         assert reader is not None
+        lost = False
         for batch in reader.batches(src):
+            lost = lost or any(loss.what != OTHER for loss in batch.losses)
             yield repeated.once(batch)
+        if lost and src.packing and not has_checksum(src) and not src.reading.damage:
+            why = "records of the compressed file are damaged, and it has no checksum that would tell which"
+            yield Batch(src.path, 0, empty("run"), empty("request"), empty("step"), [], doubt=Doubt(why, figures=True))
         if met := src.reading.met:
             losses = [Loss(src.path, line, error.what, 1, error.advice) for line, error in met]
             yield Batch(src.path, len(losses), empty("run"), empty("request"), empty("step"), losses)

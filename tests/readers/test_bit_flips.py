@@ -9,8 +9,8 @@ import pytest
 import zstandard
 
 from sdtrace.api import report
-from sdtrace.pipeline import read
 from sdtrace.errors import SdtraceError
+from sdtrace.pipeline import read
 from sdtrace.schema.trace import DAMAGED
 from sdtrace.writers.convert import convert
 
