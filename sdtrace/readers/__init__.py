@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.limits import Limits, current, lifted, size
+from sdtrace.readers.envelopes import DEPTH, inside, loose
+from sdtrace.readers.envelopes.origin import around, placed_back
 from sdtrace.readers.guard import bears, guarded, reason
 from sdtrace.readers.io import cloud
 from sdtrace.readers.io.checksum import has_checksum
 from sdtrace.readers.io.paths import expand
-from sdtrace.readers.io.source import Source, begun, source
+from sdtrace.readers.io.source import HEAD, Source, begun, source, start
 from sdtrace.readers.metrics import prometheus_server
 from sdtrace.readers.reader import Reader
 from sdtrace.readers.refusal import NO_OBJECT, PARQUET, nobody, placed
@@ -90,7 +92,9 @@ class Opened:
         lost = False
         for batch in reader.batches(src):
             lost = lost or any(loss.what != OTHER for loss in batch.losses)
-            yield repeated.once(batch)
+            yield placed_back(repeated.once(batch), src.reading.unwrapped)
+        if src.reading.unwrapped is not None:
+            yield around(src.path, src.reading.unwrapped)
         if lost and src.packing and not has_checksum(src) and not src.reading.damage:
             why = "records of the compressed file are damaged, and it has no checksum that would tell which"
             yield Batch(src.path, 0, empty("run"), empty("request"), empty("step"), [], doubt=Doubt(why, figures=True))
@@ -174,15 +178,36 @@ def refused(opened: Opened) -> dict[str, str | None]:
 def _looked(path: str, limits: Limits, *, ask: bool, named: bool) -> tuple[Source, dict[str, str | None]]:
     """The source and, if asked, its refusals. Of an object samples do, and where they tell nothing, all of it."""
     if not cloud.is_object(path):
-        src = source(path, None, limits, wait=named)
-        return src, refusals(src) if ask else {}
+        src = inside(source(path, None, limits, wait=named))
+        if not ask:
+            return src, {}
+        whys = refusals(src)
+        return (src, whys) if None in whys.values() else _anyhow(src, whys)
     for most in (cloud.SMALL, limits.max_line):
         with cloud.sample(path, most) as (file, whole):
-            src = source(path, file, limits)
+            src = inside(source(path, file, limits))
             whys = refusals(src) if ask else {}
+            if ask and whole and None not in whys.values():
+                src, whys = _anyhow(src, whys)
         if whole or not ask or None in whys.values():
             break
     return replace(src, file=None), whys
+
+
+def _anyhow(src: Source, whys: dict[str, str | None]) -> tuple[Source, dict[str, str | None]]:
+    """An input that no reader knows, out of what may be an envelope: as far as it takes for a reader to know it."""
+    if src.file is None or src.is_folder:
+        return src, whys
+    bare, before = replace(src, peel=None), b""
+    bare = replace(bare, head=start(bare, HEAD)[:HEAD])
+    for depth in range(1, DEPTH + 1):
+        out = inside(bare, loose(depth))
+        if out.peel is None or out.head == before:
+            break
+        again, before = refusals(out), out.head
+        if None in again.values():
+            return out, again
+    return src, whys
 
 
 def open_one(path: str, format: str | None, *, named: bool = True) -> Opened:

@@ -51,8 +51,8 @@ def _no_log(src: Source) -> str | None:
 
 
 def _record(src: Source) -> str | None:
-    """The shape of a file of JSON records; a log in JSON Lines is none."""
-    if src.is_folder or src.head.startswith(b"PAR1") or jsonl.sniff(src.head) is None:
+    """The shape of a file of JSON records; a log in JSON Lines is none, nor are events of a stream."""
+    if src.is_folder or sse.sniff(src.head) is None or src.head.startswith(b"PAR1") or jsonl.sniff(src.head) is None:
         return None
     return _shape(src)
 

@@ -23,7 +23,7 @@ _FIGURES = (
 )  # fmt: skip
 _SINGLE = ("round", "iteration")
 WHAT = "the same record again"
-_ADVICE = "a shipper repeats lines, or a stretch of the file stands in it twice: it is counted once"
+ADVICE = "a shipper repeats lines, or a stretch of the file stands in it twice: it is counted once"
 
 
 def _known() -> pl.Expr:
@@ -58,8 +58,8 @@ class Repeated:
             return batch
         kept, gone = windows.filter(~again), windows.filter(again)
         lines = sorted(set(gone["line"].drop_nulls().to_list()) - set(kept["line"].drop_nulls().to_list()))
-        told = [Loss(batch.path, lines[0], WHAT, len(lines), _ADVICE)] if lines else []
-        notices = [] if lines else [Notice(batch.path, None, WHAT, gone.height, _ADVICE)]
+        told = [Loss(batch.path, lines[0], WHAT, len(lines), ADVICE)] if lines else []
+        notices = [] if lines else [Notice(batch.path, None, WHAT, gone.height, ADVICE)]
         return replace(
             batch,
             windows=kept,

@@ -1,8 +1,10 @@
 """Where the bytes of an input come from, and the lines in them."""
 
+import io
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +13,10 @@ from typing import IO
 from sdtrace.errors import NoInputError
 from sdtrace.limits import USUAL, LimitError, Limits, lifted, size
 from sdtrace.readers.io import streams
+from sdtrace.readers.io.encoding import Recoded, encoding
 from sdtrace.readers.io.paths import is_stream, trouble
 from sdtrace.readers.io.unpack import MAGIC, read, unpacked
+from sdtrace.readers.io.unwrapped import Unwrapped
 
 #: Decompressed bytes that stand in a temporary file at a time.
 SEGMENT = 64 << 20
@@ -22,11 +26,12 @@ HEAD = 1 << 16
 @dataclass
 class Reading:
     """What is met while an input is read: the line at hand, where lines are read one by one; how a packed file breaks off;
-    limits, each with its line if it has one."""
+    limits, each with its line if it has one; what was taken off around the text."""
 
     line: int | None = None
     damage: list[str] = field(default_factory=list)
     met: list[tuple[int | None, LimitError]] = field(default_factory=list)
+    unwrapped: Unwrapped | None = None
 
     def ended(self, error: str | LimitError | None) -> None:
         """What `read` told of the end of a packed file."""
@@ -45,7 +50,8 @@ class Reading:
 class Source:
     """One input as the user named it; `file` is where its bytes are, `head` its first decompressed bytes.
 
-    `cut` is the limit that was met while a stream was copied.
+    `cut` is the limit that was met while a stream was copied. `encoding` is what the text is written in, None for UTF-8;
+    `peel` takes off what is around it, None where there is nothing: `head` is then of the text inside.
     """
 
     path: str
@@ -54,6 +60,8 @@ class Source:
     head: bytes
     limits: Limits = field(default=USUAL, repr=False)
     cut: LimitError | None = field(default=None, compare=False, repr=False)
+    encoding: str | None = None
+    peel: Callable[[str], Unwrapped] | None = field(default=None, repr=False)
     reading: Reading = field(default_factory=Reading, compare=False, repr=False)
 
     @property
@@ -87,13 +95,30 @@ def source(path: str, file: Path | None = None, limits: Limits = USUAL, *, wait:
         return Source(path, file, None, b"", limits)
     try:
         with file.open("rb") as raw:
-            start = raw.read(8)
-        packing = next((name for magic, name in MAGIC.items() if start.startswith(magic)), None)
+            first = raw.read(8)
+        packing = next((name for magic, name in MAGIC.items() if first.startswith(magic)), None)
         with unpacked(file, packing, limits) as stream:
             head = read(stream, HEAD)[0][:HEAD]
+        src = Source(path, file, packing, head, limits, cut, encoding(head))
+        if src.encoding is not None:
+            src = replace(src, head=start(src, HEAD - 1))
     except OSError as error:
         raise NoInputError(f"{path}: {error.strerror or error}", "check the file and its permissions") from error
-    return Source(path, file, packing, head, limits, cut)
+    return src
+
+
+@contextmanager
+def _opened(src: Source) -> Iterator[IO[bytes]]:
+    """The decompressed bytes of an input, its text as UTF-8."""
+    assert src.file is not None
+    with unpacked(src.file, src.packing, src.limits) as stream:
+        yield stream if src.encoding is None else io.BufferedReader(Recoded(stream, src.encoding), 1 << 20)
+
+
+def start(src: Source, most: int) -> bytes:
+    """The first bytes of what an input unpacks to: all of it where that is not more than `most`."""
+    with _opened(src) as stream:
+        return read(stream, most + 1)[0]
 
 
 def begun(src: Source) -> Source:
@@ -104,11 +129,17 @@ def begun(src: Source) -> Source:
 def segments(src: Source) -> Iterator[Segment]:
     """The input as plain files of whole lines: itself, or temporary pieces of what it unpacks to."""
     assert src.file is not None
-    if src.packing is None:
+    if src.peel is not None:
+        with tempfile.TemporaryDirectory(prefix="sdtrace-") as folder:
+            piece = Path(folder) / "piece"
+            piece.write_bytes(whole(src) or b"")
+            yield Segment(piece, 1)
+        return
+    if src.packing is None and src.encoding is None:
         yield Segment(src.file, 1)
         return
     with (
-        unpacked(src.file, src.packing, src.limits) as stream,
+        _opened(src) as stream,
         tempfile.TemporaryDirectory(prefix="sdtrace-") as folder,
     ):
         piece = Path(folder) / "piece"
@@ -157,11 +188,13 @@ def lines(src: Source) -> Iterator[tuple[int, bytes]]:
 
 
 def whole(src: Source, most: int = sys.maxsize) -> bytes | None:
-    """All that an input unpacks to, as far as it does; None where that is more than `most` bytes."""
-    assert src.file is not None
-    with unpacked(src.file, src.packing, src.limits) as stream:
+    """All that an input unpacks to, as far as it does, out of its envelopes; None where that is more than `most` bytes."""
+    with _opened(src) as stream:
         text, error = read(stream, most + 1)
     if len(text) > most:
         return None
     src.reading.ended(error)
-    return text
+    if src.peel is None:
+        return text
+    src.reading.unwrapped = inside = src.peel(text.decode("utf-8", "replace"))
+    return inside.text.encode("utf-8", "replace")

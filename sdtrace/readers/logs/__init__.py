@@ -64,7 +64,13 @@ def _state(src: Source) -> tuple[int, int]:
 @lru_cache(maxsize=4)
 def _samples(src: Source, size: int, changed: int) -> bytes:
     """The head, and pieces of a plain file's rest."""
-    if src.file is None or src.packing is not None or size <= len(src.head):
+    if (
+        src.file is None
+        or src.packing is not None
+        or src.encoding is not None
+        or src.peel is not None
+        or size <= len(src.head)
+    ):
         return src.head
     pieces = [src.head]
     with src.file.open("rb") as stream:

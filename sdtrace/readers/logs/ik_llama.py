@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.schema.trace import Loss
 
 _HEAD = re.compile(r"\|[ \t]{0,40}rounds[ \t]{0,40}\|[ \t]{0,40}accepted[ \t]{0,40}\|")
 
@@ -20,15 +21,17 @@ def listen(path: str) -> Any:
     def hear(found: pl.DataFrame) -> Heard:
         heard = Heard()
         for line, text in found.iter_rows():
-            if not text.lstrip().startswith("|"):
+            if (start := text.find("|")) < 0:
                 continue
-            cells = [cell.strip() for cell in text.strip().strip("|").split("|")]
+            cells = [cell.strip() for cell in text[start:].strip().strip("|").split("|")]
             if "task" in cells and _HEAD.search(text):
                 columns[:] = cells
                 heard.used.add(line)
             elif len(cells) == len(columns) and (row := _row(dict(zip(columns, cells, strict=True)))):
                 heard.used.add(line)
                 heard.rows.append(row | {"line": line})
+            elif columns and len(cells) != len(columns) and any("%" in cell for cell in cells):
+                heard.losses.append(Loss(path, line, "a row that does not fit the header", 1, "it was cut"))
         return heard
 
     return hear

@@ -38,6 +38,9 @@ _BODY = re.compile(r"log_server_r: (?:request|response):\s+[{\[\"]")
 _BROKEN = re.compile(r"draft acceptance(?: rate)? = \d|statistics\s+[\w-]+: #calls")
 
 
+Key = tuple[str | None, str | None]
+
+
 @dataclass
 class State:
     """What is remembered between lines.
@@ -45,10 +48,11 @@ class State:
     `eval`: generation time and tokens by slot and task, until their acceptance line comes; `replay`: slots whose next
     round repeats a counted one; `traced`: the round that a debug line may repeat; `body`: the log shows a request's
     text; `clocked`: the engine stamps its lines, so that one without a stamp is user text; `block`: slot, task, last
-    line and its place in the order, of a head whose lines follow; `fixed`: the target cannot take tokens back.
+    line and its place in the order, of a head whose lines follow; `fixed`: the target cannot take tokens back;
+    `timed`: counts, and generation time and tokens, of the last request of a slot.
     """
 
-    eval: dict[tuple[str | None, str | None], tuple[float | None, int]] = field(default_factory=dict)
+    eval: dict[Key, tuple[float | None, int]] = field(default_factory=dict)
     replay: set[tuple[str, str]] = field(default_factory=set)
     traced: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     summary: dict[str, int] = field(default_factory=dict)
@@ -59,6 +63,7 @@ class State:
     body: bool = False
     clocked: bool = False
     block: tuple[str, str, int, int] | None = None
+    timed: dict[Key, tuple[tuple[Any, Any], tuple[float | None, int]]] = field(default_factory=dict)
     fixed: bool = False
 
 
@@ -176,7 +181,11 @@ def _is_new(found: re.Match[str], state: State) -> bool:
 
 
 def _timed(row: dict[str, Any], state: State, key: tuple[str | None, str | None]) -> dict[str, Any]:
-    known = state.eval.pop(key, None)
+    known, counts = state.eval.pop(key, None), (row.get("accepted"), row.get("drafted"))
+    if known is None and state.timed.get(key, (None,))[0] == counts:  # the line stands twice
+        known = state.timed[key][1]
+    if known is not None:
+        state.timed = {key: (counts, known)}
     return row if known is None else row | {"busy_ms": known[0], "emitted": known[1]}
 
 

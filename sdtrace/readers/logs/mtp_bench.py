@@ -64,7 +64,15 @@ DIALECT = Dialect(
     engine="llama.cpp",
     says="mtp-bench.py against llama-server",
     looks_for="`pred= draft= acc= rate=`",
-    needles=(b"tok/s=", b"Aggregate: {", b'"n_requests"', b'"total_', b'"aggregate_accept_rate"', b'"wall_s_total"'),
+    needles=(
+        b"tok/s=",
+        b"Aggregate: {",
+        b"n_requests",
+        b"total_predicted",
+        b"total_draft",
+        b"aggregate_",
+        b"wall_s_total",
+    ),
     mark=re.compile(r"pred=\s*\d+\s+draft=\s*\d+\s+acc=\s*\d+\s+rate="),
     listen=listen,
 )

@@ -10,9 +10,9 @@ import polars as pl
 
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
 
-_HEAD = re.compile(r"^\W*(MAIN|DRAFT) MODEL\b")
+_HEAD = re.compile(r"(?:^|\s)(MAIN|DRAFT) MODEL\b")
 _FIELD = re.compile(
-    r"^\W*(Generate time|TPOT|Num generated token|Total iteration number|Num accepted token): ~?(\d+(?:\.\d+)?)"
+    r"(?:^|\s)(Generate time|TPOT|Num generated token|Total iteration number|Num accepted token): ~?(\d+(?:\.\d+)?)"
 )
 
 

@@ -27,7 +27,7 @@ _DECODE = re.compile(
 )
 _RANK = re.compile(r"\bTP(\d+)\b")
 _RANKS = re.compile(r"[A-Z_]+\d+")
-_VALUE = re.compile(r": (True|False|\d++(?:\.\d++)?+)%?+(?![\d.]*+\w)")
+_VALUE = re.compile(r": ?(True|False|\d++(?:\.\d++)?+)%?+(?![\d.]*+\w)")
 #: What the name of a field is made of, and how it begins.
 _NAME, _BEGINS = re.compile(r"[\w #()/-]"), re.compile(r"[#A-Za-z]")
 _SEVERAL = re.compile(r"accept (?:len|rate): [\d.]+ / ")
@@ -60,7 +60,7 @@ def listen(path: str) -> Any:
             if "Finish: " in text or "request.finished" in text:
                 _finished(path, line, text, heard)
             elif (head := _DECODE.search(text)) and "avg_accept_len:" not in text:
-                _decode(line, text, head, rows, heard, state)
+                _decode(path, line, text, head, rows, heard, state)
             elif "accept len:" in text or (rows and _WRAPPED.match(text)):
                 _piece(path, line, text, rows, heard)
             elif ("spec_" in text or "completion_tokens" in text) and (values := _values(text)):
@@ -101,10 +101,14 @@ def _row(line: int, text: str, ranks: str, *, dot: bool) -> dict[str, Any]:
 
 
 def _decode(
-    line: int, text: str, head: re.Match[str], rows: list[dict[str, Any]], heard: Heard, state: State
+    path: str, line: int, text: str, head: re.Match[str], rows: list[dict[str, Any]], heard: Heard, state: State
 ) -> None:  # fmt: skip
-    heard.used.add(line)
     values = _named(text[head.end() :])
+    if "accept" in text[head.end() :] and "accept len" not in values:
+        advice = "the record was cut: a writer stopped, or a copy lost its end"
+        heard.losses.append(Loss(path, line, "incomplete decode line", 1, advice))
+        return
+    heard.used.add(line)
     ranks = _ranks(text[: head.start()]) if head["stamp"] else []
     rank = _RANK.search(" ".join(ranks) or text[: head.start() + 1][-40:])
     others = " ".join(part for part in ranks if not part.startswith(("TP", "EP")))

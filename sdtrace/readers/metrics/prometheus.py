@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sdtrace.readers.io.source import Source, lines
 from sdtrace.readers.metrics.series import BEGINS, NAME, Scrape, place, wanted
 from sdtrace.readers.reader import Reader, of_text
+from sdtrace.readers.repeated import ADVICE, WHAT
 from sdtrace.schema.counters import from_rows
 from sdtrace.schema.trace import OTHER, Batch, Loss, empty
 
@@ -60,6 +61,7 @@ def batches(src: Source) -> Iterator[Batch]:
     """Samples of a file; a metric that comes again begins the next scrape."""
     named, names = _named_time(src.path), dict[str, _Name | None]()
     held, scrape, stamp, seen = _Held(), Scrape(), None, set[str]()
+    last, before = "", 0.0
     for number, raw in lines(src):
         held.lines += 1
         text = raw.decode("utf-8", "replace").strip()
@@ -77,6 +79,10 @@ def batches(src: Source) -> Iterator[Batch]:
             continue
         if name.engine is None:
             continue
+        if key == last and at is None and value == before:
+            held.losses.append(Loss(src.path, number, WHAT, 1, ADVICE))
+            continue
+        last, before = key, value
         held.used += 1
         if key in seen:
             held.rows += scrape.rows(stamp if stamp is not None else named)

@@ -71,9 +71,9 @@ def _round(timings: dict[str, Any], name: str, number: int, before: dict[str, tu
     if not isinstance(drafted, int) or not isinstance(accepted, int):
         return []
     now, old = (drafted, accepted), before.get(name, (0, 0))
-    before[name] = now
     if now[0] <= old[0]:
         return []
+    before[name] = now
     row: dict[str, Any] = {"line": number, "engine": "llama.cpp", "surface": "stream", "basis": "round", "drafts": 1}
     row |= {"drafted": now[0] - old[0], "accepted": now[1] - old[1], "emitted": now[1] - old[1] + 1, "request_id": name}
     return [row | {"said": {"draft_n": now[0], "draft_n_accepted": now[1]}}]

@@ -1,0 +1,90 @@
+"""Envelopes: what others put around the text of an engine. One layer takes them off, whatever the engine and its reader.
+
+Certain envelopes are taken off before any reader is asked. The loose ones would also fit a text that a reader knows as it
+is; they are tried where none does.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from sdtrace.readers.envelopes import exports, http, json_text, metrics, newest_first, pasted, shippers, twice, wrapped
+from sdtrace.readers.envelopes.text import Envelope, Lines
+from sdtrace.readers.io.source import Source, start
+from sdtrace.readers.io.unwrapped import Unwrapped
+
+CERTAIN: tuple[Envelope, ...] = (
+    *pasted.ENVELOPES, *twice.ENVELOPES, *http.ENVELOPES, *shippers.ENVELOPES, *metrics.ENVELOPES, *exports.ENVELOPES, *wrapped.ENVELOPES,
+    *newest_first.ENVELOPES,
+)  # fmt: skip
+LOOSE: tuple[Envelope, ...] = (*CERTAIN, *pasted.LOOSE, *json_text.LOOSE)
+#: Envelopes inside each other.
+DEPTH = 8
+#: Decompressed bytes of an input that are looked at as a whole, and of one that is taken out of its envelopes at all.
+SMALL, LARGEST = 1 << 20, 64 << 20
+#: Bytes of the text inside that readers are shown as its head.
+HEAD = 1 << 20
+
+
+@dataclass
+class _Peel:
+    lines: Lines
+    names: list[str] = field(default_factory=list)
+    around: int = 0
+    again: int = 0
+
+
+def certain(text: str) -> Unwrapped:
+    """A text out of the envelopes that are sure."""
+    return unwrapped(text, CERTAIN)
+
+
+def loose(depth: int) -> Callable[[str], Unwrapped]:
+    """Takes a text that no reader knows as it is out of so many of the things that may be envelopes."""
+    return _LOOSE[depth - 1]
+
+
+def inside(src: Source, peel: Callable[[str], Unwrapped] = certain) -> Source:
+    """The source with what takes its envelopes off; itself where its text (of a large one its head) is in none."""
+    if src.file is None or src.is_folder or src.head.startswith(b"PAR1") or not src.head:
+        return src
+    data = start(src, SMALL)
+    if len(data) > SMALL:
+        data = src.head[: src.head.rfind(b"\n") + 1] or src.head
+    found = peel(data.decode("utf-8", "replace"))
+    if not found.names and len(data) < SMALL and data.lstrip()[:1] in (b"{", b"[") and len(data) == len(src.head):
+        data = start(src, LARGEST)  # a document of a store tells what it is only as a whole
+        found = peel(data.decode("utf-8", "replace")) if len(data) <= LARGEST else found
+    if not found.names:
+        return src
+    return replace(src, head=found.text.encode("utf-8", "replace")[:HEAD], peel=peel)
+
+
+def unwrapped(text: str, envelopes: Sequence[Envelope] = CERTAIN, depth: int = DEPTH) -> Unwrapped:
+    """A text out of its envelopes, one inside the other."""
+    now = _Peel(list(enumerate(text.split("\n"), start=1)))
+    if now.lines and not now.lines[-1][1]:
+        now.lines.pop()
+    count = len(now.lines)
+    now.lines = [(n, line.rstrip("\r")) for n, line in now.lines]
+    while len(now.names) < depth and _off(now, envelopes, text):
+        text = "\n".join(line for _, line in now.lines)
+    made = "".join(f"{line}\n" for _, line in now.lines)
+    return Unwrapped(made, [n for n, _ in now.lines], tuple(now.names), now.around, now.again, count)
+
+
+def _off(now: _Peel, envelopes: Sequence[Envelope], text: str) -> bool:
+    """Take one envelope off, no name twice in a row: what is left of an envelope is no other one."""
+    for envelope in envelopes:
+        if envelope.name in now.names[-2:] or not envelope.hint(text):
+            continue
+        bare = envelope.off(now.lines)
+        if bare is not None and bare.lines != now.lines:
+            now.lines, now.around, now.again = bare.lines, now.around + bare.around, now.again + bare.again
+            now.names.append(envelope.name)
+            return True
+    return False
+
+
+#: One function a depth: a source is the same source where its function is the same.
+_LOOSE = tuple(partial(unwrapped, envelopes=LOOSE, depth=depth) for depth in range(1, DEPTH + 1))

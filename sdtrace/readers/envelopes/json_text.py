@@ -1,0 +1,110 @@
+"""JSON that stands in a text: indented, one behind the other, in a fence, behind a logger's prefix. One value a line comes out.
+
+Tried where no reader knows a text as it is. A line without JSON is none of the text; one with a brace may be a cut record.
+"""
+
+import json
+import re
+
+import orjson
+
+from sdtrace.readers.envelopes.exports import ENVELOPES as EXPORTS
+from sdtrace.readers.envelopes.shippers import timed
+from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, holds
+from sdtrace.readers.metrics.series import ENGINES
+
+_DECODER = json.JSONDecoder()
+#: Characters that attempts which come to nothing may cost in all.
+BUDGET = 32 << 20
+_START = re.compile(r"[{\[](?=\s*(?:[\"{\[\]}\n\r]|$))")
+_PREFIX = re.compile(
+    rf"^[^{{\"']{{1,200}}?[\s:>|\]](data: \{{.*|(?:ray_)?(?:{'|'.join(ENGINES)})[:_]\w+(?:\{{[^}}]*\}})? -?[\d.]+(?:e[+-]?\d+)?(?: \d+)?)$"
+)
+_LOGGED = re.compile(r'^\s*\{.{0,4000}?"(?:log|MESSAGE|message|msg)"\s*:\s*"')
+
+
+def values(lines: Lines) -> Bare | None:
+    """Every JSON object or list of the text on a line of its own, what stood before it on its line left out."""
+    text = "\n".join(line for _, line in lines)
+    starts, at = [], 0
+    for _, line in lines:
+        starts.append(at)
+        at += len(line) + 1
+    made: Lines = []
+    index, place, spent, found = 0, 0, 0, 0
+    while index < len(lines):
+        number, line = lines[index]
+        begin = max(place, starts[index])
+        stop = starts[index] + len(line)
+        value = None
+        while spent < BUDGET and (m := _START.search(text, begin, stop)):
+            value, end = _value(text, m.start())
+            if value is not None:
+                break
+            spent += end - m.start()
+            begin = m.start() + 1
+        if value is None:
+            if place <= starts[index] and "{" in line:  # it may be a record that was cut
+                made.append((number, line))
+            index += 1
+            continue
+        found += 1
+        made.append((number, value))
+        place = end
+        while index < len(lines) and starts[index] + len(lines[index][1]) <= place:
+            index += 1
+    return Bare(made, len(lines) - len({n for n, _ in made})) if found else None
+
+
+def _value(text: str, start: int) -> tuple[str | None, int]:
+    """(compact JSON of the value that begins there, where it ends); None and how far was looked where there is none."""
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        return None, max(error.pos, start + 1)
+    except RecursionError:
+        return None, start + 1
+    if not value or not isinstance(value, dict | list):
+        return None, end
+    try:
+        return orjson.dumps(value).decode(), end
+    except (TypeError, orjson.JSONEncodeError):
+        return json.dumps(value), end
+
+
+def prefixes(lines: Lines) -> Bare | None:
+    """What a logger puts in front of an event of a stream or a sample of a metric."""
+    made = [(n, m[1] if (m := _PREFIX.match(text)) else text) for n, text in lines]
+    return Bare(made) if any(a != b for a, b in zip(made, lines, strict=True)) else None
+
+
+def logged(lines: Lines) -> Bare | None:
+    """Shippers' lines of JSON whose text no log reader knows: what they carry is no log."""
+    made: list[tuple[int, str, str]] = []
+    found = 0
+    for n, text in lines:
+        record = None
+        if _LOGGED.match(text):
+            try:
+                record = orjson.loads(text)
+            except orjson.JSONDecodeError:
+                record = None
+        inner = (
+            next((record[k] for k in ("log", "MESSAGE", "message", "msg") if isinstance(record.get(k), str)), None)
+            if isinstance(record, dict)
+            else None
+        )
+        if inner is None:
+            made.append((n, "", text))
+            continue
+        found += 1
+        made.append((n, "", inner))
+    return Bare(timed(made)) if found else None
+
+
+LOOSE = (
+    Envelope("lines of a shipper", holds('"log"', '"MESSAGE"', '"message"', '"msg"'), logged),
+    *EXPORTS,
+    Envelope("prefixes of a logger", lambda text: True, prefixes),
+    Envelope("JSON in a text", holds("{", "["), values),
+)

@@ -1,0 +1,59 @@
+"""What copying puts around a text: quotes and fences of Markdown, entities of a web page, no-break spaces."""
+
+import html
+import re
+
+from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, full, holds, share
+
+_QUOTE, _FENCE = re.compile(r"^ {0,3}(?:> ?)+"), re.compile(r"^\s*(?:> ?)*(?:```|~~~)")
+_BLANKS = dict.fromkeys((160, 5760, 8239, 8287, 12288, *range(8192, 8203)), " ")
+#: no-break and other blanks become a blank, characters without a width go
+BLANKS: dict[int, str | None] = {**_BLANKS, **dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))}
+_ODD = re.compile("[" + "".join(chr(code) for code in BLANKS) + "]")
+#: words without which a line with odd blanks is a user's
+_OURS = re.compile(
+    r"accept|SpecDecoding|Speculative metrics|throughput|Decode batch|eval time|statistics |draft|_total\b|slot |tokens/s"
+)
+
+
+def quotes(lines: Lines) -> Bare | None:
+    """`> ` off, where four lines of five are quoted; a program that prompts with `>` prints more than its prompts."""
+    inside = full(lines)
+    if share(inside, _QUOTE.match) < 0.8:
+        return None
+    return Bare([(n, _QUOTE.sub("", text, count=1)) for n, text in lines])
+
+
+def fences(lines: Lines) -> Bare | None:
+    """The lines that open and close a block of code are no part of it."""
+    kept = [(n, text) for n, text in lines if not _FENCE.match(text)]
+    return Bare(kept, len(lines) - len(kept)) if len(kept) < len(lines) else None
+
+
+def blanks(lines: Lines) -> Bare | None:
+    """Odd blanks of lines that an engine writes; what else holds them is somebody's text and stays."""
+    if lines and lines[0][1].startswith("\ufeff"):
+        lines = [(lines[0][0], lines[0][1][1:]), *lines[1:]]
+        return blanks(lines) or Bare(lines)
+    found = [(n, text.translate(BLANKS) if _ODD.search(text) else text) for n, text in lines]
+    copied = share(full(lines), _ODD.search) >= 0.5  # a whole text came from a page
+    changed = [
+        (n, new if copied or new == old or _OURS.search(new) else old)
+        for (n, new), (_, old) in zip(found, lines, strict=True)
+    ]
+    return Bare(changed) if any(a != b for a, b in zip(changed, lines, strict=True)) else None
+
+
+def entities(lines: Lines) -> Bare | None:
+    """Quotes and angle brackets that a web page escaped: the whole text has none of its own then."""
+    if not any("&quot;" in text or "&#34;" in text for _, text in lines) or any('"' in text for _, text in lines):
+        return None
+    return Bare([(n, html.unescape(text)) for n, text in lines])
+
+
+ENVELOPES = (
+    Envelope("no-break spaces", lambda text: not text.isascii(), blanks),
+    Envelope("entities of HTML", holds("&quot;", "&#34;"), entities),
+    Envelope("quotes of Markdown", holds(">"), quotes),
+)
+LOOSE = (Envelope("fences of Markdown", holds("```", "~~~"), fences),)

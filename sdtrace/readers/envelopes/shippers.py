@@ -1,0 +1,131 @@
+"""What container runtimes and journald put around a line: CRI's stamp with P and F, docker's pieces, arrays of bytes."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, full, holds, share
+
+_CRI = re.compile(
+    r"^(?P<at>\d{4}-\d\d-\d\dT[\d:.]{8,24}(?:Z|[+-]\d\d:?\d\d)) (?P<stream>stdout|stderr) (?P<part>[FP])(?: (?P<text>.*))?$"
+)
+_PIECE = re.compile(r'^\s*\{.{0,400}?"log"\s*:')
+_BYTES = re.compile(r'"MESSAGE"\s*:\s*\[\s*\d|"type"\s*:\s*"Buffer"')
+#: a line that speaks for itself gets no stamp in front: JSON, an event of a stream, a sample of a metric
+ALONE = re.compile(
+    r'^\s*(?:[\[{]"|\[?\{|\||data: |: |event: |# (?:HELP|TYPE) |[a-zA-Z_:][\w:]*(?:\{[^}]*\})? -?[\d.]+(?:e[+-]?\d+)?(?: \d+)?$)'
+)
+
+
+def stamped(at: str, text: str) -> str:
+    """A line with the time that its envelope tells, where the line can bear it."""
+    return text if not at or not text.strip() or ALONE.match(text) else f"{at} {text}"
+
+
+def timed(found: list[tuple[int, str, str]]) -> Lines:
+    """Lines from (number, time, text): with their times, if what is inside is not a document of JSON or a table."""
+    first = next((text for _, _, text in found if text.strip()), "")
+    alone = bool(ALONE.match(first)) or first.strip() in ("{", "[")
+    return [(n, part if alone else stamped(at, part)) for n, at, text in found for part in _parts(text)]
+
+
+def _parts(text: str) -> list[str]:
+    """The lines of an entry; other marks of a line's end than the newline are part of a text."""
+    return [part.rstrip("\r") for part in text.removesuffix("\n").split("\n")]
+
+
+def cri(lines: Lines) -> Bare | None:
+    """CRI's lines, the pieces of a long one (P ... P F) put together by stream."""
+    if share(full(lines), _CRI.match) < 0.8:
+        return None
+    made: list[tuple[int, str, str]] = []
+    held: dict[str, tuple[int, str, str]] = {}
+    for n, text in lines:
+        m = _CRI.match(text)
+        if m is None:
+            made.append((n, "", text))
+            continue
+        first, at, before = held.pop(m["stream"], (n, m["at"], ""))
+        whole = before + (m["text"] or "")
+        if m["part"] == "P":
+            held[m["stream"]] = first, at, whole
+        else:
+            made.append((first, at, whole))
+    return Bare(timed(sorted([*made, *held.values()], key=lambda entry: entry[0])))
+
+
+def docker_pieces(lines: Lines) -> Bare | None:
+    """docker cuts a line of more than 16 KB: a piece lacks the newline, and the next one goes on."""
+    records = [(n, text, _record(text) if _PIECE.match(text) else None) for n, text in lines]
+    known = [(n, r) for n, _, r in records if r is not None and isinstance(r.get("log"), str)]
+    if len(known) < 0.8 * len(full(lines)) or all(r["log"].endswith("\n") for _, r in known[:-1]):
+        return None
+    made: list[tuple[int, str, str]] = []
+    held: dict[str, tuple[int, str, str]] = {}
+    for n, text, record in records:
+        if record is None or not isinstance(record.get("log"), str):
+            made.append((n, "", text))
+            continue
+        stream = str(record.get("stream"))
+        first, at, before = held.pop(stream, (n, str(record.get("time") or ""), ""))
+        whole = before + record["log"]
+        if whole.endswith("\n"):
+            made.append((first, at, whole))
+        else:
+            held[stream] = first, at, whole
+    return Bare(timed(sorted([*made, *held.values()], key=lambda entry: entry[0])))
+
+
+def byte_arrays(lines: Lines) -> Bare | None:
+    """journald writes a message that is no clean text as a list of bytes, JavaScript a Buffer likewise."""
+    if not any(_BYTES.search(text[:20_000]) for _, text in lines):
+        return None
+    made: list[tuple[int, str, str]] = []
+    found = False
+    for n, text in lines:
+        record = _record(text) if _BYTES.search(text[:20_000]) else None
+        message = _text(record.get("MESSAGE", record.get("data"))) if record else None
+        if record is None or message is None:
+            made.append((n, "", text))
+            continue
+        found = True
+        made.append((n, moment(record.get("__REALTIME_TIMESTAMP")), message))
+    return Bare(timed(made)) if found else None
+
+
+def _text(found: Any) -> str | None:
+    """A list of bytes as text."""
+    if not isinstance(found, list) or not all(isinstance(b, int) and 0 <= b < 256 for b in found):
+        return None
+    return bytes(found).decode("utf-8", "replace")
+
+
+def _record(text: str) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def moment(at: Any) -> str:
+    """ISO time of Unix seconds, milliseconds, microseconds or nanoseconds, told apart by size; text stays as it is."""
+    if isinstance(at, str) and not re.fullmatch(r"\d{9,19}(?:\.\d{1,9})?", at):
+        return at if len(at) < 48 else ""
+    try:
+        number = float(at)
+    except (TypeError, ValueError):
+        return ""
+    for scale in (1.0, 1e3, 1e6, 1e9):
+        if 1e8 <= number / scale < 1e10:
+            return f"{datetime.fromtimestamp(number / scale, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    return ""
+
+
+ENVELOPES = (
+    Envelope("CRI", holds(" stdout ", " stderr "), cri),
+    Envelope("pieces of docker", holds('"log":', '"log" :'), docker_pieces),
+    Envelope("arrays of bytes", holds('"MESSAGE"', '"Buffer"'), byte_arrays),
+)

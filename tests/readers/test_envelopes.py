@@ -1,0 +1,185 @@
+"""Every reader behind every envelope: the same sums come out, or a loss that is said.
+
+SDTRACE_ENVELOPES=all tries every text in every envelope (CI); without it each text is tried in some, each envelope by some.
+"""
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sdtrace.readers import open_one
+from sdtrace.readers.envelopes import CERTAIN, unwrapped
+from tests.made.envelope_samples import ENVELOPES, JSON, LINES, Wrap, folded, sums, wrapped
+from tests.made.log_samples import SAMPLES
+from tests.made.simulate import document
+
+ENGINES = Path(__file__).resolve().parents[2] / "sample_logs" / "engines"
+FILES = sorted(p for p in ENGINES.iterdir() if not p.name.endswith(".expected.json"))
+TEXTS = {name: text for name, (text, _, _) in SAMPLES.items()} | {
+    p.name: p.read_text().strip("\n") + "\n" for p in FILES
+}
+#: two or three lines of a stamped log, and a record of JSON, hold what a cut or a copy can hurt
+RECORDS = [p.name for p in FILES if all(x[:1] == "{" and x[-1:] == "}" for x in TEXTS[p.name].split("\n") if x)]
+#: a table that a wrap breaks, and lines that print one decision each
+TABLES = {"ik-llama", "ik-llama-bench.md", "aiperf-console", "llama.cpp-coins", "dynamo.log"}
+ALL = os.environ.get("SDTRACE_ENVELOPES") == "all"
+
+
+def some(names: list[str], others: list[str], each: int) -> list[tuple[str, str]]:
+    """Every name with `each` of the others, all of them in turn."""
+    if ALL:
+        return [(name, other) for name in names for other in others]
+    return [(name, others[(i * each + j * 7) % len(others)]) for i, name in enumerate(names) for j in range(each)]
+
+
+def written(folder: Path, data: bytes, name: str = "input") -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+@cache
+def plain(name: str, folder: Path) -> tuple[str, dict[str, float], int]:
+    return sums(written(folder, TEXTS[name].encode(), "plain"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("envelopes")
+
+
+@pytest.mark.parametrize(("name", "envelope"), some(list(TEXTS), list(ENVELOPES), 3))
+def test_every_reader_behind_every_envelope(name: str, envelope: str, folder: Path) -> None:
+    inside = written(folder, ENVELOPES[envelope](TEXTS[name]))
+    assert sums(inside)[1] == plain(name, folder)[1]
+
+
+@pytest.mark.parametrize(("name", "envelope"), some(RECORDS, list(JSON), 3))
+def test_records_however_they_are_written(name: str, envelope: str, folder: Path) -> None:
+    inside = written(folder, JSON[envelope](TEXTS[name]))
+    assert sums(inside)[1] == plain(name, folder)[1]
+
+
+CUTS: dict[str, Wrap] = {f"edge at {w}": wrapped(w) for w in (80, 100, 120, 160, 200)}
+CUTS |= {f"words at {w}": folded(w) for w in (72, 100)} | {"no-break spaces": LINES["no-break spaces"]}
+
+
+@pytest.mark.parametrize(("name", "cut"), some([n for n in TEXTS if n not in TABLES], list(CUTS), 2))
+def test_a_cut_is_mended_or_said(name: str, cut: str, folder: Path) -> None:
+    _, found, lost = sums(written(folder, CUTS[cut](TEXTS[name])))
+    _, whole, before = plain(name, folder)
+    assert found == whole or lost > before or found["said_length"] < whole["said_length"]
+    assert all(found[key] <= value + 1e-6 for key, value in whole.items() if key != "steps")
+
+
+@pytest.mark.parametrize("twice", ["each line twice", "the text twice"])
+@pytest.mark.parametrize("name", [n for n, text in TEXTS.items() if len({*text.split("\n")}) > 4][:: 1 if ALL else 3])
+def test_what_stands_twice_is_counted_once(name: str, twice: str, folder: Path) -> None:
+    path = written(folder, LINES[twice](TEXTS[name]))
+    assert sums(path)[1] == plain(name, folder)[1]
+    assert any(loss.what == "the same record again" for b in open_one(str(path), None).batches() for loss in b.losses)
+
+
+def test_lines_of_a_stretch_that_stands_twice(tmp_path: Path) -> None:
+    """Two exports overlap: three records, of which the second stands in both."""
+    lines = TEXTS["vllm-dp2"].split("\n")[:4]
+    late = [line.replace("15:45:46", "15:45:56") for line in lines]
+    once, twice = tmp_path / "once.log", tmp_path / "twice.log"
+    once.write_text("\n".join([*lines, *late]))
+    twice.write_text("\n".join([*lines, *late, *late]))
+    a, b = document(once), document(twice)
+    assert a["acceptance"]["drafted"] == b["acceptance"]["drafted"] == 32
+    (again,) = (loss for loss in b["inputs"][0]["losses"] if loss["what"] == "the same record again")
+    assert again["count"] == 4
+
+
+LINE = (
+    "(APIServer pid=1) INFO 03-02 10:00:{s:02} [metrics.py:101] SpecDecoding metrics: Mean acceptance length: 2.80, Accepted "
+    "throughput: 18.00 tokens/s, Drafted throughput: 30.00 tokens/s, Accepted: 180 tokens, Drafted: 300 tokens, Per-position "
+    "acceptance rate: 0.800, 0.600, 0.400, Avg Draft acceptance rate: 60.0%"
+)
+
+
+def figures(path: Path) -> tuple[Any, ...]:
+    a = document(path)["acceptance"] or {}
+    return a.get("steps"), a.get("drafted"), a.get("accepted")
+
+
+@pytest.mark.parametrize("width", [*range(60, 240, 9), 119, 120, 121])
+def test_a_terminal_of_any_width(width: int, tmp_path: Path) -> None:
+    text = "\n".join(LINE.format(s=s) for s in (0, 10, 20)) + "\n"
+    assert figures(written(tmp_path, wrapped(width)(text))) == (300, 900, 540)
+
+
+def test_an_export_from_the_newest_line_on_is_turned(tmp_path: Path) -> None:
+    """The engine's line names the engine of the record behind it: turned, it would name the one before."""
+    lines = TEXTS["vllm-dp2"].strip("\n").split("\n")
+    later = [line.replace("15:45:46", f"15:4{n}:46") for n in (6, 7, 8) for line in lines]
+    turned = written(tmp_path, "\n".join(later[::-1]).encode())
+    frames = [b.windows for b in open_one(str(turned), None).batches() if b.windows is not None]
+    drafted = {(w["series"], w["drafted"]) for f in frames for w in f.to_dicts() if w["drafted"]}
+    assert drafted == {("APIServer:19 Engine 000", 4.0), ("APIServer:19 Engine 001", 12.0)}
+
+
+def test_lines_are_named_as_in_the_file(tmp_path: Path) -> None:
+    text = f"HTTP/1.1 200 OK\ncontent-type: text/plain\n\n{LINE.format(s=0)}\n{LINE.format(s=10)[:150]}\n"
+    path = written(tmp_path, text.encode())
+    batches = list(open_one(str(path), None).batches())
+    assert [w["line"] for b in batches if b.windows is not None for w in b.windows.to_dicts()] == [4]
+    assert [loss.line for b in batches for loss in b.losses if "incomplete" in loss.what] == [5]
+
+
+def test_streams_of_two_pods_are_kept_apart(tmp_path: Path) -> None:
+    streams = [
+        {"stream": {"pod": pod}, "values": [["1772445600000000000", LINE.format(s=0)]]} for pod in ("a-0", "a-1")
+    ]
+    path = written(tmp_path, json.dumps({"data": {"resultType": "streams", "result": streams}}).encode())
+    assert figures(path) == (200, 600, 360)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text_in_no_envelope_stays(name: str) -> None:
+    found = unwrapped(TEXTS[name], CERTAIN)
+    assert found.names == ()
+    assert found.text == TEXTS[name]
+
+
+#: how Prometheus gives series: three steps of 2 drafted tokens, of which 3 of 6 are accepted
+SERIES = {"num_drafts": 3, "num_draft_tokens": 6, "num_accepted_tokens": 3}
+NAMES = {f'vllm:spec_decode_{n}_total{{engine="0",model_name="m"}}': v for n, v in SERIES.items()}
+
+
+def _api(kind: str) -> str:
+    result = []
+    for name, value in SERIES.items():
+        sample = [1772445600.5, str(value)]
+        values = {"value": sample} if kind == "vector" else {"values": [[1772445590.5, "0"], sample]}
+        result.append({"metric": {"__name__": f"vllm:spec_decode_{name}_total", "engine": "0"}, **values})
+    return json.dumps({"status": "success", "data": {"resultType": kind, "result": result}})
+
+
+def _csv() -> str:
+    quoted = ['"' + name.replace('"', '""') + '"' for name in NAMES]
+    zeros = ",".join("0" for _ in NAMES)
+    return f'"Time",{",".join(quoted)}\n2026-03-02 10:00:00,{zeros}\n2026-03-02 10:00:15,{",".join(map(str, NAMES.values()))}\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _api("vector"),
+        _api("matrix"),
+        _csv(),
+        "\n".join(f"{name}\t{value}" for name, value in NAMES.items()),
+        "\n".join(f"{name} => {value} @[1772445600.5]" for name, value in NAMES.items()),
+        "| Element | Value |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in NAMES.items()),
+        "\n".join(f"{name} | {value:,}" for name, value in NAMES.items()),
+    ],
+    ids=["vector", "matrix", "Grafana's CSV", "tabs", "promtool", "Markdown", "page"],
+)
+def test_series_of_prometheus_in_other_clothes(text: str, tmp_path: Path) -> None:
+    assert figures(written(tmp_path, text.encode())) == (3, 6, 3)
