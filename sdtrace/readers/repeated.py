@@ -1,7 +1,8 @@
 """A record that stands twice is counted once: shippers repeat lines, exports overlap, consoles are pasted again.
 
 Two records are the same where every figure, their time and whose they are agree, and where that cannot be chance: they
-carry a time, a request's name, or the speed of a whole run. Rounds and iterations of one second can be alike, so those
+carry a time, or a duration or a speed beside a request's name or of a whole run; a benchmark that repeats a prompt prints
+the same counts under the same name. Rounds and iterations of one second can be alike, so those
 need a time below a second or their own number.
 """
 
@@ -31,8 +32,8 @@ def _known() -> pl.Expr:
     number = pl.col("said").str.contains(r'"(?:iter|forward_ct|fct|Iteration)":').fill_null(value=False)
     fraction = (pl.col("at") % 1 != 0).fill_null(value=False)
     speed = pl.any_horizontal(pl.col("span_s", "busy_ms", "generation_tps").is_not_null())
-    whole = pl.col("at").is_not_null() | (pl.col("basis") == "request") & pl.col("request_id").is_not_null()
-    whole |= (pl.col("basis") == "run") & speed
+    named = (pl.col("basis") == "run") | (pl.col("basis") == "request") & pl.col("request_id").is_not_null()
+    whole = pl.col("at").is_not_null() | named & speed
     single = pl.col("basis").is_in(_SINGLE)
     return ~pl.col("basis").is_in(["counter", "lifetime"]) & pl.when(single).then(number | fraction).otherwise(whole)
 

@@ -97,6 +97,16 @@ def test_lines_of_a_stretch_that_stands_twice(tmp_path: Path) -> None:
     assert again["count"] == 4
 
 
+@pytest.mark.parametrize(
+    ("more", "counted"), [({}, 3), ({"predicted_ms": 812.375}, 1)], ids=["repeated runs", "copies"]
+)
+def test_a_prompt_that_a_benchmark_repeats_is_no_copy(more: dict[str, float], counted: int, tmp_path: Path) -> None:
+    """The same prompt decoded greedily gives the same counts each time; the same milliseconds it does not take."""
+    record = {"id": "code_sql", "predicted_n": 64, "draft_n": 186, "draft_n_accepted": 15} | more
+    path = written(tmp_path, json.dumps({"runs": [record, record, record]}).encode())
+    assert document(path)["acceptance"]["drafted"] == 186 * counted
+
+
 LINE = (
     "(APIServer pid=1) INFO 03-02 10:00:{s:02} [metrics.py:101] SpecDecoding metrics: Mean acceptance length: 2.80, Accepted "
     "throughput: 18.00 tokens/s, Drafted throughput: 30.00 tokens/s, Accepted: 180 tokens, Drafted: 300 tokens, Per-position "
