@@ -24,6 +24,7 @@ from sdtrace.limits import USUAL, Budget, LimitError, Limits, option, size, with
 from sdtrace.readers.io import source as sources
 from sdtrace.readers.io.lines import Lines
 from sdtrace.readers.io.source import source
+from sdtrace.readers.io.unpack import unpacked
 from sdtrace.readers.trace import jsonl
 
 MB = 1 << 20
@@ -85,7 +86,7 @@ def test_a_bomb_is_read_up_to_its_ratio(pack: str, tmp_path: Path, monkeypatch: 
 def test_unpacking_takes_no_more_memory_than_it_is_asked_for(pack: str, tmp_path: Path) -> None:
     data = PACKERS[pack](b"\0" * (8 * MB))
     (tmp_path / "t").write_bytes(data)
-    with sources.unpacked(tmp_path / "t", pack, USUAL) as stream:
+    with unpacked(tmp_path / "t", pack, USUAL) as stream:
         seen = 0
         while block := stream.read(MB):
             assert len(block) <= MB

@@ -5,7 +5,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -219,17 +218,6 @@ def test_adding_up_neighbours_changes_no_sum_and_checks_have_seen_each(rounds: l
     assert (seen.examined, seen.faults) == (len(rows), len(range(0, len(rows), 7)))
 
 
-class _Answer:
-    """What httpx gives back, as far as the reader looks at it."""
-
-    def __init__(self, body: dict[str, Any]) -> None:
-        self.body = body
-
-    def json(self) -> dict[str, Any]:
-        copy: dict[str, Any] = json.loads(json.dumps(self.body))
-        return copy
-
-
 def test_a_prometheus_server_is_asked_for_the_time_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
     labels: dict[str, str] = {"instance": "h:8000", "engine": "0"}
@@ -243,11 +231,11 @@ def test_a_prometheus_server_is_asked_for_the_time_that_was_named(monkeypatch: p
         for job in ("a", "b")  # two jobs scrape one target
     ]
 
-    def get(url: str, **more: Any) -> _Answer:
-        asked.append({"url": url, **more["params"]})
-        return _Answer({"status": "success", "data": {"result": result}})
+    def get(self: object, url: str, params: dict[str, Any], headers: dict[str, str]) -> bytes:
+        asked.append({"url": url, **params})
+        return json.dumps({"status": "success", "data": {"result": result}}).encode()
 
-    monkeypatch.setattr(httpx, "get", get)
+    monkeypatch.setattr("sdtrace.readers.io.http.Server.get", get)
     batch = next(iter(prometheus_server.batches("prometheus://host:9090/prom", 100.0, 7300.0)))
     assert (asked[0]["url"], asked[0]["start"], asked[0]["end"]) == (
         "http://host:9090/prom/api/v1/query_range",
@@ -261,7 +249,7 @@ def test_a_prometheus_server_is_asked_for_the_time_that_was_named(monkeypatch: p
 
 
 def test_a_server_that_cannot_be_asked_is_an_error_with_a_way_out() -> None:
-    with pytest.raises(NoInputError, match="did not answer"):
+    with pytest.raises(NoInputError, match="no answer"):
         next(iter(prometheus_server.batches("prometheus://127.0.0.1:1", 0.0, 1.0)))
     with pytest.raises(UsageError, match="password"):
         next(iter(prometheus_server.batches("prometheus://user:secret@host:9090")))

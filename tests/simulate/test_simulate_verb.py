@@ -17,6 +17,11 @@ LARGER = {
     "draft-temperature": 1500,
     "leaning-draws": 6000,
     "recovered-other-q": 2000,
+    "residual-squared": 1500,
+    "residual-argmax": 1500,
+    "lenience-one-adapter": 1500,
+    "lenience-one-rank": 1500,
+    "lenience-first-steps": 3000,
 }
 
 
