@@ -100,7 +100,7 @@ def survives(seed: int) -> None:
             return
     (read,) = found.document["inputs"]
     lost = sum(loss["count"] for loss in read["losses"])
-    assert read["lines"] == read["runs"] + read["requests"] + read["steps"] + lost, seed
+    assert read["lines"] == read["runs"] + read["requests"] + read["steps"] + read["records"] + lost, seed
     assert not [check for check in found.document["checks"] if check["state"] == "crashed"], seed
     html.page(found)
     as_json.dumps(found)
