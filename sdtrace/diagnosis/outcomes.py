@@ -54,10 +54,9 @@ class _Judged:
 
 def used(choices: Mapping[str, Choice]) -> pl.Expr:
     """Rows of the law that was chosen for their run; temperature-0 requests are greedy under any run."""
-    pairs = [(run, choice.law) for run, choice in choices.items()]
-    chosen = pl.any_horizontal(
-        pl.lit(value=False), *((pl.col("run_id") == run) & (pl.col("law") == law) for run, law in pairs)
-    )
+    laws = {run: choice.law for run, choice in choices.items()}
+    law = pl.col("run_id").replace_strict(list(laws), list(laws.values()), default=None, return_dtype=pl.String)
+    chosen = (pl.col("law") == law).fill_null(value=False) if laws else pl.lit(value=False)
     # what no law judges counts in the figures
     return chosen | pl.col("law").is_in(["greedy", "unknown"])
 

@@ -9,6 +9,8 @@ from sdtrace.tally.tally import Tally, merge
 
 #: Neighbours that are added up before they join the total: small ones are cheap to add, the total is not.
 GATHER = 8
+#: Tallies of one place that are added up before they join their neighbours.
+MANY = 64
 
 T = TypeVar("T")
 
@@ -28,7 +30,8 @@ class Gathered(Generic[T]):
 
     def put(self, number: int, tallies: Sequence[T]) -> None:
         """What belongs at `number`; each number once, none left out."""
-        self._early[number] = tallies
+        # many of one batch (of many runs, under many laws) at once: a few at a time, the total would be added up as often
+        self._early[number] = [self._add(tallies)] if len(tallies) > MANY else tallies
         while self._next in self._early:
             for tally in self._early.pop(self._next):
                 self._group.append(tally)

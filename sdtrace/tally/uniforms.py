@@ -75,10 +75,9 @@ def repeats(tally: Tally) -> pl.DataFrame:
     if sample is None:
         return pl.DataFrame()
     rows = []
-    keys = sample.select("run_id", "law").unique(maintain_order=True)
-    for run_id, law in keys.rows():
-        mine = (pl.col("run_id") == run_id) & (pl.col("law") == law)
-        part = sample.filter(mine) if keys.height > 1 else sample
+    one = sample.select("run_id", "law").n_unique() == 1
+    for part in [sample] if one else sample.partition_by("run_id", "law", maintain_order=True):
+        run_id, law = part.row(0, named=True)["run_id"], part.row(0, named=True)["law"]
         within, across = _equal(part, "mix")
         n, share = part.height, 0.5**tally.uniforms_shift
         values = values_of(part["r"].to_numpy())
@@ -104,6 +103,8 @@ def _equal(part: pl.DataFrame, name: str) -> tuple[int, int]:
     """(within, across) requests: pairs of equal entries of a column, without those that a user seed explains."""
     values = np.sort(part[name].to_numpy())
     twice = values[1:][values[1:] == values[:-1]]  # few, as a rule
+    if not len(twice):
+        return 0, 0
     equal = part.filter(pl.col(name).is_in(pl.Series(twice).implode()))
     within = _pairs(equal, [name, "request"])
     known = equal.filter("known")

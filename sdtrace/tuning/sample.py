@@ -137,8 +137,12 @@ def _split(steps: pl.DataFrame, audit: Audit) -> list[Traffic]:
         buckets = made.steps.select(bucket()).to_series().to_numpy()
         laws = made.steps["law"].unique().sort().to_list()
         total = max(int(totals.get(run, 0)), len(made.first))
-        found.append(Traffic(run, audit.runs.get(run, {}), laws, made, np.asarray(buckets), _times(run, audit), total))
-    return sorted(found, key=lambda t: (-t.total, t.run_id))[:RUNS]
+        found.append((-total, run, laws, made, np.asarray(buckets)))
+    kept = sorted(found, key=lambda one: one[:2])[:RUNS]
+    return [
+        Traffic(run, audit.runs.get(run, {}), laws, made, buckets, _times(run, audit), -total)
+        for total, run, laws, made, buckets in kept
+    ]
 
 
 def _times(run: str, audit: Audit) -> Times:

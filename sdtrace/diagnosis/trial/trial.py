@@ -60,6 +60,13 @@ class _Trial:
         return any(code.startswith("SD2") or code in basis.RESTS_ON_P or code == "SD171" for code in self.fired)
 
     @cached_property
+    def sampled(self) -> dict[str, pl.DataFrame]:
+        """The sample of steps by run."""
+        steps = self.audit.tally.steps
+        parts = [] if steps is None else steps.partition_by("run_id", maintain_order=True)
+        return {str(part["run_id"][0]): part for part in parts}
+
+    @cached_property
     def open_basis(self) -> set[str]:
         a = self.audit
         return basis.open_runs(a.runs, list(self.choices), a.requests, a.unknown_requests > 0)
@@ -75,7 +82,7 @@ class _Trial:
         """Try one run; the first thing that is found wrong with it is mended before the next one is asked."""
         line, choice = self.audit.runs.get(run, {}), self.choices[run]
         assert self.audit.tally.steps is not None
-        steps = self.audit.tally.steps.filter(pl.col("run_id") == run)
+        steps = self.sampled.get(run, self.audit.tally.steps.clear())
         mine = steps.filter(pl.col("law").is_in([choice.law, "unknown"]) | (pl.col("law") == "greedy"))
         if describe:
             self._describe(run, line, mine)
