@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 import sdtrace.readers.io.lines
 import sdtrace.verify.positions
 from sdtrace.diagnosis.wrong_rules.recovery import emitted
+from sdtrace.limits import USUAL, Budget
 from sdtrace.pipeline import read
 from sdtrace.readers.io.lines import nulls
 from sdtrace.readers.io.row_groups import _portions
@@ -88,10 +89,14 @@ class File:
     def num_rows(self) -> int:
         return sum(self.rows)
 
+    @property
+    def num_columns(self) -> int:
+        return 0
+
 
 @given(st.lists(st.integers(0, 300), max_size=8), st.integers(1, 100))
 def test_portions_are_whole_row_groups_in_batches_of_equal_size(rows: list[int], size: int) -> None:
-    portions = list(_portions(File(rows), size))
+    portions = list(_portions(File(rows), size, Budget(USUAL, 1)))
     assert [n for groups, _ in portions for n in groups] == list(range(len(rows)))
     for groups, each in portions:
         total = sum(rows[n] for n in groups)
