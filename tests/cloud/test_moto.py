@@ -66,7 +66,7 @@ def store(disk: Path) -> Iterator[None]:
 
 ASKED = [
     "plain/",
-    "plain/*-2026-09-0[1-4].jsonl",
+    "plain/*-2020-09-0[1-4].jsonl",
     "packed",
     "tables",
     "tables/steps/0.parquet",
@@ -114,7 +114,7 @@ def test_what_cannot_be_read_has_a_way_out(capsys: pytest.CaptureFixture[str], m
 
 def test_memory_does_not_grow_with_the_object(disk: Path) -> None:
     """One object of 200 MB against the same file on disk: the peak is higher by a few pieces, not by the object."""
-    line = (disk / "plain" / "chat-2026-09-01.jsonl").read_bytes()
+    line = (disk / "plain" / "chat-2020-09-01.jsonl").read_bytes()
     big = disk / "big.jsonl"
     big.write_bytes(line * (200_000_000 // len(line)))
     boto3.client("s3").upload_file(str(big), "traces", "big.jsonl")

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from engine import tiny
 
 from sdtrace.replay import passes
 from sdtrace.replay.model import Verifier, load
 from sdtrace.replay.packing import batches, pack
 from sdtrace.replay.parameters import Parameters
 from sdtrace.replay.requests import Conversation, Step
+from tests.model.engine import tiny
 
 
 def conversation(number: int, vocabulary: int, tokens: int, tau: int) -> Conversation:

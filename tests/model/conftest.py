@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from engine import drafter_of, tiny
+
+from tests.model.engine import drafter_of, tiny
 
 torch.set_num_threads(1)
 transformers.utils.logging.disable_progress_bar()

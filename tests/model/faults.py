@@ -14,15 +14,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import engine
 import torch
 import transformers
-from engine import Asked, record
 
 from sdtrace import read
 from sdtrace.api import replay
 from sdtrace.replay.model import special_ids
 from sdtrace.replay.requests import gather
+from tests.model import engine
+from tests.model.engine import Asked, record
 
 ASKED = Asked(temperature=0.8, top_k=20, top_p=0.9, repetition=1.1)
 FAULTS = [*engine.FAULTS, "another-checkpoint"]

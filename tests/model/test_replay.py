@@ -4,15 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import engine
 import orjson
 import pytest
 import torch
-from engine import Asked, record
 
 from sdtrace.api import replay, report
 from sdtrace.cli import run
+from tests.model import engine
 from tests.model.conftest import World
+from tests.model.engine import Asked, record
 
 EVERYTHING = Asked(temperature=0.7, top_k=60, top_p=0.9, repetition=1.2)
 

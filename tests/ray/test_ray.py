@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 import ray
-from parts import write_parts
 
 from sdtrace.api import report
 from sdtrace.audit.cluster import Ray
 from sdtrace.render.json import dumps
+from tests.ray.parts import write_parts
 
 PARTS, TESTED = 40, 1500
 
