@@ -47,6 +47,11 @@ def slices(audit: Audit, choices: Mapping[str, Choice], used: pl.Expr) -> pl.Dat
     """One row a slice of the runs that declare their law, the most telling first. `found`: its acceptance is off, and that of
     the rest of the run is not."""
     told = pl.col("run_id").is_in([run for run, c in choices.items() if c.source == "declared" and c.accuses])
+    if (
+        audit.unknown_requests
+    ):  # a seed of the user may be behind them: then requests share draws, which only logged ones show
+        laws = audit.tally.frame("laws")
+        told &= pl.col("run_id").is_in(laws.filter(pl.col("with_uniform") > 0)["run_id"].unique().to_list())
     found: list[dict[str, Any]] = []
     for name, cut in (("slices", _steps), ("request_sums", _requests)):
         frame = audit.tally.frame(name)
