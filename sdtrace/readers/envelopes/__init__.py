@@ -10,8 +10,9 @@ from functools import partial
 
 from sdtrace.readers.envelopes import exports, http, json_text, metrics, newest_first, pasted, shippers, twice, wrapped
 from sdtrace.readers.envelopes.text import Envelope, Lines
+from sdtrace.readers.guard import bears
 from sdtrace.readers.io.source import Source, start
-from sdtrace.readers.io.unwrapped import Unwrapped
+from sdtrace.readers.io.unwrapped import LINES, Unwrapped
 
 CERTAIN: tuple[Envelope, ...] = (
     *pasted.ENVELOPES, *twice.ENVELOPES, *http.ENVELOPES, *shippers.ENVELOPES, *metrics.ENVELOPES, *exports.ENVELOPES, *wrapped.ENVELOPES,
@@ -20,8 +21,8 @@ CERTAIN: tuple[Envelope, ...] = (
 LOOSE: tuple[Envelope, ...] = (*CERTAIN, *pasted.LOOSE, *json_text.LOOSE)
 #: Envelopes inside each other.
 DEPTH = 8
-#: Decompressed bytes of an input that are looked at as a whole, and of one that is taken out of its envelopes at all.
-SMALL, LARGEST = 1 << 20, 64 << 20
+#: Decompressed bytes of an input that are looked at as a whole.
+SMALL = 1 << 20
 #: Bytes of the text inside that readers are shown as its head.
 HEAD = 1 << 20
 
@@ -45,19 +46,39 @@ def loose(depth: int) -> Callable[[str], Unwrapped]:
 
 
 def inside(src: Source, peel: Callable[[str], Unwrapped] = certain) -> Source:
-    """The source with what takes its envelopes off; itself where its text (of a large one its head) is in none."""
+    """The source with what takes its envelopes off; itself where its text (of a large one its head) is in none, where there is
+    more of it than is held at once, and where taking them off fails."""
     if src.file is None or src.is_folder or src.head.startswith(b"PAR1") or not src.head:
+        return src
+    largest = src.limits.max_line
+    if src.packing is None and src.file.stat().st_size > largest:
         return src
     data = start(src, SMALL)
     if len(data) > SMALL:
         data = src.head[: src.head.rfind(b"\n") + 1] or src.head
-    found = peel(data.decode("utf-8", "replace"))
-    if not found.names and len(data) < SMALL and data.lstrip()[:1] in (b"{", b"[") and len(data) == len(src.head):
-        data = start(src, LARGEST)  # a document of a store tells what it is only as a whole
-        found = peel(data.decode("utf-8", "replace")) if len(data) <= LARGEST else found
-    if not found.names:
+    found = _tried(data, peel)
+    if not _off_one(found) and len(data) < SMALL and data.lstrip()[:1] in (b"{", b"[") and len(data) == len(src.head):
+        data = start(src, largest)  # a document of a store tells what it is only as a whole
+        found = _tried(data, peel) if len(data) <= largest else found
+    if found is None or not found.names:
         return src
     return replace(src, head=found.text.encode("utf-8", "replace")[:HEAD], peel=peel)
+
+
+def _off_one(found: Unwrapped | None) -> bool:
+    return found is not None and bool(found.names)
+
+
+def _tried(data: bytes, peel: Callable[[str], Unwrapped]) -> Unwrapped | None:
+    """A text out of its envelopes; None where it has too many lines, or is in none that holds together."""
+    if data.count(b"\n") > LINES:
+        return None
+    try:
+        return peel(data.decode("utf-8", "replace"))
+    except BaseException as error:
+        if not bears(error):
+            raise
+        return None
 
 
 def unwrapped(text: str, envelopes: Sequence[Envelope] = CERTAIN, depth: int = DEPTH) -> Unwrapped:

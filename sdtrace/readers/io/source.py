@@ -16,7 +16,7 @@ from sdtrace.readers.io import streams
 from sdtrace.readers.io.encoding import Recoded, encoding
 from sdtrace.readers.io.paths import is_stream, trouble
 from sdtrace.readers.io.unpack import MAGIC, read, unpacked
-from sdtrace.readers.io.unwrapped import Unwrapped
+from sdtrace.readers.io.unwrapped import LINES, Unwrapped
 
 #: Decompressed bytes that stand in a temporary file at a time.
 SEGMENT = 64 << 20
@@ -129,12 +129,16 @@ def begun(src: Source) -> Source:
 def segments(src: Source) -> Iterator[Segment]:
     """The input as plain files of whole lines: itself, or temporary pieces of what it unpacks to."""
     assert src.file is not None
-    if src.peel is not None:
+    if src.peel is not None and (text := whole(src, src.limits.max_line)) is not None:
         with tempfile.TemporaryDirectory(prefix="sdtrace-") as folder:
             piece = Path(folder) / "piece"
-            piece.write_bytes(whole(src) or b"")
+            piece.write_bytes(text)
             yield Segment(piece, 1)
         return
+    if src.peel is not None:
+        most = src.limits.max_line
+        what = f"a text in an envelope, of more than {size(most)} or {LINES:,} lines, read as it stands"
+        src.reading.met.append((None, LimitError(what, lifted("max_line", most))))
     if src.packing is None and src.encoding is None:
         yield Segment(src.file, 1)
         return
@@ -188,10 +192,11 @@ def lines(src: Source) -> Iterator[tuple[int, bytes]]:
 
 
 def whole(src: Source, most: int = sys.maxsize) -> bytes | None:
-    """All that an input unpacks to, as far as it does, out of its envelopes; None where that is more than `most` bytes."""
+    """All that an input unpacks to, as far as it does, out of its envelopes; None where that is more than `most` bytes, or, in
+    envelopes, more than LINES lines."""
     with _opened(src) as stream:
         text, error = read(stream, most + 1)
-    if len(text) > most:
+    if len(text) > most or (src.peel is not None and text.count(b"\n") > LINES):
         return None
     src.reading.ended(error)
     if src.peel is None:

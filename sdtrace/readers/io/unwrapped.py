@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+#: Lines of a text that are taken out of their envelopes: each of them takes some hundred bytes meanwhile.
+LINES = 1 << 20
+
 
 @dataclass(frozen=True)
 class Unwrapped:
