@@ -19,6 +19,7 @@ import zstandard
 from sdtrace import limits
 from sdtrace.api import report
 from sdtrace.cli import run
+from sdtrace.errors import NoInputError
 from sdtrace.limits import USUAL, Budget, LimitError, Limits, option, size, within
 from sdtrace.readers.io import source as sources
 from sdtrace.readers.io.lines import Lines
@@ -134,10 +135,9 @@ def test_records_and_samples_too(tmp_path: Path) -> None:
         for name in ("a.jsonl", "b.prom", "c.sse"):
             found = _only(tmp_path / name)
             assert [x["where"].rpartition(":")[2] for x in found["losses"] if "a line of more" in x["what"]] == ["2"]
-        found = _only(tmp_path / "d.json")
-    (loss, *_) = [x for x in found["losses"] if x["what"] == "a line of more than 1M"]
-    assert "--max-line 2M" in loss["advice"]
-    assert found["windows"] == 0
+        with pytest.raises(NoInputError, match="of more than 1M") as told:
+            report(tmp_path / "d.json")
+    assert "--max-line 2M" in told.value.hint
     assert _only(tmp_path / "d.json")["windows"] == 1
 
 

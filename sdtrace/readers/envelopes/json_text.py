@@ -62,8 +62,8 @@ def _value(text: str, start: int) -> tuple[str | None, int]:
         value, end = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         return None, max(error.pos, start + 1)
-    except RecursionError:
-        return None, start + 1
+    except RecursionError:  # so many brackets are tried again from each of them: that is soon enough
+        return None, len(text)
     if not value or not isinstance(value, dict | list):
         return None, end
     try:
