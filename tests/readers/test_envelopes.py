@@ -1,6 +1,6 @@
 """Every reader behind every envelope: the same sums come out, or a loss that is said.
 
-SDTRACE_ENVELOPES=all tries every text in every envelope (CI); without it each text is tried in some, each envelope by some.
+SDTRACE_ENVELOPES=all tries every text in every envelope; without it each text is tried in some, each envelope by some.
 """
 
 import json
