@@ -19,9 +19,9 @@ LARGER = {
     "recovered-other-q": 2000,
     "residual-squared": 1500,
     "residual-argmax": 1500,
-    "lenience-one-adapter": 1500,
-    "lenience-one-rank": 1500,
-    "lenience-first-steps": 3000,
+    "lenience-one-adapter": 6000,
+    "lenience-one-rank": 6000,
+    "lenience-first-steps": 6000,
 }
 
 
