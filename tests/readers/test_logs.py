@@ -282,8 +282,8 @@ def test_damaged_logs_crash_nothing_and_invent_nothing(tmp_path: Path) -> None:
 
 
 def _unescaped(text: str) -> str:
-    """Without colours and wrapped lines, as a reader may put them together."""
-    return re.sub(r"\x1b\[[\d;]*m", "", text) + re.sub(r"\\n|\n", " ", text)
+    """Without colours and wrapped lines, as a reader may put them together: at a blank, or within a number."""
+    return "\n".join([re.sub(r"\x1b\[[\d;]*m", "", text), re.sub(r"\\n|\n", " ", text), re.sub(r"\n *", "", text)])
 
 
 def _report(path: Path) -> None:
