@@ -18,6 +18,7 @@ must be the processed ones (after temperature, top-k, top-p).
 import polars as pl
 
 from sdtrace.results.check import Check, counted
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD101",
@@ -27,8 +28,6 @@ CHECK = Check(
     judged=pl.col("tested") & (pl.col("decision") != 0),
     fault=pl.col("decision") == -1,
     read=counted("tested decisions contradict the law"),
-    laws=frozenset(
-        {"ratio", "one-hot", "match", "block", "tree-coin", "multi-draft", "lenient", "typical", "relaxed", "synthetic"}
-    ),
+    laws=where(lambda law: not law.greedy),
     shows=(),
 )

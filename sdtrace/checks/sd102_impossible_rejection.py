@@ -17,6 +17,7 @@ may reject such a token: this check is not run on it).
 import polars as pl
 
 from sdtrace.results.check import Check, counted
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD102",
@@ -26,6 +27,6 @@ CHECK = Check(
     judged=pl.col("tested") & ~pl.col("accepted") & (pl.col("p") >= 0) & (pl.col("q") > 0),
     fault=(pl.col("decision") == -1) & (pl.col("p") >= pl.col("q")),
     read=counted("rejections stand where the target gives at least the draft's probability"),
-    laws=frozenset({"ratio"}),
+    laws=where(lambda law: law.residual == "ratio"),
     shows=(),
 )

@@ -17,6 +17,7 @@ A law that ignores p on purpose (synthetic acceptance).
 import polars as pl
 
 from sdtrace.results.check import Check, counted
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD104",
@@ -26,6 +27,6 @@ CHECK = Check(
     judged=pl.col("n_a") > 0,
     fault=pl.col("zero_p_accepted") > 0,
     read=counted("steps accept a token of target probability 0"),
-    laws=frozenset({"ratio", "one-hot", "match", "block", "tree-coin", "multi-draft"}),
+    laws=where(lambda law: law.lossless and not law.greedy),
     shows=(),
 )

@@ -16,6 +16,7 @@ Where draft probabilities are rounded to decimals a small q may read 0: those ar
 import polars as pl
 
 from sdtrace.results.check import Check, counted
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD105",
@@ -25,6 +26,6 @@ CHECK = Check(
     judged=pl.col("draft_probs").is_not_null() & (pl.col("tau") > 0),
     fault=pl.col("zero_q") > 0,
     read=counted("steps hold a drafted token of draft probability 0"),
-    laws=frozenset({"ratio", "block", "lenient"}),
+    laws=where(lambda law: law.draft == "sampled"),
     shows=(),
 )

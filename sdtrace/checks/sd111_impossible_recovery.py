@@ -16,6 +16,7 @@ If q or p of the last token is logged from another row than the one it was drawn
 import polars as pl
 
 from sdtrace.results.check import Check, counted
+from sdtrace.verify.laws import where
 
 _ONE_HOT = pl.col("draft_probs").is_null()
 _RECOVERED = (
@@ -37,6 +38,6 @@ CHECK = Check(
     .then(pl.col("p_band_high_y") <= 0.0)
     .otherwise((pl.col("p_band_high_y") < pl.col("q_band_low_y")) | (pl.col("p_band_high_y") <= 0.0)),
     read=counted("recovered tokens are impossible under the residual"),
-    laws=frozenset({"ratio"}),
+    laws=where(lambda law: law.residual == "ratio"),
     shows=("y", "x_rejected", "last_target_prob", "last_draft_prob"),
 )

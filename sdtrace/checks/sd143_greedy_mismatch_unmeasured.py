@@ -20,6 +20,7 @@ import polars as pl
 
 from sdtrace.results.check import Check, Counts, Outcome, counted
 from sdtrace.results.words import State
+from sdtrace.verify.laws import where
 
 _NO_GAP = pl.col("decision") == 0
 
@@ -44,6 +45,6 @@ CHECK = Check(
     judged=pl.col("tested") & (pl.col("argmax") >= 0) & (pl.col("token") >= 0) & _NO_GAP,
     fault=(pl.col("token") == pl.col("argmax")) != pl.col("accepted"),
     read=_read,
-    laws=frozenset({"greedy", "greedy?"}),
+    laws=where(lambda law: law.greedy),
     shows=("argmax",),
 )

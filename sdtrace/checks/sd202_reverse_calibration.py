@@ -22,6 +22,7 @@ import polars as pl
 
 from sdtrace.results.check import Check
 from sdtrace.stats.calibration import Words, calibrated
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD202",
@@ -31,6 +32,6 @@ CHECK = Check(
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
     read=calibrated(Words("acceptance given the emitted token", "emitted tokens"), by_bins=True),
-    laws=frozenset({"ratio"}),
+    laws=where(lambda law: law.residual == "ratio"),
     tests=2,
 )

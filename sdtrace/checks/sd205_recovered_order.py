@@ -20,6 +20,7 @@ import polars as pl
 
 from sdtrace.results.check import Check
 from sdtrace.stats.calibration import Words, calibrated
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD205",
@@ -31,6 +32,6 @@ CHECK = Check(
     read=calibrated(
         Words("the place of recovered tokens among ids", "recovered tokens", ""), parts=("ratio",), least=0.02
     ),
-    laws=frozenset({"ratio"}),
+    laws=where(lambda law: law.residual == "ratio"),
     tests=2,
 )

@@ -22,6 +22,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.results.check import Check, Counts, Outcome
+from sdtrace.verify.laws import where
 
 
 def _read(counts: Counts) -> Outcome:
@@ -65,6 +66,6 @@ CHECK = Check(
     judged=pl.lit(value=True),
     fault=pl.col("found"),
     read=_read,
-    laws=frozenset({"ratio", "one-hot", "tree-coin", "match", "multi-draft", "block"}),
+    laws=where(lambda law: law.lossless and not law.greedy),
     shows=("by", "value", "from", "to", "n", "share", "effect", "low", "high", "rest", "log_e"),
 )

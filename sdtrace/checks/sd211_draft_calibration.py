@@ -19,6 +19,7 @@ import polars as pl
 
 from sdtrace.results.check import Check
 from sdtrace.stats.calibration import Words, calibrated
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD211",
@@ -28,6 +29,6 @@ CHECK = Check(
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
     read=calibrated(Words("q at the drafted token", "drafted tokens"), parts=("overlap",)),
-    laws=frozenset({"ratio", "block"}),
+    laws=where(lambda law: law.lossless and law.draft == "sampled"),
     tests=2,
 )

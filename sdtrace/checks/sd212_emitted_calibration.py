@@ -19,6 +19,7 @@ import polars as pl
 
 from sdtrace.results.check import Check
 from sdtrace.stats.calibration import Words, calibrated
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD212",
@@ -28,6 +29,6 @@ CHECK = Check(
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
     read=calibrated(Words("p at the emitted token", "emitted tokens"), parts=("overlap", "alone")),
-    laws=frozenset({"ratio", "one-hot", "tree-coin", "match"}),
+    laws=where(lambda law: law.calibrated),
     tests=3,
 )

@@ -18,6 +18,7 @@ import polars as pl
 
 from sdtrace.results.check import Check
 from sdtrace.stats.calibration import Words, calibrated
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD221",
@@ -27,6 +28,6 @@ CHECK = Check(
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
     read=calibrated(Words("the mean of r, in units of its spread,", "uniform draws", ""), parts=("2", "3", "4")),
-    laws=frozenset({"ratio", "one-hot", "tree-coin", "block"}),
+    laws=where(lambda law: law.lossless and law.draws),
     tests=4,
 )

@@ -17,6 +17,7 @@ import polars as pl
 
 from sdtrace.results.check import Check
 from sdtrace.stats.calibration import Words, calibrated
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD222",
@@ -26,6 +27,6 @@ CHECK = Check(
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
     read=calibrated(Words("the product of neighbouring draws", "neighbouring pairs", "")),
-    laws=frozenset({"ratio", "one-hot", "tree-coin", "block"}),
+    laws=where(lambda law: law.lossless and law.draws),
     tests=1,
 )

@@ -19,6 +19,7 @@ import polars as pl
 
 from sdtrace.results.check import Check
 from sdtrace.stats.calibration import spread
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD224",
@@ -28,6 +29,6 @@ CHECK = Check(
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
     read=spread("engine steps and positions", "too few rows share an engine step"),
-    laws=frozenset({"ratio", "one-hot", "tree-coin"}),
+    laws=where(lambda law: law.quotient),
     tests=1,
 )

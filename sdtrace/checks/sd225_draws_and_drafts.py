@@ -20,6 +20,7 @@ import polars as pl
 
 from sdtrace.results.check import Check
 from sdtrace.stats.calibration import Words, calibrated
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD225",
@@ -32,6 +33,6 @@ CHECK = Check(
         Words("the product of draws and places of the drafted token", "tested positions", ""),
         parts=("order", "accepted"),
     ),
-    laws=frozenset({"ratio", "block"}),
+    laws=where(lambda law: law.lossless and law.draft == "sampled"),
     tests=3,
 )

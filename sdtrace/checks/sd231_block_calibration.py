@@ -19,6 +19,7 @@ import polars as pl
 
 from sdtrace.results.check import Check
 from sdtrace.stats.calibration import Words, calibrated
+from sdtrace.verify.laws import where
 
 CHECK = Check(
     code="SD231",
@@ -28,6 +29,6 @@ CHECK = Check(
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
     read=calibrated(Words("the share of kept prefixes", "blocks")),
-    laws=frozenset({"block"}),
+    laws=where(lambda law: law.decides == "block"),
     tests=1,
 )

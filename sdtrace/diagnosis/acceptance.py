@@ -7,9 +7,10 @@ import polars as pl
 
 from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.stats.ratio import clustered
+from sdtrace.verify.laws import where
 
 #: Laws whose acceptance is a coin with a known probability, so that expected and excess mean something.
-CHANCE = ("ratio", "one-hot", "match", "tree-coin")
+CHANCE = sorted(where(lambda law: law.calibrated))
 
 
 def acceptance(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFrame) -> dict[str, Any] | None:

@@ -32,7 +32,7 @@ from sdtrace.results.record import Record
 from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.timing import Timing, timing, unmeasured
-from sdtrace.verify.laws import LAWS
+from sdtrace.verify.laws import LAWS, where
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,12 @@ def _record(audit: Audit, laws: pl.DataFrame, choices: Mapping[str, Choice]) -> 
     doubted = int(laws.filter(pl.col("source") == "doubted")["steps"].sum())
     unknown = int(laws.filter((pl.col("law") == "unknown") & (pl.col("source") != "doubted"))["steps"].sum())
     raw = [run for run, line in audit.runs.items() if line.get("prob_basis") == "raw"]
-    basis = int(laws.filter(pl.col("run_id").is_in(raw) & ~pl.col("law").is_in(["greedy", "match"]))["steps"].sum())
+    basis = int(
+        laws.filter(
+            pl.col("run_id").is_in(raw)
+            & ~pl.col("law").is_in(sorted(where(lambda law: law.residual in ("argmax", "same"))))
+        )["steps"].sum()
+    )
     reasons = {
         "greedy or sampled is unknown: no request line": doubted,
         "unknown rule": unknown,

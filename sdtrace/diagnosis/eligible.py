@@ -11,6 +11,7 @@ from sdtrace.diagnosis.recovered_rank import order
 from sdtrace.results.check import Check, Counts
 from sdtrace.stats.significance import FAMILY, overdispersion
 from sdtrace.tally.tally import Tally
+from sdtrace.verify.laws import LAWS
 
 #: Tables of lanes: by place within the request, by engine step.
 LANES = ("lanes", "step_lanes")
@@ -86,7 +87,7 @@ def _agnostic(rows: pl.DataFrame, choices: Mapping[str, Choice]) -> pl.DataFrame
     Of several drafted tokens a node the record holds the accepted one: such tokens do not follow q (SD213), and a run that
     declares nothing may be of that kind.
     """
-    open_ = [run for run, c in choices.items() if not c.accuses or c.law == "block" or c.rivals]
+    open_ = [run for run, c in choices.items() if not c.accuses or LAWS[c.law].decides == "block" or c.rivals]
     told = [run for run in open_ if choices[run].source == "declared"]
     mine = pl.col("run_id").is_in(open_) & ((pl.col("code") != "SD213") | pl.col("run_id").is_in(told))
     return rows.filter(mine).unique(["run_id", "code"], keep="first", maintain_order=True)

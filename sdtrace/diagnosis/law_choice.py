@@ -64,7 +64,7 @@ def choose(tally: Tally) -> dict[str, Choice]:
 def _likeliest(rows: list[dict[str, Any]]) -> Choice:
     drawn = any(row["with_uniform"] for row in rows)
     # without uniforms the block law forbids nothing and predicts nothing: it can only be named as a possibility
-    fitted = [r for r in rows if drawn or r["law"] != "block"] or rows
+    fitted = [r for r in rows if drawn or LAWS[r["law"]].decides == "token"] or rows
     fitted.sort(key=lambda r: (-(r["loglik"] - _unfit(r)), r["law"]))
     best, others = fitted[0], fitted[1:]
     score = best["loglik"] - _unfit(best)

@@ -61,7 +61,7 @@ def _behind(ratio: Scope, wrong: int) -> bool:
 def offset(scope: Scope) -> float:
     """How many standard errors the law's calibration is off, at first positions or behind them; infinite if unknown."""
     pos = scope.pos
-    if scope.law.name == "block":
+    if scope.law.decides == "block":
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             gap = (pos.position < pos.n_a) - prefixes(pos)
         use = np.isfinite(gap) & (pos.n_a >= 0)

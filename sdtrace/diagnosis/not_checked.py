@@ -8,6 +8,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Choice, Fit
 from sdtrace.results.check import Outcome
 from sdtrace.verify.law import children, parameters
+from sdtrace.verify.laws import where
 
 
 def not_checked_notes(
@@ -19,7 +20,9 @@ def not_checked_notes(
 ) -> list[str]:
     notes = ["whether p is the target model's own: a consistent trace can still be wrong, and only a replay would tell"]
     tested, drawn = float(laws["tested"].sum()), float(laws["with_uniform"].sum())
-    chance = float(laws.filter(pl.col("law").is_in(["ratio", "one-hot", "tree-coin", "block"]))["tested"].sum())
+    chance = float(
+        laws.filter(pl.col("law").is_in(sorted(where(lambda law: law.lossless and law.draws))))["tested"].sum()
+    )
     if chance and drawn < 0.5 * chance:
         notes.append("single decisions where p < q: the uniform draws are not logged, so only impossible events show")
         forward = found.get("SD201")

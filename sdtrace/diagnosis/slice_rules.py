@@ -15,6 +15,7 @@ from sdtrace.diagnosis.slices import between, pairs
 from sdtrace.diagnosis.wrong_rules import Explanation, explain_decisions
 from sdtrace.results.check import Outcome
 from sdtrace.schema.arrays import Flags, Floats
+from sdtrace.verify.laws import LAWS
 
 #: Share of the wrong decisions that stand in a slice, and chance that they do so by luck.
 _HELD, _LUCK = 0.97, 1e-6
@@ -71,8 +72,9 @@ def in_slice(audit: Audit, outcome: Outcome, choices: Mapping[str, Choice]) -> E
     if effect < 0:
         return replace(found, cause="decision-mismatch", label=f"tokens are rejected that the law accepts, {only}")
     sample = sampled(audit, run_id, law)
-    if sample is None or law == "block":
-        return replace(found, label=f"block verification keeps too much, {only}") if law == "block" else found
+    block = LAWS[law].decides == "block"
+    if sample is None or block:
+        return replace(found, label=f"block verification keeps too much, {only}") if block else found
     rows = _placed(audit, sample)
     rows = rows.filter(_inside(rows, where, seen))
     chance, accepted = rows["expected"].fill_null(np.nan).to_numpy(), rows["accepted"].to_numpy()
@@ -91,7 +93,7 @@ _SHARES = tuple(x / 100 for x in (1, 2, 5, 10, 15, 20, 30, 40, 50, 70))
 def _ratio(rows: pl.DataFrame, law: str) -> Floats:
     p, q = (rows[name].fill_null(np.nan).to_numpy() for name in ("p", "q"))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(p / q if law == "ratio" else p)
+        return np.asarray(p / q if LAWS[law].draft == "sampled" else p)
 
 
 def _best(accepted: Flags, rules: Sequence[tuple[float, Floats]]) -> tuple[float, float]:

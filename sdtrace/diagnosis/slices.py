@@ -58,7 +58,7 @@ def slices(audit: Audit, choices: Mapping[str, Choice], used: pl.Expr) -> pl.Dat
         if frame.is_empty():
             continue
         for (run, law), part in frame.filter(used & told).group_by("run_id", "law", maintain_order=True):
-            exact = LAWS[str(law)].residual != "block"
+            exact = LAWS[str(law)].decides == "token"
             found += [{"run_id": run, "law": law, **row, "exact": exact} for row in cut(part, audit)]
     rows = [_read(row) for row in found if row["v"] >= INFORMATION]
     chosen = e_bh({str(i): row["log_e"] for i, row in enumerate(rows)}, LEVEL)

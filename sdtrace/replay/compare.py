@@ -145,7 +145,7 @@ def decisions(conversations: Sequence[Conversation], facts: pl.DataFrame, width:
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             judged = scope.law.judge(scope.pos, scope.params, bands)
         decision = np.where(judged.tested, judged.decision, _UNTESTED)
-        key = scope.steps["run_id"][0], scope.law.name == "greedy" and scope.source == "declared"
+        key = scope.steps["run_id"][0], scope.law.greedy and scope.source == "declared"
         by_run.setdefault(key, []).append((int((decision == -1).sum()), scope, decision))
     agree = disagree = undecidable = 0
     witnesses: list[dict[str, Any]] = []

@@ -39,14 +39,14 @@ def margins(scope: Scope, rows: pl.DataFrame, checks: Sequence[Check]) -> pl.Dat
     if not len(wrong) and impossible is None:
         return None
     made: list[pl.DataFrame] = []
-    if len(wrong) and scope.law.name in ("ratio", "one-hot", "tree-coin"):
+    if len(wrong) and scope.law.quotient:
         margin = cell(_of_decisions(scope))
         drawn = np.isfinite(scope.pos.r)
         for side, accepted in (("accepted", True), ("rejected", False)):
             mine = scope.judged.tested & (scope.pos.accepted == accepted)
             bad, told = mine & (scope.judged.decision == -1), mine & (scope.judged.decision != 0) & drawn
             made.append(_table(scope, side, margin[bad], margin[told]))
-    elif len(wrong) and scope.law.name == "block":
+    elif len(wrong) and scope.law.decides == "block":
         made += _widening(scope, wrong)
     if impossible is not None:
         made.append(_table(scope, "recovered", cell(impossible), np.zeros(0, np.int64)))
@@ -68,8 +68,8 @@ def upper(number: int) -> float:
 def _of_decisions(scope: Scope) -> Floats:
     """|ln r - ln p/q| at every position, beyond what rounding leaves of p/q; without a uniform r is 1: only p > q tells."""
     pos, bands = scope.pos, scope.bands
-    ratio = scope.law.name == "ratio"
-    low, high = ratio_interval(pos.p, pos.q if ratio else np.ones_like(pos.p), bands.p, bands.q if ratio else EXACT)
+    drawn = scope.law.draft == "sampled"
+    low, high = ratio_interval(pos.p, pos.q if drawn else np.ones_like(pos.p), bands.p, bands.q if drawn else EXACT)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         r = np.log(np.where(np.isfinite(pos.r), pos.r, 1.0))
         return np.asarray(np.maximum(np.maximum(r - np.log(high), np.log(low) - r), 0.0))

@@ -58,7 +58,7 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
     n_a = scope.steps["n_a"].to_numpy()
     expected = pos.sums(scope.expected)
     accepted = np.maximum(n_a, 0).astype(np.float64)
-    tested = pos.counts(judged.tested) if scope.law.name == "block" else _tested(scope)
+    tested = pos.counts(judged.tested) if scope.law.decides == "block" else _tested(scope)
     flagged = not scope.absent("accepted")
     counts = pl.col("n_a") >= 0  # the record tells how many tokens were accepted
     counted = {
@@ -180,7 +180,7 @@ def _positions(scope: Scope) -> pl.DataFrame:
         ends = np.bincount(counts.astype(np.int64), minlength=size + 1)[: size + 1]
         return (len(counts) - np.cumsum(ends))[:size].astype(np.float64)
 
-    block = scope.law.name == "block"
+    block = scope.law.decides == "block"
     tested = by_position(judged.tested) if block else reached(_tested(scope))
     return pl.DataFrame(
         {

@@ -23,6 +23,7 @@ from sdtrace.tuning.path import survival as km
 from sdtrace.tuning.path.decay import Decay, decay
 from sdtrace.tuning.path.step_replay import Lanes, lanes, starts
 from sdtrace.tuning.path.token_path import Text
+from sdtrace.verify.laws import LAWS, where
 
 TAUS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
 #: Drafters that see the prefix and nothing else: the decision for a token does not depend on the depth.
@@ -30,7 +31,7 @@ INVARIANT = frozenset({"draft_model", "ngram", "suffix", "lookup"})
 #: ... of which these draft nothing where they find nothing.
 ABSTAINS = frozenset({"ngram", "suffix", "lookup"})
 #: Laws that decide token by token and keep the text a sample of the target, whatever tau.
-REPLAYABLE = frozenset({"ratio", "one-hot", "match", "greedy", "tree-coin"})
+REPLAYABLE = where(lambda law: law.calibrated or law.greedy)
 #: Share of the steps that must have the same length for its figure to be the recorded one.
 SAME = 0.99
 
@@ -125,7 +126,7 @@ def _exact(text: Text, cells: _Cells, tau: int) -> Point:
 def _refusal(text: Text, run: Mapping[str, Any], laws: Sequence[str]) -> str | None:
     """Why no other tau can be tried on this text."""
     strange = [law for law in laws if law not in REPLAYABLE]
-    if "block" in strange:
+    if any(law in LAWS and LAWS[law].decides == "block" for law in strange):
         return "block verification decides on whole blocks: record some steps at this tau"
     if strange:
         return f"the {strange[0]} rule does not keep the text a sample of the target: at another tau it is another text"

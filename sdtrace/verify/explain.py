@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.verify.law import children, parameters
+from sdtrace.verify.laws import named
 from sdtrace.verify.laws.greedy import NEAR_TIE
 
 Token = dict[str, Any]
@@ -95,8 +96,9 @@ def _token(
     ids: bool,
 ) -> Token:
     p, r = _at(row["target_probs"], j), _at(row["uniforms"], j)
-    q = 1.0 if law in ("one-hot", "tree-coin") else _at(row["draft_probs"], j)
-    one_hot = row["draft_probs"] is None and law in ("ratio", "lenient")
+    fact = named(law)
+    q = 1.0 if fact is not None and fact.draft == "point-mass" else _at(row["draft_probs"], j)
+    one_hot = row["draft_probs"] is None and fact is not None and fact.draft == "sampled" and fact.decides == "token"
     divisor = 1.0 if one_hot else q
     ratio = p / divisor if p is not None and divisor else None
     token: Token = {"position": j, "token": row["draft_token_ids"][j], "target": p, "draft": q, "r": r, "ratio": ratio}
@@ -108,7 +110,7 @@ def _token(
     else:
         verdict = (
             _by_id(row, law, j, ids)
-            if law in ("greedy", "match")
+            if fact is not None and fact.residual in ("argmax", "same")
             else _of_tree(p, r)
             if law == "tree-coin" and not row["chain"]
             else _decide(law, p, 1.0 if one_hot else q, r, one_hot)
@@ -148,8 +150,9 @@ def _of_tree(p: float | None, r: float | None) -> Verdict:
 
 
 def _decide(law: str, p: float | None, q: float | None, r: float | None, one_hot: bool) -> Verdict:
-    if law in ("ratio", "one-hot", "tree-coin"):
-        return ratio_verdict(p, q, r, one_hot=law != "ratio" or one_hot)
+    fact = named(law)
+    if fact is not None and fact.quotient:
+        return ratio_verdict(p, q, r, one_hot=fact.draft == "point-mass" or one_hot)
     return UNDECIDABLE, f"the {law} law is not decided token by token here"
 
 
@@ -227,11 +230,13 @@ def _sentence(
 
 
 def _recovery(law: str) -> str:
-    if law == "greedy":
+    fact = named(law)
+    residual = None if fact is None else fact.residual
+    if residual == "argmax":
         return "the target's most probable token follows"
-    if law == "match":
+    if residual == "same":
         return "the token that the target drew follows"
-    if law in ("one-hot", "tree-coin"):
+    if residual == "without-x":
         return "a recovered token follows, drawn from the target without the rejected token"
     return "a recovered token follows, drawn from what the target has more than the draft (p > q, so never the rejected one)"
 

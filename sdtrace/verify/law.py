@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,25 +37,47 @@ class Judged:
 Judge = Callable[[Positions, Mapping[str, Any], Bands], Judged]
 
 
+Residual = Literal["ratio", "without-x", "same", "argmax", "block"]
+
+
 @dataclass(frozen=True)
 class Law:
     """One rule of vocabulary: its name, its sentence, and what the token after the accepted block must be.
 
-    `residual` is one of ratio (y has p > q), without-x (p without x), same (the token that p's own draw gave),
-    argmax, block, or None where the law promises nothing. `draws` says whether decisions need a uniform.
+    `residual` says what the recovered token is drawn from: ratio (y has p > q), without-x (p without x), same (the token
+    that p's own draw gave), argmax, block, or None where the law promises nothing. `draws`: decisions need a uniform.
+    `draft` says what q a decision takes: the one that the drafter sampled from, a point mass (q = 1), or none at all.
+    `decides` says what one decision is about: a token, or a whole block.
     """
 
     name: str
     says: str
     lossless: bool
     draws: bool
-    residual: str | None
+    residual: Residual | None
     judge: Judge
+    draft: Literal["sampled", "point-mass"] | None = None
+    decides: Literal["token", "block"] = "token"
 
     @property
     def word(self) -> str:
         """Its name for people."""
         return self.name.removesuffix("?")
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the target's most probable token alone is right: nothing is left to chance."""
+        return self.residual == "argmax"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether p and q of a position give the chance that its token is accepted, token by token."""
+        return self.lossless and self.residual in ("ratio", "without-x", "same")
+
+    @property
+    def quotient(self) -> bool:
+        """Whether a decision holds a uniform against p/q, with q = 1 for a point mass."""
+        return self.lossless and self.draws and self.decides == "token"
 
 
 def tested_only(decision: npt.NDArray[np.int8], pos: Positions) -> npt.NDArray[np.int8]:

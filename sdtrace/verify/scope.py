@@ -61,7 +61,7 @@ class Scope:
         """Every decision, recomputed. Raw probabilities are not those that were compared: they decide nothing."""
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # untested positions hold anything
             judged = self.law.judge(self.pos, self.params, self.bands)
-        if not self.unshaped or self.law.residual == "argmax":
+        if not self.unshaped or self.law.greedy:
             return judged
         decision = np.zeros_like(judged.decision) if self.raw else judged.decision
         return Judged(decision, judged.tested, np.full_like(judged.expected, np.nan))
@@ -86,7 +86,7 @@ class Scope:
     @cached_property
     def whole(self) -> bool:
         """Whether the chance is known at every tested position, for a law that stops at the first rejection."""
-        return self.law.name != "block" and np.array_equal(self.known, self.judged.tested)
+        return self.law.decides == "token" and np.array_equal(self.known, self.judged.tested)
 
     @property
     def unshaped(self) -> bool:

@@ -52,7 +52,7 @@ def raw(sample: pl.DataFrame, run: Mapping[str, Any], law: str, explained: Seque
     """Whether what contradicts the law may be no more than a log of raw probabilities. `sample`: steps of the run."""
     best = explained[0] if explained else None
     exact = (
-        best is not None and best.cause in EXACT and best.decided and law != "block"
+        best is not None and best.cause in EXACT and best.decided and LAWS[law].decides == "token"
     )  # a fitted threshold imitates raw p
     if exact and _wrong(sample, run, law)[0] >= ENOUGH:
         return False

@@ -20,6 +20,7 @@ from sdtrace.results.cause import Cause, with_command
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Check
 from sdtrace.results.record import Record
+from sdtrace.verify.laws import LAWS
 from sdtrace.verify.rulings import Ruling
 
 
@@ -119,7 +120,7 @@ class _Trial:
         self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame
     ) -> Ruling | None:
         """Greedy or sampled? It matters only where something speaks against the engine."""
-        if not self.audit.unknown_requests or line.get("apart") or choice.law == "greedy":
+        if not self.audit.unknown_requests or line.get("apart") or LAWS[choice.law].greedy:
             return None
         alone = draws.orphans(steps)
         if alone.is_empty() or not self.doubted:

@@ -9,6 +9,7 @@ from sdtrace.diagnosis.wrong_rules.likelihood import likeliest
 from sdtrace.diagnosis.wrong_rules.regression import dependence, other_row, read
 from sdtrace.schema.arrays import Flags
 from sdtrace.verify.band import EXACT, Rounding
+from sdtrace.verify.laws import LAWS
 
 _COLUMNS = (
     "position",
@@ -38,7 +39,7 @@ def explain_decisions(decisions: pl.DataFrame, law: str, p_band: Rounding, q_ban
     )
     if not wrong.height:
         return [nothing]
-    if law == "block":
+    if LAWS[law].decides == "block":
         return [*_of_block(wrong.height, accepts, decisions.height), nothing]
     drawn = bool(np.isfinite(d["r"]).mean() > 0.9)
     found = _settled(d, wrong.height, accepts) if drawn else _before_the_cut(d, wrong.height)
@@ -49,7 +50,7 @@ def explain_decisions(decisions: pl.DataFrame, law: str, p_band: Rounding, q_ban
 
 def _arrays(decisions: pl.DataFrame, law: str, p_band: Rounding, q_band: Rounding) -> Decisions:
     columns = {name: decisions[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in _COLUMNS}
-    if law in ("one-hot", "tree-coin"):
+    if LAWS[law].draft == "point-mass":
         columns["q"] = np.ones_like(columns["q"])
         q_band = EXACT
     accepted: Flags = decisions["accepted"].to_numpy()

@@ -13,8 +13,6 @@ from sdtrace.verify.scope import Scope
 
 #: Where p/q is cut for a bet on it.
 MOST = 4.0
-#: Laws that test one token after the other, each with a chance that p and q give.
-TOKENWISE = ("ratio", "one-hot", "tree-coin", "match")
 
 
 def tokens(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
@@ -22,16 +20,16 @@ def tokens(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
     if scope.unshaped or not len(here.at):
         return
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if scope.law.name == "ratio":
+        if scope.law.residual == "ratio":
             _ratio(scope, here, sums, steps)
-        elif scope.law.name in TOKENWISE and _fixed_draft(scope):
+        elif scope.law.calibrated and _fixed_draft(scope):
             # of a draft tree only the accepted chain is recorded: the chance of a node is not, then
             chance = scope.judged.expected[here.at] if scope.law.name == "tree-coin" else here.p
             known = _whole(_probability(chance))
             half = _half(chance, scope.bands.p)
             sums.chances("SD201", chance[known], here.accepted[known], half[known], here.later[known])
             steps.add(here, chance, half)
-            if scope.law.name == "one-hot":
+            if scope.law.draft == "point-mass" and scope.law.name != "tree-coin":
                 reuse(here.p, half, here, sums)
         _target(scope, here, sums)
 
@@ -42,14 +40,14 @@ def whole(scope: Scope, sums: Sums) -> None:
     if scope.unshaped or not len(scope.pos.row):
         return
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if scope.law.name == "block":
+        if scope.law.decides == "block":
             pos, p_band, q_band = scope.pos, scope.bands.p, scope.bands.q
             raw = pos.p / pos.q
             half = _spread(pos.p, pos.q, raw, p_band, q_band)
             _drafts(scope, np.arange(len(pos.row)), np.minimum(raw, 1.0), half, sums)
             known = _probability(pos.p) & _probability(pos.q) & (pos.q > 0)
             _likelihood(pos.p, pos.q, raw, known & (pos.position == 0), scope, sums)
-        if scope.law.name in TOKENWISE and not (scope.absent("target_sq") or scope.absent("last_target_prob")):
+        if scope.law.calibrated and not (scope.absent("target_sq") or scope.absent("last_target_prob")):
             _alone(scope, sums)
 
 
@@ -69,7 +67,7 @@ def _whole(which: Flags) -> Flags | slice:
 
 def _fixed_draft(scope: Scope) -> bool:
     """Whether the drafted token is fixed before the target draws; match may couple a sampled draft with its own draw."""
-    return scope.law.name != "match" or scope.absent("draft_probs") or scope.run.get("draft_sampling") == "argmax"
+    return scope.law.residual != "same" or scope.absent("draft_probs") or scope.run.get("draft_sampling") == "argmax"
 
 
 def _ratio(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
@@ -160,7 +158,7 @@ def _target(scope: Scope, here: Slots, sums: Sums) -> None:
     use = here.seen & _probability(here.p_y) & _probability(square)
     half = _half(here.p_y, band) + _half(square, band)
     value = here.p_y - square
-    if scope.law.name in TOKENWISE:
+    if scope.law.calibrated:
         sums.bounded("SD212", value[use], float(half[use].sum()))
     use &= ~here.later
     sums.bounded("SD241", value[use], float(half[use].sum()))

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 
 from sdtrace.verify.law import Law
 from sdtrace.verify.positions import Positions
@@ -16,6 +17,11 @@ def _laws() -> dict[str, Law]:
 
 
 LAWS: dict[str, Law] = _laws()
+
+
+def where(holds: Callable[[Law], bool]) -> frozenset[str]:
+    """Names of the laws of which a fact holds."""
+    return frozenset(name for name, law in LAWS.items() if holds(law))
 
 
 #: Other words for a law, as papers and engines have them.

@@ -113,4 +113,6 @@ LAW = Law(
     draws=True,
     residual="block",
     judge=judge,
+    draft="sampled",
+    decides="block",
 )

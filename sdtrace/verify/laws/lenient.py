@@ -22,4 +22,12 @@ def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
     return Judged(tested_only(decision, pos), pos.tested, expected)
 
 
-LAW = Law("lenient", "rejected only if r > p / (lenience q)", lossless=False, draws=True, residual=None, judge=judge)
+LAW = Law(
+    "lenient",
+    "rejected only if r > p / (lenience q)",
+    lossless=False,
+    draws=True,
+    residual=None,
+    judge=judge,
+    draft="sampled",
+)

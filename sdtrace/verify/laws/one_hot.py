@@ -23,4 +23,5 @@ LAW = Law(
     draws=True,
     residual="without-x",
     judge=judge,
+    draft="point-mass",
 )

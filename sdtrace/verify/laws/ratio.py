@@ -28,4 +28,5 @@ LAW = Law(
     draws=True,
     residual="ratio",
     judge=judge,
+    draft="sampled",
 )

@@ -44,4 +44,5 @@ LAW = Law(
     draws=True,
     residual="without-x",
     judge=judge,
+    draft="point-mass",
 )
