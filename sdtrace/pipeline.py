@@ -88,7 +88,7 @@ def audited(
 
 
 #: Trials in a row: a fault of the record may hide another one.
-_TRIALS = 3
+_TRIALS = 4
 
 
 def _tried(first: Audit, again: Callable[[Rulings], Audit | None]) -> tuple[Audit, Rulings]:

@@ -69,6 +69,8 @@ def simulate(
             asked = fault.ask(asked)
         if variant.requests:
             asked = variant.requests(asked, rng)
+        if variant.lost:
+            frame = variant.lost(frame, rng)
         frame = frame.with_columns(line=pl.int_range(line, line + frame.height, dtype=pl.Int64))
         line += frame.height
         done += int(outcome.tested.sum())

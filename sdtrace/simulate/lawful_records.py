@@ -261,7 +261,7 @@ LAWFUL_RECORDS: dict[str, Variant] = {
     ),
     "uniforms-where-needed": Variant("no uniform where p >= q", _SAMPLED[:1], steps=_where_needed),
     "uniforms-at-rejections": Variant("only the uniform that rejected is written", _TOKENWISE, steps=_at_rejections),
-    "now-and-then": Variant("a third of the steps is recorded", _CHAIN, steps=_now_and_then),
+    "now-and-then": Variant("a third of the steps is recorded", _CHAIN, lost=_now_and_then),
     "preempted": Variant("contexts are recorded, some requests are preempted", _CHAIN, steps=_contexts),
     "aborted": Variant("a third of the clients hang up", _CHAIN, requests=_aborted),
     "num-accepted-one-more": Variant(

@@ -18,7 +18,8 @@ class Variant:
     """`laws` that it goes with, `says` what it is.
 
     `remake` changes what the models say before anything is drafted; `play` is another lawful engine; `shown` what the recorder
-    sees of the world; `steps`, `requests` and `run` change the records. Steps and requests come in batches of whole requests.
+    sees of the world; `steps`, `requests` and `run` change the records, `lost` the steps once requests are added up. Steps and
+    requests come in batches of whole requests.
     `record_fault`: the record itself is at fault, and may be told so; the engine never is.
     """
 
@@ -30,4 +31,5 @@ class Variant:
     steps: Callable[[pl.DataFrame, np.random.Generator], pl.DataFrame] | None = None
     requests: Callable[[pl.DataFrame, np.random.Generator], pl.DataFrame] | None = None
     run: Callable[[Row], Row] | None = None
+    lost: Callable[[pl.DataFrame, np.random.Generator], pl.DataFrame] | None = None
     record_fault: bool = False

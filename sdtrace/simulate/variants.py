@@ -1,8 +1,9 @@
 """Every lawful strangeness by name: `sdtrace simulate healthy OUT --variant NAME`."""
 
 from sdtrace.simulate.lawful_laws import LAWFUL_LAWS
+from sdtrace.simulate.lawful_losses import LAWFUL_LOSSES
 from sdtrace.simulate.lawful_records import LAWFUL_RECORDS
 from sdtrace.simulate.variant import Variant
 
 #: No engine among these may be accused, whatever is logged of it.
-VARIANTS: dict[str, Variant] = {**LAWFUL_LAWS, **LAWFUL_RECORDS}
+VARIANTS: dict[str, Variant] = {**LAWFUL_LAWS, **LAWFUL_RECORDS, **LAWFUL_LOSSES}

@@ -68,7 +68,9 @@ class Scope:
 
     @cached_property
     def known(self) -> Flags:
-        """Tested positions whose chance of acceptance the record gives."""
+        """Tested positions whose chance of acceptance the record gives; none where what it holds depends on the outcome."""
+        if self._biased:
+            return np.zeros_like(self.judged.tested)
         return self.judged.tested if self._told else self.judged.tested & ~np.isnan(self.judged.expected)
 
     @cached_property
@@ -78,10 +80,14 @@ class Scope:
             return np.asarray(self.judged.expected * self.known)
         return np.where(self.known, self.judged.expected, 0.0)
 
+    @property
+    def _biased(self) -> bool:
+        return bool(self.run.get("mute_statistics"))
+
     @cached_property
     def _told(self) -> bool:
         """No position is without a chance."""
-        return bool(np.isfinite(self.judged.expected.sum()))
+        return not self._biased and bool(np.isfinite(self.judged.expected.sum()))
 
     @cached_property
     def whole(self) -> bool:

@@ -1,4 +1,4 @@
-"""Sums over the steps of a request, where several steps stand under one key: they prove nothing against an engine."""
+"""Sums over the steps of a request, where steps are missing or several stand under one key: they prove nothing against an engine."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,16 +11,26 @@ from sdtrace.results.record import Record
 CHAINED = frozenset({"SD121", "SD122", "SD131", "SD133", "SD135", "SD137", "SD138", "SD161"})
 
 
+def missing_steps(cause: Cause) -> Cause:
+    """Tokens that stand in the output and in no step are no fault of an engine: steps are missing from the record."""
+    if cause.checks != ("SD133",) or not all(row["output_len"] > row["appended"] + 1 for row in cause.evidence):
+        return cause
+    says = WORDS["record-broken"]
+    told = f"tokens of the output stand in no step, so steps are missing: {cause.headline.partition(': ')[2]}"
+    return replace(cause, cause="record-broken", side=says.side, headline=told, advice=says.advice, blame=says.blame)
+
+
 def without_chains(causes: Sequence[Cause], record: Record) -> tuple[list[Cause], Record]:
     """Causes that do not rest on the order of steps; those that do become one about the record where keys repeat.
 
     Two answers, a retry or two engines under one request id: their steps cannot be told apart.
     """
+    causes = [missing_steps(cause) for cause in causes]
     if record.keys == "unique":
-        return list(causes), record
+        return causes, record
     chained = [c for c in causes if c.checks and set(c.checks) <= CHAINED]
     if not chained:
-        return list(causes), record
+        return causes, record
     says = WORDS["record-broken"]
     told = "several steps stand under one (run, request, step), and do not fit each other: answers of one prompt, retries, or engines"
     mine = Cause("record-broken", says.side, "proved", (), told, chained[0].evidence, says.advice, says.blame, 1)

@@ -10,10 +10,11 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.audit.seen_steps import REPEATED
 from sdtrace.diagnosis.law_choice import Choice, better_law, choose
-from sdtrace.diagnosis.outcomes import outcomes
+from sdtrace.diagnosis.outcomes import outcomes, used
 from sdtrace.diagnosis.samples import sampled
 from sdtrace.diagnosis.trial import basis, draws
 from sdtrace.diagnosis.trial.counts import over_counted
+from sdtrace.diagnosis.trial.losses import losses
 from sdtrace.diagnosis.trial.noise import imprecise, told
 from sdtrace.diagnosis.wrong_rules import explain_decisions
 from sdtrace.results.cause import Cause, with_command
@@ -21,7 +22,9 @@ from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Check
 from sdtrace.results.record import Record
 from sdtrace.verify.laws import LAWS
+from sdtrace.verify.positions import positions
 from sdtrace.verify.rulings import Ruling
+from sdtrace.verify.scope import Scope
 
 
 def tried(audit: Audit, checks: Sequence[Check], before: Record | None = None) -> tuple[Record, dict[str, Ruling]]:
@@ -87,7 +90,7 @@ class _Trial:
         mine = steps.filter(pl.col("law").is_in([choice.law, "unknown"]) | (pl.col("law") == "greedy"))
         if describe:
             self._describe(run, line, mine)
-        for asked in (self._counts, self._unknown_requests, self._basis, self._noise, self._draws):
+        for asked in (self._counts, self._losses, self._unknown_requests, self._basis, self._noise, self._draws):
             if ruling := asked(run, line, choice, mine):
                 self.rulings[run] = ruling
                 return
@@ -115,6 +118,30 @@ class _Trial:
         self._add(_cause("metric-inconsistent", told_by, row))
         self._note("num_accepted as it stands: it was corrected by what the steps appended")
         return {"over_counted": less}
+
+    def _losses(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
+        if line.get("mute_statistics") or choice.law in ("greedy", "greedy?", "unknown"):
+            return None
+        mine = steps.filter(pl.col("law") == choice.law)
+        scope = Scope("", line, LAWS[choice.law], choice.source, positions(mine)) if mine.height else None
+        found = losses(scope, steps, self._requests(run))
+        if found is None or not (found.depends or self.doubted):
+            return None
+        self.record = replace(
+            self.record, losses_depend_on_outcome=self.record.losses_depend_on_outcome or found.depends
+        )
+        self._note(f"every statistic over many tokens of run {run!r}: {found.says}")
+        return {"mute_statistics": True}
+
+    def _requests(self, run: str) -> pl.DataFrame:
+        """One row a request of a run, with what its line says of its output."""
+        names = ("steps", "appended", "known_appended", "idle")
+        rows = self.audit.tally.frame("requests").filter((pl.col("run_id") == run) & used(self.choices))
+        by = rows.group_by("run_id", "request_id", maintain_order=True).agg(
+            pl.col(names).sum(), pl.col("min_step").min(), pl.col("max_step", "last_at").max()
+        )
+        asked = self.audit.requests.select("run_id", "request_id", "output_len", "finish_reason")
+        return by.join(asked, on=["run_id", "request_id"], how="left", maintain_order="left")
 
     def _unknown_requests(
         self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame
