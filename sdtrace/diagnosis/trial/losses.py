@@ -95,20 +95,20 @@ def _together(rows: pl.DataFrame, there: Flags) -> bool:
 
 def never(scope: Scope) -> str | None:
     """An outcome of steps that no step has although the law makes it common: such steps are not written."""
-    pos, expected = scope.pos, scope.judged.expected
+    pos, expected, whole = scope.pos, scope.judged.expected, scope.law.decides == "block"
     n_a, count = pos.steps["n_a"].to_numpy(), pos.count
     known = (n_a >= 0) & (count > 0)
-    if np.count_nonzero(known) < ENOUGH or not scope.law.lossless or scope.law.residual == "argmax" or scope.raw:
+    if np.count_nonzero(known) < ENOUGH or not scope.law.lossless or scope.law.greedy or scope.raw:
         return None
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        chance = prefixes(pos) if scope.law.name == "block" else expected
+        chance = prefixes(pos) if whole else expected
     first = np.minimum(np.cumsum(count) - count, max(len(chance) - 1, 0))
     last = np.maximum(first + count - 1, 0)
     if not (known & (n_a == count)).any():
-        reached = known if scope.law.name == "block" else known & (n_a == count - 1)
+        reached = known if whole else known & (n_a == count - 1)
         if _unlikely(chance[last[reached]]):
             return "no step accepts its whole draft, which many should"
-    if scope.law.name != "block" and not (known & (n_a == 0)).any() and _unlikely(1.0 - chance[first[known]]):
+    if not whole and not (known & (n_a == 0)).any() and _unlikely(1.0 - chance[first[known]]):
         later = pos.tested & (pos.position > 0) & np.isfinite(expected)
         d, e = pos.accepted[later] - expected[later], expected[later]
         variance = float((e * (1 - e)).sum())

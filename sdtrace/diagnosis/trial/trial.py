@@ -120,7 +120,7 @@ class _Trial:
         return {"over_counted": less}
 
     def _losses(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
-        if line.get("mute_statistics") or choice.law in ("greedy", "greedy?", "unknown"):
+        if line.get("mute_statistics") or LAWS[choice.law].greedy or choice.law == "unknown":
             return None
         mine = steps.filter(pl.col("law") == choice.law)
         scope = Scope("", line, LAWS[choice.law], choice.source, positions(mine)) if mine.height else None
