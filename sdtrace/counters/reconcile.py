@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 import polars as pl
 
+from sdtrace.counters.announcements import accusations, off, standing, told
 from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.counters.downsample import named
 from sdtrace.counters.sources import Source
@@ -28,7 +28,6 @@ _PAIR = _PLACE | {
     "said_other": pl.Float64(),
     "conversion": pl.String(),
 }
-_TOLD = _PLACE | {"found": pl.Boolean(), "what": pl.String()}
 _STRETCH = _PLACE | {
     "engine": pl.String(),
     "windows": pl.Int64(),
@@ -51,14 +50,15 @@ RARE = 0.1
 
 def tables(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Event]) -> dict[str, pl.DataFrame]:
     """Every table by the name that checks use."""
-    told = {kind: _told(windows, events, kind) for kind in ("synthetic", "lossy", "silent")}
+    stands = standing(events, windows)
     return {
         "windows": named(windows),
         "pairs": _pairs(windows, found, events),
         "engines": _engines(windows, found),
         "stretches": _stretches(windows),
-        "off": _off(windows, events),
-        **told,
+        "off": off(windows, stands),
+        "accusations": accusations(windows, stands),
+        **{kind: told(windows, stands, kind) for kind in ("synthetic", "lossy", "silent")},
     }
 
 
@@ -141,37 +141,6 @@ def _said(windows: pl.DataFrame) -> dict[tuple[str, str], float]:
         mean=(pl.col("said_length") * pl.col("drafts")).sum() / pl.col("drafts").sum()
     )
     return {(engine, surface): mean for engine, surface, mean in means.rows()}
-
-
-def _told(windows: pl.DataFrame, events: Sequence[Event], kind: str) -> pl.DataFrame:
-    """One row an input that was listened to: whether it announces something of the kind, and where."""
-    first: dict[str, Event] = {}
-    for event in events:
-        if event.kind == kind:
-            first.setdefault(event.path, event)
-    rows: list[dict[str, Any]] = []
-    paths = [*windows["path"].unique(maintain_order=True).to_list(), *(e.path for e in events)]
-    for path in dict.fromkeys(paths):
-        known = first.get(path)
-        rows.append({"first_path": path, "first_line": known.line if known else None, "found": known is not None})
-        rows[-1]["what"] = known.what if known else None
-    return pl.DataFrame(rows, schema=_TOLD)
-
-
-def _off(windows: pl.DataFrame, events: Sequence[Event]) -> pl.DataFrame:
-    """One row an input: speculation was switched off, or is configured while tokens come and nothing is drafted."""
-    table = _told(windows, events, "off")
-    configured = {e.path: e for e in events if e.kind == "config"}
-    rows = []
-    for row in table.iter_rows(named=True):
-        part = windows.filter(pl.col("path") == row["first_path"])
-        busy = part.filter((pl.col("generation_tps") > 0) | (pl.col("emitted") > 0)).height
-        drafted = part.filter((pl.col("drafted") > 0) | (pl.col("length").is_not_null())).height
-        event = configured.get(row["first_path"])
-        if not row["found"] and event is not None and busy >= 5 and not drafted:
-            row |= {"found": True, "first_line": event.line, "what": "configured, yet nothing is drafted"}
-        rows.append(row)
-    return pl.DataFrame(rows, schema=_TOLD)
 
 
 def _stretches(windows: pl.DataFrame) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from sdtrace.counters.definitions import Totals
 from sdtrace.counters.figures import counted
 from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.diagnosis.acceptance import acceptance, totals
+from sdtrace.diagnosis.accused import accused
 from sdtrace.diagnosis.causes import causes, counters
 from sdtrace.diagnosis.doubt import doubted, isolated
 from sdtrace.diagnosis.law_choice import Choice, Fit, better_law, choose
@@ -92,7 +93,8 @@ def diagnose(
     laws = audit.tally.frame("laws").filter(used(choices))
     figures = _audit(laws, choices, overridden) | _record(audit, laws, choices)
     rows = isolated(rows, audit.inputs, figures["tested"])
-    rows = doubted(joined(rows, slow_causes(audit, spent)), audit.inputs)
+    rows = joined(joined(rows, slow_causes(audit, spent)), accused(audit.events, audit.windows))
+    rows = doubted(rows, audit.inputs)
     state, headline = verdict(rows, figures, choices)
     tables = laws, *(audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
     accepted = acceptance(*tables)
@@ -150,7 +152,8 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
         lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
         told = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
         return Diagnosis({}, found, [], None, None, "cannot-tell", told, reason)
-    rows = doubted(joined(counters(found, set()), slow_causes(audit, None)), audit.inputs)
+    rows = joined(joined(counters(found, set()), accused(audit.events, audit.windows)), slow_causes(audit, None))
+    rows = doubted(rows, audit.inputs)
     source = chosen(counts)
     figures = counted(source, audit.windows) if source is not None else None
     state, headline = counts_verdict(rows, source)

@@ -160,6 +160,18 @@ _ROWS: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] =
         "outputs run in loops",
         "run the same prompts without speculation; if they do not loop there, suspect the state after rejected tokens",
     ),
+    "sampling-not-preserved": (
+        "wrong",
+        "sampler",
+        "the engine verifies otherwise than the requests asked for",
+        "use temperature 0, or a build and an algorithm whose verification samples as the request asks",
+    ),
+    "kv-corrupted": (
+        "wrong",
+        "scheduler",
+        "state in the KV cache is not the request's",
+        "stop trusting answers of this server; switch off overlap, cache sharing and the draft's cache one at a time",
+    ),
     "metric-inconsistent": (
         "metric",
         "metric",

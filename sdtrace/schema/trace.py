@@ -179,9 +179,10 @@ class Event:
     line: int | None
     at: float | None
     engine: str
-    kind: str  #: config, synthetic, lossy, off, fallback, silent, replay, gauge
+    kind: str  #: config, synthetic, lossy, off, schedule, role, k, fallback, silent, replay, gauge, error, version, accusation
     what: str
     value: str | None = None
+    key: str | None = None  #: the row of the table that it was heard by
 
 
 #: What a Loss says of lines that are nobody's business here; they are counted so that every line is accounted for.

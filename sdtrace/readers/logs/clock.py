@@ -46,3 +46,10 @@ def without_year(stamp: str, newest: float) -> float | None:
         if at <= newest + DAY:
             return at
     return None
+
+
+def stamped(text: str, stamp: str | None, newest: float) -> float | None:
+    """The time of a line: an ISO stamp in front, else the engine's own without a year."""
+    if (at := iso(text[:100])) is not None:
+        return at
+    return without_year(stamp, newest) if stamp else None

@@ -2,9 +2,13 @@
 
 import re
 
+from sdtrace.readers.logs import announcements
 from sdtrace.schema.trace import Event
 
 NEEDLES = (
+    b" E srv ",
+    b" E slot ",
+    *announcements.needles("llama.cpp"),
     b"partial sequence removal",
     b"speculative",
     b"n_max=",
@@ -32,6 +36,11 @@ _PHRASES = (
         "the target cannot take tokens back: drafts are replayed, and builds to May 2026 count the replays in the request line",
     ),
     (
+        "no implementations specified for speculative decoding",
+        "inert",
+        "the engine started no implementation of speculation",
+    ),
+    (
         "speculative decoding not supported",
         "off",
         "speculative decoding is not supported by this context: it is off",
@@ -40,6 +49,8 @@ _PHRASES = (
 _ADDED = re.compile(r"adding speculative implementation '([\w-]+)'")
 _LENGTHS = re.compile(r"- n_max=(\d+), n_min=(\d+), p_min=([\d.]+)")
 _TYPE, _MAX = re.compile(r"--spec-type[ =]([\w,-]+)"), re.compile(r"--(?:spec-draft-n-max|draft-max|draft) (\d+)")
+_STAMP = re.compile(r"(?<!\d)\d{1,9}\.\d\d\.\d{3}\.\d{3} [IWED] ")
+_ERROR = re.compile(r"\d\d\.\d{3}\.\d{3} E ((?:srv|slot) +[\w()~]{1,60}):")
 _PROGRAM = re.compile(r"llama-(?:server|cli|speculative)")
 _DRAFTS = ("--spec-type", "--model-draft", "-md")
 
@@ -56,8 +67,13 @@ def announced(path: str, line: int, at: float | None, text: str) -> list[Event]:
     if _command(text):
         method, longest = _TYPE.search(text), _MAX.search(text)
         value = f"method={method[1] if method else 'draft model'}" + (f" k={longest[1]}" if longest else "")
-        told.append(("config", "speculation is configured", value))
-    return [Event(path, line, at, "llama.cpp", kind, what, value) for kind, what, value in told]
+        if method is None or method[1] != "none":
+            told.append(("config", "speculation is configured", value))
+    if error := _ERROR.search(text[:160]):
+        told.append(("error", "the engine logged an error", error[1]))
+    events = [Event(path, line, at, "llama.cpp", kind, what, value) for kind, what, value in told]
+    stamp = _STAMP.search(text[:160])
+    return events + announcements.said("llama.cpp", path, line, at, text[stamp.end() if stamp else 0 :].lstrip())
 
 
 def _command(text: str) -> bool:

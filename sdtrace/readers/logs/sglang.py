@@ -17,7 +17,7 @@ from sdtrace.readers.json_value import parsed
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
 from sdtrace.readers.logs.place import place
-from sdtrace.readers.logs.sglang_events import NEEDLES, announced
+from sdtrace.readers.logs.sglang_events import NEEDLES, announced, once
 from sdtrace.readers.sglang_meta import request_window, rules
 from sdtrace.schema.trace import Loss
 
@@ -46,7 +46,7 @@ class State:
     ranks: set[str] = field(default_factory=set)
     meta: dict[str, Any] = field(default_factory=dict)
     row: dict[str, Any] | None = None
-    told: set[tuple[str, str | None]] = field(default_factory=set)
+    told: set[tuple[str, str | None, int]] = field(default_factory=set)
 
 
 def listen(path: str) -> Any:
@@ -89,8 +89,8 @@ def _pieces(found: pl.DataFrame) -> Iterator[tuple[int, str]]:
 
 
 def _announced(path: str, line: int, text: str, heard: Heard, state: State) -> None:
-    events = [e for e in announced(path, line, text) if (e.what, e.value) not in state.told]
-    state.told |= {(e.what, e.value) for e in events}
+    events = [e for e in announced(path, line, text) if e.kind == "k" or once(e) not in state.told]
+    state.told |= {once(e) for e in events}
     heard.used |= {line} if events else set()
     heard.events += events
 

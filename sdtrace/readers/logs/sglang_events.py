@@ -2,9 +2,22 @@
 
 import re
 
+from sdtrace.readers.logs import announcements
+from sdtrace.readers.logs.clock import iso
+from sdtrace.readers.logs.settings import on
 from sdtrace.schema.trace import Event
 
-NEEDLES = (b"ServerArgs(", b"SIMULATE_ACC", b"plain decode fallback", b"peculative")
+NEEDLES = (
+    b"ServerArgs(",
+    b"SIMULATE_ACC",
+    b"simulate_acc",
+    b"plain decode fallback",
+    b"peculative",
+    b"hit an exception",
+    b"spec params updated",
+    b"ransfer failed",
+    *announcements.needles("sglang"),
+)
 _FIELD = {
     "method": re.compile(r"\bspeculative_algorithm='(\w+)'"),
     "k": re.compile(r"\bspeculative_num_draft_tokens=(\d+)"),
@@ -14,31 +27,60 @@ _FIELD = {
 _THRESHOLD = re.compile(r"\bspeculative_accept_threshold_(single|acc)=(0?\.\d+|0)\b")
 _VERSION = re.compile(r"\bsglang(?: version|_version|==)[ =:'\"]*(\d+\.\d+\.\d+\w*)", re.IGNORECASE)
 _KNOWN = (
-    (
-        re.compile(r"SGLANG_SIMULATE_ACC_LEN"),
-        "synthetic",
-        "simulated acceptance is on: accepted lengths are drawn, not decided",
-    ),
     (re.compile(r"spec->plain decode fallback engaged"), "fallback", "generation fell back to plain decoding"),
     (
-        re.compile(r"[Ss]peculative decoding is (?:disabled|not supported)"),
+        re.compile(r"(?:^|[^c] )[Ss]peculative decoding is (?:disabled|not supported)"),
         "off",
         "speculative decoding was switched off",
     ),
+    (
+        re.compile(r"speculative_adaptive disabled: "),
+        "schedule",
+        "the draft length does not adapt: the schedule was switched off, speculation is on",
+    ),
 )
+_SIMULATED = ("SGLANG_SIMULATE_ACC_LEN", "simulate_acc_len")
+#: What stands in front of a message: a clock and the ranks.
+_STAMP = re.compile(r"\[(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: [A-Z_]+\d+)*\] ")
+_ADAPTED = re.compile(r"[Aa]daptive spec params updated: .{0,60}?(\d{1,4}) -> (\d{1,4})")
+_ERROR = re.compile(r"(\w{1,40} hit an exception|\w{0,40} ?[Tt]ransfer failed)")
 
 
 def announced(path: str, line: int, text: str) -> list[Event]:
     """Events of a line."""
+    stamp = _STAMP.search(text)
+    message = text[stamp.end() if stamp else 0 :].lstrip()
     told: list[tuple[str, str, str | None]] = [(kind, what, None) for p, kind, what in _KNOWN if p.search(text)]
+    if any(on(text, name) for name in _SIMULATED):
+        told.append(("synthetic", "simulated acceptance is on: accepted lengths are drawn, not decided", None))
     if "ServerArgs(" in text:
-        values = {name: found[1] for name, pattern in _FIELD.items() if (found := pattern.search(text))}
-        if "method" in values:
-            shown = " ".join(f"{name}={value}" for name, value in values.items())
-            told.append(("config", "speculation is configured", shown))
-        for found in _THRESHOLD.finditer(text):
-            what = "an acceptance threshold below 1 is configured: the text does not follow the target"
-            told.append(("lossy", what, f"threshold_{found[1]}={found[2]}"))
+        told += _configured(text)
     if version := _VERSION.search(text):
         told.append(("version", "the engine's version", version[1]))
-    return [Event(path, line, None, "sglang", kind, what, value) for kind, what, value in told]
+    if switch := _ADAPTED.match(message):
+        told.append(("k", "the draft length was switched", f"{switch[1]} -> {switch[2]}"))
+    if error := _ERROR.match(message):
+        told.append(("error", "the engine logged an error", error[1]))
+    at = iso(text[:200])
+    events = [Event(path, line, at, "sglang", kind, what, value) for kind, what, value in told]
+    return events + announcements.said("sglang", path, line, at, message)
+
+
+def _configured(text: str) -> list[tuple[str, str, str | None]]:
+    told: list[tuple[str, str, str | None]] = []
+    values = {name: found[1] for name, pattern in _FIELD.items() if (found := pattern.search(text))}
+    if "method" in values:
+        shown = " ".join(f"{name}={value}" for name, value in values.items())
+        told.append(("config", "speculation is configured", shown))
+    if re.search(r"\bdisaggregation_mode='prefill'", text):
+        told.append(("role", "a prefill node: it drafts nothing by design", "prefill"))
+    for found in _THRESHOLD.finditer(text):
+        what = "an acceptance threshold below 1 is configured: the text does not follow the target"
+        told.append(("lossy", what, f"threshold_{found[1]}={found[2]}"))
+    return told
+
+
+def once(event: Event) -> tuple[str, str | None, int]:
+    """What of an announcement is told once: a start and an error once a minute."""
+    often = event.kind in ("version", "error") and event.at is not None
+    return event.what, event.value, int((event.at or 0) // 60) if often else 0

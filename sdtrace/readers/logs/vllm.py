@@ -13,10 +13,10 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs import vllm_lines
-from sdtrace.readers.logs.clock import DAY, iso, newest_time, without_year
+from sdtrace.readers.logs.clock import DAY, iso, newest_time, stamped
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard
 from sdtrace.readers.logs.place import PLACE
-from sdtrace.readers.logs.vllm_events import announced, configured_length
+from sdtrace.readers.logs.vllm_events import NEEDLES, announced, configured_length, corrupted
 from sdtrace.schema.counters import windows
 from sdtrace.schema.trace import Loss
 
@@ -52,7 +52,10 @@ def listen(path: str) -> Any:
         heard = Heard()
         whole_records, more = _joined(found)
         lines = _named(_split(whole_records), engines)
-        heard.events = announced(path, lines.filter((pl.col("kind") == "other") & pl.col("ts").is_not_null()), seen)
+        heard.events = announced(
+            path, lines.filter((pl.col("kind") == "other") & pl.col("ts").is_not_null()), seen, newest
+        )
+        heard.events += corrupted(path, lines.filter(kind="engine"), seen, newest)
         heard.used |= {e.line for e in heard.events if e.line is not None}
         longest = max((k for k in (longest, configured_length(heard.events)) if k), default=None)
         for kind, made in _MAKERS.items():
@@ -147,7 +150,9 @@ def _named(lines: pl.DataFrame, engines: dict[str, str]) -> pl.DataFrame:
 
 def _finished(path: str, frame: pl.DataFrame, newest: float) -> pl.DataFrame:
     """Windows with the time of each record."""
-    stamps = [_at(text, ts, newest) for text, ts in frame.select("text", "ts").rows()] if frame.height < 2000 else None
+    stamps = (
+        [stamped(text, ts, newest) for text, ts in frame.select("text", "ts").rows()] if frame.height < 2000 else None
+    )
     at = pl.Series(stamps, dtype=pl.Float64) if stamps is not None else _fast(frame, newest)
     frame = frame.with_columns(at=at, engine=pl.lit("vllm"))
     if "nan" in frame.columns and frame["nan"].any():
@@ -174,12 +179,6 @@ def _fast(frame: pl.DataFrame, newest: float) -> pl.Series:
     return pl.Series([iso(f) if f else o for f, o in zip(full, own, strict=True)], dtype=pl.Float64)
 
 
-def _at(text: str, ts: str | None, newest: float) -> float | None:
-    if (stamp := iso(text[:100])) is not None:
-        return stamp
-    return without_year(ts, newest) if ts else None
-
-
 DIALECT = Dialect(
     name="vllm-log",
     engine="vllm",
@@ -192,14 +191,7 @@ DIALECT = Dialect(
         b"stage times",
         b"Avg prompt throughput",
         b"Iteration(",
-        b"peculative",
-        b"ejection_sample",
-        b"disabling stats logging",
-        b"typical_acceptance",
-        b"synthetic",
-        b"Model Runner V2",
-        b"Initializing a V",
-        b"EngineDeadError",
+        *NEEDLES,
     ),
     main=(b"SpecDecoding", b"Speculative metrics"),
     before=(b"Avg prompt throughput", b"stage times"),

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from sdtrace.readers.logs import announcements
+from sdtrace.readers.logs.clock import stamped
+from sdtrace.readers.logs.settings import on
 from sdtrace.schema.trace import Event
+
+#: What stands in front of a message: process, level, clock, module and line.
+_STAMP = re.compile(
+    r"(?:\([\w ]{1,80}?(?: rank=\d{1,9})? pid=\d{1,12}[^)]{0,80}\) )?[A-Z]{1,12} "
+    r"\d\d-\d\d \d\d:\d\d:\d\d \[?(?P<file>[\w./]{1,200}):(?P<at_line>\d{1,9})\] ?"
+)
 
 _CONFIG = "[Ss]peculative_?[Cc]onfig"
 _METHOD = re.compile(_CONFIG + rf"(?:(?!{_CONFIG}|method['\"=: ]).)*+method['\"=: ]++(\w+)")
@@ -15,14 +24,12 @@ _VERSION = re.compile(r"(?:LLM engine \(v|vLLM API server version |Initializing 
 #: pattern, kind, our sentence
 _KNOWN = (
     (
-        re.compile(
-            r"synthetic_acceptance|rejection_sample_method['\"=: ]+synthetic|[Ss]ynthetic (?:acceptance|rejection)"
-        ),
+        re.compile(r"rejection_sample_method['\"=: ]+synthetic|[Ss]ynthetic (?:acceptance|rejection) "),
         "synthetic",
         "synthetic acceptance is on: decisions do not look at the models",
     ),
     (
-        re.compile(r"typical_acceptance_sampler|acceptance_method['\"=: ]+typical"),
+        re.compile(r"(?:acceptance_method|acceptance-method)['\"=: ]+typical"),
         "lossy",
         "typical acceptance is configured: the text does not follow the target",
     ),
@@ -47,8 +54,14 @@ _KNOWN = (
         "the engine fell back to its older model runner",
     ),
     (
+        re.compile(r"[Dd]isabling num_speculative_tokens_per_batch_size|Dynamic speculative decoding is not supported"),
+        "schedule",
+        "the draft length does not follow the batch size: the schedule was switched off, speculation is on",
+    ),
+    (
         re.compile(
-            r"[Ss]peculative decoding is (?:not supported|disabled|ignored)|[Dd]isabl(?:e|ed|es|ing) speculative decoding"
+            r"(?:^|[^c] )[Ss]peculative decoding is (?:not supported|disabled|ignored)"
+            r"|[Dd]isabl(?:e|ed|es|ing) speculative decoding"
         ),
         "off",
         "speculative decoding was switched off",
@@ -71,7 +84,35 @@ _KNOWN = (
 )
 
 
-_ANY = "|".join([*(pattern.pattern for pattern, _, _ in _KNOWN), _CONFIG, _VERSION.pattern])
+#: A setting that makes acceptance synthetic where it has a value.
+_SYNTHETIC = ("synthetic_acceptance_rate", "synthetic_acceptance_rates", "synthetic_acceptance_length")
+#: A node that computes prompts for others to decode: it drafts nothing by design.
+_PREFILL = re.compile(r"kv_role['\"=: ]+kv_producer|disaggregation[_-]mode['\"=: ]+prefill|--is-prefill-worker")
+_ERROR = re.compile(r"\bERROR \d\d-\d\d ")
+_ANY = "|".join(
+    [
+        *(pattern.pattern for pattern, _, _ in _KNOWN),
+        *(_CONFIG, _VERSION.pattern, _PREFILL.pattern, _ERROR.pattern, _SYNTHETIC[0]),
+        *(re.escape(needle.decode()) for needle in announcements.needles("vllm")),
+    ]
+)
+#: Seconds within which a repeated start or error is one.
+_SAME = 60.0
+NEEDLES = (
+    b"peculative",
+    b"ejection_sample",
+    b"disabling stats logging",
+    b"acceptance_method",
+    b"synthetic",
+    b"Model Runner V2",
+    b"Initializing a V",
+    b"EngineDeadError",
+    b"ERROR ",
+    b"kv_role",
+    b"disaggregation",
+    b"vLLM API server version",
+    *announcements.needles("vllm"),
+)
 
 
 def configured_length(events: Sequence[Event]) -> int | None:
@@ -80,22 +121,48 @@ def configured_length(events: Sequence[Event]) -> int | None:
     return max((int(m[1]) for m in found if m), default=None)
 
 
-def announced(path: str, lines: pl.DataFrame, seen: set[str]) -> list[Event]:
-    """Events of lines; each kind of announcement once, at its first line."""
+def announced(path: str, lines: pl.DataFrame, seen: set[str], newest: float) -> list[Event]:
+    """Events of lines (text, ts); each kind of announcement once, at its first line. `newest`: the year of a stamp without one."""
     found = []
-    for number, text in lines.filter(pl.col("text").str.contains(_ANY)).select("line", "text").iter_rows():
-        told: list[tuple[str, str, str | None]] = [
-            (kind, what, None) for pattern, kind, what in _KNOWN if pattern.search(text)
-        ]
-        if method := _METHOD.search(text):
-            k = _K.search(text)
-            value = f"method={method[1]}" + (f" k={k[1]}" if k else "")
-            told.append(("config", "speculation is configured", value))
-        if version := _VERSION.search(text):
-            told.append(("version", "the engine's version", version[1]))
-        for sort, says, detail in told:
-            key = f"{sort} {says} {detail}"
+    for number, text, ts in lines.filter(pl.col("text").str.contains(_ANY)).select("line", "text", "ts").iter_rows():
+        at = stamped(text, ts, newest)
+        for event in _of_line(path, number, at, text):
+            often = event.kind in ("version", "error", "died")
+            key = f"{event.kind} {event.what} {event.value} {int((at or 0) // _SAME) if often else ''}"
             if key not in seen:
                 seen.add(key)
-                found.append(Event(path, number, None, "vllm", sort, says, detail))
+                found.append(event)
     return found
+
+
+def corrupted(path: str, engine_lines: pl.DataFrame, seen: set[str], newest: float) -> list[Event]:
+    """Requests that the statistics line counts as corrupted: NaN in their logits. At the first line that counts one."""
+    row = announcements.BY_KEY["vllm-corrupted"]
+    for number, text, ts in engine_lines.select("line", "text", "ts").iter_rows():
+        if row.key not in seen and (told := row.pattern.search(text)):
+            seen.add(row.key)
+            at = stamped(text, ts, newest)
+            return [Event(path, number, at, "vllm", "accusation", row.says, f"{told[1]} requests", row.key)]
+    return []
+
+
+def _of_line(path: str, number: int, at: float | None, text: str) -> list[Event]:
+    told: list[tuple[str, str, str | None]] = [
+        (kind, what, None) for pattern, kind, what in _KNOWN if pattern.search(text)
+    ]
+    if any(on(text, name) for name in _SYNTHETIC):
+        told.append(("synthetic", _KNOWN[0][2], None))
+    k = _K.search(text)
+    if (method := _METHOD.search(text)) and (k is None or int(k[1]) > 0):
+        value = "" if method[1] == "None" else f"method={method[1]}"
+        value += f" k={k[1]}" if k else ""
+        told += [("config", "speculation is configured", value.strip())] if value else []
+    if _PREFILL.search(text):
+        told.append(("role", "a prefill node: it drafts nothing by design", "prefill"))
+    if version := _VERSION.search(text):
+        told.append(("version", "the engine's version", version[1]))
+    stamp = _STAMP.search(text)
+    if stamp and _ERROR.search(stamp[0]):
+        told.append(("error", "the engine logged an error", f"{stamp['file']}:{stamp['at_line']}"))
+    events = [Event(path, number, at, "vllm", sort, says, detail) for sort, says, detail in told]
+    return events + announcements.said("vllm", path, number, at, text[stamp.end() if stamp else 0 :].lstrip())

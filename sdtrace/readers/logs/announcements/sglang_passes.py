@@ -1,0 +1,212 @@
+"""What SGLang says of itself, releases to 0.5.23: passes that run slower than they could."""
+
+from sdtrace.readers.logs.announcements.announcement import table
+
+ROWS = table(
+    (
+        "sglang-lilicorr-step-eager",
+        "LiLiCorr sampled draft ran the eager head",
+        r"LiLiCorr sampled draft ran the eager head on a decode step",
+        "the draft ran eagerly on decode steps: no graph of that batch size was captured",
+        "graph-missed",
+        "proved",
+        "capture the batch sizes that occur (--cuda-graph-bs)",
+        "LiLiCorr sampled draft ran the eager head on a decode step (draft cuda graph unavailable for batch "
+        "size 48; captured buckets do not cover it, or graphs are disabled). Acceptance is unaffected but "
+        "expect a large throughput regression",
+    ),
+    (
+        "sglang-lilicorr-eager",
+        "LiLiCorr head kept eager",
+        r"LiLiCorr head kept eager \(reason",
+        "the draft's head runs eagerly: a bring-up path",
+        "graph-missed",
+        "proved",
+        "see the reason in the line; its speed is not that of a serving configuration",
+        "LiLiCorr head kept eager (reason=tp>1): a bring-up path, not a serving configuration. Expect a large "
+        "throughput regression",
+    ),
+    (
+        "sglang-draft-graph-off",
+        "draft cuda graph because",
+        r"Disable (?:DFLASH|DSpark|\w{1,20}) draft cuda graph because",
+        "the draft's CUDA graph is switched off: the draft runs eagerly",
+        "graph-missed",
+        "proved",
+        "see the reason in the line: memory (--mem-fraction-static), dp attention, or a backend without "
+        "graphs",
+        "Disable DFLASH draft cuda graph because only 0.42 GB GPU memory is available after target backend "
+        "initialization.",
+    ),
+    (
+        "sglang-sampling-graph-failed",
+        "DSpark sampling-accept graph capture failed",
+        r"DSpark sampling-accept graph capture failed",
+        "sampled steps are accepted eagerly: the capture of their graph failed",
+        "graph-missed",
+        "proved",
+        "see the error in the line; free memory for the capture, or send temperature 0 where sampling is not "
+        "needed",
+        "DSpark sampling-accept graph capture failed for bs=16; sampling steps take the eager accept from now "
+        "on.",
+    ),
+    (
+        "sglang-extend-graph",
+        "use cuda graph for draft extend",
+        r"can't use cuda graph for draft extend",
+        "the draft's extend pass runs without its graph; the engine doubts that it is right",
+        "graph-missed",
+        "proved",
+        "compare answers with speculation off; choose an attention backend whose draft extend has a graph",
+        "can't use cuda graph for draft extend! may have correctness issue!",
+    ),
+    (
+        "sglang-frozen-kv-eager",
+        "running the draft loop eagerly",
+        r"Frozen-KV MTP draft CUDA graph is only supported on CUDA",
+        "the draft loop runs eagerly on this device",
+        "graph-missed",
+        "proved",
+        "expect launch overhead in every step; compare tokens per second with speculation off",
+        "Frozen-KV MTP draft CUDA graph is only supported on CUDA; running the draft loop eagerly on npu.",
+    ),
+    (
+        "sglang-greedy-head-eager",
+        "draft greedy head kept eager",
+        r"DFLASH draft greedy head kept eager",
+        "the draft's head runs outside its CUDA graph",
+        "graph-missed",
+        "suspected",
+        "see the reason in the line",
+        "DFLASH draft greedy head kept eager (reason=vocab parallel).",
+    ),
+    (
+        "sglang-proposal-eager",
+        "DSpark draft proposal kept eager",
+        r"DSpark draft proposal kept eager",
+        "the draft's proposal runs outside its CUDA graph",
+        "graph-missed",
+        "suspected",
+        "see the reason in the line",
+        "DSpark draft proposal kept eager (reason=sampling).",
+    ),
+    (
+        "sglang-eager-accept",
+        "falling back to eager path",
+        r"DFLASH Triton (?:accept/bonus|prepare_block) failed; falling back to eager path",
+        "a kernel of the verification failed: acceptance runs on the slow path",
+        "host-overhead",
+        "proved",
+        "report the error in the line; update Triton or the build",
+        "DFLASH Triton accept/bonus failed; falling back to eager path: out of resource",
+    ),
+    (
+        "sglang-fused-kv",
+        "falling back to",
+        r"DFLASH fused (?:KV initialization|prefix-direct KV append|KV append-by-loc) failed(?:;|,) falling back",
+        "the draft's cache is written layer by layer: the fused kernel failed",
+        "draft-too-slow",
+        "suspected",
+        "report the error in the line; the sequential path is right and slower",
+        "DFLASH fused KV initialization failed, falling back to sequential path: unsupported head_dim",
+    ),
+    (
+        "sglang-topk-selector",
+        "DFlash2 selector falls back to torch.topk",
+        r"flashinfer is unavailable; the DFlash2 selector falls back",
+        "the draft's selector runs on torch.topk: the engine says that it halves throughput on a large "
+        "vocabulary",
+        "draft-too-slow",
+        "proved",
+        "install flashinfer for this build",
+        "flashinfer is unavailable; the DFlash2 selector falls back to torch.topk, which roughly halves "
+        "end-to-end throughput on a large vocabulary.",
+    ),
+    (
+        "sglang-single-graph-off",
+        "falling back to per-step draft graphs",
+        r"SGLANG_ENABLE_SINGLE_CG_DRAFT is on but",
+        "the draft runs one graph a step instead of one in all",
+        "draft-too-slow",
+        "suspected",
+        "choose an attention backend that can refresh its metadata for a combined graph",
+        "SGLANG_ENABLE_SINGLE_CG_DRAFT is on but FlashInferBackend cannot refresh its draft-extend metadata "
+        "for a combined graph; falling back to per-step draft graphs.",
+    ),
+    (
+        "sglang-draft-indexer",
+        "index_share_for_mtp_iteration is",
+        r"index_share_for_mtp_iteration is (?:disabled|not supported)",
+        "the draft's indexer runs in every step instead of being shared",
+        "draft-too-slow",
+        "suspected",
+        "expect a dearer draft with this combination; compare tokens per second with it off",
+        "index_share_for_mtp_iteration is not supported with multi-layer EAGLE; the draft indexer runs every "
+        "step",
+    ),
+    (
+        "sglang-verify-all",
+        "the verify budget degenerates to verify-all",
+        r"DSpark SPS table is uninitialized",
+        "the scheduler of verification has no cost table: it verifies everything",
+        "verification-not-free",
+        "suspected",
+        "pass a profiled --speculative-dspark-sps-table-path",
+        "DSpark SPS table is uninitialized (flat): the verify budget degenerates to verify-all (zero "
+        "scheduling gain). Pass a profiled --speculative-dspark-sps-table-path.",
+    ),
+    (
+        "sglang-gluon-verify",
+        "stay on the Gluon kernel",
+        r"aiter MLA decode and verify stay on the Gluon kernel",
+        "verification runs on the slower kernel: the draft is too wide for the fast one",
+        "verification-not-free",
+        "suspected",
+        "draft no more tokens than the line names",
+        "aiter MLA decode and verify stay on the Gluon kernel: target verify is 8 tokens wide and the asm "
+        "kernels support at most 4 at 16 heads. A DSPARK block size of 4 or lower would fit.",
+    ),
+    (
+        "sglang-verify-on-prefill",
+        "cannot serve target verify",
+        r"Kimi-K3 DSPARK: decode attention backend .{1,60}? cannot serve target verify",
+        "verification runs on the prefill backend, with a copy to the host in every step",
+        "host-overhead",
+        "suspected",
+        "leave the attention backend unset, as the line says",
+        "Kimi-K3 DSPARK: decode attention backend fa3 cannot serve target verify at q_len=8, so verify runs "
+        "on the prefill backend (speculative_attention_mode=prefill). A host-plan prefill backend costs a "
+        "per-step seq_lens D2H sync; leave the attention backend unset",
+    ),
+    (
+        "sglang-lengths-read-back",
+        "reads them back once per forward",
+        r"QSA speculative metadata without CPU request lengths",
+        "lengths are read back from the device in every pass",
+        "host-overhead",
+        "suspected",
+        "see whether overlap scheduling is on; it keeps the lengths on the host",
+        "QSA speculative metadata without CPU request lengths: the token-slot bound reads them back once per "
+        "forward",
+    ),
+    (
+        "sglang-grammar-mask",
+        "Bit mask generation took",
+        r"Bit mask generation took \d",
+        "grammar masks of drafted tokens take time on the host",
+        "host-overhead",
+        "suspected",
+        "use a faster grammar backend, or draft fewer tokens for structured outputs",
+        "Bit mask generation took 1.52 seconds with grammar: <xgrammar>",
+    ),
+    (
+        "sglang-no-overlap",
+        "Overlap schedule is not implemented for speculative decoding",
+        r"Overlap schedule is not implemented for speculative decoding",
+        "scheduling is not overlapped with the passes while speculation is on",
+        "host-overhead",
+        "suspected",
+        "compare tokens per second with speculation off: without overlap it must save more to pay",
+        "Overlap schedule is not implemented for speculative decoding on CPU.",
+    ),
+)  # fmt: skip
