@@ -115,10 +115,12 @@ def _counted(
     margin: float,
     configured: dict[str, tuple[Any, Any]],
 ) -> Change:
-    figures = counted_metrics((base[1], base[2]), (candidate[1], candidate[2]))
+    figures, notes = counted_metrics((base[1], base[2]), (candidate[1], candidate[2]), margin)
     told = answer(figures, margin, 1)
     told = Answer(told.word, told.metric, told.says.split(";")[0], None)
-    notes = ["attribution, slices and time: at least one side has only counts"]
+    if told.word == "fine" and notes and not any(one.name == "tokens_per_second" for one in figures):
+        told = Answer("inconclusive", told.metric, f"{told.says}; {notes[0]}", None)
+    notes.append("attribution and slices: at least one side has only counts")
     known = {cause.cause for cause in base[2].causes if cause.side == "wrong"}
     fresh = [c for c in candidate[2].causes if c.side == "wrong" and c.cause not in known]
     return Change(told, figures, None, [], fresh, notes, configured)

@@ -7,13 +7,17 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.comparison.metrics import Metric, relative
+from sdtrace.comparison.speed import compared
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.schema.arrays import Floats
 from sdtrace.stats.jackknife import GROUPS, jackknife, summed
 
 
-def counted_metrics(base: tuple[Audit, Diagnosis], candidate: tuple[Audit, Diagnosis]) -> list[Metric]:
-    """Tokens per drafting step and acceptance of drafted tokens, whatever each engine calls them; throughput as printed."""
+def counted_metrics(
+    base: tuple[Audit, Diagnosis], candidate: tuple[Audit, Diagnosis], margin: float
+) -> tuple[list[Metric], list[str]]:
+    """Speed at the same load, tokens per drafting step and acceptance of drafted tokens, whatever each engine calls them;
+    throughput as printed. And what was in the way of comparing speed."""
     sides = [_table(*side) for side in (base, candidate)]
     found = [
         _metric("tokens_per_step", sides, lambda s: 1 + s[..., 1] / s[..., 0]),
@@ -23,7 +27,8 @@ def counted_metrics(base: tuple[Audit, Diagnosis], candidate: tuple[Audit, Diagn
     if any(value is not None for value in printed):
         found.append(Metric("generated_tokens_per_second", printed[0], printed[1], None, True))
     means = [side[1].acceptance for side in (base, candidate)]
-    return [_or_mean(one, means) for one in found]
+    speed = compared(base[1].speeds, candidate[1].speeds, margin)
+    return [*speed.metrics, *(_or_mean(one, means) for one in found)], speed.notes
 
 
 def _table(audit: Audit, found: Diagnosis) -> Floats:

@@ -10,6 +10,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.counters.definitions import Totals
 from sdtrace.counters.figures import counted
 from sdtrace.counters.sources import Source, chosen, sources
+from sdtrace.counters.speed import Speed, speeds
 from sdtrace.diagnosis.acceptance import acceptance, totals
 from sdtrace.diagnosis.accused import accused
 from sdtrace.diagnosis.causes import causes, counters
@@ -52,6 +53,7 @@ class Diagnosis:
     figures_from: Source | None = None
     totals: Totals | None = None
     timing: Timing | None = None
+    speeds: list[Speed] = field(default_factory=list)
 
 
 def misfits(audit: Audit) -> dict[str, Fit]:
@@ -165,8 +167,13 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
         notes.append(
             f"{source.name} prints means without counts: the figure is the plain mean of {source.windows:,} of them"
         )
-    notes.append("time, replay, history and comparison with another trace: not part of this report")
-    return Diagnosis({}, found, rows, None, figures, state, headline, notes, counts, source)
+    speed = speeds(audit.windows)
+    notes.append(
+        f"{'' if speed else 'time, '}replay, history and comparison with another trace: not part of this report"
+    )
+    if source is None and state == "cannot-tell" and not rows and speed and not speed[0].drafting:
+        headline = f"no drafted token is counted: plain decoding, speed in {speed[0].rows.height:,} records"
+    return Diagnosis({}, found, rows, None, figures, state, headline, notes, counts, source, speeds=speed)
 
 
 def _shown(cause: Cause, audit: Audit, choices: Mapping[str, Choice]) -> Cause:

@@ -21,6 +21,7 @@ def counted_sections(audit: Audit, found: Diagnosis) -> list[Section]:
         _figures(found.acceptance, source) if source is not None and found.acceptance is not None else None,
         _positions(source) if source is not None else None,
         *(timelines(audit.windows, _timed(found.sources, source)) if source is not None else []),
+        _speed(found),
         _load(audit.windows),
         _sources(found.sources, source),
         _definitions(found, source),
@@ -86,6 +87,53 @@ def _positions(source: Source) -> Section | None:
     )
     columns = ["position", "steps that accepted it", "of steps that drafted"]
     return Section("by-position", "Acceptance by position", says, columns, rows, chart)
+
+
+def _speed(found: Diagnosis) -> Section | None:
+    """Tokens per second at a load, and what a step of one request takes."""
+    if not found.speeds:
+        return None
+    rows: list[list[Value]] = [
+        [
+            f"{s.engine} {s.surface}",
+            f"{s.rows.height:,} x {s.kind}",
+            s.engine_tps,
+            s.running,
+            s.per_request,
+            s.length,
+            s.step_ms,
+        ]
+        for s in found.speeds
+    ]
+    says = (
+        "Tokens over time, without stretches in which nothing ran. A request's share is the throughput over the running"
+    )
+    says += " requests; its step takes tokens per step over that speed."
+    columns = ["source", "covers", "tokens/s", "running requests", "tokens/s of a request", "tokens/step", "step ms"]
+    return Section("speed", "Speed", says, columns, rows)
+
+
+def counted_time(found: Diagnosis) -> dict[str, Any] | None:
+    """The `time` of counts: the speed that has most behind it; None where the input holds none."""
+    if not found.speeds:
+        return None
+    best = found.speeds[0]
+    absent = dict.fromkeys(("draft_ms", "verify_ms", "sample_ms", "unattributed_ms", "baseline_ms", "baseline_basis"))
+    absent |= dict.fromkeys(("speedup", "speedup_low", "speedup_high", "break_even_tokens_per_step", "bottleneck"))
+    return (
+        {"step_ms": best.step_ms}
+        | absent
+        | {
+            "gain_if_removed": None,
+            "hidden_ms": None,
+            "tokens_per_step": best.length,
+            "tokens_per_second": best.per_request,
+            "engine_tokens_per_second": best.engine_tps,
+            "running": best.running,
+            "source": f"{best.engine} {best.surface}",
+            "rows": best.rows.height,
+        }
+    )
 
 
 def _load(windows: pl.DataFrame) -> Section | None:

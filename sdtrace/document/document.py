@@ -8,7 +8,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.diagnosis.outcomes import used
-from sdtrace.document.counters import counted_sections
+from sdtrace.document.counters import counted_sections, counted_time
 from sdtrace.document.viewer import viewed
 from sdtrace.readers.inputs import Input
 from sdtrace.results.check import Check
@@ -42,7 +42,7 @@ def document(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bo
         "checks": [_check(check, found) for check in checks],
         "audit": found.audit,
         "acceptance": found.acceptance,
-        "time": found.timing.document if found.timing is not None else None,
+        "time": found.timing.document if found.timing is not None else counted_time(found),
         **dict.fromkeys(_ABSENT),
         "record": _record(audit) if found.audit is not None else None,
     }

@@ -6,7 +6,9 @@ from sdtrace.render.text import number
 
 
 def step_time(time: dict[str, Any]) -> str:
-    """Parts of the step, speed-up or its bounds, what to remove first."""
+    """Parts of the step, speed-up or its bounds, what to remove first; of counts, tokens per second and their load."""
+    if "tokens_per_second" in time:
+        return _counted(time)
     parts = [f"{name} {number(time[f'{name}_ms'])}" for name in ("draft", "verify", "sample") if time[f"{name}_ms"]]
     text = (
         f"{number(time['step_ms'])} ms a step: {', '.join([*parts, 'unattributed ' + number(time['unattributed_ms'])])}"
@@ -18,6 +20,18 @@ def step_time(time: dict[str, Any]) -> str:
         gain = time["gain_if_removed"][time["bottleneck"]]
         text += f"; bottleneck: {time['bottleneck']} (+{gain:.0%} without it)"
     return text
+
+
+def _counted(time: dict[str, Any]) -> str:
+    whole, one, running = time["engine_tokens_per_second"], time["tokens_per_second"], time["running"]
+    parts = []
+    if whole is not None:
+        parts.append(f"{number(whole)} tokens/s" + ("" if running is None else f" at {number(running)} running"))
+    if one is not None and (whole is None or running != 1):
+        parts.append(f"{number(one)} tokens/s of a request")
+    if time["step_ms"] is not None:
+        parts.append(f"{number(time['step_ms'])} ms a step of {number(time['tokens_per_step'])} tokens")
+    return ", ".join(parts)
 
 
 def _speedup(time: dict[str, Any]) -> str:

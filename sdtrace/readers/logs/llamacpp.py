@@ -45,14 +45,14 @@ Key = tuple[str | None, str | None]
 class State:
     """What is remembered between lines.
 
-    `eval`: generation time and tokens by slot and task, until their acceptance line comes; `replay`: slots whose next
+    `eval`: the row of generation time and tokens by slot and task, until their acceptance line replaces it; `replay`: slots whose next
     round repeats a counted one; `traced`: the round that a debug line may repeat; `body`: the log shows a request's
     text; `clocked`: the engine stamps its lines, so that one without a stamp is user text; `block`: slot, task, last
     line and its place in the order, of a head whose lines follow; `fixed`: the target cannot take tokens back;
     `timed`: counts, and generation time and tokens, of the last request of a slot.
     """
 
-    eval: dict[Key, tuple[float | None, int]] = field(default_factory=dict)
+    eval: dict[Key, dict[str, Any]] = field(default_factory=dict)
     replay: set[tuple[str, str]] = field(default_factory=set)
     traced: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     summary: dict[str, int] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class State:
     body: bool = False
     clocked: bool = False
     block: tuple[str, str, int, int] | None = None
-    timed: dict[Key, tuple[tuple[Any, Any], tuple[float | None, int]]] = field(default_factory=dict)
+    timed: dict[Key, tuple[tuple[Any, Any], dict[str, Any]]] = field(default_factory=dict)
     fixed: bool = False
 
 
@@ -132,16 +132,18 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
     elif not user and (found := lines.RATE.search(text)) and (before := _BEFORE.match(text[: found.start()])):
         heard.used.add(line)
         row |= lines.acceptance(found, before["task"], state.k)
-        row = _timed(row, state, (before["slot"], before["task"]))
+        row = _timed(row, state, (before["slot"], before["task"]), heard)
         slot, task = (before["slot"], before["task"]) if before["slot"] or state.block is None else state.block[:2]
         heard.rows.append(_honest(lines.stepped(row) | _whose(text, slot, task), state))
     elif not user and (found := lines.EVAL.search(text)) and (before := _BEFORE.match(text[: found.start()])):
         heard.used.add(line)
-        state.eval[before["slot"], before["task"]] = number(found[1]), int(found[2])
+        whose = _whose(text, before["slot"], before["task"])
+        heard.rows.append(row | lines.generated(number(found[1]), int(found[2])) | whose)
+        state.eval[before["slot"], before["task"]] = heard.rows[-1]
     elif (found := lines.RELEASED.search(text)) and (found["slot"], found["task"]) in state.eval:
         heard.used.add(line)
-        row = _timed(row, state, (found["slot"], found["task"]))
         if state.configured:
+            row = _timed(row, state, (found["slot"], found["task"]), heard)
             whose = _whose(text, found["slot"], found["task"])
             heard.rows.append(row | lines.nothing_drafted(found["task"], state.k) | whose)
     elif (found := lines.POSITIONS.search(text)) and heard.rows and heard.rows[-1]["surface"] == "request":
@@ -180,13 +182,17 @@ def _is_new(found: re.Match[str], state: State) -> bool:
     return True
 
 
-def _timed(row: dict[str, Any], state: State, key: tuple[str | None, str | None]) -> dict[str, Any]:
+def _timed(row: dict[str, Any], state: State, key: Key, heard: Heard) -> dict[str, Any]:
+    """The row of a request with its time and tokens, whose own row it replaces."""
     known, counts = state.eval.pop(key, None), (row.get("accepted"), row.get("drafted"))
     if known is None and state.timed.get(key, (None,))[0] == counts:  # the line stands twice
         known = state.timed[key][1]
-    if known is not None:
-        state.timed = {key: (counts, known)}
-    return row if known is None else row | {"busy_ms": known[0], "emitted": known[1]}
+    if known is None:
+        return row
+    state.timed = {key: (counts, known)}
+    if (place := next((i for i in reversed(range(len(heard.rows))) if heard.rows[i] is known), None)) is not None:
+        del heard.rows[place]
+    return row | {name: known[name] for name in ("busy_ms", "emitted")}
 
 
 def _port(text: str) -> str:

@@ -67,6 +67,12 @@ def _between(accepted: int, length: float) -> tuple[float, float]:
     return accepted / (length - 1 + 0.005), accepted / max(length - 1 - 0.005, 1e-9)
 
 
+def generated(busy_ms: float | None, tokens: int) -> dict[str, Any]:
+    """How long a request generated, and how much: of one without an acceptance line, all that is known of it."""
+    row: dict[str, Any] = {"surface": "eval time", "basis": "request", "family": "time of a request"}
+    return row | {"emitted": tokens, "busy_ms": busy_ms}
+
+
 def nothing_drafted(task: str | None, k: int | None) -> dict[str, Any]:
     """A request that ended without an acceptance line while speculation is configured: nothing was drafted."""
     row: dict[str, Any] = {"surface": "request", "basis": "request", "family": None, "request_id": f"task {task}"}
