@@ -120,21 +120,27 @@ def _mean(side: pl.DataFrame, spent: str, weights: dict[int, float]) -> float:
 
 
 def _change(one: Speed, other: Speed, sides: list[pl.DataFrame], spent: str, margin: float) -> Interval:
-    """Log ratio of the means with Student's t: residuals within a load, shrunk to what is usual, neighbours in time alike."""
+    """Log ratio of the means with Student's t: residuals within a load, shrunk to what is usual, neighbours in time alike.
+
+    A change is held against what an unchanged engine does from run to run; the absence of one rests on the rows alone.
+    """
     weights = _weights(sides)
     value = float(np.log(_mean(sides[1], spent, weights) / _mean(sides[0], spent, weights)))
     log = (pl.col("tokens") / pl.col(spent)).log()
     rests = [s.select("stratum", rest=log - log.mean().over("stratum")) for s in sides]
-    usual = _NOISE**2 + (_ACCEPTANCE**2 / max(one.running or 1.0, 1.0) if one.drafting and other.drafting else 0.0)
-    freedom = _BEFORE + sum(r.height - r["stratum"].n_unique() for r in rests)
-    squares = _BEFORE * usual + sum(float((r["rest"] ** 2).sum()) for r in rests)
+    changed = abs(np.expm1(value)) > margin
+    usual, before = _NOISE**2, _BEFORE if changed else 1
+    if changed and one.drafting and other.drafting:
+        usual += _ACCEPTANCE**2 / max(one.running or 1.0, 1.0)
+    freedom = before + sum(r.height - r["stratum"].n_unique() for r in rests)
+    squares = before * usual + sum(float((r["rest"] ** 2).sum()) for r in rests)
     per_row = squares / freedom
     variance = 0.0
     for rest in rests:
         alike = _alike(rest["rest"].to_numpy())
         counts = dict(rest.group_by("stratum").len().iter_rows())
         variance += sum(w**2 * per_row * alike / counts[k] for k, w in weights.items())
-    if abs(np.expm1(value)) > margin:
+    if changed:
         variance += 2 * _RESTART**2
     half = student(0.975, freedom) * float(np.sqrt(variance))
     return Interval(value, value - half, value + half)
