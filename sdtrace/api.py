@@ -18,7 +18,7 @@ from sdtrace.pipeline import OVERFLOW_ALLOWED, Inputs, Machines, audit_and_diagn
 from sdtrace.readers import Opened
 from sdtrace.readers.inputs import Input, book, demand
 from sdtrace.results.report import Report
-from sdtrace.tuning.attach import attach
+from sdtrace.tuning.attach import attach, attach_counts
 from sdtrace.tuning.run import Asked
 from sdtrace.tuning.sample import gather, of_tally
 from sdtrace.verify.explain import explain_steps
@@ -122,6 +122,8 @@ def _report(
             sources, keep = opened_and_filtered(inputs, format, span, where)
             traffic = gather(sources, first, found.choices, keep)
     report = attach(compose(first, found, CHECKS, ids=ids), traffic, asked)
+    if asked and found.audit is None:
+        report = attach_counts(report, found, asked)
     return replace(report, show=_show)
 
 

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.results.report import Report
+from sdtrace.tuning.counts import tuning_of_counts
 from sdtrace.tuning.document import tuning
 from sdtrace.tuning.run import Asked
 from sdtrace.tuning.sample import Traffic
@@ -23,6 +25,16 @@ def attach(report: Report, traffic: Sequence[Traffic], asked: Asked | None) -> R
     notes = verdict["not_checked"] + ([why] if found is None and why and report.document["audit"] else [])
     document = report.document | {"tuning": found, "verdict": verdict | {"not_checked": notes}}
     return replace(report, document=document, sections=[*report.sections, *sections(found)])
+
+
+def attach_counts(report: Report, found: Diagnosis, asked: Asked) -> Report:
+    """The report of counts with what they tell of other draft lengths, or with the reason why they tell nothing."""
+    made, why = tuning_of_counts(found, asked)
+    verdict = report.document["verdict"]
+    document = report.document | {"tuning": made}
+    if made is None and why is not None:
+        document["verdict"] = verdict | {"not_checked": [*verdict["not_checked"], why]}
+    return replace(report, document=document, sections=[*report.sections, *sections(made)])
 
 
 def _tried(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, Any] | None, str | None]:
