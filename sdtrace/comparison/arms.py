@@ -13,7 +13,7 @@ from sdtrace.schema.arrays import Floats
 from sdtrace.speed.strata import attributes, levels
 from sdtrace.speed.timing import Timing
 from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
-from sdtrace.tally.timings import DEPTH
+from sdtrace.tally.frames import DEPTH
 
 Statistic = Callable[[Floats, Floats], Floats]
 

@@ -14,7 +14,7 @@ from sdtrace.comparison.arms import Arm, Pair, column, names_of, two_sided, wide
 from sdtrace.schema.arrays import Floats
 from sdtrace.stats.jackknife import GROUPS, Interval
 from sdtrace.stats.lmdi import curve_and_batch, log_mean, mix_and_within, throughput_change
-from sdtrace.tally.timings import DEPTH
+from sdtrace.tally.frames import DEPTH
 
 #: Strata of the mix; F below which a key of requests explains nothing.
 STRATA, EXPLAINS = 40, 6.0

@@ -8,7 +8,7 @@ from sdtrace.speed.cost import StepCost
 from sdtrace.speed.finding import Finding, low_rate, total, worst
 from sdtrace.speed.timing import Timing
 from sdtrace.stats.jackknife import GROUPS, groups, jackknife, summed
-from sdtrace.tally.timings import DEPTH
+from sdtrace.tally.frames import DEPTH
 
 #: Gain from which another draft length is named.
 OTHER_TAU = 0.08

@@ -10,44 +10,22 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.tally.frames import FRAMES, Frame, rules
+
 #: Requests whose sums are kept one by one, steps kept whole, uniforms compared, witnesses a check and law.
 REQUESTS, STEPS, UNIFORMS, WITNESSES = 20_000, 4_000, 131_072, 5
 #: Rows of `places`; whole requests of highest hash go until it holds no more.
 PLACES = 40_000
 
-_KEYS: dict[str, tuple[str, ...]] = {
-    "laws": ("run_id", "law", "source"),
-    "positions": ("run_id", "law", "position"),
-    "checks": ("run_id", "law", "code"),
-    "requests": ("run_id", "request_id", "law"),
-    "evidence": ("run_id", "law", "code", "exact"),
-    "lanes": ("run_id", "law", "step", "position"),
-    "slices": ("run_id", "law", "by", "value"),
-    "request_sums": ("run_id", "request_id", "law"),
-    "step_lanes": ("run_id", "law", "mix", "position"),
-    "timeline": ("law", "bucket"),
-    "cost": ("run_id", "graph", "prefill", "b", "n", "k"),
-    "places": ("run_id", "request_id", "context", "batch", "graph", "rank", "age"),
-    "blocks": ("run_id", "bucket"),
-    "margins": ("run_id", "law", "side", "cell"),
-}
-#: Frames of which the first REQUESTS rows are kept, in the order of a hash: a row that is kept has been kept everywhere.
-_BOUNDED = {"requests": ("hash",), "request_sums": ("hash",), "step_lanes": ("mix", "position")}
-#: Frames whose key is a stretch of the timeline.
-_TIMED = ("timeline", "blocks")
 #: Stretches of `blocks` in one bucket of the timeline: step times need more of them than a chart.
 FINE = 16
 #: Rows up to which a frame is grouped at once.
 _FEW = 4096
-_LEAST = ("min_step", "stop_step", "first_at", "hash")
-_GREATEST = ("max_step", "last_at", "most", "loop_run", "one_hot_run")
-_FIRST = ("first_path", "first_line", "first_step", "loop_period")
-_UNION = ("missing",)
 
 
 @dataclass
 class Tally:
-    """Frames of sums by name (see _KEYS), and three bounded samples: whole steps, uniforms, witnesses."""
+    """Frames of sums by name (declared in `sdtrace.tally.frames`), and three bounded samples: whole steps, uniforms, witnesses."""
 
     sums: dict[str, pl.DataFrame] = field(default_factory=dict)
     steps: pl.DataFrame | None = None
@@ -61,7 +39,7 @@ class Tally:
 
     def frame(self, name: str) -> pl.DataFrame:
         """The sums of that name; an empty frame before anything was added."""
-        return self.sums.get(name, pl.DataFrame(schema=dict.fromkeys(_KEYS[name], pl.String)))
+        return self.sums.get(name, FRAMES[name].empty)
 
 
 def merge(tallies: Sequence[Tally]) -> Tally:
@@ -73,10 +51,10 @@ def merge(tallies: Sequence[Tally]) -> Tally:
         return tallies[0]
     width = _width(tallies)
     total = Tally(width=width, ceiling=min(t.ceiling for t in tallies), added=True)
-    for name, keys in _KEYS.items():
-        frames = [_rebucket(t, name, width) if name in _TIMED else t.sums[name] for t in tallies if name in t.sums]
+    for name, declared in FRAMES.items():
+        frames = [_rebucket(t, name, width) if declared.timed else t.sums[name] for t in tallies if name in t.sums]
         if frames:
-            total.sums[name] = _bounded(name, add(frames, keys))
+            total.sums[name] = _bounded(declared, add(name, frames))
     total = _lowered(total)
     total.steps = _lowest(_stack(t.steps for t in tallies), STEPS)
     total.uniforms_shift = max(t.uniforms_shift for t in tallies)
@@ -90,34 +68,20 @@ def merge(tallies: Sequence[Tally]) -> Tally:
     return total
 
 
-def add(frames: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
-    """Sum frames under their keys; the first row's order is kept, so results are deterministic."""
-    names = frames[0].columns
+def add(name: str, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Merge frames of one name under their keys; the first row's order is kept, so results are deterministic."""
+    names, keys = frames[0].columns, FRAMES[name].keys
     frames = [f if f.columns == names else f.select(names) for f in frames]
     table = pl.concat(frames, how="vertical_relaxed") if len(frames) > 1 else frames[0]
     # batches rarely share a request, and grouping many costs more than looking
     if table.height > _FEW and not table.select(pl.struct(keys).hash().is_duplicated().any()).item():
         return table.select(*keys, pl.exclude(keys))
-    rules = [_rule(name) for name in table.columns if name not in keys]
-    return table.group_by(keys, maintain_order=True).agg(rules)
+    return table.group_by(keys, maintain_order=True).agg(rules(name, names))
 
 
-def _rule(name: str) -> pl.Expr:
-    column = pl.col(name)
-    if name in _LEAST:
-        return column.min()
-    if name in _GREATEST:
-        return column.max()
-    if name in _FIRST:
-        return column.first()
-    if name in _UNION:
-        return column.filter(column != "").unique(maintain_order=True).str.join(",")
-    return column.sum()
-
-
-def _bounded(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    by = _BOUNDED.get(name)
-    return frame if by is None or frame.height <= REQUESTS else frame.sort(*by).head(REQUESTS)
+def _bounded(declared: Frame, frame: pl.DataFrame) -> pl.DataFrame:
+    by = declared.bounded
+    return frame if not by or frame.height <= REQUESTS else frame.sort(*by).head(REQUESTS)
 
 
 def _stack(frames: Iterable[pl.DataFrame | None]) -> pl.DataFrame | None:
@@ -153,7 +117,7 @@ def _width(tallies: Sequence[Tally]) -> float | None:
     if width is None:
         return None
     doublings = 0
-    for name in _TIMED:
+    for name in (name for name, declared in FRAMES.items() if declared.timed):
         found = [t.sums[name]["bucket"] // _times(t, width) for t in tallies if name in t.sums]
         buckets = pl.concat(found).unique() if found else pl.Series(dtype=pl.Int64)
         while (buckets // (1 << doublings)).n_unique() > 240 * (FINE if name == "blocks" else 1):

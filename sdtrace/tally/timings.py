@@ -11,13 +11,12 @@ from typing import Any
 import polars as pl
 
 from sdtrace.schema.keys import request_hash
+from sdtrace.tally.frames import DEPTH, FRAMES
 from sdtrace.tally.gaps import gap, waits
 from sdtrace.tally.group_sums import group_sums
 from sdtrace.tally.tally import FINE, Tally
 from sdtrace.verify.scope import Scope
 
-#: Positions that are counted one by one; deeper ones together.
-DEPTH = 8
 #: Different graph names of a batch that are kept apart.
 GRAPHS = 64
 
@@ -234,7 +233,7 @@ def _added(table: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     )
 
 
-_KEYS = ("run_id", "request_id", "context", "batch", "graph", "rank", "age")
+_KEYS = FRAMES["places"].keys
 _PLACED = (
     *("lines", "drafting", "drafted", "tested", "accepted", "tokens", "wb", "wnn", "wnv", "gap", "gaps", "long_gap"),
     *("padded", *_SUMS, *(f"{name}{j}" for name in "va" for j in range(DEPTH + 1))),

@@ -10,6 +10,7 @@ import pytest
 from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
 from sdtrace.readers import open_inputs
+from sdtrace.tally.frames import FRAMES
 from sdtrace.tally.tally import Tally, merge
 from tests.made.simulate import Scenario, Shape, document, simulate
 
@@ -47,6 +48,33 @@ def test_merging_is_adding(tmp_path: Path) -> None:
         expected = one.sums["laws"][name].sum() + two.sums["laws"][name].sum()
         assert both.sums["laws"][name].sum() == pytest.approx(expected)
     assert merge([merge([one]), two]).sums["positions"].equals(both.sums["positions"])
+
+
+def test_every_sum_is_declared_with_its_merge(tmp_path: Path) -> None:
+    seen = {name: frame for name, frame in tally(trace(tmp_path, fault="inverted-ratio")).sums.items() if frame.height}
+    assert {"laws", "positions", "requests", "evidence", "places", "margins"} <= set(seen)
+    for name, frame in seen.items():
+        assert set(frame.columns) <= set(FRAMES[name].columns)
+        assert all(
+            dtype.is_numeric() == FRAMES[name].columns[n].dtype.is_numeric() for n, dtype in frame.schema.items()
+        )
+
+
+def test_a_frame_merges_as_it_is_declared() -> None:
+    row = {
+        "run_id": "r",
+        "request_id": "a",
+        "law": "ratio",
+        "steps": 2,
+        "first_at": 5.0,
+        "max_step": 3,
+        "first_line": 7,
+    }
+    later = row | {"steps": 1, "first_at": 4.0, "max_step": 9, "first_line": 8}
+    both = merge([Tally({"requests": pl.DataFrame([row])}), Tally({"requests": pl.DataFrame([later])})])
+    assert both.sums["requests"].row(0, named=True) == row | {"steps": 3, "first_at": 4.0, "max_step": 9}
+    with pytest.raises(KeyError, match="newest"):
+        merge([Tally({"requests": pl.DataFrame([row | {"newest": 1}])})])
 
 
 def test_request_lines_may_come_last_or_never(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
