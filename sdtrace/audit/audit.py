@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from sdtrace.audit.request_lines import heads, within
-from sdtrace.audit.seen_steps import SeenSteps
+from sdtrace.audit.seen_steps import RepeatedSteps, SeenSteps
 from sdtrace.audit.source import Source
 from sdtrace.audit.workers import pulled
 from sdtrace.counters.downsample import Folder, added
@@ -58,6 +58,7 @@ class Audit:
     events: list[Event] = field(default_factory=list)
     judged: dict[str, Counts] = field(default_factory=dict)
     record: Record = field(default_factory=Record)  #: what the trial of it found
+    repeated: pl.DataFrame | None = None  #: some of the steps whose key was taken, keyed, with `path`
 
 
 class _LateRequest(BaseException):
@@ -125,6 +126,7 @@ class _State:
     judged_unknown: pl.DataFrame | None = None
     unknown: int = 0
     seen: SeenSteps | None = None
+    repeated: RepeatedSteps = field(default_factory=RepeatedSteps)
 
     def __post_init__(self) -> None:
         for run_id, ruling in self.rulings.items():  # a run may have no line of its own
@@ -137,7 +139,8 @@ def _pass(sources: Sequence[Source], state: _State) -> Audit:
     state.seen = SeenSteps() if len(sources) > 1 else None
     pulled(_jobs(sources, state, inputs), partial(_measured, state, inputs), WORKERS)
     known = state.runs, state.known.drop("hash"), state.unknown
-    return Audit(state.total.total(), inputs, *known, state.windows.windows(), state.events, state.windows.judged)
+    windows = state.windows.windows(), state.events, state.windows.judged
+    return Audit(state.total.total(), inputs, *known, *windows, repeated=state.repeated.rows)
 
 
 class _Job(NamedTuple):
@@ -176,6 +179,8 @@ def _taken(state: _State, source: int, read: Input, batch: Batch) -> Iterator[_J
         state.windows.add(within(batch.windows, state.span))
     if batch.requests.height and not state.complete:
         _learn(state, heads([batch.requests]))
+    if batch.repeated is not None:
+        state.repeated.add(keyed(batch.repeated), batch.path)
     if not batch.steps.height:
         return
     tallied = state.open[source]
@@ -184,7 +189,7 @@ def _taken(state: _State, source: int, read: Input, batch: Batch) -> Iterator[_J
     steps = keyed(batch.steps)
     if state.seen is not None:
         with state.adding:
-            steps = state.seen.kept(steps, read, batch.path)
+            steps = state.seen.kept(steps, read, batch.path, state.repeated)
     mine, missing = _requests_of(state, steps)
     if state.complete:
         state.unknown += _orphans(steps, missing)

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit.audit import Audit, Keep, Span, audit, gathered, heads_of
+from sdtrace.audit.seen_steps import RepeatedSteps
 from sdtrace.audit.source import Source
 from sdtrace.errors import MissingExtraError, UsageError
 from sdtrace.results.check import Check
@@ -115,6 +116,10 @@ def _together(parts: Sequence[Audit], tally: Tally, checks: Sequence[Check]) -> 
     runs: dict[str, dict[str, Any]] = {}
     for part in parts:
         runs |= part.runs
+    repeated = RepeatedSteps()
+    for part in parts:
+        if part.repeated is not None:
+            repeated.add(part.repeated, "")
     return Audit(
         tally,
         [i for part in parts for i in part.inputs],
@@ -124,4 +129,5 @@ def _together(parts: Sequence[Audit], tally: Tally, checks: Sequence[Check]) -> 
         windows,
         [e for part in parts for e in part.events],
         judged,
+        repeated=repeated.rows,
     )

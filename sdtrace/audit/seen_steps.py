@@ -1,4 +1,4 @@
-"""Steps of several inputs under one key: shards that overlap, a file that was given twice. The first one counts."""
+"""Steps under a key that is taken: shards that overlap, a file that was given twice, ids that say too little. The first one counts."""
 
 from dataclasses import dataclass, field
 
@@ -7,6 +7,8 @@ import polars as pl
 from sdtrace.readers.inputs import Input
 from sdtrace.schema.trace import Loss
 
+#: Repeated steps that are kept to be compared.
+KEPT = 4_000
 #: How the loss of such a step begins, as that of a step which stands twice in one input.
 REPEATED = "duplicate of request"
 
@@ -30,8 +32,8 @@ class SeenSteps:
         seen = keys.join(before.with_columns(seen=True), on=["hash", "step"], how="left", maintain_order="left")["seen"]
         return seen.is_null()
 
-    def kept(self, steps: pl.DataFrame, read: Input, path: str) -> pl.DataFrame:
-        """The fresh ones of keyed steps; the others are booked as lost."""
+    def kept(self, steps: pl.DataFrame, read: Input, path: str, repeated: "RepeatedSteps") -> pl.DataFrame:
+        """The fresh ones of keyed steps; the others are booked as lost, and remembered as repeated."""
         fresh = self.fresh(steps)
         if fresh.all():
             return steps
@@ -40,6 +42,7 @@ class SeenSteps:
         what = f"{REPEATED} {request!r}, step {step}, in another input"
         read.steps -= again.height
         read.losses.append(Loss(path, line, what, again.height, "give each step once: shards overlap"))
+        repeated.add(again, path)
         return steps.filter(fresh)
 
     def next_input(self) -> None:
@@ -47,3 +50,20 @@ class SeenSteps:
         self.requests += self.current
         self.known.update(*(frame["hash"].unique() for frame in self.current))
         self.current = []
+
+
+@dataclass
+class RepeatedSteps:
+    """Whole requests of lowest hash, as many repeated steps as KEPT: those whose first ones the sample of steps has."""
+
+    rows: pl.DataFrame | None = None
+
+    def add(self, steps: pl.DataFrame, path: str) -> None:
+        """Keyed steps of an input, or those of another audit."""
+        mine = steps if "path" in steps.columns else steps.with_columns(path=pl.lit(path))
+        rows = mine if self.rows is None else pl.concat([self.rows, mine], how="diagonal_relaxed")
+        if rows.height > KEPT:
+            limit = rows["hash"].bottom_k(KEPT + 1).max()
+            few = rows.filter(pl.col("hash") < limit)
+            rows = few if few.height else rows.filter(pl.col("hash") == limit).head(KEPT)
+        self.rows = rows

@@ -213,6 +213,7 @@ class Batch:
     records: int = 0
     failed: bool = False  #: the input ends here, before its end: the last loss says why
     doubt: Doubt | None = None
+    repeated: pl.DataFrame | None = None  #: steps among the losses whose key was taken, as `steps` has them
 
 
 Batches = Iterator[Batch]

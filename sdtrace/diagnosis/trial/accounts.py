@@ -31,8 +31,10 @@ def without_chains(causes: Sequence[Cause], record: Record) -> tuple[list[Cause]
     chained = [c for c in causes if c.checks and set(c.checks) <= CHAINED]
     if not chained:
         return causes, record
+    rest = [c for c in causes if c not in chained]
+    if record.keys == "conflicting":
+        return rest, record  # comparing them has told already whose they are
     says = WORDS["record-broken"]
     told = "several steps stand under one (run, request, step), and do not fit each other: answers of one prompt, retries, or engines"
     mine = Cause("record-broken", says.side, "proved", (), told, chained[0].evidence, says.advice, says.blame, 1)
-    rest = [c for c in causes if c not in chained]
     return [*rest, mine], replace(record, keys="conflicting")

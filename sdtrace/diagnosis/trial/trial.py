@@ -14,6 +14,7 @@ from sdtrace.diagnosis.outcomes import outcomes, used
 from sdtrace.diagnosis.samples import sampled
 from sdtrace.diagnosis.trial import basis, draws
 from sdtrace.diagnosis.trial.counts import over_counted
+from sdtrace.diagnosis.trial.keys import conflict
 from sdtrace.diagnosis.trial.losses import losses
 from sdtrace.diagnosis.trial.noise import imprecise, told
 from sdtrace.diagnosis.wrong_rules import explain_decisions
@@ -76,11 +77,21 @@ class _Trial:
         return basis.open_runs(a.runs, list(self.choices), a.requests, a.unknown_requests > 0)
 
     def keys(self) -> None:
-        """Steps under a key that was there before: which answer they belong to is not known."""
+        """Steps under a key that was there before: the same ones again, or others, which is a finding of its own."""
         lost = [x for one in self.audit.inputs for x in one.losses if x.what.startswith(REPEATED)]
-        if lost and self.record.keys == "unique":
-            self.record = replace(self.record, keys="repeated")
-            self._note(f"{sum(x.count for x in lost):,} steps under a key that was there before: each key counts once")
+        if not lost or self.record.keys != "unique":
+            return
+        self.record = replace(self.record, keys="repeated")
+        self._note(f"{sum(x.count for x in lost):,} steps under a key that was there before: each key counts once")
+        if self.audit.repeated is None or self.audit.tally.steps is None:
+            return
+        found = conflict(self.audit.tally.steps, self.audit.repeated)
+        if found is None:
+            return
+        ranks = found.kind == "ranks"  # whose steps they are is known, then
+        self.record = replace(self.record, keys="repeated" if ranks else "conflicting")
+        name = "decision-mismatch" if ranks else "record-broken"
+        self._add(replace(_cause(name, found.headline, found.evidence[0]), evidence=found.evidence, weight=found.steps))
 
     def of(self, run: str, describe: bool) -> None:
         """Try one run; the first thing that is found wrong with it is mended before the next one is asked."""

@@ -38,9 +38,10 @@ class Validator:
         losses = list(parsed.losses)
         for key, count in parsed.unknown.items():
             self.unknown[key] = self.unknown.get(key, 0) + count
-        steps, lost = self._sound(steps)
+        steps, lost, repeated = self._sound(steps)
         runs, requests = parsed.frame("run"), parsed.frame("request")
-        return Batch(self.path, lines, runs, requests, steps, losses + lost, list(parsed.notices))
+        notices = list(parsed.notices)
+        return Batch(self.path, lines, runs, requests, steps, losses + lost, notices, repeated=repeated)
 
     def last(self) -> Batch:
         """What can only be said at the end: keys that no table has, and losses beyond those told one by one."""
@@ -48,9 +49,10 @@ class Validator:
         notices = [Notice(self.path, None, f"unknown key {k!r}", n, advice) for k, n in sorted(self.unknown.items())]
         return Batch(self.path, 0, empty("run"), empty("request"), empty("step"), [], notices)
 
-    def _sound(self, steps: pl.DataFrame) -> tuple[pl.DataFrame, list[Loss]]:
+    def _sound(self, steps: pl.DataFrame) -> tuple[pl.DataFrame, list[Loss], pl.DataFrame | None]:
+        """Steps that are records, why others are none, and those of them whose key was taken."""
         if not steps.height:
-            return steps, []
+            return steps, [], None
         present = {name for name, n in steps.null_count().row(0, named=True).items() if n < steps.height}
         reasons = [r for r in _REASONS if r.column is None or r.column in present]
         counted = steps.with_columns(tau=_TAU).with_columns(verified=_VERIFIED)
@@ -64,13 +66,13 @@ class Validator:
             steps = steps.filter(~bad)
         if steps["draft_token_ids"].null_count():
             steps = steps.with_columns(pl.col("draft_token_ids").fill_null([]))
-        again = self._duplicates(steps)
+        again, rows = self._duplicates(steps), None
         if again.any():
             rows = steps.filter(pl.Series(again))
             whys = [f"duplicate of request {r!r}, step {s}" for r, s in rows.select("request_id", "step").rows()]
             lost += self._losses(rows["line"].to_list(), whys)
             steps = steps.filter(pl.Series(~again))
-        return steps, lost
+        return steps, lost, rows
 
     def _losses(self, lines: Sequence[int], reasons: Sequence[str]) -> list[Loss]:
         """One Loss a line, until a kind of reason has been told often enough; then one for the rest of the batch."""
