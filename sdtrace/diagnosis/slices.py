@@ -46,11 +46,12 @@ TABLE = pl.DataFrame(
 def slices(audit: Audit, choices: Mapping[str, Choice], used: pl.Expr) -> pl.DataFrame:
     """One row a slice of the runs that declare their law, the most telling first. `found`: its acceptance is off, and that of
     the rest of the run is not."""
+    laws = audit.tally.frame("laws")
+    if laws.is_empty():  # no step was read, or none of those that were asked for
+        return TABLE
     told = pl.col("run_id").is_in([run for run, c in choices.items() if c.source == "declared" and c.accuses])
-    if (
-        audit.unknown_requests
-    ):  # a seed of the user may be behind them: then requests share draws, which only logged ones show
-        laws = audit.tally.frame("laws")
+    # a seed of the user may be behind them: then requests share draws, which only logged ones show
+    if audit.unknown_requests:
         told &= pl.col("run_id").is_in(laws.filter(pl.col("with_uniform") > 0)["run_id"].unique().to_list())
     found: list[dict[str, Any]] = []
     for name, cut in (("slices", _steps), ("request_sums", _requests)):

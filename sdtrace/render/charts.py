@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup, escape
 
@@ -11,6 +11,8 @@ from sdtrace.results.report import Chart
 
 #: Points of a series that are drawn; more are thinned, keeping the least and the greatest of each stretch.
 POINTS = 320
+#: Beyond that a scale is no number any more (figures of damaged inputs come to that): such a value is a gap.
+_LARGEST = 1e300
 _COLOURS = ("#3b6fd4", "#c2571a", "#4d8b31", "#8a4fbf")
 
 
@@ -32,9 +34,15 @@ class _Frame:
 
 def svg(chart: Chart, title: str, sentence: str, ident: str) -> Markup:
     """Two drawings of the chart, of which the page shows one by its width."""
+    series = {name: _drawable(values) for name, values in chart.series.items()}
+    chart = replace(chart, series=series, low=_drawable(chart.low), high=_drawable(chart.high))
     wide = _draw(chart, title, sentence, f"{ident}-wide", _Frame(720, 260))
     narrow = _draw(chart, title, sentence, f"{ident}-narrow", _Frame(340, 230, left=44))
     return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)
+
+
+def _drawable(values: Sequence[float | None]) -> list[float | None]:
+    return [value if value is not None and abs(value) < _LARGEST else None for value in values]
 
 
 def _draw(chart: Chart, title: str, sentence: str, ident: str, frame: _Frame) -> Markup:

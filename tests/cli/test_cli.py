@@ -31,6 +31,12 @@ def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("only", [["--since", "2020-01-01"], ["--until", "2020-01-01"], ["--where", "temperature=0"]])
+@pytest.mark.parametrize("verb", [["report"], ["tune"], ["diff", CASE]])
+def test_requests_without_a_line_of_which_no_step_is_left(verb: list[str], only: list[str]) -> None:
+    assert run([*verb, CASE, *only, "-q"]) in (0, 3)
+
+
 def test_a_bare_path_is_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([HEALTHY]) == 0  # nothing is wrong with it: a drafter of four fifths of its target is slow
     assert capsys.readouterr().out.startswith("SLOW")
