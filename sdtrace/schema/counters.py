@@ -100,7 +100,9 @@ def _plain(name: str, value: Any) -> Any:
     if dtype == STR:
         return value if isinstance(value, str) else _said(value) if name == "said" else str(value)
     if dtype == FLOATS:
-        return [_number(v) for v in value] if isinstance(value, list) else None
+        # a list with a hole in it is no list by position: sums and means of it would be of other positions than they say
+        listed = [_number(v) for v in value] if isinstance(value, list) else [None]
+        return None if None in listed else listed
     return _number(value)
 
 
