@@ -20,6 +20,7 @@ from sdtrace.audit.workers import pulled
 from sdtrace.counters.downsample import Folder, added
 from sdtrace.readers.guard import bearing
 from sdtrace.readers.inputs import Input, book, unbook
+from sdtrace.responses.texts import Texts
 from sdtrace.results.check import Check, Counts
 from sdtrace.results.record import Record
 from sdtrace.schema.counters import no_windows
@@ -57,6 +58,7 @@ class Audit:
     windows: pl.DataFrame = field(default_factory=no_windows)
     events: list[Event] = field(default_factory=list)
     judged: dict[str, Counts] = field(default_factory=dict)
+    texts: Texts = field(default_factory=Texts)
     record: Record = field(default_factory=Record)  #: what the trial of it found
     repeated: pl.DataFrame | None = None  #: some of the steps whose key was taken, keyed, with `path`
 
@@ -127,6 +129,7 @@ class _State:
     unknown: int = 0
     seen: SeenSteps | None = None
     repeated: RepeatedSteps = field(default_factory=RepeatedSteps)
+    texts: Texts = field(default_factory=Texts)
 
     def __post_init__(self) -> None:
         for run_id, ruling in self.rulings.items():  # a run may have no line of its own
@@ -140,7 +143,7 @@ def _pass(sources: Sequence[Source], state: _State) -> Audit:
     pulled(_jobs(sources, state, inputs), partial(_measured, state, inputs), WORKERS)
     known = state.runs, state.known.drop("hash"), state.unknown
     windows = state.windows.windows(), state.events, state.windows.judged
-    return Audit(state.total.total(), inputs, *known, *windows, repeated=state.repeated.rows)
+    return Audit(state.total.total(), inputs, *known, *windows, state.texts, repeated=state.repeated.rows)
 
 
 class _Job(NamedTuple):
@@ -177,6 +180,8 @@ def _taken(state: _State, source: int, read: Input, batch: Batch) -> Iterator[_J
     state.events.extend(batch.events)
     if batch.windows is not None and batch.windows.height:
         state.windows.add(within(batch.windows, state.span))
+    if batch.responses is not None and batch.responses.height:
+        state.texts.add(batch.responses)
     if batch.requests.height and not state.complete:
         _learn(state, heads([batch.requests]))
     if batch.repeated is not None:

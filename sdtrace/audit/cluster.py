@@ -17,6 +17,7 @@ from sdtrace.audit.audit import Audit, Keep, Span, audit, gathered, heads_of
 from sdtrace.audit.seen_steps import RepeatedSteps
 from sdtrace.audit.source import Source
 from sdtrace.errors import MissingExtraError, UsageError
+from sdtrace.responses.texts import merged
 from sdtrace.results.check import Check
 from sdtrace.tally.ordered_merge import Gathered
 from sdtrace.tally.tally import Tally, merge
@@ -129,5 +130,6 @@ def _together(parts: Sequence[Audit], tally: Tally, checks: Sequence[Check]) -> 
         windows,
         [e for part in parts for e in part.events],
         judged,
+        merged([part.texts for part in parts]),
         repeated=repeated.rows,
     )

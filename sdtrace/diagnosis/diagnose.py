@@ -23,6 +23,7 @@ from sdtrace.diagnosis.samples import decisions, recoveries
 from sdtrace.diagnosis.signatures import CODES as PATTERN
 from sdtrace.diagnosis.signatures import completed, signs
 from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice
+from sdtrace.diagnosis.texts import text_causes, text_headline, text_notes
 from sdtrace.diagnosis.trial.accounts import without_chains
 from sdtrace.diagnosis.trial.noise import told
 from sdtrace.diagnosis.verdict import counts_verdict, verdict
@@ -86,7 +87,7 @@ def diagnose(
     choices = _trusted(choose(audit.tally), audit.record)
     found = outcomes(audit, choices, checks, counts)
     explained, recovery = _explained(audit, choices, found)
-    rows = causes(found, explained, recovery, _configured(audit))
+    rows = joined(causes(found, explained, recovery, _configured(audit)), text_causes(found))
     rows, audit.record = without_chains(joined(rows, audit.record.causes), audit.record)
     sliced = in_slice(audit, found["SD206"], choices) if fired(found, "SD206") else None
     seen = signs(audit.tally, used(choices), audit.runs)
@@ -149,17 +150,19 @@ def _record(audit: Audit, laws: pl.DataFrame, choices: Mapping[str, Choice]) -> 
 def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) -> Diagnosis:
     """Without steps: what counters and announcements say, and that decisions were not looked at."""
     found = outcomes(audit, {}, checks, counts)
-    if not counts and not audit.events:
+    if not counts and not audit.events and not audit.texts.responses:
         reason = ["everything: no step and no figure was read"]
         lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
         told = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
         return Diagnosis({}, found, [], None, None, "cannot-tell", told, reason)
-    rows = joined(joined(counters(found, set()), accused(audit.events, audit.windows)), slow_causes(audit, None))
+    told = [*accused(audit.events, audit.windows), *text_causes(found)]
+    rows = joined(joined(counters(found, set()), told), slow_causes(audit, None))
     rows = doubted(rows, audit.inputs)
     source = chosen(counts)
     figures = counted(source, audit.windows) if source is not None else None
-    state, headline = counts_verdict(rows, source)
+    state, headline = counts_verdict(rows, source, text_headline(audit.texts))
     notes = [
+        *text_notes(audit.texts),
         "single decisions: counts say how many tokens were accepted, not whether rightly; record a trace to see",
         "whether p is the target model's own: only a replay would tell",
     ]

@@ -66,6 +66,8 @@ def _outcome(check: Check, judged: _Judged, tables: Mapping[str, pl.DataFrame]) 
         if check.table in tables:
             folded = judged.audit.judged.get(check.code)
             return check.read(added(folded, _summary(check, tables[check.table])))
+        if check.table == "responses":
+            return check.read(Counts(0, 0, 0, (), sums=({"texts": judged.audit.texts},)))
         if check.table in ("evidence", "rows", *LANES):
             known = judged.sums, judged.audit.tally, judged.choices, judged.chosen, judged.share
             return check.read(summed(check, *known))

@@ -66,12 +66,14 @@ def _too_little(figures: Mapping[str, Any]) -> str:
     return f"{figures['tested']:,} tested decisions are too few; {ENOUGH - figures['agree']:,} more would do"
 
 
-def counts_verdict(rows: Sequence[Cause], source: Source | None) -> tuple[VerdictState, str]:
-    """State and headline where there are only counts."""
+def counts_verdict(rows: Sequence[Cause], source: Source | None, text: str | None = None) -> tuple[VerdictState, str]:
+    """State and headline where there are only counts, or responses; `text` is what those show where nothing is wrong."""
     if (worst := _worst(rows)) is not None:
         return worst
     if rows:
         return "cannot-tell", f"suspected only: {rows[0].headline}"
+    if text is not None:
+        return "healthy", text
     if source is None:
         return "cannot-tell", "nothing in the input counts drafted or accepted tokens"
     if plain(source):

@@ -8,6 +8,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.diagnosis.outcomes import used
+from sdtrace.diagnosis.texts import text_document
 from sdtrace.document.counters import counted_sections, counted_time
 from sdtrace.document.viewer import viewed
 from sdtrace.readers.inputs import Input
@@ -45,7 +46,14 @@ def document(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bo
         "time": found.timing.document if found.timing is not None else counted_time(found),
         **dict.fromkeys(_ABSENT),
         "record": _record(audit) if found.audit is not None else None,
+        **_text(audit),
     }
+
+
+def _text(audit: Audit) -> dict[str, Any]:
+    """`text`, of inputs that hold responses with logprobs."""
+    found = text_document(audit.texts)
+    return {} if found is None else {"text": found}
 
 
 def _record(audit: Audit) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit, gathered
 from sdtrace.history.services import kept_config
 from sdtrace.readers.inputs import Input
+from sdtrace.responses.texts import merged
 from sdtrace.results.check import Counts
 from sdtrace.schema.keys import HASHING, keyed, request_hash
 from sdtrace.schema.trace import Doubt, Event, Loss, Notice
@@ -142,6 +143,7 @@ def together(audits: Sequence[Audit]) -> Audit:
         windows,
         [e for a in audits for e in a.events],
         judged,
+        merged([a.texts for a in audits]),
     )
 
 

@@ -148,7 +148,9 @@ def _inputs(inputs: Sequence[dict[str, Any]]) -> str:
     losses = [loss for i in inputs for loss in i["losses"]]
     lost = sum(loss["count"] for loss in losses if loss["what"] != OTHER)
     other = sum(loss["count"] for loss in losses if loss["what"] == OTHER)
-    counts = [_counted(total[n], n) for n in names[1:] if total[n] or (n != "windows" and total["steps"])]
+    total["responses"] = sum(i["records"] for i in inputs if i["format"] == "responses")
+    counts = [_counted(total["responses"], "responses")] if total["responses"] else []
+    counts += [_counted(total[n], n) for n in names[1:] if total[n] or (n != "windows" and total["steps"])]
     text = f"{_counted(total['lines'], 'lines')}: {', '.join(counts) or 'nothing read'}, {lost:,} lost"
     if other:
         text += f", {other:,} about other things"

@@ -88,6 +88,12 @@ _ROWS: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] =
         "tokens kept at temperature 0 are not the target's most probable ones",
         "the gap to the best token is too wide for a numerical tie; check the comparison of ids and the row it reads",
     ),
+    "text-not-from-target": (
+        "wrong",
+        "sampler",
+        "sampled tokens do not follow the logprobs that came with them",
+        "send the same prompts with speculation off: sdtrace probe URL --against URL2; where it is right there, the verifier is wrong",
+    ),
     "recovered-from-target": (
         "wrong",
         "sampler",

@@ -14,8 +14,8 @@ class Counts:
     """What a pass added up for one check under one law: rows in its scope, rows it could judge, faulty rows.
 
     `missing` names the columns that held no value where the check would have looked. `sums` are rows of the evidence
-    frame, for a check that weighs many tokens instead of counting faults, and `level` the chance of a false alarm that
-    each of them has to itself.
+    frame, or the one holder of all sums, for a check that weighs many tokens instead of counting faults, and `level` the chance of a
+    false alarm that each of them has to itself.
     """
 
     total: int
@@ -82,7 +82,7 @@ class Check:
     """One check.
 
     `table` is positions, steps or requests: the frame whose rows `judged` (could be looked at) and `fault` are
-    expressions over; or evidence, lanes or rows: sums that `read` weighs by itself. `laws` names the laws it is valid for,
+    expressions over; or evidence, lanes, rows or responses: sums that `read` weighs by itself. `laws` names the laws it is valid for,
     None = any. `needs` are trace columns; a scope where one holds no value is not examined. `read` turns the sums into an
     outcome. `shows` are columns of the frame that a witness carries. `tests` counts the statistics that
     it reads, which share a report's level. `text` is the manual page (the module's docstring).

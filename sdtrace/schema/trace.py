@@ -214,6 +214,7 @@ class Batch:
     failed: bool = False  #: the input ends here, before its end: the last loss says why
     doubt: Doubt | None = None
     repeated: pl.DataFrame | None = None  #: steps among the losses whose key was taken, as `steps` has them
+    responses: pl.DataFrame | None = None  #: of `schema/responses.py`, where the input holds logprobs
 
 
 Batches = Iterator[Batch]

@@ -39,7 +39,8 @@ ROWS = {
     "SD224": "one-draw-a-batch",
     "SD225": "draft-and-test-share",
 }
-CODES = [check.code for check in CHECKS if not check.code.startswith("SD4")]  # those of counts: test_counts.py
+#: Those of counts and of responses: test_counts.py, test_responses.py.
+CODES = [check.code for check in CHECKS if not check.code.startswith(("SD3", "SD4"))]
 
 RUN = {"kind": "run", "run_id": "r", "rule": "ratio", "vocab_size": 100, "prob_dtype": "float32"}
 REQUEST = {"kind": "request", "run_id": "r", "request_id": "a", "temperature": 1.0, "stop_token_ids": [2], "seed": 1}

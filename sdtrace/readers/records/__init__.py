@@ -21,6 +21,7 @@ from sdtrace.readers.records import (
     mlc_llm,
     openai_usage,
     openvino,
+    responses,
     sglang_bench,
     sglang_dspark,
     sglang_request,
@@ -36,7 +37,9 @@ from sdtrace.readers.records import (
     vllm_request,
 )
 from sdtrace.readers.records.shape import Rows, Shape, claims, found
+from sdtrace.readers.responses import responses as tokens
 from sdtrace.schema.counters import from_rows
+from sdtrace.schema.responses import from_rows as from_responses
 from sdtrace.schema.trace import OTHER, Batch, Loss, Notice, empty
 
 #: In the order in which they are asked: the more particular ones first.
@@ -45,11 +48,13 @@ SHAPES: dict[str, Shape] = {
     for m in (
         vllm_request, sglang_dspark, sglang_request, tensorrt_stats, tensorrt_requests, tensorrt_dflash, trtllm_bench,
         aiperf, spec_bench, eagle, specforge, sglang_bench, bench_serving, speculators, specdec_bench, speed_bench,
-        openvino, mlc_llm, lm_studio, exllamav3, llamacpp_slots, llamacpp_timings, openai_usage,
+        openvino, mlc_llm, lm_studio, exllamav3, llamacpp_slots, llamacpp_timings, openai_usage, responses,
     )
 }  # fmt: skip
 
 ROWS = 20_000
+#: Responses with logprobs that are held at a time: each has lists by token.
+RESPONSES = 500
 _REMARK = re.compile(rb"\s*#[^\n]*\n?")
 #: A Python dict that somebody pasted is short.
 PASTED = 1 << 20
@@ -108,10 +113,12 @@ def batches(shape: Shape, src: Source) -> Iterator[Batch]:
         rows = list(found(shape, document))
         bad = Counter(str(row["bad"]) for row in rows if "bad" in row)
         kept, _, notices = _kept(src.path, shape, [{**row, "line": 1} for row in rows])
+        told = from_responses(src.path, ({**row, "line": 1} for row in tokens(document)))
         advice = "a bad record is counted here and left out of the figures"
         notices += [Notice(src.path, None, what, n, advice) for what, n in bad.items()]
         tables = empty("run"), empty("request"), empty("step")
-        yield Batch(src.path, count, *tables, [], notices, from_rows(src.path, kept), records=count)
+        windows = from_rows(src.path, kept)
+        yield Batch(src.path, count, *tables, [], notices, windows, records=count, responses=told)
         return
     yield from _by_line(shape, src)
 
@@ -123,6 +130,7 @@ class _Held:
     rows: list[dict[str, Any]] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    responses: list[dict[str, Any]] = field(default_factory=list)
     total: int = 0
     other: int = 0
     records: int = 0
@@ -133,7 +141,8 @@ def _by_line(shape: Shape, src: Source) -> Iterator[Batch]:
     held = _Held()
     for number, line in lines(src):
         _hear(held, shape, src.path, number, line)
-        if (len(held.rows) >= ROWS and "again" not in held.rows[-1]) or len(held.losses) >= ROWS:
+        many = len(held.rows) >= ROWS and "again" not in held.rows[-1]
+        if many or len(held.losses) >= ROWS or len(held.responses) >= RESPONSES:
             yield _batch(held, shape, src.path)
             held = _Held()
     yield _batch(held, shape, src.path)
@@ -144,8 +153,11 @@ def _hear(held: _Held, shape: Shape, path: str, number: int, line: bytes) -> Non
     value = parsed(line) if line.strip() else None
     if isinstance(value, dict | list):
         made = [{**row, "line": number} for row in found(shape, value)]
+        told = [{**row, "line": number} for row in tokens(value)]
         held.rows += made
-        held.records, held.other = held.records + bool(made), held.other + (not made)
+        held.responses += told
+        some = bool(made or told)
+        held.records, held.other = held.records + some, held.other + (not some)
     elif not line.strip() or line.startswith(b"#"):
         held.other += 1
     else:
@@ -160,7 +172,8 @@ def _batch(held: _Held, shape: Shape, path: str) -> Batch:
         losses.append(Loss(path, None, OTHER, held.other, "expected in a file of records"))
     tables = empty("run"), empty("request"), empty("step")
     records, notices = held.records - len(bad), [*held.notices, *odd]
-    return Batch(path, held.total, *tables, losses, notices, from_rows(path, kept), records=records)
+    told = from_responses(path, held.responses)
+    return Batch(path, held.total, *tables, losses, notices, from_rows(path, kept), records=records, responses=told)
 
 
 def _kept(path: str, shape: Shape, rows: Rows) -> tuple[Rows, list[Loss], list[Notice]]:

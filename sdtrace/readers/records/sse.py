@@ -13,7 +13,9 @@ from sdtrace.readers.inputs import add
 from sdtrace.readers.io.source import Source, lines
 from sdtrace.readers.json_value import parsed
 from sdtrace.readers.reader import Reader, of_text
+from sdtrace.readers.responses.stream import Stream
 from sdtrace.schema.counters import from_rows
+from sdtrace.schema.responses import from_rows as from_responses
 from sdtrace.schema.trace import OTHER, Batch, Loss, empty
 
 _EVENT = b"data: {"
@@ -32,6 +34,7 @@ class _Stream:
     rows: list[dict[str, Any]] = field(default_factory=list)
     before: dict[str, tuple[int, int]] = field(default_factory=dict)
     last: dict[str, dict[str, Any]] = field(default_factory=dict)
+    responses: Stream = field(default_factory=Stream)
 
 
 def batches(src: Source) -> Iterator[Batch]:
@@ -48,11 +51,14 @@ def batches(src: Source) -> Iterator[Batch]:
             continue
         records += 1
         _take(stream, chunk, number)
+        stream.responses.take(chunk, number)
     other = total - records - sum(loss.count for loss in losses)
     if other:
         losses.append(Loss(src.path, None, OTHER, other, "expected in a stream"))
     windows = from_rows(src.path, [*stream.rows, *stream.last.values()])
-    yield Batch(src.path, total, empty("run"), empty("request"), empty("step"), losses, [], windows, records=records)
+    told = from_responses(src.path, stream.responses.rows.values())
+    tables = empty("run"), empty("request"), empty("step")
+    yield Batch(src.path, total, *tables, losses, [], windows, records=records, responses=told)
 
 
 def _take(stream: _Stream, chunk: dict[str, Any], number: int) -> None:

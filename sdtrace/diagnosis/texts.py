@@ -1,0 +1,129 @@
+"""Causes that responses with logprobs show, and what they say where they show none."""
+
+from dataclasses import replace
+from typing import Any
+
+from sdtrace.responses.readings import ENOUGH, bias_at_most, greedy, power, readings
+from sdtrace.responses.texts import Texts
+from sdtrace.results.cause import Cause, Outcomes, fired, make
+from sdtrace.results.words import Certainty
+
+_SEND = "keep the whole request, or send every sampling parameter: sdtrace probe does"
+_SAMPLED = ("SD303", "SD302", "SD304", "SD305")
+
+
+def text_causes(found: Outcomes) -> list[Cause]:
+    """Causes from the checks of responses."""
+    rows: list[Cause] = []
+    if fired(found, "SD301"):
+        assumed = any(w.get("assumed") for w in found["SD301"].witnesses)
+        rows.append(make("greedy-mismatch", "suspected" if assumed else "proved", ["SD301"], found))
+    live = [code for code in _SAMPLED if fired(found, code)]
+    if live:
+        rows.append(_sampled(found, live))
+    if fired(found, "SD306"):
+        rows.append(make("degenerate-target", "suspected", ["SD306"], found))
+    if fired(found, "SD307"):
+        rows.append(make("record-broken", "statistical", ["SD307"], found, "logprobs of responses are none"))
+    return rows
+
+
+def _sampled(found: Outcomes, live: list[str]) -> Cause:
+    live = sorted(live, key=lambda code: -(found[code].value or 0.0))
+    server = found[live[0]].witnesses[0]
+    certainty: Certainty = "suspected" if server["assumed"] else "statistical"
+    cause, label = _named(found, live, server)
+    row = make(cause, certainty, live, found, label)
+    advice = row.advice if not server["assumed"] else f"{row.advice}; {_SEND}"
+    return replace(row, advice=advice)
+
+
+def _named(found: Outcomes, live: list[str], server: dict[str, Any]) -> tuple[str, str | None]:
+    """The account that fits the tokens where the server's own does not."""
+    if server["instead"] is not None:
+        what = "the temperature is ignored" if server["instead"] == "scaled" else "sampling parameters are ignored"
+        return "sampling-params-ignored", f"{what}: tokens are drawn from the logits as they are"
+    if live[0] == "SD305":
+        return "sampling-params-ignored", "top-k, top-p or min-p is not applied where tokens come from"
+    if "SD303" in live and found["SD303"].witnesses[0]["observed"] > 2 * found["SD303"].witnesses[0]["expected_high"]:
+        return (
+            "text-not-from-target",
+            "tokens do not come from their own row: another row, a stale one, or ids that were swapped",
+        )
+    sharper = found["SD304"].witnesses[0]["sharper"] if "SD304" in live else None
+    if sharper is not None:
+        word = "sharper" if sharper > 1 else "flatter"
+        return "text-not-from-target", f"tokens are drawn from something {word} than the target's distribution"
+    return "text-not-from-target", None
+
+
+def text_document(texts: Texts) -> dict[str, Any] | None:
+    """`text` of the document; None where there was no response with logprobs."""
+    if not texts.responses:
+        return None
+    found, zero = readings(texts), greedy(texts, "usual")
+    worst = max(found, key=lambda one: one.log_e, default=None)
+    bias = [b for one in found if (b := bias_at_most(one)) is not None]
+    return {
+        "responses": texts.responses,
+        "tokens": texts.tokens,
+        "judged": sum(max((f.tokens for f in one.usual_figures.values()), default=0) for one in found),
+        "temperature": sorted({t for one in found for t in one.temperatures}),
+        "basis": None if worst is None else worst.basis,
+        "basis_is": None if worst is None else worst.how,
+        "log10_e": None if worst is None else worst.log_e / 2.302585092994046,
+        "e_value": None if worst is None or worst.log_e > 700 else 2.718281828459045**worst.log_e,
+        "bias_at_most": max(bias, default=None),
+        "greedy": None if zero is None else {
+            "tokens": int(zero["tokens"]), "near_ties": int(zero["near"]), "wrong": int(zero["wrong"]),
+            "widest_gap": float(zero["most"]),
+        },
+        "servers": [
+            {
+                "engine": one.engine, "model": one.model or None, "basis": one.basis, "basis_is": one.how,
+                "log_e": one.log_e, "log_e_if_unsaid_is_off": one.usual,
+                "statistics": {
+                    code: {
+                        "tokens": f.tokens, "observed": f.observed, "expected": [f.low, f.high], "log_e": f.log_e,
+                        "bias_at_most": f.bias,
+                    }
+                    for code, f in (one.figures or one.usual_figures).items()
+                },
+            }
+            for one in found
+        ],
+        "not_judged": dict(texts.why),
+    }  # fmt: skip
+
+
+def text_headline(texts: Texts) -> str | None:
+    """What responses show where nothing is wrong; None where they are too few to say."""
+    found, zero = readings(texts), greedy(texts, "strict")
+    sampled = sum(one.figures["rank"].tokens for one in found if "rank" in one.figures)
+    certain = int(zero["tokens"]) if zero is not None else 0
+    if sampled + certain < ENOUGH:
+        return None
+    told = []
+    if sampled:
+        bias = max((b for one in found if (b := bias_at_most(one)) is not None), default=1.0)
+        loud = max(one.log_e for one in found)
+        how = f"e-value {power(loud)}; less than {bias:.1%} of them off, or it would show"
+        told.append(f"{sampled:,} sampled tokens follow their own logprobs ({how})")
+    if certain:
+        near = f", {int(zero['near']):,} of them near ties" if zero is not None and zero["near"] else ""
+        told.append(f"{certain:,} tokens at temperature 0 are the best ones{near}")
+    return "; ".join(told)
+
+
+def text_notes(texts: Texts) -> list[str]:
+    """What was not judged of responses."""
+    notes = [f"{n:,} of {texts.responses:,} responses: {why}" for why, n in texts.why.most_common(4)]
+    for one in readings(texts):
+        if one.how == "unknown":
+            names = " or ".join(one.candidates)
+            notes.append(
+                f"what the logprobs of {one.model or one.engine} are of is not said ({names}): the best account counts"
+            )
+    if texts.responses:
+        notes.append("whether the logprobs themselves are the target model's: sdtrace replay --verifier tells")
+    return notes

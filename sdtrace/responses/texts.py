@@ -1,0 +1,126 @@
+"""Sums over responses: small frames that add up over batches, inputs and machines."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from sdtrace.responses.basis import Basis
+from sdtrace.responses.evidence import BETS, Sums
+from sdtrace.responses.judge import Judged, judge
+
+_MOST = max(BETS.values())
+BET_COLUMNS = tuple(f"bet{i}" for i in range(_MOST))
+_GROUP = ("engine", "model", "declared")
+KEYS = (*_GROUP, "basis", "variant", "temperature", "code")
+_SUMMED = ("responses", "tokens", "observed", "low", "high", "variance", *BET_COLUMNS)
+#: Responses that are named as evidence of one kind.
+WITNESSES = 5
+
+
+@dataclass
+class Texts:
+    """`sums`: rows under KEYS; `greedy` and `identity`: rows under group and variant or code; `why`: responses not looked at, by reason."""
+
+    sums: pl.DataFrame | None = None
+    greedy: pl.DataFrame | None = None
+    identity: pl.DataFrame | None = None
+    why: Counter[str] = field(default_factory=Counter)
+    responses: int = 0
+    tokens: int = 0
+    witnesses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    basis: Basis = field(default_factory=Basis)
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Responses of a batch: a frame of RESPONSE."""
+        rows, greedy, identity = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
+        for row in table.iter_rows(named=True):
+            found = judge(row)
+            self.responses += 1
+            self.tokens += len(row["token_ids"] or ())
+            self.basis.see(row)
+            if found.why is not None:
+                self.why[found.why] += 1
+            group = {"engine": row["engine"], "model": row["model"] or "", "declared": row["basis"] or ""}
+            rows += _rows(group, found)
+            greedy += [
+                group | {"variant": v, "responses": 1, "tokens": n, "near": near, "wrong": wrong, "most": gap}
+                for v, (n, near, wrong, gap) in found.greedy.items()
+            ]
+            identity += [
+                group | {"code": code, "responses": 1, "faulty": int(bad > 0), "tokens": n, "bad": bad}
+                for code, (n, bad) in found.identity.items()
+                if n
+            ]
+            self._witness(row, found)
+        self.sums = _added(self.sums, rows, KEYS)
+        self.greedy = _added(self.greedy, greedy, (*_GROUP, "variant"))
+        self.identity = _added(self.identity, identity, (*_GROUP, "code"))
+
+    def _witness(self, row: dict[str, Any], found: Judged) -> None:
+        place = {"path": row["path"], "line": row["line"], "request_id": row["request_id"]}
+        for variant, (n, _, wrong, gap) in found.greedy.items():
+            if wrong:
+                self._keep(f"greedy {variant}", place | {"tokens": n, "wrong": wrong, "gap": gap}, gap)
+        for code, (n, bad) in found.identity.items():
+            if bad:
+                self._keep(code, place | {"tokens": n, "bad": bad}, bad)
+        by_code: dict[str, list[Sums]] = {}
+        for (_, variant), sums in found.sums.items():
+            if variant == "strict":
+                for code, one in sums.items():
+                    by_code.setdefault(code, []).append(one)
+        for code, several in by_code.items():
+            least = min(several, key=lambda one: one.log_e)
+            told = {"tokens": least.tokens, "observed": least.observed, "expected": least.high, "log_e": least.log_e}
+            self._keep(code, place | told, least.log_e)
+
+    def _keep(self, kind: str, witness: dict[str, Any], size: float) -> None:
+        kept = self.witnesses.setdefault(kind, [])
+        kept.append(witness | {"size": size})
+        kept.sort(key=lambda one: -one["size"])
+        del kept[WITNESSES:]
+
+
+def merged(several: Sequence[Texts]) -> Texts:
+    """Sums of parts of one whole."""
+    total = Texts()
+    for one in several:
+        total.sums = _joined(total.sums, one.sums, KEYS)
+        total.greedy = _joined(total.greedy, one.greedy, (*_GROUP, "variant"))
+        total.identity = _joined(total.identity, one.identity, (*_GROUP, "code"))
+        total.why += one.why
+        total.responses += one.responses
+        total.tokens += one.tokens
+        total.basis.join(one.basis)
+        for kind, rows in one.witnesses.items():
+            for row in rows:
+                total._keep(kind, row, row["size"])
+    return total
+
+
+def _rows(group: dict[str, Any], found: Judged) -> list[dict[str, Any]]:
+    rows = []
+    for (basis, variant), sums in found.sums.items():
+        for code, one in sums.items():
+            row = group | {"basis": basis, "variant": variant, "temperature": found.temperature, "code": code}
+            row |= {"responses": 1, "tokens": one.tokens, "observed": one.observed, "low": one.low, "high": one.high}
+            bets = [*one.logs, *[0.0] * (_MOST - len(one.logs))]
+            rows.append(row | {"variance": one.variance} | dict(zip(BET_COLUMNS, bets, strict=True)))
+    return rows
+
+
+def _added(before: pl.DataFrame | None, rows: list[dict[str, Any]], keys: Sequence[str]) -> pl.DataFrame | None:
+    return _joined(before, pl.DataFrame(rows, infer_schema_length=None) if rows else None, keys)
+
+
+def _joined(one: pl.DataFrame | None, other: pl.DataFrame | None, keys: Sequence[str]) -> pl.DataFrame | None:
+    """Rows of both under their keys: sums added, `most` the greatest."""
+    frames = [frame for frame in (one, other) if frame is not None]
+    if not frames:
+        return None
+    table = pl.concat(frames, how="vertical_relaxed")
+    rules = [pl.col(n).max() if n == "most" else pl.col(n).sum() for n in table.columns if n not in keys]
+    return table.group_by(keys, maintain_order=True).agg(rules)

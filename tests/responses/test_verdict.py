@@ -1,0 +1,117 @@
+"""Files of responses through the report: what is wrong is named, what is right is not accused, whatever is asked of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sdtrace.api import report
+from sdtrace.render import html, terminal
+from sdtrace.simulate.responses import TEXT_FAULTS, Asked, responses
+
+CANARY = "CANARY-prompt-text"
+
+
+def document(tmp_path: Path, **asked: Any) -> dict[str, Any]:
+    file = tmp_path / "responses.jsonl"
+    file.write_text("".join(f"{json.dumps(one)}\n" for one in responses(Asked(**asked))))
+    return report(file).document
+
+
+@pytest.mark.parametrize(
+    ("fault", "more"),
+    [
+        ("text-stale", {}),
+        ("text-stale", {"shape": "chat", "decimals": 3}),
+        ("text-swapped", {"shape": "sglang", "basis": "scaled", "temperature": 0.8}),
+        ("text-any", {"strength": 0.2}),
+        ("text-temperature", {"temperature": 0.6, "strength": 1.0, "shape": "llamacpp"}),
+        ("text-uncut", {"top_k": 4, "shape": "llamacpp"}),
+        ("text-second", {"temperature": 0.0, "shape": "chat"}),
+    ],
+)
+def test_a_fault_is_named_first(fault: str, more: dict[str, Any], tmp_path: Path) -> None:
+    found = document(tmp_path, fault=fault, vocab=200, k=10, responses=16, **more)
+    assert found["verdict"]["state"] == "wrong"
+    assert found["causes"][0]["cause"] == TEXT_FAULTS[fault].cause
+    assert found["causes"][0]["certainty"] in ("proved", "statistical")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"temperature": 0.0, "shape": "chat"},
+        {"temperature": 0.7, "top_p": 0.9, "shape": "sglang", "basis": "scaled"},
+        {"temperature": 0.7, "basis": "processed"},
+        {"temperature": 1.3, "repetition_penalty": 1.2, "shape": "llamacpp"},
+        {"stop": 0.1, "decimals": 2},
+    ],
+)
+def test_what_is_right_is_not_accused(more: dict[str, Any], tmp_path: Path) -> None:
+    found = document(tmp_path, vocab=200, k=6, responses=16, **more)
+    assert found["causes"] == []
+    assert found["verdict"]["state"] in ("healthy", "cannot-tell")
+
+
+def test_what_is_not_said_is_only_suspected(tmp_path: Path) -> None:
+    """A server may have a top-k of its own; a text that it explains proves nothing."""
+    found = document(
+        tmp_path, vocab=200, k=8, responses=30, top_k=1, temperature=1.0, unsaid=("top_k", "top_p", "min_p")
+    )
+    assert found["verdict"]["state"] == "cannot-tell"
+    assert {c["certainty"] for c in found["causes"]} == {"suspected"}
+
+
+@pytest.mark.parametrize("key", ["logit_bias", "guided_json", "tools", "min_tokens", "a_key_that_nobody_knows"])
+def test_forced_tokens_are_not_held_against_it(key: str, tmp_path: Path) -> None:
+    file = tmp_path / "responses.jsonl"
+    made = list(responses(Asked(fault="text-stale", vocab=200, responses=8)))
+    for one in made:
+        one["request"][key] = [{"x": 1}]
+    file.write_text("".join(f"{json.dumps(one)}\n" for one in made))
+    found = report(file).document
+    assert found["causes"] == []
+    assert any(key in note for note in found["verdict"]["not_checked"])
+
+
+def test_no_text_and_no_id_gets_out(tmp_path: Path) -> None:
+    file = tmp_path / "responses.jsonl"
+    made = list(responses(Asked(fault="text-stale", vocab=200, responses=8)))
+    for one in made:
+        one["request"]["user"] = CANARY
+        one["response"]["choices"][0]["text"] = CANARY
+        told = one["response"]["choices"][0]["logprobs"]
+        told["tokens"] = [CANARY for _ in told["tokens"]]
+    file.write_text("".join(f"{json.dumps(one)}\n" for one in made))
+    found = report(file)
+    for text in (
+        json.dumps(found.document),
+        html.page(found).decode(),
+        terminal.summary(found, width=100, color=False),
+    ):
+        assert CANARY not in text
+
+
+def test_both_ways_of_keeping_a_stream_say_the_same(tmp_path: Path) -> None:
+    """Chunks of one response, as a list beside their request or as the text that came."""
+    (one,) = responses(Asked(fault="text-healthy", vocab=200, responses=1, tokens=30))
+    whole = one["response"]
+    held = whole["choices"][0]
+    chunks = []
+    for i, token in enumerate(held["token_ids"]):
+        logprobs = {k: held["logprobs"][k][i : i + 1] for k in ("tokens", "token_logprobs", "top_logprobs")}
+        end = {"finish_reason": "length"} if i == 29 else {"finish_reason": None}
+        choice = {"index": 0, "text": "", "logprobs": logprobs, "token_ids": [token], "stop_reason": None} | end
+        chunks.append({"id": "a", "object": "text_completion", "model": "made", "choices": [choice]})
+    said = {}
+    for name, kept in (
+        ("list", chunks),
+        ("text", "".join(f"data: {json.dumps(c)}\n\n" for c in chunks)),
+        ("whole", whole),
+    ):
+        file = tmp_path / f"{name}.jsonl"
+        file.write_text(json.dumps({"request": one["request"], "response": kept}) + "\n")
+        said[name] = report(file).document["text"]
+    assert said["list"]["servers"][0]["statistics"] == said["text"]["servers"][0]["statistics"]
+    assert said["list"]["tokens"] == said["whole"]["tokens"] == 30
