@@ -155,8 +155,8 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
         lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
         told = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
         return Diagnosis({}, found, [], None, None, "cannot-tell", told, reason)
-    told = [*accused(audit.events, audit.windows), *text_causes(found)]
-    rows = joined(joined(counters(found, set()), told), slow_causes(audit, None))
+    more = [*accused(audit.events, audit.windows), *text_causes(found)]
+    rows = joined(joined(counters(found, set()), more), slow_causes(audit, None))
     rows = doubted(rows, audit.inputs)
     source = chosen(counts)
     figures = counted(source, audit.windows) if source is not None else None
