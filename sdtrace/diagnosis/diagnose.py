@@ -31,6 +31,7 @@ from sdtrace.diagnosis.witnesses import telling
 from sdtrace.diagnosis.wrong_rules import Explanation, emitted, explain_decisions
 from sdtrace.results.cause import Cause, fired, joined, with_evidence
 from sdtrace.results.check import Check, Outcome
+from sdtrace.results.not_checked import STAGES, NotChecked
 from sdtrace.results.record import Record
 from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes
@@ -49,7 +50,7 @@ class Diagnosis:
     acceptance: dict[str, Any] | None
     state: str
     headline: str
-    not_checked: list[str]
+    not_checked: list[NotChecked]
     sources: list[Source] = field(default_factory=list)
     figures_from: Source | None = None
     totals: Totals | None = None
@@ -151,7 +152,7 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
     """Without steps: what counters and announcements say, and that decisions were not looked at."""
     found = outcomes(audit, {}, checks, counts)
     if not counts and not audit.events and not audit.texts.responses:
-        reason = ["everything: no step and no figure was read"]
+        reason = [NotChecked("everything")]
         lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
         told = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
         return Diagnosis({}, found, [], None, None, "cannot-tell", told, reason)
@@ -161,19 +162,12 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
     source = chosen(counts)
     figures = counted(source, audit.windows) if source is not None else None
     state, headline = counts_verdict(rows, source, text_headline(audit.texts))
-    notes = [
-        *text_notes(audit.texts),
-        "single decisions: counts say how many tokens were accepted, not whether rightly; record a trace to see",
-        "whether p is the target model's own: only a replay would tell",
-    ]
+    notes = [NotChecked("said", {"says": note}) for note in text_notes(audit.texts)]
+    notes += [NotChecked("counts-decisions"), NotChecked("counts-target-p")]
     if source is not None and not source.pooled and source.length is not None:
-        notes.append(
-            f"{source.name} prints means without counts: the figure is the plain mean of {source.windows:,} of them"
-        )
+        notes.append(NotChecked("means", {"source": source.name, "windows": source.windows}))
     speed = speeds(audit.windows)
-    notes.append(
-        f"{'' if speed else 'time, '}replay, history and comparison with another trace: not part of this report"
-    )
+    notes += STAGES if speed else [NotChecked("time"), *STAGES]
     if source is None and state == "cannot-tell" and not rows and speed and not speed[0].drafting:
         headline = f"no drafted token is counted: plain decoding, speed in {speed[0].rows.height:,} records"
     return Diagnosis({}, found, rows, None, figures, state, headline, notes, counts, source, speeds=speed)

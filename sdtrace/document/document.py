@@ -13,6 +13,7 @@ from sdtrace.document.counters import counted_sections, counted_time
 from sdtrace.document.viewer import viewed
 from sdtrace.readers.inputs import Input
 from sdtrace.results.check import Check
+from sdtrace.results.not_checked import sentences
 from sdtrace.results.report import Chart, Report, Section
 from sdtrace.speed.sections import slice_section, time_sections
 from sdtrace.version import VERSION
@@ -22,7 +23,13 @@ _ABSENT = ("diff", "tuning", "replay", "history")
 
 def compose(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bool = False) -> Report:
     """Everything that was found, as plain values; token ids (content, to whoever has the tokenizer) only with `ids`."""
-    return Report(document(audit, found, checks, ids=ids), sections(audit, found), viewed(audit, found, ids=ids), ids)
+    return Report(
+        document(audit, found, checks, ids=ids),
+        sections(audit, found),
+        viewed(audit, found, ids=ids),
+        ids,
+        found.not_checked,
+    )
 
 
 def document(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bool = False) -> dict[str, Any]:
@@ -37,7 +44,7 @@ def document(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bo
             "state": found.state,
             "blame": blame,
             "headline": found.headline,
-            "not_checked": found.not_checked,
+            "not_checked": sentences(found.not_checked),
         },
         "causes": [cause.row(lambda row: _plain(row, ids)) for cause in found.causes],
         "checks": [_check(check, found) for check in checks],

@@ -4,12 +4,14 @@ from typing import Any
 
 import orjson
 
+from sdtrace.results.not_checked import NotChecked
 from sdtrace.results.report import Chart, Report, Section, ViewedRequest
 
 
 def stored(report: Report) -> bytes:
     """Document, sections and viewer as JSON; the renderer that a notebook uses is left out."""
-    return orjson.dumps({"document": report.document, "sections": report.sections, "viewer": report.viewer})
+    kept = ("document", "sections", "viewer", "not_checked")
+    return orjson.dumps({name: getattr(report, name) for name in kept})
 
 
 def report_of(data: bytes) -> Report:
@@ -20,7 +22,15 @@ def report_of(data: bytes) -> Report:
         [_section(s) for s in plain["sections"]],
         [ViewedRequest(**v) for v in plain["viewer"]],
         ids=False,
+        not_checked=_not_checked(plain),
     )
+
+
+def _not_checked(plain: dict[str, Any]) -> list[NotChecked]:
+    """The codes; of a report that was stored without them, its sentences as they stand."""
+    if "not_checked" in plain:
+        return [NotChecked(**note) for note in plain["not_checked"]]
+    return [NotChecked("said", {"says": note}) for note in plain["document"]["verdict"]["not_checked"]]
 
 
 def _section(plain: dict[str, Any]) -> Section:

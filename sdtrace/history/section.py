@@ -7,7 +7,8 @@ from typing import Any
 from sdtrace.history.alarms import Alarm, alarms
 from sdtrace.history.changepoints import shifts
 from sdtrace.history.trend import Point, change, metrics, names, series
-from sdtrace.results.report import Chart, Report, Section
+from sdtrace.results.not_checked import without
+from sdtrace.results.report import Chart, Report, Section, leaving
 from sdtrace.results.words import VERDICTS
 
 #: Nights that a chart shows.
@@ -23,18 +24,15 @@ def with_history(
     """The report of the last of these nights, with what all of them say; `faults` alarm beside what stands."""
     standing = [*alarms(records, acknowledged), *faults]
     verdict = _raised(report.document["verdict"], standing)
-    told = [note.replace("replay, history and", "replay and") for note in verdict["not_checked"]]
-    document = report.document | {
-        "verdict": verdict | {"not_checked": told},
-        "history": {
-            "night": records[-1]["night"],
-            "nights": len(records),
-            "services": [_service(records, name) for name in records[-1]["services"]],
-            "alarms": [asdict(a) for a in standing],
-            "aside": records[-1].get("aside", []),
-        },
+    history = {
+        "night": records[-1]["night"],
+        "nights": len(records),
+        "services": [_service(records, name) for name in records[-1]["services"]],
+        "alarms": [asdict(a) for a in standing],
+        "aside": records[-1].get("aside", []),
     }
-    return replace(report, document=document, sections=[*history_sections(records), *report.sections])
+    told = leaving(report, without(report.not_checked, "history"), verdict=verdict, history=history)
+    return replace(told, sections=[*history_sections(records), *report.sections])
 
 
 def _raised(verdict: dict[str, Any], standing: Sequence[Alarm]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sdtrace.render.text import clean, number
+from sdtrace.results.not_checked import sentences
 from sdtrace.results.report import Report, Section
 
 _COUNTS = (
@@ -25,7 +26,7 @@ def summary(report: Report, *, width: int) -> str:
         )
         lines.append("")
     if report.document["tuning"] is None:
-        why = next((n for n in verdict["not_checked"] if n.startswith("tuning")), _COUNTS)
+        why = next((n for n in sentences(m for m in report.not_checked if m.code == "tuning")), _COUNTS)
         return "\n".join([*lines, *_wrapped(why, width, "")]) + "\n"
     advice = report.document["tuning"]["advice"]
     for row in advice:

@@ -1,7 +1,7 @@
 """The replay as part of a report: `document["replay"]`, a section, causes with evidence, and the verdict that follows."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,14 +9,14 @@ from sdtrace.replay.compare import Uniformity
 from sdtrace.replay.hypotheses import Scored
 from sdtrace.replay.run import Replayed
 from sdtrace.results.cause import Cause, command
-from sdtrace.results.report import Report, Section
+from sdtrace.results.not_checked import NotChecked, without
+from sdtrace.results.report import Report, Section, leaving
 from sdtrace.results.words import Certainty
 
 #: Where the emitted tokens' place in the model's distribution is no longer chance.
 CHANCE = 1e-6
 #: Decisions that agree with the model's own p before the log is suspected in place of the engine.
 ENOUGH = 30
-_UNSEEN = "whether p is the target model's own"
 
 _ADVICE = {
     "state-not-rolled-back": "drop the cache entries (and recurrent state) of rejected tokens before the next step",
@@ -35,7 +35,8 @@ def with_replay(report: Report, found: Replayed) -> Report:
     rows = [replace(c, evidence=tuple(_told(row, report.ids) for row in c.evidence)) for c in causes(found)]
     document["causes"] = [*(row.row() for row in rows), *document["causes"]]
     document["verdict"] = _verdict(document["verdict"], found, rows)
-    return replace(report, document=document, sections=[section(found), *report.sections])
+    told = leaving(replace(report, document=document), _unseen(report.not_checked, found))
+    return replace(told, sections=[section(found), *report.sections])
 
 
 def _told(row: dict[str, Any], ids: bool) -> dict[str, Any]:
@@ -176,17 +177,22 @@ def _made(cause: str, certainty: Certainty, says: str, evidence: tuple[dict[str,
     return Cause(cause, "wrong", certainty, (), says, evidence, advice, _BLAME.get(cause, "verifier"), weight)
 
 
-def _verdict(base: Mapping[str, Any], found: Replayed, rows: list[Cause]) -> dict[str, Any]:
-    notes = [note for note in base["not_checked"] if not note.startswith(_UNSEEN)]
-    notes = [n.replace(" replay,", "") if n.endswith("not part of this report") else n for n in notes]
+def _unseen(notes: Sequence[NotChecked], found: Replayed) -> list[NotChecked]:
+    """What is left unchecked when the model itself has spoken."""
+    left = without(notes, "target-p", "counts-target-p", "replay")
     if not found.conversations:
-        return {**base, "not_checked": [f"{_UNSEEN}: no request could be run again ({_why(found)})", *notes]}
+        return [NotChecked("not-replayed", {"why": _why(found)}), *left]
     if found.conversations < found.requests:
-        notes.insert(
-            0, f"{_UNSEEN} in {found.requests - found.conversations:,} of {found.requests:,} requests: not run again"
-        )
+        facts = {"left": found.requests - found.conversations, "of": found.requests}
+        return [NotChecked("partly-replayed", facts), *left]
+    return left
+
+
+def _verdict(base: Mapping[str, Any], found: Replayed, rows: list[Cause]) -> dict[str, Any]:
+    if not found.conversations:
+        return dict(base)
     sure = [row for row in rows if row.certainty != "suspected"]
-    verdict = {**base, "not_checked": notes}
+    verdict = dict(base)
     if sure:
         verdict |= {"state": "wrong", "headline": sure[0].headline}
         verdict["blame"] = list(dict.fromkeys([*(row.blame for row in sure), *base["blame"]]))

@@ -1,8 +1,10 @@
 """The report as plain values: what every renderer prints, and nothing that has to be computed any more."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from sdtrace.results.not_checked import NotChecked, sentences
 
 Value = str | int | float | bool | None
 
@@ -53,14 +55,25 @@ class ViewedRequest:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that was found. `document` is the JSON of format 1; the rest is for people. `ids`: token ids may be shown."""
+    """Everything that was found. `document` is the JSON of format 1; the rest is for people. `ids`: token ids may be shown.
+
+    `not_checked`: what a later stage may add to and take from; the document has it in words.
+    """
 
     document: dict[str, Any]
     sections: list[Section]
     viewer: list[ViewedRequest]
     ids: bool = False
+    not_checked: list[NotChecked] = field(default_factory=list)
     show: Callable[["Report"], str] | None = field(default=None, repr=False, compare=False)
 
     def _repr_html_(self) -> str | None:
         """The report as a notebook shows it; `show` is the renderer that was handed in."""
         return self.show(self) if self.show is not None else None
+
+
+def leaving(report: Report, notes: list[NotChecked], **more: Any) -> Report:
+    """The report with `notes` as what was not checked, in its document too, and `more` keys of the document."""
+    document = report.document | more
+    document["verdict"] = document["verdict"] | {"not_checked": sentences(notes)}
+    return replace(report, document=document, not_checked=notes)

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.audit.audit import Audit
+from sdtrace.results.not_checked import NotChecked
 from sdtrace.schema.arrays import Floats
 from sdtrace.speed.baseline import Baseline, baseline
 from sdtrace.speed.formulas import tokens_per_step
@@ -104,16 +105,16 @@ def timing(audit: Audit, given: float | None = None) -> Timing | None:
     return _measured(told, decode, spent, base)
 
 
-def unmeasured(told: Timing | None) -> list[str]:
+def unmeasured(told: Timing | None) -> list[NotChecked]:
     """What could not be said about speed, and what to record for it."""
     if told is None or told.ledger is None or told.baseline is None:
-        return ["time: no step has a duration; record step_ms, draft_ms, verify_ms"]
-    notes = list(told.notes)
+        return [NotChecked("durations")]
+    notes = [NotChecked("said", {"says": note}) for note in told.notes]
     absent = [f"{name}_ms" for name, part in told.ledger.parts.items() if part is None]
     if absent:
-        notes.append(f"time: {', '.join(absent)} not recorded, and part of what is unattributed")
+        notes.append(NotChecked("parts", {"columns": ", ".join(absent)}))
     if told.drafted and told.baseline.plain is None:
-        notes.append(f"speed-up: bounds only ({told.baseline.why}); {told.baseline.ask}, or give --baseline-ms")
+        notes.append(NotChecked("speed-bounds", {"why": told.baseline.why, "ask": told.baseline.ask}))
     return notes
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from sdtrace.diagnosis.diagnose import Diagnosis
-from sdtrace.results.report import Report
+from sdtrace.results.not_checked import NotChecked
+from sdtrace.results.report import Report, leaving
 from sdtrace.tuning.counts import tuning_of_counts
 from sdtrace.tuning.document import tuning
 from sdtrace.tuning.run import Asked
@@ -21,20 +22,19 @@ def attach(report: Report, traffic: Sequence[Traffic], asked: Asked | None) -> R
     """The report with its tuning, or with the reason why it has none."""
     steps = sum(len(one.text.first) for one in traffic)
     found, why = _tried(traffic, asked) if steps >= ENOUGH else (None, _too_few(steps))
-    verdict = report.document["verdict"]
-    notes = verdict["not_checked"] + ([why] if found is None and why and report.document["audit"] else [])
-    document = report.document | {"tuning": found, "verdict": verdict | {"not_checked": notes}}
-    return replace(report, document=document, sections=[*report.sections, *sections(found)])
+    why = why if found is None and report.document["audit"] else None
+    return replace(_with(report, found, why), sections=[*report.sections, *sections(found)])
 
 
 def attach_counts(report: Report, found: Diagnosis, asked: Asked) -> Report:
     """The report of counts with what they tell of other draft lengths, or with the reason why they tell nothing."""
     made, why = tuning_of_counts(found, asked)
-    verdict = report.document["verdict"]
-    document = report.document | {"tuning": made}
-    if made is None and why is not None:
-        document["verdict"] = verdict | {"not_checked": [*verdict["not_checked"], why]}
-    return replace(report, document=document, sections=[*report.sections, *sections(made)])
+    return replace(_with(report, made, why if made is None else None), sections=[*report.sections, *sections(made)])
+
+
+def _with(report: Report, made: dict[str, Any] | None, why: str | None) -> Report:
+    notes = [*report.not_checked, *([NotChecked("tuning", {"why": why})] if why else [])]
+    return leaving(report, notes, tuning=made)
 
 
 def _tried(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, Any] | None, str | None]:
@@ -44,8 +44,8 @@ def _tried(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, A
     except Exception as error:
         if os.environ.get("SDTRACE_TRACEBACK"):
             raise
-        return None, f"tuning: crashed ({type(error).__name__}: {error})"[:300]
+        return None, f"crashed ({type(error).__name__}: {error})"[:300]
 
 
 def _too_few(steps: int) -> str:
-    return f"tuning: {steps} steps are too few, {ENOUGH} would do" if steps else "tuning: no step says what it appended"
+    return f"{steps} steps are too few, {ENOUGH} would do" if steps else "no step says what it appended"

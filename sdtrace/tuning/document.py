@@ -18,7 +18,7 @@ def tuning(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, A
     """The section, and why there is none where there is none. Without `asked` tau alone, which costs next to nothing."""
     runs = [tuned(one, asked or Asked()) for one in traffic]
     if not runs:
-        return None, "tuning: no step says what it appended"
+        return None, "no step says what it appended"
     main = runs[0]
     made: dict[str, Any] = {
         "run_id": main.traffic.run_id,

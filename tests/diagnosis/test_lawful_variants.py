@@ -2,6 +2,7 @@
 
 import pytest
 
+from sdtrace.results.not_checked import sentences
 from sdtrace.simulate import VARIANTS, Settings
 from tests.lawful.cells import Cell, accused, sampled
 from tests.power.judge import diagnosed, made
@@ -27,4 +28,4 @@ def test_a_greedy_request_is_held_to_greedy_whatever_the_run_declares_or_does_no
 def test_a_law_outside_the_list_is_not_replaced_by_the_nearest_one(variant: str) -> None:
     found = diagnosed(made(Settings(variant=variant, tested=3000, vocab=128)))
     assert [c for c in found.causes if c.side == "wrong"] == []
-    assert any("declares no law" in note for note in found.not_checked)
+    assert any("declares no law" in note for note in sentences(found.not_checked))

@@ -11,6 +11,7 @@ from sdtrace.checks import CHECKS
 from sdtrace.diagnosis.diagnose import Diagnosis, diagnose
 from sdtrace.document.document import compose
 from sdtrace.pipeline import audited
+from sdtrace.results.not_checked import sentences
 from sdtrace.simulate import VARIANTS, Settings
 from sdtrace.simulate.lawful_losses import LAWFUL_LOSSES
 from tests.power.judge import Made, at_level, made
@@ -40,7 +41,7 @@ def test_losses_by_outcome_are_told_and_mute_every_mean(variant: str) -> None:
     document, found = told(lossy(variant))
     assert [c for c in found.causes if c.side == "wrong"] == []
     assert document["record"]["losses_depend_on_outcome"] is True
-    assert any("every statistic over many tokens" in note for note in found.not_checked)
+    assert any("every statistic over many tokens" in note for note in sentences(found.not_checked))
     assert document["acceptance"]["excess"] is None
     assert not [c["code"] for c in document["checks"] if c["code"].startswith("SD20") and c["state"] != "cannot-tell"]
 
@@ -50,7 +51,7 @@ def test_losses_that_may_depend_on_the_outcome_accuse_nobody(variant: str) -> No
     document, found = told(lossy(variant))
     assert [c for c in found.causes if c.side == "wrong"] == []
     assert document["record"]["losses_depend_on_outcome"] is False
-    assert any("nothing shows that" in note for note in found.not_checked)
+    assert any("nothing shows that" in note for note in sentences(found.not_checked))
 
 
 def thinned(source: Made, contexts: bool) -> Made:
@@ -80,7 +81,7 @@ def test_what_is_missing_whatever_was_decided_mutes_nothing(variant: str) -> Non
     assert VARIANTS[variant]
     document, found = told(lossy(variant))
     assert document["record"]["losses_depend_on_outcome"] is False
-    assert not any("every statistic" in note for note in found.not_checked)
+    assert not any("every statistic" in note for note in sentences(found.not_checked))
 
 
 def test_probabilities_of_some_requests_or_first_positions_mute_nothing() -> None:

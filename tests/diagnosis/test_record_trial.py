@@ -13,6 +13,7 @@ from sdtrace.checks import CHECKS
 from sdtrace.diagnosis.diagnose import Diagnosis, diagnose
 from sdtrace.document.document import compose
 from sdtrace.pipeline import audited
+from sdtrace.results.not_checked import sentences
 from sdtrace.simulate import Settings
 from sdtrace.writers.convert import line
 from tests.power.judge import Made, diagnosed, made
@@ -82,7 +83,7 @@ def test_probabilities_of_an_unknown_basis_judge_nothing(variant: str) -> None:
     assert found.causes == []
     assert document["record"]["basis"] == "unknown"
     assert sum(document["audit"]["not_judged"].values()) == document["audit"]["steps"]
-    assert any("prob_basis" in note for note in found.not_checked)
+    assert any("prob_basis" in note for note in sentences(found.not_checked))
 
 
 def test_an_exact_wrong_rule_is_seen_whatever_the_basis() -> None:

@@ -8,6 +8,7 @@ import polars as pl
 from sdtrace.checks import CHECKS
 from sdtrace.diagnosis.diagnose import Diagnosis, diagnose
 from sdtrace.pipeline import audited
+from sdtrace.results.not_checked import sentences
 from sdtrace.schema.trace import Batch
 from sdtrace.simulate import LEVELS, Settings, simulate
 from tests.power.worlds import WORLDS
@@ -79,4 +80,6 @@ def judged(source: Made) -> Verdict:
     """What a report says of it."""
     found = diagnosed(source)
     wrong = tuple(c.cause for c in found.causes if c.side in ("wrong", "metric"))
-    return Verdict(wrong, tuple(c for c, o in found.outcomes.items() if o.state == "fired"), tuple(found.not_checked))
+    return Verdict(
+        wrong, tuple(c for c, o in found.outcomes.items() if o.state == "fired"), tuple(sentences(found.not_checked))
+    )
