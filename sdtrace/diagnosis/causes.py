@@ -8,6 +8,8 @@ before it and takes its checks.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from sdtrace.diagnosis.by_series.causes import acceptance_causes
+from sdtrace.diagnosis.by_series.judge import Judged
 from sdtrace.diagnosis.wrong_rules import Explanation
 from sdtrace.results.cause import Cause, Outcomes, fired, make, ranked, with_command
 from sdtrace.results.cause_words import WORDS
@@ -78,7 +80,11 @@ def _accounting(found: Outcomes) -> list[Cause]:
 
 
 def causes(
-    found: Outcomes, explained: Sequence[Explanation], emitted: Explanation | None, configured: Sequence[Cause] = ()
+    found: Outcomes,
+    explained: Sequence[Explanation],
+    emitted: Explanation | None,
+    configured: Sequence[Cause] = (),
+    series: Sequence[Judged] = (),
 ) -> list[Cause]:
     """Every cause that the outcomes support, strongest first."""
     rows: list[Cause] = list(configured)
@@ -95,7 +101,7 @@ def causes(
             rows += _one(words.check, cause)(found)
     rows += _accounting(found) + _loops(found)
     rows += _counts(found)
-    rows += counters(found, {row.cause for row in rows})
+    rows += counters(found, {row.cause for row in rows}, series)
     return ranked(rows)
 
 
@@ -104,17 +110,15 @@ _OF_COUNTS: tuple[tuple[str, str, Certainty], ...] = (
     ("SD421", "synthetic-acceptance", "proved"),
     ("SD422", "lenient-acceptance", "proved"),
     ("SD423", "speculation-off", "proved"),
-    ("SD432", "drafter-miswired", "statistical"),
-    ("SD433", "low-acceptance", "suspected"),
     ("SD412", "metric-definition", "proved"),
     ("SD424", "counters-missing", "proved"),
     ("SD431", "degenerate-output", "suspected"),
 )
 
 
-def counters(found: Outcomes, named: set[str]) -> list[Cause]:
+def counters(found: Outcomes, named: set[str], series: Sequence[Judged] = ()) -> list[Cause]:
     """Causes that counts, records and announcements show; a cause that decisions showed is not named again."""
-    rows: list[Cause] = []
+    rows = [row for row in acceptance_causes(found, series) if row.cause not in named]
     for code, cause, certainty in _OF_COUNTS:
         if cause not in named and fired(found, code):
             label = _announced(found[code]) if code in ("SD421", "SD422", "SD423", "SD412") else None

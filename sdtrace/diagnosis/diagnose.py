@@ -13,8 +13,10 @@ from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.counters.speed import Speed, speeds
 from sdtrace.diagnosis.acceptance import acceptance, totals
 from sdtrace.diagnosis.accused import accused
+from sdtrace.diagnosis.by_series.judge import Judged, judged, section
 from sdtrace.diagnosis.causes import causes, counters
-from sdtrace.diagnosis.doubt import doubted, isolated
+from sdtrace.diagnosis.coverage import Coverage, nothing, of_counts, of_steps
+from sdtrace.diagnosis.doubt import doubted, isolated, untrusted
 from sdtrace.diagnosis.law_choice import Choice, Fit, better_law, choose
 from sdtrace.diagnosis.law_refit import MISFITS
 from sdtrace.diagnosis.not_checked import not_checked_notes
@@ -56,6 +58,7 @@ class Diagnosis:
     totals: Totals | None = None
     timing: Timing | None = None
     speeds: list[Speed] = field(default_factory=list)
+    coverage: Coverage = field(default_factory=nothing)
 
 
 def misfits(audit: Audit) -> dict[str, Fit]:
@@ -83,12 +86,13 @@ def diagnose(
 ) -> Diagnosis:
     """Choose laws, read checks, name causes, add up the figures. `baseline_ms`: a plain step, where the user knows it."""
     counts = sources(audit.windows)
+    series = judged(audit.windows, counts, audit.events)
     if audit.tally.frame("laws").is_empty():
-        return _from_counts(audit, checks, counts)
+        return _from_counts(audit, checks, counts, series)
     choices = _trusted(choose(audit.tally), audit.record)
-    found = outcomes(audit, choices, checks, counts)
+    found = outcomes(audit, choices, checks, counts, series)
     explained, recovery = _explained(audit, choices, found)
-    rows = joined(causes(found, explained, recovery, _configured(audit)), text_causes(found))
+    rows = joined(causes(found, explained, recovery, _configured(audit), series), text_causes(found))
     rows, audit.record = without_chains(joined(rows, audit.record.causes), audit.record)
     sliced = in_slice(audit, found["SD206"], choices) if fired(found, "SD206") else None
     seen = signs(audit.tally, used(choices), audit.runs)
@@ -99,9 +103,12 @@ def diagnose(
     rows = isolated(rows, audit.inputs, figures["tested"])
     rows = joined(joined(rows, slow_causes(audit, spent)), accused(audit.events, audit.windows))
     rows = doubted(rows, audit.inputs)
-    state, headline = verdict(rows, figures, choices)
     tables = laws, *(audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
     accepted = acceptance(*tables)
+    if accepted is not None:
+        accepted["series"] = section(series)
+    coverage = of_steps(found, figures, accepted, spent)
+    state, headline = verdict(rows, figures, choices, coverage)
     return Diagnosis(
         choices,
         found,
@@ -114,6 +121,7 @@ def diagnose(
         counts,
         totals=totals(*tables),
         timing=spent,
+        coverage=coverage,
     )
 
 
@@ -148,20 +156,22 @@ def _record(audit: Audit, laws: pl.DataFrame, choices: Mapping[str, Choice]) -> 
     return {"margins": margins, "not_judged": {why: n for why, n in reasons.items() if n}}
 
 
-def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) -> Diagnosis:
+def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], series: Sequence[Judged]) -> Diagnosis:
     """Without steps: what counters and announcements say, and that decisions were not looked at."""
-    found = outcomes(audit, {}, checks, counts)
+    found = outcomes(audit, {}, checks, counts, series)
     if not counts and not audit.events and not audit.texts.responses:
         reason = [NotChecked("everything")]
         lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
         told = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
         return Diagnosis({}, found, [], None, None, "cannot-tell", told, reason)
     more = [*accused(audit.events, audit.windows), *text_causes(found)]
-    rows = joined(joined(counters(found, set()), more), slow_causes(audit, None))
+    rows = joined(joined(counters(found, set(), series), more), slow_causes(audit, None))
     rows = doubted(rows, audit.inputs)
     source = chosen(counts)
-    figures = counted(source, audit.windows) if source is not None else None
-    state, headline = counts_verdict(rows, source, text_headline(audit.texts))
+    figures = counted(source, audit.windows) | {"series": section(series)} if source is not None else None
+    coverage = of_counts(found, series)
+    doubt = untrusted(source, audit.inputs)
+    state, headline = counts_verdict(rows, source, series, coverage, doubt, text_headline(audit.texts))
     notes = [NotChecked("said", {"says": note}) for note in text_notes(audit.texts)]
     notes += [NotChecked("counts-decisions"), NotChecked("counts-target-p")]
     if source is not None and not source.pooled and source.length is not None:
@@ -170,7 +180,9 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source]) ->
     notes += STAGES if speed else [NotChecked("time"), *STAGES]
     if source is None and state == "cannot-tell" and not rows and speed and not speed[0].drafting:
         headline = f"no drafted token is counted: plain decoding, speed in {speed[0].rows.height:,} records"
-    return Diagnosis({}, found, rows, None, figures, state, headline, notes, counts, source, speeds=speed)
+    return Diagnosis(
+        {}, found, rows, None, figures, state, headline, notes, counts, source, speeds=speed, coverage=coverage
+    )
 
 
 def _shown(cause: Cause, audit: Audit, choices: Mapping[str, Choice]) -> Cause:

@@ -10,6 +10,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.counters.downsample import added, judge
 from sdtrace.counters.reconcile import tables as counted_tables
 from sdtrace.counters.sources import Source
+from sdtrace.diagnosis.by_series.judge import Judged, table
 from sdtrace.diagnosis.eligible import LANES, Rows, level, rows, summed
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.diagnosis.slices import slices
@@ -21,11 +22,16 @@ from sdtrace.verify.laws import LAWS, named
 
 
 def outcomes(
-    audit: Audit, choices: Mapping[str, Choice], checks: Sequence[Check], found: Sequence[Source] = ()
+    audit: Audit,
+    choices: Mapping[str, Choice],
+    checks: Sequence[Check],
+    found: Sequence[Source] = (),
+    series: Sequence[Judged] = (),
 ) -> dict[str, Outcome]:
     """Every check's outcome by code. A check of a law is read only for runs whose law is known well enough."""
     tables = {"requests": _requests(audit, choices), "uniforms": _uniforms(audit, choices), "runs": _runs(audit)}
     tables |= counted_tables(audit.windows, found, audit.events)
+    tables["series"] = table(series)
     tables["slices"] = slices(audit, choices, used(choices))
     chosen = used(choices)
     judged = _Judged(audit, choices, chosen, level(audit.tally, checks, choices))

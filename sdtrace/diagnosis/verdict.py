@@ -6,16 +6,16 @@ from typing import Any
 from sdtrace.counters.agreement import over_all
 from sdtrace.counters.figures import plain
 from sdtrace.counters.sources import Source
+from sdtrace.diagnosis.by_series.judge import Judged
+from sdtrace.diagnosis.by_series.pays import STEPS
+from sdtrace.diagnosis.coverage import ENOUGH, Coverage, in_words
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.results.cause import Cause
 from sdtrace.results.words import SIDES, VERDICTS, VerdictState
 
-#: Decisions that must agree before a trace without a finding is called healthy.
-ENOUGH = 30
-
 
 def verdict(
-    rows: Sequence[Cause], figures: Mapping[str, Any], choices: Mapping[str, Choice]
+    rows: Sequence[Cause], figures: Mapping[str, Any], choices: Mapping[str, Choice], coverage: Coverage
 ) -> tuple[VerdictState, str]:
     """State and headline where decisions were looked at; `figures` is the `audit` section of the document."""
     if (worst := _worst(rows)) is not None:
@@ -37,7 +37,8 @@ def verdict(
         return "cannot-tell", _too_little(figures)
     return (
         "healthy",
-        f"{figures['agree']:,} of {figures['tested']:,} tested decisions agree with the {figures['rule']} law, none disagrees",
+        f"{figures['agree']:,} of {figures['tested']:,} tested decisions agree with the {figures['rule']} law, none disagrees; "
+        + in_words(coverage),
     )
 
 
@@ -66,8 +67,18 @@ def _too_little(figures: Mapping[str, Any]) -> str:
     return f"{figures['tested']:,} tested decisions are too few; {ENOUGH - figures['agree']:,} more would do"
 
 
-def counts_verdict(rows: Sequence[Cause], source: Source | None, text: str | None = None) -> tuple[VerdictState, str]:
-    """State and headline where there are only counts, or responses; `text` is what those show where nothing is wrong."""
+def counts_verdict(
+    rows: Sequence[Cause],
+    source: Source | None,
+    series: Sequence[Judged],
+    coverage: Coverage,
+    doubt: str | None = None,
+    text: str | None = None,
+) -> tuple[VerdictState, str]:
+    """State and headline where there are only counts, or responses.
+
+    `doubt`: why what was read is no evidence; `text`: what responses show where nothing is wrong.
+    """
     if (worst := _worst(rows)) is not None:
         return worst
     if rows:
@@ -81,9 +92,38 @@ def counts_verdict(rows: Sequence[Cause], source: Source | None, text: str | Non
             "cannot-tell",
             f"{source.length:.2f} tokens per step: plain decoding, nothing drafted in {source.windows:,} records",
         )
+    told = _gained(source)
+    if doubt is not None:
+        return "cannot-tell", f"{told}not trusted: {doubt}"
+    if coverage["acceptance"] != "judged":
+        return "cannot-tell", told + (
+            _short(series) if coverage["acceptance"] == "too-little" else "acceptance cannot be judged"
+        )
+    if any(j.unsure for j in _wholes(series)):
+        return (
+            "cannot-tell",
+            f"{told}whether so little pays only times can tell; acceptance judged; correctness not checked",
+        )
+    return "healthy", told + in_words(coverage)
+
+
+def _wholes(series: Sequence[Judged]) -> list[Judged]:
+    """The engine with most steps."""
+    return sorted((j for j in series if j.tally.by == "all"), key=lambda j: -j.tally.steps)[:1]
+
+
+def _short(series: Sequence[Judged]) -> str:
+    """How much more evidence would do."""
+    whole = _wholes(series)[0].tally
+    if not whole.counted:
+        return f"means without counts, of {whole.steps:,.0f} steps at least, are too little to judge acceptance"
+    return f"{whole.steps:,.0f} drafting steps are too few; {STEPS - whole.steps:,.0f} more would do"
+
+
+def _gained(source: Source) -> str:
+    """`2.31 tokens per drafting step, 1.80 over all steps (40% had no draft); `."""
     told = "" if source.length is None else f"{source.length:.2f} tokens per drafting step; "
-    if (whole := over_all(source, source.requests or None)) is not None and whole[0] > 1.1 * (
-        source.counts["drafts"] or 0
-    ):
-        told = f"{told[:-2]}, {whole[1]:.2f} over all steps ({1 - (source.counts['drafts'] or 0) / whole[0]:.0%} had no draft); "
-    return "cannot-tell", f"{told}counts fit each other, and cannot tell whether decisions were right"
+    drafts = source.counts["drafts"] or 0.0
+    if (whole := over_all(source, source.requests or None)) is not None and whole[0] > 1.1 * drafts:
+        told = f"{told[:-2]}, {whole[1]:.2f} over all steps ({1 - drafts / whole[0]:.0%} had no draft); "
+    return told

@@ -45,6 +45,7 @@ def document(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bo
             "blame": blame,
             "headline": found.headline,
             "not_checked": sentences(found.not_checked),
+            "coverage": found.coverage,
         },
         "causes": [cause.row(lambda row: _plain(row, ids)) for cause in found.causes],
         "checks": [_check(check, found) for check in checks],

@@ -226,6 +226,18 @@ _ROWS: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] =
         "nothing that is drafted is accepted",
         "check that the drafter has the target's vocabulary, the right weights and the hidden states that it expects",
     ),
+    "series-outlier": (
+        "slow",
+        "scheduler",
+        "one of several that run the same drafter accepts far less than the others",
+        "take it out of the rotation and start it anew; compare its start-up lines, versions and traffic with a sibling's",
+    ),
+    "idle-speculation": (
+        "slow",
+        "config",
+        "most steps run without a draft",
+        "see what keeps the drafter from drafting: a limit by batch size, a schedule, a threshold of confidence, requests that exclude it",
+    ),
     "long-context-decay": (
         "slow",
         "drafter",

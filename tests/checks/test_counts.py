@@ -1,6 +1,7 @@
 """Checks of counts: for every one a log or record that fires it, one that leaves it clear, one that cannot tell."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,15 @@ def exposition(accepted: int) -> str:
     lines = [f'vllm:spec_decode_{name}_total{{engine="0"}} {n}.0' for name, n in counts.items()]
     name = "vllm:spec_decode_num_accepted_tokens_per_pos_total"
     return "\n".join([*lines, *(f'{name}{{engine="0",position="{j}"}} {n}.0' for j, n in enumerate((70, 30)))])
+
+
+def counters(drafts: int, accepted: Sequence[int]) -> list[str]:
+    """One scrape of a server of several engines that draft two tokens a step."""
+    rows = []
+    for engine, count in enumerate(accepted):
+        counts = {"num_drafts": drafts, "num_draft_tokens": 2 * drafts, "num_accepted_tokens": count}
+        rows += [f'vllm:spec_decode_{name}_total{{engine="{engine}"}} {n}.0' for name, n in counts.items()]
+    return rows
 
 
 def gate(*, off: bool) -> str:
@@ -95,6 +105,10 @@ FIRED: dict[str, tuple[str, str]] = {
     "SD424": (SILENT, "vllm.log"),
     "SD431": ("\n".join(line("3.00", 80, 80, "1.000, 1.000", "100.0", s) for s in range(6)), "vllm.log"),
     "SD433": (line("1.30", 300, 2000, "0.250, 0.050", "15.0"), "vllm.log"),
+    "SD434": (line("1.00", 0, 450, "0.000, 0.000", "0.0"), "vllm.log"),
+    "SD435": (line("1.70", 700, 2000, "0.700, 0.000", "35.0"), "vllm.log"),
+    "SD436": ("\n".join(counters(drafts=1000, accepted=(1200, 1200, 300, 1200))), "scrape.prom"),
+    "SD437": (line("1.04", 800, 40000, "0.030, 0.010", "2.0"), "vllm.log"),
     "SD432": ("\n".join(line("1.00", 0, 200, "0.000, 0.000", "0.0", s) for s in range(6)), "vllm.log"),
 }
 CLEARED: dict[str, tuple[str, str]] = {
@@ -103,6 +117,10 @@ CLEARED: dict[str, tuple[str, str]] = {
     "SD407": (response(), "responses.jsonl"),
     "SD408": (response(), "responses.jsonl"),
     "SD409": (exposition(100), "scrape.prom"),
+    "SD434": (line("2.00", 400, 800, "0.700, 0.300", "50.0"), "vllm.log"),
+    "SD435": (line("2.00", 400, 800, "0.700, 0.300", "50.0"), "vllm.log"),
+    "SD436": ("\n".join(counters(drafts=1000, accepted=(1200, 1200, 1000, 1200))), "scrape.prom"),
+    "SD437": (line("2.00", 400, 800, "0.700, 0.300", "50.0"), "vllm.log"),
     "SD433": (line("2.00", 1000, 2000, "0.700, 0.300", "50.0"), "vllm.log"),
     "SD411": (llama(22, accepted=22, length="3.00"), "server.log"),
     "SD412": (llama(22, accepted=22, length="3.00"), "server.log"),

@@ -1,0 +1,59 @@
+"""What the name of a series says: which engine, rank, pod, replica, slot, drafter, model or adapter its counts are of."""
+
+import re
+from typing import Literal, get_args
+
+#: What counts can be told apart by, the widest first.
+By = Literal["model", "adapter", "drafter", "pod", "replica", "engine", "rank", "slot"]
+BYS: tuple[By, ...] = get_args(By)
+#: One of these does the work of another with the same drafter, so its acceptance is held against the others'.
+ALIKE: tuple[By, ...] = ("pod", "replica", "engine", "rank", "slot")
+
+_LABEL = re.compile(r"([A-Za-z_]\w*)=(.*?)(?= [A-Za-z_]\w*=|$)")
+_LABELS: dict[str, By] = {
+    "model": "model",
+    "model_name": "model",
+    "lora": "adapter",
+    "lora_name": "adapter",
+    "adapter": "adapter",
+    "spec_method": "drafter",
+    "drafter": "drafter",
+    "pod": "pod",
+    "pod_name": "pod",
+    "exported_pod": "pod",
+    "kubernetes_pod_name": "pod",
+    "instance": "replica",
+    "replica_id": "replica",
+    "hostname": "replica",
+    "engine": "engine",
+    "rank": "rank",
+    "dp_rank": "rank",
+    "slot": "slot",
+}
+_WORDS = re.compile(r"\b(rank|slot|seq) (\d+)\b")
+_ENGINE = re.compile(r"\bEngine (\d+)\b")
+_RANK = re.compile(r"(?:^| )DP(\d+)(?= |$)")
+_PORT = re.compile(r"\bport (\d+)\b")
+
+
+def named(series: str, surface: str) -> dict[By, str]:
+    """The places that a series names; empty where it names none. The process id is none: a restart changes it."""
+    if "=" in series:
+        return {_LABELS[name]: value.strip() for name, value in _LABEL.findall(series) if name in _LABELS}
+    found: dict[By, str] = {}
+    for word, number in _WORDS.findall(series):
+        found["rank" if word == "rank" else "slot"] = number
+    if engine := _ENGINE.search(series):
+        found["engine"] = engine[1]
+    if rank := _RANK.search(series):
+        found["rank"] = rank[1]
+    if port := _PORT.search(series):
+        found["replica"] = f"port {port[1]}"
+    first, _, last = series.rpartition(" ")
+    if surface == "statistics" and last:  # llama.cpp: totals by implementation
+        found["drafter"] = last
+        series = first
+    word = series.split(" ")[0]
+    if word and ":" not in word and word not in ("Engine", "port", "slot", "seq", "rank") and not _RANK.match(word):
+        found["pod"] = word
+    return found

@@ -1,0 +1,197 @@
+"""One tally of counts per series: engine, rank, pod, replica, slot, drafter, model or adapter, beside the one of all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from sdtrace.counters.figures import plain
+from sdtrace.counters.places import BYS, By, named
+from sdtrace.counters.sources import Source, increments
+
+#: Clusters of one series: neighbours are added up beyond it, which only makes a test more careful.
+CLUSTERS = 200
+#: Draft length that is assumed where none is told: drafted / 8 steps are the fewest of nearly every drafter.
+LENGTH = 8
+#: Series of one kind beyond which they are no places but names of something else.
+SERIES = 512
+
+_RUNNING = ("lifetime", "counter")
+_SUMS = ("drafts", "drafted", "accepted", "least")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of one series, or of a whole source (`by` "all").
+
+    `parts` holds a row a cluster (a window, a request, or some neighbours of them) in order of time: drafts, drafted, accepted, least
+    (steps that drafted, at least, where they are not counted), first (steps whose first drafted token was accepted, at most),
+    positions (steps that accepted position j). `counted` is False where steps follow from printed throughput and means.
+    """
+
+    by: By | Literal["all"]
+    name: str
+    engine: str
+    surface: str
+    parts: pl.DataFrame
+    path: str
+    line: int | None
+    k: int | None
+    counted: bool
+
+    def total(self, name: str) -> float | None:
+        """The sum of a column; None where it holds no value."""
+        column = self.parts[name]
+        return None if column.null_count() == len(column) else float(column.sum())
+
+    @property
+    def length(self) -> float | None:
+        """Tokens per step that drafted, bonus counted."""
+        told = self.parts.filter(pl.col("drafts").is_not_null() & pl.col("accepted").is_not_null())
+        drafts = float(told["drafts"].sum())
+        return 1 + float(told["accepted"].sum()) / drafts if drafts else None
+
+    @property
+    def steps(self) -> float:
+        """Steps that drafted, at least."""
+        return float(self.parts["least"].sum())
+
+    @property
+    def label(self) -> str:
+        """As a sentence names it."""
+        return f"{self.by} {self.name}" if self.by != "all" else ""
+
+
+def tallies(windows: pl.DataFrame, found: Sequence[Source]) -> list[tuple[Tally, list[Tally]]]:
+    """(all, its series) of the best source of every engine that tells how much was accepted."""
+    made = []
+    for source in _best(found):
+        rows = _rows(windows, source)
+        if rows.is_empty():
+            continue
+        made.append((_tally("all", "", source, rows), _by_place(rows, source)))
+    return made
+
+
+def _best(found: Sequence[Source]) -> list[Source]:
+    best: dict[str, Source] = {}
+    for s in found:
+        counted = s.counts["drafted"] is not None or s.counts["drafts"] is not None
+        if counted and s.counts["accepted"] is not None:
+            best.setdefault(s.engine, s)
+    for s in found:
+        if s.length is not None and not plain(s):
+            best.setdefault(s.engine, s)
+    return list(best.values())
+
+
+def _rows(windows: pl.DataFrame, source: Source) -> pl.DataFrame:
+    """Windows of the source as what each of them added, with what they are clusters of."""
+    mine = windows.filter(
+        (pl.col("engine") == source.engine) & (pl.col("surface") == source.surface) & (pl.col("basis") == source.basis)
+    )
+    rows = increments(mine) if source.basis in _RUNNING else mine
+    if source.counts["accepted"] is None:
+        rows = _from_means(rows)
+    k = pl.coalesce(pl.col("k"), pl.lit(LENGTH)).clip(1)
+    rows = rows.with_columns(least=pl.coalesce("drafts", (pl.col("drafted") / k).ceil()))
+    return rows.filter((pl.col("least") > 0) & (pl.col("accepted") >= 0) & (pl.col("accepted") < 2.0**53))
+
+
+def _from_means(rows: pl.DataFrame) -> pl.DataFrame:
+    """Steps of windows that print means: tokens, counted or throughput x time since the line before, over tokens a step."""
+    gap = (pl.col("at") - pl.col("at").shift(1).over("path", "series")).clip(0, 120)
+    tokens = pl.coalesce("emitted", pl.col("generation_tps") * gap)
+    drafts = pl.when((tokens > 0) & (pl.col("length") >= 1)).then((tokens / pl.col("length")).floor())
+    steps = pl.coalesce(drafts, pl.when(pl.col("length") >= 1).then(pl.coalesce("running", pl.lit(1.0)).clip(1)))
+    return rows.with_columns(drafts=steps, accepted=steps * (pl.col("length") - 1))
+
+
+def _by_place(rows: pl.DataFrame, source: Source) -> list[Tally]:
+    """Every place that is named, and the finest of those that differ together: `engine 2` of `pod a`."""
+    names = rows.select("series", "surface").unique(maintain_order=True)
+    places = [named(series or "", surface) for series, surface in names.rows()]
+    told: list[By] = [by for by in BYS if any(by in place for place in places)]
+    if not told and rows["path"].n_unique() < 2:
+        return []
+    columns = [pl.Series(f"by {by}", [place.get(by) for place in places], dtype=pl.String) for by in told]
+    rows = rows.join(
+        names.with_columns(*columns),
+        on=["series", "surface"],
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    )
+    if "replica" not in told and _at_once(rows):
+        told = [by for by in BYS if by in (*told, "replica")]
+        rows = rows.with_columns(pl.col("path").str.extract(r"([^/\\]*)$").alias("by replica"))
+    many: list[By] = [by for by in told if rows[f"by {by}"].n_unique() > 1]
+    made = [t for by in told[:-1] for t in _grouped(rows, source, by, [by])]
+    if told:
+        inner = [by for by in many if by != told[-1]]
+        made += _grouped(rows, source, told[-1], [*inner, told[-1]])
+    return made
+
+
+def _at_once(rows: pl.DataFrame) -> bool:
+    """Whether files tell of one stretch of time, as those of several servers do: files of one that follow each other do not."""
+    spans = rows.group_by("path").agg(first=pl.col("at").min(), last=pl.col("at").max(), n=pl.len())
+    spans = spans.drop_nulls().filter(pl.col("last") > pl.col("first")).sort("first")
+    if spans.height < 2:
+        return False
+    both = spans.with_columns(end=pl.col("last").shift(1).cum_max())
+    overlap = (pl.min_horizontal("end", "last") - pl.col("first")) / (pl.col("last") - pl.col("first"))
+    return bool(both.select((overlap > 0.5).sum()).item() >= spans.height - 1)
+
+
+def _grouped(rows: pl.DataFrame, source: Source, by: By, keys: list[By]) -> list[Tally]:
+    groups = rows.filter(pl.col(f"by {by}").is_not_null()).group_by(*(f"by {key}" for key in keys), maintain_order=True)
+    made = []
+    for place, part in groups:
+        values = dict(zip(keys, place, strict=True))
+        outer = [f"{key} {values[key]}" for key in keys[:-1] if values[key] is not None]
+        made.append(_tally(by, " of ".join([str(values[by]), *reversed(outer)]), source, part))
+    return made if len(made) <= SERIES else []
+
+
+def _tally(by: By | Literal["all"], name: str, source: Source, rows: pl.DataFrame) -> Tally:
+    longest = rows["k"].max()
+    return Tally(
+        by,
+        name,
+        source.engine,
+        source.surface,
+        _parts(rows),
+        str(rows["path"][0]),
+        rows["line"][0],
+        int(longest) if isinstance(longest, int) else None,
+        source.counts["accepted"] is not None,
+    )
+
+
+def _parts(rows: pl.DataFrame) -> pl.DataFrame:
+    if rows["at"].null_count() == 0:
+        rows = rows.sort("at", maintain_order=True)
+    at_zero = pl.col("accepted_by_position").list.get(0, null_on_oob=True)
+    rows = rows.with_columns(
+        first=pl.min_horizontal(pl.coalesce(at_zero, "accepted"), "accepted", "least"),
+        positions=pl.when(pl.col("drafts").is_not_null()).then("accepted_by_position"),
+    )
+    size = max(-(-rows.height // CLUSTERS), 1)
+    widest = min(int(rows["positions"].list.len().max() or 0), 64)  # type: ignore[arg-type]
+    at = [pl.col("positions").list.get(j, null_on_oob=True) for j in range(widest)]
+    sums = [_total(name) for name in (*_SUMS, "first")]
+    listed = pl.concat_list([column.sum() for column in at]) if at else pl.lit(None, dtype=pl.List(pl.Float64))
+    heard = pl.col("drafts").filter(pl.col("positions").is_not_null()).sum()
+    widths = pl.col("drafted").filter(pl.col("positions").is_not_null()).sum()
+    return (
+        rows.group_by(cluster=pl.int_range(pl.len()) // size, maintain_order=True)
+        .agg(*sums, listed.alias("positions"), heard.alias("listed_drafts"), widths.alias("listed_drafted"))
+        .drop("cluster")
+    )
+
+
+def _total(name: str) -> pl.Expr:
+    """The sum; null where every value is."""
+    return pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name)

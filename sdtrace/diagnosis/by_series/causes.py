@@ -1,0 +1,150 @@
+"""What counts accuse, in words: who accepts too little, how sure that is, and what to do about it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sdtrace.diagnosis.by_series.judge import Judged, Rule
+from sdtrace.results.cause import Cause, Outcomes, fired, make
+from sdtrace.results.cause_words import WORDS
+
+#: Series that a headline names.
+NAMED = 3
+#: Accepted of drafted below which a series is low by itself, whatever its siblings have.
+LOW = 0.2
+
+_UNKNOWN = (
+    "; a drafter that looks text up (n-gram, suffix) finds nothing in text without repetition: switch it off there"
+)
+_OWN = "its siblings run the same drafter: take it out of the rotation, start it anew, and compare its start-up lines with a sibling's"
+_STEP = (
+    "compare the drafter's steps before and behind that position: hidden states, position ids, cache slots; draft no further than "
+    "the position before until that is mended"
+)
+_LOOKUP = "the lookup finds little in this text: switch speculation off for this traffic, or use a model that drafts"
+_DEAR = "switch speculation off for this traffic, or use a drafter that fits it: no draft length makes this gain pay"
+
+
+def acceptance_causes(found: Outcomes, rows: Sequence[Judged]) -> list[Cause]:
+    """Causes about acceptance that counts show, by whole and by series."""
+    made = [_miswired(found, rows), _outlier(rows), _low(found, rows)]
+    causes = [cause for cause in made if cause is not None]
+    if any(c.cause == "drafter-miswired" for c in causes):
+        causes = [c for c in causes if c.cause != "low-acceptance" or c.checks != ("SD433",)]
+    return causes
+
+
+def _broken(rows: Sequence[Judged], *rules: Rule) -> list[Judged]:
+    """Those that break one of the rules; a whole that does speaks for its series."""
+    hit = [j for j in rows if set(rules) & set(j.broken)]
+    whole = {j.tally.engine for j in hit if j.tally.by == "all"}
+    return [j for j in hit if j.tally.by == "all" or j.tally.engine not in whole]
+
+
+def _miswired(found: Outcomes, rows: Sequence[Judged]) -> Cause | None:
+    zero, dead = ([j for j in _broken(rows, rule) if not j.lookup] for rule in _MISWIRED)
+    if zero:
+        best = _cause("drafter-miswired", "SD434", zero, _near_zero)
+        if zero[0].tally.by != "all" and len(zero) < _siblings(rows, zero[0]):
+            return replace(best, advice=_OWN, blame="scheduler")
+        return replace(best, advice=best.advice + _UNKNOWN)
+    if dead:
+        return replace(_cause("drafter-miswired", "SD435", dead, _dead), advice=_STEP)
+    if fired(found, "SD432") and not any(j.lookup for j in rows):
+        return make("drafter-miswired", "statistical", ["SD432"], found)
+    return None
+
+
+_MISWIRED: tuple[Rule, Rule] = ("near-zero", "dead-position")
+
+
+def _siblings(rows: Sequence[Judged], one: Judged) -> int:
+    return sum(j.tally.engine == one.tally.engine and j.tally.by == one.tally.by and j.enough for j in rows)
+
+
+def _outlier(rows: Sequence[Judged]) -> Cause | None:
+    hit = [j for j in rows if j.against is not None]
+    return _cause("series-outlier", "SD436", hit, _beside) if hit else None
+
+
+def _low(found: Outcomes, rows: Sequence[Judged]) -> Cause | None:
+    """Too little to pay, of a lookup or in all; a series that is low by itself; or a low share, which only times can judge."""
+    lookup = [j for j in _broken(rows, "near-zero", "dead-position") if j.lookup]
+    if lookup:
+        return replace(_cause("low-acceptance", "SD434", lookup, _near_zero), advice=_LOOKUP, blame="traffic")
+    if dear := _broken(rows, "cannot-pay"):
+        return replace(_cause("low-acceptance", "SD437", dear, _gains), advice=_DEAR)
+    low = [j for j in rows if j.broken == ("series-outlier",) and j.against is not None and j.against.mine.value < LOW]
+    if low:
+        return replace(_cause("low-acceptance", "SD436", low, _beside), advice=_OWN, blame="scheduler")
+    return make("low-acceptance", "suspected", ["SD433"], found) if fired(found, "SD433") else None
+
+
+def _cause(cause: str, code: str, hit: Sequence[Judged], words: Any) -> Cause:
+    side, blame, says, advice, _ = WORDS[cause]
+    told = "; ".join(words(j) for j in hit[:NAMED]) + (f"; {len(hit) - NAMED} more" if len(hit) > NAMED else "")
+    headline = told if cause == "drafter-miswired" else f"{says}: {told}"
+    evidence = tuple(_place(j) for j in hit[:8])
+    return Cause(cause, side, "statistical", (code,), headline, evidence, advice, blame, len(hit))
+
+
+def _place(j: Judged) -> dict[str, Any]:
+    t = j.tally
+    row: dict[str, Any] = {"path": t.path, "line": t.line, "engine": t.engine, "surface": t.surface}
+    row["series"] = t.label or None
+    if t.counted:
+        row |= {"steps": t.total("drafts"), "drafted": t.total("drafted"), "accepted": t.total("accepted")}
+    row["tokens_per_step"] = t.length
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _who(j: Judged) -> str:
+    return f"{j.tally.label}: " if j.tally.label else ""
+
+
+def _accepted(j: Judged) -> str:
+    t = j.tally
+    drafted, accepted, steps = t.total("drafted"), t.total("accepted") or 0.0, t.steps
+    if not t.counted:
+        return f"{t.length or 1.0:.2f} tokens per step in about {steps:,.0f} steps"
+    if drafted is None:
+        return f"{accepted:,.0f} tokens accepted in {steps:,.0f} steps"
+    least = "" if t.total("drafts") is not None else "at least "
+    return f"{accepted:,.0f} of {drafted:,.0f} drafted tokens accepted in {least}{steps:,.0f} steps"
+
+
+def _near_zero(j: Judged) -> str:
+    much = "nothing" if not j.first.hits else "hardly anything"
+    bound = f"the first position in less than {j.first.bound:.1%} of them (99% confidence)"
+    return f"{_who(j)}{much} that is drafted is accepted: {_accepted(j)}, {bound}"
+
+
+def _dead(j: Judged) -> str:
+    rare = j.behind
+    assert rare is not None
+    last = len(j.tally.parts["positions"].drop_nulls()[0]) - 1
+    many = last > rare.position
+    which = f"positions {rare.position} to {last} are" if many else f"position {rare.position} is"
+    never = "never" if not rare.hits else "next to never"
+    told = f"{rare.hits:,.0f} of {rare.trials:,.0f} steps that accepted position {rare.position - 1}"
+    return f"{_who(j)}{which} {never} accepted behind an accepted one: {told}; the drafter's state is not carried on"
+
+
+def _beside(j: Judged) -> str:
+    a = j.against
+    assert a is not None
+    rate = j.tally.total("drafted") is not None
+    mine, theirs = (
+        (f"{v:.1%} of its drafted tokens" if rate else f"{v:.2f} tokens a step") for v in (a.mine.value, a.theirs.value)
+    )
+    many = (
+        f"its {a.others} siblings {theirs.split(' of ')[0]} in the median"
+        if a.others > 1
+        else f"its sibling {theirs.split(' of ')[0]}"
+    )
+    return f"{j.tally.label} accepts {mine}, {many}, with the same drafter"
+
+
+def _gains(j: Judged) -> str:
+    assert j.gain is not None
+    return f"{_who(j)}{1 + j.gain.value:.3f} tokens per drafting step, less than {1 + j.gain.high:.2f} (99% confidence); {_accepted(j)}"

@@ -1,0 +1,70 @@
+"""What a verdict rests on: of speed, acceptance, correctness and metrics, which were judged, and how a sentence says it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from sdtrace.diagnosis.by_series.judge import Judged
+from sdtrace.diagnosis.by_series.pays import STEPS
+from sdtrace.results.check import Outcome
+from sdtrace.speed.timing import Timing
+
+Covered = Literal["judged", "too-little", "not-judged"]
+Coverage = dict[str, Covered]
+
+#: Decisions that must agree before correctness counts as judged.
+ENOUGH = 30
+#: Checks of what counts must fulfil: identities of steps, of windows, and of sources beside each other.
+_METRICS = (*range(131, 139), *range(401, 412))
+
+
+def of_counts(found: Mapping[str, Outcome], series: Sequence[Judged]) -> Coverage:
+    """Where there are only counts, the engine with most of them stands for the input."""
+    whole = max((j for j in series if j.tally.by == "all"), key=lambda j: j.tally.steps, default=None)
+    counted = whole is not None and whole.tally.steps > 0 and not whole.chosen
+    acceptance: Covered = "not-judged"
+    if whole is not None and counted:
+        acceptance = "judged" if whole.enough else "too-little"
+    paid = whole is not None and whole.gain is not None and whole.state in ("healthy", "slow")
+    speed: Covered = "judged" if paid else acceptance if acceptance != "judged" else "not-judged"
+    return {"speed": speed, "acceptance": acceptance, "correctness": "not-judged", "metrics": _metrics(found)}
+
+
+def of_steps(
+    found: Mapping[str, Outcome], figures: Mapping[str, Any], accepted: Mapping[str, Any] | None, spent: Timing | None
+) -> Coverage:
+    """Where decisions were recorded. Speed is judged where steps have durations."""
+    tested, agree = figures["tested"], figures["agree"] + figures["disagree"]
+    correctness: Covered = "judged" if agree >= ENOUGH else "too-little" if tested else "not-judged"
+    acceptance: Covered = "not-judged"
+    if accepted is not None and accepted["accepted"] is not None and accepted["drafted"]:
+        acceptance = "judged" if accepted["steps"] >= STEPS else "too-little"
+    timed = spent is not None and spent.ledger is not None
+    speed: Covered = "not-judged" if not timed else "judged" if acceptance == "judged" else "too-little"
+    return {"speed": speed, "acceptance": acceptance, "correctness": correctness, "metrics": _metrics(found)}
+
+
+def nothing() -> Coverage:
+    """Of an input in which nothing was read."""
+    return {"speed": "not-judged", "acceptance": "not-judged", "correctness": "not-judged", "metrics": "not-judged"}
+
+
+def _metrics(found: Mapping[str, Outcome]) -> Covered:
+    looked = any(f"SD{code}" in found and found[f"SD{code}"].examined for code in _METRICS)
+    return "judged" if looked else "not-judged"
+
+
+def in_words(coverage: Coverage) -> str:
+    """`speed and acceptance judged; correctness not checked`."""
+    told = [name for name in ("speed", "acceptance", "correctness") if coverage[name] == "judged"]
+    little = [name for name in ("speed", "acceptance", "correctness") if coverage[name] == "too-little"]
+    rest = [name for name in ("speed", "acceptance", "correctness") if coverage[name] == "not-judged"]
+    parts = [
+        f"{_listed(told)} judged" if told else "",
+        f"too little to judge {_listed(little)}" if little else "",
+        f"{_listed(rest)} not checked" if rest else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
