@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from sdtrace.results.slow_words import SLOW
 from sdtrace.results.words import Side
 
 
@@ -208,102 +209,6 @@ _ROWS: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] =
         "the engine says that it logs no statistics",
         "scrape /metrics of every server, run one API server (--api-server-count 1), or use per-request metrics",
     ),
-    "speculation-off": (
-        "slow",
-        "config",
-        "speculation is configured and does nothing",
-        "read the engine's reason at the line named; remove what it cannot do together, or switch speculation off",
-    ),
-    "low-acceptance": (
-        "slow",
-        "drafter",
-        "few of the drafted tokens are accepted",
-        "shorten the draft to the positions that are accepted, then compare tokens per second with speculation off",
-    ),
-    "drafter-miswired": (
-        "slow",
-        "drafter",
-        "nothing that is drafted is accepted",
-        "check that the drafter has the target's vocabulary, the right weights and the hidden states that it expects",
-    ),
-    "series-outlier": (
-        "slow",
-        "scheduler",
-        "one of several that run the same drafter accepts far less than the others",
-        "take it out of the rotation and start it anew; compare its start-up lines, versions and traffic with a sibling's",
-    ),
-    "idle-speculation": (
-        "slow",
-        "config",
-        "most steps run without a draft",
-        "see what keeps the drafter from drafting: a limit by batch size, a schedule, a threshold of confidence, requests that exclude it",
-    ),
-    "long-context-decay": (
-        "slow",
-        "drafter",
-        "acceptance falls with the length of the context",
-        "check the drafter's maximum position and RoPE scaling; train it on long contexts, or stop speculating beyond them",
-    ),
-    "traffic-shift": (
-        "slow",
-        "traffic",
-        "the traffic changed, not the drafter",
-        "compare acceptance within slices before blaming a deploy; choose tau or the drafter by slice",
-    ),
-    "draft-too-slow": (
-        "slow",
-        "drafter",
-        "the draft model takes too much of the step",
-        "use a smaller drafter or a head, run it on one device with CUDA graphs, or draft fewer tokens",
-    ),
-    "verification-not-free": (
-        "slow",
-        "verifier",
-        "the verifying pass costs more than a plain one",
-        "lower tau at large batches, or limit speculation by batch size: see sdtrace tune",
-    ),
-    "host-overhead": (
-        "slow",
-        "scheduler",
-        "the host keeps the device waiting",
-        "look for synchronisation and Python work between the passes: sampling on the host, grammar masks, detokenisation",
-    ),
-    "tau-too-large": (
-        "slow",
-        "config",
-        "too many tokens are drafted a step",
-        "draft fewer tokens: sdtrace tune has the curve",
-    ),
-    "tau-too-small": (
-        "slow",
-        "config",
-        "too few tokens are drafted a step",
-        "draft more tokens: sdtrace tune says what the trace can support",
-    ),
-    "kv-pressure": (
-        "slow",
-        "scheduler",
-        "requests wait for room in the KV cache",
-        "give the cache more memory or admit fewer requests; the draft model's cache and lookahead slots count too",
-    ),
-    "prefill-heavy": (
-        "slow",
-        "traffic",
-        "prompts outweigh answers",
-        "speculation speeds up decoding only: look at prefix caching, chunked prefill and queueing instead",
-    ),
-    "graph-missed": (
-        "slow",
-        "config",
-        "some steps run without their CUDA graph",
-        "capture the sizes that occur, batch x (tau + 1), or pad ragged drafts to one that was captured",
-    ),
-    "stragglers": (
-        "slow",
-        "scheduler",
-        "everybody waits for the slowest",
-        "batch requests of like draft length together; compare clocks, topology and load of the rank that is slow",
-    ),
 }
 
-WORDS: dict[str, CauseWords] = {cause: CauseWords(*row) for cause, row in _ROWS.items()}
+WORDS: dict[str, CauseWords] = {cause: CauseWords(*row) for cause, row in (_ROWS | SLOW).items()}
