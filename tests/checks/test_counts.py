@@ -85,6 +85,10 @@ SILENT = (
     "(APIServer pid=1) WARNING 11-23 15:40:00 [async_llm.py:131] AsyncLLM created with api_server_count more than 1; "
     "disabling stats logging to avoid incomplete stats."
 )
+MISSING = (
+    "(EngineCore pid=1) WARNING 11-23 15:40:00 [gpu_model_runner.py:4702] Missing cached draft probabilities for request chatcmpl-1; "
+    "falling back to legacy speculative rejection behavior."
+)
 START = "(EngineCore pid=1) INFO 11-23 15:40:00 [core.py:1] Initializing a V1 LLM engine (v0.32.0) with config: "
 #: code -> (a log or records in which it fires, its file name)
 FIRED: dict[str, tuple[str, str]] = {
@@ -103,6 +107,7 @@ FIRED: dict[str, tuple[str, str]] = {
     "SD422": (f"{START}rejection_sample_method='fly'\n{GOOD}", "vllm.log"),
     "SD423": (gate(off=True), "trtllm.log"),
     "SD424": (SILENT, "vllm.log"),
+    "SD425": (f"{MISSING}\n{GOOD}", "vllm.log"),
     "SD431": ("\n".join(line("3.00", 80, 80, "1.000, 1.000", "100.0", s) for s in range(6)), "vllm.log"),
     "SD433": (line("1.30", 300, 2000, "0.250, 0.050", "15.0"), "vllm.log"),
     "SD434": (line("1.00", 0, 450, "0.000, 0.000", "0.0"), "vllm.log"),
