@@ -8,6 +8,7 @@ The rooms, from the top. A room imports from rooms that stand below it only; tes
     api         read, report, tune, diff, replay, explain: the public functions
     render      finished values to HTML, JSON, terminal, JUnit, SARIF, Prometheus, Markdown, a live screen
     history     nights on disk, trends, alarms, and the night itself
+    probe       a running server asked and judged; the engine's own scores as part of a report
     pipeline    read, audit, judge again where another law fits, diagnose: what verbs share
     comparison  two inputs compared: figures, attribution, slices, the three-way answer of `diff`
     tuning      draft length, budget and policies: curve, price, advice; path/ (recorded tokens), whatif/

@@ -67,17 +67,35 @@ def tune(
 
 
 def replay(inputs: Inputs, *, verifier: str, format: str | None = None, ids: bool = False, **how: Any) -> Report:
-    """The report with `verifier` (a folder, a .gguf file, a hub name) run again over the trace.
+    """The report with `verifier` (a folder, a .gguf file, a hub name, the address of a vLLM or SGLang server) run again over the trace.
 
     `how`: drafter, suspects, requests, dtype, device, state, progress; see `sdtrace.replay.setup`. Raises
     MissingExtraError without the extra `replay`, and what `report` raises.
     """
+    if verifier.startswith(("http://", "https://")):
+        return _scored(inputs, verifier, format, ids=ids, **how)
     from sdtrace.replay.setup import conduct
 
     found = conduct(read(inputs, format=format), verifier=verifier, **how)
     from sdtrace.replay.section import with_replay  # needs torch, which `conduct` has asked for
 
     return with_replay(report(inputs, format=format, ids=ids), found)
+
+
+def _scored(inputs: Inputs, url: str, format: str | None, *, ids: bool, **how: Any) -> Report:
+    """The report with the recorded ids scored by a running server."""
+    from sdtrace.probe.scored import with_engine
+    from sdtrace.replay.engine.client import Client
+    from sdtrace.replay.engine.run import conduct
+
+    only = [name for name in ("drafter", "suspects", "dtype", "device") if how.get(name)]
+    if only:
+        raise UsageError(f"--{only[0].removesuffix('s')} does not go with a server as verifier", "leave it out")
+    client = Client(
+        url, **{name: how[name] for name in ("key_from", "concurrency", "rate") if how.get(name) is not None}
+    )
+    found = conduct(read(inputs, format=format), client, how.get("requests"), how.get("state"), how.get("progress"))
+    return with_engine(report(inputs, format=format, ids=ids), found)
 
 
 @OVERFLOW_ALLOWED

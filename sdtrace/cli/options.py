@@ -71,6 +71,34 @@ def window(function: F) -> F:
     return click.option("--where", multiple=True, metavar="COND", help=help_where)(function)
 
 
+def engine(function: F) -> F:
+    """--rate, --concurrency, --api-key-env: how a server is asked."""
+    function = click.option(
+        "--api-key-env",
+        default="SDTRACE_API_KEY",
+        show_default=True,
+        metavar="NAME",
+        help="Variable that holds the server's key.",
+    )(function)
+    function = click.option(
+        "--concurrency",
+        type=click.IntRange(1, 256),
+        default=4,
+        show_default=True,
+        help="Requests to a server at a time.",
+    )(function)
+    return click.option(
+        "--rate", type=click.FloatRange(0), default=0.0, help="Requests a second at most; 0 = no limit."
+    )(function)
+
+
+def of_engine(verifier: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The same as arguments, where the verifier is a server."""
+    if not verifier.startswith(("http://", "https://")):
+        return {}
+    return {"key_from": given["api_key_env"], "concurrency": given["concurrency"], "rate": given["rate"]}
+
+
 def write(path: str, data: bytes, *, inside: Path | None = None) -> None:
     """Write a file whole or not at all (see `atomic.writing`); `-` is standard output."""
     if path != "-":

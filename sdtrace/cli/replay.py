@@ -10,7 +10,12 @@ from sdtrace.cli import options, outputs, results
 
 @click.command("replay", cls=outputs.Verb)
 @options.inputs
-@click.option("--verifier", required=True, metavar="MODEL", help="The target: a folder, a .gguf file, or a hub name.")
+@click.option(
+    "--verifier",
+    required=True,
+    metavar="MODEL",
+    help="The target: a folder, a .gguf file, a hub name, or http://HOST:PORT.",
+)
 @click.option("--drafter", metavar="MODEL", help="The draft model: q is compared too, recovery tested exactly.")
 @click.option("--suspect", multiple=True, metavar="MODEL", help="Another model that may have run instead. Repeatable.")
 @click.option("--requests", type=click.IntRange(1), metavar="N", help="Only N requests, chosen by hash of their id.")
@@ -22,6 +27,7 @@ from sdtrace.cli import options, outputs, results
     metavar="DIR",
     help="Keep finished requests there; the same command goes on from them.",
 )
+@options.engine
 @outputs.html("Write the HTML report there.")
 @results.machines
 @results.judgement
@@ -29,7 +35,8 @@ from sdtrace.cli import options, outputs, results
 def command(paths: tuple[str, ...], **given: Any) -> int:
     """Run the target model again over what was recorded, and compare.
 
-    Needs prompt token ids in the trace (the recorder writes them when asked) and the extra: pip install 'sdtrace[replay]'.
+    Needs prompt token ids in the trace (the recorder writes them when asked) and the extra: pip install 'sdtrace[replay]'. A
+    vLLM or SGLang server as verifier needs no extra: it scores the ids of traces and responses itself.
     """
     from sdtrace.api import replay
 
@@ -43,6 +50,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         dtype=given["dtype"],
         device=given["device"],
         state=given["state"],
+        **options.of_engine(given["verifier"], given),
         format=given["format_"],
         ids=given["content"] != "none",
         progress=_progress if sys.stderr.isatty() and not given["quiet"] else None,

@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from sdtrace.responses.readings import ENOUGH, bias_at_most, greedy, power, readings
+from sdtrace.responses.streams import streams
 from sdtrace.responses.texts import Texts
-from sdtrace.results.cause import Cause, Outcomes, fired, make
+from sdtrace.results.cause import Cause, Outcomes, fired, joined, make
 from sdtrace.results.words import Certainty
 
 _SEND = "keep the whole request, or send every sampling parameter: sdtrace probe does"
@@ -19,13 +20,16 @@ def text_causes(found: Outcomes) -> list[Cause]:
         assumed = any(w.get("assumed") for w in found["SD301"].witnesses)
         rows.append(make("greedy-mismatch", "suspected" if assumed else "proved", ["SD301"], found))
     live = [code for code in _SAMPLED if fired(found, code)]
-    if live:
-        rows.append(_sampled(found, live))
+    rows += [_sampled(found, live)] if live else []
+    if fired(found, "SD311"):
+        sure = found["SD311"].witnesses[0]["assumed"] is None
+        label = "tokens of seeded requests are none that their draws give"
+        rows.append(make("text-not-from-target", "statistical" if sure else "suspected", ["SD311"], found, label))
     if fired(found, "SD306"):
         rows.append(make("degenerate-target", "suspected", ["SD306"], found))
     if fired(found, "SD307"):
         rows.append(make("record-broken", "statistical", ["SD307"], found, "logprobs of responses are none"))
-    return rows
+    return joined(rows[:0], rows)
 
 
 def _sampled(found: Outcomes, live: list[str]) -> Cause:
@@ -91,6 +95,13 @@ def text_document(texts: Texts) -> dict[str, Any] | None:
                 },
             }
             for one in found
+        ],
+        "seeds": [
+            {
+                "engine": one.engine, "model": one.model or None, "stream": one.stream if one.recognised else None,
+                "tokens": one.tokens, "explained": one.explained, "contradicted": one.contradicted, "log_e": one.log_e,
+            }
+            for one in streams(texts)
         ],
         "not_judged": dict(texts.why),
     }  # fmt: skip

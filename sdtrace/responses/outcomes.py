@@ -49,7 +49,7 @@ def weighed(code: str, what: str) -> Read:
 
 def _figure(one: Reading, code: str) -> Figure:
     mine = one.usual_figures if one.suspected else one.figures
-    return mine.get(code) or one.usual_figures[code]
+    return mine.get(code) or one.usual_figures.get(code) or one.figures[code]
 
 
 def _fired(texts: Texts, worst: Reading, code: str, n: int, servers: int) -> Outcome:

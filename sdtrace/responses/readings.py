@@ -149,8 +149,8 @@ def bias_at_most(found: Reading) -> float | None:
 
 def words(found: Reading, code: str) -> str:
     """One sentence about a statistic of a server."""
-    figures = found.figures if found.wrong else found.usual_figures
-    one = figures[code]
+    figures = (found.figures, found.usual_figures) if found.wrong else (found.usual_figures, found.figures)
+    one = figures[0].get(code) or figures[1][code]
     expected = f"{one.low:,.0f} to {one.high:,.0f}" if one.high - one.low >= 1 else f"{one.high:,.0f}"
     what = {
         "rank": f"{one.observed:,.0f} of {one.tokens:,} tokens are the best one of their row, {expected} were to be expected",

@@ -10,32 +10,35 @@ import polars as pl
 from sdtrace.responses.basis import Basis
 from sdtrace.responses.evidence import BETS, Sums
 from sdtrace.responses.judge import Judged, judge
+from sdtrace.responses.seeded import Seeded, seeded
 
 _MOST = max(BETS.values())
 BET_COLUMNS = tuple(f"bet{i}" for i in range(_MOST))
 _GROUP = ("engine", "model", "declared")
 KEYS = (*_GROUP, "basis", "variant", "temperature", "code")
-_SUMMED = ("responses", "tokens", "observed", "low", "high", "variance", *BET_COLUMNS)
+_SEEDS = (*_GROUP, "stream", "basis")
 #: Responses that are named as evidence of one kind.
 WITNESSES = 5
 
 
 @dataclass
 class Texts:
-    """`sums`: rows under KEYS; `greedy` and `identity`: rows under group and variant or code; `why`: responses not looked at, by reason."""
+    """`sums`: rows under KEYS; `greedy`, `identity`, `seeds`: rows under group and more; `why`: responses not looked at, by reason."""
 
     sums: pl.DataFrame | None = None
     greedy: pl.DataFrame | None = None
     identity: pl.DataFrame | None = None
+    seeds: pl.DataFrame | None = None
     why: Counter[str] = field(default_factory=Counter)
     responses: int = 0
     tokens: int = 0
     witnesses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     basis: Basis = field(default_factory=Basis)
+    one_hot: bool = False  #: drafts are known to be the drafter's best token
 
     def add(self, table: pl.DataFrame) -> None:
         """Responses of a batch: a frame of RESPONSE."""
-        rows, greedy, identity = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
+        rows, greedy, identity, seeds = (list[dict[str, Any]]() for _ in range(4))
         for row in table.iter_rows(named=True):
             found = judge(row)
             self.responses += 1
@@ -54,16 +57,22 @@ class Texts:
                 for code, (n, bad) in found.identity.items()
                 if n
             ]
-            self._witness(row, found)
+            drawn = seeded(row)
+            seeds += [group | _seeds(one) for one in drawn]
+            self._witness(row, found, drawn)
         self.sums = _added(self.sums, rows, KEYS)
         self.greedy = _added(self.greedy, greedy, (*_GROUP, "variant"))
         self.identity = _added(self.identity, identity, (*_GROUP, "code"))
+        self.seeds = _added(self.seeds, seeds, _SEEDS)
 
-    def _witness(self, row: dict[str, Any], found: Judged) -> None:
+    def _witness(self, row: dict[str, Any], found: Judged, drawn: Sequence[Seeded]) -> None:
         place = {"path": row["path"], "line": row["line"], "request_id": row["request_id"]}
         for variant, (n, _, wrong, gap) in found.greedy.items():
             if wrong:
                 self._keep(f"greedy {variant}", place | {"tokens": n, "wrong": wrong, "gap": gap}, gap)
+        fewest = min((one.contradicted for one in drawn), default=0)
+        if fewest:
+            self._keep("seeds", place | {"tokens": found.tokens, "contradicted": fewest}, fewest)
         for code, (n, bad) in found.identity.items():
             if bad:
                 self._keep(code, place | {"tokens": n, "bad": bad}, bad)
@@ -90,6 +99,7 @@ def merged(several: Sequence[Texts]) -> Texts:
     for one in several:
         total.sums = _joined(total.sums, one.sums, KEYS)
         total.greedy = _joined(total.greedy, one.greedy, (*_GROUP, "variant"))
+        total.seeds = _joined(total.seeds, one.seeds, _SEEDS)
         total.identity = _joined(total.identity, one.identity, (*_GROUP, "code"))
         total.why += one.why
         total.responses += one.responses
@@ -99,6 +109,12 @@ def merged(several: Sequence[Texts]) -> Texts:
             for row in rows:
                 total._keep(kind, row, row["size"])
     return total
+
+
+def _seeds(one: Seeded) -> dict[str, Any]:
+    counts = {"explained": one.explained, "contradicted": one.contradicted, "untold": one.untold, "plain": one.plain}
+    row = {"stream": one.stream, "basis": one.basis, "responses": 1} | counts
+    return row | {f"bet{i}": float(log) for i, log in enumerate(one.logs)}
 
 
 def _rows(group: dict[str, Any], found: Judged) -> list[dict[str, Any]]:

@@ -32,13 +32,22 @@ class Server:
 
     def get(self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> bytes:
         """The body of the answer. Raises Unanswered."""
+        return self._asked(url, params, headers, None)
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+        """The body of the answer to a JSON body. No redirect is followed. Raises Unanswered."""
+        return self._asked(url, None, {"Content-Type": "application/json", **(headers or {})}, body)
+
+    def _asked(
+        self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str] | None, body: bytes | None
+    ) -> bytes:
         httpx, late = self._httpx, threading.Event()
         try:
             asked = httpx.URL(url, params=params) if params else httpx.URL(url)
             given = {"Accept-Encoding": "gzip", **(headers or {})}
             timeout = self._limits.http_timeout
             with self._deadline(late), httpx.Client(timeout=timeout, verify=self._tls, headers=given) as client:
-                return self._followed(client, asked)
+                return self._followed(client, asked) if body is None else self._posted(client, asked, body)
         except Unanswered:
             if not late.is_set():
                 raise
@@ -84,6 +93,13 @@ class Server:
                     raise Unanswered(f"no answer (status {answer.status_code})", "check the address")
                 return self._body(answer)
         raise Unanswered("redirects without an end", "check the address")
+
+    def _posted(self, client: Any, url: Any, body: bytes) -> bytes:
+        with client.stream("POST", url, content=body, extensions={"trace": self._noted}) as answer:
+            if answer.status_code != 200:
+                hint = "the key is wrong or missing" if answer.status_code in (401, 403) else "check the address"
+                raise Unanswered(f"no answer (status {answer.status_code})", hint)
+            return self._body(answer)
 
     def _next(self, url: Any, location: str) -> Any:
         """Where a redirect leads: another place of the same server, or the same by TLS. A token is meant for nobody else."""

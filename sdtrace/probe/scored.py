@@ -1,0 +1,122 @@
+"""What the engine says of ids that it wrote, as part of a report: `document["replay"]`, a section, causes, the verdict that follows."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sdtrace.checks import CHECKS
+from sdtrace.diagnosis.texts import text_causes, text_document, text_headline
+from sdtrace.replay.engine.run import EngineReplay
+from sdtrace.replay.engine.score import far
+from sdtrace.responses.texts import Texts
+from sdtrace.results.cause import Cause, joined
+from sdtrace.results.check import Counts, Outcome
+from sdtrace.results.not_checked import without
+from sdtrace.results.report import Report, Section, leaving
+
+_DIFFERS = "compare weights, precision and version of the engine that wrote the text with the one that was asked"
+_DECISION = "decide on the row of the token before, after the request's parameters, and accept where r <= p/q"
+
+
+def outcomes(texts: Texts) -> dict[str, Outcome]:
+    """The checks of responses on these sums."""
+    held = Counts(0, 0, 0, (), sums=({"texts": texts},))
+    return {check.code: check.read(held) for check in CHECKS if check.table == "responses"}
+
+
+def causes(found: EngineReplay) -> list[Cause]:
+    """What the scores show, strongest first."""
+    rows = text_causes(outcomes(found.scored.texts))
+    if found.differs:
+        n, far_off = len(found.scored.d), far(found.scored)
+        says = f"recorded log probabilities are not the engine's: {far_off:,} of {n:,} are further off than it is from itself"
+        rows.append(
+            Cause(
+                "verifier-differs", "wrong", "statistical", (), says, tuple(found.scored.places), _DIFFERS, "verifier"
+            )
+        )
+    elif found.decisions.disagree and not (far(found.scored) and found.decisions.disagree < 3):
+        d = found.decisions
+        says = f"decisions contradict the engine's own p: {d.disagree:,} of {d.agree + d.disagree:,}"
+        rows.append(Cause("decision-mismatch", "wrong", "proved", (), says, d.witnesses, _DECISION, "sampler"))
+    return joined([], rows)
+
+
+def as_document(found: EngineReplay) -> dict[str, Any]:
+    """Plain values under the names of the replay; what does not apply is null."""
+    d = np.abs(np.array(found.scored.d, dtype=np.float64))
+    text = text_document(found.scored.texts)
+    judged = found.decisions
+    return {
+        "verifier": found.shown,
+        "engine": found.engine.name,
+        "engine_version": found.engine.version,
+        "requests": found.texts - sum(found.scored.left_out.values()),
+        "requests_in_trace": found.texts + sum(found.left_out.values()) - sum(found.scored.left_out.values()),
+        "left_out": [{"what": what, "count": n} for what, n in found.left_out.most_common()],
+        "positions": found.scored.tokens,
+        "band": {"width": found.scored.band},
+        "log_p": {
+            "compared": len(d), "median": float(np.median(d)) if len(d) else None,
+            "p99": float(np.quantile(d, 0.99)) if len(d) else None, "max": float(d.max()) if len(d) else None,
+            "equal": int((d == 0).sum()), "outside_band": far(found.scored),
+        },
+        "decisions": {"agree": judged.agree, "disagree": judged.disagree, "undecidable": judged.undecidable},
+        "greedy": None if text is None else text["greedy"],
+        "text": text,
+    }  # fmt: skip
+
+
+def with_engine(report: Report, found: EngineReplay) -> Report:
+    """The report with what the engine said. The base verdict stands where it is worse."""
+    rows = causes(found)
+    document = dict(report.document)
+    document["replay"] = as_document(found)
+    known = {row["cause"] for row in document["causes"]}
+    document["causes"] = [*(row.row() for row in rows if row.cause not in known), *document["causes"]]
+    document["verdict"] = _verdict(document["verdict"], found, rows)
+    told = leaving(
+        replace(report, document=document), without(report.not_checked, "replay", "target-p", "counts-target-p")
+    )
+    return replace(told, sections=[section(document["replay"]), *report.sections])
+
+
+def _verdict(base: Mapping[str, Any], found: EngineReplay, rows: list[Cause]) -> dict[str, Any]:
+    verdict = dict(base)
+    sure = [row for row in rows if row.certainty != "suspected"]
+    if sure and base["state"] != "wrong":
+        verdict |= {"state": "wrong", "headline": sure[0].headline}
+        verdict["blame"] = list(dict.fromkeys([*(row.blame for row in sure), *base["blame"]]))
+    elif rows and base["state"] in ("healthy", "cannot-tell"):
+        verdict |= {"state": "cannot-tell", "headline": f"suspected only: {rows[0].headline}"}
+    elif base["state"] in ("healthy", "cannot-tell") and not rows:
+        told = text_headline(found.scored.texts)
+        compared = len(found.scored.d)
+        if told is not None or compared >= 100:
+            parts = [f"{compared:,} recorded log probabilities are the engine's own"] if compared else []
+            parts += [f"scored by the engine, {told}"] if told else []
+            verdict |= {"state": "healthy", "headline": "; ".join(parts)}
+    return verdict
+
+
+def section(d: Mapping[str, Any]) -> Section:
+    """The figures in one table."""
+    log_p, judged = d["log_p"], d["decisions"]
+    rows: list[list[Any]] = [
+        ["requests scored", d["requests"], f"of {d['requests_in_trace']:,}, {d['positions']:,} tokens"],
+        ["band", d["band"]["width"], "nats; four times what the engine is from itself on the same ids"],
+        ["log p compared", log_p["compared"], f"{log_p['equal']:,} are equal to the last digit"],
+        ["outside the band", log_p["outside_band"], "recorded log p further off"],
+        ["widest difference", log_p["max"], "nats"],
+        ["decisions that agree", judged["agree"], "with the engine's own p"],
+        ["decisions that contradict it", judged["disagree"], f"{judged['undecidable']:,} cannot be told"],
+    ]
+    if d["greedy"] is not None:
+        rows.append(
+            ["tokens at temperature 0", d["greedy"]["tokens"], f"{d['greedy']['wrong']:,} below the engine's best one"]
+        )
+    rows += [["left out", one["count"], one["what"]] for one in d["left_out"]]
+    says = f"{d['engine']} {d['engine_version'] or ''} scored the recorded ids again."
+    return Section("replay", "The engine as verifier", says, ["figure", "value", "meaning"], rows)

@@ -1,0 +1,1 @@
+"""The engine itself as verifier: recorded ids are scored by a running server, over HTTP."""

@@ -1,0 +1,143 @@
+"""A client of one engine: bounded, polite, several requests at a time, its key from the environment and nowhere else."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+
+from sdtrace.errors import NoInputError, UsageError
+from sdtrace.readers.io.http import Server, Unanswered
+from sdtrace.readers.json_value import parsed
+from sdtrace.redaction import redacted
+
+#: Where the key is looked for, unless another name is given.
+KEY = "SDTRACE_API_KEY"
+#: Times that a request is asked again where the server is busy, and the first pause in seconds.
+_AGAIN, _PAUSE = 2, 0.5
+
+Body = dict[str, Any]
+Job = tuple[str, Body]
+
+
+@dataclass
+class Client:
+    """`url`: of the server, with or without /v1. `rate`: requests a second at most, 0 = as fast as it answers."""
+
+    url: str
+    key_from: str = KEY
+    concurrency: int = 4
+    rate: float = 0.0
+    requests: int = 0
+    _next: float = 0.0
+    _lock: Any = field(default_factory=threading.Lock, repr=False)
+    _local: Any = field(default_factory=threading.local, repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The address without credentials."""
+        return redacted(self.url)
+
+    def get(self, path: str) -> bytes | None:
+        """The answer, None where there is none at that path."""
+        try:
+            return self._server().get(self._at(path), headers=self._headers())
+        except Unanswered:
+            return None
+
+    def ask(self, path: str, body: Body) -> Any:
+        """The JSON answer. Raises Unanswered."""
+        data = orjson.dumps(body)
+        for turn in range(_AGAIN + 1):
+            self._wait()
+            try:
+                answer = parsed(self._server().post(self._at(path), data, self._headers()))
+            except Unanswered as error:
+                busy = any(status in str(error) for status in ("429", "503"))
+                if not busy or turn == _AGAIN:
+                    raise
+                time.sleep(_PAUSE * 2**turn)
+                continue
+            if not isinstance(answer, dict):
+                raise Unanswered("an answer that is no JSON object", "check the address")
+            return answer
+        raise AssertionError
+
+    def all(
+        self, jobs: Sequence[Job], progress: Callable[[int], None] = lambda n: None, until: float | None = None
+    ) -> Iterator[Any]:
+        """Answers in order; an Unanswered where there was none, None for what was not asked any more (`until`: monotonic seconds)."""
+
+        def one(job: Job) -> Any:
+            if until is not None and time.monotonic() > until:
+                return None
+            try:
+                return self.ask(*job)
+            except Unanswered as error:
+                return error
+
+        with ThreadPoolExecutor(self.concurrency) as pool:
+            for n, answer in enumerate(pool.map(one, jobs), 1):
+                progress(n)
+                yield answer
+
+    def _server(self) -> Server:
+        if not hasattr(self._local, "server"):
+            self._local.server = Server()  # one a thread: it holds its connections
+        found: Server = self._local.server
+        return found
+
+    def _headers(self) -> Mapping[str, str]:
+        key = os.environ.get(self.key_from)
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def _at(self, path: str) -> str:
+        parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
+        begin = parts.path.rstrip("/").removesuffix("/v1")
+        return urlunsplit(parts._replace(path=f"{begin}{path}", query=parts.query, fragment=""))
+
+    def _wait(self) -> None:
+        with self._lock:
+            self.requests += 1
+            if not self.rate:
+                return
+            now = time.monotonic()
+            at = max(now, self._next)
+            self._next = at + 1 / self.rate
+        time.sleep(max(at - now, 0))
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What answers there: vllm or sglang, its version and the model that it serves."""
+
+    name: str
+    version: str | None
+    model: str | None
+
+
+def known(client: Client) -> Engine:
+    """Which engine it is. Raises NoInputError where nothing answers, UsageError where what answers cannot score ids."""
+    models = parsed(client.get("/v1/models") or b"")
+    data = models.get("data") if isinstance(models, dict) else None
+    model = str(data[0].get("id")) if isinstance(data, list) and data and isinstance(data[0], dict) else None
+    for path, name in (("/version", "vllm"), ("/get_server_info", "sglang"), ("/server_info", "sglang")):
+        told = parsed(client.get(path) or b"")
+        if isinstance(told, dict) and "version" in told:
+            return Engine(name, str(told["version"])[:60], model)
+    if client.get("/props") is not None:
+        raise UsageError(
+            f"{client.shown}: llama.cpp cannot score given ids", "probe it: sdtrace probe URL --against URL2"
+        )
+    if models is None:
+        raise NoInputError(
+            f"{client.shown}: no answer", "check host and port, and whether a server of vLLM or SGLang runs there"
+        )
+    raise UsageError(
+        f"{client.shown}: neither vLLM nor SGLang by /version and /get_server_info", "give the engine's own address"
+    )

@@ -1,0 +1,162 @@
+"""Texts scored by the engine: what was recorded of each beside what the engine says of the same ids, and their tokens under its rows."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from sdtrace.errors import StateError
+from sdtrace.readers.io.http import Unanswered
+from sdtrace.replay.engine.client import Client, Engine
+from sdtrace.replay.engine.dialects import score, scored
+from sdtrace.responses.texts import Texts
+from sdtrace.schema.responses import from_rows
+
+#: The band is never narrower, in nats: engines add in another order when a batch has another shape.
+LEAST_BAND = 2e-2
+#: Texts that are scored twice to measure it.
+_TWICE = 4
+
+
+@dataclass(frozen=True)
+class Text:
+    """Ids that can be scored: from `begin` on they were emitted. `row`: a row of RESPONSE (parameters, place). `recorded`: log p of some
+    of them as recorded, by index; `branch`: drafted tokens that were not kept, behind the text (None for a text itself)."""
+
+    ids: list[int]
+    begin: int
+    row: dict[str, Any]
+    recorded: dict[int, float]
+    branch: tuple[str, str, int] | None = None
+
+
+@dataclass
+class Scores:
+    """`d`: recorded minus scored log p. `places`: where the widest ones stand. `rows`: per text the lists of RESPONSE."""
+
+    texts: Texts = field(default_factory=Texts)
+    d: list[float] = field(default_factory=list)
+    places: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, Any] | None] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    band: float = LEAST_BAND
+    tokens: int = 0
+
+
+@dataclass
+class Kept:
+    """Answers that came already, in a folder: the same command goes on from them."""
+
+    folder: str | None
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.folder is None:
+            return
+        try:
+            Path(self.folder).mkdir(parents=True, exist_ok=True)
+            for line in self._file().read_bytes().splitlines() if self._file().exists() else ():
+                try:
+                    row = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    continue  # the last line of a run that was killed
+                self.found[row["key"]] = row["lists"]
+        except OSError as error:
+            raise StateError(f"{self.folder}: {error.strerror}", "name a folder that can be written") from None
+
+    def _file(self) -> Path:
+        return Path(self.folder or "") / "scores.jsonl"
+
+    def keep(self, key: str, lists: dict[str, Any]) -> None:
+        """Remember an answer."""
+        if self.folder is not None:
+            with self._file().open("ab") as out:
+                out.write(orjson.dumps({"key": key, "lists": lists}) + b"\n")
+
+
+def scores(
+    client: Client,
+    engine: Engine,
+    texts: Sequence[Text],
+    state: str | None = None,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Scores:
+    """Every text, scored. What the engine refuses is left out and counted."""
+    found, kept = Scores(), Kept(state)
+    keys = [_key(client, engine, text) for text in texts]
+    missing = [i for i, key in enumerate(keys) if key not in kept.found]
+    jobs = [score(engine, texts[i].ids, texts[i].begin) for i in missing]
+    for i, answer in zip(missing, client.all(jobs, lambda n: progress("scoring", n, len(jobs))), strict=True):
+        lists = (
+            None
+            if isinstance(answer, Unanswered) or answer is None
+            else scored(engine, answer, texts[i].ids, texts[i].begin)
+        )
+        if lists is None:
+            found.left_out[
+                str(answer) if isinstance(answer, Unanswered) else "the answer holds no logprobs of the prompt"
+            ] += 1
+            continue
+        kept.found[keys[i]] = lists
+        kept.keep(keys[i], lists)
+    found.band = _band(client, engine, texts, [kept.found.get(key) for key in keys])
+    for text, key in zip(texts, keys, strict=True):
+        _add(found, text, kept.found.get(key))
+    return found
+
+
+def _key(client: Client, engine: Engine, text: Text) -> str:
+    told = json.dumps([client.shown, engine.name, engine.version, engine.model, text.begin, text.ids])
+    return sha256(told.encode()).hexdigest()
+
+
+def _band(client: Client, engine: Engine, texts: Sequence[Text], known: Sequence[Any]) -> float:
+    """How far the engine is from itself when it scores the same ids again: four times the widest of some texts."""
+    chosen = [i for i, lists in enumerate(known) if lists is not None][:_TWICE]
+    moved = [0.0]
+    for i, answer in zip(
+        chosen, client.all([score(engine, texts[i].ids, texts[i].begin) for i in chosen]), strict=True
+    ):
+        if (
+            not isinstance(answer, Unanswered)
+            and (again := scored(engine, answer, texts[i].ids, texts[i].begin)) is not None
+        ):
+            both = zip(known[i]["logprobs"], again["logprobs"], strict=True)
+            moved += [
+                abs(a - b) for a, b in both if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)
+            ]
+    return max(4 * max(moved), LEAST_BAND)
+
+
+def _add(found: Scores, text: Text, lists: dict[str, Any] | None) -> None:
+    found.rows.append(lists)
+    if lists is None:
+        return
+    found.tokens += len(lists["token_ids"])
+    for i, log_p in text.recorded.items():
+        mine = lists["logprobs"][i - text.begin]
+        if mine is None or not (math.isfinite(log_p) and math.isfinite(mine)):
+            continue
+        d = log_p - mine
+        found.d.append(d)
+        if abs(d) > found.band:
+            place = {name: text.row.get(name) for name in ("path", "line", "request_id")}
+            found.places.append(
+                place | {"token_at": i - text.begin, "recorded": math.exp(log_p), "scored": math.exp(mine)}
+            )
+    found.places.sort(key=lambda row: -abs(math.log(row["recorded"] or 1e-300) - math.log(row["scored"] or 1e-300)))
+    del found.places[8:]
+    if text.branch is None:
+        found.texts.add(from_rows(str(text.row.get("path")), [text.row | lists]))
+
+
+def far(found: Scores) -> int:
+    """How many recorded log probabilities are further off than the engine is from itself."""
+    return int((np.abs(np.array(found.d, dtype=np.float64)) > found.band).sum())

@@ -1,0 +1,140 @@
+"""What of the inputs can be scored: responses with ids, and requests of a trace with everything that they drafted."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from sdtrace.readers import Opened
+from sdtrace.replay.engine.score import Scores, Text
+from sdtrace.replay.requests import Conversation
+from sdtrace.schema.responses import RESPONSE
+from sdtrace.schema.sampling import ticket
+
+_NO_PROMPT = "the prompt's token ids were not recorded (vLLM: return_token_ids; SGLang: input_ids in the request)"
+
+
+def of_responses(sources: Sequence[Opened], left_out: Counter[str], limit: int | None = None) -> list[Text]:
+    """A text a response whose ids are known; with `limit` those with the lowest tickets."""
+    made = []
+    for source in sources:
+        for batch in source.batches():
+            if batch.responses is None:
+                continue
+            for row in batch.responses.iter_rows(named=True):
+                tokens, prompt = row["token_ids"] or [], row["prompt_token_ids"] or []
+                if not prompt:
+                    left_out[_NO_PROMPT] += 1
+                elif not tokens or min(tokens) < 0 or min(prompt) < 0:
+                    left_out["the emitted tokens are known by their text only"] += 1
+                else:
+                    ids = [*prompt, *tokens]
+                    told = zip(range(len(prompt), len(ids)), row["logprobs"], strict=True)
+                    recorded = {i: v for i, v in told if v is not None} if comparable(row) else {}
+                    made.append(Text(ids, len(prompt), row, recorded))
+    if limit is not None and len(made) > limit:
+        left_out["not chosen (--requests)"] += len(made) - limit
+        made = sorted(made, key=lambda text: ticket(str(text.row["request_id"])))[:limit]
+    return made
+
+
+def comparable(row: dict[str, Any]) -> bool:
+    """Whether a recorded log probability is the raw one: said so, or no parameter would change it."""
+    off = {"top_k": 0, "top_p": 1, "min_p": 0, "repetition_penalty": 1, "presence_penalty": 0, "frequency_penalty": 0}
+    plain = row["temperature"] in (0, 1) and row["steered"] is None and all(row[n] == v for n, v in off.items())
+    return plain or row["basis"] == "raw"
+
+
+def of_conversations(conversations: Sequence[Conversation]) -> list[Text]:
+    """A text a request. Recorded p is compared where nothing but temperature 1 shaped it, or the run says that it is raw."""
+    made = []
+    for one in conversations:
+        row = dict.fromkeys(RESPONSE) | {
+            "engine": one.run.get("engine") or "openai",
+            "model": one.run.get("target_model"),
+        }
+        row |= {name: one.request.get(name) for name in RESPONSE if name in one.request}
+        row |= {
+            "choice": 0,
+            "presence_penalty": row["presence_penalty"] or 0.0,
+            "frequency_penalty": row["frequency_penalty"] or 0.0,
+        }
+        row |= {"engine": row["engine"] if row["engine"] in ("vllm", "sglang", "llama.cpp") else "openai", "seed": None}
+        row |= {
+            "path": one.steps[0].row["path"],
+            "line": one.steps[0].row["line"],
+            "token_ids": one.tokens[len(one.prompt) :],
+        }
+        row |= {"finish_reason": "length"}  # every appended token is in the trace
+        made.append(Text(one.tokens, len(one.prompt), row, _recorded(one) if raw(one) else {}))
+    return made
+
+
+def raw(one: Conversation) -> bool:
+    """Whether p of a request is the model's own, unshaped."""
+    r = one.request
+    unsaid = {"top_k": (None, 0, -1), "top_p": (None, 1.0), "min_p": (None, 0.0), "repetition_penalty": (None, 1.0)}
+    unsaid |= {"presence_penalty": (None, 0.0), "frequency_penalty": (None, 0.0)}
+    return one.run.get("prob_basis") == "raw" or (
+        r["temperature"] == 1 and all(r[n] in off for n, off in unsaid.items())
+    )
+
+
+def _recorded(one: Conversation) -> dict[int, float]:
+    """Recorded log p of emitted tokens, by index among all ids."""
+    found: dict[int, float] = {}
+    for step in one.steps:
+        for j, p in enumerate((step.row["target_probs"] or [])[: min(step.n_a, len(step.output))]):
+            if p is not None and p > 0:
+                found[step.begin + j] = float(np.log(p))
+        last = step.row["last_target_prob"]
+        if last is not None and last > 0 and len(step.output) == step.n_a + 1:
+            found[step.begin + step.n_a] = float(np.log(last))
+    return found
+
+
+def branches(conversations: Sequence[Conversation], found: Scores) -> list[Text]:
+    """Rejected tokens whose row does not list them: each is scored behind the text that it was drafted on."""
+    made = []
+    for one, lists in zip(conversations, found.rows, strict=False):
+        for s, step in enumerate(one.steps):
+            at = step.begin + step.n_a
+            if lists is None or not step.rejected or step.draft[step.n_a] in _row(lists, at - len(one.prompt)):
+                continue
+            ids = [*one.tokens[:at], step.draft[step.n_a]]
+            made.append(Text(ids, at, {}, {}, (*one.key, s)))
+    return made
+
+
+def _row(lists: dict[str, Any], i: int) -> dict[int, float]:
+    """The listed log probabilities at an emitted token."""
+    if not 0 <= i < len(lists["top_ids"]):
+        return {}
+    return dict(zip(lists["top_ids"][i], lists["top_logprobs"][i], strict=True))
+
+
+def facts(
+    conversations: Sequence[Conversation], found: Scores, extra: dict[tuple[str, str, int], float]
+) -> pl.DataFrame:
+    """Rows of the replay's facts: log p of drafted tokens where p is the model's own, the argmax and its margin over the second."""
+    rows = []
+    for one, lists in zip(conversations, found.rows, strict=False):
+        plain = raw(one)
+        for s, step in enumerate(one.steps):
+            for j, x in enumerate(step.draft):
+                listed = {} if lists is None else _row(lists, step.begin + j - len(one.prompt))
+                tested = j <= step.n_a and bool(listed)
+                order = sorted(listed.values(), reverse=True)
+                log_p = listed.get(x, extra.get((*one.key, s)) if j == step.n_a else None)
+                rows.append({
+                    "run_id": one.key[0], "request_id": one.key[1], "step": s, "position": j, "drafted": x,
+                    "log_p": log_p if tested and plain else None, "best": max(listed, key=lambda t: listed[t]) if tested else None,
+                    "gap": order[0] - order[1] if tested and len(order) > 1 else None,
+                })  # fmt: skip
+    schema = {
+        "run_id": pl.String, "request_id": pl.String, "step": pl.Int64, "position": pl.Int64, "drafted": pl.Int64,
+        "log_p": pl.Float64, "best": pl.Int64, "gap": pl.Float64,
+    }  # fmt: skip
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,0 +1,99 @@
+"""Responses with a seed: each token against the draws that its engine makes of that seed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sdtrace.responses.bounds import GREEDY, weights
+from sdtrace.responses.evidence import Rows
+from sdtrace.responses.judge import BASES
+from sdtrace.responses.positions import Listed, listed, sampling, sure
+from sdtrace.schema.arrays import Floats, Ints
+from sdtrace.verify.streams.laws import Explained, Known, gumbel_argmax, inverse_cdf
+
+#: How far a listed log probability may be from the one that was drawn from, in nats, beyond rounding: one row gave both.
+BAND = 0.02
+#: Odds by which a stream is taken to be the engine's own: its draws name the emitted token more often than another one's could.
+ODDS = (1.5, 3.0, 10.0)
+#: Streams by engine: name, and where its row stands against the place of the token in the sequence.
+STREAMS: dict[str, tuple[tuple[str, int], ...]] = {
+    "vllm": (("vllm-v2, row before the token", -1), ("vllm-v2, row of the token", 0)),
+    "llama.cpp": (("mt19937", 0),),
+}
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """Tokens of a response against one stream: explained, contradicted, not to be told; `plain` ones, and the log of each bet on it."""
+
+    stream: str
+    basis: str
+    explained: int
+    contradicted: int
+    untold: int
+    plain: int
+    logs: tuple[float, ...]
+
+
+def seeded(row: Mapping[str, Any]) -> list[Seeded]:
+    """One entry a stream of the engine and basis of its logprobs; none where the response has no seed or its draws cannot be known."""
+    if (
+        row["seed"] is None
+        or row["engine"] not in STREAMS
+        or any(v is None for v in row["logprobs"])
+        or not row["token_ids"]
+    ):
+        return []
+    given = sampling(row, usual=True)
+    if isinstance(given, str) or given.temperature < GREEDY or given.penalised:
+        return []
+    found = listed(row)
+    rows = sure(found, row)
+    if isinstance(rows, str):
+        return []
+    made = []
+    for basis in (row["basis"],) if row["basis"] else BASES[row["engine"]]:
+        applied = given.on(basis)
+        known = _known(rows, found, applied)
+        for name, shift in STREAMS[row["engine"]]:
+            answer = _answer(row, known, shift)
+            if answer is not None:
+                made.append(_counted(name, basis, answer))
+    return made
+
+
+def _known(rows: Rows, found: Listed, applied: Any) -> Known:
+    shaped = weights(rows.top, rows.edge, rows.error, applied)
+    rest = shaped.rest_high
+    most = shaped.most()[:, :-1]
+    total = shaped.high.sum(axis=1) + rest
+    low: Floats = shaped.low / np.maximum(total, 1e-300)[:, None]
+    middle = shaped.middle()[:, :-1]
+    with np.errstate(divide="ignore"):
+        log_p = np.log(middle)
+    first = rows.top[:, 0]
+    n, k = rows.ids.shape
+    at, place = np.arange(n), np.minimum(rows.place, k - 1)
+    # the emitted token's own log probability on the scale of the others, where it is not among them
+    own = (found.value - first) / applied.temperature + log_p[:, 0]
+    own = np.where(rows.place < k, log_p[at, place], own)
+    return Known(rows.ids, log_p, most, low, shaped.low > 0, rows.place, found.token, own)
+
+
+def _answer(row: Mapping[str, Any], known: Known, shift: int) -> Explained | None:
+    if row["engine"] == "llama.cpp":
+        return inverse_cdf(known, row["seed"], 0, BAND)
+    prompt = row["prompt_token_ids"]
+    if prompt is None or (known.token < 0).all():
+        return None
+    position: Ints = len(prompt) + np.arange(len(known.token)) + shift
+    return gumbel_argmax(known, row["seed"], position, BAND)
+
+
+def _counted(name: str, basis: str, answer: Explained) -> Seeded:
+    hits = int(answer.plain.sum())
+    logs = tuple(hits * np.log(odds) - float(np.log1p(answer.chance * (odds - 1)).sum()) for odds in ODDS)
+    explained, contradicted, untold = (int((answer.answer == value).sum()) for value in (1, -1, 0))
+    return Seeded(name, basis, explained, contradicted, untold, hits, logs)

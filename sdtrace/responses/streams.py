@@ -1,0 +1,100 @@
+"""What seeded responses say: whether the stream is the engine's own, and which tokens it contradicts."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from sdtrace.responses.evidence import mean
+from sdtrace.responses.readings import LEVEL, power
+from sdtrace.responses.seeded import ODDS
+from sdtrace.responses.texts import Texts
+from sdtrace.results.check import Counts, Outcome
+
+#: Contradictions from which a recognised stream is a proof, and the share of tokens: an engine's own noise makes one now and then.
+SURE, SHARE = 5, 1 / 400
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One server under the stream and basis that fit it best. `recognised`: its draws name the tokens far too often for another stream."""
+
+    engine: str
+    model: str
+    stream: str
+    basis: str
+    explained: int
+    contradicted: int
+    untold: int
+    log_e: float
+
+    @property
+    def tokens(self) -> int:
+        """All that could be told."""
+        return self.explained + self.contradicted
+
+    @property
+    def recognised(self) -> bool:
+        """An e-value of a million that no other stream wrote this."""
+        return self.log_e >= LEVEL
+
+
+def streams(texts: Texts) -> list[Stream]:
+    """One a server with seeded responses."""
+    if texts.seeds is None:
+        return []
+    found: dict[tuple[str, str], Stream] = {}
+    keys = ("engine", "model", "stream", "basis")
+    for row in texts.seeds.group_by(keys, maintain_order=True).agg(pl.col(pl.Int64, pl.Float64).sum()).to_dicts():
+        one = Stream(
+            row["engine"], row["model"], row["stream"], row["basis"], row["explained"], row["contradicted"], row["untold"],
+            mean([row[f"bet{i}"] for i in range(len(ODDS))]),
+        )  # fmt: skip
+        key = one.engine, one.model
+        if key not in found or one.log_e > found[key].log_e:
+            found[key] = one
+    return list(found.values())
+
+
+def outcome(counts: Counts) -> Outcome:
+    """Fires where a recognised stream contradicts tokens; cannot tell where the stream is not recognised."""
+    held = counts.sums[0]["texts"] if counts.sums else None
+    texts = held if isinstance(held, Texts) else Texts()
+    found = streams(texts)
+    n = sum(one.tokens for one in found)
+    if not n:
+        return Outcome(
+            "cannot-tell", 0, texts.tokens, (), None, "no seeded response of an engine whose draws are known here"
+        )
+    known = [one for one in found if one.recognised]
+    bad = [one for one in known if one.contradicted]
+    if bad:
+        worst = max(bad, key=lambda one: one.contradicted)
+        many = worst.contradicted >= SURE and worst.contradicted >= SHARE * worst.tokens
+        assumed = None if many else "few: noise of the engine's own arithmetic may explain them"
+        if many and worst.engine == "vllm" and not texts.one_hot:
+            assumed = "drafts are the drafter's best token; sampled ones follow another law"
+        says = f"{worst.contradicted:,} of {worst.tokens:,} seeded tokens contradict the request's own draws ({worst.stream})"
+        seen = [
+            {k: v for k, v in row.items() if k != "size"} | {"surface": "response"}
+            for row in texts.witnesses.get("seeds", ())
+        ]
+        first = (seen[0] if seen else {}) | {
+            "engine": worst.engine, "statistic": "seeded tokens", "tokens": worst.tokens, "contradicted": worst.contradicted,
+            "assumed": assumed,
+        }  # fmt: skip
+        return Outcome(
+            "fired",
+            n,
+            texts.tokens,
+            (),
+            worst.contradicted / worst.tokens,
+            says,
+            worst.contradicted,
+            (first, *seen[1:]),
+        )
+    if not known:
+        loud = max(one.log_e for one in found)
+        why = f"no stream that is known of this engine explains its {n:,} seeded tokens (e-value {power(loud)}): another release, or wrong"
+        return Outcome("cannot-tell", n, texts.tokens, (), None, why)
+    says = f"each of {sum(one.tokens for one in known):,} seeded tokens is what the request's own draws give"
+    return Outcome("clear", n, texts.tokens, (), 0.0, says)

@@ -1,0 +1,86 @@
+"""Whether a seeded request's own draws explain a token: explained (1), contradicted (-1), or not to be told (0).
+
+Rows are what is known: log probabilities of some tokens with bounds, after everything that shapes them. `band` is how far one may
+be off, in nats, beyond those bounds.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sdtrace.schema.arrays import Flags, Floats, Ints
+from sdtrace.verify.streams import mersenne, murmur, philox
+
+Answers = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Known:
+    """`ids`, `log_p` (n, k): listed tokens, best first, -inf where there is none; `high`, `low` (n, k): bounds of their probability; `kept`
+    (n, k): not cut away for certain; `place` (n,): the emitted token's column, k where it is not listed; `token`, `own` (n,): the
+    emitted token and its log probability, NaN where that is not known."""
+
+    ids: Ints
+    log_p: Floats
+    high: Floats
+    low: Floats
+    kept: Flags
+    place: Ints
+    token: Ints
+    own: Floats
+
+
+@dataclass(frozen=True)
+class Explained:
+    """`answer` (n,); `plain` (n,): the token is what the stream draws from the row, without a draft; `chance` (n,): at most how
+    probable that would be of any other stream."""
+
+    answer: Answers
+    plain: Flags
+    chance: Floats
+
+
+def gumbel_argmax(known: Known, seed: int, position: Ints, band: float) -> Explained:
+    """vLLM's model runner V2 with one-hot drafts, or none: y is lawful where it was drafted and u < p(y), or where it is the argmax of
+    log p + noise, or the second where the first was drafted and u >= p(first). Which of them happened need not be known."""
+    n, k = known.ids.shape
+    at, listed = np.arange(n), known.place < k
+    place = np.minimum(known.place, k - 1)
+    real = known.ids >= 0
+    noise = np.where(real, murmur.gumbel(seed, position[:, None], np.where(real, known.ids, 0)), 0.0)
+    score = np.where(real, known.log_p, -np.inf) + noise
+    told = np.isfinite(known.own) & (known.token >= 0)
+    own = np.where(told, known.own, -np.inf)
+    mine = own + np.where(told, murmur.gumbel(seed, position, np.where(told, known.token, 0)), 0.0)
+    beaten = known.kept & real & (score - band > mine[:, None] + band)
+    beaten[at, place] &= ~listed
+    u = philox.uniform(seed, position).astype(np.float64)
+    accepted = u < np.where(listed, known.high[at, place], np.exp(own)) * np.exp(band)
+    count = beaten.sum(axis=1)
+    first = np.where(count == 1, beaten.argmax(axis=1), 0)
+    # the second is drawn anew among what is left, where the first was drafted and rejected
+    second = (count == 1) & (u >= known.low[at, first] * np.exp(-band))
+    lawful = accepted | (count == 0) | second
+    answer = np.where(~told, 0, np.where(lawful, 1, -1)).astype(np.int8)
+    plain = listed & (score.argmax(axis=1) == place)
+    return Explained(answer, plain, np.clip(known.high.max(axis=1), 0, 1))
+
+
+def inverse_cdf(known: Known, seed: int, first: int, band: float) -> Explained:
+    """llama.cpp: draw t belongs to token t, whatever was drafted; a token is where the draw falls in the running sum, most probable first.
+    `first` is the number of the response's first token among the draws of its seed."""
+    n, k = known.ids.shape
+    at, listed = np.arange(n), known.place < k
+    place = np.minimum(known.place, k - 1)
+    u = mersenne.doubles(seed, first + n)[first:]
+    wide = np.expm1(band)
+    ends_high, ends_low = np.cumsum(known.high, axis=1), np.cumsum(known.low, axis=1)
+    begin_low = ends_low[at, place] - known.low[at, place]
+    inside = (u >= begin_low - wide) & (u <= ends_high[at, place] + wide)
+    beyond = u >= ends_low[:, -1] - wide
+    answer = np.where(listed, np.where(inside, 1, -1), np.where(beyond, 0, -1)).astype(np.int8)
+    middle = (known.high + known.low) / 2
+    running = np.cumsum(middle, axis=1)
+    plain = listed & (u < running[at, place]) & (u >= running[at, place] - middle[at, place])
+    return Explained(answer, plain, np.clip(known.high.max(axis=1), 0, 1))

@@ -1,0 +1,45 @@
+"""Gumbel noise keyed by (seed, row, token) through murmur3 with 32 bits: how vLLM's model runner V2 draws a token of a row."""
+
+import numpy as np
+import numpy.typing as npt
+
+from sdtrace.schema.arrays import Floats, Ints
+
+Words = npt.NDArray[np.uint32]
+_C1, _C2 = np.uint32(0xCC9E2D51), np.uint32(0x1B873593)
+
+
+def _rotl(x: Words, n: int) -> Words:
+    return (x << np.uint32(n)) | (x >> np.uint32(32 - n))
+
+
+def _mix(h: Words, k: Words) -> Words:
+    k = _rotl(k * _C1, 15) * _C2
+    return _rotl(h ^ k, 13) * np.uint32(5) + np.uint32(0xE6546B64)
+
+
+def fmix32(h: Words) -> Words:
+    """Murmur3's finaliser."""
+    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return h ^ (h >> np.uint32(16))
+
+
+def words(seed: int, position: Ints, token: Ints, domain: int = 0) -> Words:
+    """murmur3 of the halves of the seed, the low half of the row's position, the token; 16 bytes."""
+    position, token = np.broadcast_arrays(position, token)
+    with np.errstate(over="ignore"):
+        h = np.full(position.shape, domain, np.uint32)
+        for half in (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF):
+            h = _mix(h, np.full(position.shape, half, np.uint32))
+        h = _mix(h, (position.astype(np.int64) & 0xFFFFFFFF).astype(np.uint32))
+        h = _mix(h, (token.astype(np.int64) & 0xFFFFFFFF).astype(np.uint32))
+        return fmix32(h ^ np.uint32(16))
+
+
+def gumbel(seed: int, position: Ints, token: Ints) -> Floats:
+    """-log(-log u) with u = (h + 0.5) 2^-32, rounded once to float32."""
+    u = ((words(seed, position, token).astype(np.float64) + 0.5) * 2.0**-32).astype(np.float32)
+    with np.errstate(divide="ignore"):
+        noise: Floats = (-np.log(-np.log(u.astype(np.float64)))).astype(np.float64)
+    return noise
