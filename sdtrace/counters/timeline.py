@@ -1,12 +1,9 @@
-"""Counts over time: tokens per step, acceptance by position, throughput and load, and the moments where one changed."""
-
-from collections.abc import Sequence
+"""Counts over time: tokens per step, acceptance by position, throughput and load."""
 
 import polars as pl
 
 from sdtrace.counters.sources import Source, increments
 from sdtrace.results.report import Chart, Section, Value
-from sdtrace.stats.changepoint import turn
 
 #: Intervals of a timeline, positions of a draft that it follows.
 POINTS, POSITIONS = 120, 4
@@ -39,7 +36,6 @@ def timelines(windows: pl.DataFrame, source: Source) -> list[Section]:
         _acceptance(table, unit, source),
         _load(table, unit),
         _positions(table, unit),
-        _moments(table, windows, source, unit, start),
     ]
     return [section for section in made if section is not None]
 
@@ -126,43 +122,3 @@ def _positions(table: pl.DataFrame, unit: str) -> Section | None:
     series = {n: table[n].to_list() for n in names}
     chart = Chart("line", unit, "steps that accept it", [f"{r[0]:g}" for r in rows], series)
     return Section("positions-over-time", "Acceptance by position over time", says, [unit, *names], rows, chart)
-
-
-def _moments(table: pl.DataFrame, windows: pl.DataFrame, source: Source, unit: str, start: float) -> Section | None:
-    """Where a figure changed and stayed changed, and where counters began anew."""
-    figures = {"length": "tokens per step", "rate": "accepted / drafted", **_LOAD}
-    figures |= {n: f"acceptance of position {n[4:]}" for n in table.columns if n.startswith("pos ")}
-    rows: list[list[Value]] = []
-    for name, says in figures.items():
-        series = table[name].to_list() if name in table.columns else []
-        if (cut := turn(series)) is None:
-            continue
-        before, after = _mean(series[:cut]), _mean(series[cut:])
-        rows.append([table["since"][cut], says, before, after, _where(table["path"][cut], table["line"][cut])])
-    for at, path, line, value in restarts(windows, source):
-        rows.append([None if at is None else at - start, "counters began anew", value, 0.0, _where(path, line)])
-    if not rows:
-        return None
-    rows.sort(key=lambda r: (r[0] is None, r[0] or 0.0))
-    says = f"{len(rows)} {'moment' if len(rows) == 1 else 'moments'} at which something changed and stayed changed."
-    return Section("moments", "What changed, and when", says, [unit, "what", "before", "after", "where"], rows[:40])
-
-
-def _where(path: str, line: int | None) -> str:
-    return path if line is None else f"{path}:{line}"
-
-
-def _mean(series: Sequence[float | None]) -> float:
-    known = [v for v in series if v is not None]
-    return sum(known) / len(known)
-
-
-def restarts(windows: pl.DataFrame, source: Source) -> list[tuple[float | None, str, int | None, float]]:
-    """(time, path, line, total before) of samples in which every known total of a series fell: the process began anew."""
-    if source.basis not in ("counter", "lifetime"):
-        return []
-    mine = windows.filter((pl.col("engine") == source.engine) & (pl.col("surface") == source.surface))
-    mine = mine.filter((pl.col("basis") == source.basis) & pl.col("drafted").is_not_null()).sort("at", "line")
-    before = pl.col("drafted").shift(1).over("series")
-    fell = mine.with_columns(before=before).filter(pl.col("drafted") < pl.col("before"))
-    return fell.select("at", "path", "line", "before").head(20).rows()

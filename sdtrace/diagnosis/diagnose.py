@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit.audit import Audit
+from sdtrace.counters.changes import Change, changes, over_requests
 from sdtrace.counters.definitions import Totals
 from sdtrace.counters.figures import counted
 from sdtrace.counters.sources import Source, chosen, sources
@@ -24,6 +25,7 @@ from sdtrace.diagnosis.outcomes import lossless, outcomes, used
 from sdtrace.diagnosis.samples import decisions, recoveries
 from sdtrace.diagnosis.signatures import CODES as PATTERN
 from sdtrace.diagnosis.signatures import completed, signs
+from sdtrace.diagnosis.since import since
 from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice
 from sdtrace.diagnosis.texts import text_causes, text_headline, text_notes
 from sdtrace.diagnosis.trial.accounts import without_chains
@@ -59,6 +61,7 @@ class Diagnosis:
     timing: Timing | None = None
     speeds: list[Speed] = field(default_factory=list)
     coverage: Coverage = field(default_factory=nothing)
+    changes: list[Change] = field(default_factory=list)
 
 
 def misfits(audit: Audit) -> dict[str, Fit]:
@@ -90,7 +93,8 @@ def diagnose(
     if audit.tally.frame("laws").is_empty():
         return _from_counts(audit, checks, counts, series)
     choices = _trusted(choose(audit.tally), audit.record)
-    found = outcomes(audit, choices, checks, counts, series)
+    served = changes(audit.windows, audit.events)
+    found = outcomes(audit, choices, checks, counts, series, served)
     explained, recovery = _explained(audit, choices, found)
     rows = joined(causes(found, explained, recovery, _configured(audit), series), text_causes(found))
     rows, audit.record = without_chains(joined(rows, audit.record.causes), audit.record)
@@ -102,7 +106,7 @@ def diagnose(
     figures = _audit(laws, choices, overridden) | _record(audit, laws, choices)
     rows = isolated(rows, audit.inputs, figures["tested"])
     rows = joined(joined(rows, slow_causes(audit, spent)), accused(audit.events, audit.windows))
-    rows = doubted(rows, audit.inputs)
+    rows = doubted(since(rows, served, audit.events, audit.windows), audit.inputs)
     tables = laws, *(audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
     accepted = acceptance(*tables)
     if accepted is not None:
@@ -122,6 +126,7 @@ def diagnose(
         totals=totals(*tables),
         timing=spent,
         coverage=coverage,
+        changes=[*served, *over_requests(tables[2])],
     )
 
 
@@ -158,7 +163,8 @@ def _record(audit: Audit, laws: pl.DataFrame, choices: Mapping[str, Choice]) -> 
 
 def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], series: Sequence[Judged]) -> Diagnosis:
     """Without steps: what counters and announcements say, and that decisions were not looked at."""
-    found = outcomes(audit, {}, checks, counts, series)
+    turned = changes(audit.windows, audit.events)
+    found = outcomes(audit, {}, checks, counts, series, turned)
     if not counts and not audit.events and not audit.texts.responses:
         reason = [NotChecked("everything")]
         lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
@@ -166,7 +172,7 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], se
         return Diagnosis({}, found, [], None, None, "cannot-tell", told, reason)
     more = [*accused(audit.events, audit.windows), *text_causes(found)]
     rows = joined(joined(counters(found, set(), series), more), slow_causes(audit, None))
-    rows = doubted(rows, audit.inputs)
+    rows = doubted(since(rows, turned, audit.events, audit.windows), audit.inputs)
     source = chosen(counts)
     figures = counted(source, audit.windows) | {"series": section(series)} if source is not None else None
     coverage = of_counts(found, series)
@@ -181,7 +187,7 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], se
     if source is None and state == "cannot-tell" and not rows and speed and not speed[0].drafting:
         headline = f"no drafted token is counted: plain decoding, speed in {speed[0].rows.height:,} records"
     return Diagnosis(
-        {}, found, rows, None, figures, state, headline, notes, counts, source, speeds=speed, coverage=coverage
+        {}, found, rows, None, figures, state, headline, notes, counts, source, None, None, speed, coverage, turned
     )
 
 

@@ -7,12 +7,14 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit.audit import Audit
+from sdtrace.counters.changes import Change
 from sdtrace.counters.downsample import added, judge
 from sdtrace.counters.reconcile import tables as counted_tables
 from sdtrace.counters.sources import Source
 from sdtrace.diagnosis.by_series.judge import Judged, table
 from sdtrace.diagnosis.eligible import LANES, Rows, level, rows, summed
 from sdtrace.diagnosis.law_choice import Choice
+from sdtrace.diagnosis.since import falls
 from sdtrace.diagnosis.slices import slices
 from sdtrace.results.check import Check, Counts, Outcome
 from sdtrace.tally.tally import WITNESSES
@@ -27,11 +29,13 @@ def outcomes(
     checks: Sequence[Check],
     found: Sequence[Source] = (),
     series: Sequence[Judged] = (),
+    turned: Sequence[Change] = (),
 ) -> dict[str, Outcome]:
     """Every check's outcome by code. A check of a law is read only for runs whose law is known well enough."""
     tables = {"requests": _requests(audit, choices), "uniforms": _uniforms(audit, choices), "runs": _runs(audit)}
     tables |= counted_tables(audit.windows, found, audit.events)
     tables["series"] = table(series)
+    tables["falls"] = falls(audit.windows, turned)
     tables["slices"] = slices(audit, choices, used(choices))
     chosen = used(choices)
     judged = _Judged(audit, choices, chosen, level(audit.tally, checks, choices))

@@ -11,6 +11,7 @@ from sdtrace.counters.figures import plain, totals, whole
 from sdtrace.counters.sources import Source
 from sdtrace.counters.timeline import timelines
 from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.document.changes import changes_section
 from sdtrace.results.report import Chart, Section, Value
 
 
@@ -22,6 +23,7 @@ def counted_sections(audit: Audit, found: Diagnosis) -> list[Section]:
         _positions(source) if source is not None else None,
         *(timelines(audit.windows, _timed(found.sources, source)) if source is not None else []),
         _speed(found),
+        changes_section(found.changes),
         _load(audit.windows),
         _sources(found.sources, source),
         _definitions(found, source),

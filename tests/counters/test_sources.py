@@ -17,7 +17,6 @@ from sdtrace.counters.agreement import beside, emitted, over_all
 from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.counters.reconcile import tables
 from sdtrace.counters.sources import sources
-from sdtrace.counters.timeline import timelines
 from sdtrace.errors import NoInputError
 from sdtrace.schema.counters import from_rows
 from sdtrace.stats.changepoint import turn
@@ -256,18 +255,3 @@ def test_samples_of_one_session_agree() -> None:
         assert vllm["vllm.log"][name] == vllm["vllm-responses.jsonl"][name]
     truth = json.loads((ENGINES / "llamacpp-recurrent.log.expected.json").read_text())
     assert (truth["drafted"], truth["accepted"], truth["causes"]) == (66, 0, ["metric-inconsistent"])
-
-
-def test_restarts_and_changes_are_moments() -> None:
-    base = {"engine": "vllm", "surface": "metrics", "basis": "counter", "series": "engine=0"}
-    rows, n, a = [], 0, 0
-    for i in range(80):
-        n, a = (0, 0) if i == 60 else (n + 10, a + (20 if i < 40 else 5))
-        rows.append(base | {"at": 1.7954e9 + 5 * i, "line": i + 1, "drafts": n, "drafted": 4 * n, "accepted": a})
-    windows = from_rows("scrapes", rows)
-    found = {s.id: s for s in timelines(windows, sources(windows)[0])}
-    told = {row[1]: row for row in found["moments"].rows}
-    assert told["counters began anew"][4] == "scrapes:61"
-    assert told["tokens per step"][2] == pytest.approx(3.0)
-    assert told["tokens per step"][3] == pytest.approx(1.5)
-    assert told["tokens per step"][0] == pytest.approx(40 * 5, abs=10)

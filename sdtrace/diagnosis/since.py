@@ -1,0 +1,222 @@
+"""Since when: causes of acceptance that fell, with the moment on the clock and what the engine said around it.
+
+What was healthy before disproves causes that were there from the start: the drafter's vocabulary and weights were accepted
+until then. A fall that comes with another draft length is no fault of the drafter, unless the first position falls too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from sdtrace.counters.changes import Change, clock
+from sdtrace.results.cause import Cause, ranked
+from sdtrace.results.cause_words import WORDS
+from sdtrace.results.words import CERTAINTIES
+from sdtrace.schema.trace import Event
+
+#: A fall that accuses: to so much of the level before, and by so much.
+SHARE, POINTS = 0.5, 0.1
+#: Accepted share of drafted tokens at which a drafter is as good as dead, and the tokens that tell it.
+DEAD, ENOUGH = 0.01, 100
+#: Seconds, and lines where there is no clock, before an onset in which an event may have to do with it; before the first window.
+NEAR_S, FIRST_S, NEAR_LINES = 120.0, 900.0, 200
+#: Seconds behind an onset: a line is printed when its window ends.
+_AFTER_S = 30.0
+_BESIDE = ("error", "died", "version", "config", "k", "fallback", "off")
+_OF_ACCEPTANCE = ("drafter-miswired", "low-acceptance", "series-outlier")
+_DEAD_ADVICE = (
+    "its drafts were accepted until then: vocabulary and wiring are not it. Look at what happened at that time (errors, a deploy, "
+    "a cache transfer), then restart the engine and see whether acceptance comes back"
+)
+_FELL_ADVICE = (
+    "its drafts were accepted before: vocabulary and wiring are not it. Compare the requests before and after (length, language, "
+    "temperature, adapter), and the lines of the engine at that time"
+)
+
+
+_FALLS = {"first_path": pl.String(), "first_line": pl.Int64(), "run_id": pl.String(), "request_id": pl.String()}
+_FALLS |= {"fell": pl.Boolean(), "what": pl.String()}
+
+
+def falls(windows: pl.DataFrame, found: Sequence[Change]) -> pl.DataFrame:
+    """One row a series whose acceptance fell, one without for every input with figures: what the check reads."""
+    fell = [c for c in found if _fell(c) and not _other_length(c, found, windows)]
+    rows: list[dict[str, object]] = [
+        {"first_path": c.path, "first_line": c.line, "fell": True, "what": _words(c, named=True)} for c in fell
+    ]
+    known = windows.filter(pl.col("rate").is_not_null())["path"].unique(maintain_order=True).to_list()
+    rows += [{"first_path": path, "fell": False} for path in known if path not in {c.path for c in fell}]
+    return pl.DataFrame(rows, schema=_FALLS)
+
+
+def since(
+    rows: Sequence[Cause], found: Sequence[Change], events: Sequence[Event], windows: pl.DataFrame
+) -> list[Cause]:
+    """The causes, with those of acceptance that fell: dated, with what stands beside the onset as evidence."""
+    fell = [c for c in found if _fell(c) and not _other_length(c, found, windows)]
+    by_cause: dict[str, list[Change]] = {}
+    for change in fell:
+        by_cause.setdefault("drafter-miswired" if _dead(change) else "low-acceptance", []).append(change)
+    named = {row.cause for row in rows}
+    made = [_cause(cause, mine, found, events) for cause, mine in by_cause.items()]
+    joined = [_merged(row, next((m for m in made if m.cause == row.cause), None), events, windows) for row in rows]
+    return ranked([*joined, *(m for m in made if m.cause not in named)])
+
+
+def _fell(change: Change) -> bool:
+    before, after = change.before or 0.0, change.after or 0.0
+    if change.basis == "request" and not _dead(change):
+        return False  # a benchmark goes through its tasks one after the other
+    return change.what == "acceptance" and change.lasts and after <= SHARE * before and before - after >= POINTS
+
+
+def _dead(change: Change) -> bool:
+    if change.tokens is None:
+        return False
+    drafted, accepted = change.tokens
+    return not change.slow and drafted >= ENOUGH and accepted <= DEAD * drafted
+
+
+def _other_length(change: Change, found: Sequence[Change], windows: pl.DataFrame) -> bool:
+    """Whether the draft length changed with it and the first position, if it is counted, is accepted as before."""
+    at = change.at
+    switches = [
+        c for c in found if c.what == "draft_length" or (c.what == "configuration" and "length" in (c.says or ""))
+    ]
+    near = [c for c in switches if at is not None and c.at is not None and abs(c.at - at) <= NEAR_S]
+    if not near or at is None:
+        return False
+    known = windows.filter(
+        pl.col("accepted_by_position").is_not_null() & (pl.col("drafts") > 0) & pl.col("at").is_not_null()
+    )
+    firsts = known.select("at", "drafts", first=pl.col("accepted_by_position").list.get(0, null_on_oob=True))
+    old, new = firsts.filter(pl.col("at") < at), firsts.filter(pl.col("at") >= at)
+    if old.is_empty() or new.is_empty():
+        return True
+    share = [float(part["first"].sum()) / float(part["drafts"].sum()) for part in (old, new)]
+    return share[1] > SHARE * share[0]
+
+
+def _cause(cause: str, mine: Sequence[Change], found: Sequence[Change], events: Sequence[Event]) -> Cause:
+    worst = sorted(mine, key=lambda c: (c.after or 0.0) - (c.before or 0.0))
+    words = WORDS[cause]
+    told = [_words(change, named=len(mine) > 1) + _with(change, found) for change in worst[:3]]
+    more = f", and {len(mine) - 3} more series" if len(mine) > 3 else ""
+    says = (
+        "acceptance fell, and stayed low"
+        if cause == "low-acceptance"
+        else "nothing that is drafted is accepted any more"
+    )
+    beside = _beside(worst[0], events, NEAR_S)
+    evidence: list[dict[str, Any]] = [
+        {
+            "path": c.path,
+            "line": c.line,
+            "at": c.at,
+            "series": c.series,
+            "what": f"acceptance {c.before:.1%} before, {c.after:.1%} behind",
+        }
+        for c in worst[:4]
+    ]
+    headline = f"{says}: {'; '.join(told)}{more}{_named(beside)}"
+    advice = _DEAD_ADVICE if cause == "drafter-miswired" else _FELL_ADVICE
+    blame = "scheduler" if cause == "drafter-miswired" else "traffic"
+    return Cause(
+        cause,
+        words.side,
+        "statistical",
+        ("SD438",),
+        headline,
+        (*evidence, *map(_event, beside))[:8],
+        advice,
+        blame,
+        len(mine),
+    )
+
+
+def _words(change: Change, *, named: bool) -> str:
+    series = f"{change.series}: " if named and change.series else ""
+    before = f"{change.before:.1%}"
+    if change.slow:
+        return f"{series}from {before} at {clock(change.at)} to {change.after:.1%} at {clock(change.until)}"
+    after = f"{change.after:.1%}"
+    if change.tokens is not None:
+        drafted, accepted = change.tokens
+        after = f"{accepted:,.0f} of {drafted:,.0f}"
+    until = "" if change.last is None else f" until {clock(change.last)}"
+    return f"{series}{before}{until}, {after} since {clock(change.at, change.line)}"
+
+
+def _with(change: Change, found: Sequence[Change]) -> str:
+    """What else of the series changed at that time, for worse."""
+    other = next((c for c in found if c.what == "throughput" and c.series == change.series), None)
+    if (
+        other is None
+        or change.at is None
+        or other.at is None
+        or abs(other.at - change.at) > NEAR_S * (10 if change.slow else 1)
+    ):
+        return ""
+    if (other.after or 0.0) >= (other.before or 0.0):
+        return ""
+    return f" (throughput {other.before:,.1f} to {other.after:,.1f} tokens/s)"
+
+
+def _merged(row: Cause, dated: Cause | None, events: Sequence[Event], windows: pl.DataFrame) -> Cause:
+    if dated is not None:
+        certainty = min(row.certainty, dated.certainty, key=CERTAINTIES.index)
+        checks = tuple(dict.fromkeys((*row.checks, *dated.checks)))
+        evidence = (*dated.evidence, *row.evidence)[:8]
+        return replace(
+            dated, certainty=certainty, checks=checks, evidence=evidence, weight=max(row.weight, dated.weight)
+        )
+    if row.cause not in _OF_ACCEPTANCE or not (beside := _before_all(row, events, windows)):
+        return row
+    evidence = (*row.evidence[:5], *map(_event, beside))[:8]
+    return replace(row, evidence=evidence, headline=f"{row.headline}{_named(beside)}")
+
+
+def _before_all(row: Cause, events: Sequence[Event], windows: pl.DataFrame) -> list[Event]:
+    """Errors before the first window, where nothing tells when it began."""
+    paths = {str(e["path"]) for e in row.evidence if e.get("path")} or set(windows["path"].to_list())
+    mine = windows.filter(pl.col("path").is_in(list(paths)))
+    if mine.is_empty():
+        return []
+    first = mine.sort("at", "line", nulls_last=True).row(0, named=True)
+    onset = Change("acceptance", "", first["at"], None, None, first["path"], first["line"])
+    return [e for e in _beside(onset, events, FIRST_S) if e.kind in ("error", "died")]
+
+
+def _beside(onset: Change, events: Sequence[Event], before_s: float) -> list[Event]:
+    """Events that stand near an onset, the nearest first; what is configured at the start is none."""
+    found = []
+    for event in events:
+        if event.kind not in _BESIDE:
+            continue
+        if event.at is not None and onset.at is not None:
+            ahead = onset.at - event.at
+            near = -_AFTER_S <= ahead <= before_s
+        else:
+            ahead = (onset.line or 0) - (event.line or 0)
+            near = event.path == onset.path and 0 <= ahead <= NEAR_LINES
+        if near:
+            found.append((event.kind not in ("error", "died"), abs(ahead), event))
+    return [event for *_, event in sorted(found, key=lambda row: row[:2])][:4]
+
+
+def _event(event: Event) -> dict[str, Any]:
+    says = event.what if event.value is None else f"{event.what}: {event.value}"
+    return {"path": event.path, "line": event.line, "at": event.at, "what": says}
+
+
+def _named(beside: Sequence[Event]) -> str:
+    """The events in the headline: errors by their place in the engine's source."""
+    if not beside:
+        return ""
+    first = beside[0]
+    where = first.path if first.line is None else f"{first.path}:{first.line}"
+    says = first.what if first.value is None else f"{first.what}: {first.value}"
+    more = f", and {len(beside) - 1} more" if len(beside) > 1 else ""
+    return f"; beside it {says} ({where}{more})"

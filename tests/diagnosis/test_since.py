@@ -1,0 +1,111 @@
+"""Since when: falls of acceptance are dated, causes from the start are disproved by what was healthy before."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.made.simulate import document
+
+LINE = "(APIServer pid=1) INFO 03-02 {h:02}:{m:02}:{s:02} [loggers.py:271] Engine {e:03}: "
+LOAD = (
+    "Avg prompt throughput: 50.0 tokens/s, Avg generation throughput: {tps:.1f} tokens/s, Running: 4 reqs, Waiting: 0 reqs, GPU KV "
+    "cache usage: 20.0%, Prefix cache hit rate: 0.0%\n"
+)
+SPEC = (
+    "SpecDecoding metrics: Mean acceptance length: {mean:.2f}, Accepted throughput: {a:.2f} tokens/s, Drafted throughput: {d:.2f} "
+    "tokens/s, Accepted: {accepted} tokens, Drafted: {drafted} tokens, Per-position acceptance rate: {positions}, Avg Draft "
+    "acceptance rate: {rate:.1f}%\n"
+)
+
+
+def window(i: int, accepted: list[int], steps: int = 200, engine: int = 0) -> str:
+    """One window of ten seconds: tokens accepted by position, of so many steps."""
+    m, s = divmod(10 * i, 60)
+    head = LINE.format(h=10 + m // 60, m=m % 60, s=s, e=engine)
+    total, drafted = sum(accepted), steps * len(accepted)
+    spec = SPEC.format(
+        mean=1 + total / steps,
+        a=total / 10,
+        d=drafted / 10,
+        accepted=total,
+        drafted=drafted,
+        positions=", ".join(f"{n / steps:.3f}" for n in accepted),
+        rate=100 * total / drafted,
+    )
+    return head + LOAD.format(tps=(total + steps) / 10) + head.replace(f"Engine {engine:03}: ", "") + spec
+
+
+HEALTHY, DEAD = [172, 136, 100], [0, 0, 0]
+
+
+def report(folder: Path, text: str) -> dict[str, Any]:
+    path = folder / "server.log"
+    path.write_text(text)
+    return document(path)
+
+
+def test_a_collapse_is_dated_and_wiring_is_not_it(tmp_path: Path) -> None:
+    found = report(tmp_path, "".join(window(i, HEALTHY if i < 8 else DEAD) for i in range(16)))
+    (cause,) = (c for c in found["causes"] if c["side"] == "slow")
+    assert cause["cause"] == "drafter-miswired"
+    assert "68.0% until 10:01:10, 0 of 4,800 since 10:01:20" in cause["headline"]
+    assert "right weights" not in cause["advice"]
+    assert "SD438" in cause["checks"]
+    (change,) = (c for c in found["changes"] if c["what"] == "acceptance")
+    assert change["before"] == pytest.approx(0.68)
+    assert change["after"] == 0
+    assert change["where"].endswith(":18")
+
+
+def test_errors_beside_the_onset_are_evidence(tmp_path: Path) -> None:
+    error = "(Worker_TP3 pid=7) ERROR 03-02 10:01:15 [mooncake_connector.py:774] Mooncake transfer failed for request. ret=-1.\n"
+    text = "".join((error if i == 8 else "") + window(i, HEALTHY if i < 8 else DEAD) for i in range(16))
+    found = report(tmp_path, text)
+    (cause,) = (c for c in found["causes"] if c["side"] == "slow")
+    assert "mooncake_connector.py:774" in cause["headline"]
+    assert any(row.get("line") == 17 for row in cause["evidence"])
+    assert [c["where"].rsplit(":", 1)[1] for c in found["changes"] if c["what"] == "error"] == ["17"]
+
+
+def test_a_slow_decline_is_a_finding_with_its_times(tmp_path: Path) -> None:
+    shares = (0.81, 0.795, 0.778, 0.745, 0.713, 0.65, 0.565, 0.46, 0.37, 0.292, 0.25, 0.208, 0.193, 0.178)
+    levels = [[round(200 * s * f) for f in (1.1, 1.0, 0.9)] for s in shares]
+    found = report(tmp_path, "".join(window(i, level) for i, level in enumerate(levels)))
+    (cause,) = (c for c in found["causes"] if c["side"] == "slow")
+    assert cause["cause"] == "low-acceptance"
+    assert found["verdict"]["state"] == "slow"
+    (change,) = (c for c in found["changes"] if c["what"] == "acceptance")
+    assert change["until"] > change["at"]
+
+
+def test_another_draft_length_is_no_fall_of_the_drafter(tmp_path: Path) -> None:
+    """From 1 to 7 drafted tokens the share of accepted ones halves, and the first position is accepted as before."""
+    short, long = [150], [150, 90, 50, 20, 8, 3, 1]
+    found = report(tmp_path, "".join(window(i, short if i < 10 else long) for i in range(20)))
+    assert {c["what"] for c in found["changes"]} >= {"acceptance", "draft_length"}
+    assert not [c for c in found["causes"] if c["side"] == "slow" and c["certainty"] != "suspected"]
+
+
+def test_a_fall_that_comes_with_another_length_and_at_the_first_position_is_one(tmp_path: Path) -> None:
+    short, long = [150], [30, 3, 1, 0, 0, 0, 0]
+    found = report(tmp_path, "".join(window(i, short if i < 10 else long) for i in range(20)))
+    assert "low-acceptance" in {c["cause"] for c in found["causes"]}
+
+
+def test_one_engine_of_two_falls(tmp_path: Path) -> None:
+    rows = [window(i, DEAD if e and i > 9 else HEALTHY, engine=e) for i in range(20) for e in (0, 1)]
+    found = report(tmp_path, "".join(rows))
+    falls = [c for c in found["changes"] if c["what"] == "acceptance"]
+    assert [c["series"] for c in falls] == ["vllm APIServer:1 Engine 001"]
+    assert "10:01:40" in next(c["headline"] for c in found["causes"] if c["cause"] == "drafter-miswired")
+
+
+def test_an_outage_that_ended_accuses_nobody_now(tmp_path: Path) -> None:
+    rows = [window(i, DEAD if 10 <= i < 14 else HEALTHY) for i in range(40)]
+    found = report(tmp_path, "".join(rows))
+    assert [(c["before"] > 0.5, c["after"] > 0.5) for c in found["changes"] if c["what"] == "acceptance"] == [
+        (True, False),
+        (False, True),
+    ]
+    assert "SD438" not in {code for c in found["causes"] for code in c["checks"]}
