@@ -114,6 +114,15 @@ FIRED: dict[str, tuple[str, str]] = {
     "SD435": (line("1.70", 700, 2000, "0.700, 0.000", "35.0"), "vllm.log"),
     "SD436": ("\n".join(counters(drafts=1000, accepted=(1200, 1200, 300, 1200))), "scrape.prom"),
     "SD437": (line("1.04", 800, 40000, "0.030, 0.010", "2.0"), "vllm.log"),
+    "SD438": (
+        "\n".join(
+            line("2.00", 400, 800, "0.700, 0.300", "50.0", s)
+            if s < 5
+            else line("1.20", 80, 800, "0.150, 0.050", "10.0", s)
+            for s in range(9)
+        ),
+        "vllm.log",
+    ),
     "SD432": ("\n".join(line("1.00", 0, 200, "0.000, 0.000", "0.0", s) for s in range(6)), "vllm.log"),
 }
 CLEARED: dict[str, tuple[str, str]] = {
