@@ -12,11 +12,13 @@ from sdtrace.audit.audit import Span
 from sdtrace.checks import CHECKS
 from sdtrace.comparison.compare import MARGIN, change
 from sdtrace.comparison.report import change_report
+from sdtrace.diagnosis.doubt import doubted, isolated
 from sdtrace.document.document import compose
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
 from sdtrace.pipeline import OVERFLOW_ALLOWED, Inputs, Machines, audit_and_diagnose, opened_and_filtered, paths_of, read
 from sdtrace.readers import Opened
 from sdtrace.readers.inputs import Input, book, demand
+from sdtrace.results.cause import Cause
 from sdtrace.results.report import Report
 from sdtrace.tuning.attach import attach, attach_counts
 from sdtrace.tuning.run import Asked
@@ -66,6 +68,7 @@ def tune(
     return _report(inputs, format, (since, until), where, asked=asked, ids=ids, baseline_ms=baseline_ms)
 
 
+@OVERFLOW_ALLOWED
 def replay(inputs: Inputs, *, verifier: str, format: str | None = None, ids: bool = False, **how: Any) -> Report:
     """The report with `verifier` (a folder, a .gguf file, a hub name, the address of a vLLM or SGLang server) run again over the trace.
 
@@ -79,7 +82,13 @@ def replay(inputs: Inputs, *, verifier: str, format: str | None = None, ids: boo
     found = conduct(read(inputs, format=format), verifier=verifier, **how)
     from sdtrace.replay.section import with_replay  # needs torch, which `conduct` has asked for
 
-    return with_replay(report(inputs, format=format, ids=ids), found)
+    audit, judged = audit_and_diagnose(inputs, format, (None, None), ())
+    plain = attach(compose(audit, judged, CHECKS, ids=ids), of_tally(audit, judged.choices), None)
+
+    def weighed(causes: Sequence[Cause]) -> list[Cause]:
+        return doubted(isolated(causes, audit.inputs, found.positions), audit.inputs)
+
+    return replace(with_replay(plain, found, weighed), show=_show)
 
 
 def _scored(inputs: Inputs, url: str, format: str | None, *, ids: bool, **how: Any) -> Report:

@@ -67,10 +67,12 @@ def _service(service: Service, audit: Audit, found: Diagnosis) -> dict[str, Any]
     rows = used(found.choices) & pl.col("run_id").is_in(list(service.runs))
     laws, positions, requests = (audit.tally.frame(n).filter(rows) for n in ("laws", "positions", "requests"))
     figures = acceptance(laws, positions, requests) or {}
+    # what gathers over months must not gather from a damaged night: nothing in such an input is proof
+    damaged = any(i.doubt is not None and i.doubt.figures for i in audit.inputs)
     return told | {
         "figures": {n: figures.get(n) for n in _FIGURES},
         "cells": cells(requests, audit.requests),
-        "evidence": _evidence(audit, rows),
+        "evidence": {} if damaged else _evidence(audit, rows),
         "disagree": int(laws["disagree"].sum()),
     }
 

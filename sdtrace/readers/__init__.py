@@ -12,6 +12,7 @@ from sdtrace.readers.guard import bears, guarded, reason
 from sdtrace.readers.io import cloud
 from sdtrace.readers.io.checksum import has_checksum
 from sdtrace.readers.io.paths import expand
+from sdtrace.readers.io.row_groups import UNREADABLE
 from sdtrace.readers.io.source import HEAD, Source, begun, source, start
 from sdtrace.readers.metrics import prometheus_server
 from sdtrace.readers.reader import Reader
@@ -89,14 +90,16 @@ class Opened:
         repeated = Repeated()
         reader = self.reader
         assert reader is not None
-        lost = False
+        lost = broken = False
         for batch in reader.batches(src):
             lost = lost or any(loss.what != OTHER for loss in batch.losses)
+            broken = broken or any(loss.what.startswith(UNREADABLE) for loss in batch.losses)
             yield placed_back(repeated.once(batch), src.reading.unwrapped)
         if src.reading.unwrapped is not None:
             yield around(src.path, src.reading.unwrapped)
-        if lost and src.packing and not has_checksum(src) and not src.reading.damage:
-            why = "records of the compressed file are damaged, and it has no checksum that would tell which"
+        if (broken or (lost and src.packing)) and not has_checksum(src) and not src.reading.damage:
+            what = "pages of the table are damaged" if broken else "records of the compressed file are damaged"
+            why = f"{what}, and it has no checksum that would tell which"
             yield Batch(src.path, 0, empty("run"), empty("request"), empty("step"), [], doubt=Doubt(why, figures=True))
         if met := src.reading.met:
             losses = [Loss(src.path, line, error.what, 1, error.advice) for line, error in met]

@@ -1,7 +1,7 @@
 """The replay as part of a report: `document["replay"]`, a section, causes with evidence, and the verdict that follows."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,15 +28,18 @@ _ADVICE = {
 _BLAME = {"sampling-params-ignored": "sampler"}
 
 
-def with_replay(report: Report, found: Replayed) -> Report:
-    """The report with what the replay found. The base verdict stands where it is worse."""
+def with_replay(report: Report, found: Replayed, weighed: Callable[[Sequence[Cause]], list[Cause]] = list) -> Report:
+    """The report with what the replay found. The base verdict stands where it is worse.
+
+    `weighed`: the causes with what speaks against their proof (an input that is damaged).
+    """
     document = dict(report.document)
     document["replay"] = as_document(found)
-    rows = [replace(c, evidence=tuple(_told(row, report.ids) for row in c.evidence)) for c in causes(found)]
+    rows = [replace(c, evidence=tuple(_told(row, report.ids) for row in c.evidence)) for c in weighed(causes(found))]
     document["causes"] = [*(row.row() for row in rows), *document["causes"]]
     document["verdict"] = _verdict(document["verdict"], found, rows)
     told = leaving(replace(report, document=document), _unseen(report.not_checked, found))
-    return replace(told, sections=[section(found), *report.sections])
+    return replace(told, sections=[section(found, rows), *report.sections])
 
 
 def _told(row: dict[str, Any], ids: bool) -> dict[str, Any]:
@@ -208,7 +211,7 @@ def _why(found: Replayed) -> str:
     return "; ".join(what for what, _ in found.left_out.most_common(2)) or "the trace holds none"
 
 
-def section(found: Replayed) -> Section:
+def section(found: Replayed, causes: Sequence[Cause]) -> Section:
     """The figures in one table; ways to be wrong below them, likeliest first, where they were tried."""
     d = as_document(found)
     rows = [*_p_rows(d), *_text_rows(d), *_draft_rows(d)]
@@ -216,7 +219,7 @@ def section(found: Replayed) -> Section:
     for way in d["ways"][:6]:
         says = f"median |d log p|; {way['within_band']:.0%} inside the band, log odds {way['log_odds']:+,.0f}"
         rows.append([f"if: {way['name']}", way["median"], says])
-    return Section("replay", "The real model", _says(found, d), ["figure", "value", "meaning"], rows)
+    return Section("replay", "The real model", _says(found, d, causes), ["figure", "value", "meaning"], rows)
 
 
 def _p_rows(d: Mapping[str, Any]) -> list[list[Any]]:
@@ -261,10 +264,9 @@ def _decided(d: Mapping[str, int]) -> str:
     return f"disagree; {d['agree']:,} agree, {d['undecidable']:,} undecidable"
 
 
-def _says(found: Replayed, d: Mapping[str, Any]) -> str:
+def _says(found: Replayed, d: Mapping[str, Any], rows: Sequence[Cause]) -> str:
     if not found.conversations:
         return f"No request could be run again: {_why(found)}."
-    rows = causes(found)
     if rows:
         return rows[0].headline[0].upper() + rows[0].headline[1:] + "."
     if not d["log_p"]["compared"]:

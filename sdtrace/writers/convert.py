@@ -136,4 +136,4 @@ def _folder(target: Path, batches: Iterator[Batch]) -> None:
 
 def _writer(file: Path, table: str) -> pq.ParquetWriter:
     frame = empty(table).select(list(TABLES[table]))
-    return pq.ParquetWriter(file, pa.schema(frame.to_arrow().schema), compression="zstd")
+    return pq.ParquetWriter(file, pa.schema(frame.to_arrow().schema), compression="zstd", write_page_checksum=True)

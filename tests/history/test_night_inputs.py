@@ -1,5 +1,6 @@
 """What a night is given: stamps ahead of the clock, faults that arrive late, inputs that cannot be read, days out of bounds."""
 
+import gzip
 import json
 import shutil
 from datetime import UTC, date, datetime, timedelta
@@ -281,3 +282,15 @@ def test_a_bad_input_is_read_when_it_is_mended(tmp_path: Path, logs: list[list[P
 def test_the_clock_of_the_tests_is_one_of_the_programs() -> None:
     assert clock.today() == date.fromisoformat(day(5))
     assert clock.last_night() - clock.today() == timedelta(days=1)
+
+
+@pytest.mark.parametrize("cut", [0, 8])
+def test_a_damaged_night_gathers_no_evidence(cut: int, tmp_path: Path, logs: list[list[Path]]) -> None:
+    """What adds up over months is proof in the end: nothing of an input whose checksum is gone goes into it."""
+    packed = gzip.compress(logs[0][0].read_bytes())
+    (tmp_path / "night.jsonl.gz").write_bytes(packed[: len(packed) - cut])
+    assert run(["nightly", str(tmp_path / "night.jsonl.gz"), "--state", str(tmp_path / "state"), "-q"]) == 0
+    with opened(tmp_path / "state") as state:
+        (record,) = state.records()
+    assert [bool(service["evidence"]) for service in record["services"].values()] == [not cut]
+    assert all(service["figures"]["steps"] for service in record["services"].values())

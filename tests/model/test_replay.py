@@ -1,5 +1,6 @@
 """The whole replay over traces of an engine that is really wrong, and of one that is not."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,18 @@ def test_the_right_way_to_be_wrong_is_named(world: World, tmp_path: Path, fault:
     if CAUSES[fault] == "state-not-rolled-back":
         assert "from the step after a rejection on" in cause["headline"]
         assert all(row["after_rejection_at_step"] == row["step"] - 1 for row in cause["evidence"])
+
+
+def test_a_damaged_trace_is_no_proof(world: World, tmp_path: Path) -> None:
+    """All of the text is there, but not the sum that proves it."""
+    trace = record(tmp_path / "t", world.target, world.draft, EVERYTHING, "first-token-dropped")
+    damaged = tmp_path / "damaged.jsonl.gz"
+    damaged.write_bytes(gzip.compress(Path(edited(Path(trace), dict)).read_bytes())[:-8])
+    document = replay(damaged, verifier=world.verifier).document
+    cause = document["causes"][0]
+    assert (cause["cause"], cause["certainty"]) == ("verifier-differs", "suspected")
+    assert "not proved" in cause["headline"]
+    assert document["verdict"]["state"] == "cannot-tell"
 
 
 def test_another_model_is_named_only_where_it_is_suspected(world: World, tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from sdtrace.schema.trace import Loss
 #: Bytes of a batch: what 130,000 steps of a long record come to.
 _MUCH = 1 << 29
 
+#: How the loss of a damaged file begins.
+UNREADABLE = "unreadable Parquet"
+
 #: What reading a damaged file raises.
 _BROKEN = (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError)
 
@@ -29,7 +32,7 @@ def frames(path: str, file: Path, size: int, limits: Limits, *, first: bool = Fa
     """The file in frames of about `size` rows; a Loss where it cannot be read on. `first`: nothing was read before."""
     read, rows = 0, None
     try:
-        with pq.ParquetFile(file, pre_buffer=False) as table:
+        with pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True) as table:
             rows = table.metadata.num_rows
             for groups, each in _portions(table.metadata, size, Budget(limits, file.stat().st_size)):
                 # the first batch is what all threads wait for; later ones are read while others are measured
@@ -43,7 +46,7 @@ def frames(path: str, file: Path, size: int, limits: Limits, *, first: bool = Fa
         yield Loss(path, None, met.what, max((rows or 1) - read, 1), met.advice)
     except _BROKEN as error:
         count = max((rows or 1) - read, 1)
-        yield Loss(path, None, f"unreadable Parquet: {str(error)[:160]}", count, "the file is damaged; get it again")
+        yield Loss(path, None, f"{UNREADABLE}: {str(error)[:160]}", count, "the file is damaged; get it again")
 
 
 def _portions(file: pq.FileMetaData, size: int, budget: Budget) -> Iterator[tuple[list[int], int]]:
