@@ -1,5 +1,7 @@
 """`sdtrace help`: the manual."""
 
+from dataclasses import fields
+
 import click
 
 from sdtrace.cli import options, outputs
@@ -44,7 +46,24 @@ def command(ctx: click.Context, topic: str | None) -> int:
 def figures() -> dict[str, str]:
     """What pages say of limits, from where the limits stand."""
     from sdtrace.cli.config import LONGEST
+    from sdtrace.counters.downsample import KEPT
+    from sdtrace.limits import FREE, USUAL, size
+    from sdtrace.readers import counts, envelopes, json_value
     from sdtrace.readers.inputs import ONE_BY_ONE
+    from sdtrace.readers.io import http, unpack
+    from sdtrace.readers.metrics.prometheus_server import POINTS
     from sdtrace.writers.bundle import STEPS
 
-    return {"losses": f"{ONE_BY_ONE:,}", "bundle_steps": f"{STEPS:,}", "config_bytes": f"{LONGEST:,}"}
+    return {f.name: size(getattr(USUAL, f.name)) for f in fields(USUAL)} | {
+        "free": f"{size(FREE)}B",
+        "xz": f"{size(unpack.XZ)}B",
+        "redirects": f"{http.REDIRECTS}",
+        "points": f"{POINTS:,}",
+        "nesting": f"{json_value.DEPTH}",
+        "envelopes": f"{envelopes.DEPTH}",
+        "positions": f"{counts.LONGEST:,}",
+        "windows": f"{KEPT:,}",
+        "losses": f"{ONE_BY_ONE:,}",
+        "bundle_steps": f"{STEPS:,}",
+        "config_bytes": f"{LONGEST:,}",
+    }

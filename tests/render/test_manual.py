@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import pytest
 from sdtrace.checks import CHECKS
 from sdtrace.cli import VERBS, run
 from sdtrace.cli.help import figures
+from sdtrace.limits import USUAL, Limits, option, size
 from sdtrace.render import manual
 
 TOP = Path(__file__).resolve().parents[2]
@@ -55,6 +57,14 @@ def test_a_page_names_only_what_there_is(topic: str) -> None:
     source = "".join(path.read_text() for path in (TOP / "sdtrace").rglob("*.py"))
     for name in re.findall(r"\b(?:SDTRACE|PROMETHEUS)_[A-Z_]+[A-Z]", text):
         assert name in source
+
+
+def test_the_page_on_security_lists_every_limit_that_is_an_option() -> None:
+    text = manual.page("security", figures())
+    for one in fields(Limits):
+        assert f"| {size(getattr(USUAL, one.name))}" in text
+        assert f"`{option(one.name)}`" in text
+    assert not re.search(r"\{\w+\}", text), "every figure is filled in"
 
 
 def test_commands_and_checks_are_topics(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sdtrace.limits import Limits, current, lifted, option, size
 
 #: Redirects that are followed on one host.
-_REDIRECTS = 5
+REDIRECTS = 5
 
 
 class Unanswered(OSError):
@@ -84,7 +84,7 @@ class Server:
             self._sockets += [found] if found is not None else []
 
     def _followed(self, client: Any, url: Any) -> bytes:
-        for _ in range(_REDIRECTS + 1):
+        for _ in range(REDIRECTS + 1):
             with client.stream("GET", url, extensions={"trace": self._noted}) as answer:
                 if answer.is_redirect:
                     url = self._next(url, answer.headers.get("location", ""))

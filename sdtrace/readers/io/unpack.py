@@ -31,7 +31,7 @@ MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f
 #: The member of a bundle that holds its trace.
 _MEMBER = "trace.jsonl"
 #: Memory that unpacking xz may take: what its best compression needs is a quarter of it.
-_XZ = 256 << 20
+XZ = 256 << 20
 #: Packed bytes that a zst frame is given at a time: they can hold 2**15 times as many, and all of them come at once.
 _FEED = 1 << 12
 
@@ -115,7 +115,7 @@ class _Xz:
     stream and is none is no part of it, as the library's own reader has it."""
 
     def __init__(self, packed: IO[bytes]) -> None:
-        self._packed, self._one = packed, lzma.LZMADecompressor(memlimit=_XZ)
+        self._packed, self._one = packed, lzma.LZMADecompressor(memlimit=XZ)
         self._begun = self._later = False
 
     def read1(self, size: int) -> bytes:
@@ -124,7 +124,7 @@ class _Xz:
             block = b""
             if self._one.eof:
                 block = self._one.unused_data.lstrip(b"\0")
-                self._one, self._begun, self._later = lzma.LZMADecompressor(memlimit=_XZ), False, True
+                self._one, self._begun, self._later = lzma.LZMADecompressor(memlimit=XZ), False, True
             if not block and self._one.needs_input:
                 block = self._packed.read(1 << 16)
                 if not block and self._begun:
