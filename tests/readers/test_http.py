@@ -65,6 +65,20 @@ HOSTILE: dict[str, tuple[Answer, str]] = {
         "another server",
     ),
     "file": (_whole(b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n"), "another server"),
+    "closed at once": (lambda peer, port: peer.close(), "no answer"),
+    "reset": (
+        lambda peer, port: peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"),
+        "no answer",
+    ),
+    "never": (lambda peer, port: time.sleep(3), "no whole answer in"),
+    "huge header": (_whole(OK + b"a: " + b"x" * (1 << 20) + b"\r\n", b"x"), "no answer"),
+    "many headers": (_whole(OK + b"".join(b"a%d: b\r\n" % i for i in range(20_000)), b"x"), "no answer"),
+    "malformed head": (_whole(OK + b"no colon here\r\n\x00: \xff\r\n", b"x"), "no answer"),
+    "bad status": (_whole(b"HTTP/1.1 9999999999999 Fine\r\n"), "no answer"),
+    "negative length": (_whole(OK + b"Content-Length: -5\r\n", b"x"), "no answer"),
+    "broken address": (_whole(b"HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\nContent-Length: 0\r\n"), "no answer"),
+    "server error": (_whole(b"HTTP/1.1 500 Oh\r\nContent-Length: 3\r\n", b"why"), "status 500"),
+    "only early hints": (_for_ever(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", 0), "no "),
     "missing": (_whole(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n"), "status 404"),
 }
 
@@ -101,10 +115,23 @@ def test_a_hostile_server_is_a_reason_in_time(name: str) -> None:
     assert "secret" not in f"{told.value} {told.value.hint}"
 
 
-@pytest.mark.parametrize("name", ["dripping head", "endless", "loop", "no HTTP", "bomb", "missing"])
+#: Answers that are whole, and not what was asked for.
+STRANGE: dict[str, Answer] = {
+    "no text": _whole(OK + b"Content-Length: 1024\r\n", bytes(range(128, 256)) * 8),
+    "empty": _whole(OK + b"Content-Length: 0\r\n"),
+    "nested": _whole(OK + b"Content-Length: 200000\r\n", b"[" * 200_000),
+    "one long line": _whole(OK + b"Content-Length: 900000\r\n", b"a{" * 450_000),
+    "huge numbers": _whole(
+        OK + b"Content-Length: 4043\r\n", b'vllm:spec_decode_num_drafts_total{a="b"} 1e' + b"9" * 4000
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, *STRANGE])
 def test_the_rest_of_the_run_goes_on(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.prom").write_text("vllm:spec_decode_num_drafts_total 9\n")
-    with _server(HOSTILE[name][0]) as port, within(http_timeout=0.6, http_max=1 << 20):
+    answer = STRANGE[name] if name in STRANGE else HOSTILE[name][0]
+    with _server(answer) as port, within(http_timeout=0.3, http_max=1 << 20):
         url = f"prometheus://127.0.0.1:{port}"
         found = report([str(tmp_path / "a.prom"), url]).document
         assert [bool(i["records"]) for i in found["inputs"]] == [True, False]
