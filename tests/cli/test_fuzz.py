@@ -19,7 +19,9 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from sdtrace.cli import run
 from tests.made.damage import damaged, packed, table
@@ -102,13 +104,35 @@ def verbs(rng: random.Random, path: Path, folder: Path) -> list[list[str]]:
         ["bundle", it, "-o", str(out / "b.zip"), "--content", rng.choice(("none", "ids"))],
         ["nightly", it, "--state", str(out / "s"), "-o", str(out / "pages"), "--json", str(out / "n.json")],
     ]
+    # a server that answers with the file: what a scrape, or a query, may bring
+    others += [
+        [
+            "watch",
+            "127.0.0.1:9",
+            "--for",
+            "0.1s",
+            "--every",
+            "0.1s",
+            "--json",
+            str(out / "w.json"),
+            "-o",
+            str(out / "w.html"),
+        ],
+        ["report", "prometheus://127.0.0.1:9", "--json", str(out / "p.json")],
+    ]
     return [report, rng.choice(others)] if rng.random() < 0.7 else [rng.choice(others)]
 
 
-def fault(command: list[str], folder: Path) -> str | None:
+def fault(command: list[str], path: Path, folder: Path) -> str | None:
     """What a command did that none may do."""
     said = io.StringIO()
-    with redirect_stdout(_Stream(said)), redirect_stderr(_Stream(said)):
+    answer = path.read_bytes() if path.is_file() else b""
+    with (
+        patch("sdtrace.readers.io.http.Server", lambda: SimpleNamespace(get=lambda *_: answer)),
+        patch("sdtrace.readers.metrics.prometheus_server.Server", lambda: SimpleNamespace(get=lambda *_: answer)),
+        redirect_stdout(_Stream(said)),
+        redirect_stderr(_Stream(said)),
+    ):
         code = run(command)
     text = said.getvalue()
     if code not in CODES or "Traceback" in text or "internal error" in text:
@@ -181,7 +205,7 @@ def survives(number: int) -> str | None:
             told = f"file {number}: sdtrace {' '.join(command)}".replace(made, "")
             try:
                 with within_time():
-                    why = fault(command, Path(made))
+                    why = fault(command, path, Path(made))
             except TookTooLong:
                 why = f"more than {TIME} s of processor time"
             except BaseException as error:

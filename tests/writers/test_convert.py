@@ -90,6 +90,14 @@ def test_any_records(
     assert same(round_trip(folder / "in.jsonl", folder), whole)
 
 
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2003", "\u200b", "\ufeff", "\u3000"])
+def test_blanks_of_any_kind_in_ids_and_tags_are_data(blank: str, tmp_path: Path) -> None:
+    step = {"kind": "step", "request_id": f"a{blank}b", "step": 0, "draft_token_ids": [1], "graph": blank}
+    request = {"kind": "request", "request_id": f"a{blank}b", "tags": {f"x{blank}": blank}}
+    (tmp_path / "in.jsonl").write_text(f"{json.dumps(request)}\n{json.dumps(step)}\n")
+    assert same(round_trip(tmp_path / "in.jsonl", tmp_path), [request, step])
+
+
 def test_endings_and_occupied_places(tmp_path: Path) -> None:
     sample = SAMPLES / "paper-case.csv"
     assert convert([sample], tmp_path / "case.jsonl").steps == 1

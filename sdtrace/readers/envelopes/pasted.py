@@ -4,6 +4,7 @@ import html
 import re
 
 from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, full, holds, share
+from sdtrace.readers.json_value import parsed
 
 _QUOTE, _FENCE = re.compile(r"^ {0,3}(?:> ?)+"), re.compile(r"^\s*(?:> ?)*(?:```|~~~)")
 _BLANKS = dict.fromkeys((160, 5760, 8239, 8287, 12288, *range(8192, 8203)), " ")
@@ -14,6 +15,8 @@ _ODD = re.compile("[" + "".join(chr(code) for code in BLANKS) + "]")
 _OURS = re.compile(
     r"accept|SpecDecoding|Speculative metrics|throughput|Decode batch|eval time|statistics |draft|_total\b|slot |tokens/s"
 )
+#: a record of a trace, in whose strings a blank of any kind is data: ids and tags are compared exactly
+_RECORD = re.compile(r'"kind"\s*:\s*"(?:run|request|step)"')
 
 
 def quotes(lines: Lines) -> Bare | None:
@@ -35,13 +38,18 @@ def blanks(lines: Lines) -> Bare | None:
     if lines and lines[0][1].startswith("\ufeff"):
         lines = [(lines[0][0], lines[0][1][1:]), *lines[1:]]
         return blanks(lines) or Bare(lines)
-    found = [(n, text.translate(BLANKS) if _ODD.search(text) else text) for n, text in lines]
+    found = [(n, text.translate(BLANKS) if _ODD.search(text) and not _whole(text) else text) for n, text in lines]
     copied = share(full(lines), _ODD.search) >= 0.5  # a whole text came from a page
     changed = [
         (n, new if copied or new == old or _OURS.search(new) else old)
         for (n, new), (_, old) in zip(found, lines, strict=True)
     ]
     return Bare(changed) if any(a != b for a, b in zip(changed, lines, strict=True)) else None
+
+
+def _whole(text: str) -> bool:
+    """Whether a line is a record of a trace as it stands."""
+    return _RECORD.search(text) is not None and parsed(text.encode("utf-8", "replace")) is not None
 
 
 def entities(lines: Lines) -> Bare | None:
