@@ -140,7 +140,7 @@ def _at_once(rows: pl.DataFrame) -> bool:
     spans = spans.drop_nulls().filter(pl.col("last") > pl.col("first")).sort("first")
     if spans.height < 2:
         return False
-    both = spans.with_columns(end=pl.col("last").shift(1).cum_max())
+    both = spans.with_columns(end=pl.col("last").shift(1).cum_max()).drop_nulls("end")
     overlap = (pl.min_horizontal("end", "last") - pl.col("first")) / (pl.col("last") - pl.col("first"))
     return bool(both.select((overlap > 0.5).sum()).item() >= spans.height - 1)
 

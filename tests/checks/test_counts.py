@@ -41,7 +41,7 @@ def response(number: int = 0, **more: Any) -> str:
 
 def exposition(accepted: int) -> str:
     """One scrape of vLLM's counters; the positions add up to 100 accepted tokens."""
-    counts = {"num_drafts": 80, "num_draft_tokens": 160, "num_accepted_tokens": accepted}
+    counts = {"num_drafts": 90, "num_draft_tokens": 180, "num_accepted_tokens": accepted}
     lines = [f'vllm:spec_decode_{name}_total{{engine="0"}} {n}.0' for name, n in counts.items()]
     name = "vllm:spec_decode_num_accepted_tokens_per_pos_total"
     return "\n".join([*lines, *(f'{name}{{engine="0",position="{j}"}} {n}.0' for j, n in enumerate((70, 30)))])
@@ -123,6 +123,7 @@ FIRED: dict[str, tuple[str, str]] = {
         ),
         "vllm.log",
     ),
+    "SD439": (f'{exposition(100)}\nvllm:inter_token_latency_seconds_count{{engine="0"}} 800.0', "scrape.prom"),
     "SD432": ("\n".join(line("1.00", 0, 200, "0.000, 0.000", "0.0", s) for s in range(6)), "vllm.log"),
 }
 CLEARED: dict[str, tuple[str, str]] = {
@@ -134,6 +135,7 @@ CLEARED: dict[str, tuple[str, str]] = {
     "SD434": (line("2.00", 400, 800, "0.700, 0.300", "50.0"), "vllm.log"),
     "SD435": (line("2.00", 400, 800, "0.700, 0.300", "50.0"), "vllm.log"),
     "SD436": ("\n".join(counters(drafts=1000, accepted=(1200, 1200, 1000, 1200))), "scrape.prom"),
+    "SD439": (f'{exposition(100)}\nvllm:inter_token_latency_seconds_count{{engine="0"}} 100.0', "scrape.prom"),
     "SD437": (line("2.00", 400, 800, "0.700, 0.300", "50.0"), "vllm.log"),
     "SD433": (line("2.00", 1000, 2000, "0.700, 0.300", "50.0"), "vllm.log"),
     "SD411": (llama(22, accepted=22, length="3.00"), "server.log"),

@@ -27,7 +27,7 @@ _DEAR = "switch speculation off for this traffic, or use a drafter that fits it:
 
 def acceptance_causes(found: Outcomes, rows: Sequence[Judged]) -> list[Cause]:
     """Causes about acceptance that counts show, by whole and by series."""
-    made = [_miswired(found, rows), _outlier(rows), _low(found, rows)]
+    made = [_miswired(found, rows), _outlier(rows), _low(found, rows), _idle(rows)]
     causes = [cause for cause in made if cause is not None]
     if any(c.cause == "drafter-miswired" for c in causes):
         causes = [c for c in causes if c.cause != "low-acceptance" or c.checks != ("SD433",)]
@@ -67,12 +67,22 @@ def _outlier(rows: Sequence[Judged]) -> Cause | None:
     return _cause("series-outlier", "SD436", hit, _beside) if hit else None
 
 
+def _idle(rows: Sequence[Judged]) -> Cause | None:
+    hit = [j for j in rows if j.idle is not None]
+    if not hit:
+        return None
+    made = _cause("idle-speculation", "SD439", hit, _still)
+    return replace(
+        made, certainty="suspected" if all(j.idle.certainty == "suspected" for j in hit if j.idle) else "statistical"
+    )
+
+
 def _low(found: Outcomes, rows: Sequence[Judged]) -> Cause | None:
     """Too little to pay, of a lookup or in all; a series that is low by itself; or a low share, which only times can judge."""
     lookup = [j for j in _broken(rows, "near-zero", "dead-position") if j.lookup]
     if lookup:
         return replace(_cause("low-acceptance", "SD434", lookup, _near_zero), advice=_LOOKUP, blame="traffic")
-    if dear := _broken(rows, "cannot-pay"):
+    if dear := [j for j in _broken(rows, "cannot-pay") if "dead-position" not in j.broken]:
         return replace(_cause("low-acceptance", "SD437", dear, _gains), advice=_DEAR)
     low = [j for j in rows if j.broken == ("series-outlier",) and j.against is not None and j.against.mine.value < LOW]
     if low:
@@ -148,3 +158,8 @@ def _beside(j: Judged) -> str:
 def _gains(j: Judged) -> str:
     assert j.gain is not None
     return f"{_who(j)}{1 + j.gain.value:.3f} tokens per drafting step, less than {1 + j.gain.high:.2f} (99% confidence); {_accepted(j)}"
+
+
+def _still(j: Judged) -> str:
+    assert j.idle is not None
+    return f"{j.idle.share:.0%} of {j.idle.steps:,.0f} steps of {j.tally.engine} had no draft"

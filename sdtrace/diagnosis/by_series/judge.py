@@ -8,6 +8,7 @@ import polars as pl
 
 from sdtrace.counters.series import Tally, tallies
 from sdtrace.counters.sources import Source
+from sdtrace.diagnosis.by_series.idle import Idle, idle
 from sdtrace.diagnosis.by_series.near_zero import Rare, behind, first
 from sdtrace.diagnosis.by_series.outlier import Against, against
 from sdtrace.diagnosis.by_series.pays import NOTHING, STEPS, UNSURE, Gain, gain
@@ -31,6 +32,7 @@ class Judged:
     gain: Gain | None
     lookup: bool
     chosen: bool
+    idle: Idle | None = None
     against: Against | None = None
     broken: tuple[Rule, ...] = ()
 
@@ -58,18 +60,19 @@ def judged(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Even
     """The whole of every engine in front of its series."""
     made: list[Judged] = []
     for whole, series in tallies(windows, found):
-        here = [_measured(t, events) for t in (whole, *series)]
+        here = [_measured(t, events, found) for t in (whole, *series)]
         made += _ruled(here)
     return made
 
 
-def _measured(t: Tally, events: Sequence[Event]) -> Judged:
+def _measured(t: Tally, events: Sequence[Event], found: Sequence[Source]) -> Judged:
     mine = [e for e in events if e.engine == t.engine]
     methods = " ".join(e.value or "" for e in mine if e.kind == "config").lower()
     names = f"{methods} {t.name if t.by == 'drafter' else ''}".lower()
     lookup = any(word in names for word in ("ngram", "suffix", "lookup"))
     chosen = any(e.kind == "synthetic" for e in mine)
-    return Judged(t, first(t), behind(t), gain(t), lookup, chosen)
+    still = idle(t, found, methods, mine) if t.by == "all" and not lookup else None
+    return Judged(t, first(t), behind(t), gain(t), lookup, chosen, still)
 
 
 def _ruled(here: Sequence[Judged]) -> list[Judged]:
@@ -116,6 +119,7 @@ _TABLE = {
     "dead-position": pl.Boolean(),
     "series-outlier": pl.Boolean(),
     "cannot-pay": pl.Boolean(),
+    "idle": pl.Boolean(),
 }
 
 
@@ -137,7 +141,7 @@ def _row(j: Judged) -> dict[str, Any]:
         "enough": j.enough,
     }
     names = ("near-zero", "dead-position", "series-outlier", "cannot-pay")
-    return place | counts | {name: name in j.broken for name in names}
+    return place | counts | {name: name in j.broken for name in names} | {"idle": j.idle is not None}
 
 
 def section(rows: Sequence[Judged]) -> list[dict[str, Any]]:

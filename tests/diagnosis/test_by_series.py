@@ -1,0 +1,200 @@
+"""Acceptance judged from counts: near zero, dead positions, one series against its siblings, and whom none of it may accuse."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sdtrace.counters.places import named as places
+from sdtrace.stats.beta_binomial import CORRELATION, log_e_small, log_pmf, upper
+from sdtrace.stats.discovery import bh, e_bh
+from tests.healthy.judge import accused, documented, named
+from tests.healthy.worlds import TRAFFIC, World
+from tests.healthy.writers import WRITERS
+from tests.made.simulate import document
+
+
+def window(steps: int, positions: list[int], second: int = 0, engine: str = "000", pid: int = 7) -> str:
+    """An Engine and a SpecDecoding line of vLLM 0.24+."""
+    head = f"(APIServer pid={pid}) INFO 11-23 15:{second // 60:02d}:{second % 60:02d}"
+    accepted, drafted = sum(positions), steps * len(positions)
+    return (
+        f"{head} [loggers.py:335] Engine {engine}: Avg prompt throughput: 0.0 tokens/s, Avg generation throughput: 9.0 tokens/s, "
+        f"Running: 4 reqs, Waiting: 0 reqs, GPU KV cache usage: 2.0%\n{head} [metrics.py:120] SpecDecoding metrics: Mean acceptance "
+        f"length: {1 + accepted / steps:.2f}, Accepted throughput: {accepted / 10:.2f} tokens/s, Drafted throughput: {drafted / 10:.2f} "
+        f"tokens/s, Accepted: {accepted} tokens, Drafted: {drafted} tokens, Per-position acceptance rate: "
+        f"{', '.join(f'{n / steps:.3f}' for n in positions)}, Avg Draft acceptance rate: {100 * accepted / drafted:.1f}%\n"
+    )
+
+
+def log(folder: Path, *windows: str, name: str = "vllm.log") -> dict[str, Any]:
+    path = folder / name
+    path.write_text("".join(windows))
+    return document(path)
+
+
+NGRAM = (
+    "(EngineCore pid=1) INFO 11-23 15:00:00 [core.py:1] Initializing a V1 LLM engine (v0.32.0) with config: "
+    "speculative_config=SpeculativeConfig(method='ngram', model=None, num_spec_tokens=3)\n"
+)
+SYNTHETIC = NGRAM.replace("method='ngram'", "method='eagle', rejection_sample_method='synthetic'")
+#: what it is -> windows, the causes that are right, the state that is right
+COUNTED: dict[str, tuple[list[str], list[str], str]] = {
+    "none of 450": ([window(150, [0, 0, 0])], ["drafter-miswired"], "slow"),
+    "9 of 8,100 in ten windows": (
+        [window(270, [1, 0, 0], 10 * i) for i in range(9)] + [window(270, [0, 0, 0], 99)],
+        ["drafter-miswired"],
+        "slow",
+    ),
+    "none of 60": ([window(20, [0, 0, 0])], [], "cannot-tell"),
+    "one request of hard text": ([window(60, [3, 0, 0])], [], "cannot-tell"),
+    "the first position alone": ([window(120, [17, 0, 0, 0], 10 * i) for i in range(5)], ["drafter-miswired"], "slow"),
+    "positions that fall by a factor": ([window(600, [240, 60, 15, 4])], [], "healthy"),
+    "a lookup that finds nothing": ([NGRAM, window(600, [2, 0, 0])], ["low-acceptance"], "slow"),
+    "a benchmark that accepts nothing": ([SYNTHETIC, window(600, [0, 0, 0])], ["synthetic-acceptance"], "wrong"),
+    "three tokens in a hundred steps": (
+        [window(900, [20, 10, 0], 10 * i) for i in range(10)],
+        ["drafter-miswired"],
+        "slow",
+    ),
+    "four in a hundred, told by many windows": (
+        [window(900, [31, 4, 1], 10 * i) for i in range(20)],
+        ["low-acceptance"],
+        "slow",
+    ),
+    "one in five": ([window(600, [110, 20, 5])], ["low-acceptance"], "cannot-tell"),
+}
+
+
+@pytest.mark.parametrize("what", COUNTED)
+def test_counts_are_judged(what: str, tmp_path: Path) -> None:
+    windows, causes, state = COUNTED[what]
+    found = log(tmp_path, *windows)
+    assert [c["cause"] for c in found["causes"]] == causes
+    assert found["verdict"]["state"] == state
+    assert "shorten the draft" not in "".join(c["advice"] for c in found["causes"] if c["cause"] == "drafter-miswired")
+
+
+def test_one_engine_of_four_is_named_with_its_figures(tmp_path: Path) -> None:
+    shares = {"000": [85, 60, 45], "001": [84, 62, 44], "002": [17, 5, 2], "003": [86, 61, 43]}
+    found = log(
+        tmp_path, *(window(100, p, 10 * i, engine, 7 + int(engine)) for i in range(8) for engine, p in shares.items())
+    )
+    first = found["causes"][0]
+    assert first["cause"] == "series-outlier"
+    assert "engine 002 accepts 8.0%" in first["headline"]
+    assert [row["name"] for row in found["acceptance"]["series"] if row["state"] == "slow"] == ["002"]
+    row = found["acceptance"]["series"][0]
+    assert {name: row[name] for name in ("by", "name", "steps", "drafted", "accepted", "verdict")} == {
+        "by": "engine", "name": "000", "steps": 800, "drafted": 2400, "accepted": 1520, "verdict": "healthy",
+    }  # fmt: skip
+
+
+def test_a_dead_engine_is_its_own_fault_and_a_dead_server_its_drafters(tmp_path: Path) -> None:
+    dead = {"000": [85, 60, 45], "001": [0, 0, 0]}
+    one = log(tmp_path, *(window(200, p, 10 * i, e) for i in range(3) for e, p in dead.items()))
+    assert one["causes"][0]["headline"].startswith("engine 001: nothing that is drafted is accepted")
+    assert one["causes"][0]["blame"] == "scheduler"
+    whole = log(tmp_path, *(window(200, [0, 0, 0], 10 * i, e) for i in range(3) for e in dead), name="whole.log")
+    assert [c["cause"] for c in whole["causes"]] == ["drafter-miswired"]
+    assert whole["causes"][0]["headline"].startswith("nothing that is drafted is accepted: 0 of 3,600")
+    assert whole["causes"][0]["blame"] == "drafter"
+
+
+def test_other_draft_lengths_make_no_outlier(tmp_path: Path) -> None:
+    lengths = {"000": [85], "001": [85], "002": [85, 40, 20, 10, 5, 2, 1, 0]}
+    found = log(tmp_path, *(window(100, p, 10 * i, e) for i in range(8) for e, p in lengths.items()))
+    assert [c["cause"] for c in found["causes"] if c["side"] == "slow"] == []
+
+
+def test_files_of_servers_that_run_at_once_are_replicas_and_those_of_one_are_not(tmp_path: Path) -> None:
+    def lines(first: int, positions: list[int]) -> str:
+        return "".join(window(100, positions, first + 10 * i) for i in range(10))
+
+    at_once, after = tmp_path / "at-once", tmp_path / "after"
+    for folder, second in ((at_once, 0), (after, 200)):
+        folder.mkdir()
+        (folder / "a.log").write_text(lines(0, [85, 60, 45]))
+        (folder / "b.log").write_text(lines(second, [40, 16, 6]))
+    both = document(at_once)
+    assert [c["cause"] for c in both["causes"]] == ["series-outlier"]
+    assert {(row["by"], row["name"]) for row in both["acceptance"]["series"]} >= {
+        ("replica", "a.log"),
+        ("replica", "b.log"),
+    }
+    assert "replica" not in {row["by"] for row in document(after)["acceptance"]["series"]}
+
+
+def test_coverage_of_every_kind_of_input(tmp_path: Path) -> None:
+    good = log(tmp_path, *(window(100, [85, 60, 45], 10 * i) for i in range(3)))
+    assert good["verdict"]["coverage"] == {
+        "speed": "judged", "acceptance": "judged", "correctness": "not-judged", "metrics": "judged",
+    }  # fmt: skip
+    assert "speed and acceptance judged; correctness not checked" in good["verdict"]["headline"]
+    little = log(tmp_path, window(20, [15, 10, 8]), name="little.log")
+    assert little["verdict"]["state"] == "cannot-tell"
+    assert little["verdict"]["coverage"]["acceptance"] == "too-little"
+    assert "70 more would do" in little["verdict"]["headline"]
+    trace = document(Path("sample_logs/transformers-sampled.jsonl.gz"))
+    assert trace["verdict"]["coverage"]["correctness"] == "judged"
+
+
+SERIES = [
+    ("gpu-3 APIServer:300 Engine 002", "SpecDecoding metrics", {"pod": "gpu-3", "engine": "002"}),
+    ("APIServer:1 Engine 000", "SpecDecoding metrics", {"engine": "000"}),
+    ("Engine 001", "SpecDecoding metrics", {"engine": "001"}),
+    ("engine=2 model_name=org/m pod=a-1", "metrics", {"engine": "2", "model": "org/m", "pod": "a-1"}),
+    ("pod/decode-0/sglang DP3", "Decode batch", {"pod": "pod/decode-0/sglang", "rank": "3"}),
+    ("DP1", "Decode batch", {"rank": "1"}),
+    ("port 8081 slot 3", "request", {"replica": "port 8081", "slot": "3"}),
+    ("draft-mtp", "statistics", {"drafter": "draft-mtp"}),
+    ("rank 0", "dflash", {"rank": "0"}),
+    ("", "request", {}),
+]
+
+
+@pytest.mark.parametrize(("series", "surface", "wanted"), SERIES)
+def test_a_series_names_its_places(series: str, surface: str, wanted: dict[str, str]) -> None:
+    assert places(series, surface) == wanted
+
+
+@pytest.mark.parametrize(("n", "mean"), [(12, 0.15), (90, 0.15), (90, 0.4), (400, 0.2)])
+def test_the_e_value_against_a_working_drafter_has_a_mean_of_one_at_most(n: int, mean: float) -> None:
+    weight = (1 - CORRELATION) / CORRELATION
+    law = stats.betabinom(n, mean * weight, (1 - mean) * weight)
+    assert log_pmf(3, n, mean, CORRELATION) == pytest.approx(law.logpmf(3), rel=1e-9)
+    e = [math.exp(log_e_small([(x, n)], 0.15, (0.003, 0.02))) for x in range(n + 1)]
+    whole = float(np.dot(law.pmf(range(n + 1)), e))
+    assert whole == pytest.approx(1.0) if mean == 0.15 else whole < 1.0
+
+
+def test_the_bound_of_a_share_covers_clopper_and_pearson() -> None:
+    for hits, trials in ((0, 396), (1, 211), (9, 2700), (30, 100)):
+        exact = stats.beta.ppf(0.99, hits + 1, trials - hits)
+        assert upper(hits, trials) >= exact - 1e-9
+        assert upper(hits, trials) <= 1.35 * exact
+    assert upper(0, 396) == pytest.approx(1 - 0.01 ** (1 / 396))
+
+
+def test_false_discoveries_are_held_down() -> None:
+    assert e_bh([math.log(v) for v in (500.0, 150.0, 40.0, 1.0)], 0.01) == [True, False, False, False]
+    assert e_bh([math.log(v) for v in (450.0, 250.0, 140.0, 1.0)], 0.01) == [True, True, True, False]
+    assert e_bh([], 0.01) == []
+    assert bh([0.004, 0.001, 0.2, 0.0001], 0.01) == [True, True, False, True]
+
+
+@pytest.mark.parametrize("traffic", TRAFFIC)
+def test_a_healthy_server_is_accused_of_nothing(traffic: str, tmp_path: Path) -> None:
+    engines = list(WRITERS)
+    for seed in range(2):
+        engine = engines[(TRAFFIC.index(traffic) + seed) % len(engines)]
+        found = documented(World(traffic, 4, 12, seed), engine, tmp_path)
+        assert accused(found, "wrong") + accused(found, "slow") == [], (engine, traffic, seed)
+
+
+@pytest.mark.parametrize("engine", [name for name in WRITERS if name != "llamacpp"])
+def test_an_engine_at_half_its_siblings_acceptance_is_named_alone(engine: str, tmp_path: Path) -> None:
+    assert named(documented(World("mixed", 4, 20, 3, half=2), engine, tmp_path), 2)
