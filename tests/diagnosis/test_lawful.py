@@ -18,6 +18,7 @@ def unaccused(scenario: Scenario, folder: Path) -> None:
     assert not [check["code"] for check in found["checks"] if check["state"] == "crashed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_lawful_variant(name: str, tmp_path: Path) -> None:
     unaccused(VARIANTS[name], tmp_path)
@@ -49,6 +50,7 @@ def test_greedy_requests_hide_none_of_the_others(share: float, tmp_path: Path) -
     assert audit["disagree"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", ["ratio", "one-hot", "match", "greedy", "block"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_other_seeds(law: str, seed: int, tmp_path: Path) -> None:

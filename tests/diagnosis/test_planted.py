@@ -28,12 +28,14 @@ def test_with_uniforms(name: str, tmp_path: Path) -> None:
     assert found["causes"][0]["evidence"], "no finding without a witness"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("name", FAULTS)
 def test_other_seeds(name: str, seed: int, tmp_path: Path) -> None:
     assert accused(diagnosed(Scenario(fault=name, seed=seed), tmp_path))[:1] == [FAULTS[name].cause]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.impossible])
 def test_without_uniforms(name: str, tmp_path: Path) -> None:
     """Impossible events need no uniform. Which rule made them may need one."""
@@ -45,6 +47,7 @@ def test_without_uniforms(name: str, tmp_path: Path) -> None:
     assert accused(found)[0] in expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenience-0.7", "inverted-ratio", "recovered-from-p", "random-flips", "p-next-row"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "decimals:4"])
 def test_rounded_logs(name: str, dtype: str, tmp_path: Path) -> None:

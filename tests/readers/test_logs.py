@@ -28,7 +28,7 @@ from tests.made.log_samples import LLAMA_D, OLLAMA, SAMPLES, SGLANG_NEW, VLLM_01
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 TEXTS = sorted(p for p in CORPUS.rglob("*") if p.suffix in (".log", ".txt", ".md") and p.name.upper() != "README.MD")
-COUNT = int(os.environ.get("SDTRACE_FUZZ", "120"))
+COUNT = int(os.environ.get("SDTRACE_FUZZ", "60"))
 
 
 def written(folder: Path, text: str, name: str = "server.log") -> Path:
