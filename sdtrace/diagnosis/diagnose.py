@@ -18,6 +18,7 @@ from sdtrace.diagnosis.by_series.judge import Judged, judged, section
 from sdtrace.diagnosis.causes import causes, counters
 from sdtrace.diagnosis.coverage import Coverage, nothing, of_counts, of_steps
 from sdtrace.diagnosis.doubt import doubted, isolated, untrusted
+from sdtrace.diagnosis.known import known_issues
 from sdtrace.diagnosis.law_choice import Choice, Fit, better_law, choose
 from sdtrace.diagnosis.law_refit import MISFITS
 from sdtrace.diagnosis.not_checked import not_checked_notes
@@ -62,6 +63,8 @@ class Diagnosis:
     speeds: list[Speed] = field(default_factory=list)
     coverage: Coverage = field(default_factory=nothing)
     changes: list[Change] = field(default_factory=list)
+    #: rows of `known_issues`: whose signature the input has
+    known: list[dict[str, Any]] = field(default_factory=list)
 
 
 def misfits(audit: Audit) -> dict[str, Fit]:
@@ -88,6 +91,13 @@ def diagnose(
     audit: Audit, checks: Sequence[Check], overridden: Mapping[str, Fit], baseline_ms: float | None = None
 ) -> Diagnosis:
     """Choose laws, read checks, name causes, add up the figures. `baseline_ms`: a plain step, where the user knows it."""
+    made = _decided(audit, checks, overridden, baseline_ms)
+    return replace(made, known=known_issues(audit, made.causes, made.outcomes, made.acceptance, made.changes))
+
+
+def _decided(
+    audit: Audit, checks: Sequence[Check], overridden: Mapping[str, Fit], baseline_ms: float | None
+) -> Diagnosis:
     counts = sources(audit.windows)
     series = judged(audit.windows, counts, audit.events)
     if audit.tally.frame("laws").is_empty():

@@ -12,6 +12,7 @@ from sdtrace.counters.sources import Source
 from sdtrace.counters.timeline import timelines
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.document.changes import changes_section
+from sdtrace.document.known import known_section
 from sdtrace.results.report import Chart, Section, Value
 
 
@@ -24,6 +25,7 @@ def counted_sections(audit: Audit, found: Diagnosis) -> list[Section]:
         *(timelines(audit.windows, _timed(found.sources, source)) if source is not None else []),
         _speed(found),
         changes_section(found.changes),
+        known_section(found.known),
         _load(audit.windows),
         _sources(found.sources, source),
         _definitions(found, source),

@@ -56,6 +56,7 @@ def document(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bo
         "record": _record(audit) if found.audit is not None else None,
         **_text(audit),
         "changes": [change.row() for change in found.changes],
+        "known_issues": found.known,
     }
 
 

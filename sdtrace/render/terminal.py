@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from sdtrace.diagnosis.known.issue import Known
 from sdtrace.render.text import clean, number
 from sdtrace.render.time import step_time
 from sdtrace.results.check import Check
@@ -29,7 +30,7 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
         first = i == 0 and bool(sure)
         label = (head, word) if first else ("also", "also")
         lines += block(*label, clean(cause["headline"], 400), cause["certainty"], width)
-        lines += cause_lines(cause, width)
+        lines += cause_lines(cause, width, verbose=verbose)
     lines += field("speed", _speed(document), width)
     if document["time"]:
         lines += field("time", step_time(document["time"]), width)
@@ -83,14 +84,17 @@ def field(name: str, text: str, width: int) -> list[str]:
     return [f"{name:<9}{wrapped[0]}", *(f"         {line}" for line in wrapped[1:])]
 
 
-def cause_lines(cause: dict[str, Any], width: int) -> list[str]:
-    """Evidence, effect and advice of a cause."""
+def cause_lines(cause: dict[str, Any], width: int, *, verbose: bool = False) -> list[str]:
+    """Evidence, effect and advice of a cause; `verbose`: what would change our mind too."""
     lines = []
     if cause["evidence"]:
         lines += field("", f"{cause['cause']}; first: {_evidence(cause['evidence'][0])}", width)
     if cause.get("effect"):
         lines += field("", clean(cause["effect"], 300), width)
-    return lines + field("", f"next: {clean(cause['advice'], 500)}", width)
+    lines += field("", f"next: {clean(cause['advice'], 500)}", width)
+    if verbose and cause.get("refuted_by"):
+        lines += field("", f"refuted if: {clean(cause['refuted_by'], 400)}", width)
+    return lines
 
 
 def _evidence(row: dict[str, Any]) -> str:
@@ -201,6 +205,17 @@ def catalogue(checks: Sequence[Check]) -> str:
     """Every check in one line."""
     rows = [[c.code, c.name, clean(c.text.strip().split("\n", 1)[0], 120)] for c in checks]
     return "\n".join(_table(["code", "name", "finds"], rows)) + "\n"
+
+
+def issues(known: Sequence[Known]) -> str:
+    """The known issues: what was reported, where it is fixed, what helps, the link."""
+    lines = []
+    for issue in known:
+        bound = " ".join(part for part in (issue.engine, issue.versions, issue.method) if part)
+        lines += [f"{issue.name} ({bound}): {issue.says}", f"    signature: {', '.join(issue.signature)}"]
+        lines += [f"    flags: {issue.flags}"] if issue.flags else []
+        lines += [f"    fixed in: {issue.fixed_in or 'not known here'}; {issue.workaround}", f"    {issue.url}"]
+    return "\n".join(lines) + "\n"
 
 
 def page(check: Check) -> str:

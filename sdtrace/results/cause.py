@@ -7,6 +7,7 @@ from typing import Any
 
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Outcome
+from sdtrace.results.refutations import refuted_by
 from sdtrace.results.words import CERTAINTIES, SIDES, Certainty, Side
 
 Outcomes = Mapping[str, Outcome]
@@ -39,6 +40,7 @@ class Cause:
             "advice": self.advice,
             "blame": self.blame,
             "effect": self.effect,
+            "refuted_by": refuted_by(self.cause, self.side, self.evidence),
         }
 
 

@@ -1,0 +1,27 @@
+"""Every cause says what would change its mind, with a command that exists."""
+
+import shlex
+
+import pytest
+
+from sdtrace.cli import VERBS
+from sdtrace.results.cause import Cause
+from sdtrace.results.cause_words import WORDS
+from sdtrace.results.refutations import named, refuted_by
+
+
+@pytest.mark.parametrize("cause", sorted(set(WORDS) | named()))
+def test_a_cause_says_what_would_refute_it(cause: str) -> None:
+    side = WORDS[cause].side if cause in WORDS else "wrong"
+    says, _, command = refuted_by(cause, side, [{"path": "a log.txt", "line": 3}]).rpartition(": ")
+    assert cause in named()
+    assert len(says) > 20
+    words = shlex.split(command)
+    assert words[0] == "sdtrace"
+    assert words[1] in VERBS
+    assert "a log.txt" in words
+
+
+def test_it_stands_in_the_row_of_a_cause() -> None:
+    cause = Cause("low-acceptance", "slow", "suspected", (), "h", ({"path": "x.log"},), "advice", "drafter")
+    assert cause.row()["refuted_by"].endswith("sdtrace diff SPECULATION_OFF x.log")
