@@ -15,9 +15,9 @@ from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.errors import NoInputError
 from sdtrace.readers.guard import bears, reason
 from sdtrace.readers.inputs import Input
-from sdtrace.readers.metrics.prometheus import scraped
+from sdtrace.readers.metrics.prometheus import CUT, EXPECTED, scraped
 from sdtrace.schema.counters import from_rows, no_windows
-from sdtrace.schema.trace import empty
+from sdtrace.schema.trace import OTHER, Loss, empty
 from sdtrace.tally.tally import Tally
 
 #: Seconds that "now" and "before" cover, and a relative change that is worth a line.
@@ -28,7 +28,8 @@ KEPT = 4_000
 
 @dataclass
 class Live:
-    """What was scraped of `url`. `restarts` are the times at which a counter had fallen; `error` the last failure."""
+    """What was scraped of `url`. `restarts` are the times at which a counter had fallen; `error` the last failure.
+    `lines` of all scrapes: those that are `used`, those that were `cut`, and others."""
 
     url: str
     scrapes: list[pl.DataFrame] = field(default_factory=list)
@@ -36,11 +37,14 @@ class Live:
     restarts: list[float] = field(default_factory=list)
     error: str | None = None
     lines: int = 0
+    used: int = 0
+    cut: int = 0
 
     def take(self, text: str, at: float) -> None:
         """Add one scrape."""
-        frame = from_rows(self.url, scraped(text, at))
-        self.lines += text.count("\n")
+        scrape = scraped(text, at)
+        frame = from_rows(self.url, scrape.rows)
+        self.lines, self.used, self.cut = self.lines + scrape.lines, self.used + scrape.used, self.cut + scrape.cut
         self.error = None if frame.height else "no metric of an engine that is known"
         if not frame.height:
             return
@@ -61,7 +65,14 @@ class Live:
         """All that was scraped, as an audit of counts."""
         windows = self.windows()
         engine = next(iter(windows["engine"].drop_nulls()), None)
-        read = Input(self.url, "prometheus", engine, lines=self.lines, windows=windows.height, records=windows.height)
+        losses = (
+            [Loss(self.url, None, CUT, self.cut, "see what stands between here and the engine")] if self.cut else []
+        )
+        if other := self.lines - self.used - self.cut:
+            losses.append(Loss(self.url, None, OTHER, other, EXPECTED))
+        read = Input(
+            self.url, "prometheus", engine, self.lines, windows=windows.height, records=self.used, losses=losses
+        )
         return Audit(Tally(), [read], {}, empty("request"), 0, windows)
 
 

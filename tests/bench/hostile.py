@@ -150,11 +150,11 @@ def counts(path: Path, n: int) -> None:
 
 #: shape -> (how it is written, n)
 SHAPES: dict[str, tuple[Callable[[Path, int], None], int]] = {
-    "runs": (runs, 500), "requests": (requests, 10_000), "tag values": (tag_values, 10_000), "tag keys": (tag_keys, 2_000),
+    "runs": (runs, 200), "requests": (requests, 10_000), "tag values": (tag_values, 10_000), "tag keys": (tag_keys, 2_000),
     "series": (series, 2_000), "positions": (positions, 100_000), "drafted": (drafted, 50_000), "losses": (losses, 50_000),
     "line": (line, 4_000_000), "record": (record, 4_000_000), "nested": (nested, 500_000), "bomb": (bomb, 8_000_000),
-    "table lists": (table_lists, 1_000_000), "table columns": (table_columns, 2_000), "files": (files, 100),
-    "document": (document, 5_000), "requests of a log": (counts, 5_000),
+    "table lists": (table_lists, 1_000_000), "table columns": (table_columns, 2_000), "files": (files, 50),
+    "document": (document, 20_000), "requests of a log": (counts, 5_000),
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from sdtrace.audit.live import Live, changes, figures
 from sdtrace.cli import run
+from sdtrace.schema.trace import OTHER
 
 SCRAPE = """# TYPE vllm:spec_decode_num_drafts_total counter
 vllm:spec_decode_num_drafts_total{{engine="0"}} {drafts}
@@ -101,6 +102,15 @@ def test_many_scrapes_are_thinned_without_loss(monkeypatch: pytest.MonkeyPatch) 
         live.take(scrape(10 * i, 8 * i, 4 * i), 2e9 + i)
     assert len(live.scrapes) <= 20
     assert figures(live.windows()).drafts == 990
+
+
+def test_every_line_of_a_scrape_is_accounted_for() -> None:
+    live = Live("u")
+    live.take("# HELP other x\nother 5\n" + scrape(1000, 900, 100), 2e9)
+    live.take(scrape(1100, 980, 120) + 'vllm:generation_tokens_total{engine="0', 2e9 + 10)
+    (read,) = live.audit().inputs
+    assert (read.lines, read.records) == (23, 18)
+    assert {loss.what: loss.count for loss in read.losses} == {"a sample that is no exposition line": 1, OTHER: 4}
 
 
 def interrupted(monkeypatch: pytest.MonkeyPatch, pauses: int) -> None:

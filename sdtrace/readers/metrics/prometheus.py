@@ -14,6 +14,10 @@ from sdtrace.readers.repeated import ADVICE, WHAT
 from sdtrace.schema.counters import from_rows
 from sdtrace.schema.trace import OTHER, Batch, Loss, empty
 
+#: What is said of lines that are no samples of an engine.
+EXPECTED = "expected in an exposition"
+#: Why a sample is lost.
+CUT = "a sample that is no exposition line"
 #: Windows of one batch.
 ROWS = 5_000
 
@@ -72,7 +76,7 @@ def batches(src: Source) -> Iterator[Batch]:
             names[key] = _parsed(key)
         name = names[key]
         if name is None or value is None:
-            held.losses.append(Loss(src.path, number, "a sample that is no exposition line", 1, "it was cut"))
+            held.losses.append(Loss(src.path, number, CUT, 1, "it was cut"))
             if len(held.losses) >= ROWS:
                 yield _batch(src.path, held)
                 held = _Held()
@@ -122,22 +126,35 @@ def _parsed(key: str) -> _Name | None:
 def _batch(path: str, held: _Held) -> Batch:
     other = held.lines - held.used - len(held.losses)
     if other:
-        held.losses.append(Loss(path, None, OTHER, other, "expected in an exposition"))
+        held.losses.append(Loss(path, None, OTHER, other, EXPECTED))
     tables = empty("run"), empty("request"), empty("step")
     return Batch(path, held.lines, *tables, held.losses, [], from_rows(path, held.rows), records=held.used)
 
 
-def scraped(text: str, at: float) -> list[dict[str, Any]]:
-    """The windows of one scrape of a running engine, as rows; lines that are no samples are left out."""
-    scrape = Scrape()
-    for number, raw in enumerate(text.splitlines(), start=1):
+@dataclass(frozen=True)
+class Scraped:
+    """One scrape of a running engine: windows as rows; its lines, how many of them are in the rows, how many were cut."""
+
+    rows: list[dict[str, Any]]
+    lines: int
+    used: int
+    cut: int
+
+
+def scraped(text: str, at: float) -> Scraped:
+    """The windows of one scrape, which has no file."""
+    scrape, lines, used, cut = Scrape(), text.splitlines(), 0, 0
+    for number, raw in enumerate(lines, start=1):
         if not raw.startswith(BEGINS):
             continue
         key, value, _ = _split(raw.strip())
         name = _parsed(key)
-        if name is not None and name.engine is not None and value is not None:
+        if name is None or value is None:
+            cut += 1
+        elif name.engine is not None:
+            used += 1
             scrape.take(name.engine, name.bare, name.labels, name.where, value, number)
-    return scrape.rows(at)
+    return Scraped(scrape.rows(at), len(lines), used, cut)
 
 
 def _named_time(path: str) -> float | None:
