@@ -12,7 +12,9 @@ from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.schema.arrays import Floats
 from sdtrace.speed.strata import attributes, levels
 from sdtrace.speed.timing import Timing
-from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
+from sdtrace.stats.jackknife import FEWEST, GROUPS, Interval, groups, jackknife, summed
+from sdtrace.stats.ratio import student
+from sdtrace.stats.wander import wander
 from sdtrace.tally.frames import DEPTH
 
 Statistic = Callable[[Floats, Floats], Floats]
@@ -38,8 +40,6 @@ COLUMNS = [
     *("wh", "wn", "wnn", "wnv", "has_d", "has_v", "has_s", *DEPTHS),
 ]
 AT = {name: i for i, name in enumerate(COLUMNS)}
-#: Stretches of time that are left out in turn: few, because the load of a server wanders slowly.
-BLOCKS = 10
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class Arm:
         """Requests that are compared one by one."""
         return int(self.joined["hash"].n_unique())
 
+    @property
+    def clusters(self) -> int:
+        """Requests, those of one session as one."""
+        return int(self.joined["session"].n_unique())
+
 
 def arm(path: str, audit: Audit, found: Diagnosis) -> Arm | None:
     """A side with steps; None where there are only counts."""
@@ -73,7 +78,7 @@ def arm(path: str, audit: Audit, found: Diagnosis) -> Arm | None:
 
 @dataclass(frozen=True)
 class Pair:
-    """Both sides. `sums` are (G, F) by group of requests and `blocks` by stretch of time; `group` has each row's group."""
+    """Both sides. `sums` are (G, F) by group of sessions and `blocks` by stretch of time; `group` has each row's group."""
 
     base: Arm
     candidate: Arm
@@ -84,19 +89,45 @@ class Pair:
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom: of the side with fewer requests."""
-        return max(min(self.base.requests, self.candidate.requests, GROUPS) - 1, 1)
+        """Degrees of freedom: of the side with fewer requests that go together with no others."""
+        return max(min(self.base.clusters, self.candidate.clusters, GROUPS) - 1, 1)
 
     def interval(self, statistic: Statistic) -> list[Interval]:
-        """Every entry of statistic(base sums, candidate sums), with requests as clusters."""
-        return two_sided(self.sums, statistic, self.freedom)
+        """Every entry of statistic(base sums, candidate sums), with sessions of requests as clusters."""
+        found = two_sided(self.sums, statistic, self.freedom)
+        if min(self.base.clusters, self.candidate.clusters) < FEWEST:
+            return [Interval(one.value, None, None) for one in found]
+        return found
 
     def timed(self, statistic: Statistic) -> list[Interval]:
-        """The same for statistics of time: the wider one of requests and of stretches of time as clusters."""
+        """The same for statistics of time: the wider one of sessions and of stretches of time, which are like their neighbours."""
         mine = self.interval(statistic)
-        if min(np.any(side != 0, axis=1).sum() for side in self.blocks) < 8:
-            return mine
-        return [wider(a, b) for a, b in zip(mine, two_sided(self.blocks, statistic, BLOCKS - 1), strict=True)]
+        halves = over_time(self.blocks, statistic)
+        if halves is None:
+            return [Interval(one.value, None, None) for one in mine]
+        return [wider(one, half) for one, half in zip(mine, halves.tolist(), strict=True)]
+
+
+def over_time(blocks: tuple[Floats, Floats], statistic: Statistic) -> Floats | None:
+    """Half of the 95% interval (K) of statistic(base, candidate) by its stretches of time; None where they are too few.
+
+    What the whole changes by without a stretch is the part of that stretch; both sides wander on their own.
+    """
+    total = blocks[0].sum(axis=0), blocks[1].sum(axis=0)
+    with np.errstate(all="ignore"):
+        value = np.asarray(statistic(*total))
+        parts = [
+            value - np.asarray(statistic(total[0] - blocks[0], np.broadcast_to(total[1], blocks[0].shape))),
+            value - np.asarray(statistic(np.broadcast_to(total[0], blocks[1].shape), total[1] - blocks[1])),
+        ]
+    one, other = (wander(np.nan_to_num(part)) for part in parts)
+    if one is None or other is None:
+        return None
+    (v0, n0), (v1, n1) = one, other
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = np.nan_to_num((v0 + v1) ** 2 / (v0**2 / n0 + v1**2 / n1), nan=2.0)  # Satterthwaite
+    width = np.array([student(0.975, max(int(f), 2)) for f in freedom])
+    return np.asarray(width * np.sqrt(v0 + v1))
 
 
 def independent(one: Interval, other: Interval) -> Interval:
@@ -114,35 +145,34 @@ def two_sided(sums: tuple[Floats, Floats], statistic: Statistic, freedom: int) -
     return jackknife(np.concatenate(sums, axis=1), lambda s: statistic(s[..., :width], s[..., width:]), freedom=freedom)
 
 
-def wider(one: Interval, other: Interval) -> Interval:
-    """The value of the first with the wider of both intervals."""
-    if one.low is None or one.high is None or other.low is None or other.high is None:
+def wider(one: Interval, half: float) -> Interval:
+    """The value with the wider of its own interval and `half` on each side."""
+    if one.low is None or one.high is None or not np.isfinite(half):
         return one
-    half = max(one.high - one.low, other.high - other.low) / 2
+    half = max((one.high - one.low) / 2, half)
     return Interval(one.value, one.value - half, one.value + half)
 
 
 def pair(base: Arm, candidate: Arm) -> Pair:
-    """Groups are dealt over the requests of both, so that a request which both know is left out of both at once."""
+    """Groups are dealt over the sessions of both, so that a request which both know is left out of both at once."""
     hashes = [base.joined["hash"], candidate.joined["hash"]]
-    group = groups(hashes)
+    group = groups([base.joined["session"], candidate.joined["session"]])
     sums = tuple(
         summed(mine, side.joined.select(COLUMNS).to_numpy(), GROUPS)
         for mine, side in zip(group, (base, candidate), strict=True)
     )
     shared = len(set(hashes[0].unique()) & set(hashes[1].unique()))
     paired = shared > 0.8 * max(base.requests, candidate.requests)
-    blocks = (_blocks(base.timing.blocks, 0), _blocks(candidate.timing.blocks, 1))
+    blocks = (_blocks(base.timing.blocks), _blocks(candidate.timing.blocks))
     return Pair(base, candidate, (group[0], group[1]), (sums[0], sums[1]), blocks, paired)
 
 
-def _blocks(blocks: pl.DataFrame, side: int) -> Floats:
-    """Sums of stretches of time in the columns of COLUMNS (others are 0); the sides' stretches are different groups."""
+def _blocks(blocks: pl.DataFrame) -> Floats:
+    """Sums of stretches of time in the columns of COLUMNS (others are 0), in their order."""
     table = blocks.group_by("bucket", maintain_order=True).agg(pl.col(pl.Float64).sum()).sort("bucket")
     known = [name for name in COLUMNS if name in table.columns]
-    found = np.zeros((2 * BLOCKS, len(COLUMNS)))
-    place = side * BLOCKS + np.arange(table.height) * min(BLOCKS, table.height) // max(table.height, 1)
-    found[:, [AT[name] for name in known]] = summed(place, table.select(known).to_numpy(), 2 * BLOCKS)
+    found = np.zeros((table.height, len(COLUMNS)))
+    found[:, [AT[name] for name in known]] = table.select(known).to_numpy()
     return found
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.comparison.arms import Arm, Pair, column, names_of, two_sided, wider
+from sdtrace.comparison.arms import Arm, Pair, column, names_of, over_time, two_sided, wider
 from sdtrace.schema.arrays import Floats
-from sdtrace.stats.jackknife import GROUPS, Interval
+from sdtrace.stats.jackknife import FEWEST, GROUPS, Interval
 from sdtrace.stats.lmdi import curve_and_batch, log_mean, mix_and_within, throughput_change
 from sdtrace.tally.frames import DEPTH
 
@@ -57,8 +57,13 @@ def attribution(both: Pair) -> Attribution:
     found = two_sided((wide[0], wide[1]), terms, both.freedom)
     labels = ["traffic-mix", "draft-length", "acceptance", *names]
     if timed:
-        by_time = both.timed(lambda one, other: np.stack(_time(one, other, names), axis=-1))
-        found = found[:3] + [wider(a, b) for a, b in zip(found[3:], by_time, strict=True)]
+        halves = over_time(both.blocks, lambda one, other: np.stack(_time(one, other, names), axis=-1))
+        late = [Interval(a.value, None, None) for a in found[3:]]
+        if halves is not None:
+            late = [wider(a, half) for a, half in zip(found[3:], halves.tolist(), strict=True)]
+        found = found[:3] + late
+    if min(both.base.clusters, both.candidate.clusters) < FEWEST:
+        found = [Interval(one.value, None, None) for one in found]
     return Attribution([Term(name, one) for name, one in zip(labels, found, strict=True)], keys)
 
 

@@ -71,7 +71,7 @@ def _rows(both: Pair) -> _Rows:
     names = names_of(arms)
     places = ["context", "batch", "graph", "rank"]
     tables = [
-        arm.joined.select("hash", "lines", "tokens", *names, *places).with_columns(side=pl.lit(i))
+        arm.joined.select("hash", "session", "lines", "tokens", *names, *places).with_columns(side=pl.lit(i))
         for i, arm in enumerate(arms)
     ]
     table = pl.concat(tables, how="vertical_relaxed").with_columns(
@@ -86,7 +86,7 @@ def _rows(both: Pair) -> _Rows:
             place = {kind: i for i, kind in enumerate(kinds)}
             codes[name] = table[name].replace_strict(place, default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
             labels[name] = [str(kind) for kind in kinds]
-    hashes = table["hash"].to_numpy()
+    hashes = table["session"].to_numpy()  # requests of one session are in the same half and the same group
     mixed = hashes ^ (hashes >> np.uint64(29))
     return _Rows(
         codes,
@@ -94,7 +94,7 @@ def _rows(both: Pair) -> _Rows:
         table["side"].to_numpy().astype(np.int64),
         (mixed % np.uint64(COARSE)).astype(np.int64),
         ((mixed // np.uint64(COARSE)) % np.uint64(2)).astype(np.int64),
-        hashes,
+        table["hash"].to_numpy(),
         table["lines"].to_numpy(),
         table["tokens"].to_numpy(),
     )

@@ -14,7 +14,7 @@ CHANCE = sorted(where(lambda law: law.calibrated))
 
 
 def acceptance(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFrame) -> dict[str, Any] | None:
-    """The `acceptance` section of the document from the rows of the chosen laws; None without a step.
+    """The `acceptance` section of the document from the rows of the chosen laws; None without a step. `requests` has `session`.
 
     tokens_per_step = appended / steps with recorded output (n_a + 1 where it is not recorded); rate_of_drafted =
     accepted / drafted, in steps that tell what was accepted; rate_of_tested = accepted / tested;
@@ -49,8 +49,8 @@ def acceptance(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFra
         "ci": {
             "level": 0.95,
             "tokens_per_step": clustered(requests, "appended", "known_appended"),
-            "rate_of_drafted": clustered(requests, "accepted", "drafted_counted"),
-            "rate_of_tested": clustered(requests, "accepted", "tested"),
+            "rate_of_drafted": clustered(requests, "accepted", "drafted_counted", rate=True),
+            "rate_of_tested": clustered(requests, "accepted", "tested", rate=True),
             "excess": _excess_interval(observed - expected, variance, n),
         },
         "expected_tokens_per_step": _ratio(appended - (observed - expected), per) if n else None,
@@ -112,4 +112,4 @@ def _excess_interval(excess: float, variance: float, n: float) -> list[float] | 
     if not n or variance <= 0:
         return None
     half = 1.96 * math.sqrt(variance)
-    return [(excess - half) / n, (excess + half) / n]
+    return [max((excess - half) / n, -1.0), min((excess + half) / n, 1.0)]

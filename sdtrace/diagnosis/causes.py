@@ -162,9 +162,12 @@ def _greedy(found: Outcomes) -> bool:
 def _unheeded(found: Outcomes) -> bool:
     """Whether stop ids end nothing in this record, wherever in a block they stand: requests may ignore them on purpose.
 
-    A fault that overlooks them inside a block leaves those at its end, and a third or more of all stand there.
+    A fault that overlooks them inside a block lets those at its end end the request: hardly one of them is gone on after.
     """
-    return fired(found, "SD162") and 4 * found["SD162"].faults >= found["SD161"].faults
+    ends = found.get("SD162")
+    if ends is None or ends.state != "fired" or 4 * ends.faults < 3 * ends.examined:
+        return False
+    return ends.faults >= 3 or 4 * ends.faults >= found["SD161"].faults
 
 
 def _counts(found: Outcomes) -> list[Cause]:

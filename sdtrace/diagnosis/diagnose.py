@@ -40,6 +40,7 @@ from sdtrace.results.not_checked import STAGES, NotChecked
 from sdtrace.results.record import Record
 from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes
+from sdtrace.speed.strata import sessions
 from sdtrace.speed.timing import Timing, timing, unmeasured
 from sdtrace.verify.laws import LAWS, where
 
@@ -117,7 +118,8 @@ def _decided(
     rows = isolated(rows, audit.inputs, figures["tested"])
     rows = joined(joined(rows, slow_causes(audit, spent)), accused(audit.events, audit.windows))
     rows = doubted(since(rows, served, audit.events, audit.windows), audit.inputs)
-    tables = laws, *(audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
+    places, asked = (audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
+    tables = laws, places, asked.with_columns(session=sessions(asked, audit.requests))
     accepted = acceptance(*tables)
     if accepted is not None:
         accepted["series"] = section(series)

@@ -40,29 +40,34 @@ class Baseline:
     high: Curve
     why: str | None = None
     ask: str | None = None
+    own: float = 1.0  #: share of the plain steps that stand in the trace itself
 
 
-def baseline(cost: pl.DataFrame, elsewhere: pl.DataFrame, given: float | None = None) -> Baseline | None:
+def baseline(
+    cost: pl.DataFrame, elsewhere: pl.DataFrame, given: float | None = None, weather: float = 0.0
+) -> Baseline | None:
     """The best baseline for the decoding steps of `cost`; None without a timed step.
 
-    `elsewhere`: rows of runs of the same target that may hold plain steps (a trace without speculation); `given` ms.
+    `elsewhere`: rows of runs of the same target that may hold plain steps (a trace without speculation); `given` ms;
+    `weather`: half of the 95% interval of ln(mean step), which bounds allow for.
     """
     rows = cost.filter((pl.col("prefill") == 0) & (pl.col("w") > 0))
     if rows.is_empty():
         return None
     table = shapes(rows, "b", "n", "k")
-    high = _upper(table)
+    high = _upper(table, weather)
     if given is not None:
         fixed = float(given)
         return Baseline("given", lambda b: np.full(np.shape(b), fixed), 0.0, 0.0, None, high)
     plain = pl.concat([rows, elsewhere.filter((pl.col("prefill") == 0) & (pl.col("w") > 0))])
     found = _from_plain(table, shapes(plain.filter((pl.col("k") == 0) & (pl.col("wp") >= 0.999 * pl.col("w"))), "b"))
     if isinstance(found, tuple):
-        return Baseline("plain-steps", *found, 0.0, None, high)
+        mine, every = (float(one.filter(pl.col("k") == 0)["wp"].sum()) for one in (rows, plain))
+        return Baseline("plain-steps", *found, 0.0, None, high, own=mine / max(every, 1.0))
     fitted = _from_regression(table)
     if isinstance(fitted, tuple):
         return Baseline("regression", *fitted, MISFIT, None, high, found)
-    return Baseline("bounds", None, 0.0, 0.0, _lower(table), high, f"{found}; {fitted}", _ask(table))
+    return Baseline("bounds", None, 0.0, 0.0, _lower(table, weather), high, f"{found}; {fitted}", _ask(table))
 
 
 def _arrays(table: pl.DataFrame, *names: str) -> list[Floats]:
@@ -175,10 +180,22 @@ def _knots(b: Floats, n: Floats, ms: Floats, weight: Floats, *, varied: bool) ->
     return chosen
 
 
-def _upper(table: pl.DataFrame) -> Curve:
+def _sampled(table: pl.DataFrame, weather: float) -> Floats:
+    """By how much the mean of each shape may be off, relative to itself (95%): its steps' own spread, and the weather, of which a
+    shape that a short stretch holds alone has more than the whole."""
+    steps, ms, spread = _arrays(table, "steps", "step_ms", "spread_ms")
+    every = steps.sum() / np.maximum(steps, 1.0)
+    pooled = np.sqrt((steps * spread**2).sum() / steps.sum()) / ms
+    wide = np.minimum(weather * np.sqrt(every), 1.96 * pooled)
+    return np.asarray(np.hypot(1.96 * spread / ms / np.sqrt(np.maximum(steps, 1.0)), wide))
+
+
+def _upper(table: pl.DataFrame, weather: float) -> Curve:
     """t1(B) <= the least rest of any shape with at least B requests: time does not fall with more work."""
     most = float(table["steps"].to_numpy().max())
-    b, ms = _arrays(table.filter(pl.col("steps") >= min(ENOUGH, most)).sort("batch"), "batch", "rest_ms")
+    rows = table.filter(pl.col("steps") >= min(ENOUGH, most)).sort("batch")
+    b, ms = _arrays(rows, "batch", "rest_ms")
+    ms = ms * (1.0 + _sampled(rows, weather))
     least = np.asarray(np.minimum.accumulate(ms[::-1])[::-1], dtype=np.float64)
 
     def high(x: Floats) -> Floats:
@@ -187,13 +204,13 @@ def _upper(table: pl.DataFrame) -> Curve:
     return high
 
 
-def _lower(table: pl.DataFrame) -> Curve | None:
+def _lower(table: pl.DataFrame, weather: float) -> Curve | None:
     """t1(B) >= the verification of any shape with at most B requests and at most B tokens, where it was timed."""
     rows = table.filter((pl.col("steps") >= ENOUGH) & pl.col("verify_ms").is_not_null()).sort("tokens")
     if rows.is_empty():
         return None
     n, ms = _arrays(rows, "tokens", "verify_ms")
-    most = np.asarray(np.maximum.accumulate(ms), dtype=np.float64)
+    most = np.asarray(np.maximum.accumulate(ms * np.maximum(1.0 - _sampled(rows, weather), 0.0)), dtype=np.float64)
 
     def low(x: Floats) -> Floats:
         # no shape has fewer verified tokens than requests, so the tokens alone decide

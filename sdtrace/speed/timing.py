@@ -13,7 +13,10 @@ from sdtrace.schema.arrays import Floats
 from sdtrace.speed.baseline import Baseline, baseline
 from sdtrace.speed.formulas import tokens_per_step
 from sdtrace.speed.ledger import Ledger, ledger
+from sdtrace.speed.strata import sessions
 from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
+from sdtrace.stats.ratio import student
+from sdtrace.stats.wander import wander
 
 #: Acceptance by position that a drafter which fits its target reaches (EAGLE on Vicuna: .79, .74, .72, .73).
 REFERENCE = 0.8
@@ -99,10 +102,11 @@ def timing(audit: Audit, given: float | None = None) -> Timing | None:
         return told
     decode = told.cost.filter(pl.col("prefill") == 0)
     spent = ledger(decode) if decode.height else None
-    base = baseline(told.cost, cost.filter(_plain_twins(audit, told.run) & ~mine), given)
+    twins = _plain_twins(audit, told.run) & ~mine
+    base = baseline(told.cost, cost.filter(twins), given, mean_step(told.blocks))
     if spent is None or base is None:
         return told
-    return _measured(told, decode, spent, base)
+    return _measured(told, decode, spent, base, audit.tally.frame("blocks").filter(twins))
 
 
 def unmeasured(told: Timing | None) -> list[NotChecked]:
@@ -145,7 +149,7 @@ def _plain_twins(audit: Audit, run: Mapping[str, Any]) -> pl.Expr:
     return pl.col("run_id").is_in(same)
 
 
-def _measured(told: Timing, decode: pl.DataFrame, spent: Ledger, base: Baseline) -> Timing:
+def _measured(told: Timing, decode: pl.DataFrame, spent: Ledger, base: Baseline, elsewhere: pl.DataFrame) -> Timing:
     sums = _sums(decode, base.plain)
     lines, gained, wt, w, worth, plain_w = (float(x) for x in sums.sum(axis=0))
     tokens = gained / lines
@@ -159,11 +163,20 @@ def _measured(told: Timing, decode: pl.DataFrame, spent: Ledger, base: Baseline)
     if not told.drafted:
         return Timing(**(vars(told) | found | {"baseline_ms": spent.step}))
     if base.plain is None:
-        return Timing(**(vars(told) | found | {"gains": gains, "bounds": _bounds(decode, base)}))
+        return Timing(**(vars(told) | found | {"gains": gains, "bounds": _bounds(told, decode, base)}))
     baseline_ms = plain_w / w
     gains["verify"] = _without(spent.step, max(spent.step - (spent.parts["draft"] or 0.0) - baseline_ms, 0.0))
-    whole = _interval(told.places, base, worth / wt)
+    whole = _interval(told, base, worth / wt, _weather(told, base, elsewhere))
     return Timing(**(vars(told) | found | {"gains": gains, "baseline_ms": baseline_ms, "speedup": whole}))
+
+
+def _weather(told: Timing, base: Baseline, elsewhere: pl.DataFrame) -> float:
+    """What the speed-up is off by because the mean step is one of some weather: nothing where the plain steps stand among the
+    others and had the same. `elsewhere`: stretches of the runs that the plain steps are of."""
+    if base.basis == "regression" or (base.basis == "plain-steps" and base.own >= 0.5):
+        return 0.0
+    other = mean_step(elsewhere) if base.basis == "plain-steps" and not elsewhere.is_empty() else 0.0
+    return float(np.hypot(mean_step(told.blocks), other))
 
 
 def _without(step: float, part: float) -> float | None:
@@ -192,19 +205,37 @@ def _sums(rows: pl.DataFrame, plain: Any) -> Floats:
     return np.stack([timed, tokens, wt, w, tokens * share * t1, w * t1], axis=1)
 
 
-def _interval(places: pl.DataFrame, base: Baseline, value: float) -> Interval:
-    """The speed-up: requests clustered, the baseline's own error and misfit added."""
-    sums = _sums(places, base.plain)
-    (group,) = groups([places["hash"]])
-    sampled = jackknife(summed(group, sums, GROUPS), lambda s: np.log(s[..., 4] / s[..., 2]))[0]
-    if sampled.low is None or sampled.high is None:
+def _interval(told: Timing, base: Baseline, value: float, weather: float) -> Interval:
+    """The speed-up: sessions of requests clustered, what the mean step is off by the weather, the baseline's own error and misfit."""
+    sampled = _sampled(told, _sums(told.places, base.plain))
+    if sampled is None:
         return Interval(value, None, None)
-    half = np.hypot((sampled.high - sampled.low) / 2, 1.96 * base.error) + base.margin
+    half = np.hypot(np.hypot(sampled, weather), 1.96 * base.error) + base.margin
     return Interval(value, float(value * np.exp(-half)), float(value * np.exp(half)))
 
 
-def _bounds(decode: pl.DataFrame, base: Baseline) -> tuple[float | None, float | None]:
-    """Speed-up if plain steps took as little, or as much, as the trace allows."""
+def _sampled(told: Timing, sums: Floats) -> float | None:
+    """Half of the 95% interval of ln(worth / time) by sessions of requests; None where they are too few. `sums`: of the places."""
+    (group,) = groups([sessions(told.places, told.requests)])
+    found = jackknife(summed(group, sums, GROUPS), lambda s: np.log(s[..., 4] / s[..., 2]))[0]
+    return None if found.low is None or found.high is None else (found.high - found.low) / 2
+
+
+def mean_step(blocks: pl.DataFrame) -> float:
+    """Half of the 95% interval of the logarithm of the mean step, by stretches of time that are like their neighbours; 0 where they
+    are too few to tell. `blocks`: the tally's frame."""
+    table = blocks.group_by("bucket").agg(pl.col("w", "wt").sum()).filter(pl.col("w") > 0).sort("bucket")
+    w, wt = (table[name].to_numpy().astype(np.float64) for name in ("w", "wt"))
+    found = wander(((wt - w * wt.sum() / w.sum()) / wt.sum())[:, None]) if len(w) else None
+    if found is None:
+        return 0.0
+    variance, freedom = found
+    return student(0.975, max(int(freedom[0]), 2)) * float(np.sqrt(variance[0]))
+
+
+def _bounds(told: Timing, decode: pl.DataFrame, base: Baseline) -> tuple[float | None, float | None]:
+    """Speed-up if plain steps took as little, or as much, as the trace allows; each end with its sampling error."""
     high = _sums(decode, base.high).sum(axis=0)
     low = _sums(decode, base.low).sum(axis=0) if base.low is not None else None
-    return (float(low[4] / low[2]) if low is not None and low[4] > 0 else None), float(high[4] / high[2])
+    wide = np.exp(_sampled(told, _sums(told.places, base.high)) or 0.0)
+    return (float(low[4] / low[2] / wide) if low is not None and low[4] > 0 else None), float(high[4] / high[2] * wide)

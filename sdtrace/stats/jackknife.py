@@ -12,11 +12,13 @@ from sdtrace.stats.ratio import student
 
 #: Groups of requests that are left out in turn. More cost more and say no more.
 GROUPS = 200
+#: Requests (or sessions of them) that an interval needs: fewer do not tell how much they differ.
+FEWEST = 8
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and the ends of its interval; the ends are None where fewer than two groups are known."""
+    """A value and the ends of its interval; the ends are None where too few groups are known."""
 
     value: float
     low: float | None
@@ -57,7 +59,7 @@ def jackknife(
     total = used.sum(axis=0)
     with np.errstate(all="ignore"):
         value = np.atleast_1d(statistic(total))
-        if count < 2:
+        if count < FEWEST:
             return [Interval(float(v), None, None) for v in value]
         left = np.asarray(statistic(total - used), dtype=np.float64).reshape(count, -1)
     half = student(0.5 + level / 2, min(count - 1, freedom or count)) * np.sqrt(

@@ -7,23 +7,23 @@ from statistics import NormalDist
 import numpy as np
 import polars as pl
 
-from sdtrace.schema.arrays import Floats
+from sdtrace.schema.arrays import Floats, Ints
 
 
-def clustered(requests: pl.DataFrame, above: str, below: str) -> list[float] | None:
-    """95% interval of sum(above) / sum(below) with requests as clusters; None with fewer than two requests.
+def clustered(requests: pl.DataFrame, above: str, below: str, *, rate: bool = False) -> list[float] | None:
+    """95% interval of sum(above) / sum(below) with requests as clusters (those of one `session` as one, where there is such a
+    column); None with fewer than two. A `rate` stays in [0, 1].
 
     Ratio of sums with the linearised variance G/(G-1) sum e_i^2 / (sum D)^2, e_i = A_i - theta D_i (Cochran 1977), and
     Student's t with G - 1 degrees of freedom.
     """
     rows = requests.filter(pl.col(below) > 0)
-    g, d = rows.height, float(rows[below].sum())
-    if g < 2 or not d:
+    if "session" in rows.columns and rows["session"].n_unique() < rows.height:
+        rows = rows.group_by("session", maintain_order=True).agg(pl.col(above, below).sum())
+    theta, half = ratio(rows[above].to_numpy().astype(np.float64), rows[below].to_numpy().astype(np.float64))
+    if theta is None or half is None:
         return None
-    theta = float(rows[above].sum()) / d
-    squares = float(((rows[above] - theta * rows[below]) ** 2).sum())
-    half = student(0.975, g - 1) * math.sqrt(g / (g - 1) * squares) / d
-    return [theta - half, theta + half]
+    return [max(theta - half, 0.0), min(theta + half, 1.0)] if rate else [theta - half, theta + half]
 
 
 def student(level: float, freedom: int) -> float:
@@ -40,6 +40,11 @@ def student(level: float, freedom: int) -> float:
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
     return z + sum(term / v**k for k, term in enumerate(terms, start=1))
+
+
+def by_cluster(values: Floats, cluster: Ints) -> Floats:
+    """Sums of values (R) of requests over clusters (R, numbered from 0)."""
+    return np.bincount(cluster, weights=values).astype(np.float64)
 
 
 def ratio(above: Floats, below: Floats) -> tuple[float | None, float | None]:

@@ -11,6 +11,7 @@ shorter drafts; otherwise all that is used is that a token drafted right stays r
 stays wrong at greater depth.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from sdtrace.schema.arrays import Flags, Floats, Ints
-from sdtrace.stats.ratio import ratio
+from sdtrace.stats.ratio import by_cluster, ratio
 from sdtrace.tuning.path import survival as km
 from sdtrace.tuning.path.decay import Decay, decay
 from sdtrace.tuning.path.step_replay import Lanes, lanes, starts
@@ -119,7 +120,7 @@ def _constant(text: Text, tau: int) -> bool:
 def _exact(text: Text, cells: _Cells, tau: int) -> Point:
     begun = np.ones(text.tokens) if tau == 0 else np.isin(np.arange(text.tokens), text.first).astype(np.float64)
     steps = cells.add(begun)
-    value, half = ratio(cells.tokens.sum(axis=1), steps.sum(axis=1))
+    value, half = _ratio(text, cells.tokens.sum(axis=1), steps.sum(axis=1))
     return Point(tau, "exact", True, None, value, _less(value, half), _more(value, half), steps)
 
 
@@ -149,14 +150,18 @@ def _invariant(
     chance = np.where(np.isnan(chance), marks, chance)
     missing = np.isnan(chance)
     informative = stopping is not None and stopping > km.INFORMATIVE
-    fill = _fill(text, current, missing, informative)
+    fill = _fill(text, current, missing, informative, tau)
     silent = (text.tau[text.step_of] == 0) & abstains
     filled = {end: np.where(silent & (end == "point"), 0.0, value) for end, value in fill.ends.items()}
     steps = {end: cells.add(starts(lane, np.where(missing, value, chance), tau)) for end, value in filled.items()}
     total = cells.tokens.sum(axis=1)
-    ends = {end: ratio(total, s.sum(axis=1)) for end, s in steps.items()}
-    value = ends["point"][0]
+    ends = {end: _ratio(text, total, s.sum(axis=1)) for end, s in steps.items()}
+    value, half = ends["point"]
     low, high = _less(*ends["low"]), _more(*ends["high"])
+    if not informative and value is not None and (tau <= current or fill.explored):
+        # what untested tokens would have been and which requests came are off on their own
+        off = [abs(value - (ends[end][0] or value)) for end in ("low", "high")]
+        low, high = _less(value, math.hypot(half or 0.0, off[0])), _more(value, math.hypot(half or 0.0, off[1]))
     if informative and missing.any():
         why = f"drafts were ended where they looked doubtful ({stopping:.0f} standard errors): log every drafted token's test"
         return Point(tau, "bounds", False, why, None, low, high, steps["point"])
@@ -176,11 +181,12 @@ class _Fill:
     explored: bool
 
 
-def _fill(text: Text, current: int, missing: Flags, informative: bool) -> _Fill:
+def _fill(text: Text, current: int, missing: Flags, informative: bool, tau: int) -> _Fill:
     """The chance that an untested token would have been drafted right.
 
     Most stand right after a fully accepted draft. Steps that were allowed to go on there (explored, by a length decided
-    before) tell that chance; otherwise the token after the untested one lends its own, and the ends are 0 and 1.
+    before) tell that chance; otherwise the token after the untested one lends its own. The ends are 0 and 1 for longer drafts,
+    which rest on it; for shorter ones (`tau` up to `current`) what tokens have in other places of a draft.
     """
     if not missing.any():
         return _Fill({"point": 0.5, "low": 0.5, "high": 0.5}, explored=False)
@@ -189,17 +195,29 @@ def _fill(text: Text, current: int, missing: Flags, informative: bool) -> _Fill:
     if n >= km.ENOUGH and not informative:
         passed = (text.n_a > current)[went_on].astype(np.float64)
         who = text.request_of_step[went_on]
-        value, half = ratio(_by(who, passed, text.requests), _by(who, np.ones(n), text.requests))
+        value, half = _ratio(text, _by(who, passed, text.requests), _by(who, np.ones(n), text.requests))
         if value is not None and half is not None:
             return _Fill({"point": value, "low": max(value - half, 0.0), "high": min(value + half, 1.0)}, explored=True)
     after = text.mark[1:][missing[:-1] & (text.mark[1:] >= 0)] if text.tokens > 1 else text.mark[:0]
     known = after if len(after) >= km.ENOUGH else text.mark[text.mark >= 0]
     guess = float(known.mean()) if len(known) else 0.5
-    return _Fill({"point": guess, "low": 0.0, "high": 1.0}, explored=False)
+    if tau > current or informative:
+        return _Fill({"point": guess, "low": 0.0, "high": 1.0}, explored=False)
+    tested = text.mark >= 0
+    deep = text.mark[tested & (text.depth >= current - 1)]
+    others = [guess, *(float(part.mean()) for part in (text.mark[tested], deep) if len(part) >= km.ENOUGH)]
+    least, most = min(others), max(others)
+    off = 1.96 * math.sqrt(max(guess * (1 - guess), 0.01) / max(len(known), 1))
+    return _Fill({"point": guess, "low": max(least - off, 0.0), "high": min(most + off, 1.0)}, explored=False)
 
 
 def _by(who: Ints, weight: Floats, requests: int) -> Floats:
     return np.bincount(who, weight, requests).astype(np.float64)
+
+
+def _ratio(text: Text, above: Floats, below: Floats) -> tuple[float | None, float | None]:
+    """`ratio` of sums over requests (R), those of one session as one."""
+    return ratio(by_cluster(above, text.session), by_cluster(below, text.session))
 
 
 def _decaying(text: Text, cells: _Cells, lane: Lanes, tau: int, current: int, method: Any) -> Point:
@@ -215,7 +233,7 @@ def _decaying(text: Text, cells: _Cells, lane: Lanes, tau: int, current: int, me
     most = (mark != 0) | (depth < at)
     total = cells.tokens.sum(axis=1)
     begun = [starts(lane, np.zeros(0), tau, ease.astype(np.float64)) for ease in (least, most)]
-    ends = [ratio(total, cells.add(one).sum(axis=1)) for one in begun]
+    ends = [_ratio(text, total, cells.add(one).sum(axis=1)) for one in begun]
     return Point(tau, "bounds", False, why, None, _less(*ends[0]), _more(*ends[1]))
 
 
@@ -240,7 +258,7 @@ def _survivors(text: Text, cells: _Cells, tau: int) -> tuple[float | None, float
     """The bounds of survival with their sampling errors: of the recorded mean over requests, and Greenwood's of the last S."""
     told = km.of_text(text)
     low, high = km.bounds(told.alive, tau)
-    half = ratio(cells.tokens.sum(axis=1), _by(text.request_of_step, np.ones(len(text.first)), text.requests))[1]
+    half = _ratio(text, cells.tokens.sum(axis=1), _by(text.request_of_step, np.ones(len(text.first)), text.requests))[1]
     extra = 1.96 * float(told.spread[-1]) * (high - low) if told.depth else 0.0
     return _less(low, half), _more(high, (half or 0.0) + (extra if np.isfinite(extra) else 0.0))
 

@@ -1,5 +1,6 @@
 """The `tuning` section of the document, from everything that was worked out."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -81,8 +82,17 @@ def _point(run: Tuned, point: Point) -> dict[str, Any]:
     cost, least, most = run.step_cost(point.tau)
     plain = run.plain_cost
 
-    def faster(tokens: float | None, by: float | None, unsure: float = 1.0) -> float | None:
-        return tokens * plain / by * unsure if tokens is not None and plain is not None and by else None
+    def faster(tokens: float | None, by: float | None) -> float | None:
+        return tokens * plain / by if tokens is not None and plain is not None and by else None
+
+    def end(tokens: float | None, by: float | None, sign: int) -> float | None:
+        """An end of the speed-up: tokens and prices are off on their own."""
+        value = faster(point.tokens_per_step, cost)
+        if value is None or not tokens or not by or not cost or not point.tokens_per_step:
+            told = faster(tokens, by)
+            return None if told is None else told * math.exp(sign * run.price.error)
+        off = math.hypot(math.log(tokens / point.tokens_per_step), math.log(by / cost), run.price.error)
+        return value * math.exp(sign * off)
 
     return {
         "tau": point.tau,
@@ -94,8 +104,8 @@ def _point(run: Tuned, point: Point) -> dict[str, Any]:
         "high": point.high,
         "identified": point.identified,
         "why": point.why,
-        "speedup_low": faster(point.low, most, 1.0 - run.price.error),
-        "speedup_high": faster(point.high, least, 1.0 + run.price.error),
+        "speedup_low": end(point.low, most, -1),
+        "speedup_high": end(point.high, least, 1),
         "cost": cost,
         "cost_basis": run.price.basis[run.price.taus.index(point.tau)] if cost is not None else None,
         "cost_per_token": cost / point.tokens_per_step if cost is not None and point.tokens_per_step else None,

@@ -5,6 +5,7 @@ staircase over verified tokens where draft lengths varied, and otherwise assumed
 at the recorded length (it is bound by memory at small batches), bounded by pricing it per token.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,10 +51,11 @@ class Times:
 
     mine: pl.DataFrame
     others: pl.DataFrame
+    weather: float = 0.0  #: half of the 95% interval of ln(mean step) of the run
 
     def plain(self, baseline_ms: float | None) -> Baseline | None:
         """The price of a step without a draft, with what it rests on."""
-        return baseline(self.mine, self.others, baseline_ms) if self.mine.height else None
+        return baseline(self.mine, self.others, baseline_ms, self.weather) if self.mine.height else None
 
 
 def price(
@@ -75,7 +77,12 @@ def price(
             continue
         batch = float(np.average(mine["batch"].to_numpy(), weights=mine["steps"].to_numpy()))
         if base is not None and base.plain is not None:
-            plain[g], error = float(base.plain(np.array([batch]))[0]), 1.96 * base.error + base.margin
+            # plain steps among the others had the same weather
+            apart = times.weather if base.basis == "given" or base.own < 0.5 else 0.0
+            plain[g], error = (
+                float(base.plain(np.array([batch]))[0]),
+                math.hypot(apart, 1.96 * base.error) + base.margin,
+            )
         cost[:, g], low[:, g], high[:, g], how = _bucket(mine, k, plain[g], model, batch)
         basis = np.maximum(basis, how)
     why = None if np.isfinite(cost).any() else "no step_ms: log it, or give --draft-cost"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.schema.arrays import Floats
-from sdtrace.stats.ratio import ratio
+from sdtrace.schema.arrays import Floats, Ints
+from sdtrace.stats.ratio import by_cluster, ratio
 from sdtrace.tuning.curve import TAUS, Curve, Point, curve
 from sdtrace.tuning.optimum import Optimum, optimum
 from sdtrace.tuning.price import Price, price
@@ -86,8 +86,9 @@ def tuned(traffic: Traffic, asked: Asked, taus: tuple[int, ...] = TAUS) -> Tuned
     grid = [point.tau for point in found.points]
     paid = price(traffic.times, grid, found.tokens.shape[1], asked.baseline_ms, asked.draft_cost)
     everyone = np.ones(len(found.tokens), dtype=bool)
-    best = _best(found, paid, everyone, None)
-    return Tuned(traffic, found, paid, best, [*_batches(found, paid), *_slices(traffic, found, paid)])
+    session = traffic.text.session
+    best = _best(found, paid, everyone, None, session)
+    return Tuned(traffic, found, paid, best, [*_batches(found, paid, session), *_slices(traffic, found, paid)])
 
 
 def times(found: Curve, paid: Price, bucket: int | None) -> tuple[Floats, dict[int, Floats]]:
@@ -104,19 +105,22 @@ def times(found: Curve, paid: Price, bucket: int | None) -> tuple[Floats, dict[i
     return tokens, times
 
 
-def _best(found: Curve, paid: Price, mask: Any, bucket: int | None) -> Optimum | None:
+def _best(found: Curve, paid: Price, mask: Any, bucket: int | None, session: Ints) -> Optimum | None:
+    """`session` (R): requests that go together are drawn together."""
     tokens, spent = times(found, paid, bucket)
     used = mask & (tokens > 0)
-    return optimum(tokens[used], {tau: time[used] for tau, time in spent.items()}, found.current)
+    _, number = np.unique(session[used], return_inverse=True)
+    drawn = {tau: by_cluster(time[used], number) for tau, time in spent.items()}
+    return optimum(by_cluster(tokens[used], number), drawn, found.current)
 
 
-def _batches(found: Curve, paid: Price) -> list[Part]:
+def _batches(found: Curve, paid: Price, session: Ints) -> list[Part]:
     weight = found.tokens.sum(axis=0)
     if (weight > 0).sum() < 2:
         return []
     everyone = np.ones(len(found.tokens), dtype=bool)
     return [
-        _part({"batch_size": bucket_name(int(g))}, found, paid, everyone, int(g))
+        _part({"batch_size": bucket_name(int(g))}, found, paid, everyone, int(g), session)
         for g in np.flatnonzero(weight >= SLICE_SHARE * weight.sum())
     ]
 
@@ -129,7 +133,7 @@ def _slices(traffic: Traffic, found: Curve, paid: Price) -> list[Part]:
         mask = np.isin(np.arange(len(found.tokens)), members)
         share = found.tokens[mask].sum() / whole
         if len(members) >= SLICE_REQUESTS and SLICE_SHARE <= share < 1.0:
-            parts.append(_part({f"tags.{key}": value}, found, paid, mask, None))
+            parts.append(_part({f"tags.{key}": value}, found, paid, mask, None, traffic.text.session))
     return sorted(parts, key=lambda p: -p.tokens)[:SLICES]
 
 
@@ -153,8 +157,8 @@ def _tags(text: str | None) -> dict[str, str]:
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
-def _part(where: dict[str, str], found: Curve, paid: Price, mask: Any, bucket: int | None) -> Part:
-    best = _best(found, paid, mask, bucket)
+def _part(where: dict[str, str], found: Curve, paid: Price, mask: Any, bucket: int | None, session: Ints) -> Part:
+    best = _best(found, paid, mask, bucket, session)
     per = [
         _per_step(found, found.at(tau), mask, bucket) for tau in (found.current, best.tau if best is not None else None)
     ]

@@ -1,7 +1,7 @@
 """The traffic to try settings on: a bounded sample of whole requests by hash, and the times of all steps."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,8 @@ from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.schema.arrays import Ints
 from sdtrace.schema.keys import keyed
 from sdtrace.schema.trace import Batch
+from sdtrace.speed.strata import sessions
+from sdtrace.speed.timing import mean_step
 from sdtrace.tuning.path.token_path import Text, text
 from sdtrace.tuning.price import Times
 from sdtrace.verify.positions import derive
@@ -134,6 +136,7 @@ def _split(steps: pl.DataFrame, audit: Audit) -> list[Traffic]:
         run, made = str(run_id), text(part)
         if not made.tokens:
             continue
+        made = replace(made, sessions=_sessions(made, run, audit))
         buckets = made.steps.select(bucket()).to_series().to_numpy()
         laws = made.steps["law"].unique().sort().to_list()
         total = max(int(totals.get(run, 0)), len(made.first))
@@ -143,6 +146,15 @@ def _split(steps: pl.DataFrame, audit: Audit) -> list[Traffic]:
         Traffic(run, audit.runs.get(run, {}), laws, made, buckets, _times(run, audit), -total)
         for total, run, laws, made, buckets in kept
     ]
+
+
+def _sessions(made: Text, run: str, audit: Audit) -> Ints:
+    """The session of each request of a text, numbered from 0."""
+    requests = made.steps.select("hash", "request_id", run_id=pl.lit(run)).unique(
+        "hash", keep="first", maintain_order=True
+    )
+    numbers = sessions(requests, audit.requests).rank("dense") - 1
+    return np.asarray(numbers.to_numpy(), dtype=np.int64)
 
 
 def _times(run: str, audit: Audit) -> Times:
@@ -156,5 +168,6 @@ def _times(run: str, audit: Audit) -> Times:
         for name, other in audit.runs.items()
         if name != run and all(other.get(key) == mine.get(key) for key in ("engine", "target_model"))
     ]
-    decode = cost.filter(pl.col("prefill") == 0)
-    return Times(decode.filter(pl.col("run_id") == run), decode.filter(pl.col("run_id").is_in(same)))
+    decode, blocks = cost.filter(pl.col("prefill") == 0), audit.tally.frame("blocks")
+    weather = mean_step(blocks.filter(pl.col("run_id") == run))
+    return Times(decode.filter(pl.col("run_id") == run), decode.filter(pl.col("run_id").is_in(same)), weather)

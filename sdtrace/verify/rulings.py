@@ -91,7 +91,7 @@ def _sampled(steps: pl.DataFrame) -> Flags:
 #: What a probability may be off before it proves anything here.
 _SLACK = 0.02
 #: Decisions that follow their uniforms, at least, and the share of them that does, in a request that is taken to be sampled.
-_FOLLOWED, _SHARE = 6, 0.85
+_FOLLOWED, _SHARE = 40, 0.95
 
 
 def not_greedy(pos: Positions) -> Flags:

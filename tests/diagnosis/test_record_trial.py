@@ -55,6 +55,15 @@ def test_noise_is_told_as_what_it_is(variant: str) -> None:
         assert 0 < document["record"]["noise"] < 0.2
 
 
+def test_noise_in_blocks_is_told_by_the_width_that_explains_it() -> None:
+    """A decision about a block holds the products of many p: no margin of one p tells, the least width does."""
+    document, found = told(made(Settings(variant="noise-2%", law="block", tested=2500, vocab=128, level="draws")))
+    assert [c.cause for c in found.causes] == ["record-imprecise"]
+    assert document["audit"]["disagree"] == 0
+    flipped, wrong = told(made(Settings("flip", 0.05, law="ratio", tested=2500, vocab=128, level="draws")))
+    assert (flipped["record"]["noise"], wrong.causes[0].cause) == (None, "decision-mismatch")
+
+
 @pytest.mark.parametrize(
     ("fault", "strength", "cause"),
     [

@@ -1,10 +1,16 @@
 """Whether contradictions are the noise of a recorded p: few, near the boundary, on both sides of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from sdtrace.tally.margins import upper
+from sdtrace.verify.band import DISAGREE
+from sdtrace.verify.law import Law
+from sdtrace.verify.positions import positions
+from sdtrace.verify.scope import Scope
 
 #: The largest margin that noise may make; where no uniform is logged, so that both sides cannot be seen.
 LARGEST, UNSEEN = 0.12, 0.05
@@ -12,8 +18,10 @@ LARGEST, UNSEEN = 0.12, 0.05
 DENSE = 0.1
 #: Contradictions from which one side alone tells; how far beyond what was seen noise is allowed to go.
 SIDED, BEYOND = 8, 1.5
+#: Widths that are tried where margins do not tell.
+_WIDTHS = (0.01, 0.02, 0.04, 0.08)
 #: So few contradictions, so near the boundary, are enough: decisions turned round at random hardly ever fall there.
-_NONE, _TINY = 3, 0.03
+_NONE, _TINY = 3, 0.08
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,23 @@ def imprecise(rows: pl.DataFrame) -> float | None:
     if decided and not few and not (_dense(near, seen) and _both_sides(near, seen, decided)):
         return None
     return BEYOND * seen.largest
+
+
+def of_block(steps: pl.DataFrame, run: Mapping[str, Any], law: Law) -> float | None:
+    """The same for a law whose decisions hold products of many p: the least width, of a few, that leaves no contradiction in the
+    sample, where there are some on both sides."""
+    if steps.is_empty():
+        return None
+    for width in (0.0, *_WIDTHS):
+        scope = Scope("", {**run, "imprecise": width or None}, law, "declared", positions(steps))
+        wrong = scope.judged.decision == DISAGREE
+        if not width:
+            accepted, every = int((wrong & scope.pos.accepted).sum()), int(wrong.sum())
+            if not every or min(accepted, every - accepted) <= 0.1 * every:
+                return None
+        elif not wrong.any():
+            return BEYOND * width
+    return None
 
 
 def _dense(near: pl.DataFrame, seen: Margins) -> bool:

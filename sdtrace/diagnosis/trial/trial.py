@@ -16,7 +16,7 @@ from sdtrace.diagnosis.trial import basis, draws
 from sdtrace.diagnosis.trial.counts import over_counted
 from sdtrace.diagnosis.trial.keys import conflict
 from sdtrace.diagnosis.trial.losses import losses
-from sdtrace.diagnosis.trial.noise import imprecise, told
+from sdtrace.diagnosis.trial.noise import imprecise, of_block, told
 from sdtrace.diagnosis.wrong_rules import explain_decisions
 from sdtrace.results.cause import Cause, with_command
 from sdtrace.results.cause_words import WORDS
@@ -186,12 +186,17 @@ class _Trial:
             return None
         rows = rows.filter((pl.col("run_id") == run) & (pl.col("law") == choice.law))
         width, seen = imprecise(rows), told(rows)
+        if width is None and seen is not None and LAWS[choice.law].decides == "block":
+            width = of_block(steps.filter(pl.col("law") == choice.law), line, LAWS[choice.law])
         if width is None or seen is None:
             return None
-        said = (
-            f"{seen.accepted + seen.rejected:,} decisions contradict the law by a margin of {seen.median:.2%} in the median and "
-            f"{seen.largest:.2%} at the most ({seen.accepted:,} accepted, {seen.rejected:,} rejected)"
-        )
+        if imprecise(rows) is None:
+            said = f"{seen.accepted + seen.rejected:,} decisions contradict the law, none where p may be off by {width:.1%}"
+        else:
+            said = (
+                f"{seen.accepted + seen.rejected:,} decisions contradict the law by a margin of {seen.median:.2%} in the median and "
+                f"{seen.largest:.2%} at the most ({seen.accepted:,} accepted, {seen.rejected:,} rejected)"
+            )
         if seen.recovered:
             said += f", {seen.recovered:,} recovered tokens"
         self._add(_cause("record-imprecise", f"{WORDS['record-imprecise'].says}: {said}", self._witness(run)))

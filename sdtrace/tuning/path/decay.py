@@ -95,7 +95,8 @@ def decay(text: Text, lane: Lanes, depth: int) -> Decay | None:
 def _without(text: Text) -> _Tokens:
     """The text GROUPS times, each time without the pieces of one group of requests."""
     size = np.diff(text.begin)
-    kept = [np.flatnonzero(text.request % GROUPS != g) for g in range(GROUPS)]
+    group = text.session[text.request] % GROUPS
+    kept = [np.flatnonzero(group != g) for g in range(GROUPS)]
     piece = np.concatenate(kept)
     begin = np.append(0, np.cumsum(size[piece]))
     token = np.arange(begin[-1]) + np.repeat(text.begin[piece] - begin[:-1], size[piece])

@@ -30,7 +30,8 @@ class Text:
     Tokens (N): `mark` 1 = drafted right, 0 = drafted wrong, -1 = not tested (bonus, plain, beyond a cut);
     `gamma` = P(drafted right | token), NaN where not known; `depth` = position in the draft at which it stood.
     Steps (S): `first` token, `tau` drafted, `verified`, `n_a` accepted, `batch` size (0 = not recorded), and the frame
-    `steps` they came from. Pieces: `begin` (P+1 offsets into tokens), `request` (P): the request that each belongs to.
+    `steps` they came from. Pieces: `begin` (P+1 offsets into tokens), `request` (P): the request that each belongs to;
+    `sessions` (R): which of them go together, None where each is one of its own.
     """
 
     mark: Marks
@@ -44,6 +45,7 @@ class Text:
     begin: Ints
     request: Ints
     steps: pl.DataFrame
+    sessions: Ints | None = None
 
     @property
     def tokens(self) -> int:
@@ -54,6 +56,11 @@ class Text:
     def requests(self) -> int:
         """R."""
         return int(self.request[-1]) + 1 if len(self.request) else 0
+
+    @cached_property
+    def session(self) -> Ints:
+        """The session (numbered from 0) of each request (R): the clusters of every interval."""
+        return np.arange(self.requests, dtype=np.int64) if self.sessions is None else self.sessions
 
     @cached_property
     def step_of(self) -> Ints:

@@ -1,1 +1,0 @@
-"""Ratios of sums over requests, with requests as clusters."""
