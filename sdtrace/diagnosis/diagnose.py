@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit.audit import Audit
+from sdtrace.counters.by_length import by_length
 from sdtrace.counters.changes import Change, changes, over_requests
 from sdtrace.counters.definitions import Totals
 from sdtrace.counters.figures import counted
@@ -187,6 +188,8 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], se
     rows = doubted(since(rows, turned, audit.events, audit.windows), audit.inputs)
     source = chosen(counts)
     figures = counted(source, audit.windows) | {"series": section(series)} if source is not None else None
+    if source is not None and figures is not None:
+        figures["by_draft_length"] = by_length(audit.windows, source)
     coverage = of_counts(found, series)
     doubt = untrusted(source, audit.inputs)
     state, headline = counts_verdict(rows, source, series, coverage, doubt, text_headline(audit.texts))

@@ -4,6 +4,7 @@ What was healthy before disproves causes that were there from the start: the dra
 until then. A fall that comes with another draft length is no fault of the drafter, unless the first position falls too.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,7 @@ DEAD, ENOUGH = 0.01, 100
 NEAR_S, FIRST_S, NEAR_LINES = 120.0, 900.0, 200
 #: Seconds behind an onset: a line is printed when its window ends.
 _AFTER_S = 30.0
+_LENGTH = re.compile(r"draft length|\bk=")
 _BESIDE = ("error", "died", "version", "config", "k", "fallback", "off")
 _OF_ACCEPTANCE = ("drafter-miswired", "low-acceptance", "series-outlier")
 _DEAD_ADVICE = (
@@ -83,7 +85,7 @@ def _other_length(change: Change, found: Sequence[Change], windows: pl.DataFrame
     """Whether the draft length changed with it and the first position, if it is counted, is accepted as before."""
     at = change.at
     switches = [
-        c for c in found if c.what == "draft_length" or (c.what == "configuration" and "length" in (c.says or ""))
+        c for c in found if c.what == "draft_length" or (c.what == "configuration" and _LENGTH.search(c.says or ""))
     ]
     near = [c for c in switches if at is not None and c.at is not None and abs(c.at - at) <= NEAR_S]
     if not near or at is None:

@@ -24,6 +24,7 @@ def counted_sections(audit: Audit, found: Diagnosis) -> list[Section]:
         _positions(source) if source is not None else None,
         *(timelines(audit.windows, _timed(found.sources, source)) if source is not None else []),
         _speed(found),
+        _lengths((found.acceptance or {}).get("by_draft_length") or []),
         changes_section(found.changes),
         known_section(found.known),
         _load(audit.windows),
@@ -138,6 +139,26 @@ def counted_time(found: Diagnosis) -> dict[str, Any] | None:
             "rows": best.rows.height,
         }
     )
+
+
+def _lengths(found: list[dict[str, Any]]) -> Section | None:
+    """Figures by the draft length that was in force."""
+    if not found:
+        return None
+    names = ("k", "windows", "steps", "drafted", "accepted", "rate_of_drafted", "tokens_per_step", "running")
+    rows: list[list[Value]] = [[row[n] for n in names] for row in found]
+    says = f"{len(found)} draft lengths were in force. A switch of the length changes the share that is accepted; compare within a row."
+    columns = [
+        "k",
+        "windows",
+        "steps",
+        "drafted",
+        "accepted",
+        "accepted / drafted",
+        "tokens per step",
+        "running requests",
+    ]
+    return Section("by-draft-length", "Acceptance by draft length", says, columns, rows)
 
 
 def _load(windows: pl.DataFrame) -> Section | None:

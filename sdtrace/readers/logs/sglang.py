@@ -8,7 +8,7 @@ rate = (length - 1) / k. A decode line gives means over some forwards, no counts
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import polars as pl
@@ -18,7 +18,8 @@ from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
 from sdtrace.readers.logs.place import place
 from sdtrace.readers.logs.sglang_events import NEEDLES, announced, once
-from sdtrace.readers.sglang_meta import request_window, rules
+from sdtrace.readers.logs.sglang_rates import meaning
+from sdtrace.readers.sglang_meta import request_window
 from sdtrace.schema.trace import Loss
 
 _DECODE = re.compile(
@@ -46,6 +47,7 @@ class State:
     ranks: set[str] = field(default_factory=set)
     meta: dict[str, Any] = field(default_factory=dict)
     row: dict[str, Any] | None = None
+    active: int | None = None  #: the draft length that the engine announced last
     told: set[tuple[str, str | None, int]] = field(default_factory=set)
 
 
@@ -67,7 +69,11 @@ def listen(path: str) -> Any:
                 _pasted(line, values, heard, state)
             else:
                 _announced(path, line, text, heard, state)
-        heard.rows += _meaning(rows)
+                _switched(rows, heard, state)
+            for row in rows[-1:]:
+                row.setdefault("active", state.active)
+        for active, part in groupby(rows, key=lambda row: row.pop("active")):
+            heard.rows += meaning(list(part), active)
         return heard
 
     return hear
@@ -93,6 +99,15 @@ def _announced(path: str, line: int, text: str, heard: Heard, state: State) -> N
     state.told |= {once(e) for e in events}
     heard.used |= {line} if events else set()
     heard.events += events
+
+
+def _switched(rows: list[dict[str, Any]], heard: Heard, state: State) -> None:
+    """Follow the draft length through switches; the first one tells what was in force before it."""
+    if heard.events and heard.events[-1].kind == "k":
+        before, after = (int(n) for n in str(heard.events[-1].value).split(" -> "))
+        for row in rows if state.active is None else ():
+            row["active"] = before
+        state.active = after
 
 
 def _row(line: int, text: str, ranks: str, *, dot: bool) -> dict[str, Any]:
@@ -181,52 +196,6 @@ def _fields(values: dict[str, str]) -> dict[str, Any]:
         "accepted": tokens - rounds if tokens is not None and rounds is not None else None,
         "said": {n: values[n] for n in _SAID if n in values},
     }
-
-
-def _meaning(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    both = [r for r in rows if r["said_length"] is not None and r["said_rate"] is not None]
-    told = [rules(r["said_length"], r["said_rate"]) for r in both]
-    full = [r["said_length"] > 1.005 or r["said_rate"] > 0.005 for r in both]
-    old = set.intersection(*(o for (o, _), f in zip(told, full, strict=True) if f)) if any(full) else set()
-    new = set.intersection(*(n for _, n in told)) if told else set()
-    for row in rows:
-        row["length"] = row["said_length"]
-        dot, _ = row.pop("dot"), row.pop("last")
-        if row["said_length"] is None:
-            row |= {"basis": "gauge", "family": None}
-            continue
-        if row["said_rate"] is None:
-            row["family"] = "up to 0.5.3, no rate" if dot else "rate not printed"
-            continue
-        era = _era(row, old, new, dot)
-        row["family"] = _FAMILIES[era]
-        if era == "old":
-            n = min(old or rules(row["said_length"], row["said_rate"])[0], default=None)
-            k = n - 1 if n and len(old) <= 1 else None
-            row |= {"k": k, "rate": (row["said_length"] - 1) / k if k else None}
-        elif era == "new":
-            row["k"] = next(iter(new)) if len(new) == 1 else None
-            row["rate"] = row["said_rate"]
-    return rows
-
-
-#: What each rule of the rate is called.
-_FAMILIES = {
-    "old": "0.5.3-0.5.10, rate counts the bonus",
-    "new": "0.5.11+",
-    None: "rate of unknown rule",
-}
-
-
-def _era(row: dict[str, Any], old: set[int], new: set[int], dot: bool) -> str | None:
-    if dot or (old and not new):
-        return "old"
-    if new and not old:
-        return "new"
-    if old and new:
-        return None if max(old) > 1 else "new"
-    mine_old, mine_new = rules(row["said_length"], row["said_rate"])  # several servers in one log
-    return "old" if mine_old and not mine_new else "new" if mine_new and not mine_old else None
 
 
 def _values(text: str) -> dict[str, Any]:

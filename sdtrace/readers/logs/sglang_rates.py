@@ -1,0 +1,53 @@
+"""What the accept rate of SGLang's decode lines means: the rule that all lines of one draft length fit."""
+
+from typing import Any
+
+from sdtrace.readers.sglang_meta import rules
+
+
+def meaning(rows: list[dict[str, Any]], active: int | None) -> list[dict[str, Any]]:
+    """Rows of one draft length with their rate under the rule that all of them fit; `active`: the length, where it is told."""
+    both = [r for r in rows if r["said_length"] is not None and r["said_rate"] is not None]
+    told = [rules(r["said_length"], r["said_rate"]) for r in both]
+    full = [r["said_length"] > 1.005 or r["said_rate"] > 0.005 for r in both]
+    old = set.intersection(*(o for (o, _), f in zip(told, full, strict=True) if f)) if any(full) else set()
+    new = set.intersection(*(n for _, n in told)) if told else set()
+    for row in rows:
+        row["length"] = row["said_length"]
+        dot, _ = row.pop("dot"), row.pop("last")
+        if row["said_length"] is None:
+            row |= {"basis": "gauge", "family": None}
+            continue
+        if row["said_rate"] is None:
+            row["family"] = "up to 0.5.3, no rate" if dot else "rate not printed"
+            continue
+        era = _era(row, old, new, dot)
+        row["family"] = _FAMILIES[era]
+        if era == "old":
+            n = min(old or rules(row["said_length"], row["said_rate"])[0], default=None)
+            k = n - 1 if n and len(old) <= 1 else None
+            row |= {"k": k, "rate": (row["said_length"] - 1) / k if k else None}
+        elif era == "new":
+            row["k"] = next(iter(new)) if len(new) == 1 else None
+            row["rate"] = row["said_rate"]
+        row["k"] = row.get("k") if active is None else active
+    return rows
+
+
+#: What each rule of the rate is called.
+_FAMILIES = {
+    "old": "0.5.3-0.5.10, rate counts the bonus",
+    "new": "0.5.11+",
+    None: "rate of unknown rule",
+}
+
+
+def _era(row: dict[str, Any], old: set[int], new: set[int], dot: bool) -> str | None:
+    if dot or (old and not new):
+        return "old"
+    if new and not old:
+        return "new"
+    if old and new:
+        return None if max(old) > 1 else "new"
+    mine_old, mine_new = rules(row["said_length"], row["said_rate"])  # several servers in one log
+    return "old" if mine_old and not mine_new else "new" if mine_new and not mine_old else None
