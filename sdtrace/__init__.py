@@ -27,6 +27,7 @@ The rooms, from the top. A room imports from rooms that stand below it only; tes
     simulate    made traces with a planted fault
     readers     one format a file: trace/, metrics/, logs/ (one engine a file), records/ (one shape of JSON a file), io/ (bytes)
     stats       statistics without a word of speculation in them
+    certificate what was tested, in a file that anybody can check
     results     what a report is made of: checks, causes with their words, sections
     schema      tables with types, units and meaning; keys; array types
     atomic      files written whole or not at all

@@ -21,6 +21,7 @@ VERBS = {
     "tune": "Which tau, budget or policy this traffic wants, and what the trace can tell of it.",
     "nightly": "One night added to the history: report, trend, alarms.",
     "watch": "A live engine's /metrics in the terminal; --for 60s -o FILE.html ends in a report.",
+    "probe": "Ask a running server: is it right, and how fast; --against URL2 compares.",
     "replay": "Run the target model again over a trace and compare.",
     "detect": "Which format, what can be judged from it, what to log to judge more.",
     "bundle": "The evidence of a report in one file: the steps concerned, versions, commands.",

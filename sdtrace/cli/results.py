@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from json import dumps
 from typing import Any, TypeVar
 
 import click
@@ -21,7 +22,7 @@ LEVELS = {
 
 
 def machines(function: F) -> F:
-    """--json, --junit, --sarif, --prometheus, --markdown."""
+    """--json, --junit, --sarif, --prometheus, --markdown, --certificate."""
     for name, says in (
         ("markdown", "a summary in Markdown for a chat or an issue"),
         ("prometheus", "gauges for Prometheus' textfile collector"),
@@ -31,7 +32,10 @@ def machines(function: F) -> F:
     ):
         text = f"Write {says} there; - is standard output."
         function = click.option(f"--{name}", f"{name}_file", type=outputs.FILE, metavar="FILE", help=text)(function)
-    return function
+    text = "Write what was tested and the bound on what was missed; python -m sdtrace.certificate FILE checks it."
+    return click.option("--certificate", "certificate_file", type=outputs.FILE, metavar="FILE.json", help=text)(
+        function
+    )
 
 
 def judgement(function: F) -> F:
@@ -99,6 +103,10 @@ def write(found: Report, given: dict[str, Any]) -> bool:
     asked = {name: given[f"{name}_file"] for name in renderers if given[f"{name}_file"]}
     for name, file in asked.items():
         options.write(file, renderers[name].dumps(found))
+    if given.get("certificate_file"):
+        from sdtrace.certificate import certificate
+
+        options.write(given["certificate_file"], dumps(certificate(found.document), indent=1).encode() + b"\n")
     return "-" in asked.values()
 
 

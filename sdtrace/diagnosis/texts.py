@@ -6,7 +6,7 @@ from typing import Any
 from sdtrace.responses.readings import ENOUGH, bias_at_most, greedy, power, readings
 from sdtrace.responses.streams import streams
 from sdtrace.responses.texts import Texts
-from sdtrace.results.cause import Cause, Outcomes, fired, joined, make
+from sdtrace.results.cause import Cause, Outcomes, fired, make, ranked
 from sdtrace.results.words import Certainty
 
 _SEND = "keep the whole request, or send every sampling parameter: sdtrace probe does"
@@ -29,7 +29,7 @@ def text_causes(found: Outcomes) -> list[Cause]:
         rows.append(make("degenerate-target", "suspected", ["SD306"], found))
     if fired(found, "SD307"):
         rows.append(make("record-broken", "statistical", ["SD307"], found, "logprobs of responses are none"))
-    return joined(rows[:0], rows)
+    return [row for i, row in enumerate(ranked(rows)) if row.cause not in {one.cause for one in ranked(rows)[:i]}]
 
 
 def _sampled(found: Outcomes, live: list[str]) -> Cause:
@@ -89,7 +89,7 @@ def text_document(texts: Texts) -> dict[str, Any] | None:
                 "statistics": {
                     code: {
                         "tokens": f.tokens, "observed": f.observed, "expected": [f.low, f.high], "log_e": f.log_e,
-                        "bias_at_most": f.bias,
+                        "bias_at_most": f.bias, "variance": f.variance, "bets": list(f.logs),
                     }
                     for code, f in (one.figures or one.usual_figures).items()
                 },

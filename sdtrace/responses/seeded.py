@@ -16,7 +16,7 @@ from sdtrace.verify.streams.laws import Explained, Known, gumbel_argmax, inverse
 #: How far a listed log probability may be from the one that was drawn from, in nats, beyond rounding: one row gave both.
 BAND = 0.02
 #: Odds by which a stream is taken to be the engine's own: its draws name the emitted token more often than another one's could.
-ODDS = (1.5, 3.0, 10.0)
+ODDS = (1.5, 3.0, 10.0, 40.0)
 #: Streams by engine: name, and where its row stands against the place of the token in the sequence.
 STREAMS: dict[str, tuple[tuple[str, int], ...]] = {
     "vllm": (("vllm-v2, row before the token", -1), ("vllm-v2, row of the token", 0)),

@@ -39,7 +39,7 @@ class Stream:
 
 
 def streams(texts: Texts) -> list[Stream]:
-    """One a server with seeded responses."""
+    """One a server with seeded responses: of the streams and bases that it can mean, one that is recognised and contradicts least."""
     if texts.seeds is None:
         return []
     found: dict[tuple[str, str], Stream] = {}
@@ -50,9 +50,16 @@ def streams(texts: Texts) -> list[Stream]:
             mean([row[f"bet{i}"] for i in range(len(ODDS))]),
         )  # fmt: skip
         key = one.engine, one.model
-        if key not in found or one.log_e > found[key].log_e:
+        known = texts.basis.known(key)
+        if known is not None and (one.basis == "raw") != (known == "raw"):
+            continue
+        if key not in found or _rank(one) > _rank(found[key]):
             found[key] = one
     return list(found.values())
+
+
+def _rank(one: Stream) -> tuple[bool, int, float]:
+    return one.recognised, -one.contradicted if one.recognised else 0, one.log_e
 
 
 def outcome(counts: Counts) -> Outcome:

@@ -175,7 +175,7 @@ def generate(engine: Engine, asked: dict[str, Any]) -> dict[str, Any]:
         "top_k": -1,
         "seed": params.get("sampling_seed"),
     } | params
-    ids = asked["input_ids"]
+    ids = asked["input_ids"] if "input_ids" in asked else tokenize(asked["text"])
     made = engine.generate(ids, given) if given["max_tokens"] else []
     every, begin, k = [*ids, *made], asked.get("logprob_start_len", len(ids)), asked.get("top_logprobs_num", 0)
     t = 1.0 if given["temperature"] == 0 else given["temperature"]

@@ -34,7 +34,7 @@ class Known:
 @dataclass(frozen=True)
 class Explained:
     """`answer` (n,); `plain` (n,): the token is what the stream draws from the row, without a draft; `chance` (n,): at most how
-    probable that would be of any other stream."""
+    probable that is of a stream that the token does not depend on."""
 
     answer: Answers
     plain: Flags
@@ -64,7 +64,7 @@ def gumbel_argmax(known: Known, seed: int, position: Ints, band: float) -> Expla
     lawful = accepted | (count == 0) | second
     answer = np.where(~told, 0, np.where(lawful, 1, -1)).astype(np.int8)
     plain = listed & (score.argmax(axis=1) == place)
-    return Explained(answer, plain, np.clip(known.high.max(axis=1), 0, 1))
+    return Explained(answer, plain, np.clip(np.where(listed, known.high[at, place], np.exp(own)), 0, 1))
 
 
 def inverse_cdf(known: Known, seed: int, first: int, band: float) -> Explained:
@@ -83,4 +83,4 @@ def inverse_cdf(known: Known, seed: int, first: int, band: float) -> Explained:
     middle = (known.high + known.low) / 2
     running = np.cumsum(middle, axis=1)
     plain = listed & (u < running[at, place]) & (u >= running[at, place] - middle[at, place])
-    return Explained(answer, plain, np.clip(known.high.max(axis=1), 0, 1))
+    return Explained(answer, plain, np.clip(np.where(listed, known.high[at, place], 1.0), 0, 1))

@@ -1,0 +1,61 @@
+"""`sdtrace probe`: a running server asked and judged."""
+
+import sys
+from typing import Any
+
+import click
+
+from sdtrace.cli import options, outputs, results, times
+
+
+@click.command("probe", cls=outputs.Verb)
+@click.argument("url", metavar="URL")
+@click.option("--against", metavar="URL2", help="The same model without speculation: answers and speed are compared.")
+@click.option("--prompts", metavar="FILE", help="Prompts of your own, one a line.")
+@click.option(
+    "--requests", type=click.IntRange(1, 10_000), default=30, show_default=True, help="Requests to each server."
+)
+@click.option("--tokens", type=click.IntRange(4, 4096), default=64, show_default=True, help="Tokens of an answer.")
+@click.option("--budget-tokens", type=click.IntRange(4), metavar="N", help="No more answer tokens than this.")
+@click.option("--for", "for_", callback=times.long, metavar="TIME", help="Ask for no longer than this: 60s, 5m.")
+@click.option(
+    "--drafts",
+    type=click.Choice(["best", "sampled", "unknown"]),
+    default="unknown",
+    show_default=True,
+    help="How the server drafts; with best, single seeded tokens can prove a fault.",
+)
+@options.engine
+@options.limits("http_timeout", "http_max")
+@outputs.html("Write the HTML report there.")
+@results.machines
+@results.judgement
+@results.people
+def command(url: str, **given: Any) -> int:
+    """Ask a running vLLM or SGLang server, and say whether it is right and how fast it is.
+
+    Answers at temperature 0 and sampled, with seeds and logprobs, are held against their own logprobs and scored again
+    by the server. /metrics is read before and after. Prompts and texts are never written.
+    """
+    from sdtrace.probe.ask import Plan
+    from sdtrace.probe.prompts import prompts
+    from sdtrace.probe.run import probe
+    from sdtrace.replay.engine.client import Client
+
+    results.understood(given)
+    how = {"key_from": given["api_key_env"], "concurrency": given["concurrency"], "rate": given["rate"]}
+    plan = Plan(
+        tuple(prompts(given["prompts"])), given["requests"], given["tokens"], given["budget_tokens"], given["for_"]
+    )
+    found = probe(
+        Client(url, **how),
+        plan,
+        Client(given["against"], **how) if given["against"] else None,
+        one_hot=given["drafts"] == "best",
+        progress=_progress if sys.stderr.isatty() and not given["quiet"] else lambda what, done, total: None,
+    )
+    return results.show(found, given)
+
+
+def _progress(what: str, done: int, total: int) -> None:
+    click.echo(f"\r{what} {done}/{total}", nl=done >= total, err=True)

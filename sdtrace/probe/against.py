@@ -1,0 +1,72 @@
+"""Two servers that were asked the same: where greedy answers part and by how much, whether sampled ones are alike, which is faster."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from sdtrace.probe.ask import Answers, by_number
+from sdtrace.responses.judge import TIE
+
+
+@dataclass
+class Against:
+    """`url` of the other server. Greedy pairs: how many, how many part, of those within a near tie and beyond; `gaps` in nats.
+
+    `z`: difference of the mean surprisal of sampled answers over its deviation, responses as units. `speed`: of the first over the other.
+    """
+
+    url: str
+    pairs: int = 0
+    parted: int = 0
+    ties: int = 0
+    untold: int = 0
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    z: float | None = None
+    speed: float | None = None
+    other_speed: float | None = None
+
+
+def compared(one: Answers, other: Answers, url: str) -> Against:
+    """The answers of the probed server against those of the other one."""
+    found, mine, theirs = Against(url), by_number(one), by_number(other)
+    for n in sorted(mine.keys() & theirs.keys()):
+        if not mine[n]["temperature"]:
+            _part(found, mine[n], theirs[n])
+    found.z = _z(
+        [_surprisal(row) for row in one.rows if row["temperature"]],
+        [_surprisal(row) for row in other.rows if row["temperature"]],
+    )
+    fast, slow = one.speed(), other.speed()
+    found.other_speed = slow
+    found.speed = fast / slow if fast and slow else None
+    return found
+
+
+def _part(found: Against, mine: dict[str, Any], theirs: dict[str, Any]) -> None:
+    found.pairs += 1
+    both = zip(mine["token_ids"], theirs["token_ids"], strict=False)
+    at = next((i for i, (a, b) in enumerate(both) if a != b), None)
+    if at is None:
+        return
+    found.parted += 1
+    listed = dict(zip(mine["top_ids"][at], mine["top_logprobs"][at], strict=True))
+    gap = None
+    if theirs["token_ids"][at] in listed and mine["logprobs"][at] is not None:
+        gap = abs(mine["logprobs"][at] - listed[theirs["token_ids"][at]])
+    found.ties += gap is not None and gap <= TIE
+    found.untold += gap is None
+    found.gaps.append({"request_id": mine["request_id"], "token_at": at, "gap": gap})
+
+
+def _surprisal(row: dict[str, Any]) -> float:
+    known = [-v for v in row["logprobs"] if v is not None and math.isfinite(v)]
+    mean: float = sum(known) / max(len(known), 1)
+    return mean
+
+
+def _z(one: list[float], other: list[float]) -> float | None:
+    if min(len(one), len(other)) < 5:
+        return None
+    means = [sum(x) / len(x) for x in (one, other)]
+    spread = [sum((v - m) ** 2 for v in x) / (len(x) - 1) / len(x) for x, m in zip((one, other), means, strict=True)]
+    return (means[0] - means[1]) / math.sqrt(sum(spread)) if sum(spread) > 0 else None

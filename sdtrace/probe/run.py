@@ -1,0 +1,171 @@
+"""The probe: ask, read counters before and after, score what came back, say in one report whether the server is right, and how fast."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sdtrace.audit.live import Live, figures
+from sdtrace.errors import NoInputError
+from sdtrace.pipeline import diagnosis_and_report
+from sdtrace.probe.against import Against, compared
+from sdtrace.probe.ask import Answers, Plan, ask
+from sdtrace.probe.others import another_stream
+from sdtrace.probe.scored import as_document, causes, outcomes
+from sdtrace.probe.section import headline, section
+from sdtrace.replay.engine.client import Client, Engine, known
+from sdtrace.replay.engine.run import EngineReplay
+from sdtrace.replay.engine.score import Text, scores
+from sdtrace.replay.engine.texts import comparable
+from sdtrace.responses.readings import power
+from sdtrace.responses.streams import streams
+from sdtrace.responses.texts import Texts
+from sdtrace.results.cause import Cause, joined, make
+from sdtrace.results.not_checked import without
+from sdtrace.results.report import Report, leaving
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Probe:
+    """What a probe found. `texts`: the answers against their own logprobs; `scored`: against the engine's scores of the same ids."""
+
+    engine: Engine
+    answers: Answers
+    texts: Texts
+    live: Live
+    scored: EngineReplay | None = None
+    against: Against | None = None
+    stream: tuple[int, float] | None = None
+    others: list[Cause] = field(default_factory=list)
+
+
+def probe(
+    client: Client,
+    plan: Plan,
+    against: Client | None = None,
+    *,
+    one_hot: bool = False,
+    progress: Progress = lambda what, done, total: None,
+) -> Report:
+    """Ask and judge. Raises NoInputError where the server answers nothing that can be judged."""
+    engine = known(client)
+    live = Live(client.shown)
+    _scrape(client, live)
+    answers = ask(client, engine, plan, lambda done, total: progress("asking", done, total))
+    _scrape(client, live)
+    if not answers.rows:
+        why = answers.left_out.most_common(1)[0][0] if answers.left_out else "no answer"
+        raise NoInputError(f"{client.shown}: nothing to judge: {why}", _hint(why, client))
+    texts = Texts(one_hot=one_hot)
+    texts.add(answers.table(client.shown))
+    found = Probe(engine, answers, texts, live)
+    found.scored = _scored(client, engine, answers, progress)
+    if not any(one.recognised for one in streams(texts)):
+        found.stream = another_stream(answers.table(client.shown).to_dicts())
+    if against is not None:
+        theirs = ask(
+            against, known(against), plan, lambda done, total: progress("asking the other server", done, total)
+        )
+        found.against = compared(answers, theirs, against.shown)
+    return _report(found, client)
+
+
+def _hint(why: str, client: Client) -> str:
+    if "401" in why or "403" in why:
+        return f"put the key into the variable {client.key_from}; --api-key-env names another one"
+    return "the server has to hand out logprobs (vLLM: --max-logprobs 20 is the default; SGLang: return_logprob)"
+
+
+def _scrape(client: Client, live: Live) -> None:
+    """Counters of the engine, where it has any."""
+    text = client.get("/metrics")
+    if text is not None:
+        live.take(text.decode("utf-8", "replace"), time.time())
+
+
+def _scored(client: Client, engine: Engine, answers: Answers, progress: Progress) -> EngineReplay | None:
+    """The answers scored by the engine; None where their prompts are known as text only."""
+    texts = []
+    for row in answers.rows:
+        prompt, tokens = row.get("prompt_token_ids"), row["token_ids"]
+        if not prompt or min(tokens) < 0:
+            continue
+        whole = {**dict.fromkeys(("top_k", "top_p", "min_p", "repetition_penalty", "steered", "basis")), **row}
+        told = zip(range(len(prompt), len(prompt) + len(tokens)), row["logprobs"], strict=True)
+        recorded = {i: v for i, v in told if v is not None} if comparable(whole) else {}
+        texts.append(Text([*prompt, *tokens], len(prompt), row | {"path": client.shown, "seed": None}, recorded))
+    if not texts:
+        return None
+    found = scores(client, engine, texts, None, progress)
+    return EngineReplay(client.shown, engine, found, len(texts), found.left_out)
+
+
+def _report(found: Probe, client: Client) -> Report:
+    """The report of the answers and counters, with what the probe adds."""
+    audit = found.live.audit()
+    audit.texts = found.texts
+    if not audit.windows.height:
+        audit.inputs[0] = replace(audit.inputs[0], format="responses", records=len(found.answers.rows))
+    _, report = diagnosis_and_report(audit, {})
+    rows = _causes(found)
+    document = dict(report.document)
+    taken = {row["cause"] for row in document["causes"]}
+    document["causes"] = [*(row.row() for row in rows if row.cause not in taken), *document["causes"]]
+    if found.scored is not None:
+        document["replay"] = as_document(found.scored)
+    document["probe"] = _document(found, client)
+    document["verdict"] = _verdict(document, rows)
+    gone = (
+        ("replay", "target-p", "counts-target-p", "counts-decisions")
+        if found.scored is not None
+        else ("counts-decisions",)
+    )
+    told = leaving(replace(report, document=document), without(report.not_checked, *gone))
+    return replace(told, sections=[section(document["probe"]), *report.sections])
+
+
+def _causes(found: Probe) -> list[Cause]:
+    rows = causes(found.scored) if found.scored is not None else []
+    if found.stream is not None:
+        shift, log_e = found.stream
+        says = f"seeded answers are drawn with the stream of the request {abs(shift)} {'after' if shift > 0 else 'before'} them"
+        row = make("text-not-from-target", "statistical", [], outcomes(found.texts), f"{says} (e-value {power(log_e)})")
+        rows = joined([row], rows)
+    if (other := found.against) is not None and other.parted - other.ties - other.untold > 0:
+        n, beyond = other.pairs, other.parted - other.ties - other.untold
+        label = f"greedy answers of the two servers part beyond a near tie in {beyond:,} of {n:,}"
+        row = make("greedy-mismatch", "suspected", [], outcomes(found.texts), label)
+        rows = joined(rows, [replace(row, evidence=tuple(other.gaps[:8]))])
+    return rows
+
+
+def _document(found: Probe, client: Client) -> dict[str, Any]:
+    answers, now = found.answers, figures(found.live.windows())
+    other = found.against
+    return {
+        "url": client.shown, "engine": found.engine.name, "engine_version": found.engine.version, "model": found.engine.model,
+        "requests": len(answers.rows), "tokens": answers.tokens, "seconds": answers.wall_s, "concurrency": client.concurrency,
+        "left_out": dict(answers.left_out),
+        "tokens_per_second_per_request": answers.speed(),
+        "tokens_per_step": now.tokens_per_step, "acceptance": now.rate, "speculates": bool(now.drafts),
+        "speed_up": None if other is None else other.speed,
+        "stream_of_another_request": None if found.stream is None else {"requests_away": found.stream[0], "log_e": found.stream[1]},
+        "against": None if other is None else {
+            "url": other.url, "greedy_pairs": other.pairs, "parted": other.parted, "near_ties": other.ties, "untold": other.untold,
+            "gaps": other.gaps, "surprisal_z": other.z, "tokens_per_second_per_request": other.other_speed,
+        },
+    }  # fmt: skip
+
+
+def _verdict(document: dict[str, Any], rows: list[Cause]) -> dict[str, Any]:
+    verdict = dict(document["verdict"])
+    sure = [row for row in rows if row.certainty != "suspected"]
+    if sure and verdict["state"] != "wrong":
+        verdict |= {"state": "wrong", "headline": sure[0].headline}
+        verdict["blame"] = list(dict.fromkeys([*(row.blame for row in sure), *verdict["blame"]]))
+    elif rows and verdict["state"] in ("healthy", "cannot-tell"):
+        verdict |= {"state": "cannot-tell", "headline": f"suspected only: {rows[0].headline}"}
+    told = headline(document["probe"])
+    return verdict | {"headline": f"{verdict['headline']}; {told}"}

@@ -1,0 +1,44 @@
+"""A probe in one sentence and one table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sdtrace.results.report import Section
+
+
+def headline(d: Mapping[str, Any]) -> str:
+    """How fast, beside whether it is right."""
+    told = [f"{d['requests']:,} answers, {d['tokens']:,} tokens"]
+    if d["tokens_per_step"] is not None and d["speculates"]:
+        rate = f", {d['acceptance']:.0%} of drafted tokens accepted" if d["acceptance"] is not None else ""
+        told.append(f"{d['tokens_per_step']:.2f} tokens per step{rate}")
+    elif not d["speculates"]:
+        told.append("nothing drafted that a counter shows")
+    if d["tokens_per_second_per_request"] is not None:
+        told.append(f"{d['tokens_per_second_per_request']:.3g} tokens/s a request, {d['concurrency']} at a time")
+    if d["speed_up"] is not None:
+        told.append(f"{d['speed_up']:.2f}x the other server")
+    return ", ".join(told)
+
+
+def section(d: Mapping[str, Any]) -> Section:
+    """The figures."""
+    rows: list[list[Any]] = [
+        ["answers", d["requests"], f"{d['tokens']:,} tokens in {d['seconds']:.1f} s"],
+        ["tokens per second of a request", d["tokens_per_second_per_request"], f"median, {d['concurrency']} at a time"],
+        ["tokens per step", d["tokens_per_step"], "counters before and after; other traffic counts too"],
+        ["acceptance, of drafted", d["acceptance"], "the same"],
+    ]
+    if (other := d["against"]) is not None:
+        rows += [
+            ["speed against the other server", d["speed_up"], "median tokens per second of a request over the other's"],
+            [
+                "greedy answers that part",
+                other["parted"],
+                f"of {other['greedy_pairs']:,}; {other['near_ties']:,} at a near tie",
+            ],
+            ["surprisal of sampled answers", other["surprisal_z"], "difference in standard deviations"],
+        ]
+    rows += [["left out", n, why] for why, n in d["left_out"].items()]
+    says = f"{d['engine']} {d['engine_version'] or ''} was asked {d['requests']:,} times: {headline(d)}."
+    return Section("probe", "The probe", says, ["figure", "value", "meaning"], rows)
