@@ -11,7 +11,7 @@ from sdtrace.cli import options, outputs, results, times
 @click.command("probe", cls=outputs.Verb)
 @click.argument("url", metavar="URL")
 @click.option("--against", metavar="URL2", help="The same model without speculation: answers and speed are compared.")
-@click.option("--prompts", metavar="FILE", help="Prompts of your own, one a line.")
+@click.option("--prompts", metavar="TXT", help="Prompts of your own, one a line.")
 @click.option(
     "--requests", type=click.IntRange(1, 10_000), default=30, show_default=True, help="Requests to each server."
 )
