@@ -10,7 +10,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.schema.arrays import Floats
-from sdtrace.speed.strata import attributes, levels
+from sdtrace.speed.strata import attributes, levels, names_session
 from sdtrace.speed.timing import Timing
 from sdtrace.stats.jackknife import FEWEST, GROUPS, Interval, groups, jackknife, summed
 from sdtrace.stats.ratio import student
@@ -182,7 +182,8 @@ def column(sums: Floats, name: str) -> Floats:
 
 
 def names_of(arms: Sequence[Arm]) -> list[str]:
-    """Columns by which both sides can be cut: attributes of requests that vary."""
+    """Columns by which both sides can be cut: attributes of requests that vary, and that do not name a session of one side."""
     shared = set(arms[0].joined.columns) & set(arms[1].joined.columns)
     both = pl.concat([arm.joined.select(sorted(shared)) for arm in arms], how="vertical_relaxed")
-    return [name for name in levels(both) if both[name].n_unique() <= 60]
+    known = [name for name in levels(both) if both[name].n_unique() <= 60]
+    return [name for name in known if not names_session(name.removeprefix("tags."))]

@@ -163,10 +163,19 @@ def _record(audit: Audit, laws: pl.DataFrame, choices: Mapping[str, Choice]) -> 
             & ~pl.col("law").is_in(sorted(where(lambda law: law.residual in ("argmax", "same"))))
         )["steps"].sum()
     )
+    unsure = pl.col("run_id").is_in([run for run, choice in choices.items() if not choice.accuses])
+    muted = pl.col("run_id").is_in([run for run, line in audit.runs.items() if line.get("mute_statistics")])
+    silent = (
+        (pl.col("with_target") == 0) & (pl.col("tested") > 0) & ~pl.col("law").is_in(["greedy", "greedy?", "unknown"])
+    )
     reasons = {
         "greedy or sampled is unknown: no request line": doubted,
         "unknown rule": unknown,
         "probabilities are raw, or may be": basis,
+        "no law is certain": int(laws.filter(unsure & (pl.col("law") != "unknown"))["steps"].sum()),
+        "no target probability is recorded": int(laws.filter(silent)["steps"].sum()),
+        "nothing tells what was accepted": int((laws["steps"] - laws["counted"]).sum()),
+        "means over many tokens: losses may depend on the outcome": int(laws.filter(muted)["steps"].sum()),
     }
     margins = None
     if far is not None:

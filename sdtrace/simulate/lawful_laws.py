@@ -128,6 +128,12 @@ def _forced(world: World) -> None:
     world.p[forced] = hot(np.argmax(world.p[forced], axis=-1), world.p.shape[-1])
 
 
+def _spans(world: World) -> None:
+    """A schema forces every token of a third of the requests, and of the others whole stretches; no tag says so."""
+    forced = (world.request % 3 == 0) | (world.step // 3 % 2 == 1)
+    world.p[forced] = hot(np.argmax(world.p[forced], axis=-1), world.p.shape[-1])
+
+
 def _sharpened(exponent: float) -> Callable[[World], None]:
     def remake(world: World) -> None:
         world.p, world.q = tempered(world.p, exponent), tempered(world.q, exponent)
@@ -271,6 +277,7 @@ LAWFUL_LAWS: dict[str, Variant] = {
     "lengths-from-0": Variant("draft lengths of 0 to k, by the step", _CHAIN, remake=_lengths(0), steps=_short_drafts),
     "trimmed": Variant("fewer tokens are verified than drafted, decided beforehand", _CHAIN, remake=_lengths(1)),
     "forced-tokens": Variant("a grammar forces a quarter of the tokens", _CHAIN, remake=_forced, requests=_tags(grammar=1)),
+    "forced-spans": Variant("a schema forces stretches and whole requests, untagged", _CHAIN, remake=_spans),
     "cold": Variant("temperature 0.3 on both sides: next to certain", _CHAIN, remake=_sharpened(0.3), requests=_asked(temperature=0.3)),
     "hot": Variant("temperature 2 on both sides: wide open", _CHAIN, remake=_sharpened(2.0), requests=_asked(temperature=2.0)),
     "drafter-temperature": Variant("the drafter has a temperature of its own, and q says so", _SAMPLED, remake=_colder_draft),

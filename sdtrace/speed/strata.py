@@ -40,7 +40,7 @@ def sessions(places: pl.DataFrame, requests: pl.DataFrame) -> pl.Series:
     own = places["hash"]
     keys = _keys(requests["tags"])
     tag = {key: pl.col("tags").str.json_path_match(f"$['{key}']") for key in keys}
-    named = [key for key in keys if key.lower().replace("-", "_").removesuffix("_id") in _SESSIONS]
+    named = [key for key in keys if names_session(key)]
     alike = pl.concat_str(*tag.values(), pl.col("prompt_len"), separator="\0", ignore_nulls=True) if tag else None
     for key, value in ((True, tag[named[0]] if named else None), (False, alike)):
         if value is None:
@@ -54,6 +54,11 @@ def sessions(places: pl.DataFrame, requests: pl.DataFrame) -> pl.Series:
         shared = request_hash(mine, ["session"])
         return pl.select(pl.when(mine["session"].is_not_null()).then(shared).otherwise(own)).to_series()
     return own
+
+
+def names_session(key: str) -> bool:
+    """Whether a tag of that key names what requests share, and what no other traffic has."""
+    return key.lower().replace("-", "_").removesuffix("_id") in _SESSIONS
 
 
 def levels(joined: pl.DataFrame) -> list[str]:

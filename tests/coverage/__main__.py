@@ -8,17 +8,16 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from sdtrace.audit.audit import Audit
-from sdtrace.checks import CHECKS
+from sdtrace.audit.audit import Audit, audit
 from sdtrace.comparison.compare import change
 from sdtrace.diagnosis.diagnose import Diagnosis, diagnose
-from sdtrace.pipeline import audited
 from sdtrace.simulate import Settings
 from sdtrace.speed.sections import slice_section
+from sdtrace.speed.timing import timing
 from sdtrace.tuning.document import tuning
 from sdtrace.tuning.run import Asked
 from sdtrace.tuning.sample import of_tally
-from tests.coverage.made import DRAFT, PLAIN, World, made
+from tests.coverage.made import DRAFT, PARTS, PLAIN, TIME, World, made
 from tests.power.judge import Made
 from tests.power.judge import made as simulated
 
@@ -56,67 +55,63 @@ class Counts:
         return found
 
 
-def told(source: Made, baseline_ms: float | None = None) -> tuple[Audit, Diagnosis]:
-    """The report of a trace without its pages."""
-    audit, other = audited([source])
-    return audit, diagnose(audit, CHECKS, other, baseline_ms)
+def told(source: Made) -> tuple[Audit, Diagnosis]:
+    """The figures of a trace without its checks and its pages."""
+    found = audit([source], ())
+    return found, diagnose(found, (), {})
 
 
-def reports(world: World, seed: int, counts: Counts) -> None:
-    """Acceptance, speed-up over a given step, by slice, and the curve of tune."""
-    audit, found = told(made(world, seed), PLAIN)
+def reports(world: World, read: Audit, found: Diagnosis, counts: Counts) -> None:
+    """Acceptance, speed-up over a given step and its bounds, by slice, and the curve of tune."""
     truth = world.truth
     assert found.acceptance is not None
     for name in ("tokens_per_step", "rate_of_drafted", "rate_of_tested"):
-        ends = found.acceptance["ci"][name] or (None, None)
-        counts.add(f"acceptance {name}", *ends, truth[name])
+        counts.add(f"acceptance {name}", *(found.acceptance["ci"][name] or (None, None)), truth[name])
     assert found.timing is not None
-    if (speed := found.timing.speedup) is not None:
-        counts.add("speed-up, given", speed.low, speed.high, truth["tokens_per_step"] * PLAIN / world.step_ms)
     section = slice_section(found.timing)
     for row in section.rows if section is not None else []:
         if str(row[0]).startswith("tags.task"):
             low, high = (None if x is None else float(str(x)) for x in row[5:7])
             counts.add("acceptance by slice", low, high, truth["rate_of_tested"])
-    section_of_tau, _ = tuning(of_tally(audit, found.choices), Asked(baseline_ms=PLAIN))
-    assert section_of_tau is not None
-    for point in section_of_tau["tau"]["curve"]:
+    speedup, given = truth["tokens_per_step"] * PLAIN / world.step_ms, timing(read, PLAIN)
+    if given is not None and given.speedup is not None:
+        counts.add("speed-up, given", given.speedup.low, given.speedup.high, speedup)
+    # at the ends: plain steps as long as one without its draft, as short as its verification
+    counts.add(
+        "speed-up, upper bound", None, found.timing.bounds[1], truth["tokens_per_step"] * (1 - PARTS["draft_ms"])
+    )
+    counts.add("speed-up, lower bound", found.timing.bounds[0], None, truth["tokens_per_step"] * PARTS["verify_ms"])
+    tuned, _ = tuning(of_tally(read, found.choices), Asked(baseline_ms=PLAIN))
+    assert tuned is not None
+    for point in tuned["tau"]["curve"]:
         if point["identified"] and 0 < point["tau"] <= DRAFT:
             counts.add(f"tune tokens at {point['tau']}", point["low"], point["high"], world.at(point["tau"]))
             if point["tau"] == DRAFT and point["speedup_low"] is not None:
-                speedup = truth["tokens_per_step"] * PLAIN / world.step_ms
                 counts.add("tune speed-up", point["speedup_low"], point["speedup_high"], speedup)
 
 
-def bases(world: World, seed: int, counts: Counts) -> None:
-    """The speed-up over plain steps of the same trace, and its upper bound where none is known."""
+def plain_steps(world: World, seed: int, counts: Counts) -> None:
+    """The speed-up over plain steps of the same trace."""
     mixed = replace(world, plain=0.05)
-    _, found = told(made(mixed, seed))
-    assert found.timing is not None
+    found = timing(audit([made(mixed, seed)], ()))
     tokens, share = world.truth["tokens_per_step"], 1 - mixed.plain
-    if (speed := found.timing.speedup) is not None:
-        truth = (share * tokens + mixed.plain) * PLAIN / (share * 20.0 + mixed.plain * PLAIN)
-        counts.add("speed-up, plain steps", speed.low, speed.high, truth)
-    _, bound = told(made(world, seed))
-    assert bound.timing is not None
-    counts.add("speed-up, upper bound", None, bound.timing.bounds[1], tokens * 0.8)
-    if bound.timing.bounds[0] is not None:
-        counts.add("speed-up, lower bound", bound.timing.bounds[0], None, tokens * 0.7)
+    if found is not None and found.speedup is not None:
+        truth = (share * tokens + mixed.plain) * PLAIN / (share * TIME + mixed.plain * PLAIN)
+        counts.add("speed-up, plain steps", found.speedup.low, found.speedup.high, truth)
 
 
-def comparisons(world: World, seed: int, counts: Counts, answers: Counter[str]) -> None:
+def comparisons(world: World, seed: int, base: tuple[Audit, Diagnosis], counts: Counts, answers: Counter[str]) -> None:
     """Equal sides, and sides that differ by a known amount."""
     other = replace(world, mean=world.mean - 0.2, time=1.1)
-    base = ("base", *told(made(world, 3 * seed)))
-    for name, candidate in (("A/A", world), ("A/B", other)):
-        found = change(base, ("candidate", *told(made(candidate, 3 * seed + (1 if name == "A/A" else 2)))))
+    names = {"accepted_of_drafted": "rate_of_drafted", "accepted_of_tested": "rate_of_tested"}
+    for number, (name, candidate) in enumerate((("A/A", world), ("A/B", other)), start=1):
+        side = told(made(candidate, 1_000_000 * number + seed))
+        found = change(("base", *base), ("candidate", *side))
         before, after = world.truth, candidate.truth
-        names = {"accepted_of_drafted": "rate_of_drafted", "accepted_of_tested": "rate_of_tested"}
         for one in found.metrics:
             key = names.get(one.name, one.name)
-            if one.change is None or key not in before:
-                continue
-            counts.add(f"{name} {one.name}", one.change.low, one.change.high, after[key] / before[key] - 1)
+            if one.change is not None and key in before:
+                counts.add(f"{name} {one.name}", one.change.low, one.change.high, after[key] / before[key] - 1)
         if name == "A/A":
             answers[found.answer.word] += 1
             answers["a confirmed slice"] += any(s.confirmed for s in found.slices)
@@ -133,34 +128,36 @@ def excess(seed: int, counts: Counts) -> None:
     counts.add("acceptance excess", *(found.acceptance["ci"]["excess"] or (None, None)), 0.0)
 
 
+def repeated(world: World, times: int) -> tuple[Counts, Counter[str]]:
+    """That many traces of a world, each with its comparisons."""
+    counts, answers = Counts(), Counter[str]()
+    for seed in range(times):
+        base = told(made(world, seed))
+        reports(world, *base, counts)
+        plain_steps(world, seed, counts)
+        comparisons(world, seed, base, counts, answers)
+        if world == World():
+            excess(seed, counts)
+    return counts, answers
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=200)
     parser.add_argument("--only", default="")
-    parser.add_argument("--parts", default="reports,bases,comparisons")
     given = parser.parse_args()
     wrong: list[str] = []
     for name, world in WORLDS.items():
         if given.only not in name:
             continue
-        counts, answers = Counts(), Counter[str]()
-        for seed in range(given.times):
-            if "reports" in given.parts:
-                reports(world, seed, counts)
-            if "bases" in given.parts:
-                bases(world, seed, counts)
-            if "comparisons" in given.parts:
-                comparisons(world, seed, counts, answers)
-            if name == "requests alone" and "reports" in given.parts:
-                excess(seed, counts)
+        counts, answers = repeated(world, given.times)
         print(f"\n{name} ({given.times} times)")
-        for told_name, n in counts.told.items():
-            print(f"  {told_name:32} {counts.held[told_name] / n:.3f} of {n}", flush=True)
-        if answers:
-            print(f"  equal sides: {dict(answers)}", flush=True)
+        for interval, n in counts.told.items():
+            print(f"  {interval:32} {counts.held[interval] / n:.3f} of {n}")
+        print(f"  equal sides: {dict(answers)}", flush=True)
         wrong += [f"{name}: {bad}" for bad in counts.bad()]
         false = answers["regressed"] + answers["improved"]
-        if (answers and false > FALSE * given.times) or answers["a confirmed slice"]:
+        if false > FALSE * given.times or answers["a confirmed slice"]:
             wrong.append(f"{name}: {false} false answers, {answers['a confirmed slice']} confirmed slices")
     print("\n" + ("; ".join(wrong) if wrong else "every interval covers as it should"))
     raise SystemExit(1 if wrong else 0)

@@ -16,7 +16,7 @@ from sdtrace.pipeline import audited
 from sdtrace.results.not_checked import sentences
 from sdtrace.simulate import Settings
 from sdtrace.writers.convert import line
-from tests.power.judge import Made, diagnosed, made
+from tests.power.judge import Made, at_level, diagnosed, made
 
 SMALL: dict[str, Any] = {"tested": 1500, "vocab": 128, "level": "draws"}
 
@@ -158,3 +158,26 @@ def test_answers_under_one_key_break_the_record(tmp_path: Path) -> None:
     document = report(path).document
     assert {c["cause"] for c in document["causes"]} <= {"record-broken"}
     assert document["record"]["keys"] in ("repeated", "conflicting")
+
+
+def test_tokens_that_are_forced_without_a_tag_are_no_degenerate_target() -> None:
+    """A third of the requests is forced from end to end; where all are, it is no grammar."""
+    document, found = told(made(Settings(variant="forced-spans", tested=8000, vocab=64, level="sums")))
+    assert found.causes == []
+    (check,) = [c for c in document["checks"] if c["code"] == "SD152"]
+    assert check["state"] == "cannot-tell"
+    assert "grammar" in check["headline"]
+
+
+def test_every_reason_for_which_steps_are_not_judged_is_counted() -> None:
+    source = made(Settings(variant="lost-by-length-context", tested=1500, vocab=64, level="draws"))
+    steps = sum(b.steps.height for b in source.held)
+    document, _ = told(source)
+    assert document["audit"]["not_judged"] == {"means over many tokens: losses may depend on the outcome": steps}
+    bare = [
+        replace(b, steps=b.steps.with_columns(target_probs=pl.lit(None, b.steps.schema["target_probs"])))
+        for b in source.held
+    ]
+    assert told(Made(tuple(bare)))[0]["audit"]["not_judged"]["no target probability is recorded"] == steps
+    null = [replace(b, runs=b.runs.with_columns(rule=pl.lit(None, pl.String))) for b in at_level(source, "basic").held]
+    assert told(Made(tuple(null)))[0]["audit"]["not_judged"]["no law is certain"] == steps
