@@ -86,11 +86,20 @@ def _best(found: Sequence[Source]) -> list[Source]:
     return list(best.values())
 
 
+def one_tally(source: Source, windows: pl.DataFrame) -> Tally:
+    """The tally of some windows of a source."""
+    return _tally("all", "", source, _added(windows, source))
+
+
 def _rows(windows: pl.DataFrame, source: Source) -> pl.DataFrame:
     """Windows of the source as what each of them added, with what they are clusters of."""
     mine = windows.filter(
         (pl.col("engine") == source.engine) & (pl.col("surface") == source.surface) & (pl.col("basis") == source.basis)
     )
+    return _added(mine, source)
+
+
+def _added(mine: pl.DataFrame, source: Source) -> pl.DataFrame:
     rows = increments(mine) if source.basis in _RUNNING else mine
     if source.counts["accepted"] is None:
         rows = _from_means(rows)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sdtrace.readers.counts import above, histogram, number
+from sdtrace.readers.prompt_counts import prompt_counts
 
 _ACCEPTED = ("spec_num_correct_drafts", "spec_accepted_drafts", "spec_accept_token_num")
 _PROPOSED = ("spec_num_proposed_drafts", "spec_proposed_drafts", "spec_draft_token_num")
@@ -76,7 +77,8 @@ def request_window(meta: Mapping[str, Any]) -> dict[str, Any] | None:
         "accepted_by_position": above(by_length) if by_length else None,
         "said_rate": _number(meta.get("spec_accept_rate")),
         "said_length": said,
-        "said": {k: v for k, v in meta.items() if k.startswith("spec_") or k == "completion_tokens"},
+        "said": {k: v for k, v in meta.items() if k.startswith("spec_") or k == "completion_tokens"}
+        | prompt_counts(meta),
     }
 
 

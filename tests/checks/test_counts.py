@@ -56,6 +56,15 @@ def counters(drafts: int, accepted: Sequence[int]) -> list[str]:
     return rows
 
 
+def timings(accepted: tuple[int, int]) -> str:
+    """Responses of llama-server: of 150 drafted tokens so many accepted, at short prompts and at long ones."""
+    rows = []
+    for i in range(60):
+        counts = {"predicted_n": 150, "draft_n": 150, "draft_n_accepted": accepted[i % 2] + i % 7}
+        rows.append(json.dumps({"id": i, "timings": {"prompt_n": (100, 9000)[i % 2] + i, "cache_n": 0, **counts}}))
+    return "\n".join(rows)
+
+
 def gate(*, off: bool) -> str:
     """TensorRT-LLM's speculation gate."""
     head = "[TRT-LLM] [I] [SpeculationGate] "
@@ -124,6 +133,7 @@ FIRED: dict[str, tuple[str, str]] = {
         "vllm.log",
     ),
     "SD439": (f'{exposition(100)}\nvllm:inter_token_latency_seconds_count{{engine="0"}} 800.0', "scrape.prom"),
+    "SD440": (timings((90, 20)), "timings.jsonl"),
     "SD432": ("\n".join(line("1.00", 0, 200, "0.000, 0.000", "0.0", s) for s in range(6)), "vllm.log"),
 }
 CLEARED: dict[str, tuple[str, str]] = {
@@ -136,6 +146,7 @@ CLEARED: dict[str, tuple[str, str]] = {
     "SD435": (line("2.00", 400, 800, "0.700, 0.300", "50.0"), "vllm.log"),
     "SD436": ("\n".join(counters(drafts=1000, accepted=(1200, 1200, 1000, 1200))), "scrape.prom"),
     "SD439": (f'{exposition(100)}\nvllm:inter_token_latency_seconds_count{{engine="0"}} 100.0', "scrape.prom"),
+    "SD440": (timings((90, 85)), "timings.jsonl"),
     "SD437": (line("2.00", 400, 800, "0.700, 0.300", "50.0"), "vllm.log"),
     "SD433": (line("2.00", 1000, 2000, "0.700, 0.300", "50.0"), "vllm.log"),
     "SD411": (llama(22, accepted=22, length="3.00"), "server.log"),

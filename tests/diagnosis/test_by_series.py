@@ -142,6 +142,36 @@ def test_coverage_of_every_kind_of_input(tmp_path: Path) -> None:
     assert trace["verdict"]["coverage"]["correctness"] == "judged"
 
 
+def finished(i: int, prompt: int, accepted: int) -> str:
+    """A finished request of SGLang 0.5.11+ whose whole prompt but ten tokens came from the cache."""
+    return (
+        f"[2026-10-30 12:{i:02d}:00] Finish: obj=GenerateReqInput(rid='{i:08x}'), out={{'meta_info': {{'id': '{i:08x}', 'prompt_tokens': "
+        f"{prompt}, 'completion_tokens': {50 + accepted}, 'cached_tokens': {prompt - 10}, 'spec_verify_ct': 50, "
+        f"'spec_num_correct_drafts': {accepted}, 'spec_num_proposed_drafts': 150}}}}\n"
+    )
+
+
+def timed(i: int, prompt: int, accepted: int) -> str:
+    """A request of llama-server, b11434."""
+    head = f"0.{i:02d}.000.000 I slot print_timing: id  0 | task {i} |"
+    return (
+        f"{head} prompt eval time =     100.00 ms / {prompt:5d} tokens (    0.20 ms per token,  5000.00 tokens per second)\n"
+        f"{head}        eval time =    1000.00 ms / {51 + accepted:5d} tokens (   10.00 ms per token,   100.00 tokens per second)\n"
+        f"{head} draft acceptance = {accepted / 150:.5f} ({accepted:5d} accepted /   150 generated), mean len = {1 + accepted / 50:5.2f}\n"
+    )
+
+
+@pytest.mark.parametrize("line", [finished, timed])
+@pytest.mark.parametrize(("long", "cause"), [(25, "long-context-decay"), (80, None)])
+def test_acceptance_that_falls_with_the_prompt_is_named(
+    line: Any, long: int, cause: str | None, tmp_path: Path
+) -> None:
+    rows = (line(i, 9000 + 7 * i, long + i % 5) if i % 3 == 0 else line(i, 100 + i, 90 + i % 5) for i in range(60))
+    slow = [c for c in log(tmp_path, *rows, name="server.log")["causes"] if c["side"] == "slow"]
+    assert [c["cause"] for c in slow] == ([cause] if cause else [])
+    assert all("at 9," in c["headline"] for c in slow)
+
+
 SERIES = [
     ("gpu-3 APIServer:300 Engine 002", "SpecDecoding metrics", {"pod": "gpu-3", "engine": "002"}),
     ("APIServer:1 Engine 000", "SpecDecoding metrics", {"engine": "000"}),

@@ -53,6 +53,10 @@ def llamacpp(windows: list[Window]) -> tuple[str, str]:
                 continue
             tokens = r.steps + r.accepted + 1
             rows.append(
+                f"{stamp} {r.number} | prompt eval time = {0.2 * r.prompt:11.2f} ms / {r.prompt:5d} tokens (    0.20 ms per token, "
+                " 5000.00 tokens per second)"
+            )
+            rows.append(
                 f"{stamp} {r.number} |        eval time = {1000 * r.steps / RATE:11.2f} ms / {tokens:5d} tokens (   10.00 ms per token, "
                 "   99.99 tokens per second)"
             )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from sdtrace.diagnosis.by_series.judge import Judged, Rule
-from sdtrace.results.cause import Cause, Outcomes, fired, make
+from sdtrace.results.cause import Cause, Outcomes, fired, joined, make
 from sdtrace.results.cause_words import WORDS
 
 #: Series that a headline names.
@@ -23,12 +23,17 @@ _STEP = (
 )
 _LOOKUP = "the lookup finds little in this text: switch speculation off for this traffic, or use a model that drafts"
 _DEAR = "switch speculation off for this traffic, or use a drafter that fits it: no draft length makes this gain pay"
+_CACHE = (
+    "switch prefix caching off for a test: if acceptance comes back, the drafter's own cache or hidden states are not restored with "
+    "the prefix"
+)
 
 
 def acceptance_causes(found: Outcomes, rows: Sequence[Judged]) -> list[Cause]:
     """Causes about acceptance that counts show, by whole and by series."""
-    made = [_miswired(found, rows), _outlier(rows), _low(found, rows), _idle(rows)]
-    causes = [cause for cause in made if cause is not None]
+    made = [_miswired(found, rows), _outlier(rows), _low(found, rows), _idle(rows), _decays(rows)]
+    causes = joined([], [cause for cause in made if cause is not None])
+    causes = [c for i, c in enumerate(causes) if c.cause not in {b.cause for b in causes[:i]}]
     if any(c.cause == "drafter-miswired" for c in causes):
         causes = [c for c in causes if c.cause != "low-acceptance" or c.checks != ("SD433",)]
     return causes
@@ -75,6 +80,24 @@ def _idle(rows: Sequence[Judged]) -> Cause | None:
     return replace(
         made, certainty="suspected" if all(j.idle.certainty == "suspected" for j in hit if j.idle) else "statistical"
     )
+
+
+def _decays(rows: Sequence[Judged]) -> Cause | None:
+    """Falls with the prompt; with cached tokens it is the drafter's cache, under another name."""
+    hit = [j for j in rows if j.decay is not None]
+    if not hit or (falls := hit[0].decay) is None:
+        return None
+    if falls.what == "prompt tokens":
+        return replace(_cause("long-context-decay", "SD440", hit, _falls), certainty=falls.certainty)
+    made = replace(_cause("low-acceptance", "SD440", hit, _falls), certainty=falls.certainty, blame="scheduler")
+    return replace(made, advice=_CACHE)
+
+
+def _falls(j: Judged) -> str:
+    d = j.decay
+    assert d is not None
+    short, long = (f"{r.value:.0%} at {end:,.0f} {d.what}" for r, end in zip((d.short, d.long), d.ends, strict=True))
+    return f"from {short} to {long} (medians of the shortest and the longest third of the requests)"
 
 
 def _low(found: Outcomes, rows: Sequence[Judged]) -> Cause | None:

@@ -8,6 +8,7 @@ import polars as pl
 
 from sdtrace.counters.series import Tally, tallies
 from sdtrace.counters.sources import Source
+from sdtrace.diagnosis.by_series.decay import Decay, decays
 from sdtrace.diagnosis.by_series.idle import Idle, idle
 from sdtrace.diagnosis.by_series.near_zero import Rare, behind, first
 from sdtrace.diagnosis.by_series.outlier import Against, against
@@ -24,7 +25,8 @@ Rule = Literal["near-zero", "dead-position", "series-outlier", "cannot-pay"]
 
 @dataclass(frozen=True)
 class Judged:
-    """A tally with the rules that it breaks and what was measured. `chosen`: acceptance is announced to be synthetic."""
+    """A tally with the rules that it breaks and what was measured. `chosen`: acceptance is announced to be synthetic;
+    `lengths`: requests tell how long their prompts are."""
 
     tally: Tally
     first: Rare
@@ -33,6 +35,8 @@ class Judged:
     lookup: bool
     chosen: bool
     idle: Idle | None = None
+    decay: Decay | None = None
+    lengths: bool = False
     against: Against | None = None
     broken: tuple[Rule, ...] = ()
 
@@ -59,9 +63,11 @@ class Judged:
 def judged(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Event]) -> list[Judged]:
     """The whole of every engine in front of its series."""
     made: list[Judged] = []
+    by_length = decays(windows, found)
     for whole, series in tallies(windows, found):
-        here = [_measured(t, events, found) for t in (whole, *series)]
-        made += _ruled(here)
+        head, *rest = _ruled([_measured(t, events, found) for t in (whole, *series)])
+        falls = None if head.broken or head.chosen else by_length.get(whole.engine)
+        made += [replace(head, decay=falls, lengths=whole.engine in by_length), *rest]
     return made
 
 
@@ -120,6 +126,7 @@ _TABLE = {
     "series-outlier": pl.Boolean(),
     "cannot-pay": pl.Boolean(),
     "idle": pl.Boolean(),
+    "decays": pl.Boolean(),
 }
 
 
@@ -140,8 +147,9 @@ def _row(j: Judged) -> dict[str, Any]:
         "siblings": j.against.others if j.against else None,
         "enough": j.enough,
     }
+    told = {"idle": j.idle is not None, "decays": j.decay is not None if j.lengths else None}
     names = ("near-zero", "dead-position", "series-outlier", "cannot-pay")
-    return place | counts | {name: name in j.broken for name in names} | {"idle": j.idle is not None}
+    return place | counts | {name: name in j.broken for name in names} | told
 
 
 def section(rows: Sequence[Judged]) -> list[dict[str, Any]]:

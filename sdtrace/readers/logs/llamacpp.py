@@ -18,6 +18,7 @@ from sdtrace.readers.logs import llamacpp_lines as lines
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
 from sdtrace.readers.logs.place import place
+from sdtrace.readers.prompt_counts import PROMPT
 from sdtrace.schema.trace import Event, Loss
 
 _CLOCK = re.compile(r"(?:^|\] |\s)(\d+)\.(\d\d)\.(\d{3})\.(\d{3}) (?=[IWED] )")
@@ -49,10 +50,11 @@ class State:
     round repeats a counted one; `traced`: the round that a debug line may repeat; `body`: the log shows a request's
     text; `clocked`: the engine stamps its lines, so that one without a stamp is user text; `block`: slot, task, last
     line and its place in the order, of a head whose lines follow; `fixed`: the target cannot take tokens back;
-    `timed`: counts, and generation time and tokens, of the last request of a slot.
+    `prompt`: processed tokens of the prompt, by slot; `timed`: counts, and generation time and tokens, of the last request of a slot.
     """
 
     eval: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    prompt: dict[str | None, float] = field(default_factory=dict)
     replay: set[tuple[str, str]] = field(default_factory=set)
     traced: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     summary: dict[str, int] = field(default_factory=dict)
@@ -134,7 +136,11 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
         row |= lines.acceptance(found, before["task"], state.k)
         row = _timed(row, state, (before["slot"], before["task"]), heard)
         slot, task = (before["slot"], before["task"]) if before["slot"] or state.block is None else state.block[:2]
+        if (prompt := state.prompt.pop(before["slot"], None)) is not None:
+            row["said"] |= {PROMPT: prompt}
         heard.rows.append(_honest(lines.stepped(row) | _whose(text, slot, task), state))
+    elif not user and (found := lines.PROMPT.search(text)) and (before := _BEFORE.match(text[: found.start()])):
+        state.prompt[before["slot"]] = float(found[1])
     elif not user and (found := lines.EVAL.search(text)) and (before := _BEFORE.match(text[: found.start()])):
         heard.used.add(line)
         whose = _whose(text, before["slot"], before["task"])

@@ -10,6 +10,7 @@ RATE = re.compile(
     r"(?:, mean (?:acceptance length|len) =\s*(?P<len>\d+\.\d\d))?(?:, acceptance rate per position = \((?P<pos>[\d., ]*)\))?"
 )
 EVAL = re.compile(r"(?<!prompt )eval time =\s*(\d+\.\d+) ms /\s*(\d{1,15}) (?:tokens|runs)")
+PROMPT = re.compile(r"prompt eval time =\s*\d+\.\d+ ms /\s*(\d{1,15}) tokens")
 POSITIONS = re.compile(r"acc per pos = \(([\d., ]+)\)")
 STATISTICS = re.compile(
     r"statistics\s+(?P<impl>[\w-]+): #calls(?:\(b,g,a\))? =\s*(?P<b>\d+)(?:\s+(?P<g>\d+)\s+(?P<a>\d+))?, "

@@ -34,7 +34,7 @@ _NAME, _BEGINS = re.compile(r"[\w #()/-]"), re.compile(r"[#A-Za-z]")
 _SEVERAL = re.compile(r"accept (?:len|rate): [\d.]+ / ")
 _WRAPPED = re.compile(r"^\s*(?:\.\.\., )?[#a-z][\w #()/]*: ")
 _META = re.compile(
-    r"['\"](spec_\w+|completion_tokens|prompt_tokens|e2e_latency)['\"]: (\[[\d, ]*\]|-?\d+(?:\.\d+)?(?:e-?\d+)?)"
+    r"['\"](spec_\w+|completion_tokens|prompt_tokens|cached_tokens|e2e_latency)['\"]: (\[[\d, ]*\]|-?\d+(?:\.\d+)?(?:e-?\d+)?)"
 )
 _RID = re.compile(r"['\"]id['\"]: ['\"]([\w.-]{1,80})['\"]|\brid[=:] ?['\"]([\w.-]{1,80})['\"]")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdtrace.readers import counts
+from sdtrace.readers.prompt_counts import prompt_counts
 
 Node = dict[str, Any]
 Rows = list[dict[str, Any]]
@@ -71,6 +72,8 @@ def _outer(outer: Node | None, node: Node) -> Node:
         for name in names:
             if name not in kept and isinstance(node.get(name), str | int | float):
                 kept[name] = node[name]
+    if isinstance(node.get("usage"), dict):
+        kept.setdefault("usage", node["usage"])
     return kept
 
 
@@ -79,6 +82,8 @@ def _named(row: dict[str, Any], outer: Node | None, node: Node) -> dict[str, Any
     if row.get("request_id") is None:
         name = next((known[n] for n in _IDS if isinstance(known.get(n), str | int)), None)
         row["request_id"] = None if name is None else str(name)[:200]
+    if row.get("basis") == "request" and isinstance(row.get("said"), dict | None) and (told := prompt_counts(known)):
+        row["said"] = (row.get("said") or {}) | told
     if row.get("at") is None:
         stamps = [known[n] for n in _TIMES if isinstance(known.get(n), int | float)]
         row["at"] = next((float(s) for s in stamps if 1e9 < s < 1e10), None)
