@@ -1,8 +1,8 @@
 """Most steps run without a draft.
 
 What it finds
-An engine in which at least half of 200 steps or more had no draft, where its drafter is known to draft at every step; at least 70%
-where the method is not told, may hold drafts back (a threshold of confidence), or follows a schedule.
+An engine whose drafter is told, in which at least half of 200 steps or more had no draft; at least 70% where the drafter may hold
+drafts back (a threshold of confidence) or follows a schedule.
 
 Why it matters
 Speculation speeds up the steps that draft. The others run at the speed of plain decoding, and the drafter's memory is spent for
@@ -12,7 +12,8 @@ What to do
 See what keeps the drafter from drafting: a limit by batch size, a schedule, a threshold of confidence, requests that exclude it.
 
 How it can be wrong
-A drafter that looks text up (n-gram, suffix) drafts only where it finds something; that is its nature.
+A drafter that looks text up (n-gram, suffix) drafts only where it finds something; that is its nature, and no
+finding. Where the method is not told, the share stands in the headline only.
 """
 
 import polars as pl

@@ -9,7 +9,7 @@ from sdtrace.counters.sources import Source
 from sdtrace.results.words import Certainty
 from sdtrace.schema.trace import Event
 
-#: Share of steps without a draft that is told of a drafter that is known to draft at every step, and of one that is not known.
+#: Share of steps without a draft that is told of a drafter that drafts at every step, and of one that may hold back.
 MOST, NEARLY_ALL = 0.5, 0.7
 #: Steps that tell it.
 STEPS = 200
@@ -17,7 +17,7 @@ STEPS = 200
 
 @dataclass(frozen=True)
 class Idle:
-    """Of `steps` so many, `share`, had no draft. Suspected where a threshold, a schedule or an unknown method may want it so."""
+    """Of `steps` so many, `share`, had no draft. Suspected where a threshold or a schedule may want it so."""
 
     steps: float
     share: float
@@ -25,14 +25,16 @@ class Idle:
 
 
 def idle(t: Tally, found: Sequence[Source], methods: str, events: Sequence[Event]) -> Idle | None:
-    """None where most steps draft, where the drafter looks text up, or where nothing tells of steps without a draft."""
+    """None where most steps draft, where the drafter may look text up (no method is told), or where nothing tells of idle steps."""
+    if not methods:
+        return None
     mine = [
         s for s in found if s.engine == t.engine and (whole := over_all(s, s.requests or None)) and whole[0] >= STEPS
     ]
     for source in mine:
         steps = (over_all(source, source.requests or None) or (0.0, 0.0))[0]
         share = 1 - (source.counts["drafts"] or 0.0) / steps
-        free = t.engine == "llama.cpp" or not methods or any(e.kind in ("schedule", "k") for e in events)
+        free = t.engine == "llama.cpp" or any(e.kind in ("schedule", "k") for e in events)
         if share >= (NEARLY_ALL if free else MOST):
             return Idle(steps, share, "suspected" if free else "statistical")
     return None
