@@ -22,6 +22,8 @@ _FIGURES = (
     "emitted", "said_length", "said_rate", "generation_tps", "running", "waiting", "kv_usage", "draft_ms", "busy_ms",
     "said",
 )  # fmt: skip
+#: Figures of a request that other lines may add.
+_BESIDE = ("emitted", "busy_ms", "drafts", "steps")
 _SINGLE = ("round", "iteration")
 WHAT = "the same record again"
 ADVICE = "a shipper repeats lines, or a stretch of the file stands in it twice: it is counted once"
@@ -38,6 +40,14 @@ def _known() -> pl.Expr:
     return ~pl.col("basis").is_in(["counter", "lifetime"]) & pl.when(single).then(number | fraction).otherwise(whole)
 
 
+def _mark() -> pl.Expr:
+    """What a record is told by. A request's own line with its time and name is enough: lines before it, which say how long
+    it took, may not stand in a copied stretch."""
+    named = (pl.col("basis") == "request") & pl.col("at").is_not_null() & pl.col("request_id").is_not_null()
+    alone = pl.struct(*(pl.col(n) for n in _FIGURES if n not in _BESIDE)).hash()
+    return pl.when(named & pl.col("said").is_not_null()).then(alone).otherwise(pl.struct(_FIGURES).hash())
+
+
 @dataclass
 class Repeated:
     """Takes the batches of one input in order and gives them back without what came before."""
@@ -50,7 +60,7 @@ class Repeated:
         windows = batch.windows
         if windows is None or windows.is_empty():
             return batch
-        marks = windows.select(mark=pl.struct(_FIGURES).hash(), known=_known())
+        marks = windows.select(mark=_mark(), known=_known())
         first = marks["mark"].is_first_distinct()
         again = ~first | pl.Series([mark in self.seen for mark in marks["mark"].to_list()], dtype=pl.Boolean)
         again = again & marks["known"]

@@ -8,15 +8,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from sdtrace.readers.envelopes import exports, http, json_text, metrics, newest_first, pasted, shippers, twice, wrapped
+from sdtrace.readers.envelopes import (
+    exports,
+    http,
+    json_text,
+    metrics,
+    newest_first,
+    pasted,
+    shippers,
+    twice,
+    wrapped,
+    wrapped_json,
+    wrapped_table,
+)
 from sdtrace.readers.envelopes.text import Envelope, Lines
 from sdtrace.readers.guard import bears
 from sdtrace.readers.io.source import Source, start
 from sdtrace.readers.io.unwrapped import LINES, Unwrapped
 
 CERTAIN: tuple[Envelope, ...] = (
-    *pasted.ENVELOPES, *twice.ENVELOPES, *http.ENVELOPES, *shippers.ENVELOPES, *metrics.ENVELOPES, *exports.ENVELOPES, *wrapped.ENVELOPES,
-    *newest_first.ENVELOPES,
+    *pasted.ENVELOPES, *twice.ENVELOPES, *http.ENVELOPES, *shippers.ENVELOPES, *metrics.ENVELOPES, *exports.ENVELOPES,
+    *wrapped_json.ENVELOPES, *wrapped_table.ENVELOPES, *wrapped.ENVELOPES, *newest_first.ENVELOPES,
 )  # fmt: skip
 LOOSE: tuple[Envelope, ...] = (*CERTAIN, *pasted.LOOSE, *json_text.LOOSE)
 #: Envelopes inside each other.

@@ -20,7 +20,16 @@ _START = re.compile(r"[{\[](?=\s*(?:[\"{\[\]}\n\r]|$))")
 _PREFIX = re.compile(
     rf"^[^{{\"']{{1,200}}?[\s:>|\]](data: \{{.*|(?:ray_)?(?:{'|'.join(ENGINES)})[:_]\w+(?:\{{[^}}]*\}})? -?[\d.]+(?:e[+-]?\d+)?(?: \d+)?)$"
 )
+_EVENT, _FIELD = re.compile(r"data:\s*\{"), re.compile(r"(?:data|event|id|retry)?:")
 _LOGGED = re.compile(r'^\s*\{.{0,4000}?"(?:log|MESSAGE|message|msg)"\s*:\s*"')
+
+
+def events(lines: Lines) -> Bare | None:
+    """An event stream without the text around it: its events add up to one answer, single ones would be counted each."""
+    if sum(bool(_EVENT.match(text)) for _, text in lines) < 2:
+        return None
+    kept = [(n, text) for n, text in lines if not text.strip() or _FIELD.match(text)]
+    return Bare(kept, len(lines) - len(kept)) if len(kept) < len(lines) else None
 
 
 def values(lines: Lines) -> Bare | None:
@@ -103,6 +112,7 @@ def logged(lines: Lines) -> Bare | None:
 
 
 LOOSE = (
+    Envelope("text around an event stream", holds("data:"), events),
     Envelope("lines of a shipper", holds('"log"', '"MESSAGE"', '"message"', '"msg"'), logged),
     *EXPORTS,
     Envelope("prefixes of a logger", lambda text: True, prefixes),

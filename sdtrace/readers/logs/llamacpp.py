@@ -143,9 +143,7 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
         state.prompt[before["slot"]] = float(found[1])
     elif not user and (found := lines.EVAL.search(text)) and (before := _BEFORE.match(text[: found.start()])):
         heard.used.add(line)
-        whose = _whose(text, before["slot"], before["task"])
-        heard.rows.append(row | lines.generated(number(found[1]), int(found[2])) | whose)
-        state.eval[before["slot"], before["task"]] = heard.rows[-1]
+        _generated(row | _whose(text, before["slot"], before["task"]), found, before, state, heard)
     elif (found := lines.RELEASED.search(text)) and (found["slot"], found["task"]) in state.eval:
         heard.used.add(line)
         if state.configured:
@@ -186,6 +184,16 @@ def _is_new(found: re.Match[str], state: State) -> bool:
     else:
         state.traced[key] = counts
     return True
+
+
+def _generated(row: dict[str, Any], found: re.Match[str], before: re.Match[str], state: State, heard: Heard) -> None:
+    """A row of the speed of a request, until its acceptance line replaces it; a line that stands twice is one."""
+    key, made = (before["slot"], before["task"]), lines.generated(number(found[1]), int(found[2]))
+    known = state.eval.get(key)
+    if known is not None and key[1] is not None and all(known[name] == made[name] for name in ("emitted", "busy_ms")):
+        return
+    heard.rows.append(row | made)
+    state.eval[key] = heard.rows[-1]
 
 
 def _timed(row: dict[str, Any], state: State, key: Key, heard: Heard) -> dict[str, Any]:
