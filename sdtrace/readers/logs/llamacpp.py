@@ -6,7 +6,6 @@ behind each is its replay and is not counted. With -v user text is logged: a lin
 """
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -16,7 +15,8 @@ from sdtrace.readers.logs import llamacpp_coins as coins
 from sdtrace.readers.logs import llamacpp_events as events
 from sdtrace.readers.logs import llamacpp_lines as lines
 from sdtrace.readers.logs.clock import iso
-from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
+from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard
+from sdtrace.readers.logs.llamacpp_state import State, generated, timed
 from sdtrace.readers.logs.place import place
 from sdtrace.readers.prompt_counts import PROMPT
 from sdtrace.schema.trace import Event, Loss
@@ -37,36 +37,6 @@ _TAIL = re.compile(
 _OWN = re.compile(r"(?:^|[IWED]\s|\s)(?:slot|srv|spec|main)\s+\S+: ")
 _BODY = re.compile(r"log_server_r: (?:request|response):\s+[{\[\"]")
 _BROKEN = re.compile(r"draft acceptance(?: rate)? = \d|statistics\s+[\w-]+: #calls")
-
-
-Key = tuple[str | None, str | None]
-
-
-@dataclass
-class State:
-    """What is remembered between lines.
-
-    `eval`: the row of generation time and tokens by slot and task, until their acceptance line replaces it; `replay`: slots whose next
-    round repeats a counted one; `traced`: the round that a debug line may repeat; `body`: the log shows a request's
-    text; `clocked`: the engine stamps its lines, so that one without a stamp is user text; `block`: slot, task, last
-    line and its place in the order, of a head whose lines follow; `fixed`: the target cannot take tokens back;
-    `prompt`: processed tokens of the prompt, by slot; `timed`: counts, and generation time and tokens, of the last request of a slot.
-    """
-
-    eval: dict[Key, dict[str, Any]] = field(default_factory=dict)
-    prompt: dict[str | None, float] = field(default_factory=dict)
-    replay: set[tuple[str, str]] = field(default_factory=set)
-    traced: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
-    summary: dict[str, int] = field(default_factory=dict)
-    round: coins.Round = field(default_factory=coins.Round)
-    k: int | None = None
-    configured: bool = False
-    suspected: bool = False
-    body: bool = False
-    clocked: bool = False
-    block: tuple[str, str, int, int] | None = None
-    timed: dict[Key, tuple[tuple[Any, Any], dict[str, Any]]] = field(default_factory=dict)
-    fixed: bool = False
 
 
 def listen(path: str) -> Any:
@@ -134,7 +104,7 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
     elif not user and (found := lines.RATE.search(text)) and (before := _BEFORE.match(text[: found.start()])):
         heard.used.add(line)
         row |= lines.acceptance(found, before["task"], state.k)
-        row = _timed(row, state, (before["slot"], before["task"]), heard)
+        row = timed(row, state, (before["slot"], before["task"]), heard)
         slot, task = (before["slot"], before["task"]) if before["slot"] or state.block is None else state.block[:2]
         if (prompt := state.prompt.pop(before["slot"], None)) is not None:
             row["said"] |= {PROMPT: prompt}
@@ -143,11 +113,11 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
         state.prompt[before["slot"]] = float(found[1])
     elif not user and (found := lines.EVAL.search(text)) and (before := _BEFORE.match(text[: found.start()])):
         heard.used.add(line)
-        _generated(row | _whose(text, before["slot"], before["task"]), found, before, state, heard)
+        generated(row | _whose(text, before["slot"], before["task"]), found, before, state, heard)
     elif (found := lines.RELEASED.search(text)) and (found["slot"], found["task"]) in state.eval:
         heard.used.add(line)
         if state.configured:
-            row = _timed(row, state, (found["slot"], found["task"]), heard)
+            row = timed(row, state, (found["slot"], found["task"]), heard)
             whose = _whose(text, found["slot"], found["task"])
             heard.rows.append(row | lines.nothing_drafted(found["task"], state.k) | whose)
     elif (found := lines.POSITIONS.search(text)) and heard.rows and heard.rows[-1]["surface"] == "request":
@@ -184,29 +154,6 @@ def _is_new(found: re.Match[str], state: State) -> bool:
     else:
         state.traced[key] = counts
     return True
-
-
-def _generated(row: dict[str, Any], found: re.Match[str], before: re.Match[str], state: State, heard: Heard) -> None:
-    """A row of the speed of a request, until its acceptance line replaces it; a line that stands twice is one."""
-    key, made = (before["slot"], before["task"]), lines.generated(number(found[1]), int(found[2]))
-    known = state.eval.get(key)
-    if known is not None and key[1] is not None and all(known[name] == made[name] for name in ("emitted", "busy_ms")):
-        return
-    heard.rows.append(row | made)
-    state.eval[key] = heard.rows[-1]
-
-
-def _timed(row: dict[str, Any], state: State, key: Key, heard: Heard) -> dict[str, Any]:
-    """The row of a request with its time and tokens, whose own row it replaces."""
-    known, counts = state.eval.pop(key, None), (row.get("accepted"), row.get("drafted"))
-    if known is None and state.timed.get(key, (None,))[0] == counts:  # the line stands twice
-        known = state.timed[key][1]
-    if known is None:
-        return row
-    state.timed = {key: (counts, known)}
-    if (place := next((i for i in reversed(range(len(heard.rows))) if heard.rows[i] is known), None)) is not None:
-        del heard.rows[place]
-    return row | {name: known[name] for name in ("busy_ms", "emitted")}
 
 
 def _port(text: str) -> str:
