@@ -11,7 +11,7 @@ from sdtrace.readers import Opened
 from sdtrace.replay.compare import COUNT, SHARE, Decisions, decisions
 from sdtrace.replay.engine.client import Client, Engine, known
 from sdtrace.replay.engine.score import Scores, far, scores
-from sdtrace.replay.engine.texts import branches, facts, of_conversations, of_responses
+from sdtrace.replay.engine.texts import branches, facts, of_conversations, of_responses, rejected
 from sdtrace.replay.requests import gather
 
 
@@ -66,6 +66,7 @@ def conduct(
     judged = Decisions(0, 0, 0, ())
     if gathered.conversations:
         table = facts(gathered.conversations, found, extra)
+        found.d += rejected(gathered.conversations, table)
         with np.errstate(all="ignore"):
             judged = decisions(gathered.conversations, table, found.band)
     return EngineReplay(client.shown, engine, found, len(texts), left_out + found.left_out, judged)

@@ -115,6 +115,21 @@ def _row(lists: dict[str, Any], i: int) -> dict[int, float]:
     return dict(zip(lists["top_ids"][i], lists["top_logprobs"][i], strict=True))
 
 
+def rejected(conversations: Sequence[Conversation], table: pl.DataFrame) -> list[float]:
+    """Recorded minus scored log p of the tokens that were rejected; the others are compared with their text."""
+    steps = {(*one.key, s): step for one in conversations for s, step in enumerate(one.steps)}
+    found = []
+    for run, request, s, position, log_p in table.select(
+        "run_id", "request_id", "step", "position", "log_p"
+    ).iter_rows():
+        step = steps[run, request, s]
+        told = step.row["target_probs"] or []
+        p = told[position] if position == step.n_a and position < len(told) else None
+        if log_p is not None and p is not None and p > 0 and np.isfinite(log_p):
+            found.append(float(np.log(p)) - log_p)
+    return found
+
+
 def facts(
     conversations: Sequence[Conversation], found: Scores, extra: dict[tuple[str, str, int], float]
 ) -> pl.DataFrame:
