@@ -53,6 +53,7 @@ WINDOW: dict[str, Column] = {
 }
 
 
+#: No counter gets there.
 _MOST = 2.0**63
 
 
@@ -65,12 +66,23 @@ def no_windows() -> pl.DataFrame:
 def windows(path: str, frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with every column of WINDOW (absent ones null) and `path`."""
     columns = [
-        (pl.col(n).cast(c.dtype, strict=False) if n in frame.columns else pl.lit(None, dtype=c.dtype)).alias(n)
+        (_bounded(n, c.dtype) if n in frame.columns else pl.lit(None, dtype=c.dtype)).alias(n)
         for n, c in WINDOW.items()
     ]
     return frame.select(*columns, path=pl.lit(path)).with_columns(
         length=pl.coalesce("length", _length()), rate=pl.coalesce("rate", _rate())
     )
+
+
+def _bounded(name: str, dtype: pl.DataType) -> pl.Expr:
+    """A column without numbers at and beyond _MOST, which are damage: sums of them would overflow."""
+    column = pl.col(name).cast(dtype, strict=False)
+    if dtype == FLOAT:
+        return pl.when(column.abs() < _MOST).then(column)
+    if dtype == FLOATS:
+        least, most = column.list.min(), column.list.max()
+        return pl.when((column.list.len() == 0) | ((least > -_MOST) & (most < _MOST))).then(column)
+    return column
 
 
 def _length() -> pl.Expr:

@@ -36,6 +36,8 @@ MANY = 500
 TIME = 20
 #: Exit codes of the contract, without 5, which is an internal error.
 CODES = {0, 1, 2, 3, 4}
+#: The name of a sound trace beside a damaged file.
+SOUND = "sound.jsonl"
 WRAPS = {**ENVELOPES, **LINES}
 
 
@@ -79,7 +81,7 @@ def verbs(rng: random.Random, path: Path, folder: Path) -> list[list[str]]:
     """Two commands for a file: the report, and another verb."""
     out, it = folder / "out", str(path)
     out.mkdir()
-    (folder / "sound.jsonl").write_bytes(sound())
+    (folder / SOUND).write_bytes(sound())
     report = ["report", it, "--json", str(out / "r.json")]
     report += rng.choice(([], ["-o", str(out / "r.html"), "--content", rng.choice(("none", "ids"))]))
     report += rng.choice(([], ["-v"], ["--markdown", str(out / "r.md"), "--junit", str(out / "r.xml")]))
@@ -87,7 +89,7 @@ def verbs(rng: random.Random, path: Path, folder: Path) -> list[list[str]]:
     report += rng.choice(
         ([], [], [], ["--where", "temperature=0"], ["--since", "2020-01-01"], ["--until", "2027-01-01"])
     )
-    paths = [it, str(folder / "sound.jsonl")]
+    paths = [it, str(folder / SOUND)]
     rng.shuffle(paths)
     others = [
         ["detect", it, *rng.choice(([], ["--why"], ["--json", str(out / "d.json")]))],
@@ -104,6 +106,8 @@ def verbs(rng: random.Random, path: Path, folder: Path) -> list[list[str]]:
         ["bundle", it, "-o", str(out / "b.zip"), "--content", rng.choice(("none", "ids"))],
         ["nightly", it, "--state", str(out / "s"), "-o", str(out / "pages"), "--json", str(out / "n.json")],
     ]
+    beside = ["report", *paths, "--json", str(out / "r.json"), *rng.choice(([], ["-o", str(out / "r.html")]))]
+    others += [beside, beside, ["nightly", *paths, "--state", str(out / "s"), "--json", str(out / "n.json")]]
     # a server that answers with the file: what a scrape, or a query, may bring
     others += [
         [
@@ -143,6 +147,11 @@ def fault(command: list[str], path: Path, folder: Path) -> str | None:
         found = json.loads(path.read_text("utf-8"), parse_constant=_no_number)
         if why := _unsound(found):
             return why
+        read = {Path(one["path"]).name: one for one in found.get("inputs", ())}
+        if command[0] == "report" and SOUND in read and read[SOUND]["steps"] != sound().count(b'"kind":"step"'):
+            return f"what stands beside it was not read: {read[SOUND]}"
+    if command[0] in ("report", "nightly") and any(Path(word).name == SOUND for word in command) and code == 3:
+        return "no input, although a sound one stands beside it"
     return None
 
 

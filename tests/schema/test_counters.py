@@ -1,9 +1,10 @@
 """Windows from rows: what is no number leaves no hole in what is added up."""
 
+import polars as pl
 import pytest
 
 from sdtrace.counters.sources import sources
-from sdtrace.schema.counters import from_rows
+from sdtrace.schema.counters import from_rows, windows
 
 ROW = {"engine": "x", "surface": "y", "basis": "interval", "drafts": 10.0, "drafted": 20.0, "accepted": 9.0}
 
@@ -15,3 +16,12 @@ def test_a_list_with_a_hole_is_no_list_by_position(name: str, odd: object) -> No
     assert frame[name].to_list() == [None, [6.0, 5.0, 3.0]]
     (source,) = sources(frame)
     assert source.counts["accepted"] == 18.0
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf"), 1e300, 2.0**63, -(2.0**63)])
+def test_a_frame_of_a_reader_is_held_to_the_same_bounds(odd: float) -> None:
+    rows = {"drafted": [odd, 5.0], "said_positions": [[0.5, odd, 0.2], [0.5, 0.4, 0.2]], "k": [3, 3]}
+    frame = windows("p", pl.DataFrame(rows))
+    assert frame["drafted"].to_list() == [None, 5.0]
+    if odd == odd:  # a NaN in a list is the reader's to look at: what is printed so has no steps
+        assert frame["said_positions"].to_list() == [None, [0.5, 0.4, 0.2]]
