@@ -23,12 +23,13 @@ from sdtrace.diagnosis.known import known_issues
 from sdtrace.diagnosis.law_choice import Choice, Fit, better_law, choose
 from sdtrace.diagnosis.law_refit import MISFITS
 from sdtrace.diagnosis.not_checked import not_checked_notes
+from sdtrace.diagnosis.not_judged import not_judged
 from sdtrace.diagnosis.outcomes import lossless, outcomes, used
 from sdtrace.diagnosis.samples import decisions, recoveries
 from sdtrace.diagnosis.signatures import CODES as PATTERN
 from sdtrace.diagnosis.signatures import completed, signs
 from sdtrace.diagnosis.since import since
-from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice
+from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice, mixture
 from sdtrace.diagnosis.texts import text_causes, text_headline, text_notes
 from sdtrace.diagnosis.trial.accounts import without_chains
 from sdtrace.diagnosis.trial.noise import told
@@ -43,7 +44,7 @@ from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.strata import sessions
 from sdtrace.speed.timing import Timing, timing, unmeasured
-from sdtrace.verify.laws import LAWS, where
+from sdtrace.verify.laws import LAWS
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def _decided(
     rows, audit.record = without_chains(joined(rows, audit.record.causes), audit.record)
     sliced = in_slice(audit, found["SD206"], choices) if fired(found, "SD206") else None
     seen = signs(audit.tally, used(choices), audit.runs)
-    rows = [_shown(row, audit, choices) for row in completed(rows, found, seen, sliced)]
+    rows = completed(rows, found, seen, sliced, mixture(audit, found.get("SD201"), choices))
+    rows = [_shown(row, audit, choices) for row in rows]
     spent = timing(audit, baseline_ms)
     laws = audit.tally.frame("laws").filter(used(choices))
     figures = _audit(laws, choices, overridden) | _record(audit, laws, choices)
@@ -154,33 +156,10 @@ def _record(audit: Audit, laws: pl.DataFrame, choices: Mapping[str, Choice]) -> 
     """`margins` and `not_judged` of the section `audit`."""
     rows = audit.tally.frame("margins")
     far = None if rows.is_empty() else told(rows.filter(used(choices)))
-    doubted = int(laws.filter(pl.col("source") == "doubted")["steps"].sum())
-    unknown = int(laws.filter((pl.col("law") == "unknown") & (pl.col("source") != "doubted"))["steps"].sum())
-    raw = [run for run, line in audit.runs.items() if line.get("prob_basis") == "raw"]
-    basis = int(
-        laws.filter(
-            pl.col("run_id").is_in(raw)
-            & ~pl.col("law").is_in(sorted(where(lambda law: law.residual in ("argmax", "same"))))
-        )["steps"].sum()
-    )
-    unsure = pl.col("run_id").is_in([run for run, choice in choices.items() if not choice.accuses])
-    muted = pl.col("run_id").is_in([run for run, line in audit.runs.items() if line.get("mute_statistics")])
-    silent = (
-        (pl.col("with_target") == 0) & (pl.col("tested") > 0) & ~pl.col("law").is_in(["greedy", "greedy?", "unknown"])
-    )
-    reasons = {
-        "greedy or sampled is unknown: no request line": doubted,
-        "unknown rule": unknown,
-        "probabilities are raw, or may be": basis,
-        "no law is certain": int(laws.filter(unsure & (pl.col("law") != "unknown"))["steps"].sum()),
-        "no target probability is recorded": int(laws.filter(silent)["steps"].sum()),
-        "nothing tells what was accepted": int((laws["steps"] - laws["counted"]).sum()),
-        "means over many tokens: losses may depend on the outcome": int(laws.filter(muted)["steps"].sum()),
-    }
     margins = None
     if far is not None:
         margins = {"median": far.median, "largest": far.largest, "accepted": far.accepted, "rejected": far.rejected}
-    return {"margins": margins, "not_judged": {why: n for why, n in reasons.items() if n}}
+    return {"margins": margins, "not_judged": not_judged(audit, laws, choices)}
 
 
 def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], series: Sequence[Judged]) -> Diagnosis:

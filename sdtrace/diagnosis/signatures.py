@@ -38,6 +38,8 @@ CODES = (*_ACCEPT, *_BACK, "SD205", *_DRAFT, "SD213", *_EMIT, *_DRAWS, "SD231")
 _FAINT = 0.06
 #: Standard errors that the residual's power must be off.
 _POWER = 3.0
+#: Standard errors by which one way to accept too much must be ahead of the others.
+_CLEARLY = 2.0
 #: Standard errors up to which a statistic looks as if nothing were wrong with what it sees.
 _LIKE = 2.2
 
@@ -91,10 +93,16 @@ def _lean(row: Mapping[str, Any]) -> float:
     return sum((middle - i) * row[f"d{i}"] for i in groups) / math.sqrt(size) if size > 0 else 0.0
 
 
-def completed(rows: Sequence[Cause], found: Outcomes, signs: Signs, sliced: Explanation | None = None) -> list[Cause]:
+def completed(
+    rows: Sequence[Cause],
+    found: Outcomes,
+    signs: Signs,
+    sliced: Explanation | None = None,
+    mixture: tuple[float, float] | None = None,
+) -> list[Cause]:
     """The causes with what the statistics add: one more cause, or their codes under the one that explains them.
 
-    `sliced`: the rule of the one part of the traffic that is off (SD206).
+    `sliced`: the rule of the one part of the traffic that is off (SD206). `mixture`: threshold and share that fit the whole best.
     """
     live = [code for code in CODES if fired(found, code)]
     if not live:
@@ -103,8 +111,18 @@ def completed(rows: Sequence[Cause], found: Outcomes, signs: Signs, sliced: Expl
         if row.side == "wrong" and row.certainty == "proved" and row.cause not in _APART:
             return [*rows[:i], replace(row, checks=(*row.checks, *live)), *rows[i + 1 :]]
     cause, label, first = _name(found, signs, sliced)
+    if first == "SD201" and mixture is not None and (found["SD201"].value or 0.0) > 0:
+        label = _fitted(cause, label, mixture)
     new = make(cause, "statistical", [first, *(c for c in live if c != first)], found, label)
     return _placed(rows, new)
+
+
+def _fitted(cause: str, label: str, mixture: tuple[float, float]) -> str:
+    """The label with the parameter that the sampled decisions are likeliest under."""
+    lenience, share = mixture
+    if cause == "lenient-acceptance":
+        return f"{label}, threshold about {lenience:.2f}"
+    return label.replace("a share of decisions accepts", f"a share of decisions (about {share:.0%}) accepts")
 
 
 def _placed(rows: Sequence[Cause], new: Cause) -> list[Cause]:
@@ -151,10 +169,12 @@ def _above(signs: Signs, code: str, other: str) -> bool:
 
 
 def _reused_in_step(sliced: Explanation, signs: Signs) -> bool:
-    """Whether acceptances behind the first position are those of one draw for a whole step."""
-    if "position" not in (sliced.where or {}):
-        return False
-    return signs.of("SD201:reuse") > max(signs.of("SD201:lenience"), signs.of("SD201:forced"), 3.0)
+    """Whether acceptances behind the first position are those of one draw for a whole step: there, or in any part of the
+    traffic, where first positions are in order."""
+    beside = max(signs.of("SD201:lenience"), signs.of("SD201:forced"), 3.0)
+    if "position" in (sliced.where or {}):
+        return signs.of("SD201:reuse") > beside
+    return signs.of("SD201:reuse") > beside + _CLEARLY and abs(signs.of("SD201:first")) < _LIKE
 
 
 def _acceptance(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
@@ -209,7 +229,7 @@ def _reverse(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
     """
     best = max((code for code in _BACK if fired(found, code)), key=lambda code: abs(signs.of(code)))
     fit = signs.powers
-    if fit is not None and fit.residual_off > _POWER and fit.residual_off > 2.0 * abs(fit.draft_off):
+    if fit is not None and fit.residual_off > _POWER and fit.residual_off > 2.0 * fit.draft_off:
         return (
             "recovered-not-residual",
             "recovered tokens lean to the greatest residuals",

@@ -77,13 +77,33 @@ def in_slice(audit: Audit, outcome: Outcome, choices: Mapping[str, Choice]) -> E
         return replace(found, label=f"block verification keeps too much, {only}") if block else found
     rows = _placed(audit, sample)
     rows = rows.filter(_inside(rows, where, seen))
-    chance, accepted = rows["expected"].fill_null(np.nan).to_numpy(), rows["accepted"].to_numpy()
-    lenience, lenient = _best(accepted, [(x, np.minimum(_ratio(rows, sample.law) / x, 1.0)) for x in _LENIENCES])
-    share, forced = _best(accepted, [(x, chance + (1 - chance) * x) for x in _SHARES])
+    lenience, lenient, share, forced = _both(rows, sample.law)
     if forced > lenient + 2.0:
         label = f"a share of decisions (about {share:.0%}) accepts whatever p and q say, {only}"
         return replace(found, cause="decision-mismatch", label=label, parameter=share)
     return replace(found, label=f"lenient acceptance, threshold about {lenience:.2f}, {only}", parameter=lenience)
+
+
+def mixture(audit: Audit, outcome: Outcome | None, choices: Mapping[str, Choice]) -> tuple[float, float] | None:
+    """The likeliest threshold l of r <= p / (l q), and the likeliest share of decisions that accept whatever p and q say, over the
+    sampled decisions of the run that SD201 (`outcome`) found; None where it found none, or a block decides."""
+    if outcome is None or outcome.state != "fired" or not outcome.witnesses:
+        return None
+    run_id = outcome.witnesses[0]["run_id"]
+    law = choices[run_id].law
+    sample = sampled(audit, run_id, law)
+    if sample is None or LAWS[law].decides == "block":
+        return None
+    lenience, _, share, _ = _both(sample.rows, law)
+    return lenience, share
+
+
+def _both(rows: pl.DataFrame, law: str) -> tuple[float, float, float, float]:
+    """Threshold and its log-likelihood, share and its."""
+    chance, accepted = rows["expected"].fill_null(np.nan).to_numpy(), rows["accepted"].to_numpy()
+    lenient = _best(accepted, [(x, np.minimum(_ratio(rows, law) / x, 1.0)) for x in _LENIENCES])
+    forced = _best(accepted, [(x, chance + (1 - chance) * x) for x in _SHARES])
+    return lenient[0], lenient[1], forced[0], forced[1]
 
 
 _LENIENCES = tuple(x / 100 for x in range(20, 100, 5))

@@ -26,6 +26,8 @@ LEAST = 0.01
 _VALUES = 200
 #: The rest of a trace is in order with no more than this share of the slice's effect, or below this z.
 _REST, _CALM = 0.25, 3.0
+#: Standard errors between the slice and the rest.
+_APART = 3.0
 #: A slice that is nearly everything is no slice.
 _MOST = 0.9
 
@@ -36,7 +38,7 @@ _SUMS = ("n", "d", "v", "s")
 TABLE = pl.DataFrame(
     schema={
         **dict.fromkeys(("run_id", "law", "by", "value"), pl.String),
-        **dict.fromkeys((*_SUMS, "share", "effect", "low", "high", "rest", "rest_z", "log_e"), pl.Float64),
+        **dict.fromkeys((*_SUMS, "share", "effect", "low", "high", "rest", "rest_z", "apart", "log_e"), pl.Float64),
         **dict.fromkeys(("from", "to", "slices"), pl.Int64),
         "found": pl.Boolean,
     }
@@ -178,6 +180,8 @@ def _read(row: dict[str, Any]) -> dict[str, Any]:
     half = 1.96 * row["v"] ** 0.5 + row["s"]
     z = max(abs(left["d"]) - left["s"], 0.0) / left["v"] ** 0.5 if left["v"] >= INFORMATION else float("inf")
     rest = left["d"] / left["n"] if left["n"] else 0.0
+    error = (row["v"] / n**2 + (left["v"] / left["n"] ** 2 if left["n"] else 0.0)) ** 0.5
+    apart = max(abs(row["d"] / n - rest) - row["s"] / n, 0.0) / error
     return row | {
         "share": n / whole["n"],
         "effect": row["d"] / n,
@@ -185,11 +189,14 @@ def _read(row: dict[str, Any]) -> dict[str, Any]:
         "high": (row["d"] + half) / n,
         "rest": rest,
         "rest_z": z,
+        "apart": apart,
         "log_e": log_e(row["d"], row["v"], row["s"], exact=exact),
     }
 
 
 def _confined(row: Mapping[str, Any]) -> bool:
-    """Whether the slice is off by what matters, and the rest is not off with it."""
+    """Whether the slice is off by what matters, and the rest is not off with it: few positions that are not seen to be off may be
+    as much off as those of the slice."""
     calm = row["rest_z"] < _CALM or abs(row["rest"]) < _REST * abs(row["effect"])
-    return bool(calm) and abs(row["effect"]) >= LEAST and row["share"] <= _MOST and row["rest_z"] < float("inf")
+    apart = row["apart"] >= _APART and row["rest_z"] < float("inf")
+    return bool(calm and apart) and abs(row["effect"]) >= LEAST and row["share"] <= _MOST

@@ -88,3 +88,25 @@ def test_an_e_value_finds_what_a_z_of_7_finds() -> None:
     assert log_e(7.0 * math.sqrt(60.0), 60.0) > 15
     assert log_e(0.0, 60.0) < 0
     assert log_e(7.0 * math.sqrt(60.0), 60.0, s=7.0 * math.sqrt(60.0)) < 0
+
+
+@pytest.mark.parametrize("fault", ["residual-argmax", "residual-squared"])
+def test_a_wrong_residual_is_told_from_a_wrong_draft(fault: str) -> None:
+    """No sums over the vocabulary: the powers of q and of p - q tell which side is off."""
+    named = [
+        c.cause
+        for c in diagnosed(
+            at_level(made(Settings(fault, tested=4000, vocab=128, level="draws", seed=3)), "basic")
+        ).causes
+    ]
+    assert named[:1] == ["recovered-not-residual"]
+
+
+def test_a_fault_everywhere_is_in_no_slice_and_says_how_much() -> None:
+    """Few positions that are not seen to be off may be as much off as the others."""
+    trace = at_level(made(Settings("force-accept", 0.15, tested=4000, vocab=128, level="draws", seed=4)), "basic")
+    first = diagnosed(trace).causes[0]
+    assert (first.cause, "only where" in first.headline) == ("decision-mismatch", False)
+    assert "a share of decisions (about 1" in first.headline
+    lenient = at_level(made(Settings("lenience", 0.8, tested=4000, vocab=128, level="draws", seed=4)), "basic")
+    assert "threshold about 0.8" in diagnosed(lenient).causes[0].headline
