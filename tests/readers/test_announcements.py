@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sdtrace.readers import open_one
+from sdtrace.readers.logs import DIALECTS
 from sdtrace.readers.logs.announcements import BY_KEY, TABLES
 from sdtrace.results.cause_words import WORDS
 from sdtrace.schema.trace import Event
@@ -70,6 +71,18 @@ def test_every_announcement_is_named_with_its_line_and_advice(key: str, tmp_path
     assert cause["evidence"][0]["line"] == 1
     assert f"{path}:1" in cause["headline"]
     assert not [x for i in found["inputs"] for x in i["losses"]]
+
+
+@pytest.mark.parametrize("engine", TABLES)
+def test_large_logs_are_searched_for_them_too(engine: str) -> None:
+    """A log beyond 4 MB is searched for few words: each announcement holds one of them, or its stamp does."""
+    (dialect,) = (
+        d for d in DIALECTS.values() if d.engine == engine and d.name in ("vllm-log", "sglang-log", "llamacpp-log")
+    )
+    levels = {"vllm": "WARNING", "sglang": "", "llama.cpp": ""}[engine]
+    for row in TABLES[engine]:
+        text = f"{levels} {row.needle} {row.pattern.pattern}".encode()
+        assert any(needle in text for needle in dialect.needles), row.key
 
 
 @pytest.mark.parametrize("key", BY_KEY)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache, partial
 
 from sdtrace.readers.io.source import Source
@@ -84,7 +85,10 @@ def read(names: list[str], src: Source) -> Iterator[Batch]:
     """Batches of a log in these dialects; a small log is listened to by all."""
     small = src.file is not None and src.file.stat().st_size <= 4 << 20
     chosen = list(dict.fromkeys([*names, *DIALECTS])) if small else names
-    return batches(src, [DIALECTS[name] for name in chosen], _samples(src, *_state(src)))
+    dialects = [DIALECTS[name] for name in chosen]
+    if small:
+        dialects = [replace(d, needles=d.needles + d.asides) if d.asides else d for d in dialects]
+    return batches(src, dialects, _samples(src, *_state(src)))
 
 
 READ = {name: partial(read, [name]) for name in DIALECTS}

@@ -66,6 +66,8 @@ class Dialect:
     main: tuple[bytes, ...] = ()
     before: tuple[bytes, ...] = ()
     envelope: Envelope | None = None
+    #: more needles, which only a small log is searched for: what the others hold already where the engine stamps its lines
+    asides: tuple[bytes, ...] = ()
 
 
 def number(text: str | None) -> float | None:

@@ -7,6 +7,31 @@ from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.settings import on
 from sdtrace.schema.trace import Event
 
+#: What stands in the announcements of the table; several rows share one.
+_ANNOUNCED = (
+    *(
+        b"draft",
+        b"alling back",
+        b"falls back",
+        b"weight",
+        b"mismatch",
+        b"erify",
+        b"eager",
+        b"canary",
+        b"rammar",
+        b"sanitized",
+    ),
+    *(
+        b"Simulated acc",
+        b"cuda graph",
+        b"Bit mask",
+        b"BOUNDARY_KV_FIX",
+        b"params_dict",
+        b"runtime target",
+        b"index_share",
+    ),
+    *(b"Gluon kernel", b"once per forward", b"violation", b"sampling-accept"),
+)
 NEEDLES = (
     b"ServerArgs(",
     b"SIMULATE_ACC",
@@ -16,7 +41,7 @@ NEEDLES = (
     b"hit an exception",
     b"spec params updated",
     b"ransfer failed",
-    *announcements.needles("sglang"),
+    *_ANNOUNCED,
 )
 _FIELD = {
     "method": re.compile(r"\bspeculative_algorithm='(\w+)'"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.readers.logs import vllm_lines
+from sdtrace.readers.logs import announcements, vllm_lines
 from sdtrace.readers.logs.clock import DAY, iso, newest_time, stamped
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard
 from sdtrace.readers.logs.place import PLACE
@@ -193,6 +193,7 @@ DIALECT = Dialect(
         b"Iteration(",
         *NEEDLES,
     ),
+    asides=announcements.needles("vllm"),
     main=(b"SpecDecoding", b"Speculative metrics"),
     before=(b"Avg prompt throughput", b"stage times"),
     envelope=Envelope(

@@ -87,7 +87,7 @@ _KNOWN = (
 #: A setting that makes acceptance synthetic where it has a value.
 _SYNTHETIC = ("synthetic_acceptance_rate", "synthetic_acceptance_rates", "synthetic_acceptance_length")
 #: A node that computes prompts for others to decode: it drafts nothing by design.
-_PREFILL = re.compile(r"kv_role['\"=: ]+kv_producer|disaggregation[_-]mode['\"=: ]+prefill|--is-prefill-worker")
+_PREFILL = re.compile(r"kv_role['\"=: ]+kv_producer")
 _ERROR = re.compile(r"\bERROR \d\d-\d\d ")
 _ANY = "|".join(
     [
@@ -98,6 +98,7 @@ _ANY = "|".join(
 )
 #: Seconds within which a repeated start or error is one.
 _SAME = 60.0
+#: Announcements are stamped WARNING or ERROR, but for a few that fall back.
 NEEDLES = (
     b"peculative",
     b"ejection_sample",
@@ -107,11 +108,11 @@ NEEDLES = (
     b"Model Runner V2",
     b"Initializing a V",
     b"EngineDeadError",
-    b"ERROR ",
+    b"WARNING",
+    b"ERROR",
+    b"alling back",
     b"kv_role",
-    b"disaggregation",
     b"vLLM API server version",
-    *announcements.needles("vllm"),
 )
 
 
