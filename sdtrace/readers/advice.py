@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from sdtrace.readers import flags
+
 _TRACE = "decisions: record trace format 1 from the verification step (p, q, r of every drafted token)"
 
 #: engine -> (column that would be there, flag that writes it)
@@ -12,8 +14,8 @@ _FLAGS: dict[str, tuple[tuple[str, str], ...]] = {
             "counts of drafted tokens: run with --speculative-config and without --disable-log-stats "
             "(VLLM_LOG_STATS_INTERVAL=2 for more lines)",
         ),
-        ("histogram", "counts by request and step: --per-request-spec-decode-metrics detailed (0.29+)"),
-        ("busy_ms", "times by request: --enable-per-request-metrics (0.25+)"),
+        ("histogram", "counts by request and step: --per-request-spec-decode-metrics detailed"),
+        ("busy_ms", "times by request: --enable-per-request-metrics"),
         ("running", "load beside acceptance: leave --disable-log-stats off, one API server (--api-server-count 1)"),
         ("accepted_by_position", "acceptance by position: vLLM 0.8.5 or later, or scrape /metrics"),
     ),
@@ -24,7 +26,7 @@ _FLAGS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         (
             "histogram",
-            "counts by request: --export-metrics-to-file (0.5.5+), or return_meta_info in the request (0.5.13+)",
+            "counts by request: --export-metrics-to-file, or return_meta_info in the request",
         ),
         ("request_id", "requests: --log-requests --log-requests-level 0"),
         ("accepted", "counts instead of means: meta_info of each request; gauges and decode lines have none"),
@@ -64,7 +66,16 @@ def judged(windows: pl.DataFrame) -> list[str]:
     return [what for what, needs in _JUDGED if holds.issuperset(needs)]
 
 
-def to_log(engine: str | None, windows: pl.DataFrame) -> list[str]:
-    """Flags of the engine that would tell more."""
+def to_log(engine: str | None, windows: pl.DataFrame, version: str | None = None) -> list[str]:
+    """Flags of the engine that would tell more. Beside each stands what the release at hand lacks, or, where the input does
+    not say its `version`, which release has it."""
     holds = {n for n in windows.columns if windows[n].null_count() < windows.height}
-    return [flag for column, flag in _FLAGS.get(engine or "", ()) if column not in holds] + [_TRACE]
+    families = windows["family"].drop_nulls().unique().to_list()
+    at = flags.version(version) or flags.newest(families)
+    rows = [flag for column, flag in _FLAGS.get(engine or "", ()) if column not in holds]
+    return [_with_caveat(engine or "", row, at) for row in rows] + [_TRACE]
+
+
+def _with_caveat(engine: str, row: str, at: flags.Version | None) -> str:
+    caveat = flags.caveat(engine, row, at)
+    return row if caveat is None else f"{row} ({caveat})"

@@ -90,5 +90,5 @@ def _engine(engine: str | None, windows: pl.DataFrame, events: Sequence[Event]) 
         "from": windows["at"].min(),
         "to": windows["at"].max(),
         "judged": advice.judged(windows),
-        "log": advice.to_log(engine, windows),
+        "log": advice.to_log(engine, windows, version),
     }

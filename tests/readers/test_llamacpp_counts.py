@@ -39,6 +39,12 @@ TABLE: dict[str, tuple[str, tuple[Any, ...]]] = {
     "generation A, head stamped": (request_a(100, 60, 80, SLOT), (39, 80, 60, 1 + 60 / 39, None)),
     # calls = drafts accepted in part = 100 of 200 drafts: calls skip the other 100; 501 = 1 + 300 + 200
     "calls skip": (request_a(501, 300, 1500) + statistics(200, 100, 100, 1500, 300), (200, 1500, 300, 2.5, None)),
+    # b4970 skips them, whatever else is counted: 100 calls of 200 drafts; in b11434 every judged draft is a call
+    "an old build": ("build: 4970 (ab12)\n" + request_a(501, 300, 1500) + statistics(200, 100, 90, 1500, 300), (200, 1500, 300, 2.5, None)),
+    "a new build": (
+        "0.00.001.000 I build_info: b11434-ab12cd3\n" + request_a(501, 300, 1500) + statistics(200, 100, 100, 1500, 300),
+        (100, 1500, 300, 4.0, None),
+    ),
     # a mean length is printed: it is per call, 1 + 300/150, and 50 drafts were never judged
     "calls are steps": (statistics(200, 150, 100, 1500, 300, ", #mean acc len = 3.00"), (150, 1500, 300, 3.0, None)),
     # 110 of 110 by construction: the statistics line counts 110 of 214 in 81 drafts

@@ -99,7 +99,9 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
         return
     elif not user and (found := lines.STATISTICS.search(text)) and _BEFORE.match(text[: found.start()]):
         heard.used.add(line)
-        heard.rows.append(row | lines.statistics(found) | {"series": f"{_port(text)} {found['impl']}".strip()})
+        heard.rows.append(
+            row | lines.statistics(found, state.build) | {"series": f"{_port(text)} {found['impl']}".strip()}
+        )
         _suspect(path, line, at, found, state, heard)
     elif not user and (found := lines.RATE.search(text)) and (before := _BEFORE.match(text[: found.start()])):
         heard.used.add(line)
@@ -189,6 +191,7 @@ def _announced(path: str, line: int, at: float | None, text: str, state: State, 
         heard.used.add(line)
         heard.events += told
         state.configured |= any(e.kind == "config" for e in told)
+        state.build = events.build(told) or state.build
         state.k = max((k for k in (state.k, events.longest_draft(told)) if k), default=None)
         state.fixed |= any(e.kind == "replay" for e in told)
     elif (found := _BROKEN.search(text)) and not user and _BEFORE.match(text[: found.start()]):

@@ -18,6 +18,10 @@ NEEDLES = (
     b"--draft-max",
     b"--spec-draft-n-max",
     b"synth-rates",
+    b"build: ",
+    b"build_info: ",
+    b"build = ",
+    b"build      : ",
 )
 _PHRASES = (
     (
@@ -49,6 +53,8 @@ _PHRASES = (
 _ADDED = re.compile(r"adding speculative implementation '([\w-]+)'")
 _LENGTHS = re.compile(r"- n_max=(\d+), n_min=(\d+), p_min=([\d.]+)")
 _TYPE, _MAX = re.compile(r"--spec-type[ =]([\w,-]+)"), re.compile(r"--(?:spec-draft-n-max|draft-max|draft) (\d+)")
+#: How a build names itself: `build: 4970 (abc)`, `build_info: b8889-bcb5eeb64`, `main: build = 3000 (...)`.
+_BUILD = re.compile(r"\bbuild(?:_info)?\s{0,8}[:=] b?(\d{3,6})(?=[ -]|$)")
 _STAMP = re.compile(r"(?<!\d)\d{1,9}\.\d\d\.\d{3}\.\d{3} [IWED] ")
 _ERROR = re.compile(r"\d\d\.\d{3}\.\d{3} E ((?:srv|slot) +[\w()~]{1,60}):")
 _PROGRAM = re.compile(r"llama-(?:server|cli|speculative)")
@@ -69,6 +75,8 @@ def announced(path: str, line: int, at: float | None, text: str) -> list[Event]:
         value = f"method={method[1] if method else 'draft model'}" + (f" k={longest[1]}" if longest else "")
         if method is None or method[1] != "none":
             told.append(("config", "speculation is configured", value))
+    if (build := _BUILD.search(text[:300])) and '"' not in text[: build.start()]:
+        told.append(("version", "the build of the engine", f"b{build[1]}"))
     if error := _ERROR.search(text[:160]):
         told.append(("error", "the engine logged an error", error[1]))
     events = [Event(path, line, at, "llama.cpp", kind, what, value) for kind, what, value in told]
@@ -104,3 +112,8 @@ def longest_draft(events: list[Event]) -> int | None:
     """The configured draft length, where one of these events tells it."""
     found = (re.search(r"\bk=(\d{1,9})", e.value or "") for e in events if e.kind == "config")
     return next((int(m[1]) for m in found if m), None)
+
+
+def build(events: list[Event]) -> int | None:
+    """The number of the build, where one of these events tells it."""
+    return next((int(e.value[1:]) for e in events if e.kind == "version" and e.value), None)

@@ -113,17 +113,23 @@ def _family(found: re.Match[str]) -> str:
     return "generation D (Aug 2026+)" if found["len"] else "generation B (May-June 2026)"
 
 
-def statistics(found: re.Match[str]) -> dict[str, Any]:
+#: The newest build seen whose accept calls skip steps in which nothing was accepted, and print no mean length.
+SKIPS_TO = 9219
+
+
+def statistics(found: re.Match[str], build: int | None = None) -> dict[str, Any]:
     """Totals of one implementation since the server began; on recurrent targets replays are counted as accepted.
 
     A step is a draft that was judged. Builds that print a mean length make an accept call for each of them (it divides
     by the calls; with requests in flight more drafts are generated), and llama-speculative-simple also makes calls
     without a draft. Builds before make no call where nothing was accepted: then the calls are the drafts accepted in
-    part, and every generated draft is a step.
+    part, and every generated draft is a step. The number of the build decides where the log states it, the counts otherwise.
     """
     calls, drafts, taken = number(found["a"]), float(found["gd"]), float(found["ad"])
     row: dict[str, Any] = {"surface": "statistics", "basis": "lifetime", "family": "cumulative since server start"}
     skips = calls is not None and found["len"] is None and calls == taken < drafts
+    if build is not None and calls is not None:
+        skips = build <= SKIPS_TO and calls < drafts
     if skips:
         row["family"] = "cumulative since server start; accept calls skip steps in which nothing was accepted"
     row |= {"drafts": drafts if calls is None or skips else min(drafts, calls)}

@@ -19,7 +19,8 @@ class State:
     round repeats a counted one; `traced`: the round that a debug line may repeat; `body`: the log shows a request's
     text; `clocked`: the engine stamps its lines, so that one without a stamp is user text; `block`: slot, task, last
     line and its place in the order, of a head whose lines follow; `fixed`: the target cannot take tokens back;
-    `prompt`: processed tokens of the prompt, by slot; `timed`: counts, and generation time and tokens, of the last request of a slot.
+    `prompt`: processed tokens of the prompt, by slot; `build`: the number of the build;
+    `timed`: counts, and generation time and tokens, of the last request of a slot.
     """
 
     eval: dict[Key, dict[str, Any]] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class State:
     block: tuple[str, str, int, int] | None = None
     timed: dict[Key, tuple[tuple[Any, Any], dict[str, Any]]] = field(default_factory=dict)
     fixed: bool = False
+    build: int | None = None
 
 
 def generated(row: dict[str, Any], found: re.Match[str], before: re.Match[str], state: State, heard: Heard) -> None:
