@@ -1,24 +1,25 @@
 """One tally of counts per series: engine, rank, pod, replica, slot, drafter, model or adapter, beside the one of all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import polars as pl
 
 from sdtrace.counters.figures import plain
-from sdtrace.counters.places import BYS, By, named
+from sdtrace.counters.places import ALIKE, BYS, By, named
 from sdtrace.counters.sources import Source, increments
 
 #: Clusters of one series: neighbours are added up beyond it, which only makes a test more careful.
 CLUSTERS = 200
-#: Draft length that is assumed where none is told: drafted / 8 steps are the fewest of nearly every drafter.
-LENGTH = 8
+#: Draft length that is assumed where none is told: drafted / 8 steps are the fewest of nearly every drafter; llama.cpp's default is 16.
+LENGTH, LENGTHS = 8, {"llama.cpp": 16}
 #: Series of one kind beyond which they are no places but names of something else.
 SERIES = 512
 
 _RUNNING = ("lifetime", "counter")
 _SUMS = ("drafts", "drafted", "accepted", "least")
+_KIN = frozenset(f"by {by}" for by in BYS if by not in ALIKE)
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Tally:
 
     `parts` holds a row a cluster (a window, a request, or some neighbours of them) in order of time: drafts, drafted, accepted, least
     (steps that drafted, at least, where they are not counted), first (steps whose first drafted token was accepted, at most),
-    positions (steps that accepted position j). `counted` is False where steps follow from printed throughput and means.
+    positions (steps that accepted position j). `kin`: its models, adapters, drafters and configurations: only series of the same are
+    siblings. `counted` is False where steps follow from printed throughput and means.
     """
 
     by: By | Literal["all"]
@@ -37,7 +39,7 @@ class Tally:
     parts: pl.DataFrame
     path: str
     line: int | None
-    k: int | None
+    kin: frozenset[str]
     counted: bool
 
     def total(self, name: str) -> float | None:
@@ -63,11 +65,16 @@ class Tally:
         return f"{self.by} {self.name}" if self.by != "all" else ""
 
 
-def tallies(windows: pl.DataFrame, found: Sequence[Source]) -> list[tuple[Tally, list[Tally]]]:
-    """(all, its series) of the best source of every engine that tells how much was accepted."""
+def tallies(
+    windows: pl.DataFrame, found: Sequence[Source], configured: Mapping[str, str]
+) -> list[tuple[Tally, list[Tally]]]:
+    """(all, its series) of the best source of every engine that tells how much was accepted. `configured`: by path, what it says."""
     made = []
     for source in _best(found):
         rows = _rows(windows, source)
+        rows = rows.with_columns(
+            configured=pl.col("path").replace_strict(dict(configured), default="", return_dtype=pl.String)
+        )
         if rows.is_empty():
             continue
         made.append((_tally("all", "", source, rows), _by_place(rows, source)))
@@ -103,7 +110,7 @@ def _added(mine: pl.DataFrame, source: Source) -> pl.DataFrame:
     rows = increments(mine) if source.basis in _RUNNING else mine
     if source.counts["accepted"] is None:
         rows = _from_means(rows)
-    k = pl.coalesce(pl.col("k"), pl.lit(LENGTH)).clip(1)
+    k = pl.coalesce(pl.col("k"), pl.lit(LENGTHS.get(source.engine, LENGTH))).clip(1)
     rows = rows.with_columns(least=pl.coalesce("drafts", (pl.col("drafted") / k).ceil()))
     return rows.filter((pl.col("least") > 0) & (pl.col("accepted") >= 0) & (pl.col("accepted") < 2.0**53))
 
@@ -165,7 +172,6 @@ def _grouped(rows: pl.DataFrame, source: Source, by: By, keys: list[By]) -> list
 
 
 def _tally(by: By | Literal["all"], name: str, source: Source, rows: pl.DataFrame) -> Tally:
-    longest = rows["k"].max()
     return Tally(
         by,
         name,
@@ -174,9 +180,14 @@ def _tally(by: By | Literal["all"], name: str, source: Source, rows: pl.DataFram
         _parts(rows),
         str(rows["path"][0]),
         rows["line"][0],
-        int(longest) if isinstance(longest, int) else None,
+        _kin(rows),
         source.counts["accepted"] is not None,
     )
+
+
+def _kin(rows: pl.DataFrame) -> frozenset[str]:
+    names = [name for name in rows.columns if name == "configured" or name in _KIN]
+    return frozenset(f"{name} {value}" for name in names for value in rows[name].unique().to_list())
 
 
 def _parts(rows: pl.DataFrame) -> pl.DataFrame:
@@ -188,7 +199,8 @@ def _parts(rows: pl.DataFrame) -> pl.DataFrame:
         positions=pl.when(pl.col("drafts").is_not_null()).then("accepted_by_position"),
     )
     size = max(-(-rows.height // CLUSTERS), 1)
-    widest = min(int(rows["positions"].list.len().max() or 0), 64)  # type: ignore[arg-type]
+    longest = rows["positions"].list.len().max()
+    widest = min(longest, 64) if isinstance(longest, int) else 0
     at = [pl.col("positions").list.get(j, null_on_oob=True) for j in range(widest)]
     sums = [_total(name) for name in (*_SUMS, "first")]
     listed = pl.concat_list([column.sum() for column in at]) if at else pl.lit(None, dtype=pl.List(pl.Float64))

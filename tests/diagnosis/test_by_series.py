@@ -142,6 +142,52 @@ def test_coverage_of_every_kind_of_input(tmp_path: Path) -> None:
     assert trace["verdict"]["coverage"]["correctness"] == "judged"
 
 
+def scrape(rows: list[tuple[str, int]]) -> str:
+    """One scrape of vLLM's counters: labels and accepted tokens, of 1,000 steps with three drafted tokens."""
+    return "".join(
+        f"vllm:spec_decode_{name}_total{{{labels}}} {n}.0\n"
+        for labels, accepted in rows
+        for name, n in (("num_drafts", 1000), ("num_draft_tokens", 3000), ("num_accepted_tokens", accepted))
+    )
+
+
+DECODE = (
+    "[2026-03-02 10:00:{0:02d} TP0] Decode batch, #running-req: 2, #token: 20{0:03d}, token usage: 0.20, accept len: 1.00, accept "
+    "rate: 0.00, cuda graph: True, gen throughput (token/s): 90.00, #queue-req: 0\n"
+)
+REJECTED = "0.13.076.994 I slot print_timing: id  0 | task {0} | draft acceptance = 0.00000 (    0 accepted /   600 generated), mean len =  1.00\n"
+STATISTICS = (
+    "0.13.077.038 I spec common_specu: statistics     ngram-simple: #calls(b,g,a) =    1    107     11, #gen drafts =     600, #acc drafts "
+    "=    0, #gen tokens =     4800, #acc tokens =    0, #mean acc len = 1.00, dur(b,g,a) = 0.000, 0.165, 0.012 ms\n"
+)
+#: who could lawfully have written it -> the input, causes that it must not be given
+LAWFUL = {
+    "another model on another engine": (
+        scrape([(f'engine="{e}",model_name="{"ab"[e % 2]}"', (2100, 900)[e % 2]) for e in range(4)]),
+        "scrape.prom",
+        ["series-outlier", "low-acceptance"],
+    ),
+    "adaptive drafts that are off": (
+        "[2026-03-02 09:59:00] Adaptive spec params updated: steps 3 -> 0\n"
+        + "".join(map(DECODE.format, range(0, 50, 4))),
+        "sglang.log",
+        ["drafter-miswired", "low-acceptance"],
+    ),
+    "a lookup in text without repetition": (
+        "".join(map(REJECTED.format, range(8))) + STATISTICS,
+        "llamacpp.log",
+        ["drafter-miswired"],
+    ),
+    "a draft of unknown length": (REJECTED.format(1), "llamacpp.log", ["drafter-miswired"]),
+}
+
+
+@pytest.mark.parametrize("what", LAWFUL)
+def test_what_a_lawful_engine_could_have_written_is_not_accused(what: str, tmp_path: Path) -> None:
+    text, name, never = LAWFUL[what]
+    assert [c["cause"] for c in log(tmp_path, text, name=name)["causes"] if c["cause"] in never] == []
+
+
 def finished(i: int, prompt: int, accepted: int) -> str:
     """A finished request of SGLang 0.5.11+ whose whole prompt but ten tokens came from the cache."""
     return (

@@ -8,6 +8,8 @@ from sdtrace.diagnosis.by_series.judge import Judged, Rule
 from sdtrace.results.cause import Cause, Outcomes, fired, joined, make
 from sdtrace.results.cause_words import WORDS
 
+#: What one server runs with one drafter.
+_ONE = ("engine", "rank", "slot")
 #: Series that a headline names.
 NAMED = 3
 #: Accepted of drafted below which a series is low by itself, whatever its siblings have.
@@ -175,7 +177,7 @@ def _beside(j: Judged) -> str:
         if a.others > 1
         else f"its sibling {theirs.split(' of ')[0]}"
     )
-    return f"{j.tally.label} accepts {mine}, {many}, with the same drafter"
+    return f"{j.tally.label} accepts {mine}, {many}" + (", with the same drafter" if j.tally.by in _ONE else "")
 
 
 def _gains(j: Judged) -> str:

@@ -15,6 +15,7 @@ from sdtrace.diagnosis.by_series.outlier import Against, against
 from sdtrace.diagnosis.by_series.pays import NOTHING, STEPS, UNSURE, Gain, gain
 from sdtrace.results.words import VerdictState
 from sdtrace.schema.trace import Event
+from sdtrace.speed.finding import LOOKUPS
 from sdtrace.stats.discovery import bh, e_bh
 
 #: Share of false ones among the series that are accused.
@@ -26,6 +27,7 @@ Rule = Literal["near-zero", "dead-position", "series-outlier", "cannot-pay"]
 @dataclass(frozen=True)
 class Judged:
     """A tally with the rules that it breaks and what was measured. `chosen`: acceptance is announced to be synthetic;
+    `free`: steps without a draft cannot be told from those that accepted nothing;
     `lengths`: requests tell how long their prompts are."""
 
     tally: Tally
@@ -34,6 +36,7 @@ class Judged:
     gain: Gain | None
     lookup: bool
     chosen: bool
+    free: bool
     idle: Idle | None = None
     decay: Decay | None = None
     lengths: bool = False
@@ -64,21 +67,32 @@ def judged(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Even
     """The whole of every engine in front of its series."""
     made: list[Judged] = []
     by_length = decays(windows, found)
-    for whole, series in tallies(windows, found):
-        head, *rest = _ruled([_measured(t, events, found) for t in (whole, *series)])
+    configured = {path: " ".join(sorted(_said(events, "path", path))) for path in {e.path for e in events}}
+    names = windows.filter(pl.col("surface") == "statistics")  # llama.cpp: totals by implementation
+    drafters = " ".join(names["series"].drop_nulls().unique(maintain_order=True).to_list())
+    for whole, series in tallies(windows, found, configured):
+        told = " ".join((*_said(events, "engine", whole.engine), drafters if whole.engine == "llama.cpp" else ""))
+        head, *rest = _ruled([_measured(t, events, found, told.strip().lower()) for t in (whole, *series)])
         falls = None if head.broken or head.chosen else by_length.get(whole.engine)
         made += [replace(head, decay=falls, lengths=whole.engine in by_length), *rest]
     return made
 
 
-def _measured(t: Tally, events: Sequence[Event], found: Sequence[Source]) -> Judged:
+def _said(events: Sequence[Event], of: Literal["path", "engine"], name: str) -> set[str]:
+    """What is said of the configuration by the events of an input, or of an engine."""
+    return {e.value for e in events if e.kind == "config" and e.value and getattr(e, of) == name}
+
+
+def _measured(t: Tally, events: Sequence[Event], found: Sequence[Source], methods: str) -> Judged:
+    """`methods`: every drafter that is told. TGI counts every step, so what its lookups do not find stands in the steps."""
     mine = [e for e in events if e.engine == t.engine]
-    methods = " ".join(e.value or "" for e in mine if e.kind == "config").lower()
-    names = f"{methods} {t.name if t.by == 'drafter' else ''}".lower()
-    lookup = any(word in names for word in ("ngram", "suffix", "lookup"))
+    names = t.name.lower() if t.by == "drafter" else methods
+    lookup = t.engine == "tgi" or any(word in names for word in LOOKUPS)
+    # steps whose draft length was set to none print a mean of 1.00
+    free = not t.counted and any(e.kind in ("k", "schedule") for e in mine)
     chosen = any(e.kind == "synthetic" for e in mine)
     still = idle(t, found, methods, mine) if t.by == "all" and not lookup else None
-    return Judged(t, first(t), behind(t), gain(t), lookup, chosen, still)
+    return Judged(t, first(t), behind(t), gain(t), lookup, chosen, free, still)
 
 
 def _ruled(here: Sequence[Judged]) -> list[Judged]:
@@ -88,7 +102,7 @@ def _ruled(here: Sequence[Judged]) -> list[Judged]:
         ruled = _ruled([j for j in here if all(j is not one for one in alone)])
         same = [replace(j, broken=ruled[0].broken if j.tally.steps == ruled[0].tally.steps else ()) for j in alone]
         return [*ruled, *same]
-    able = [not j.chosen for j in here]
+    able = [not j.chosen and not j.free for j in here]
     zero = e_bh([j.first.log_e if ok and j.first.near_zero else 0.0 for j, ok in zip(here, able, strict=True)], LEVEL)
     dead = e_bh([j.behind.log_e if ok and j.behind else 0.0 for j, ok in zip(here, able, strict=True)], LEVEL)
     compared = against([j.tally for j, ok in zip(here, able, strict=True) if ok and j.tally.by != "all"])
@@ -96,7 +110,7 @@ def _ruled(here: Sequence[Judged]) -> list[Judged]:
     made = []
     for j, none, later in zip(here, zero, dead, strict=True):
         one = far.get(id(j.tally))
-        poor = j.enough and not j.chosen and j.gain is not None and j.gain.high < NOTHING
+        poor = j.enough and not j.chosen and not j.free and j.gain is not None and j.gain.high < NOTHING
         rules: dict[Rule, bool] = {
             "near-zero": none,
             "dead-position": later and not none,

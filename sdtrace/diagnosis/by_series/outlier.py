@@ -60,7 +60,9 @@ def _one(t: Tally, others: Sequence[Tally]) -> Against | None:
 
 
 def _comparable(one: Tally, other: Tally) -> bool:
-    """Whether both draft alike: another draft length gives another acceptance."""
+    """Whether both draft alike: another model, configuration or draft length gives another acceptance."""
+    if one.kin != other.kin:
+        return False
     a, b = (_drafted_a_step(t) for t in (one, other))
     return a is None or b is None or abs(a - b) <= LENGTHS * max(a, b)
 
