@@ -155,7 +155,10 @@ DECODE = (
     "[2026-03-02 10:00:{0:02d} TP0] Decode batch, #running-req: 2, #token: 20{0:03d}, token usage: 0.20, accept len: 1.00, accept "
     "rate: 0.00, cuda graph: True, gen throughput (token/s): 90.00, #queue-req: 0\n"
 )
-REJECTED = "0.13.076.994 I slot print_timing: id  0 | task {0} | draft acceptance = 0.00000 (    0 accepted /   600 generated), mean len =  1.00\n"
+REJECTED = (
+    "0.13.076.994 I slot print_timing: id  0 | task {0} | draft acceptance = 0.00000 (    0 accepted /   600 generated), "
+    "mean len =  1.00\n"
+)
 STATISTICS = (
     "0.13.077.038 I spec common_specu: statistics     ngram-simple: #calls(b,g,a) =    1    107     11, #gen drafts =     600, #acc drafts "
     "=    0, #gen tokens =     4800, #acc tokens =    0, #mean acc len = 1.00, dur(b,g,a) = 0.000, 0.165, 0.012 ms\n"
