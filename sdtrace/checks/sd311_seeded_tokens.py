@@ -2,8 +2,8 @@
 
 What it finds
 A seed, the place of a row and the listed logprobs decide the token: vLLM's model runner V2 (one-hot drafts or none) by its
-Philox uniform and murmur noise, llama.cpp by std::mt19937. A token that neither an accepted draft, nor a recovered, bonus or
-plain token can be, is a contradiction.
+Philox uniform and murmur noise, SGLang (deterministic inference, nothing drafted) by murmur noise, llama.cpp by
+std::mt19937. A token that neither an accepted draft, nor a recovered, bonus or plain token can be, is a contradiction.
 
 Why it matters
 Each token is a test. Forced acceptance of 5% shows within a hundred tokens where statistics of the text need 35,000.

@@ -7,9 +7,14 @@ from sdtrace.responses.readings import ENOUGH, bias_at_most, greedy, power, read
 from sdtrace.responses.streams import streams
 from sdtrace.responses.texts import Texts
 from sdtrace.results.cause import Cause, Outcomes, fired, make, ranked
+from sdtrace.results.report import Section
 from sdtrace.results.words import Certainty
 
 _SEND = "keep the whole request, or send every sampling parameter: sdtrace probe does"
+_STATISTICS = {
+    "rank": "tokens that are the best one", "rest": "tokens outside the listed ones", "surprisal": "surprisal, nats",
+    "cut": "tokens beyond top-k, top-p, min-p",
+}  # fmt: skip
 _SAMPLED = ("SD303", "SD302", "SD304", "SD305")
 
 
@@ -105,6 +110,26 @@ def text_document(texts: Texts) -> dict[str, Any] | None:
         ],
         "not_judged": dict(texts.why),
     }  # fmt: skip
+
+
+def text_section(texts: Texts) -> Section | None:
+    """The statistics in one table; None where there was no response with logprobs."""
+    if not texts.responses:
+        return None
+    rows: list[list[Any]] = []
+    for one in readings(texts):
+        for code, f in (one.figures or one.usual_figures).items():
+            rows.append(
+                [one.model or one.engine, _STATISTICS[code], f.tokens, f.observed, f.low, f.high, power(f.log_e)]
+            )
+    if (zero := greedy(texts, "usual")) is not None:
+        rows.append(["temperature 0", "tokens below the best one", int(zero["tokens"]), int(zero["wrong"]), 0, 0, None])
+    for seed in streams(texts):
+        name = seed.stream if seed.recognised else "no known stream"
+        rows.append([name, "seeded tokens contradicted", seed.tokens, seed.contradicted, 0, 0, None])
+    says = f"{texts.responses:,} responses, {texts.tokens:,} tokens, against the logprobs that came with them."
+    columns = ["server", "statistic", "tokens", "observed", "expected, low", "expected, high", "e-value"]
+    return Section("responses", "Responses", says, columns, rows)
 
 
 def text_headline(texts: Texts) -> str | None:

@@ -8,7 +8,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.diagnosis.outcomes import used
-from sdtrace.diagnosis.texts import text_document
+from sdtrace.diagnosis.texts import text_document, text_section
 from sdtrace.document.counters import counted_sections, counted_time
 from sdtrace.document.viewer import viewed
 from sdtrace.readers.inputs import Input
@@ -141,8 +141,9 @@ def _check(check: Check, found: Diagnosis) -> dict[str, Any]:
 
 def sections(audit: Audit, found: Diagnosis) -> list[Section]:
     """Acceptance figures, then by position, over time, by request. Empty ones are left out."""
+    text = [s for s in (text_section(audit.texts),) if s is not None]
     if found.audit is None:
-        return counted_sections(audit, found)
+        return [*text, *counted_sections(audit, found)]
     assert found.acceptance is not None
     mine = used(found.choices)
     made = [
@@ -153,7 +154,7 @@ def sections(audit: Audit, found: Diagnosis) -> list[Section]:
     ]
     made += [slice_section(found.timing), *time_sections(found.timing)] if found.timing is not None else []
     made += counted_sections(audit, found)
-    return [s for s in made if s is not None]
+    return [*(s for s in made if s is not None), *text]
 
 
 def _figures(a: Mapping[str, Any]) -> Section:

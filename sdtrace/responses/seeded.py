@@ -11,7 +11,7 @@ from sdtrace.responses.evidence import Rows
 from sdtrace.responses.judge import BASES
 from sdtrace.responses.positions import Listed, listed, sampling, sure
 from sdtrace.schema.arrays import Floats, Ints
-from sdtrace.verify.streams.laws import Explained, Known, gumbel_argmax, inverse_cdf
+from sdtrace.verify.streams.laws import Explained, Known, gumbel_argmax, inverse_cdf, plain_argmax
 
 #: How far a listed log probability may be from the one that was drawn from, in nats, beyond rounding: one row gave both.
 BAND = 0.02
@@ -20,6 +20,7 @@ ODDS = (1.5, 3.0, 10.0, 40.0)
 #: Streams by engine: name, and where its row stands against the place of the token in the sequence.
 STREAMS: dict[str, tuple[tuple[str, int], ...]] = {
     "vllm": (("vllm-v2, row before the token", -1), ("vllm-v2, row of the token", 0)),
+    "sglang": (("sglang-murmur", -1),),
     "llama.cpp": (("mt19937", 0),),
 }
 
@@ -89,7 +90,7 @@ def _answer(row: Mapping[str, Any], known: Known, shift: int) -> Explained | Non
     if prompt is None or (known.token < 0).all():
         return None
     position: Ints = len(prompt) + np.arange(len(known.token)) + shift
-    return gumbel_argmax(known, row["seed"], position, BAND)
+    return (plain_argmax if row["engine"] == "sglang" else gumbel_argmax)(known, row["seed"], position, BAND)
 
 
 def _counted(name: str, basis: str, answer: Explained) -> Seeded:

@@ -80,6 +80,8 @@ def outcome(counts: Counts) -> Outcome:
         assumed = None if many else "few: noise of the engine's own arithmetic may explain them"
         if many and worst.engine == "vllm" and not texts.one_hot:
             assumed = "drafts are the drafter's best token; sampled ones follow another law"
+        if many and worst.engine == "sglang":
+            assumed = "nothing was drafted: tokens of speculation are drawn from other words of the seed"
         says = f"{worst.contradicted:,} of {worst.tokens:,} seeded tokens contradict the request's own draws ({worst.stream})"
         seen = [
             {k: v for k, v in row.items() if k != "size"} | {"surface": "response"}

@@ -9,6 +9,7 @@ import pytest
 from sdtrace.api import report
 from sdtrace.render import html, terminal
 from sdtrace.simulate.responses import TEXT_FAULTS, Asked, responses
+from tests.made.fake_engine import Engine, completion
 
 CANARY = "CANARY-prompt-text"
 
@@ -52,6 +53,38 @@ def test_what_is_right_is_not_accused(more: dict[str, Any], tmp_path: Path) -> N
     found = document(tmp_path, vocab=200, k=6, responses=16, **more)
     assert found["causes"] == []
     assert found["verdict"]["state"] in ("healthy", "cannot-tell")
+
+
+def test_a_seed_decides_single_tokens(tmp_path: Path) -> None:
+    """One wrong token in ten of a seeded server: recognised, and named; a seed that is another one is not held against it."""
+    said = {}
+    for name, engine, one_seed in (
+        ("right", Engine(k=0), 5),
+        ("wrong", Engine(fault="forced", k=3), 5),
+        ("other", Engine(k=0), 6),
+    ):
+        asked = {
+            "prompt": [3, 4, 5],
+            "max_tokens": 400,
+            "temperature": 1.0,
+            "logprobs": 20,
+            "top_p": 1.0,
+            "top_k": -1,
+            "min_p": 0.0,
+        }
+        asked |= {"repetition_penalty": 1.0, "seed": 5}
+        file = tmp_path / f"{name}.jsonl"
+        file.write_text(
+            json.dumps({"request": asked, "response": completion(engine, asked | {"seed": one_seed})}) + "\n"
+        )
+        said[name] = report(file).document
+    assert said["right"]["causes"] == []
+    assert said["right"]["text"]["seeds"][0]["stream"] is not None
+    assert said["right"]["text"]["seeds"][0]["contradicted"] == 0
+    assert said["wrong"]["causes"][0]["certainty"] == "suspected"  # how it drafts is not said
+    assert "draws" in said["wrong"]["causes"][0]["headline"]
+    assert said["other"]["causes"] == []
+    assert said["other"]["text"]["seeds"][0]["stream"] is None
 
 
 def test_what_is_not_said_is_only_suspected(tmp_path: Path) -> None:

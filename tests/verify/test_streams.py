@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sdtrace.verify.streams import mersenne, murmur, philox
-from sdtrace.verify.streams.laws import Known, gumbel_argmax, inverse_cdf
+from sdtrace.verify.streams.laws import Known, gumbel_argmax, inverse_cdf, plain_argmax
 
 #: Random123, tests/kat_vectors: philox4x32, ten rounds.
 VECTORS = [
@@ -108,6 +108,17 @@ def test_vllm_tokens_are_explained_or_contradicted(fault: str, least: int) -> No
     assert wrong >= least
     assert (wrong == 0) == (fault == "")
     assert int((found.answer == 1).sum()) == 2000 - wrong
+
+
+@pytest.mark.parametrize("fault", ["", "stream", "late"])
+def test_sglang_tokens_are_explained_or_contradicted(fault: str) -> None:
+    rng = np.random.default_rng(8)
+    log_p = rows(600, 100, rng)
+    position = np.arange(600) + (fault == "late")
+    noise = murmur.gumbel64(7 + (fault == "stream"), position[:, None], np.arange(100)[None])
+    found = plain_argmax(known(log_p, (log_p + noise).argmax(axis=1), 15), 7, np.arange(600), 0.002)
+    assert (int((found.answer == -1).sum()) > 100) == (fault != "")
+    assert (found.answer == -1).any() == (fault != "")
 
 
 @pytest.mark.parametrize("fault", ["", "stream", "late"])

@@ -84,3 +84,21 @@ def inverse_cdf(known: Known, seed: int, first: int, band: float) -> Explained:
     running = np.cumsum(middle, axis=1)
     plain = listed & (u < running[at, place]) & (u >= running[at, place] - middle[at, place])
     return Explained(answer, plain, np.clip(np.where(listed, known.high[at, place], 1.0), 0, 1))
+
+
+def plain_argmax(known: Known, seed: int, position: Ints, band: float) -> Explained:
+    """SGLang without speculation: y is the argmax of log p + noise."""
+    n, k = known.ids.shape
+    at, listed = np.arange(n), known.place < k
+    place = np.minimum(known.place, k - 1)
+    real = known.ids >= 0
+    noise = np.where(real, murmur.gumbel64(seed, position[:, None], np.where(real, known.ids, 0)), 0.0)
+    score = np.where(real, known.log_p, -np.inf) + noise
+    told = np.isfinite(known.own) & (known.token >= 0)
+    own = np.where(told, known.own, -np.inf)
+    mine = own + np.where(told, murmur.gumbel64(seed, position, np.where(told, known.token, 0)), 0.0)
+    beaten = known.kept & real & (score - band > mine[:, None] + band)
+    beaten[at, place] &= ~listed
+    answer = np.where(~told, 0, np.where(beaten.any(axis=1), -1, 1)).astype(np.int8)
+    plain = listed & (score.argmax(axis=1) == place)
+    return Explained(answer, plain, np.clip(np.where(listed, known.high[at, place], np.exp(own)), 0, 1))

@@ -1,4 +1,7 @@
-"""Gumbel noise keyed by (seed, row, token) through murmur3 with 32 bits: how vLLM's model runner V2 draws a token of a row."""
+"""Gumbel noise keyed by (seed, row, token) through murmur3 with 32 bits: how vLLM's model runner V2 draws a token of a row.
+
+SGLang (0.5.9 on, with a seed and deterministic inference) hashes the same words and makes its noise in float64.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -42,4 +45,12 @@ def gumbel(seed: int, position: Ints, token: Ints) -> Floats:
     u = ((words(seed, position, token).astype(np.float64) + 0.5) * 2.0**-32).astype(np.float32)
     with np.errstate(divide="ignore"):
         noise: Floats = (-np.log(-np.log(u.astype(np.float64)))).astype(np.float64)
+    return noise
+
+
+def gumbel64(seed: int, position: Ints, token: Ints) -> Floats:
+    """SGLang's: -log(-log x) with x = h / (2^32 - 1) in float64, log x at most -2^-32."""
+    x = words(seed, position, token).astype(np.float64) / (2.0**32 - 1)
+    with np.errstate(divide="ignore"):
+        noise: Floats = -np.log(np.clip(-np.log(x), 2.0**-32, np.finfo(np.float64).max))
     return noise
