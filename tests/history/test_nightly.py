@@ -99,6 +99,7 @@ def test_data_of_a_closed_night_is_named_and_not_counted(
     assert totals(tmp_path)[day(7)] == steps(logs[0][1])
 
 
+@pytest.mark.slow
 def test_many_nights_in_one_call_fall_apart_by_their_times(tmp_path: Path, logs: list[list[Path]]) -> None:
     assert nightly(tmp_path, *(path for night in logs[:3] for path in night)) == 0
     assert totals(tmp_path) == {day(i): sum(steps(p) for p in logs[i]) for i in range(3)}
@@ -213,6 +214,7 @@ class Crash:
         return called
 
 
+@pytest.mark.slow
 def test_ended_anywhere_the_state_is_the_old_one_or_the_new_one(tmp_path: Path, logs: list[list[Path]]) -> None:
     """A run ends before each flush and each replacement of a commit, one by one; tests/nights/ kills for real."""
     assert nightly(tmp_path, *logs[0]) == 0

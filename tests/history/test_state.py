@@ -262,6 +262,7 @@ def test_a_lost_file_of_the_state_is_named(state: Path, name: str, capsys: pytes
     assert nights(state)[:5] == [day(i) for i in range(5)]
 
 
+@pytest.mark.slow
 def test_damage_of_every_file_can_be_recovered_from(tmp_path: Path, state: Path) -> None:
     """Whatever one file is damaged: at most its own night is set aside, and nothing is gone from the folder."""
     one = tmp_path / "one"

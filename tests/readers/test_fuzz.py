@@ -16,7 +16,7 @@ from sdtrace.errors import SdtraceError
 from sdtrace.render import html, terminal
 from sdtrace.render import json as as_json
 
-COUNT = int(os.environ.get("SDTRACE_FUZZ", "60"))
+COUNT = int(os.environ.get("SDTRACE_FUZZ", "20"))
 #: From here on it pays to start a process for every core.
 MANY = 500
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_logs"
