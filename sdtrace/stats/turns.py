@@ -20,6 +20,8 @@ SIDE, CANDIDATE, KNOTS = 2, 4.0, 28
 #: Correlation of residuals beyond which nothing more is taken off.
 _MOST_CORRELATED = 0.9
 _POINTS = 4 * KNOTS
+#: How much better a ramp must be than steps: a Bayes factor of 20 in Schwarz's criterion.
+_CLEARLY = 6.0
 #: Squares of residuals, as a share of those of the values, that are rounding.
 _ROUNDING = 1e-18
 
@@ -49,7 +51,7 @@ def turns(value: Floats, weight: Floats, level: float, *, counts: bool, least: f
         return []
     steps = _tried(value, weight, _cuts(value, weight, counts), level, counts, least)
     ramp = _ramp(value, weight, level, counts, least)
-    if ramp is None or _cost(value, weight, steps) <= _cost(value, weight, [ramp]):
+    if ramp is None or _cost(value, weight, steps) <= _cost(value, weight, [ramp]) + _CLEARLY:
         return steps
     return [ramp]
 

@@ -1,7 +1,7 @@
 """Healthy logs accuse nobody, and an engine of four at half its siblings' acceptance is named within 20 windows.
 
 python -m tests.healthy [--logs 1000] [--runs 100] [--only ENGINE]; exit code 1 where a log is accused of side wrong, more than 1% of
-side slow, or fewer than 95% of the halved engines are named.
+side slow, fewer than 95% of the halved engines are named, or fewer than 95% of the falls dated within two windows.
 """
 
 import argparse
@@ -10,9 +10,12 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.healthy.judge import accused, documented, named
+from tests.healthy.judge import accused, dated, documented, named
 from tests.healthy.worlds import TRAFFIC, World
 from tests.healthy.writers import WRITERS
+
+#: Writers of logs with a clock and counts by window.
+DATED = ("vllm", "sglang", "prometheus")
 
 
 def main() -> None:
@@ -24,7 +27,7 @@ def main() -> None:
     engines = [name for name in WRITERS if given.only in name]
     with tempfile.TemporaryDirectory() as folder:
         sides = healthy(engines, given.logs, Path(folder))
-        shares = power(engines, given.runs, Path(folder))
+        shares = power(engines, given.runs, Path(folder)) + onsets(engines, given.runs, Path(folder))
     bad = sides["wrong"] > 0 or sides["slow"] > 0.01 * given.logs or any(s < 0.95 for s in shares)
     raise SystemExit(1 if bad else 0)
 
@@ -56,6 +59,17 @@ def power(engines: list[str], runs: int, folder: Path) -> list[float]:
         hits = sum(named(documented(w, engine, folder), w.half or 0) for w in worlds)
         shares.append(hits / runs)
         print(f"{engine}: an engine of four at half its siblings' acceptance named in {hits} of {runs}", flush=True)
+    return shares
+
+
+def onsets(engines: list[str], runs: int, folder: Path) -> list[float]:
+    """By engine whose log has counts by window, the share of runs in which the onset of a fall is dated within two windows."""
+    shares = []
+    for engine in (name for name in engines if runs and name in DATED):
+        worlds = [World(("steady", "mixed")[seed % 2], 1, 30, seed, falls=8 + seed % 14) for seed in range(runs)]
+        hits = sum(dated(documented(w, engine, folder), w.falls or 0) for w in worlds)
+        shares.append(hits / runs)
+        print(f"{engine}: the onset of a fall dated within two windows in {hits} of {runs}", flush=True)
     return shares
 
 

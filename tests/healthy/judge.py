@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sdtrace.api import report
-from tests.healthy.worlds import World, windows
+from tests.healthy.worlds import SECONDS, WINDOW, World, windows
 from tests.healthy.writers import WRITERS
 
 
@@ -28,3 +28,14 @@ def named(document: dict[str, Any], engine: int) -> bool:
     places = [e.get("series", "") for c in document["causes"] if c["cause"] == "series-outlier" for e in c["evidence"]]
     wanted = [f"{row['by']} {row['name']}" for row in series if row["name"].lstrip("0") == str(engine).lstrip("0")]
     return bool(places) and set(places) <= set(wanted)
+
+
+def dated(document: dict[str, Any], window: int) -> bool:
+    """Whether a fall of acceptance is dated within two windows of the one from which on it fell."""
+    right = WINDOW + SECONDS * window
+    times = [
+        c["at"]
+        for c in document["changes"]
+        if c["what"] == "acceptance" and c["after"] < c["before"] and c["at"] is not None
+    ]
+    return any(abs(at - right) <= 2 * SECONDS for at in times)

@@ -8,12 +8,15 @@ import numpy as np
 TASKS = {"chat": (0.62, 0.08), "code": (0.82, 0.06), "translation": (0.52, 0.09), "maths": (0.74, 0.07)}
 #: Seconds of a window, steps a second of a request.
 SECONDS, RATE = 10.0, 25.0
+#: When the first window is.
+WINDOW = 1.79e9
 TRAFFIC = ("steady", "bursty", "idle-hours", "mixed", "restarts", "adaptive", "lookup")
 
 
 @dataclass(frozen=True)
 class World:
-    """`traffic` is one of TRAFFIC; `half`: the engine that accepts half of what its siblings do, if one does."""
+    """`traffic` is one of TRAFFIC; `half`: the engine that accepts half of what its siblings do, if one does;
+    `falls`: the window from which on a quarter of the first tokens are accepted that were before."""
 
     traffic: str
     engines: int
@@ -21,6 +24,7 @@ class World:
     seed: int
     k: int = 3
     half: int | None = None
+    falls: int | None = None
 
 
 @dataclass
@@ -113,14 +117,15 @@ def _window(world: World, w: int, engine: int, process: int, active: list[Reques
     k = world.k
     if world.traffic == "adaptive":
         k = 1 if len(active) > 12 else 2 if len(active) > 6 else world.k
-    made = Window(1.79e9 + SECONDS * w, engine, k, process, len(active), positions=[0] * k)
+    made = Window(WINDOW + SECONDS * w, engine, k, process, len(active), positions=[0] * k)
+    fallen = 0.25 if world.falls is not None and w >= world.falls else 1.0
     for request in list(active):
         steps = min(request.left, int(SECONDS * RATE * rng.uniform(0.7, 1.0)))
         request.left -= steps
         drafting = int(rng.binomial(steps, 0.45)) if world.traffic == "lookup" else steps
         left = drafting
         for j in range(k):
-            left = int(rng.binomial(left, request.share * request.fall**j))
+            left = int(rng.binomial(left, fallen * request.share * request.fall**j))
             made.positions[j] += left
             request.accepted += left
         made.steps += drafting
