@@ -21,7 +21,7 @@ from sdtrace.stats.turns import SIDE, Turn, turns
 #: Chance that an input in which nothing changed shows a change.
 LEVEL = 1e-3
 #: Series that are looked at, those with most windows first; points of one series that are looked at singly.
-SERIES, POINTS = 64, 1500
+SERIES, POINTS = 32, 1000
 #: Events of a kind that stand among the changes.
 _EVENTS = 40
 #: A clock below it is the log's own, seconds from its start.

@@ -49,7 +49,10 @@ def turns(value: Floats, weight: Floats, level: float, *, counts: bool, least: f
     """Changes of a series, in order. `counts`: the values are shares of `weight` trials. `least`: of the larger level."""
     if len(value) < 2 * SIDE + 1:
         return []
-    steps = _tried(value, weight, _cuts(value, weight, counts), level, counts, least)
+    cuts = _cuts(value, weight, counts)
+    if not cuts:
+        return []
+    steps = _tried(value, weight, cuts, level, counts, least)
     ramp = _ramp(value, weight, level, counts, least)
     if ramp is None or _cost(value, weight, steps) <= _cost(value, weight, [ramp]) + _CLEARLY:
         return steps
