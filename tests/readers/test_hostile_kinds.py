@@ -11,6 +11,7 @@ import pytest
 
 from sdtrace.api import report
 from sdtrace.cli import run
+from sdtrace.errors import NoInputError
 from sdtrace.readers import counts, inputs
 from sdtrace.readers.detection import detect
 from sdtrace.readers.inputs import Input, add, book
@@ -202,6 +203,19 @@ def test_objects_of_a_table(column: pa.Array, left_out: int | None, tmp_path: Pa
         assert "column tags is" in found["losses"][0]["what"]
     else:
         assert sum(n["count"] for n in found["notices"] if "no JSON object" in n["what"]) == left_out
+
+
+@pytest.mark.parametrize("old", [b"ARROW:schema", b"element", b"item", b"request_id", b"graph"])
+def test_words_of_a_table_that_are_no_text(old: bytes, tmp_path: Path) -> None:
+    """A flipped bit in what describes the columns: polars would end on it."""
+    path = _tables(tmp_path, pa.array(["a", "b"]), "graph")
+    data = path.read_bytes()
+    path.write_bytes(data.replace(old, old[:3] + b"\xe5" + old[4:]))
+    try:
+        found = _found(path)
+    except NoInputError:  # without its name a column is not known, and neither is the table
+        return
+    assert found["steps"] + sum(x["count"] for x in found["losses"]) == 2
 
 
 def test_positions_of_counts_are_linear_and_bounded() -> None:

@@ -34,11 +34,12 @@ def frames(path: str, file: Path, size: int, limits: Limits, *, first: bool = Fa
     try:
         with pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True) as table:
             rows = table.metadata.num_rows
+            known = _plain(table.schema_arrow)
             for groups, each in _portions(table.metadata, size, Budget(limits, file.stat().st_size)):
                 # the first batch is what all threads wait for; later ones are read while others are measured
                 table.reader.set_use_threads(first and not read)  # iter_batches only ever turns it on
                 for batch in table.iter_batches(each, row_groups=groups, use_threads=False):
-                    frame = pl.from_arrow(batch)
+                    frame = pl.from_arrow(pa.RecordBatch.from_arrays(batch.columns, schema=known))
                     assert isinstance(frame, pl.DataFrame)
                     read += frame.height
                     yield frame
@@ -47,6 +48,24 @@ def frames(path: str, file: Path, size: int, limits: Limits, *, first: bool = Fa
     except _BROKEN as error:
         count = max((rows or 1) - read, 1)
         yield Loss(path, None, f"{UNREADABLE}: {str(error)[:160]}", count, "the file is damaged; get it again")
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema without what files say beside it: polars takes all of that for UTF-8, and ends where it is not.
+
+    Raises UnicodeDecodeError where a name is none.
+    """
+    for field in schema:
+        _named(field.type)
+    return pa.schema([pa.field(field.name, field.type, field.nullable) for field in schema])
+
+
+def _named(kind: pa.DataType) -> None:
+    """Look at every name inside a type."""
+    for i in range(kind.num_fields):
+        inside = kind.field(i)
+        assert inside.name is not None
+        _named(inside.type)
 
 
 def _portions(file: pq.FileMetaData, size: int, budget: Budget) -> Iterator[tuple[list[int], int]]:
