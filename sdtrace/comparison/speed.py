@@ -72,7 +72,7 @@ def _matched(one: Speed, other: Speed) -> tuple[pl.DataFrame, pl.DataFrame] | st
 
 def _stratum() -> pl.Expr:
     """Loads within the factor are one number, most of them."""
-    return (pl.col("running").log() / math.log(_LOAD)).round().cast(pl.Int64)
+    return (pl.col("running").log() / math.log(_LOAD)).round().cast(pl.Int64, strict=False)
 
 
 def _metrics(one: Speed, other: Speed, rows: tuple[pl.DataFrame, pl.DataFrame], margin: float) -> Compared:

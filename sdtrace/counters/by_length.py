@@ -47,7 +47,7 @@ def _active(mine: pl.DataFrame) -> pl.DataFrame:
     each = pl.col("drafted") / pl.col("drafts")
     whole = counted.filter((each - each.round()).abs() <= _WHOLE)
     if counted.height and whole.height >= _MOST * counted.height:
-        return whole.with_columns(active=each.round().cast(pl.Int64))
+        return whole.with_columns(active=each.round().cast(pl.Int64, strict=False)).drop_nulls("active")
     return mine.filter(pl.col("k").is_not_null() & pl.col("length").is_not_null()).with_columns(active=pl.col("k"))
 
 
