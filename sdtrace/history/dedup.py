@@ -164,7 +164,10 @@ class Rest:
         records = 0 if windows is None else windows.height
         lost = sum(x.count for x in losses)
         lines = batch.runs.height + batch.requests.height + steps.height + records + lost
-        return replace(batch, lines=lines, steps=steps, windows=windows, events=events, losses=losses, records=records)
+        told = batch.responses
+        told = None if told is None else told.filter(pl.col("line").is_null() | (pl.col("line") > self.skip))
+        rest = replace(batch, lines=lines, steps=steps, windows=windows, responses=told)
+        return replace(rest, events=events, losses=losses, records=records)
 
     def _note(self, batch: Batch) -> None:
         """Times of a batch. What is before _EARLIEST, infinite or no number is no Unix time."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 import polars as pl
@@ -19,6 +20,9 @@ KEYS = (*_GROUP, "basis", "variant", "temperature", "code")
 _SEEDS = (*_GROUP, "stream", "basis")
 #: Responses that are named as evidence of one kind.
 WITNESSES = 5
+#: Answers that are remembered, so that none is weighed twice.
+_REMEMBERED = 1 << 20
+_AGAIN = "the same answer again"
 
 
 @dataclass
@@ -34,14 +38,18 @@ class Texts:
     tokens: int = 0
     witnesses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     basis: Basis = field(default_factory=Basis)
+    seen: set[int] = field(default_factory=set, repr=False)
     one_hot: bool = False  #: drafts are known to be the drafter's best token
 
     def add(self, table: pl.DataFrame) -> None:
         """Responses of a batch: a frame of RESPONSE."""
         rows, greedy, identity, seeds = (list[dict[str, Any]]() for _ in range(4))
         for row in table.iter_rows(named=True):
-            found = judge(row)
             self.responses += 1
+            if self._again(row):
+                self.why[_AGAIN] += 1
+                continue
+            found = judge(row)
             self.tokens += len(row["token_ids"] or ())
             self.basis.see(row)
             if found.why is not None:
@@ -64,6 +72,25 @@ class Texts:
         self.greedy = _added(self.greedy, greedy, (*_GROUP, "variant"))
         self.identity = _added(self.identity, identity, (*_GROUP, "code"))
         self.seeds = _added(self.seeds, seeds, _SEEDS)
+
+    def _again(self, row: dict[str, Any]) -> bool:
+        """Whether this very answer was weighed before: repeated by a shipper, or by a seed, it is no new evidence."""
+        told = repr(
+            (
+                row["engine"],
+                row["model"],
+                row["prompt_token_ids"],
+                row["token_ids"],
+                row["logprobs"],
+                row["temperature"],
+            )
+        )
+        mark = int.from_bytes(blake2b(told.encode(), digest_size=8).digest())
+        if mark in self.seen:
+            return True
+        if len(self.seen) < _REMEMBERED:
+            self.seen.add(mark)
+        return False
 
     def _witness(self, row: dict[str, Any], found: Judged, drawn: Sequence[Seeded]) -> None:
         place = {"path": row["path"], "line": row["line"], "request_id": row["request_id"]}

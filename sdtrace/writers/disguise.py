@@ -79,7 +79,16 @@ class Disguise:
             notices=_placed(batch.notices),
             events=_placed(batch.events),
             windows=windows,
+            responses=None if batch.responses is None else self._unsaid(batch.responses),
         )
+
+    def _unsaid(self, responses: pl.DataFrame) -> pl.DataFrame:
+        """Responses without the names of paths, models and requests."""
+        plain = responses.with_columns(
+            pl.col("model").str.extract(r"([^/\\]*)[/\\]*$"), pl.col("steered").str.slice(0, 0)
+        )
+        said = plain.with_columns(steered=pl.when(responses["steered"].is_not_null()).then(pl.lit("a parameter")))
+        return self._named(said).with_columns(pl.col("path").map_elements(nameless, return_dtype=pl.String))
 
     def pseudonym(self, request_id: str) -> str:
         """The name of a request for others: it says nothing, and is the same wherever the request is met."""

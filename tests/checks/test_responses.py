@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 
 from sdtrace.checks import CHECKS, by_code
+from sdtrace.readers.responses import responses as parse
+from sdtrace.responses.texts import Texts
+from sdtrace.schema.responses import from_rows
+from tests.made.fake_engine import Engine, completion
 from tests.made.responses import counts, texts
 
 CODES = [check.code for check in CHECKS if check.code.startswith("SD3")]
@@ -30,9 +34,26 @@ CANNOT: dict[str, dict[str, Any]] = {
 }
 
 
+def drawn(fault: str) -> Texts:
+    """Seeded answers of an engine that draws by its seeds."""
+    asked = {
+        "prompt": [3, 4, 5],
+        "max_tokens": 250,
+        "temperature": 1.0,
+        "logprobs": 20,
+        "top_p": 1.0,
+        "top_k": -1,
+        "min_p": 0.0,
+    }
+    asked |= {"repetition_penalty": 1.0, "seed": 5}
+    found = Texts()
+    found.add(from_rows("made", parse({"request": asked, "response": completion(Engine(fault=fault), asked)})))
+    return found
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_fires(code: str) -> None:
-    outcome = by_code(code).read(counts(texts(**SMALL | FIRES[code])))
+    outcome = by_code(code).read(counts(drawn("forced") if code == "SD311" else texts(**SMALL | FIRES[code])))
     assert outcome.state == "fired"
     assert outcome.witnesses
     assert outcome.witnesses[0]["path"] == "made"
@@ -40,7 +61,7 @@ def test_fires(code: str) -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_stays_clear(code: str) -> None:
-    outcome = by_code(code).read(counts(texts(**SMALL | CLEAR.get(code, {}))))
+    outcome = by_code(code).read(counts(drawn("") if code == "SD311" else texts(**SMALL | CLEAR.get(code, {}))))
     assert outcome.state == "clear", outcome.headline
 
 

@@ -87,6 +87,29 @@ def test_a_seed_decides_single_tokens(tmp_path: Path) -> None:
     assert said["other"]["text"]["seeds"][0]["stream"] is None
 
 
+def test_an_answer_that_stands_twice_counts_once(tmp_path: Path) -> None:
+    file = tmp_path / "responses.jsonl"
+    lines = [json.dumps(one) for one in responses(Asked(vocab=200, responses=6))]
+    file.write_text("\n".join(lines) + "\n")
+    once = report(file).document["text"]["servers"]
+    file.write_text("\n".join(lines * 30) + "\n")
+    often = report(file).document["text"]
+    assert often["servers"] == once
+    assert often["not_judged"] == {"the same answer again": 29 * 6}
+
+
+def test_llamacpp_forbids_the_end_where_it_is_to_be_ignored(tmp_path: Path) -> None:
+    """vLLM and SGLang go on behind it, llama.cpp never draws it: its logprobs are from before that."""
+    for shape, judged in (("llamacpp", False), ("sglang", True)):
+        made = list(responses(Asked(vocab=200, responses=6, shape=shape)))
+        for one in made:
+            one["request"]["ignore_eos"] = True
+            one["response"].get("generation_settings", {})["ignore_eos"] = True
+        file = tmp_path / f"{shape}.jsonl"
+        file.write_text("".join(f"{json.dumps(one)}\n" for one in made))
+        assert bool(report(file).document["text"]["judged"]) == judged
+
+
 def test_what_is_not_said_is_only_suspected(tmp_path: Path) -> None:
     """A server may have a top-k of its own; a text that it explains proves nothing."""
     found = document(

@@ -32,6 +32,7 @@ def placed_back(batch: Batch, inside: Unwrapped | None) -> Batch:
         batch,
         steps=numbered(batch.steps),
         windows=None if batch.windows is None else numbered(batch.windows),
+        responses=None if batch.responses is None else numbered(batch.responses),
         losses=[replace(loss, line=number(loss.line)) for loss in batch.losses],
         notices=[replace(notice, line=number(notice.line)) for notice in batch.notices],
         events=[replace(event, line=number(event.line)) for event in batch.events],

@@ -61,5 +61,5 @@ def with_request(row: dict[str, Any], asked: Mapping[str, Any] | None) -> dict[s
     """The row with what its request asked for; what the engine itself echoes stands."""
     if asked is None:
         return row
-    given = parameters(asked)
+    given = parameters(asked, row["engine"])
     return given | {name: value for name, value in row.items() if value is not None}

@@ -24,7 +24,9 @@ _HARMLESS = frozenset({
     "xtc_threshold", "mirostat_tau", "mirostat_eta", "min_keep", "chat_format", "reasoning_format", "reasoning_in_content",
     "generation_prompt", "thinking_forced_open", "return_progress", "response_fields", "preserved_tokens", "grammar_triggers",
     "backend_sampling", "around_stop", "safety_identifier", "parallel_tool_calls", "verbosity", "cache_salt", "adaptive_decay",
-    "return_meta_info", "background", "stop_trim", "detokenize", "output_kind", "skip_clone",
+    "return_meta_info", "background", "stop_trim", "detokenize", "output_kind", "skip_clone", "reasoning_effort", "include_reasoning",
+    "prediction", "kv_transfer_params", "bootstrap_host", "bootstrap_port", "bootstrap_room", "lora_path", "session_params",
+    "return_hidden_states", "modalities", "image_data", "mm_processor_kwargs",
 })  # fmt: skip
 #: What switches something on that does: name -> values that leave it off (null always does).
 _OFF: dict[str, tuple[Any, ...]] = {
@@ -58,8 +60,12 @@ _OFF: dict[str, tuple[Any, ...]] = {
 _SPECULATION = "speculative."
 
 
-def parameters(asked: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Columns of RESPONSE from a request (its body, with SGLang's `sampling_params` inside)."""
+#: Engines that go on after an end of text where they are told to; others forbid it.
+_GO_ON = ("vllm", "sglang")
+
+
+def parameters(asked: Mapping[str, Any] | None, engine: str = "") -> dict[str, Any]:
+    """Columns of RESPONSE from a request to an engine (its body, with SGLang's `sampling_params` inside)."""
     if asked is None:
         return {}
     inner = asked.get("sampling_params")
@@ -77,7 +83,7 @@ def parameters(asked: Mapping[str, Any] | None) -> dict[str, Any]:
         "seed": whole(given.get("seed", given.get("sampling_seed"))),
         "asked_k": _asked_k(given),
         "stops": 4 if given.get("stop") or given.get("stop_regex") else 1,
-        "steered": steered(given),
+        "steered": "ignore_eos" if given.get("ignore_eos") is True and engine not in _GO_ON else steered(given),
     }
     ids = given.get("prompt_token_ids", given.get("input_ids", given.get("prompt")))
     if isinstance(ids, list) and ids and all(isinstance(i, int) and not isinstance(i, bool) for i in ids):
