@@ -4,6 +4,7 @@ A slice is one or two predicates over attributes of the request and places of it
 other out of what the earlier ones left over, so their contributions and the rest's are the whole change.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist
@@ -15,12 +16,12 @@ import polars as pl
 
 from sdtrace.comparison.arms import Pair, names_of
 from sdtrace.schema.arrays import Floats
-from sdtrace.stats.jackknife import Interval, jackknife
+from sdtrace.stats.jackknife import FEWEST, Interval, jackknife
 
 #: Slices that are reported; requests and share of lines that one must hold on each side.
 MOST, REQUESTS, SHARE = 4, 20, 0.02
 #: Standard errors on the first half from which a slice is a candidate, level of false discoveries on the second.
-CANDIDATE, DISCOVERIES = 3.0, 0.05
+CANDIDATE, DISCOVERIES = 3.0, 0.005
 #: Groups for the search: enough to rank by.
 COARSE = 50
 
@@ -46,6 +47,7 @@ class _Rows:
     group: npt.NDArray[np.int64]
     half: npt.NDArray[np.int64]
     hash: npt.NDArray[np.uint64]
+    session: npt.NDArray[np.uint64]
     lines: Floats
     tokens: Floats
 
@@ -95,6 +97,7 @@ def _rows(both: Pair) -> _Rows:
         (mixed % np.uint64(COARSE)).astype(np.int64),
         ((mixed // np.uint64(COARSE)) % np.uint64(2)).astype(np.int64),
         table["hash"].to_numpy(),
+        hashes,
         table["lines"].to_numpy(),
         table["tokens"].to_numpy(),
     )
@@ -180,7 +183,8 @@ def _best(rows: _Rows, chosen: npt.NDArray[np.bool_]) -> tuple[dict[str, str], n
 
 
 def _held(rows: _Rows, chosen: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_]) -> bool:
-    return len(np.unique(rows.hash[chosen & inside])) >= REQUESTS / 2
+    mine = chosen & inside
+    return len(np.unique(rows.hash[mine])) >= REQUESTS / 2 and len(np.unique(rows.session[mine])) >= FEWEST / 2
 
 
 def _confirmed(rows: _Rows, insides: list[npt.NDArray[np.bool_]]) -> list[bool]:
@@ -188,12 +192,19 @@ def _confirmed(rows: _Rows, insides: list[npt.NDArray[np.bool_]]) -> list[bool]:
     normal = NormalDist()
     p = []
     for inside in insides:
-        z = _scores(rows, rows.half == 1, inside.astype(np.int64), 2)
-        p.append(2 * (1 - normal.cdf(abs(float(z[1])))))
+        half = rows.half == 1
+        few = min(len(np.unique(rows.group[half & inside & (rows.side == side)])) for side in (0, 1))
+        z = _normal(abs(float(_scores(rows, half, inside.astype(np.int64), 2)[1])), max(few - 1, 1))
+        p.append(2 * (1 - normal.cdf(z)))
     order = sorted(range(len(p)), key=lambda i: p[i])
     passed = [rank for rank, i in enumerate(order, start=1) if p[i] <= DISCOVERIES * rank / len(p)]
     sure = set(order[: max(passed, default=0)])
     return [i in sure for i in range(len(p))]
+
+
+def _normal(t: float, freedom: int) -> float:
+    """Student's t with few degrees of freedom as a standard normal deviate (Wallace 1959)."""
+    return (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom))
 
 
 def _slice(rows: _Rows, where: dict[str, str], inside: npt.NDArray[np.bool_], confirmed: bool | None) -> Slice:

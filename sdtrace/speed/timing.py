@@ -207,17 +207,20 @@ def _sums(rows: pl.DataFrame, plain: Any) -> Floats:
 
 def _interval(told: Timing, base: Baseline, value: float, weather: float) -> Interval:
     """The speed-up: sessions of requests clustered, what the mean step is off by the weather, the baseline's own error and misfit."""
-    sampled = _sampled(told, _sums(told.places, base.plain))
+    # where the weather is added, it is not to be in what requests differ by as well
+    sampled = _sampled(told, _sums(told.places, base.plain), tokens=weather > 0)
     if sampled is None:
         return Interval(value, None, None)
     half = np.hypot(np.hypot(sampled, weather), 1.96 * base.error) + base.margin
     return Interval(value, float(value * np.exp(-half)), float(value * np.exp(half)))
 
 
-def _sampled(told: Timing, sums: Floats) -> float | None:
-    """Half of the 95% interval of ln(worth / time) by sessions of requests; None where they are too few. `sums`: of the places."""
+def _sampled(told: Timing, sums: Floats, *, tokens: bool = False) -> float | None:
+    """Half of the 95% interval of ln(worth / time), or of ln(`tokens` per step), by sessions of requests; None where they are too
+    few. `sums`: of the places."""
+    above, below = (1, 0) if tokens else (4, 2)
     (group,) = groups([sessions(told.places, told.requests)])
-    found = jackknife(summed(group, sums, GROUPS), lambda s: np.log(s[..., 4] / s[..., 2]))[0]
+    found = jackknife(summed(group, sums, GROUPS), lambda s: np.log(s[..., above] / s[..., below]))[0]
     return None if found.low is None or found.high is None else (found.high - found.low) / 2
 
 

@@ -66,13 +66,14 @@ def reports(world: World, read: Audit, found: Diagnosis, counts: Counts) -> None
     truth = world.truth
     assert found.acceptance is not None
     for name in ("tokens_per_step", "rate_of_drafted", "rate_of_tested"):
-        counts.add(f"acceptance {name}", *(found.acceptance["ci"][name] or (None, None)), truth[name])
+        low, high = found.acceptance["ci"][name] or (None, None)
+        counts.add(f"acceptance {name}", low, high, truth[name])
     assert found.timing is not None
     section = slice_section(found.timing)
     for row in section.rows if section is not None else []:
         if str(row[0]).startswith("tags.task"):
-            low, high = (None if x is None else float(str(x)) for x in row[5:7])
-            counts.add("acceptance by slice", low, high, truth["rate_of_tested"])
+            ends = [None if x is None else float(str(x)) for x in row[5:7]]
+            counts.add("acceptance by slice", ends[0], ends[1], truth["rate_of_tested"])
     speedup, given = truth["tokens_per_step"] * PLAIN / world.step_ms, timing(read, PLAIN)
     if given is not None and given.speedup is not None:
         counts.add("speed-up, given", given.speedup.low, given.speedup.high, speedup)
@@ -125,7 +126,8 @@ def excess(seed: int, counts: Counts) -> None:
     """Accepted beyond expected, of an engine that is right."""
     _, found = told(simulated(Settings(tested=600, vocab=48, seed=90_000 + seed)))
     assert found.acceptance is not None
-    counts.add("acceptance excess", *(found.acceptance["ci"]["excess"] or (None, None)), 0.0)
+    low, high = found.acceptance["ci"]["excess"] or (None, None)
+    counts.add("acceptance excess", low, high, 0.0)
 
 
 def repeated(world: World, times: int) -> tuple[Counts, Counter[str]]:
