@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from sdtrace.api import report
 from sdtrace.counters.places import named as places
 from sdtrace.stats.beta_binomial import CORRELATION, log_e_small, log_pmf, upper
 from sdtrace.stats.discovery import bh, e_bh
@@ -91,6 +92,14 @@ def test_one_engine_of_four_is_named_with_its_figures(tmp_path: Path) -> None:
     assert {name: row[name] for name in ("by", "name", "steps", "drafted", "accepted", "verdict")} == {
         "by": "engine", "name": "000", "steps": 800, "drafted": 2400, "accepted": 1520, "verdict": "healthy",
     }  # fmt: skip
+
+
+def test_series_stand_beside_each_other_on_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "vllm.log"
+    path.write_text("".join(window(400, p, 0, e) for e, p in {"000": [340, 240, 180], "001": [60, 20, 8]}.items()))
+    (shown,) = [s for s in report(str(path)).sections if s.id == "series"]
+    assert shown.sentence.endswith("slow: engine 001.")
+    assert [row[1] for row in shown.rows] == ["001", "000"]
 
 
 def test_a_dead_engine_is_its_own_fault_and_a_dead_server_its_drafters(tmp_path: Path) -> None:
