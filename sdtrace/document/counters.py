@@ -1,6 +1,5 @@
 """Sections from counts: figures, by position, over time, sources side by side, every engine's definition, announcements."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -14,6 +13,7 @@ from sdtrace.counters.timeline import timelines
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.document.changes import changes_section
 from sdtrace.document.known import known_section
+from sdtrace.document.series import series_section
 from sdtrace.results.report import Chart, Section, Value
 
 
@@ -23,7 +23,7 @@ def counted_sections(audit: Audit, found: Diagnosis) -> list[Section]:
     made = [
         _figures(found.acceptance, source) if source is not None and found.acceptance is not None else None,
         _positions(source) if source is not None else None,
-        _series(found.acceptance),
+        series_section(found.acceptance),
         *(timelines(audit.windows, _timed(found.sources, source)) if source is not None else []),
         _speed(found),
         _lengths((found.acceptance or {}).get("by_draft_length") or []),
@@ -161,39 +161,6 @@ def _lengths(found: list[dict[str, Any]]) -> Section | None:
         "running requests",
     ]
     return Section("by-draft-length", "Acceptance by draft length", says, columns, rows)
-
-
-def _series(a: Mapping[str, Any] | None) -> Section | None:
-    """Engines, ranks, pods and the like beside each other; nothing where there are no two of one kind."""
-    rows = [] if a is None else a["series"]
-    many = {row["by"] for row in rows if sum(other["by"] == row["by"] for other in rows) > 1}
-    shown = sorted((row for row in rows if row["by"] in many), key=lambda row: row["state"] != "slow")
-    if not shown:
-        return None
-    slow = [f"{row['by']} {row['name']}" for row in shown if row["state"] == "slow"]
-    says = f"{len(shown)} series, each judged by itself and beside its siblings; "
-    says += f"slow: {', '.join(slow[:5])}{', ...' if len(slow) > 5 else ''}." if slow else "none is slow."
-    table: list[list[Value]] = [
-        [
-            row["by"],
-            row["name"],
-            *(row[name] for name in ("steps", "drafted", "accepted", "tokens_per_step")),
-            row["accepted"] / row["drafted"] if row["drafted"] and row["accepted"] is not None else None,
-            row["state"],
-        ]
-        for row in shown[:50]
-    ]
-    columns = [
-        "by",
-        "name",
-        "steps that drafted",
-        "drafted",
-        "accepted",
-        "tokens per step",
-        "accepted / drafted",
-        "verdict",
-    ]
-    return Section("series", "Acceptance by series", says, columns, table)
 
 
 def _load(windows: pl.DataFrame) -> Section | None:
