@@ -139,7 +139,10 @@ def announced(path: str, lines: pl.DataFrame, seen: set[str], newest: float) -> 
 def corrupted(path: str, engine_lines: pl.DataFrame, seen: set[str], newest: float) -> list[Event]:
     """Requests that the statistics line counts as corrupted: NaN in their logits. At the first line that counts one."""
     row = announcements.BY_KEY["vllm-corrupted"]
-    for number, text, ts in engine_lines.select("line", "text", "ts").iter_rows():
+    if row.key in seen:
+        return []
+    held = engine_lines.filter(pl.col("text").str.contains("orrupted", literal=True))
+    for number, text, ts in held.select("line", "text", "ts").iter_rows():
         if row.key not in seen and (told := row.pattern.search(text)):
             seen.add(row.key)
             at = stamped(text, ts, newest)
