@@ -51,6 +51,10 @@ class State:
     told: set[tuple[str, str | None, int]] = field(default_factory=set)
 
 
+#: What the server prints when its state is asked for.
+_AVERAGE = re.compile(r"\[[\d :.,A-Z_-]{8,80}\] avg_spec_accept_length=(\d{1,4}(?:\.\d{1,20})?)$")
+
+
 def listen(path: str) -> Any:
     """A listener; the meaning of the rate is decided over all lines of a call."""
     state = State()
@@ -65,6 +69,18 @@ def listen(path: str) -> Any:
                 _decode(path, line, text, head, rows, heard, state)
             elif "accept len:" in text or (rows and _WRAPPED.match(text)):
                 _piece(path, line, text, rows, heard)
+            elif average := _AVERAGE.match(text):
+                heard.used.add(line)
+                row = {
+                    "line": line,
+                    "at": iso(text[:100]),
+                    "engine": "sglang",
+                    "surface": "server average",
+                    "basis": "gauge",
+                }
+                length = number(average[1])
+                row |= {"length": length, "said_length": length, "said": {"avg_spec_accept_length": average[1]}}
+                heard.rows.append(row | {"family": "since the server began, bonus counted"})
             elif ("spec_" in text or "completion_tokens" in text) and (values := _values(text)):
                 _pasted(line, values, heard, state)
             else:
@@ -252,7 +268,7 @@ DIALECT = Dialect(
     main=(b"Decode batch", b"accept len:", b"spec_verify_ct"),
     envelope=Envelope(
         stamp=r"\[(?:[0-9]{4}-[0-9][0-9]-[0-9][0-9] )?[0-9][0-9]:[0-9][0-9]:[0-9][0-9](?:[.,][0-9]+)?(?: [A-Z_]+[0-9]+)*\] ",
-        begins=r"\s*(?:Decode batch|Finish: |\{|Prefill batch)",
+        begins=r"\s*(?:Decode batch|Finish: |\{|Prefill batch|avg_spec_accept_length=)",
         speaks=r"Decode batch|Finish: |request\.finished|accept len:|spec_verify_ct|spec_accept_|completion_tokens",
         goes_on=re.compile(r"Decode batch(?:(?!queue-req|accept len).)*+$"),
         who=r"\[[0-9 :.,-]*((?: [A-Z_]+[0-9]+)*)\]",

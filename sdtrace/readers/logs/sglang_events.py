@@ -41,6 +41,9 @@ NEEDLES = (
     b"hit an exception",
     b"spec params updated",
     b"ransfer failed",
+    b"block-wise rejection",
+    b"gamma is not set",
+    b"ejection sampling is enabled",
     *_ANNOUNCED,
 )
 _FIELD = {
@@ -64,6 +67,17 @@ _KNOWN = (
         "the draft length does not adapt: the schedule was switched off, speculation is on",
     ),
 )
+#: What decides, and lengths that the engine chose itself: pattern of a message, kind, our sentence.
+_CHOSEN = (
+    (re.compile(r"Rejection sampling is enabled for speculative decoding"), "note", "sampled requests are verified by rejection sampling"),
+    (re.compile(r"DSpark: sampled verify accepts use block-wise rejection"), "note", "sampled requests are verified by whole blocks"),
+    (re.compile(r"DSpark gamma is not set; defaulting to (\d{1,4})\."), "config", "the engine chose the draft length"),
+    (
+        re.compile(r"speculative_num_draft_tokens is (?:not set; defaulting|set) to (\d{1,4}) (?:by default )?for (?:DFLASH|ngram)"),
+        "config",
+        "the engine chose the number of verified tokens",
+    ),
+)  # fmt: skip
 _SIMULATED = ("SGLANG_SIMULATE_ACC_LEN", "simulate_acc_len")
 #: What stands in front of a message: a clock and the ranks.
 _STAMP = re.compile(r"\[(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: [A-Z_]+\d+)*\] ")
@@ -84,6 +98,9 @@ def announced(path: str, line: int, text: str) -> list[Event]:
         told.append(("version", "the engine's version", version[1]))
     if switch := _ADAPTED.match(message):
         told.append(("k", "the draft length was switched", f"{switch[1]} -> {switch[2]}"))
+    for pattern, kind, what in _CHOSEN:
+        if chosen := pattern.match(message):
+            told.append((kind, what, chosen[1] if chosen.groups() else None))
     if error := _ERROR.match(message):
         told.append(("error", "the engine logged an error", error[1]))
     at = iso(text[:200])

@@ -19,6 +19,11 @@ _STAMP = re.compile(
 _CONFIG = "[Ss]peculative_?[Cc]onfig"
 _METHOD = re.compile(_CONFIG + rf"(?:(?!{_CONFIG}|method['\"=: ]).)*+method['\"=: ]++(\w+)")
 _K = re.compile(r"num_spec(?:ulative)?_tokens['\"=: ]+(\d+)")
+#: A length that the engine chose itself, with its method.
+_CHOSEN = re.compile(
+    r"Defaulted num_speculative_tokens to (?P<k>\d{1,4}) for (?P<method>\w{1,20}) decoding"
+    r"|Loaded (?P<custom>custom) proposer class '[^']{0,200}' with num_speculative_tokens=(?P<n>\d{1,4})"
+)
 _VERSION = re.compile(r"(?:LLM engine \(v|vLLM API server version |Initializing a V\d LLM engine \(v)(\d+\.\d+\.\d+)")
 
 #: pattern, kind, our sentence
@@ -92,7 +97,14 @@ _ERROR = re.compile(r"\bERROR \d\d-\d\d ")
 _ANY = "|".join(
     [
         *(pattern.pattern for pattern, _, _ in _KNOWN),
-        *(_CONFIG, _VERSION.pattern, _PREFILL.pattern, _ERROR.pattern, _SYNTHETIC[0]),
+        *(
+            _CONFIG,
+            r"num_speculative_tokens(?: to |=)\d",
+            _VERSION.pattern,
+            _PREFILL.pattern,
+            _ERROR.pattern,
+            _SYNTHETIC[0],
+        ),
         *(re.escape(needle.decode()) for needle in announcements.needles("vllm")),
     ]
 )
@@ -161,6 +173,9 @@ def _of_line(path: str, number: int, at: float | None, text: str) -> list[Event]
         value = "" if method[1] == "None" else f"method={method[1]}"
         value += f" k={k[1]}" if k else ""
         told += [("config", "speculation is configured", value.strip())] if value else []
+    if chosen := _CHOSEN.search(text):
+        value = f"method={chosen['method'] or chosen['custom']} k={chosen['k'] or chosen['n']}"
+        told.append(("config", "speculation is configured", value))
     if _PREFILL.search(text):
         told.append(("role", "a prefill node: it drafts nothing by design", "prefill"))
     if version := _VERSION.search(text):
