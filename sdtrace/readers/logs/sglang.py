@@ -71,16 +71,7 @@ def listen(path: str) -> Any:
                 _piece(path, line, text, rows, heard)
             elif average := _AVERAGE.match(text):
                 heard.used.add(line)
-                row = {
-                    "line": line,
-                    "at": iso(text[:100]),
-                    "engine": "sglang",
-                    "surface": "server average",
-                    "basis": "gauge",
-                }
-                length = number(average[1])
-                row |= {"length": length, "said_length": length, "said": {"avg_spec_accept_length": average[1]}}
-                heard.rows.append(row | {"family": "since the server began, bonus counted"})
+                heard.rows.append(_average(average[1]) | {"line": line, "at": iso(text[:100])})
             elif ("spec_" in text or "completion_tokens" in text) and (values := _values(text)):
                 _pasted(line, values, heard, state)
             else:
@@ -93,6 +84,12 @@ def listen(path: str) -> Any:
         return heard
 
     return hear
+
+
+def _average(printed: str) -> dict[str, Any]:
+    length, family = number(printed), "since the server began, bonus counted"
+    row: dict[str, Any] = {"engine": "sglang", "surface": "server average", "basis": "gauge", "family": family}
+    return row | {"length": length, "said_length": length, "said": {"avg_spec_accept_length": printed}}
 
 
 def _pieces(found: pl.DataFrame) -> Iterator[tuple[int, str]]:
