@@ -57,7 +57,7 @@ def _named(found: Outcomes, live: list[str], server: dict[str, Any]) -> tuple[st
     if "SD303" in live and found["SD303"].witnesses[0]["observed"] > 2 * found["SD303"].witnesses[0]["expected_high"]:
         return (
             "text-not-from-target",
-            "tokens do not come from their own row: another row, a stale one, or ids that were swapped",
+            "tokens come from another row than theirs, a stale one, or under swapped ids",
         )
     sharper = found["SD304"].witnesses[0]["sharper"] if "SD304" in live else None
     if sharper is not None:

@@ -16,6 +16,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit, gathered
 from sdtrace.history.services import kept_config
 from sdtrace.readers.inputs import Input
+from sdtrace.responses import store
 from sdtrace.responses.texts import merged
 from sdtrace.results.check import Counts
 from sdtrace.schema.keys import HASHING, keyed, request_hash
@@ -63,6 +64,7 @@ def save(audit: Audit, folder: Path) -> None:
         "judged": {code: asdict(counts) for code, counts in audit.judged.items()},
     }
     (folder / "audit.json").write_bytes(orjson.dumps(document))
+    store.save(audit.texts, folder)
 
 
 def load(folder: Path) -> Audit:
@@ -91,6 +93,7 @@ def load(folder: Path) -> Audit:
         pl.read_parquet(folder / "windows.parquet"),
         [Event(**e) for e in document["events"]],
         {code: _counts(counts) for code, counts in document["judged"].items()},
+        store.load(folder),
     )
 
 
