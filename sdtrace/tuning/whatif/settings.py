@@ -19,7 +19,7 @@ def _sglang(tau: int) -> str:
 
 
 def _llamacpp(tau: int) -> str:
-    return "leave --spec-draft-model out" if tau == 0 else f"--spec-draft-n-max {tau}"
+    return "leave --spec-draft-model out" if tau == 0 else f"--spec-draft-n-max {tau} (--draft-max {tau} before b9220)"
 
 
 def _tensorrt(tau: int) -> str:
