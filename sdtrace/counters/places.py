@@ -9,7 +9,7 @@ BYS: tuple[By, ...] = get_args(By)
 #: One of these does the work of another with the same drafter, so its acceptance is held against the others'.
 ALIKE: tuple[By, ...] = ("pod", "replica", "engine", "rank", "slot")
 
-_LABEL = re.compile(r"([A-Za-z_]\w*)=(.*?)(?= [A-Za-z_]\w*=|$)")
+_LABEL = re.compile(r"(?<!\w)([A-Za-z_]\w{0,80})=(.*?)(?= [A-Za-z_]\w{0,80}=|$)")
 _LABELS: dict[str, By] = {
     "model": "model",
     "model_name": "model",

@@ -23,7 +23,7 @@ _WORDS = re.compile(
     r"|common_|llama_|llama-|SpecDecoding|Speculative metrics|Decode batch|Avg prompt|Observed |[\w.-]+ +pred=)"
 )
 #: ... or a console's table of labels, told by its heading.
-_LABELS = re.compile(r"^\s*(?:=+ Serving Benchmark|=+$|-+[\w ]*-+$|[A-Z][\w ()/%.,-]{2,40}:)")
+_LABELS = re.compile(r"^\s*(?:=+ Serving Benchmark|=+$|-(?:-++(?:[\w ]++-++)?|[\w ]++-++)$|[A-Z][\w ()/%.,-]{2,40}:)")
 #: A member of an indented document, or its end.
 _MEMBER = re.compile(r'^\s{2,}"[^"]{1,80}": |^\s*[}\]]+,?$')
 _OURS = re.compile(
@@ -36,9 +36,9 @@ _WHOLE = re.compile(
 )
 #: ... if what follows is not the rest of a number.
 _NUMBER = re.compile(r"[\d.,e+%]{1,16}(?: \d{1,16})?")
-_LAST, _FIRST = re.compile(r"[\w#./-]+$"), re.compile(r"[\w#./-]+|\(token/s\)")
+_LAST, _FIRST = re.compile(r"(?<![\w#./-])[\w#./-]++$"), re.compile(r"[\w#./-]+|\(token/s\)")
 #: The value of a metric, and its time.
-_VALUE = re.compile(r"-?[\d.]+(?:e[+-]?\d+)?(?: \d+)?$")
+_VALUE = re.compile(r"(?<![\d.])-?[\d.]++(?:e[+-]?\d{1,4})?(?: \d{1,20})?$")
 #: Words of engines' lines that have a blank on either side.
 _APART = """
 Mean acceptance length: length Accepted throughput: throughput Drafted tokens tokens/s Per-position rate Avg
