@@ -4,6 +4,11 @@ from typing import Any
 
 import polars as pl
 
+#: Columns of the sample that are looked at.
+NEEDED = (
+    *("hash", "step", "path", "line", "run_id", "request_id", "tau", "verified", "num_accepted", "appended", "is_last"),
+    *("draft_token_ids", "output_token_ids"),
+)
 #: Steps that must show it, and the share of them that does.
 ENOUGH, NEARLY_ALL = 20, 0.95
 

@@ -44,9 +44,9 @@ class Conflict:
 
 def conflict(sample: pl.DataFrame, repeated: pl.DataFrame) -> Conflict | None:
     """What the repeated steps of a run are; None where they are what was there before. `sample`: steps that were first."""
-    first = sample.unique(["hash", "step"], keep="first", maintain_order=True)
+    first = sample.select("hash", "step", *_TAKEN).unique(["hash", "step"], keep="first", maintain_order=True)
     pairs = repeated.select("hash", "step", "run_id", "request_id", *_TAKEN).join(
-        first.select("hash", "step", *_TAKEN), on=["hash", "step"], suffix="_first", maintain_order="left"
+        first, on=["hash", "step"], suffix="_first", maintain_order="left"
     )
     if pairs.is_empty():
         return None

@@ -141,8 +141,8 @@ def chained(steps: pl.DataFrame) -> tuple[bool, str] | None:
     """
     if steps["context_len"].null_count() == steps.height:
         return None
-    table = steps.unique(["hash", "step"], keep="first").sort("hash", "step")
-    table = table.select("hash", "step", "context_len", "appended", "tau")
+    table = steps.select("hash", "step", "context_len", "appended", "tau")
+    table = table.unique(["hash", "step"], keep="first").sort("hash", "step")
     after = table.select(pl.all().shift(-1).name.suffix("_n"))
     table = table.hstack(after).filter(
         (pl.col("hash") == pl.col("hash_n"))

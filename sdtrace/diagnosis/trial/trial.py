@@ -13,7 +13,7 @@ from sdtrace.diagnosis.law_choice import Choice, better_law, choose
 from sdtrace.diagnosis.outcomes import outcomes, used
 from sdtrace.diagnosis.samples import sampled
 from sdtrace.diagnosis.trial import basis, draws
-from sdtrace.diagnosis.trial.counts import over_counted
+from sdtrace.diagnosis.trial.counts import NEEDED, over_counted
 from sdtrace.diagnosis.trial.keys import conflict
 from sdtrace.diagnosis.trial.losses import losses
 from sdtrace.diagnosis.trial.noise import imprecise, of_block, told
@@ -119,7 +119,11 @@ class _Trial:
         )
 
     def _counts(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
-        if line.get("over_counted") or (found := over_counted(steps.unique(["hash", "step"], keep="first"))) is None:
+        if line.get("over_counted"):
+            return None
+        # a step is there once for every law that was tried; whole rows cost more to compare than what is asked of them
+        once = steps.select(NEEDED).unique(["hash", "step"], keep="first", maintain_order=True)
+        if (found := over_counted(once)) is None:
             return None
         less, row = found
         says = "num_accepted counts the token after the accepted block as well"
