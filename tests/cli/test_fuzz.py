@@ -73,8 +73,8 @@ def write(rng: random.Random, folder: Path) -> Path:
 
 @cache
 def sound() -> bytes:
-    """A trace to compare with."""
-    return texts()["transformers-greedy.jsonl"]
+    """A trace to compare with, of a run that no damaged file is of: a step that is there twice counts once."""
+    return texts()["transformers-greedy.jsonl"].replace(b"transformers-greedy", b"sound")
 
 
 def verbs(rng: random.Random, path: Path, folder: Path) -> list[list[str]]:
