@@ -1,5 +1,6 @@
 """Seeded tokens: how many a planted fault needs to be contradicted once, how many of a sound engine are, at a band.
 
+    python -m tests.bench.seeds sound       # a million tokens of a sound engine: contradictions at both bands
     python -m tests.bench.seeds [TOKENS]    # vocabulary 512, one-hot drafts, tau 4, noise 0.03 in log p, top 50 listed
 
 The verifier's rows are the engine's with noise, as a replay or another batch shape has them; responses list the engine's own rows.
@@ -113,5 +114,21 @@ def main(tokens: int) -> None:
         print(f"| {name} | {told[0]} | {told[1]} |", flush=True)
 
 
+def sound() -> None:
+    """Contradictions of a sound engine, which should be none."""
+    counts = [0, 0]
+    for seed in range(1000, 1200):
+        w = world(5000, seed)
+        y = emitted(w)
+        for i, (noise, band) in enumerate(((0.03, 0.15), (0.0, 0.02))):
+            counts[i] += contradicted(w, y, noise, band, seed)
+    print(
+        f"1,000,000 tokens: {counts[0]} contradicted at noise 0.03 and band 0.15, {counts[1]} of its own rows at 0.02"
+    )
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["sound"]:
+        sound()
+        sys.exit()
     main(int(sys.argv[1]) if len(sys.argv) > 1 else 60_000)
