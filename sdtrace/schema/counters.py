@@ -110,7 +110,9 @@ def _plain(name: str, value: Any) -> Any:
         return None
     dtype = WINDOW[name].dtype if name in WINDOW else None
     if dtype == STR:
-        return value if isinstance(value, str) else _said(value) if name == "said" else str(value)
+        if name == "said" and not isinstance(value, str):
+            return _said(value)
+        return str(value).encode("utf-8", "replace").decode()
     if dtype == FLOATS:
         # a list with a hole in it is no list by position: sums and means of it would be of other positions than they say
         listed = [_number(v) for v in value] if isinstance(value, list) else [None]
@@ -129,4 +131,9 @@ def _said(value: Any) -> str:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:
         plain = {str(k): v for k, v in value.items() if isinstance(v, str | float | bool) or _number(v) is not None}
-        return orjson.dumps({k: v for k, v in plain.items() if not isinstance(v, str) or v.isprintable()}).decode()
+        return orjson.dumps({k: v for k, v in plain.items() if _printable(k) and _printable(v)}).decode()
+
+
+def _printable(value: Any) -> bool:
+    """A lone surrogate is not: no UTF-8 holds it."""
+    return not isinstance(value, str) or value.isprintable()

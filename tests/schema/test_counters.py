@@ -25,3 +25,10 @@ def test_a_frame_of_a_reader_is_held_to_the_same_bounds(odd: float) -> None:
     assert frame["drafted"].to_list() == [None, 5.0]
     if odd == odd:  # a NaN in a list is the reader's to look at: what is printed so has no steps
         assert frame["said_positions"].to_list() == [None, [0.5, 0.4, 0.2]]
+
+
+@pytest.mark.parametrize("said", [{"\ud800": 1}, {"a": "\ud800"}, {1: 10**30, "\ud800": "x"}, "\ud800"])
+def test_a_lone_surrogate_is_no_text(said: object) -> None:
+    frame = from_rows("p", [ROW | {"said": said, "request_id": "a\ud800", "series": "\udfff"}])
+    assert frame["request_id"].to_list() == ["a?"]
+    assert sources(frame)[0].counts["accepted"] == 9.0
