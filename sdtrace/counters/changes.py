@@ -33,7 +33,7 @@ _OF_EVENT = {"error": "error", "died": "error", "version": "restart", "config": 
 @dataclass(frozen=True)
 class Change:
     """A row of `changes`. `last`: when the last window of the old level ended; `until`: the end of a slow change, which begins at
-    `at`; `tokens`: drafted and accepted behind it.
+    `at`; `tokens`: drafted and accepted behind it, `tokens_before`: drafted since the change before it.
 
     `lasts`: no later change of the figure in its series. `path` and `line` are of the first window that is not as before.
     """
@@ -49,6 +49,7 @@ class Change:
     until: float | None = None
     lasts: bool = True
     tokens: tuple[float, float] | None = None
+    tokens_before: float | None = None
     says: str | None = None
     basis: str = "interval"  #: what a point of the series is
 
@@ -171,24 +172,33 @@ def _turned(what: str, series: str, basis: str, part: pl.DataFrame, level: float
         found = [_refined(value, weight, turn, size) for turn in coarse]
     else:
         found = turns(value, weight, level, counts=counts, least=_LEAST[what])
+    begins = [0, *(turn.first for turn in found)]
     ends = [*(turn.last for turn in found[1:]), len(value) - 1][: len(found)]
     rows = part.select("at", "path", "line", "drafted", "accepted").rows()
     return [
-        _change(what, series, basis, rows, t, end, i == len(found) - 1)
+        _change(what, series, basis, rows, t, (begins[i], end), i == len(found) - 1)
         for i, (t, end) in enumerate(zip(found, ends, strict=True))
     ]
 
 
 def _change(
-    what: str, series: str, basis: str, rows: Sequence[tuple[Any, ...]], turn: Turn, end: int, lasts: bool
+    what: str,
+    series: str,
+    basis: str,
+    rows: Sequence[tuple[Any, ...]],
+    turn: Turn,
+    levels: tuple[int, int],
+    lasts: bool,
 ) -> Change:
     begin = turn.last if turn.slow else turn.first
     at, path, line, _, _ = rows[begin]
-    behind = rows[turn.first : end + 1]
+    ahead, behind = rows[levels[0] : turn.last + 1], rows[turn.first : levels[1] + 1]
     tokens = (sum(r[3] or 0.0 for r in behind), sum(r[4] or 0.0 for r in behind)) if what == "acceptance" else None
+    before = sum(r[3] or 0.0 for r in ahead) if what == "acceptance" else None
     until = rows[turn.first][0] if turn.slow else None
+    last = rows[turn.last][0]
     return Change(
-        what, series, at, turn.before, turn.after, path, line, rows[turn.last][0], until, lasts, tokens, basis=basis
+        what, series, at, turn.before, turn.after, path, line, last, until, lasts, tokens, before, basis=basis
     )
 
 

@@ -35,7 +35,7 @@ def outcomes(
     tables = {"requests": _requests(audit, choices), "uniforms": _uniforms(audit, choices), "runs": _runs(audit)}
     tables |= counted_tables(audit.windows, found, audit.events)
     tables["series"] = table(series)
-    tables["falls"] = falls(audit.windows, turned)
+    tables["falls"] = falls(audit.windows, turned, audit.events)
     tables["slices"] = slices(audit, choices, used(choices))
     chosen = used(choices)
     judged = _Judged(audit, choices, chosen, level(audit.tally, checks, choices))

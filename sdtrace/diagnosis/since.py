@@ -16,6 +16,7 @@ from sdtrace.results.cause import Cause, ranked
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.words import CERTAINTIES
 from sdtrace.schema.trace import Event
+from sdtrace.speed.finding import LOOKUPS
 
 #: A fall that accuses: to so much of the level before, and by so much.
 SHARE, POINTS = 0.5, 0.1
@@ -42,9 +43,9 @@ _FALLS = {"first_path": pl.String(), "first_line": pl.Int64(), "run_id": pl.Stri
 _FALLS |= {"fell": pl.Boolean(), "what": pl.String()}
 
 
-def falls(windows: pl.DataFrame, found: Sequence[Change]) -> pl.DataFrame:
+def falls(windows: pl.DataFrame, found: Sequence[Change], events: Sequence[Event]) -> pl.DataFrame:
     """One row a series whose acceptance fell, one without for every input with figures: what the check reads."""
-    fell = [c for c in found if _fell(c) and not _other_length(c, found, windows)]
+    fell = _fallen(found, events, windows)
     rows: list[dict[str, object]] = [
         {"first_path": c.path, "first_line": c.line, "fell": True, "what": _words(c, named=True)} for c in fell
     ]
@@ -57,7 +58,7 @@ def since(
     rows: Sequence[Cause], found: Sequence[Change], events: Sequence[Event], windows: pl.DataFrame
 ) -> list[Cause]:
     """The causes, with those of acceptance that fell: dated, with what stands beside the onset as evidence."""
-    fell = [c for c in found if _fell(c) and not _other_length(c, found, windows)]
+    fell = _fallen(found, events, windows)
     by_cause: dict[str, list[Change]] = {}
     for change in fell:
         by_cause.setdefault("drafter-miswired" if _dead(change) else "low-acceptance", []).append(change)
@@ -67,7 +68,24 @@ def since(
     return ranked([*joined, *(m for m in made if m.cause not in named)])
 
 
+def _fallen(found: Sequence[Change], events: Sequence[Event], windows: pl.DataFrame) -> list[Change]:
+    """Falls that are no matter of another draft length, nor of a lookup: what that finds is up to the text."""
+    told = " ".join(e.value or "" for e in events if e.kind == "config").lower()
+    if any(word in told for word in LOOKUPS):
+        return []
+    return [c for c in found if _fell(c) and not _other_length(c, found, windows)]
+
+
+def _few(change: Change) -> bool:
+    """Whether so little was drafted on one side that it may be no more than two requests."""
+    if change.tokens is None or not change.tokens[0] or not change.tokens_before:
+        return False  # shares without counts
+    return min(change.tokens[0], change.tokens_before) < ENOUGH
+
+
 def _fell(change: Change) -> bool:
+    if _few(change):
+        return False
     before, after = change.before or 0.0, change.after or 0.0
     if change.basis == "request" and not _dead(change):
         return False  # a benchmark goes through its tasks one after the other

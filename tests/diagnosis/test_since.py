@@ -109,3 +109,21 @@ def test_an_outage_that_ended_accuses_nobody_now(tmp_path: Path) -> None:
         (False, True),
     ]
     assert "SD438" not in {code for c in found["causes"] for code in c["checks"]}
+
+
+def test_two_requests_are_no_fall(tmp_path: Path) -> None:
+    """Fewer than a hundred drafted tokens on one side: a request ended and another one began."""
+    few = "".join(window(i, [4, 4, 4] if i < 6 else [0, 0, 0], steps=4) for i in range(16))
+    found = report(tmp_path, few)
+    assert not [c for c in found["causes"] if "SD438" in c["checks"]]
+    many = "".join(window(i, [8, 8, 8] if i < 6 else [0, 0, 0], steps=8) for i in range(16))
+    assert [c for c in report(tmp_path, many)["causes"] if "SD438" in c["checks"]]
+
+
+def test_what_a_lookup_finds_is_up_to_the_text(tmp_path: Path) -> None:
+    head = LINE.format(h=9, m=59, s=50, e=0).replace("Engine 000: ", "")
+    told = f"{head}speculative_config=SpeculativeConfig(method='ngram', model=None, num_spec_tokens=3)\n"
+    text = "".join(window(i, HEALTHY if i < 8 else DEAD) for i in range(16))
+    found = report(tmp_path, told + text)
+    assert [c["what"] for c in found["changes"] if c["what"] == "acceptance"]
+    assert not [c for c in found["causes"] if "SD438" in c["checks"]]
