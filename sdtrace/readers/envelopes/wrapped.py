@@ -129,7 +129,7 @@ def _begins(known: list[str]) -> re.Pattern[str] | None:
 
 def _hard(text: str, following: str, width: int, begins: re.Pattern[str]) -> bool:
     """Whether a line ends at the edge, one blank before it at the most, and the next one begins no record."""
-    whole = _WHOLE.search(text) and not _NUMBER.fullmatch(following)
+    whole = _WHOLE.search(text) and not (_NUMBER.fullmatch(following) or following[:1] == ",")
     at_edge = width - 1 <= len(text) <= width and not whole
     return at_edge and bool(following.strip()) and not _starts(text, following, begins)
 

@@ -16,7 +16,7 @@ from sdtrace.readers.logs import llamacpp_events as events
 from sdtrace.readers.logs import llamacpp_lines as lines
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard
-from sdtrace.readers.logs.llamacpp_state import State, generated, timed
+from sdtrace.readers.logs.llamacpp_state import REPLAYS, State, generated, timed
 from sdtrace.readers.logs.place import place
 from sdtrace.readers.prompt_counts import PROMPT
 from sdtrace.schema.trace import Event, Loss
@@ -93,8 +93,15 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
     row: dict[str, Any] = {"line": line, "at": at, "engine": "llama.cpp"}
     if found := lines.ROUND.search(text):
         heard.used.add(line)
+        told = at, found["slot"], found["task"], found["acc"], found["gen"]
+        if at is not None and told in state.replays:
+            return  # a copied stretch begins with the replay of a round
         if _is_new(found, state):
             heard.rows.append(row | lines.one_round(found))
+        elif at is not None:
+            state.replays[told] = None
+            if len(state.replays) > REPLAYS:
+                del state.replays[next(iter(state.replays))]
     elif coins.hear(path, line, at, text, state.round, heard):
         return
     elif not user and (found := lines.STATISTICS.search(text)) and _BEFORE.match(text[: found.start()]):

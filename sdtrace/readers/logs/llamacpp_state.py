@@ -9,6 +9,8 @@ from sdtrace.readers.logs import llamacpp_lines as lines
 from sdtrace.readers.logs.dialect import Heard, number
 
 Key = tuple[str | None, str | None]
+#: Replays that are remembered.
+REPLAYS = 1 << 14
 
 
 @dataclass
@@ -19,7 +21,7 @@ class State:
     round repeats a counted one; `traced`: the round that a debug line may repeat; `body`: the log shows a request's
     text; `clocked`: the engine stamps its lines, so that one without a stamp is user text; `block`: slot, task, last
     line and its place in the order, of a head whose lines follow; `fixed`: the target cannot take tokens back;
-    `prompt`: processed tokens of the prompt, by slot; `build`: the number of the build;
+    `prompt`: processed tokens of the prompt, by slot; `build`: the number of the build; `replays`: lines that repeat a round;
     `timed`: counts, and generation time and tokens, of the last request of a slot.
     """
 
@@ -38,6 +40,7 @@ class State:
     timed: dict[Key, tuple[tuple[Any, Any], dict[str, Any]]] = field(default_factory=dict)
     fixed: bool = False
     build: int | None = None
+    replays: dict[tuple[float | str | None, ...], None] = field(default_factory=dict)
 
 
 def generated(row: dict[str, Any], found: re.Match[str], before: re.Match[str], state: State, heard: Heard) -> None:
