@@ -154,11 +154,11 @@ def _report(
     return replace(report, show=_show)
 
 
-def _show(found: Report) -> str:
+def _show(report: Report) -> str:
     """The page in a notebook; templates load only then."""
     from sdtrace.render import html
 
-    return html.fragment(found)
+    return html.fragment(report)
 
 
 def explain(
@@ -208,8 +208,8 @@ def _told(source: Opened, read: Input, request: str | None, step: int | None, ru
         return _in_words(told, source.reader.words(src))
 
 
-def _in_words(told: list[dict[str, Any]], words: dict[int, str]) -> list[dict[str, Any]]:
+def _in_words(rows: list[dict[str, Any]], words: dict[int, str]) -> list[dict[str, Any]]:
     """A case on paper with the tokens as they were written."""
-    for step in told:
+    for step in rows:
         step["tokens"] = [token | {"token": words.get(token["position"], token["token"])} for token in step["tokens"]]
-    return told
+    return rows

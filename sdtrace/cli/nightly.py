@@ -90,13 +90,13 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     return _finish(found, given, told)
 
 
-def _finish(found: "Report", given: dict[str, Any], told: "Told") -> int:
+def _finish(report: "Report", given: dict[str, Any], told: "Told") -> int:
     from sdtrace.render import terminal
 
-    taken = results.write(found, given)
+    taken = results.write(report, given)
     if not given["quiet"] and not taken:
-        click.echo(terminal.night(found, options.width(), options.colour()), nl=False)
-    return results.exit_code(found.document, given) or (0 if given["exit_zero"] or not told.late else 1)
+        click.echo(terminal.night(report, options.width(), options.colour()), nl=False)
+    return results.exit_code(report.document, given) or (0 if given["exit_zero"] or not told.late else 1)
 
 
 def _tell(told: "Told", ahead: list[str]) -> None:

@@ -68,45 +68,45 @@ def understood(given: dict[str, Any]) -> None:
         condition(text)
 
 
-def configured(found: Report) -> Report:
+def configured(report: Report) -> Report:
     """The report with the configuration that the command was run under, where a file set some of it."""
     from sdtrace.cli.config import in_force
 
     mine = in_force()
-    return found if mine is None else replace(found, document=found.document | {"configuration": mine.document()})
+    return report if mine is None else replace(report, document=report.document | {"configuration": mine.document()})
 
 
-def show(found: Report, given: dict[str, Any]) -> int:
+def show(report: Report, given: dict[str, Any]) -> int:
     """Write and print a report as the flags ask; the exit code."""
     from sdtrace.render import html, terminal
 
-    found = configured(found)
+    report = configured(report)
     if given["content"] == "text":
         click.echo("note: traces hold token ids and no text; the ids are shown", err=True)
     if given["output"]:
-        options.write(given["output"], html.page(found))
-    taken = write(found, given)
+        options.write(given["output"], html.page(report))
+    taken = write(report, given)
     if not given["quiet"] and not taken:
-        text = terminal.summary(found, width=options.width(), color=options.colour(), verbose=given["verbose"])
+        text = terminal.summary(report, width=options.width(), color=options.colour(), verbose=given["verbose"])
         click.echo(text, nl=False)
         if given["output"] and given["output"] != "-":
             click.echo(f"report: {given['output']}", err=True)
-    return exit_code(found.document, given)
+    return exit_code(report.document, given)
 
 
-def write(found: Report, given: dict[str, Any]) -> bool:
+def write(report: Report, given: dict[str, Any]) -> bool:
     """Write what was asked for; whether standard output was taken by one of the files."""
     from sdtrace.render import json, junit, markdown, prometheus, sarif
 
-    found = configured(found)
+    report = configured(report)
     renderers = {"json": json, "junit": junit, "sarif": sarif, "prometheus": prometheus, "markdown": markdown}
     asked = {name: given[f"{name}_file"] for name in renderers if given[f"{name}_file"]}
     for name, file in asked.items():
-        options.write(file, renderers[name].dumps(found))
+        options.write(file, renderers[name].dumps(report))
     if given.get("certificate_file"):
         from sdtrace.certificate import certificate
 
-        options.write(given["certificate_file"], dumps(certificate(found.document), indent=1).encode() + b"\n")
+        options.write(given["certificate_file"], dumps(certificate(report.document), indent=1).encode() + b"\n")
     return "-" in asked.values()
 
 

@@ -74,11 +74,11 @@ def answer(metrics: Sequence[Metric], margin: float, requests: int) -> Answer:
     return Answer("inconclusive", asked, f"{told}; {needed:,} requests a side would settle {margin:.0%}", needed)
 
 
-def causes_of(both: Pair, told: Answer, split: Attribution, cut: Sequence[Slice], margin: float) -> list[Cause]:
+def causes_of(both: Pair, answer: Answer, split: Attribution, cut: Sequence[Slice], margin: float) -> list[Cause]:
     """Terms that pull a regression down, the largest first, and what the candidate does wrong that the base did not."""
     known = {cause.cause for cause in both.base.found.causes if cause.side == "wrong"}
     fresh = [c for c in both.candidate.found.causes if c.side == "wrong" and c.cause not in known]
-    if told.word != "regressed":
+    if answer.word != "regressed":
         return fresh
     down = [t for t in split.terms if t.change.high is not None and t.change.high < 0]
     most = min((t.change.value for t in down), default=0.0)

@@ -69,11 +69,11 @@ class Arm:
         return int(self.joined["session"].n_unique())
 
 
-def arm(path: str, audit: Audit, found: Diagnosis) -> Arm | None:
+def arm(path: str, audit: Audit, diagnosis: Diagnosis) -> Arm | None:
     """A side with steps; None where there are only counts."""
-    if found.timing is None or found.timing.places.is_empty():
+    if diagnosis.timing is None or diagnosis.timing.places.is_empty():
         return None
-    return Arm(path, audit, found, attributes(found.timing.places, found.timing.requests))
+    return Arm(path, audit, diagnosis, attributes(diagnosis.timing.places, diagnosis.timing.requests))
 
 
 @dataclass(frozen=True)

@@ -31,16 +31,16 @@ def counted_metrics(
     return [*speed.metrics, *(_or_mean(one, means) for one in found)], speed.notes
 
 
-def _table(audit: Audit, found: Diagnosis) -> Floats:
+def _table(audit: Audit, diagnosis: Diagnosis) -> Floats:
     """Rows of (drafting steps, accepted, drafted): by request where there are steps, by record of the source otherwise."""
-    if found.timing is not None:
+    if diagnosis.timing is not None:
         rows = (
-            found.timing.places.group_by("hash", maintain_order=True)
+            diagnosis.timing.places.group_by("hash", maintain_order=True)
             .agg(pl.col("drafting", "accepted", "drafted").sum())
             .sort("hash")
         )
         return rows.select("drafting", "accepted", "drafted").to_numpy()
-    source = found.figures_from
+    source = diagnosis.figures_from
     if source is None or source.basis in ("lifetime", "counter", "gauge"):
         counts = source.counts if source is not None else {}
         row = [counts.get(name) for name in ("drafts", "accepted", "drafted")]

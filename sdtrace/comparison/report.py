@@ -14,16 +14,18 @@ from sdtrace.results.report import Report
 from sdtrace.speed.sections import time_sections
 
 
-def change_report(found: Change, base: Audit, candidate: Audit, told: Diagnosis, checks: Sequence[Check]) -> Report:
-    """`told` is the candidate's diagnosis; audit, acceptance and time in the document are the candidate's."""
-    headline = f"{found.answer.word}: {found.answer.says}"
-    wrong = [cause for cause in found.causes if cause.side == "wrong"]
+def change_report(
+    change: Change, base: Audit, candidate: Audit, diagnosis: Diagnosis, checks: Sequence[Check]
+) -> Report:
+    """`diagnosis` is the candidate's diagnosis; audit, acceptance and time in the document are the candidate's."""
+    headline = f"{change.answer.word}: {change.answer.says}"
+    wrong = [cause for cause in change.causes if cause.side == "wrong"]
     if wrong:
         headline = f"{wrong[0].headline} (not so in the base); {headline}"
-    notes = [NotChecked("said", {"says": note}) for note in found.notes]
-    unseen = [*notes, *without(told.not_checked, "comparison")]
-    spoken = replace(told, causes=found.causes, state=found.state, headline=headline, not_checked=unseen)
+    notes = [NotChecked("said", {"says": note}) for note in change.notes]
+    unseen = [*notes, *without(diagnosis.not_checked, "comparison")]
+    spoken = replace(diagnosis, causes=change.causes, state=change.state, headline=headline, not_checked=unseen)
     both = replace(candidate, inputs=[*base.inputs, *candidate.inputs])
-    made = document(both, spoken, checks) | {"diff": found.document}
-    sections = change_sections(found) + (time_sections(told.timing) if told.timing is not None else [])
+    made = document(both, spoken, checks) | {"diff": change.document}
+    sections = change_sections(change) + (time_sections(diagnosis.timing) if diagnosis.timing is not None else [])
     return Report(made, sections, [], not_checked=unseen)

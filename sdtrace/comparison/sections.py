@@ -6,26 +6,26 @@ from sdtrace.comparison.compare import Change
 from sdtrace.results.report import Chart, Section, Value
 
 
-def change_sections(found: Change) -> list[Section]:
+def change_sections(change: Change) -> list[Section]:
     """In reading order; empty ones are left out."""
-    made = [_figures(found), _waterfall(found), _slices(found), _configured(found)]
+    made = [_figures(change), _waterfall(change), _slices(change), _configured(change)]
     return [section for section in made if section is not None]
 
 
-def _figures(found: Change) -> Section:
+def _figures(change: Change) -> Section:
     rows: list[list[Value]] = []
-    for one in found.metrics:
+    for one in change.metrics:
         ends = [one.change.value, one.change.low, one.change.high] if one.change else [None, None, None]
         rows.append([one.name.replace("_", " "), one.base, one.candidate, *ends])
     columns = ["figure", "base", "candidate", "relative change", "low (95%)", "high (95%)"]
-    return Section("diff", "What changed", f"{found.answer.word.capitalize()}: {found.answer.says}.", columns, rows)
+    return Section("diff", "What changed", f"{change.answer.word.capitalize()}: {change.answer.says}.", columns, rows)
 
 
-def _waterfall(found: Change) -> Section | None:
+def _waterfall(change: Change) -> Section | None:
     """The terms as bars of their own: a negative one is a loss."""
-    if found.attribution is None:
+    if change.attribution is None:
         return None
-    terms = found.attribution.terms
+    terms = change.attribution.terms
     rows: list[list[Value]] = [
         [t.name, t.change.value, t.change.low, t.change.high, expm1(t.change.value)] for t in terms
     ]
@@ -34,8 +34,8 @@ def _waterfall(found: Change) -> Section | None:
     least = min(terms, key=lambda t: t.change.value)
     says = f"The terms add up to {expm1(total):+.1%}"
     says += f"; {least.name} takes most, {expm1(least.change.value):+.1%}." if least.change.value < 0 else "."
-    if found.attribution.strata:
-        says += f" The mix of traffic is split by {' and '.join(found.attribution.strata)}."
+    if change.attribution.strata:
+        says += f" The mix of traffic is split by {' and '.join(change.attribution.strata)}."
     chart = Chart(
         "bars",
         "term",
@@ -50,11 +50,11 @@ def _waterfall(found: Change) -> Section | None:
     return Section("attribution", "Which term it is", says, columns, rows, chart)
 
 
-def _slices(found: Change) -> Section | None:
-    if not found.slices:
+def _slices(change: Change) -> Section | None:
+    if not change.slices:
         return None
     rows: list[list[Value]] = []
-    for s in found.slices:
+    for s in change.slices:
         where = " and ".join(f"{k}={v}" for k, v in s.where.items()) or "everything else"
         told = s.contribution
         sure = None if s.confirmed is None else "yes" if s.confirmed else "no"
@@ -64,10 +64,10 @@ def _slices(found: Change) -> Section | None:
     return Section("slices", "Where it changed", says, columns, rows)
 
 
-def _configured(found: Change) -> Section | None:
-    if not found.configured:
+def _configured(change: Change) -> Section | None:
+    if not change.configured:
         return None
-    rows: list[list[Value]] = [[name, _shown(a), _shown(b)] for name, (a, b) in found.configured.items()]
+    rows: list[list[Value]] = [[name, _shown(a), _shown(b)] for name, (a, b) in change.configured.items()]
     says = "Recorded settings in which the two sides differ."
     return Section("configured", "Configured differently", says, ["setting", "base", "candidate"], rows)
 

@@ -34,8 +34,8 @@ def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _not_counted(told: Sequence[tuple[str, float | None, float | None]]) -> str:
-    absent = [label for label, a, b in told if a is not None and b is None]
+def _not_counted(pairs: Sequence[tuple[str, float | None, float | None]]) -> str:
+    absent = [label for label, a, b in pairs if a is not None and b is None]
     return f"; does not count {' or '.join(absent)}" if absent else ""
 
 

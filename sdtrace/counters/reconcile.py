@@ -48,13 +48,13 @@ _ENGINE = _PLACE | {
 RARE = 0.1
 
 
-def tables(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Event]) -> dict[str, pl.DataFrame]:
+def tables(windows: pl.DataFrame, sources: Sequence[Source], events: Sequence[Event]) -> dict[str, pl.DataFrame]:
     """Every table by the name that checks use."""
     stands = standing(events, windows)
     return {
         "windows": named(windows),
-        "pairs": _pairs(windows, found, events),
-        "engines": _engines(windows, found),
+        "pairs": _pairs(windows, sources, events),
+        "engines": _engines(windows, sources),
         "stretches": _stretches(windows),
         "off": off(windows, stands),
         "accusations": accusations(windows, stands),
@@ -62,11 +62,11 @@ def tables(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Even
     }
 
 
-def _pairs(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Event]) -> pl.DataFrame:
+def _pairs(windows: pl.DataFrame, sources: Sequence[Source], events: Sequence[Event]) -> pl.DataFrame:
     """Two sources of one engine that both count drafted and accepted tokens."""
     replays = {e.engine for e in events if e.kind == "replay"}
     said = _said(windows)
-    counted = [s for s in found if s.counts["drafted"] is not None and s.counts["accepted"] is not None]
+    counted = [s for s in sources if s.counts["drafted"] is not None and s.counts["accepted"] is not None]
     rows = []
     for one, other in combinations(counted, 2):
         if one.engine != other.engine:
@@ -112,10 +112,10 @@ def _either(one: Source, other: Source, name: str) -> float | None:
     return one.counts[name] if one.counts[name] is not None else other.counts[name]
 
 
-def _engines(windows: pl.DataFrame, found: Sequence[Source]) -> pl.DataFrame:
+def _engines(windows: pl.DataFrame, sources: Sequence[Source]) -> pl.DataFrame:
     """One row an engine: its best source that counts drafted and accepted tokens, and where its positions run dry."""
     best: dict[str, Source] = {}
-    for s in found:
+    for s in sources:
         if s.counts["drafted"] is not None and s.counts["accepted"] is not None:
             best.setdefault(s.engine, s)
     rows = []

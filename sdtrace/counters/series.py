@@ -66,11 +66,11 @@ class Tally:
 
 
 def tallies(
-    windows: pl.DataFrame, found: Sequence[Source], configured: Mapping[str, str]
+    windows: pl.DataFrame, sources: Sequence[Source], configured: Mapping[str, str]
 ) -> list[tuple[Tally, list[Tally]]]:
     """(all, its series) of the best source of every engine that tells how much was accepted. `configured`: by path, what it says."""
     made = []
-    for source in _best(found):
+    for source in _best(sources):
         rows = _rows(windows, source)
         rows = rows.with_columns(
             configured=pl.col("path").replace_strict(dict(configured), default="", return_dtype=pl.String)
@@ -81,13 +81,13 @@ def tallies(
     return made
 
 
-def _best(found: Sequence[Source]) -> list[Source]:
+def _best(sources: Sequence[Source]) -> list[Source]:
     best: dict[str, Source] = {}
-    for s in found:
+    for s in sources:
         counted = s.counts["drafted"] is not None or s.counts["drafts"] is not None
         if counted and s.counts["accepted"] is not None:
             best.setdefault(s.engine, s)
-    for s in found:
+    for s in sources:
         if s.length is not None and not plain(s):
             best.setdefault(s.engine, s)
     return list(best.values())

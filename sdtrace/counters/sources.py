@@ -230,24 +230,24 @@ def _position_increments(ordered: pl.DataFrame) -> pl.Series:
     return pl.Series(made, dtype=pl.List(pl.Float64))
 
 
-def chosen(found: Sequence[Source]) -> Source | None:
+def chosen(sources: Sequence[Source]) -> Source | None:
     """The source that the figures are taken from: of the engine with most drafted tokens, its best surface."""
-    telling = [s for s in found if s.length is not None or s.rate is not None]
+    telling = [s for s in sources if s.length is not None or s.rate is not None]
     if not telling:
         return None
     weight: dict[str, float] = {}
     for source in telling:
         weight[source.engine] = max(weight.get(source.engine, 0.0), source.counts["drafted"] or 0.0)
     engine = max(weight, key=lambda name: weight[name])
-    return _with_steps(next(s for s in telling if s.engine == engine), found)
+    return _with_steps(next(s for s in telling if s.engine == engine), sources)
 
 
-def _with_steps(source: Source, found: Sequence[Source]) -> Source:
+def _with_steps(source: Source, sources: Sequence[Source]) -> Source:
     """All steps, those without a draft too, from another source of the engine that counts the same drafting steps."""
     drafts = source.counts["drafts"]
     if source.counts["steps"] is not None or not drafts:
         return source
-    for other in found:
+    for other in sources:
         steps, same = other.counts["steps"], other.counts["drafts"]
         if (
             other.engine == source.engine

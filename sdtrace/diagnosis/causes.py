@@ -20,22 +20,22 @@ from sdtrace.results.words import Certainty
 def _one(code: str, cause: str, certainty: Certainty = "proved") -> Callable[[Outcomes], list[Cause]]:
     """The usual row: one check fired, one cause."""
 
-    def read(found: Outcomes) -> list[Cause]:
-        return [make(cause, certainty, [code], found)] if fired(found, code) else []
+    def read(outcomes: Outcomes) -> list[Cause]:
+        return [make(cause, certainty, [code], outcomes)] if fired(outcomes, code) else []
 
     return read
 
 
-def _decisions(explained: Sequence[Explanation], found: Outcomes) -> list[Cause]:
+def _decisions(explained: Sequence[Explanation], outcomes: Outcomes) -> list[Cause]:
     """Wrong decisions, under the name of the wrong rule that explains them best."""
     codes = ["SD101", "SD102", "SD104"]
-    if not any(fired(found, code) for code in codes):
+    if not any(fired(outcomes, code) for code in codes):
         return []
     if not explained:
-        return [make("decision-mismatch", "proved", codes, found)]
+        return [make("decision-mismatch", "proved", codes, outcomes)]
     best = explained[0]
     named = best.cause != "decision-mismatch" or best.where is not None
-    row = make(best.cause, "proved", codes, found, _label(best) if named else None)
+    row = make(best.cause, "proved", codes, outcomes, _label(best) if named else None)
     if best.where is not None:
         row = replace(row, evidence=(*row.evidence, {"where": dict(best.where), "share": best.share}))
     return [replace(row, advice=with_command(best.advice, row.evidence)) if best.advice else row]
@@ -46,41 +46,45 @@ def _label(best: Explanation) -> str:
     return says if best.label in says else f"{says.split(':')[0]}: {best.label}"
 
 
-def _recovery(emitted: Explanation | None, found: Outcomes) -> list[Cause]:
+def _recovery(emitted: Explanation | None, outcomes: Outcomes) -> list[Cause]:
     codes = ["SD111", "SD112"]
-    if not any(fired(found, code) for code in codes):
+    if not any(fired(outcomes, code) for code in codes):
         return []
-    if not fired(found, "SD111") and fired(found, "SD101") and 5 * found["SD112"].faults <= found["SD101"].faults:
+    if (
+        not fired(outcomes, "SD111")
+        and fired(outcomes, "SD101")
+        and 5 * outcomes["SD112"].faults <= outcomes["SD101"].faults
+    ):
         return []  # a rejection that should not have been leaves hardly anything but the rejected token to draw
     cause = emitted.cause if emitted is not None else "recovered-not-residual"
-    return [make(cause, "proved", codes, found)]
+    return [make(cause, "proved", codes, outcomes)]
 
 
-def _loops(found: Outcomes) -> list[Cause]:
+def _loops(outcomes: Outcomes) -> list[Cause]:
     """One looping request may have been asked to repeat itself; a share of them was not."""
-    live = [code for code in ("SD181", "SD182") if fired(found, code)]
+    live = [code for code in ("SD181", "SD182") if fired(outcomes, code)]
     if not live:
         return []
-    many = any(found[c].faults >= max(2, 0.05 * found[c].examined) for c in live)
-    live += ["SD183"] if fired(found, "SD183") else []
-    return [make("degenerate-output", "statistical" if many else "suspected", live, found)]
+    many = any(outcomes[c].faults >= max(2, 0.05 * outcomes[c].examined) for c in live)
+    live += ["SD183"] if fired(outcomes, "SD183") else []
+    return [make("degenerate-output", "statistical" if many else "suspected", live, outcomes)]
 
 
-def _accounting(found: Outcomes) -> list[Cause]:
+def _accounting(outcomes: Outcomes) -> list[Cause]:
     """Totals that are off because of a fault that has a name of its own are no second cause."""
     label = None
-    codes = ["SD131", "SD132"] if fired(found, "SD103") is False else []
-    if not any(fired(found, c) for c in ("SD121", "SD122", "SD161", "SD103")):
+    codes = ["SD131", "SD132"] if fired(outcomes, "SD103") is False else []
+    if not any(fired(outcomes, c) for c in ("SD121", "SD122", "SD161", "SD103")):
         codes.append("SD133")
-    live = [c for c in codes if fired(found, c)]
-    if fired(found, "SD137"):
+    live = [c for c in codes if fired(outcomes, c)]
+    if fired(outcomes, "SD137"):
         label = None if live else "output goes beyond max_tokens"
         live.append("SD137")
-    return [make("token-accounting", "proved", live, found, label)] if live else []
+    return [make("token-accounting", "proved", live, outcomes, label)] if live else []
 
 
 def causes(
-    found: Outcomes,
+    outcomes: Outcomes,
     explained: Sequence[Explanation],
     emitted: Explanation | None,
     configured: Sequence[Cause] = (),
@@ -89,19 +93,19 @@ def causes(
     """Every cause that the outcomes support, strongest first."""
     rows: list[Cause] = list(configured)
     for row in (_one("SD106", "invalid-probabilities"), _one("SD107", "invalid-probabilities")):
-        rows += [c for c in row(found) if c.cause not in {r.cause for r in rows}]
-    rows += [make("degenerate-target", "proved", ["SD151", "SD152"], found)] if _degenerate(found) else []
-    rows += _one("SD103", "accepted-past-rejection")(found)
-    rows += _one("SD153", "sampling-params-ignored")(found)
-    rows += _decisions(explained, found)
-    rows += [make("greedy-mismatch", "proved", ["SD141", "SD142"], found)] if _greedy(found) else []
-    rows += _recovery(emitted, found)
+        rows += [c for c in row(outcomes) if c.cause not in {r.cause for r in rows}]
+    rows += [make("degenerate-target", "proved", ["SD151", "SD152"], outcomes)] if _degenerate(outcomes) else []
+    rows += _one("SD103", "accepted-past-rejection")(outcomes)
+    rows += _one("SD153", "sampling-params-ignored")(outcomes)
+    rows += _decisions(explained, outcomes)
+    rows += [make("greedy-mismatch", "proved", ["SD141", "SD142"], outcomes)] if _greedy(outcomes) else []
+    rows += _recovery(emitted, outcomes)
     for cause, words in WORDS.items():
-        if words.check is not None and not (cause == "emitted-after-stop" and _unheeded(found)):
-            rows += _one(words.check, cause)(found)
-    rows += _accounting(found) + _loops(found)
-    rows += _counts(found)
-    rows += counters(found, {row.cause for row in rows}, series)
+        if words.check is not None and not (cause == "emitted-after-stop" and _unheeded(outcomes)):
+            rows += _one(words.check, cause)(outcomes)
+    rows += _accounting(outcomes) + _loops(outcomes)
+    rows += _counts(outcomes)
+    rows += counters(outcomes, {row.cause for row in rows}, series)
     return ranked(rows)
 
 
@@ -116,21 +120,23 @@ _OF_COUNTS: tuple[tuple[str, str, Certainty], ...] = (
 )
 
 
-def counters(found: Outcomes, named: set[str], series: Sequence[Judged] = ()) -> list[Cause]:
+def counters(outcomes: Outcomes, named: set[str], series: Sequence[Judged] = ()) -> list[Cause]:
     """Causes that counts, records and announcements show; a cause that decisions showed is not named again."""
-    rows = [row for row in acceptance_causes(found, series) if row.cause not in named]
+    rows = [row for row in acceptance_causes(outcomes, series) if row.cause not in named]
     for code, cause, certainty in _OF_COUNTS:
-        if cause not in named and fired(found, code):
-            label = _announced(found[code]) if code in ("SD421", "SD422", "SD423", "SD412") else None
-            rows.append(make(cause, certainty, [code], found, label))
+        if cause not in named and fired(outcomes, code):
+            label = _announced(outcomes[code]) if code in ("SD421", "SD422", "SD423", "SD412") else None
+            rows.append(make(cause, certainty, [code], outcomes, label))
     broken = [
-        c for c in ("SD411", "SD401", "SD402", "SD403", "SD404", "SD405", "SD407", "SD408", "SD409") if fired(found, c)
+        c
+        for c in ("SD411", "SD401", "SD402", "SD403", "SD404", "SD405", "SD407", "SD408", "SD409")
+        if fired(outcomes, c)
     ]
     if broken:
-        label = _replayed(found) or WORDS["metric-inconsistent"].says.replace("of a step ", "")
-        rows.append(make("metric-inconsistent", "proved", broken, found, label))
-    elif fired(found, "SD406"):
-        rows.append(make("metric-inconsistent", "suspected", ["SD406"], found, "nan stands where a figure belongs"))
+        label = _replayed(outcomes) or WORDS["metric-inconsistent"].says.replace("of a step ", "")
+        rows.append(make("metric-inconsistent", "proved", broken, outcomes, label))
+    elif fired(outcomes, "SD406"):
+        rows.append(make("metric-inconsistent", "suspected", ["SD406"], outcomes, "nan stands where a figure belongs"))
     blamed = {"synthetic-acceptance": "config", "lenient-acceptance": "config"}
     return [replace(row, blame=blamed.get(row.cause, row.blame)) for row in rows]
 
@@ -139,11 +145,11 @@ def _announced(outcome: Outcome) -> str | None:
     return next((str(w[n]) for w in outcome.witnesses for n in ("what", "conversion") if w.get(n)), None)
 
 
-def _replayed(found: Outcomes) -> str | None:
+def _replayed(outcomes: Outcomes) -> str | None:
     """What is true where the counter of one surface contradicts another one nearer to the decisions."""
-    if not fired(found, "SD411"):
+    if not fired(outcomes, "SD411"):
         return None
-    w = found["SD411"].witnesses[0]
+    w = outcomes["SD411"].witnesses[0]
     counts = f"{w['accepted_one']:,.0f} of {w['drafted']:,.0f} accepted by {w['one']}, {w['accepted_other']:,.0f} by {w['other']}"
     why = (
         "replayed drafts are counted as accepted: " if w.get("replayed") else "two counters of the same drafts differ: "
@@ -151,27 +157,27 @@ def _replayed(found: Outcomes) -> str | None:
     return f"{w['engine']}: {why}{counts}"
 
 
-def _degenerate(found: Outcomes) -> bool:
-    return fired(found, "SD151") or fired(found, "SD152")
+def _degenerate(outcomes: Outcomes) -> bool:
+    return fired(outcomes, "SD151") or fired(outcomes, "SD152")
 
 
-def _greedy(found: Outcomes) -> bool:
-    return fired(found, "SD141") or fired(found, "SD142")
+def _greedy(outcomes: Outcomes) -> bool:
+    return fired(outcomes, "SD141") or fired(outcomes, "SD142")
 
 
-def _unheeded(found: Outcomes) -> bool:
+def _unheeded(outcomes: Outcomes) -> bool:
     """Whether stop ids end nothing in this record, wherever in a block they stand: requests may ignore them on purpose.
 
     A fault that overlooks them inside a block lets those at its end end the request: hardly one of them is gone on after.
     """
-    ends = found.get("SD162")
+    ends = outcomes.get("SD162")
     if ends is None or ends.state != "fired" or 4 * ends.faults < 3 * ends.examined:
         return False
-    return ends.faults >= 3 or 4 * ends.faults >= found["SD161"].faults
+    return ends.faults >= 3 or 4 * ends.faults >= outcomes["SD161"].faults
 
 
-def _counts(found: Outcomes) -> list[Cause]:
+def _counts(outcomes: Outcomes) -> list[Cause]:
     """Counts of steps that cannot all be right."""
-    live = [code for code in ("SD134", "SD135", "SD138") if fired(found, code)]
+    live = [code for code in ("SD134", "SD135", "SD138") if fired(outcomes, code)]
     label = "context_len does not advance by what is appended" if live == ["SD138"] else None
-    return [make("metric-inconsistent", "proved", live, found, label)] if live else []
+    return [make("metric-inconsistent", "proved", live, outcomes, label)] if live else []

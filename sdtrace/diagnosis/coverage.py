@@ -17,7 +17,7 @@ ENOUGH = 30
 _METRICS = (*range(131, 139), *range(401, 412))
 
 
-def of_counts(found: Mapping[str, Outcome], series: Sequence[Judged]) -> Coverage:
+def of_counts(outcomes: Mapping[str, Outcome], series: Sequence[Judged]) -> Coverage:
     """Where there are only counts, the engine with most of them stands for the input."""
     whole = max((j for j in series if j.tally.by == "all"), key=lambda j: j.tally.steps, default=None)
     counted = whole is not None and whole.tally.steps > 0 and not whole.chosen
@@ -26,11 +26,14 @@ def of_counts(found: Mapping[str, Outcome], series: Sequence[Judged]) -> Coverag
         acceptance = "judged" if whole.enough else "too-little"
     paid = whole is not None and whole.gain is not None and whole.state in ("healthy", "slow")
     speed: Covered = "judged" if paid else acceptance if acceptance != "judged" else "not-judged"
-    return {"speed": speed, "acceptance": acceptance, "correctness": "not-judged", "metrics": _metrics(found)}
+    return {"speed": speed, "acceptance": acceptance, "correctness": "not-judged", "metrics": _metrics(outcomes)}
 
 
 def of_steps(
-    found: Mapping[str, Outcome], figures: Mapping[str, Any], accepted: Mapping[str, Any] | None, spent: Timing | None
+    outcomes: Mapping[str, Outcome],
+    figures: Mapping[str, Any],
+    accepted: Mapping[str, Any] | None,
+    spent: Timing | None,
 ) -> Coverage:
     """Where decisions were recorded. Speed is judged where steps have durations."""
     tested, agree = figures["tested"], figures["agree"] + figures["disagree"]
@@ -40,7 +43,7 @@ def of_steps(
         acceptance = "judged" if accepted["steps"] >= STEPS else "too-little"
     timed = spent is not None and spent.ledger is not None
     speed: Covered = "not-judged" if not timed else "judged" if acceptance == "judged" else "too-little"
-    return {"speed": speed, "acceptance": acceptance, "correctness": correctness, "metrics": _metrics(found)}
+    return {"speed": speed, "acceptance": acceptance, "correctness": correctness, "metrics": _metrics(outcomes)}
 
 
 def nothing() -> Coverage:
@@ -48,8 +51,8 @@ def nothing() -> Coverage:
     return {"speed": "not-judged", "acceptance": "not-judged", "correctness": "not-judged", "metrics": "not-judged"}
 
 
-def _metrics(found: Mapping[str, Outcome]) -> Covered:
-    looked = any(f"SD{code}" in found and found[f"SD{code}"].examined for code in _METRICS)
+def _metrics(outcomes: Mapping[str, Outcome]) -> Covered:
+    looked = any(f"SD{code}" in outcomes and outcomes[f"SD{code}"].examined for code in _METRICS)
     return "judged" if looked else "not-judged"
 
 

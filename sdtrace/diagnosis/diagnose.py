@@ -220,12 +220,12 @@ def _with_effect(cause: Cause, a: Mapping[str, Any] | None) -> Cause:
 
 
 def _explained(
-    audit: Audit, choices: Mapping[str, Choice], found: Mapping[str, Outcome]
+    audit: Audit, choices: Mapping[str, Choice], outcomes: Mapping[str, Outcome]
 ) -> tuple[list[Explanation], Explanation | None]:
     """Fit the known wrong rules where decisions are wrong, on the run that has most of them."""
     explained: list[Explanation] = []
     recovery: Explanation | None = None
-    live = {code for code, outcome in found.items() if outcome.state == "fired"}
+    live = {code for code, outcome in outcomes.items() if outcome.state == "fired"}
     if live & {"SD101", "SD102", "SD104"} and (sample := decisions(audit, choices)) is not None:
         explained = explain_decisions(sample.rows, sample.law, sample.bands.p, sample.bands.q)
         explained = [*confined(audit, sample, explained), *explained]

@@ -18,7 +18,7 @@ def not_checked_notes(
     laws: pl.DataFrame,
     choices: Mapping[str, Choice],
     overridden: Mapping[str, Fit],
-    found: Mapping[str, Outcome],
+    outcomes: Mapping[str, Outcome],
 ) -> list[NotChecked]:
     """Codes with their facts; `sdtrace.results.not_checked` has the words."""
     notes = [NotChecked("target-p")]
@@ -27,7 +27,7 @@ def not_checked_notes(
     chance = float(laws.filter(by_chance)["tested"].sum())
     if chance and drawn < 0.5 * chance:
         notes.append(NotChecked("draws"))
-        forward = found.get("SD201")
+        forward = outcomes.get("SD201")
         if forward is not None and forward.state == "clear" and forward.visible is not None:
             notes.append(NotChecked("bias", {"visible": forward.visible, "examined": forward.examined}))
     if laws["with_target"].sum() == 0 and tested and not laws["law"].is_in(sorted(where(lambda law: law.greedy))).all():
@@ -40,7 +40,7 @@ def not_checked_notes(
     notes += [NotChecked("said", {"says": note}) for note in audit.record.notes]
     if audit.record.distrusted:
         notes.append(NotChecked("distrusted"))
-    missing = {n for o in found.values() if o.state == "cannot-tell" for n in o.missing}
+    missing = {n for o in outcomes.values() if o.state == "cannot-tell" for n in o.missing}
     if missing:
         notes.append(NotChecked("columns", {"columns": ", ".join(sorted(missing))}))
     return [*notes, *STAGES]

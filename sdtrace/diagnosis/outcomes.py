@@ -27,13 +27,13 @@ def outcomes(
     audit: Audit,
     choices: Mapping[str, Choice],
     checks: Sequence[Check],
-    found: Sequence[Source] = (),
+    sources: Sequence[Source] = (),
     series: Sequence[Judged] = (),
     turned: Sequence[Change] = (),
 ) -> dict[str, Outcome]:
     """Every check's outcome by code. A check of a law is read only for runs whose law is known well enough."""
     tables = {"requests": _requests(audit, choices), "uniforms": _uniforms(audit, choices), "runs": _runs(audit)}
-    tables |= counted_tables(audit.windows, found, audit.events)
+    tables |= counted_tables(audit.windows, sources, audit.events)
     tables["series"] = table(series)
     tables["falls"] = falls(audit.windows, turned, audit.events)
     tables["slices"] = slices(audit, choices, used(choices))

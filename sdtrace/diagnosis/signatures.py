@@ -95,7 +95,7 @@ def _lean(row: Mapping[str, Any]) -> float:
 
 def completed(
     rows: Sequence[Cause],
-    found: Outcomes,
+    outcomes: Outcomes,
     signs: Signs,
     sliced: Explanation | None = None,
     mixture: tuple[float, float] | None = None,
@@ -104,16 +104,16 @@ def completed(
 
     `sliced`: the rule of the one part of the traffic that is off (SD206). `mixture`: threshold and share that fit the whole best.
     """
-    live = [code for code in CODES if fired(found, code)]
+    live = [code for code in CODES if fired(outcomes, code)]
     if not live:
         return list(rows)
     for i, row in enumerate(rows):
         if row.side == "wrong" and row.certainty == "proved" and row.cause not in _APART:
             return [*rows[:i], replace(row, checks=(*row.checks, *live)), *rows[i + 1 :]]
-    cause, label, first = _name(found, signs, sliced)
-    if first == "SD201" and mixture is not None and (found["SD201"].value or 0.0) > 0:
+    cause, label, first = _name(outcomes, signs, sliced)
+    if first == "SD201" and mixture is not None and (outcomes["SD201"].value or 0.0) > 0:
         label = _fitted(cause, label, mixture)
-    new = make(cause, "statistical", [first, *(c for c in live if c != first)], found, label)
+    new = make(cause, "statistical", [first, *(c for c in live if c != first)], outcomes, label)
     return _placed(rows, new)
 
 
@@ -131,33 +131,33 @@ def _placed(rows: Sequence[Cause], new: Cause) -> list[Cause]:
     return [*proofs, new, *(r for r in rows if r.certainty != "proved")]
 
 
-def _name(found: Outcomes, signs: Signs, sliced: Explanation | None) -> tuple[str, str, str]:
+def _name(outcomes: Outcomes, signs: Signs, sliced: Explanation | None) -> tuple[str, str, str]:
     """(cause, label, the check that shows it best)."""
-    if fired(found, "SD222") and not _above(signs, "SD225", "SD222"):
+    if fired(outcomes, "SD222") and not _above(signs, "SD225", "SD222"):
         return "uniforms-reused", "draws of one step depend on each other", "SD222"
-    if fired(found, "SD221") and not _above(signs, "SD225", "SD221"):
+    if fired(outcomes, "SD221") and not _above(signs, "SD225", "SD221"):
         return "uniforms-reused", "uniform draws are not uniform", "SD221"
-    if fired(found, "SD225") and (not fired(found, "SD201") or _above(signs, "SD225", "SD201")):
+    if fired(outcomes, "SD225") and (not fired(outcomes, "SD201") or _above(signs, "SD225", "SD201")):
         return "uniforms-reused", "the uniform that drew the drafted token tests it, too", "SD225"
-    if fired(found, "SD224"):
+    if fired(outcomes, "SD224"):
         return "uniforms-reused", "the rows of a batch share their draws", "SD224"
-    if fired(found, "SD223") and not fired(found, "SD201"):
+    if fired(outcomes, "SD223") and not fired(outcomes, "SD201"):
         return "uniforms-reused", "requests share their draws", "SD223"
-    if sliced is not None and not fired(found, "SD223") and not _reused_in_step(sliced, signs):
+    if sliced is not None and not fired(outcomes, "SD223") and not _reused_in_step(sliced, signs):
         return sliced.cause, sliced.label, "SD206"
-    if fired(found, "SD201"):
-        return _acceptance(found, signs)
-    if fired(found, "SD231"):
-        return _block(found["SD231"])
-    if fired(found, "SD205"):
-        return "shared-noise", _order_label(found["SD205"]), "SD205"
-    if fired(found, "SD211"):
+    if fired(outcomes, "SD201"):
+        return _acceptance(outcomes, signs)
+    if fired(outcomes, "SD231"):
+        return _block(outcomes["SD231"])
+    if fired(outcomes, "SD205"):
+        return "shared-noise", _order_label(outcomes["SD205"]), "SD205"
+    if fired(outcomes, "SD211"):
         return "draft-not-from-q", _draft_label(signs), "SD211"
-    if any(fired(found, code) for code in _BACK):
-        return _reverse(found, signs)
-    if fired(found, "SD213"):
+    if any(fired(outcomes, code) for code in _BACK):
+        return _reverse(outcomes, signs)
+    if fired(outcomes, "SD213"):
         return "draft-not-from-q", "drafted tokens are likelier under p than draws from q can be", "SD213"
-    return _emitted(found, signs)
+    return _emitted(outcomes, signs)
 
 
 def _above(signs: Signs, code: str, other: str) -> bool:
@@ -177,11 +177,11 @@ def _reused_in_step(sliced: Explanation, signs: Signs) -> bool:
     return signs.of("SD201:reuse") > beside + _CLEARLY and abs(signs.of("SD201:first")) < _LIKE
 
 
-def _acceptance(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
+def _acceptance(outcomes: Outcomes, signs: Signs) -> tuple[str, str, str]:
     """Each way to accept too much has a weighting that sees it best; the one that sees most tells which it is."""
-    if fired(found, "SD223"):
+    if fired(outcomes, "SD223"):
         return "uniforms-reused", "requests share their draws", "SD223"
-    effect = found["SD201"].value or 0.0
+    effect = outcomes["SD201"].value or 0.0
     if effect <= 0:
         return (
             "decision-mismatch",
@@ -219,7 +219,7 @@ def _draft_label(signs: Signs) -> str:
     return "drafted tokens were not drawn from the recorded q"
 
 
-def _reverse(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
+def _reverse(outcomes: Outcomes, signs: Signs) -> tuple[str, str, str]:
     """Decisions are right, so the draft's or the recovery's distribution is not.
 
     Recovery with the draft's own noise bends the residual away from tokens with q near p (SD204 above 0) and leaves both the
@@ -227,7 +227,7 @@ def _reverse(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
     a right draft is seen to be right, and then it is the recovery. Without them a bend that shows after few tokens is a
     draft's: shared noise is worth about .02 of distribution a token (vllm#47386) and takes some ten thousand.
     """
-    best = max((code for code in _BACK if fired(found, code)), key=lambda code: abs(signs.of(code)))
+    best = max((code for code in _BACK if fired(outcomes, code)), key=lambda code: abs(signs.of(code)))
     fit = signs.powers
     if fit is not None and fit.residual_off > _POWER and fit.residual_off > 2.0 * fit.draft_off:
         return (
@@ -236,10 +236,12 @@ def _reverse(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
             best,
         )
     bend, whole, lean = signs.of("SD204"), signs.of("SD202"), signs.of("lean")
-    draft_known = found["SD211"].state == "clear" and max(abs(signs.of(c)) for c in ("SD211", "SD211:overlap")) < _LIKE
+    draft_known = (
+        outcomes["SD211"].state == "clear" and max(abs(signs.of(c)) for c in ("SD211", "SD211:overlap")) < _LIKE
+    )
     if signs.trimmed and not draft_known:
         return "draft-not-from-q", "drafts are trimmed after their tokens were seen, or not drawn from q", best
-    faint = draft_known or bend < _FAINT * math.sqrt(found["SD204"].examined)
+    faint = draft_known or bend < _FAINT * math.sqrt(outcomes["SD204"].examined)
     limit = 0.8 if draft_known else 0.65
     if faint and bend > 3 and -0.3 * bend < whole < limit * bend and abs(lean) < 0.6 * bend and signs.of("SD212") < 3:
         return "shared-noise", "the recovered token is drawn with the noise that drew the draft", best
@@ -248,8 +250,8 @@ def _reverse(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
     return "draft-not-from-q", "drafted tokens were not drawn from the recorded q", best
 
 
-def _emitted(found: Outcomes, signs: Signs) -> tuple[str, str, str]:
-    if fired(found, "SD212"):
+def _emitted(outcomes: Outcomes, signs: Signs) -> tuple[str, str, str]:
+    if fired(outcomes, "SD212"):
         if abs(signs.of("SD212:alone")) > max(abs(signs.of("SD212")), abs(signs.of("SD212:overlap"))):
             return "one-sided-sampling-params", "tokens that the target draws alone do not follow p", "SD212"
         return "recovered-not-residual", "emitted tokens do not follow p", "SD212"

@@ -43,9 +43,9 @@ _FALLS = {"first_path": pl.String(), "first_line": pl.Int64(), "run_id": pl.Stri
 _FALLS |= {"fell": pl.Boolean(), "what": pl.String()}
 
 
-def falls(windows: pl.DataFrame, found: Sequence[Change], events: Sequence[Event]) -> pl.DataFrame:
+def falls(windows: pl.DataFrame, changes: Sequence[Change], events: Sequence[Event]) -> pl.DataFrame:
     """One row a series whose acceptance fell, one without for every input with figures: what the check reads."""
-    fell = _fallen(found, events, windows)
+    fell = _fallen(changes, events, windows)
     rows: list[dict[str, object]] = [
         {"first_path": c.path, "first_line": c.line, "fell": True, "what": _words(c, named=True)} for c in fell
     ]
@@ -55,25 +55,25 @@ def falls(windows: pl.DataFrame, found: Sequence[Change], events: Sequence[Event
 
 
 def since(
-    rows: Sequence[Cause], found: Sequence[Change], events: Sequence[Event], windows: pl.DataFrame
+    rows: Sequence[Cause], changes: Sequence[Change], events: Sequence[Event], windows: pl.DataFrame
 ) -> list[Cause]:
     """The causes, with those of acceptance that fell: dated, with what stands beside the onset as evidence."""
-    fell = _fallen(found, events, windows)
+    fell = _fallen(changes, events, windows)
     by_cause: dict[str, list[Change]] = {}
     for change in fell:
         by_cause.setdefault("drafter-miswired" if _dead(change) else "low-acceptance", []).append(change)
     named = {row.cause for row in rows}
-    made = [_cause(cause, mine, found, events) for cause, mine in by_cause.items()]
+    made = [_cause(cause, mine, changes, events) for cause, mine in by_cause.items()]
     joined = [_merged(row, next((m for m in made if m.cause == row.cause), None), events, windows) for row in rows]
     return ranked([*joined, *(m for m in made if m.cause not in named)])
 
 
-def _fallen(found: Sequence[Change], events: Sequence[Event], windows: pl.DataFrame) -> list[Change]:
+def _fallen(changes: Sequence[Change], events: Sequence[Event], windows: pl.DataFrame) -> list[Change]:
     """Falls that are no matter of another draft length, nor of a lookup: what that finds is up to the text."""
     told = " ".join(e.value or "" for e in events if e.kind == "config").lower()
     if any(word in told for word in LOOKUPS):
         return []
-    return [c for c in found if _fell(c) and not _other_length(c, found, windows)]
+    return [c for c in changes if _fell(c) and not _other_length(c, changes, windows)]
 
 
 def _few(change: Change) -> bool:
@@ -99,11 +99,11 @@ def _dead(change: Change) -> bool:
     return not change.slow and drafted >= ENOUGH and accepted <= DEAD * drafted
 
 
-def _other_length(change: Change, found: Sequence[Change], windows: pl.DataFrame) -> bool:
+def _other_length(change: Change, changes: Sequence[Change], windows: pl.DataFrame) -> bool:
     """Whether the draft length changed with it and the first position, if it is counted, is accepted as before."""
     at = change.at
     switches = [
-        c for c in found if c.what == "draft_length" or (c.what == "configuration" and _LENGTH.search(c.says or ""))
+        c for c in changes if c.what == "draft_length" or (c.what == "configuration" and _LENGTH.search(c.says or ""))
     ]
     near = [c for c in switches if at is not None and c.at is not None and abs(c.at - at) <= NEAR_S]
     if not near or at is None:
@@ -119,10 +119,10 @@ def _other_length(change: Change, found: Sequence[Change], windows: pl.DataFrame
     return share[1] > SHARE * share[0]
 
 
-def _cause(cause: str, mine: Sequence[Change], found: Sequence[Change], events: Sequence[Event]) -> Cause:
+def _cause(cause: str, mine: Sequence[Change], changes: Sequence[Change], events: Sequence[Event]) -> Cause:
     worst = sorted(mine, key=lambda c: (c.after or 0.0) - (c.before or 0.0))
     words = WORDS[cause]
-    told = [_words(change, named=len(mine) > 1) + _with(change, found) for change in worst[:3]]
+    told = [_words(change, named=len(mine) > 1) + _with(change, changes) for change in worst[:3]]
     more = f", and {len(mine) - 3} more series" if len(mine) > 3 else ""
     says = (
         "acceptance fell, and stayed low"
@@ -169,9 +169,9 @@ def _words(change: Change, *, named: bool) -> str:
     return f"{series}{before}{until}, {after} since {clock(change.at, change.line)}"
 
 
-def _with(change: Change, found: Sequence[Change]) -> str:
+def _with(change: Change, changes: Sequence[Change]) -> str:
     """What else of the series changed at that time, for worse."""
-    other = next((c for c in found if c.what == "throughput" and c.series == change.series), None)
+    other = next((c for c in changes if c.what == "throughput" and c.series == change.series), None)
     if (
         other is None
         or change.at is None

@@ -18,48 +18,51 @@ _STATISTICS = {
 _SAMPLED = ("SD303", "SD302", "SD304", "SD305")
 
 
-def text_causes(found: Outcomes) -> list[Cause]:
+def text_causes(outcomes: Outcomes) -> list[Cause]:
     """Causes from the checks of responses."""
     rows: list[Cause] = []
-    if fired(found, "SD301"):
-        assumed = any(w.get("assumed") for w in found["SD301"].witnesses)
-        rows.append(make("greedy-mismatch", "suspected" if assumed else "proved", ["SD301"], found))
-    live = [code for code in _SAMPLED if fired(found, code)]
-    rows += [_sampled(found, live)] if live else []
-    if fired(found, "SD311"):
-        sure = found["SD311"].witnesses[0]["assumed"] is None
+    if fired(outcomes, "SD301"):
+        assumed = any(w.get("assumed") for w in outcomes["SD301"].witnesses)
+        rows.append(make("greedy-mismatch", "suspected" if assumed else "proved", ["SD301"], outcomes))
+    live = [code for code in _SAMPLED if fired(outcomes, code)]
+    rows += [_sampled(outcomes, live)] if live else []
+    if fired(outcomes, "SD311"):
+        sure = outcomes["SD311"].witnesses[0]["assumed"] is None
         label = "tokens of seeded requests are none that their draws give"
-        rows.append(make("text-not-from-target", "statistical" if sure else "suspected", ["SD311"], found, label))
-    if fired(found, "SD306"):
-        rows.append(make("degenerate-target", "suspected", ["SD306"], found))
-    if fired(found, "SD307"):
-        rows.append(make("record-broken", "statistical", ["SD307"], found, "logprobs of responses are none"))
+        rows.append(make("text-not-from-target", "statistical" if sure else "suspected", ["SD311"], outcomes, label))
+    if fired(outcomes, "SD306"):
+        rows.append(make("degenerate-target", "suspected", ["SD306"], outcomes))
+    if fired(outcomes, "SD307"):
+        rows.append(make("record-broken", "statistical", ["SD307"], outcomes, "logprobs of responses are none"))
     return [row for i, row in enumerate(ranked(rows)) if row.cause not in {one.cause for one in ranked(rows)[:i]}]
 
 
-def _sampled(found: Outcomes, live: list[str]) -> Cause:
-    live = sorted(live, key=lambda code: -(found[code].value or 0.0))
-    server = found[live[0]].witnesses[0]
+def _sampled(outcomes: Outcomes, live: list[str]) -> Cause:
+    live = sorted(live, key=lambda code: -(outcomes[code].value or 0.0))
+    server = outcomes[live[0]].witnesses[0]
     certainty: Certainty = "suspected" if server["assumed"] else "statistical"
-    cause, label = _named(found, live, server)
-    row = make(cause, certainty, live, found, label)
+    cause, label = _named(outcomes, live, server)
+    row = make(cause, certainty, live, outcomes, label)
     advice = row.advice if not server["assumed"] else f"{row.advice}; {_SEND}"
     return replace(row, advice=advice)
 
 
-def _named(found: Outcomes, live: list[str], server: dict[str, Any]) -> tuple[str, str | None]:
+def _named(outcomes: Outcomes, live: list[str], server: dict[str, Any]) -> tuple[str, str | None]:
     """The account that fits the tokens where the server's own does not."""
     if server["instead"] is not None:
         what = "the temperature is ignored" if server["instead"] == "scaled" else "sampling parameters are ignored"
         return "sampling-params-ignored", f"{what}: tokens are drawn from the logits as they are"
     if live[0] == "SD305":
         return "sampling-params-ignored", "top-k, top-p or min-p is not applied where tokens come from"
-    if "SD303" in live and found["SD303"].witnesses[0]["observed"] > 2 * found["SD303"].witnesses[0]["expected_high"]:
+    if (
+        "SD303" in live
+        and outcomes["SD303"].witnesses[0]["observed"] > 2 * outcomes["SD303"].witnesses[0]["expected_high"]
+    ):
         return (
             "text-not-from-target",
             "tokens come from another row than theirs, a stale one, or under swapped ids",
         )
-    sharper = found["SD304"].witnesses[0]["sharper"] if "SD304" in live else None
+    sharper = outcomes["SD304"].witnesses[0]["sharper"] if "SD304" in live else None
     if sharper is not None:
         word = "sharper" if sharper > 1 else "flatter"
         return "text-not-from-target", f"tokens are drawn from something {word} than the target's distribution"

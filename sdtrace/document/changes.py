@@ -16,18 +16,18 @@ _UNITS = {
 }
 
 
-def changes_section(found: Sequence[Change]) -> Section | None:
+def changes_section(changes: Sequence[Change]) -> Section | None:
     """A row a change, the figures first where there are too many; None where nothing changed."""
-    if not found:
+    if not changes:
         return None
-    figures = [c for c in found if c.what in _UNITS]
-    kept = [*figures, *(c for c in found if c.what not in _UNITS)][:_SHOWN]
+    figures = [c for c in changes if c.what in _UNITS]
+    kept = [*figures, *(c for c in changes if c.what not in _UNITS)][:_SHOWN]
     rows: list[list[Value]] = [
         [_when(c), c.series, c.says or _UNITS.get(c.what, c.what), c.before, c.after, c.where]
-        for c in sorted(kept, key=found.index)
+        for c in sorted(kept, key=changes.index)
     ]
     says = f"{len(figures)} {'figure' if len(figures) == 1 else 'figures'} changed and stayed changed"
-    says += f", {len(found) - len(figures)} events beside them." if len(found) > len(figures) else "."
+    says += f", {len(changes) - len(figures)} events beside them." if len(changes) > len(figures) else "."
     return Section(
         "moments", "What changed, and when", says, ["when", "series", "what", "before", "after", "where"], rows
     )

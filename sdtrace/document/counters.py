@@ -17,30 +17,30 @@ from sdtrace.document.series import series_section
 from sdtrace.results.report import Chart, Section, Value
 
 
-def counted_sections(audit: Audit, found: Diagnosis) -> list[Section]:
+def counted_sections(audit: Audit, diagnosis: Diagnosis) -> list[Section]:
     """Everything that windows say; empty sections are left out."""
-    source = found.figures_from
+    source = diagnosis.figures_from
     made = [
-        _figures(found.acceptance, source) if source is not None and found.acceptance is not None else None,
+        _figures(diagnosis.acceptance, source) if source is not None and diagnosis.acceptance is not None else None,
         _positions(source) if source is not None else None,
-        series_section(found.acceptance),
-        *(timelines(audit.windows, _timed(found.sources, source)) if source is not None else []),
-        _speed(found),
-        _lengths((found.acceptance or {}).get("by_draft_length") or []),
-        changes_section(found.changes),
-        known_section(found.known),
+        series_section(diagnosis.acceptance),
+        *(timelines(audit.windows, _timed(diagnosis.sources, source)) if source is not None else []),
+        _speed(diagnosis),
+        _lengths((diagnosis.acceptance or {}).get("by_draft_length") or []),
+        changes_section(diagnosis.changes),
+        known_section(diagnosis.known),
         _load(audit.windows),
-        _sources(found.sources, source),
-        _definitions(found, source),
+        _sources(diagnosis.sources, source),
+        _definitions(diagnosis, source),
         _events(audit),
     ]
     return [s for s in made if s is not None]
 
 
-def _timed(found: list[Source], source: Source) -> Source:
+def _timed(sources: list[Source], source: Source) -> Source:
     """The source that shows time best: stretches between lines or samples, where the engine has three of them."""
     kinds = ("interval", "iteration", "counter")
-    able = [s for s in found if s.engine == source.engine and s.basis in kinds and s.windows >= 3 and s.pooled]
+    able = [s for s in sources if s.engine == source.engine and s.basis in kinds and s.windows >= 3 and s.pooled]
     return max(able, key=lambda s: (s.first_at is not None, -kinds.index(s.basis)), default=source)
 
 
@@ -96,9 +96,9 @@ def _positions(source: Source) -> Section | None:
     return Section("by-position", "Acceptance by position", says, columns, rows, chart)
 
 
-def _speed(found: Diagnosis) -> Section | None:
+def _speed(diagnosis: Diagnosis) -> Section | None:
     """Tokens per second at a load, and what a step of one request takes."""
-    if not found.speeds:
+    if not diagnosis.speeds:
         return None
     rows: list[list[Value]] = [
         [
@@ -110,7 +110,7 @@ def _speed(found: Diagnosis) -> Section | None:
             s.length,
             s.step_ms,
         ]
-        for s in found.speeds
+        for s in diagnosis.speeds
     ]
     says = (
         "Tokens over time, without stretches in which nothing ran. A request's share is the throughput over the running"
@@ -120,11 +120,11 @@ def _speed(found: Diagnosis) -> Section | None:
     return Section("speed", "Speed", says, columns, rows)
 
 
-def counted_time(found: Diagnosis) -> dict[str, Any] | None:
+def counted_time(diagnosis: Diagnosis) -> dict[str, Any] | None:
     """The `time` of counts: the speed that has most behind it; None where the input holds none."""
-    if not found.speeds:
+    if not diagnosis.speeds:
         return None
-    best = found.speeds[0]
+    best = diagnosis.speeds[0]
     absent = dict.fromkeys(("draft_ms", "verify_ms", "sample_ms", "unattributed_ms", "baseline_ms", "baseline_basis"))
     absent |= dict.fromkeys(("speedup", "speedup_low", "speedup_high", "break_even_tokens_per_step", "bottleneck"))
     return (
@@ -143,13 +143,13 @@ def counted_time(found: Diagnosis) -> dict[str, Any] | None:
     )
 
 
-def _lengths(found: list[dict[str, Any]]) -> Section | None:
+def _lengths(records: list[dict[str, Any]]) -> Section | None:
     """Figures by the draft length that was in force."""
-    if not found:
+    if not records:
         return None
     names = ("k", "windows", "steps", "drafted", "accepted", "rate_of_drafted", "tokens_per_step", "running")
-    rows: list[list[Value]] = [[row[n] for n in names] for row in found]
-    says = f"{len(found)} draft lengths were in force. A switch of the length changes the share that is accepted; compare within a row."
+    rows: list[list[Value]] = [[row[n] for n in names] for row in records]
+    says = f"{len(records)} draft lengths were in force. A switch of the length changes the share that is accepted; compare within a row."
     columns = [
         "k",
         "windows",
@@ -185,11 +185,11 @@ def _load(windows: pl.DataFrame) -> Section | None:
     return Section("load", "Load", says, columns, rows) if rows else None
 
 
-def _sources(found: list[Source], first: Source | None) -> Section | None:
-    if not found:
+def _sources(sources: list[Source], first: Source | None) -> Section | None:
+    if not sources:
         return None
     rows: list[list[Value]] = []
-    for s in found:
+    for s in sources:
         c = s.counts
         if s.length is None and s.rate is None and c["drafted"] is None and c["drafts"] is None:
             continue
@@ -209,7 +209,7 @@ def _sources(found: list[Source], first: Source | None) -> Section | None:
         "rate",
         "beside the first",
     ]
-    return Section("sources", "Sources side by side", _agreement(found, first), columns, rows)
+    return Section("sources", "Sources side by side", _agreement(sources, first), columns, rows)
 
 
 def _beside(first: Source | None, other: Source) -> str | None:
@@ -218,10 +218,10 @@ def _beside(first: Source | None, other: Source) -> str | None:
     return beside(first, other) if other.engine == first.engine else "another engine"
 
 
-def _agreement(found: list[Source], first: Source | None) -> str:
+def _agreement(sources: list[Source], first: Source | None) -> str:
     """Whether the sources of one engine count the same traffic, and what becomes of the emitted tokens."""
     told = ["Sources of one session overlap: they are compared, never added."]
-    counted = [s for s in found if s.counts["drafted"] is not None and s.counts["accepted"] is not None]
+    counted = [s for s in sources if s.counts["drafted"] is not None and s.counts["accepted"] is not None]
     for engine in dict.fromkeys(s.engine for s in counted):
         mine = [s for s in counted if s.engine == engine]
         pairs = {(round(s.counts["drafted"] or 0), round(s.counts["accepted"] or 0)) for s in mine}
@@ -237,9 +237,9 @@ def _agreement(found: list[Source], first: Source | None) -> str:
     return " ".join(told)
 
 
-def _definitions(found: Diagnosis, source: Source | None) -> Section | None:
+def _definitions(diagnosis: Diagnosis, source: Source | None) -> Section | None:
     """Every engine's name and figure for the same counts."""
-    counts = totals(source) if source is not None else _of_steps(found)
+    counts = totals(source) if source is not None else _of_steps(diagnosis)
     if counts is None:
         return None
     rows: list[list[Value]] = [[d.tool, d.name, d.value, d.formula] for d in definitions(counts) if d.value is not None]
@@ -252,8 +252,8 @@ def _definitions(found: Diagnosis, source: Source | None) -> Section | None:
     )
 
 
-def _of_steps(found: Diagnosis) -> Totals | None:
-    return found.totals
+def _of_steps(diagnosis: Diagnosis) -> Totals | None:
+    return diagnosis.totals
 
 
 def _events(audit: Audit) -> Section | None:

@@ -21,42 +21,42 @@ from sdtrace.version import VERSION
 _ABSENT = ("diff", "tuning", "replay", "history")
 
 
-def compose(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bool = False) -> Report:
+def compose(audit: Audit, diagnosis: Diagnosis, checks: Sequence[Check], *, ids: bool = False) -> Report:
     """Everything that was found, as plain values; token ids (content, to whoever has the tokenizer) only with `ids`."""
     return Report(
-        document(audit, found, checks, ids=ids),
-        sections(audit, found),
-        viewed(audit, found, ids=ids),
+        document(audit, diagnosis, checks, ids=ids),
+        sections(audit, diagnosis),
+        viewed(audit, diagnosis, ids=ids),
         ids,
-        found.not_checked,
+        diagnosis.not_checked,
     )
 
 
-def document(audit: Audit, found: Diagnosis, checks: Sequence[Check], *, ids: bool = False) -> dict[str, Any]:
+def document(audit: Audit, diagnosis: Diagnosis, checks: Sequence[Check], *, ids: bool = False) -> dict[str, Any]:
     """The document of vocabulary, keys in its order; keys beyond it are added at the end of their object."""
-    blame = list(dict.fromkeys(c.blame for c in found.causes if c.certainty != "suspected"))
+    blame = list(dict.fromkeys(c.blame for c in diagnosis.causes if c.certainty != "suspected"))
     return {
         "format": 1,
         "tool": "sdtrace",
         "version": VERSION,
         "inputs": [_input(i, audit) for i in audit.inputs],
         "verdict": {
-            "state": found.state,
+            "state": diagnosis.state,
             "blame": blame,
-            "headline": found.headline,
-            "not_checked": sentences(found.not_checked),
-            "coverage": found.coverage,
+            "headline": diagnosis.headline,
+            "not_checked": sentences(diagnosis.not_checked),
+            "coverage": diagnosis.coverage,
         },
-        "causes": [cause.row(lambda row: _plain(row, ids)) for cause in found.causes],
-        "checks": [_check(check, found) for check in checks],
-        "audit": found.audit,
-        "acceptance": found.acceptance,
-        "time": found.timing.document if found.timing is not None else counted_time(found),
+        "causes": [cause.row(lambda row: _plain(row, ids)) for cause in diagnosis.causes],
+        "checks": [_check(check, diagnosis) for check in checks],
+        "audit": diagnosis.audit,
+        "acceptance": diagnosis.acceptance,
+        "time": diagnosis.timing.document if diagnosis.timing is not None else counted_time(diagnosis),
         **dict.fromkeys(_ABSENT),
-        "record": _record(audit) if found.audit is not None else None,
+        "record": _record(audit) if diagnosis.audit is not None else None,
         **_text(audit),
-        "changes": [change.row() for change in found.changes],
-        "known_issues": found.known,
+        "changes": [change.row() for change in diagnosis.changes],
+        "known_issues": diagnosis.known,
     }
 
 
@@ -125,8 +125,8 @@ def _plain(row: Mapping[str, Any], ids: bool) -> dict[str, Any]:
     return {k: (None if isinstance(v, float) and v - v != 0 else v) for k, v in shown.items()}
 
 
-def _check(check: Check, found: Diagnosis) -> dict[str, Any]:
-    outcome = found.outcomes[check.code]
+def _check(check: Check, diagnosis: Diagnosis) -> dict[str, Any]:
+    outcome = diagnosis.outcomes[check.code]
     return {
         "code": check.code,
         "name": check.name,
@@ -139,21 +139,21 @@ def _check(check: Check, found: Diagnosis) -> dict[str, Any]:
     }
 
 
-def sections(audit: Audit, found: Diagnosis) -> list[Section]:
+def sections(audit: Audit, diagnosis: Diagnosis) -> list[Section]:
     """Acceptance figures, then by position, over time, by request. Empty ones are left out."""
     text = [s for s in (text_section(audit.texts),) if s is not None]
-    if found.audit is None:
-        return [*text, *counted_sections(audit, found)]
-    assert found.acceptance is not None
-    mine = used(found.choices)
+    if diagnosis.audit is None:
+        return [*text, *counted_sections(audit, diagnosis)]
+    assert diagnosis.acceptance is not None
+    mine = used(diagnosis.choices)
     made = [
-        _figures(found.acceptance),
+        _figures(diagnosis.acceptance),
         _by_position(audit.tally.frame("positions").filter(mine)),
-        _over_time(audit, found),
+        _over_time(audit, diagnosis),
         _by_request(audit.tally.frame("requests").filter(mine)),
     ]
-    made += [slice_section(found.timing), *time_sections(found.timing)] if found.timing is not None else []
-    made += counted_sections(audit, found)
+    made += [slice_section(diagnosis.timing), *time_sections(diagnosis.timing)] if diagnosis.timing is not None else []
+    made += counted_sections(audit, diagnosis)
     return [*(s for s in made if s is not None), *text]
 
 
@@ -201,11 +201,11 @@ def _by_position(table: pl.DataFrame) -> Section | None:
     return Section("by-position", "Acceptance by position", says, columns, rows, chart)
 
 
-def _over_time(audit: Audit, found: Diagnosis) -> Section | None:
+def _over_time(audit: Audit, diagnosis: Diagnosis) -> Section | None:
     table, width = audit.tally.frame("timeline"), audit.tally.width
     if table.is_empty() or width is None:
         return None
-    names = {c.law for c in found.choices.values()} | {"greedy"}
+    names = {c.law for c in diagnosis.choices.values()} | {"greedy"}
     sums = (
         table.filter(pl.col("law").is_in(list(names)))
         .group_by("bucket", maintain_order=True)

@@ -15,20 +15,20 @@ from sdtrace.verify.explain import explain_steps
 WORST, TYPICAL, STEPS = 3, 3, 40
 
 
-def viewed(audit: Audit, found: Diagnosis, *, ids: bool = False) -> list[ViewedRequest]:
+def viewed(audit: Audit, diagnosis: Diagnosis, *, ids: bool = False) -> list[ViewedRequest]:
     """The worst requests (by wrong decisions, then by acceptance) and the ones nearest the median acceptance."""
     sample = audit.tally.steps
     if sample is None:
         return []
-    sample = sample.filter(used(found.choices))
-    requests = audit.tally.frame("requests").filter(used(found.choices))
+    sample = sample.filter(used(diagnosis.choices))
+    requests = audit.tally.frame("requests").filter(used(diagnosis.choices))
     requests = requests.join(sample.select("run_id", "request_id").unique(), on=["run_id", "request_id"], how="semi")
     if requests.is_empty():
         return []
     ranked = requests.with_columns(rate=(pl.col("accepted") / pl.col("drafted")).fill_nan(None)).sort(
         ["disagree", "rate", "request_id"], descending=[True, False, False], nulls_last=True
     )
-    faulty = _faulty(found)
+    faulty = _faulty(diagnosis)
     worst = ranked.filter((pl.col("disagree") > 0) | pl.col("request_id").is_in(list(faulty))).head(WORST)
     rest = ranked.join(worst, on=["run_id", "request_id"], how="anti")
     median = rest["rate"].median()
@@ -44,18 +44,18 @@ def viewed(audit: Audit, found: Diagnosis, *, ids: bool = False) -> list[ViewedR
         row for row in near.head(TYPICAL + 1).iter_rows(named=True) if (row["run_id"], row["request_id"]) not in taken
     ]
     chosen += [(row, "a typical request") for row in typical[:TYPICAL]]
-    notes = _notes(found)
+    notes = _notes(diagnosis)
     return [_one(audit, sample, row, why, notes, ids) for row, why in chosen]
 
 
-def _faulty(found: Diagnosis) -> set[str]:
-    return {str(w["request_id"]) for c in found.causes for w in c.evidence if w.get("request_id") is not None}
+def _faulty(diagnosis: Diagnosis) -> set[str]:
+    return {str(w["request_id"]) for c in diagnosis.causes for w in c.evidence if w.get("request_id") is not None}
 
 
-def _notes(found: Diagnosis) -> dict[tuple[str, int], str]:
+def _notes(diagnosis: Diagnosis) -> dict[tuple[str, int], str]:
     """(request, step) -> which cause points at it."""
     notes: dict[tuple[str, int], str] = {}
-    for cause in found.causes:
+    for cause in diagnosis.causes:
         for row in cause.evidence:
             if row.get("step") is not None:
                 notes.setdefault((str(row["request_id"]), int(row["step"])), cause.cause)

@@ -112,11 +112,11 @@ def add(state: State, inputs: Inputs, *, night: str | None = None, format: str |
     return done
 
 
-def _closed(state: State, night: str, before: Audit | None, found: Audit) -> str | None:
+def _closed(state: State, night: str, before: Audit | None, audit: Audit) -> str | None:
     """Why the sums of new inputs cannot be added to a night that is there; None where they can."""
     if before is None or (why := state.closed(night)) is not None:
         return state.closed(night)
-    return why if fits(before, found) else "another version wrote its night"
+    return why if fits(before, audit) else "another version wrote its night"
 
 
 def _new(state: State, inputs: Inputs, night: str | None, format: str | None, done: Told) -> "dict[_Source, Content]":

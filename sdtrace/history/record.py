@@ -26,14 +26,14 @@ _FIGURES = (
 _BETS = tuple(f"e{i}" for i in range(10))
 
 
-def record(night: str, audit: Audit, found: Diagnosis, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def record(night: str, audit: Audit, diagnosis: Diagnosis, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The record of a night: plain values, no token and no text. `inputs` are the contents that it counts."""
     mine = services(audit)
     of_run = {run: service.name for service in mine for run in service.runs}
     return {
         "night": night,
         "inputs": list(inputs),
-        "verdict": {"state": found.state, "headline": found.headline},
+        "verdict": {"state": diagnosis.state, "headline": diagnosis.headline},
         "causes": [
             {
                 "cause": c.cause,
@@ -45,9 +45,9 @@ def record(night: str, audit: Audit, found: Diagnosis, inputs: Sequence[Mapping[
                 "service": _blamed(c.evidence, of_run, mine),
                 "evidence": [{k: v for k, v in row.items() if k not in TOKENS} for row in c.evidence[:1]],
             }
-            for c in found.causes
+            for c in diagnosis.causes
         ],
-        "services": {s.name: _service(s, audit, found) for s in mine},
+        "services": {s.name: _service(s, audit, diagnosis) for s in mine},
     }
 
 
@@ -59,12 +59,12 @@ def _blamed(evidence: Sequence[Mapping[str, Any]], of_run: Mapping[str, str], mi
     return mine[0].name if len(mine) == 1 else ""
 
 
-def _service(service: Service, audit: Audit, found: Diagnosis) -> dict[str, Any]:
+def _service(service: Service, audit: Audit, diagnosis: Diagnosis) -> dict[str, Any]:
     told = {"fingerprint": service.fingerprint, "parts": service.parts}
     if not service.runs:
-        figures = found.acceptance or {}
+        figures = diagnosis.acceptance or {}
         return told | {"figures": {n: figures.get(n) for n in _FIGURES}, "cells": {}, "evidence": {}, "disagree": None}
-    rows = used(found.choices) & pl.col("run_id").is_in(list(service.runs))
+    rows = used(diagnosis.choices) & pl.col("run_id").is_in(list(service.runs))
     laws, positions, requests = (audit.tally.frame(n).filter(rows) for n in ("laws", "positions", "requests"))
     figures = acceptance(laws, positions, requests) or {}
     # what gathers over months must not gather from a damaged night: nothing in such an input is proof

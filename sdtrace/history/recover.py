@@ -54,11 +54,11 @@ def _manifests(place: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | Non
     return None if isinstance(current, StateError) else current, None if isinstance(before, StateError) else before
 
 
-def _taken_over(place: Path, found: dict[str, Any]) -> list[str]:
+def _taken_over(place: Path, document: dict[str, Any]) -> list[str]:
     """A state of format 1, of which there is no manifest but this one."""
     adopt.alone(place)
     said, nights = [], {}
-    for night, entry in found["nights"].items():
+    for night, entry in document["nights"].items():
         kept = _sound(place, entry)
         if kept is not None:
             nights[night] = kept
@@ -68,30 +68,32 @@ def _taken_over(place: Path, found: dict[str, Any]) -> list[str]:
             said.append(
                 f"{night}: damaged; set aside: {_put_aside(place, what, name) if os.path.lexists(what) else what}"
             )
-    manifest = adopt.taken_over(place, found | {"nights": nights}) | {"format": FORMAT, "version": VERSION}
+    manifest = adopt.taken_over(place, document | {"nights": nights}) | {"format": FORMAT, "version": VERSION}
     manifests.write(place / MANIFEST, manifests.dumped(manifest))
     return said
 
 
 def _mended(
-    place: Path, found: dict[str, Any], current: dict[str, Any] | None, before: dict[str, Any] | None
+    place: Path, document: dict[str, Any], current: dict[str, Any] | None, before: dict[str, Any] | None
 ) -> list[str]:
     said = []
     if current is None and os.path.lexists(place / MANIFEST):
         said.append(f"set aside, and the one before it taken: {_put_aside(place, place / MANIFEST)}")
-    if os.path.lexists(place / PREVIOUS) and (before is None or before["id"] != found["id"]):
+    if os.path.lexists(place / PREVIOUS) and (before is None or before["id"] != document["id"]):
         said.append(f"set aside: {_put_aside(place, place / PREVIOUS)}")
         before = None
     marked = place / MARKER
-    if not marked.is_file() or marked.read_bytes() != manifests.marker(found["id"]):
+    if not marked.is_file() or marked.read_bytes() != manifests.marker(document["id"]):
         if os.path.lexists(marked):
             _put_aside(place, marked)
-        manifests.write(marked, manifests.marker(found["id"]))
+        manifests.write(marked, manifests.marker(document["id"]))
         said.append(f"written again: {marked}")
     earlier = {} if before is None else before["nights"]
-    said += [s for entry in [*found["nights"].values(), *earlier.values()] if (s := _owned(place, entry, found["id"]))]
+    said += [
+        s for entry in [*document["nights"].values(), *earlier.values()] if (s := _owned(place, entry, document["id"]))
+    ]
     nights: dict[str, Any] = {}
-    for night, entry in found["nights"].items():
+    for night, entry in document["nights"].items():
         kept = _sound(place, entry)
         if kept is None and night in earlier and (kept := _sound(place, earlier[night])) is not None:
             said.append(f"{night}: damaged; it is as it was before it was amended, give the later inputs again")
@@ -103,9 +105,9 @@ def _mended(
             said.append(f"{night}: its sums are damaged; figures and report stay, and it is closed. Set aside: {to}")
         if kept is not None:
             nights[night] = kept
-    if not said and found is current and not any(manifests.unsound(place, entry) for entry in earlier.values()):
+    if not said and document is current and not any(manifests.unsound(place, entry) for entry in earlier.values()):
         return []
-    mended = found | {"nights": nights}
+    mended = document | {"nights": nights}
     manifests.write(place / MANIFEST, manifests.dumped(mended))
     manifests.write(place / PREVIOUS, manifests.dumped(mended))
     return [*said, *_unnamed(place, mended)]

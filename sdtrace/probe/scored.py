@@ -26,42 +26,49 @@ def outcomes(texts: Texts) -> dict[str, Outcome]:
     return {check.code: check.read(held) for check in CHECKS if check.table == "responses"}
 
 
-def causes(found: EngineReplay) -> list[Cause]:
+def causes(replayed: EngineReplay) -> list[Cause]:
     """What the scores show, strongest first."""
-    rows = text_causes(outcomes(found.scored.texts))
-    if found.differs:
-        n, far_off = len(found.scored.d), far(found.scored)
+    rows = text_causes(outcomes(replayed.scored.texts))
+    if replayed.differs:
+        n, far_off = len(replayed.scored.d), far(replayed.scored)
         says = f"recorded log probabilities are not the engine's: {far_off:,} of {n:,} are further off than it is from itself"
         rows.append(
             Cause(
-                "verifier-differs", "wrong", "statistical", (), says, tuple(found.scored.places), _DIFFERS, "verifier"
+                "verifier-differs",
+                "wrong",
+                "statistical",
+                (),
+                says,
+                tuple(replayed.scored.places),
+                _DIFFERS,
+                "verifier",
             )
         )
-    elif found.decisions.disagree and not (far(found.scored) and found.decisions.disagree < 3):
-        d = found.decisions
+    elif replayed.decisions.disagree and not (far(replayed.scored) and replayed.decisions.disagree < 3):
+        d = replayed.decisions
         says = f"decisions contradict the engine's own p: {d.disagree:,} of {d.agree + d.disagree:,}"
         rows.append(Cause("decision-mismatch", "wrong", "proved", (), says, d.witnesses, _DECISION, "sampler"))
     return joined([], rows)
 
 
-def as_document(found: EngineReplay) -> dict[str, Any]:
+def as_document(replayed: EngineReplay) -> dict[str, Any]:
     """Plain values under the names of the replay; what does not apply is null."""
-    d = np.abs(np.array(found.scored.d, dtype=np.float64))
-    text = text_document(found.scored.texts)
-    judged = found.decisions
+    d = np.abs(np.array(replayed.scored.d, dtype=np.float64))
+    text = text_document(replayed.scored.texts)
+    judged = replayed.decisions
     return {
-        "verifier": found.shown,
-        "engine": found.engine.name,
-        "engine_version": found.engine.version,
-        "requests": found.texts - sum(found.scored.left_out.values()),
-        "requests_in_trace": found.texts + sum(found.left_out.values()) - sum(found.scored.left_out.values()),
-        "left_out": [{"what": what, "count": n} for what, n in found.left_out.most_common()],
-        "positions": found.scored.tokens,
-        "band": {"width": found.scored.band},
+        "verifier": replayed.shown,
+        "engine": replayed.engine.name,
+        "engine_version": replayed.engine.version,
+        "requests": replayed.texts - sum(replayed.scored.left_out.values()),
+        "requests_in_trace": replayed.texts + sum(replayed.left_out.values()) - sum(replayed.scored.left_out.values()),
+        "left_out": [{"what": what, "count": n} for what, n in replayed.left_out.most_common()],
+        "positions": replayed.scored.tokens,
+        "band": {"width": replayed.scored.band},
         "log_p": {
             "compared": len(d), "median": float(np.median(d)) if len(d) else None,
             "p99": float(np.quantile(d, 0.99)) if len(d) else None, "max": float(d.max()) if len(d) else None,
-            "equal": int((d == 0).sum()), "outside_band": far(found.scored),
+            "equal": int((d == 0).sum()), "outside_band": far(replayed.scored),
         },
         "decisions": {"agree": judged.agree, "disagree": judged.disagree, "undecidable": judged.undecidable},
         "greedy": None if text is None else text["greedy"],
@@ -69,21 +76,21 @@ def as_document(found: EngineReplay) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def with_engine(report: Report, found: EngineReplay) -> Report:
+def with_engine(report: Report, replayed: EngineReplay) -> Report:
     """The report with what the engine said. The base verdict stands where it is worse."""
-    rows = causes(found)
+    rows = causes(replayed)
     document = dict(report.document)
-    document["replay"] = as_document(found)
+    document["replay"] = as_document(replayed)
     known = {row["cause"] for row in document["causes"]}
     document["causes"] = [*(row.row() for row in rows if row.cause not in known), *document["causes"]]
-    document["verdict"] = _verdict(document["verdict"], found, rows)
+    document["verdict"] = _verdict(document["verdict"], replayed, rows)
     told = leaving(
         replace(report, document=document), without(report.not_checked, "replay", "target-p", "counts-target-p")
     )
     return replace(told, sections=[section(document["replay"]), *report.sections])
 
 
-def _verdict(base: Mapping[str, Any], found: EngineReplay, rows: list[Cause]) -> dict[str, Any]:
+def _verdict(base: Mapping[str, Any], replayed: EngineReplay, rows: list[Cause]) -> dict[str, Any]:
     verdict = dict(base)
     sure = [row for row in rows if row.certainty != "suspected"]
     if sure and base["state"] != "wrong":
@@ -92,8 +99,8 @@ def _verdict(base: Mapping[str, Any], found: EngineReplay, rows: list[Cause]) ->
     elif rows and base["state"] in ("healthy", "cannot-tell"):
         verdict |= {"state": "cannot-tell", "headline": f"suspected only: {rows[0].headline}"}
     elif base["state"] in ("healthy", "cannot-tell") and not rows:
-        told = text_headline(found.scored.texts)
-        compared = len(found.scored.d)
+        told = text_headline(replayed.scored.texts)
+        compared = len(replayed.scored.d)
         if told is not None or compared >= 100:
             parts = [f"{compared:,} recorded log probabilities are the engine's own"] if compared else []
             parts += [f"scored by the engine, {told}"] if told else []

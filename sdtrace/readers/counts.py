@@ -11,31 +11,31 @@ LONGEST = 4096
 _MOST = 2.0**63
 
 
-def number(found: Any) -> float | None:
+def number(value: Any) -> float | None:
     """A finite number as it stands (int or float), None for anything else."""
-    if isinstance(found, bool) or not isinstance(found, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return found if -_MOST < found < _MOST else None
+    return value if -_MOST < value < _MOST else None
 
 
-def numbers(found: Any) -> list[float] | None:
+def numbers(value: Any) -> list[float] | None:
     """A list of numbers (a lone number is a list of one), None for anything else."""
-    if number(found) is not None:
-        return [found]
-    return list(found) if isinstance(found, list) and all(number(v) is not None for v in found) else None
+    if number(value) is not None:
+        return [value]
+    return list(value) if isinstance(value, list) and all(number(v) is not None for v in value) else None
 
 
-def histogram(found: Any) -> list[float] | None:
+def histogram(value: Any) -> list[float] | None:
     """Steps by number of tokens, from a list or an object keyed by that number; None for anything else, and if it is longer
     than a step can be."""
-    if isinstance(found, Mapping):
-        keys = [str(k) for k in found]
+    if isinstance(value, Mapping):
+        keys = [str(k) for k in value]
         if not keys or not all(k.isascii() and k.isdecimal() and len(k) <= 4 and int(k) <= LONGEST for k in keys):
             return None
-        if any(number(v) is None for v in found.values()):
+        if any(number(v) is None for v in value.values()):
             return None
-        return [float(found.get(str(j)) or 0) for j in range(max(int(k) for k in keys) + 1)]
-    listed = numbers(found) if isinstance(found, list) else None
+        return [float(value.get(str(j)) or 0) for j in range(max(int(k) for k in keys) + 1)]
+    listed = numbers(value) if isinstance(value, list) else None
     return [float(v) for v in listed] if listed and len(listed) <= LONGEST + 1 else None
 
 

@@ -67,14 +67,14 @@ def failed(path: str, error: BaseException, line: int | None = None, before: int
 
 
 @contextmanager
-def bearing(told: Callable[[BaseException], None]) -> Iterator[None]:
-    """What goes wrong in the block with an input is `told`, and the run goes on behind it."""
+def bearing(bear: Callable[[BaseException], None]) -> Iterator[None]:
+    """What goes wrong in the block with an input is `bear`, and the run goes on behind it."""
     try:
         yield
     except BaseException as error:
         if not bears(error):
             raise
-        told(error)
+        bear(error)
 
 
 def guarded(path: str, batches: Callable[[], Iterator[Batch]], line: Callable[[], int | None]) -> Iterator[Batch]:

@@ -71,20 +71,20 @@ def demand(inputs: Sequence[Input]) -> None:
         raise NoInputError(f"{lost[0].path}{more}: {lost[0].losses[-1].what}", lost[0].losses[-1].advice)
 
 
-def add(told: list[Told], more: Sequence[Told]) -> None:
+def add(losses: list[Told], more: Sequence[Told]) -> None:
     """Add losses, or notices, to those of an input. What comes after the first ones is told by its kind only; the count stays
     what it is."""
     for one in more:
         if one.what == OTHER:  # lines about other things come once a batch; they are told once an input
-            same = [i for i, x in enumerate(told[-2:], max(len(told) - 2, 0)) if x.what == OTHER]
-        elif len(told) < ONE_BY_ONE:
+            same = [i for i, x in enumerate(losses[-2:], max(len(losses) - 2, 0)) if x.what == OTHER]
+        elif len(losses) < ONE_BY_ONE:
             same = []
         else:
-            kinds = [x.what for x in told[ONE_BY_ONE:]]
+            kinds = [x.what for x in losses[ONE_BY_ONE:]]
             if one.what not in kinds:
                 one = replace(one, line=None, what=one.what if len(kinds) < KINDS else _REST)
             same = [i for i, what in enumerate(kinds, ONE_BY_ONE) if what == one.what]
         if same:
-            told[same[0]] = replace(one, line=None, count=one.count + told[same[0]].count)
+            losses[same[0]] = replace(one, line=None, count=one.count + losses[same[0]].count)
         else:
-            told.append(one)
+            losses.append(one)

@@ -82,13 +82,13 @@ def request_window(meta: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _number(found: Any) -> float | None:
-    known = number(found)
+def _number(value: Any) -> float | None:
+    known = number(value)
     return None if known is None else float(known)
 
 
-def _list(found: Any) -> list[float] | None:
-    return histogram(found) if isinstance(found, list) else None
+def _list(value: Any) -> list[float] | None:
+    return histogram(value) if isinstance(value, list) else None
 
 
 def _first(meta: Mapping[str, Any], names: tuple[str, ...]) -> float | None:

@@ -44,9 +44,9 @@ def request_window(node: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _histogram(found: Mapping[str, Any], steps: float | None, accepted: float | None) -> list[float] | None:
+def _histogram(record: Mapping[str, Any], steps: float | None, accepted: float | None) -> list[float] | None:
     """The printed histogram; the one of the single steps where there is none, or where only that one contradicts the counts."""
-    said, single = histogram(found.get("acceptance_histogram")), _list(found.get("per_step_accepted"))
+    said, single = histogram(record.get("acceptance_histogram")), _list(record.get("per_step_accepted"))
     made = gathered(single) if single else None
     if made is None or single is None:
         return said
@@ -54,13 +54,13 @@ def _histogram(found: Mapping[str, Any], steps: float | None, accepted: float | 
     return made if said is None or contradicts else said
 
 
-def _number(found: Any) -> float | None:
+def _number(value: Any) -> float | None:
     """A finite number, None for anything else."""
-    known = number(found)
+    known = number(value)
     return None if known is None else float(known)
 
 
-def _list(found: Any) -> list[float] | None:
+def _list(value: Any) -> list[float] | None:
     """A list of counts, None for anything else."""
-    listed = numbers(found) if isinstance(found, list) else None
+    listed = numbers(value) if isinstance(value, list) else None
     return listed if listed and all(v >= 0 for v in listed) else None

@@ -225,10 +225,10 @@ def page(check: Check) -> str:
     return f"{check.code} {check.name}\n\n{check.text.strip()}\n\nLaws: {laws}\nNeeds: {needs}\n"
 
 
-def detection(found: Sequence[dict[str, Any]]) -> str:
+def detection(rows: Sequence[dict[str, Any]]) -> str:
     """What each input is."""
     lines = []
-    for row in found:
+    for row in rows:
         lines.append(f"{clean(row['path'], 200)}: {row['format']}")
         for part in row.get("engines", [row]):
             lines += _known(part)

@@ -28,18 +28,18 @@ _ADVICE = {
 _BLAME = {"sampling-params-ignored": "sampler"}
 
 
-def with_replay(report: Report, found: Replayed, weighed: Callable[[Sequence[Cause]], list[Cause]] = list) -> Report:
+def with_replay(report: Report, replayed: Replayed, weighed: Callable[[Sequence[Cause]], list[Cause]] = list) -> Report:
     """The report with what the replay found. The base verdict stands where it is worse.
 
     `weighed`: the causes with what speaks against their proof (an input that is damaged).
     """
     document = dict(report.document)
-    document["replay"] = as_document(found)
-    rows = [replace(c, evidence=tuple(_told(row, report.ids) for row in c.evidence)) for c in weighed(causes(found))]
+    document["replay"] = as_document(replayed)
+    rows = [replace(c, evidence=tuple(_told(row, report.ids) for row in c.evidence)) for c in weighed(causes(replayed))]
     document["causes"] = [*(row.row() for row in rows), *document["causes"]]
-    document["verdict"] = _verdict(document["verdict"], found, rows)
-    told = leaving(replace(report, document=document), _unseen(report.not_checked, found))
-    return replace(told, sections=[section(found, rows), *report.sections])
+    document["verdict"] = _verdict(document["verdict"], replayed, rows)
+    told = leaving(replace(report, document=document), _unseen(report.not_checked, replayed))
+    return replace(told, sections=[section(replayed, rows), *report.sections])
 
 
 def _told(row: dict[str, Any], ids: bool) -> dict[str, Any]:
@@ -47,49 +47,53 @@ def _told(row: dict[str, Any], ids: bool) -> dict[str, Any]:
     return row if ids else {k: v for k, v in row.items() if k not in ("token", "best")}
 
 
-def as_document(found: Replayed) -> dict[str, Any]:
+def as_document(replayed: Replayed) -> dict[str, Any]:
     """Plain values; what could not be measured is null."""
-    d = found.table["d"].abs().drop_nulls()
-    outside = int((d > found.band.width).sum())
+    d = replayed.table["d"].abs().drop_nulls()
+    outside = int((d > replayed.band.width).sum())
     return {
-        "verifier": found.verifier,
-        "dtype": found.dtype,
-        "device": found.device.split(":")[0],
-        "requests": found.conversations,
-        "requests_in_trace": found.requests,
-        "left_out": [{"what": what, "count": count} for what, count in sorted(found.left_out.items())],
-        "positions": found.positions,
-        "one_pass": found.packed,
+        "verifier": replayed.verifier,
+        "dtype": replayed.dtype,
+        "device": replayed.device.split(":")[0],
+        "requests": replayed.conversations,
+        "requests_in_trace": replayed.requests,
+        "left_out": [{"what": what, "count": count} for what, count in sorted(replayed.left_out.items())],
+        "positions": replayed.positions,
+        "one_pass": replayed.packed,
         "band": {
-            "width": found.band.width, "spread_median": found.band.median, "spread_p99": found.band.p99,
-            "spread_max": found.band.most, "positions": found.band.positions,
+            "width": replayed.band.width, "spread_median": replayed.band.median, "spread_p99": replayed.band.p99,
+            "spread_max": replayed.band.most, "positions": replayed.band.positions,
         },
         "log_p": {
             "compared": len(d), "median": _number(d.median()), "p99": _number(d.quantile(0.99)),
-            "max": _number(d.max()), "outside_band": outside, "logit_slope": found.slope,
+            "max": _number(d.max()), "outside_band": outside, "logit_slope": replayed.slope,
         },
         "decisions": {
-            "agree": found.decisions.agree, "disagree": found.decisions.disagree,
-            "undecidable": found.decisions.undecidable,
+            "agree": replayed.decisions.agree, "disagree": replayed.decisions.disagree,
+            "undecidable": replayed.decisions.undecidable,
         },
-        "emitted_under_p": _uniform(found.emitted),
-        "greedy": None if found.greedy is None else {
-            "tokens": found.greedy.tokens, "near_ties": found.greedy.near_ties, "wrong": found.greedy.wrong,
-            "tie": found.greedy.tie,
+        "emitted_under_p": _uniform(replayed.emitted),
+        "greedy": None if replayed.greedy is None else {
+            "tokens": replayed.greedy.tokens, "near_ties": replayed.greedy.near_ties, "wrong": replayed.greedy.wrong,
+            "tie": replayed.greedy.tie,
         },
-        "ways": [_scored(s, found.healthy) for s in found.scored],
-        "named": None if found.best is None or found.best.way is None else found.best.way.name,
-        "draft": None if found.drafts is None else {
-            "drafter": found.drafts.drafter, "compared": found.drafts.positions,
-            "parameters": found.drafts.parameters, "median": found.drafts.median, "p99": found.drafts.p99,
-            "recovered": found.drafts.recovered, "impossible": found.drafts.impossible,
-            "recovered_under_residual": _uniform(found.drafts.uniform),
+        "ways": [_scored(s, replayed.healthy) for s in replayed.scored],
+        "named": None if replayed.best is None or replayed.best.way is None else replayed.best.way.name,
+        "draft": None if replayed.drafts is None else {
+            "drafter": replayed.drafts.drafter, "compared": replayed.drafts.positions,
+            "parameters": replayed.drafts.parameters, "median": replayed.drafts.median, "p99": replayed.drafts.p99,
+            "recovered": replayed.drafts.recovered, "impossible": replayed.drafts.impossible,
+            "recovered_under_residual": _uniform(replayed.drafts.uniform),
         },
     }  # fmt: skip
 
 
-def _uniform(found: Uniformity | None) -> dict[str, Any] | None:
-    return None if found is None else {"n": found.n, "statistic": found.statistic, "p_value": found.p_value}
+def _uniform(uniformity: Uniformity | None) -> dict[str, Any] | None:
+    return (
+        None
+        if uniformity is None
+        else {"n": uniformity.n, "statistic": uniformity.statistic, "p_value": uniformity.p_value}
+    )
 
 
 def _number(value: Any) -> Any:
@@ -102,16 +106,16 @@ def _scored(s: Scored, healthy: Scored) -> dict[str, Any]:
     return {"name": s.way.name, "cause": s.way.cause, "log_odds": odds, "median": s.median, "within_band": s.within}
 
 
-def causes(found: Replayed) -> list[Cause]:
+def causes(replayed: Replayed) -> list[Cause]:
     """What the replay accuses: a p that is not the model's, then greedy tokens that are not its argmax."""
     rows = []
-    if found.differs:
-        rows.append(_differs(found))
-    elif found.emitted is not None and found.emitted.p_value < CHANCE and found.healthy.positions == 0:
-        says = f"the text is not drawn from the model's p: p-value {found.emitted.p_value:.1g} over {found.emitted.n:,} tokens"
-        rows.append(_made("verifier-differs", "statistical", says, (), found.emitted.n))
-    if found.greedy is not None and found.greedy.wrong and not found.differs:
-        wrong = found.greedy
+    if replayed.differs:
+        rows.append(_differs(replayed))
+    elif replayed.emitted is not None and replayed.emitted.p_value < CHANCE and replayed.healthy.positions == 0:
+        says = f"the text is not drawn from the model's p: p-value {replayed.emitted.p_value:.1g} over {replayed.emitted.n:,} tokens"
+        rows.append(_made("verifier-differs", "statistical", says, (), replayed.emitted.n))
+    if replayed.greedy is not None and replayed.greedy.wrong and not replayed.differs:
+        wrong = replayed.greedy
         says = (
             f"tokens kept at temperature 0 are not the model's most probable ones: {wrong.wrong:,} of {wrong.tokens:,} "
             f"by more than {wrong.tie:.3g} in the logits"
@@ -120,46 +124,46 @@ def causes(found: Replayed) -> list[Cause]:
     return rows
 
 
-def _differs(found: Replayed) -> Cause:
+def _differs(replayed: Replayed) -> Cause:
     """The cause is named where one way explains the records; the engine is accused for sure only where its decisions or
     its text follow the wrong p. A log that holds another p than the one compared is the recorder's fault."""
-    d = found.table["d"].abs()
-    far = int((d > found.band.width).sum())
-    compared = found.table.height - d.null_count()
+    d = replayed.table["d"].abs()
+    far = int((d > replayed.band.width).sum())
+    compared = replayed.table.height - d.null_count()
     where = (
         f"{far:,} of {compared:,} recorded target probabilities are not the model's "
-        f"(median |d log p| {_number(d.median()):.2g}, band {found.band.width:.2g})"
+        f"(median |d log p| {_number(d.median()):.2g}, band {replayed.band.width:.2g})"
     )
-    way = found.best.way if found.best is not None else None
+    way = replayed.best.way if replayed.best is not None else None
     if way is None:
         cause, says = "verifier-differs", "the verifier's p is another model's, and fits no known way to be wrong"
     else:
         cause, says = way.cause, way.says
-        others = sorted({s.way.says for s in found.rivals if s.way is not None and s.way.cause != cause})
+        others = sorted({s.way.says for s in replayed.rivals if s.way is not None and s.way.cause != cause})
         says += f" (or: {'; '.join(others)})" if others else ""
-    followed = found.decisions.disagree > 0 or (found.emitted is not None and found.emitted.p_value < CHANCE)
+    followed = replayed.decisions.disagree > 0 or (replayed.emitted is not None and replayed.emitted.p_value < CHANCE)
     certainty: Certainty = "proved" if followed else "statistical"
-    if way is not None and way.name.startswith("precision-") and found.engine_dtype is None:
+    if way is not None and way.name.startswith("precision-") and replayed.engine_dtype is None:
         certainty = "suspected"
         says += f", which the run does not say: replay with --dtype {way.weights}"
-    elif not followed and found.decisions.agree >= ENOUGH:
+    elif not followed and replayed.decisions.agree >= ENOUGH:
         certainty = "suspected"
         says += "; all decisions and the text fit the model's own p: perhaps only the log is wrong"
-    return _made(cause, certainty, f"{says}{_begins(found)}: {where}", _evidence(found), far)
+    return _made(cause, certainty, f"{says}{_begins(replayed)}: {where}", _evidence(replayed), far)
 
 
-def _begins(found: Replayed) -> str:
+def _begins(replayed: Replayed) -> str:
     """From the step after which rejection it starts, where it starts after one."""
-    after = [row for row in found.begins if row["after_rejection_at_step"] is not None]
-    if not after or len(after) < 0.8 * len(found.begins) or all(row["step"] == 0 for row in found.begins):
+    after = [row for row in replayed.begins if row["after_rejection_at_step"] is not None]
+    if not after or len(after) < 0.8 * len(replayed.begins) or all(row["step"] == 0 for row in replayed.begins):
         return ""
     one = after[0]
     return f", from the step after a rejection on (request {one['request_id']}: step {one['step']})"
 
 
-def _evidence(found: Replayed) -> tuple[dict[str, Any], ...]:
+def _evidence(replayed: Replayed) -> tuple[dict[str, Any], ...]:
     rows = []
-    for row in found.begins[:8]:
+    for row in replayed.begins[:8]:
         rows.append(_shown({
             "path": row["path"], "line": row["line"], "run_id": row["run_id"], "request_id": row["request_id"],
             "step": row["step"], "position": row["position"], "recorded": row["p"], "replayed": math.exp(row["replayed"]),
@@ -180,19 +184,19 @@ def _made(cause: str, certainty: Certainty, says: str, evidence: tuple[dict[str,
     return Cause(cause, "wrong", certainty, (), says, evidence, advice, _BLAME.get(cause, "verifier"), weight)
 
 
-def _unseen(notes: Sequence[NotChecked], found: Replayed) -> list[NotChecked]:
+def _unseen(notes: Sequence[NotChecked], replayed: Replayed) -> list[NotChecked]:
     """What is left unchecked when the model itself has spoken."""
     left = without(notes, "target-p", "counts-target-p", "replay")
-    if not found.conversations:
-        return [NotChecked("not-replayed", {"why": _why(found)}), *left]
-    if found.conversations < found.requests:
-        facts = {"left": found.requests - found.conversations, "of": found.requests}
+    if not replayed.conversations:
+        return [NotChecked("not-replayed", {"why": _why(replayed)}), *left]
+    if replayed.conversations < replayed.requests:
+        facts = {"left": replayed.requests - replayed.conversations, "of": replayed.requests}
         return [NotChecked("partly-replayed", facts), *left]
     return left
 
 
-def _verdict(base: Mapping[str, Any], found: Replayed, rows: list[Cause]) -> dict[str, Any]:
-    if not found.conversations:
+def _verdict(base: Mapping[str, Any], replayed: Replayed, rows: list[Cause]) -> dict[str, Any]:
+    if not replayed.conversations:
         return dict(base)
     sure = [row for row in rows if row.certainty != "suspected"]
     verdict = dict(base)
@@ -202,24 +206,24 @@ def _verdict(base: Mapping[str, Any], found: Replayed, rows: list[Cause]) -> dic
     elif rows and base["state"] in ("healthy", "cannot-tell"):
         verdict |= {"state": "cannot-tell", "headline": f"suspected only: {rows[0].headline}"}
     elif base["state"] == "healthy":
-        compared = found.table.height - found.table["d"].null_count()
+        compared = replayed.table.height - replayed.table["d"].null_count()
         verdict["headline"] += f"; {compared:,} recorded probabilities are the model's own"
     return verdict
 
 
-def _why(found: Replayed) -> str:
-    return "; ".join(what for what, _ in found.left_out.most_common(2)) or "the trace holds none"
+def _why(replayed: Replayed) -> str:
+    return "; ".join(what for what, _ in replayed.left_out.most_common(2)) or "the trace holds none"
 
 
-def section(found: Replayed, causes: Sequence[Cause]) -> Section:
+def section(replayed: Replayed, causes: Sequence[Cause]) -> Section:
     """The figures in one table; ways to be wrong below them, likeliest first, where they were tried."""
-    d = as_document(found)
+    d = as_document(replayed)
     rows = [*_p_rows(d), *_text_rows(d), *_draft_rows(d)]
     rows += [["requests left out", left["count"], left["what"]] for left in d["left_out"]]
     for way in d["ways"][:6]:
         says = f"median |d log p|; {way['within_band']:.0%} inside the band, log odds {way['log_odds']:+,.0f}"
         rows.append([f"if: {way['name']}", way["median"], says])
-    return Section("replay", "The real model", _says(found, d, causes), ["figure", "value", "meaning"], rows)
+    return Section("replay", "The real model", _says(replayed, d, causes), ["figure", "value", "meaning"], rows)
 
 
 def _p_rows(d: Mapping[str, Any]) -> list[list[Any]]:
@@ -264,9 +268,9 @@ def _decided(d: Mapping[str, int]) -> str:
     return f"disagree; {d['agree']:,} agree, {d['undecidable']:,} undecidable"
 
 
-def _says(found: Replayed, d: Mapping[str, Any], rows: Sequence[Cause]) -> str:
-    if not found.conversations:
-        return f"No request could be run again: {_why(found)}."
+def _says(replayed: Replayed, d: Mapping[str, Any], rows: Sequence[Cause]) -> str:
+    if not replayed.conversations:
+        return f"No request could be run again: {_why(replayed)}."
     if rows:
         return rows[0].headline[0].upper() + rows[0].headline[1:] + "."
     if not d["log_p"]["compared"]:

@@ -94,34 +94,34 @@ def _penalised(given: Any) -> bool:
     return isinstance(given, str) or bool(given.penalised)
 
 
-def _seen(row: Mapping[str, Any], rows: Rows, found: Listed) -> Flags:
+def _seen(row: Mapping[str, Any], rows: Rows, listed: Listed) -> Flags:
     everywhere = row["repetition_penalty"] != 1
-    return seen(rows.ids, found.token, row["prompt_token_ids"], everywhere=everywhere)
+    return seen(rows.ids, listed.token, row["prompt_token_ids"], everywhere=everywhere)
 
 
-def _greedy(found: Listed, row: Mapping[str, Any], *, penalised: bool) -> tuple[int, int, int, float]:
+def _greedy(listed: Listed, row: Mapping[str, Any], *, penalised: bool) -> tuple[int, int, int, float]:
     """Tokens, near ties, wrong ones and the widest gap: what stands above the emitted token, by how much."""
-    above = found.logprobs
+    above = listed.logprobs
     if penalised:
         everywhere = row["repetition_penalty"] != 1
-        came = seen(found.ids, found.token, row["prompt_token_ids"], everywhere=everywhere)
+        came = seen(listed.ids, listed.token, row["prompt_token_ids"], everywhere=everywhere)
         above = np.where(came, -np.inf, above)
     best = above.max(axis=1)
     with np.errstate(invalid="ignore"):  # nothing stands above where all of it came before
-        gap = np.where(np.isfinite(best), best - found.value - 2 * found.error.max(axis=1), 0.0)
-    gap = np.where(found.ids[:, 0] == found.token, 0.0, np.maximum(gap, 0.0))
+        gap = np.where(np.isfinite(best), best - listed.value - 2 * listed.error.max(axis=1), 0.0)
+    gap = np.where(listed.ids[:, 0] == listed.token, 0.0, np.maximum(gap, 0.0))
     return len(gap), int(((gap > 0) & (gap <= TIE)).sum()), int((gap > TIE).sum()), float(gap.max(initial=0.0))
 
 
-def _identities(made: Judged, found: Listed, row: Mapping[str, Any]) -> None:
+def _identities(made: Judged, listed: Listed, row: Mapping[str, Any]) -> None:
     """all-zero: every log probability is 0 while others stand beside it. sum: a list sums to more than 1."""
-    n = len(found.token)
-    mass = np.exp(found.logprobs)
-    beyond = mass.sum(axis=1) > 1.0 + 0.01 + (mass * np.expm1(2 * found.error)).sum(axis=1)
+    n = len(listed.token)
+    mass = np.exp(listed.logprobs)
+    beyond = mass.sum(axis=1) > 1.0 + 0.01 + (mass * np.expm1(2 * listed.error)).sum(axis=1)
     made.identity["sum"] = n, int(beyond.sum())
     if n >= _IDENTITY:
-        zero = bool((found.value == 0).all())
-        one_hot = zero and bool((~np.isfinite(found.logprobs[:, 1:])).all()) and found.logprobs.shape[1] > 1
+        zero = bool((listed.value == 0).all())
+        one_hot = zero and bool((~np.isfinite(listed.logprobs[:, 1:])).all()) and listed.logprobs.shape[1] > 1
         listed_more = one_hot and (row["asked_k"] or 0) > 1
         forced = row["temperature"] is None or row["temperature"] < 0.3 or row["top_k"] == 1
         # after the chain a sharp distribution may be cut to one token at each position

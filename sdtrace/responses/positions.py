@@ -64,7 +64,7 @@ def rounding(logs: Floats) -> Floats:
     return np.full(logs.shape, NOISE)
 
 
-def sure(found: Listed, row: Mapping[str, Any]) -> Rows | str:
+def sure(listed: Listed, row: Mapping[str, Any]) -> Rows | str:
     """Positions with the top tokens that are listed whatever was emitted, or why there are none.
 
     Where the emitted token stands among or beside k listed ones, those above the (k-1)-th or k-th value are sure: that value does
@@ -75,22 +75,22 @@ def sure(found: Listed, row: Mapping[str, Any]) -> Rows | str:
     if not len(counts) or least == 0:
         return "no top tokens are listed at some position"
     if row["listing"] == "top":
-        return _own(found, row, int(counts.max()) if asked is None else min(int(counts.max()), max(asked, 1)))
+        return _own(listed, row, int(counts.max()) if asked is None else min(int(counts.max()), max(asked, 1)))
     if asked is None:
         return "how many top tokens were asked for is not known: keep the request beside the response"
     k = min(asked, least) - (row["listing"] == "among")
     if k < 2:
         return "too few top tokens are listed to know which are the best whatever was emitted: ask for more"
-    edge = found.logprobs[:, k - 1]
-    keep = found.logprobs > edge[:, None]
+    edge = listed.logprobs[:, k - 1]
+    keep = listed.logprobs > edge[:, None]
     if not keep[:, 0].all():
         return "the best tokens of some position are printed alike"
     width = int(keep.sum(axis=1).max())
-    ids = np.where(keep, found.ids, _NONE)[:, :width]
-    return _rows(found, ids, np.where(keep, found.logprobs, -np.inf)[:, :width], edge)
+    ids = np.where(keep, listed.ids, _NONE)[:, :width]
+    return _rows(listed, ids, np.where(keep, listed.logprobs, -np.inf)[:, :width], edge)
 
 
-def _own(found: Listed, row: Mapping[str, Any], k: int) -> Rows:
+def _own(listed: Listed, row: Mapping[str, Any], k: int) -> Rows:
     """The first k of each list, best first. A list after the chain that is shorter than asked for is the whole support."""
     n = len(row["top_ids"])
     ids, logs = np.full((n, k), _NONE, dtype=np.int64), np.full((n, k), -np.inf)
@@ -101,14 +101,14 @@ def _own(found: Listed, row: Mapping[str, Any], k: int) -> Rows:
         logs[i, : len(entries)] = [value for _, value in entries]
         whole = row["basis"] == "processed" and len(entries) < (row["asked_k"] or 0)
         edge[i] = -np.inf if whole else entries[-1][1]
-    return _rows(found, ids, logs, edge)
+    return _rows(listed, ids, logs, edge)
 
 
-def _rows(found: Listed, ids: Ints, logs: Floats, edge: Floats) -> Rows:
+def _rows(listed: Listed, ids: Ints, logs: Floats, edge: Floats) -> Rows:
     """Rows with the place of the emitted token."""
-    at = ids == found.token[:, None]
+    at = ids == listed.token[:, None]
     place = np.where(at.any(axis=1), at.argmax(axis=1), ids.shape[1])
-    error = np.broadcast_to(found.error.max(axis=1, keepdims=True), ids.shape)
+    error = np.broadcast_to(listed.error.max(axis=1, keepdims=True), ids.shape)
     return Rows(ids, logs, edge, place, error)
 
 

@@ -141,15 +141,15 @@ def total(figures: dict[str, Figure]) -> float:
     return mean([one.log_e for one in figures.values()])
 
 
-def bias_at_most(found: Reading) -> float | None:
+def bias_at_most(reading: Reading) -> float | None:
     """How far the share of best tokens can be from the model's, at 99%."""
-    one = found.figures.get("rank") or found.usual_figures.get("rank")
+    one = reading.figures.get("rank") or reading.usual_figures.get("rank")
     return None if one is None else one.bias
 
 
-def words(found: Reading, code: str) -> str:
+def words(reading: Reading, code: str) -> str:
     """One sentence about a statistic of a server."""
-    figures = (found.figures, found.usual_figures) if found.wrong else (found.usual_figures, found.figures)
+    figures = (reading.figures, reading.usual_figures) if reading.wrong else (reading.usual_figures, reading.figures)
     one = figures[0].get(code) or figures[1][code]
     expected = f"{one.low:,.0f} to {one.high:,.0f}" if one.high - one.low >= 1 else f"{one.high:,.0f}"
     what = {
@@ -159,22 +159,20 @@ def words(found: Reading, code: str) -> str:
         f"{one.high / max(one.tokens, 1):.3f} were to be expected",
         "cut": f"{one.observed:,.0f} of {one.tokens:,} tokens lie beyond what top-k, top-p or min-p leave",
     }[code]
-    at = ", ".join(f"{t:g}" for t in found.temperatures[:4])
-    return f"{what} at temperature {at} ({basis_words(found)}; e-value {power(one.log_e)})"
+    at = ", ".join(f"{t:g}" for t in reading.temperatures[:4])
+    return f"{what} at temperature {at} ({basis_words(reading)}; e-value {power(one.log_e)})"
 
 
-def basis_words(found: Reading) -> str:
+def basis_words(reading: Reading) -> str:
     """What the logprobs are of, and how that is known."""
     name = {
         "raw": "raw logprobs",
         "scaled": "logprobs after the temperature",
         "processed": "logprobs after all parameters",
     }
-    if found.how == "any":
+    if reading.how == "any":
         return "whatever the logprobs are of"
-    return (
-        f"{name[found.basis]}, {'the best of ' + str(len(found.candidates)) if found.how == 'unknown' else found.how}"
-    )
+    return f"{name[reading.basis]}, {'the best of ' + str(len(reading.candidates)) if reading.how == 'unknown' else reading.how}"
 
 
 def power(log_e: float) -> str:

@@ -65,7 +65,7 @@ def seeded(row: Mapping[str, Any]) -> list[Seeded]:
     return made
 
 
-def _known(rows: Rows, found: Listed, applied: Any) -> Known:
+def _known(rows: Rows, listed: Listed, applied: Any) -> Known:
     shaped = weights(rows.top, rows.edge, rows.error, applied)
     rest = shaped.rest_high
     most = shaped.most()[:, :-1]
@@ -78,9 +78,9 @@ def _known(rows: Rows, found: Listed, applied: Any) -> Known:
     n, k = rows.ids.shape
     at, place = np.arange(n), np.minimum(rows.place, k - 1)
     # the emitted token's own log probability on the scale of the others, where it is not among them
-    own = (found.value - first) / applied.temperature + log_p[:, 0]
+    own = (listed.value - first) / applied.temperature + log_p[:, 0]
     own = np.where(rows.place < k, log_p[at, place], own)
-    return Known(rows.ids, log_p, most, low, shaped.low > 0, rows.place, found.token, own)
+    return Known(rows.ids, log_p, most, low, shaped.low > 0, rows.place, listed.token, own)
 
 
 def _answer(row: Mapping[str, Any], known: Known, shift: int) -> Explained | None:

@@ -92,19 +92,19 @@ class Texts:
             self.seen.add(mark)
         return False
 
-    def _witness(self, row: dict[str, Any], found: Judged, drawn: Sequence[Seeded]) -> None:
+    def _witness(self, row: dict[str, Any], judged: Judged, drawn: Sequence[Seeded]) -> None:
         place = {"path": row["path"], "line": row["line"], "request_id": row["request_id"]}
-        for variant, (n, _, wrong, gap) in found.greedy.items():
+        for variant, (n, _, wrong, gap) in judged.greedy.items():
             if wrong:
                 self._keep(f"greedy {variant}", place | {"tokens": n, "wrong": wrong, "gap": gap}, gap)
         fewest = min((one.contradicted for one in drawn), default=0)
         if fewest:
-            self._keep("seeds", place | {"tokens": found.tokens, "contradicted": fewest}, fewest)
-        for code, (n, bad) in found.identity.items():
+            self._keep("seeds", place | {"tokens": judged.tokens, "contradicted": fewest}, fewest)
+        for code, (n, bad) in judged.identity.items():
             if bad:
                 self._keep(code, place | {"tokens": n, "bad": bad}, bad)
         by_code: dict[str, list[Sums]] = {}
-        for (_, variant), sums in found.sums.items():
+        for (_, variant), sums in judged.sums.items():
             if variant == "strict":
                 for code, one in sums.items():
                     by_code.setdefault(code, []).append(one)
@@ -144,11 +144,11 @@ def _seeds(one: Seeded) -> dict[str, Any]:
     return row | {f"bet{i}": float(log) for i, log in enumerate(one.logs)}
 
 
-def _rows(group: dict[str, Any], found: Judged) -> list[dict[str, Any]]:
+def _rows(group: dict[str, Any], judged: Judged) -> list[dict[str, Any]]:
     rows = []
-    for (basis, variant), sums in found.sums.items():
+    for (basis, variant), sums in judged.sums.items():
         for code, one in sums.items():
-            row = group | {"basis": basis, "variant": variant, "temperature": found.temperature, "code": code}
+            row = group | {"basis": basis, "variant": variant, "temperature": judged.temperature, "code": code}
             row |= {"responses": 1, "tokens": one.tokens, "observed": one.observed, "low": one.low, "high": one.high}
             bets = [*one.logs, *[0.0] * (_MOST - len(one.logs))]
             rows.append(row | {"variance": one.variance} | dict(zip(BET_COLUMNS, bets, strict=True)))

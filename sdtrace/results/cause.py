@@ -44,18 +44,18 @@ class Cause:
         }
 
 
-def fired(found: Outcomes, code: str) -> bool:
+def fired(outcomes: Outcomes, code: str) -> bool:
     """Whether the check of that code fired."""
-    return code in found and found[code].state == "fired"
+    return code in outcomes and outcomes[code].state == "fired"
 
 
-def make(cause: str, certainty: Certainty, codes: Sequence[str], found: Outcomes, label: str | None = None) -> Cause:
+def make(cause: str, certainty: Certainty, codes: Sequence[str], outcomes: Outcomes, label: str | None = None) -> Cause:
     """A cause from the checks that showed it; evidence and weight are theirs, words are the table's."""
     side, blame, says, advice, _ = WORDS[cause]
-    live = [code for code in codes if fired(found, code)]
-    evidence = tuple(_shown(w) for code in live for w in found[code].witnesses)[:8]
-    headline = f"{label or says}: {found[live[0]].headline}" if live else label or says
-    weight = max((found[code].faults for code in live), default=0)
+    live = [code for code in codes if fired(outcomes, code)]
+    evidence = tuple(_shown(w) for code in live for w in outcomes[code].witnesses)[:8]
+    headline = f"{label or says}: {outcomes[live[0]].headline}" if live else label or says
+    weight = max((outcomes[code].faults for code in live), default=0)
     return Cause(cause, side, certainty, tuple(live), headline, evidence, with_command(advice, evidence), blame, weight)
 
 

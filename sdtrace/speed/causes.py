@@ -9,10 +9,10 @@ from sdtrace.speed.slow_time import time_findings
 from sdtrace.speed.timing import Timing
 
 
-def slow_causes(audit: Audit, told: Timing | None) -> list[Cause]:
+def slow_causes(audit: Audit, timing: Timing | None) -> list[Cause]:
     """Named slow causes, strongest first; empty where nothing is slow or nothing can be told."""
     found = counted_load(audit)
-    if told is not None:
-        seen = [*load_findings(told), *acceptance_findings(told), *time_findings(told)]
-        found += few(without(seen), told)
+    if timing is not None:
+        seen = [*load_findings(timing), *acceptance_findings(timing), *time_findings(timing)]
+        found += few(without(seen), timing)
     return in_words(found)

@@ -76,9 +76,9 @@ def low_rate() -> pl.Expr:
     return pl.when(pl.col("tested") >= 4).then(pl.col("accepted") / pl.col("tested"))
 
 
-def in_words(found: Sequence[Finding]) -> list[Cause]:
+def in_words(findings: Sequence[Finding]) -> list[Cause]:
     """Findings as causes: certainty first, then what there is to gain."""
-    ranked = sorted(found, key=lambda one: (CERTAINTIES.index(one.certainty), -one.gain))
+    ranked = sorted(findings, key=lambda one: (CERTAINTIES.index(one.certainty), -one.gain))
     return [_cause(one) for one in ranked]
 
 
@@ -99,23 +99,23 @@ def _cause(one: Finding) -> Cause:
     )
 
 
-def few(found: list[Finding], told: Timing) -> list[Finding]:
+def few(findings: list[Finding], timing: Timing) -> list[Finding]:
     """Findings as suspicions: all of them where they rest on few steps, those about acceptance where on few requests."""
-    if told.places["lines"].sum() < ENOUGH:
-        return [replace(one, certainty="suspected") for one in found]
-    if told.places["hash"].n_unique() >= REQUESTS:
-        return found
-    return [replace(one, certainty="suspected") if one.cause in _BY_ACCEPTANCE else one for one in found]
+    if timing.places["lines"].sum() < ENOUGH:
+        return [replace(one, certainty="suspected") for one in findings]
+    if timing.places["hash"].n_unique() >= REQUESTS:
+        return findings
+    return [replace(one, certainty="suspected") if one.cause in _BY_ACCEPTANCE else one for one in findings]
 
 
-def without(found: list[Finding]) -> list[Finding]:
+def without(findings: list[Finding]) -> list[Finding]:
     """Findings that another one explains are left out: a drafter that is wired wrongly is not also badly tuned."""
-    names = {one.cause for one in found}
+    names = {one.cause for one in findings}
     explained: set[str] = set()
     if "drafter-miswired" in names:
         explained |= {"low-acceptance", "tau-too-large", "draft-too-slow", "long-context-decay", "traffic-shift"}
     if "long-context-decay" in names or "traffic-shift" in names:
         explained |= {"low-acceptance"}
-    if any(one.cause == "speculation-off" and one.certainty == "proved" for one in found):
+    if any(one.cause == "speculation-off" and one.certainty == "proved" for one in findings):
         explained |= names - {"speculation-off", "kv-pressure", "prefill-heavy", "stragglers"}
-    return [one for one in found if one.cause not in explained]
+    return [one for one in findings if one.cause not in explained]

@@ -18,18 +18,18 @@ from sdtrace.tally.tally import FINE
 POINTS, LEVELS = 60, 20
 
 
-def time_sections(told: Timing) -> list[Section]:
+def time_sections(timing: Timing) -> list[Section]:
     """Everything about time, in reading order; empty where no step has a duration."""
-    if told.document is None:
+    if timing.document is None:
         return []
-    decode = told.cost.filter(pl.col("prefill") == 0)
-    made = [_step(told), _by_batch(told, decode), _stairs(decode), _over_time(told)]
+    decode = timing.cost.filter(pl.col("prefill") == 0)
+    made = [_step(timing), _by_batch(timing, decode), _stairs(decode), _over_time(timing)]
     return [section for section in made if section is not None]
 
 
-def slice_section(told: Timing) -> Section | None:
+def slice_section(timing: Timing) -> Section | None:
     """Acceptance of every level of every attribute of requests that varies; None where nothing does."""
-    joined = attributes(told.places, told.requests)
+    joined = attributes(timing.places, timing.requests)
     rows: list[list[Value]] = []
     for name in levels(joined):
         for level in joined[name].drop_nulls().unique().sort().to_list()[:LEVELS]:
@@ -61,43 +61,43 @@ def slice_section(told: Timing) -> Section | None:
     return Section("by-slice", "Acceptance by slice", says, columns, rows, chart)
 
 
-def _step(told: Timing) -> Section:
-    assert told.ledger is not None
-    spent = told.ledger
+def _step(timing: Timing) -> Section:
+    assert timing.ledger is not None
+    spent = timing.ledger
     rows: list[list[Value]] = []
     for name, part in (*spent.parts.items(), ("unattributed", spent.unattributed)):
         if part is not None:
-            rows.append([name, part, part / spent.step, told.gains.get("overhead" if name in ("sample",) else name)])
-    if told.gains.get("overhead") is not None:
-        rows[-1][-1] = told.gains["overhead"]
+            rows.append([name, part, part / spent.step, timing.gains.get("overhead" if name in ("sample",) else name)])
+    if timing.gains.get("overhead") is not None:
+        rows[-1][-1] = timing.gains["overhead"]
         for row in rows[:-1]:
             row[-1] = None if row[0] == "sample" else row[-1]
-    says = f"A step takes {spent.step:.3g} ms and brings {told.tokens or 0:.2f} tokens per request."
+    says = f"A step takes {spent.step:.3g} ms and brings {timing.tokens or 0:.2f} tokens per request."
     if spent.hidden > 0.005 * spent.step:
         says += f" Another {spent.hidden:.3g} ms of recorded parts ran beside others and cost no time."
-    if told.bottleneck:
-        says += f" The bottleneck is {told.bottleneck}: without it {told.gains[told.bottleneck]:+.0%} throughput{_next_best(told)}."
+    if timing.bottleneck:
+        says += f" The bottleneck is {timing.bottleneck}: without it {timing.gains[timing.bottleneck]:+.0%} throughput{_next_best(timing)}."
     chart = Chart("bars", "part of the step", "ms", [str(r[0]) for r in rows], {"ms": [float(r[1] or 0) for r in rows]})
     columns = ["part", "ms", "share of the step", "gain without it"]
     return Section("time", "Where a step's time goes", says, columns, rows, chart)
 
 
-def _next_best(told: Timing) -> str:
-    rest = {k: v for k, v in told.gains.items() if v is not None and v > 0.02 and k != told.bottleneck}
+def _next_best(timing: Timing) -> str:
+    rest = {k: v for k, v in timing.gains.items() if v is not None and v > 0.02 and k != timing.bottleneck}
     name = max(rest, key=lambda k: rest[k]) if rest else None
     return f"; the next is {name} ({rest[name]:+.0%})" if name else ""
 
 
-def by_batch(told: Timing, decode: pl.DataFrame) -> pl.DataFrame:
+def by_batch(timing: Timing, decode: pl.DataFrame) -> pl.DataFrame:
     """Rows a power of two of batch size: batch, steps, gained, step_ms, plain_ms, speedup, low, high (bounds), break_even.
 
     Columns that the baseline does not tell are null.
     """
-    assert told.baseline is not None
+    assert timing.baseline is not None
     table = decode.with_columns(octave=pl.col("b").log(2).round().cast(pl.Int64))
     rows = shapes(table, "octave").filter((pl.col("steps") >= ENOUGH) & (pl.col("step_ms") > 0))
     at = rows["batch"].to_numpy().astype(np.float64)
-    base = told.baseline
+    base = timing.baseline
     plain = pl.Series(base.plain(at) if base.plain is not None else [None] * len(at), dtype=pl.Float64)
     most = pl.Series(base.high(at), dtype=pl.Float64)
     return rows.with_columns(
@@ -118,23 +118,23 @@ def crossing(rows: pl.DataFrame) -> float | None:
     return None
 
 
-def _by_batch(told: Timing, decode: pl.DataFrame) -> Section | None:
-    rows = by_batch(told, decode)
-    if rows.is_empty() or not told.drafted:
+def _by_batch(timing: Timing, decode: pl.DataFrame) -> Section | None:
+    rows = by_batch(timing, decode)
+    if rows.is_empty() or not timing.drafted:
         return None
     table: list[list[Value]] = [
         [r["batch"], r["steps"], r["gained"], r["step_ms"], r["plain_ms"], r["break_even"], r["speedup"], r["most"]]
         for r in rows.iter_rows(named=True)
     ]
     says = "Speed-up over plain decoding at equal batch size; above 1 speculation gains."
-    if told.speedup is not None:
-        says = f"Speculation is {told.speedup.value:.2f} times as fast as plain decoding at equal batch size."
+    if timing.speedup is not None:
+        says = f"Speculation is {timing.speedup.value:.2f} times as fast as plain decoding at equal batch size."
         at = crossing(rows)
         says += f" It stops gaining at a batch of about {at:.0f}." if at is not None else ""
-    elif told.baseline is not None and told.bounds[1] is not None:
-        says = f"Speculation is at most {told.bounds[1]:.2f} times as fast as plain decoding: {told.baseline.why}."
+    elif timing.baseline is not None and timing.bounds[1] is not None:
+        says = f"Speculation is at most {timing.bounds[1]:.2f} times as fast as plain decoding: {timing.baseline.why}."
     series: dict[str, list[float | None]] = {"speed-up": rows["speedup"].to_list()}
-    if told.baseline is not None and told.baseline.plain is None:
+    if timing.baseline is not None and timing.baseline.plain is None:
         series = {"at most": rows["most"].to_list()}
     series["break-even"] = [1.0] * rows.height
     chart = Chart("line", "requests in the step", "times plain decoding", [f"{b:.0f}" for b in rows["batch"]], series)
@@ -171,9 +171,9 @@ def _stairs(decode: pl.DataFrame) -> Section | None:
     return Section("cost-curve", "What verification costs", says, columns, rows, chart)
 
 
-def _over_time(told: Timing) -> Section | None:
+def _over_time(timing: Timing) -> Section | None:
     sums = (
-        told.blocks.group_by(pl.col("bucket") // FINE, maintain_order=True)
+        timing.blocks.group_by(pl.col("bucket") // FINE, maintain_order=True)
         .agg(pl.col(pl.Float64).sum())
         .filter(pl.col("wt") > 0)
         .sort("bucket")

@@ -31,27 +31,27 @@ def rate(places: pl.DataFrame, above: str = "accepted", below: str = "tested") -
     return jackknife(sums, lambda s: s[..., :1] / s[..., 1:])[0]
 
 
-def acceptance_findings(told: Timing) -> list[Finding]:
+def acceptance_findings(timing: Timing) -> list[Finding]:
     """Every finding about acceptance; each looks at lines that drafted."""
-    places = told.places
-    if places["drafting"].sum() < ENOUGH or told.run.get("method") in LOOKUPS:
+    places = timing.places
+    if places["drafting"].sum() < ENOUGH or timing.run.get("method") in LOOKUPS:
         return []
-    joined = attributes(places, told.requests)
-    found = [_miswired(told, joined), *decays(told, joined), _shift(told, joined)]
-    found += [_slice(told, joined), _everywhere(told, joined)]
+    joined = attributes(places, timing.requests)
+    found = [_miswired(timing, joined), *decays(timing, joined), _shift(timing, joined)]
+    found += [_slice(timing, joined), _everywhere(timing, joined)]
     return [one for one in found if one is not None]
 
 
-def _gain(told: Timing) -> float:
-    return float(told.gains.get("acceptance") or 0.0)
+def _gain(timing: Timing) -> float:
+    return float(timing.gains.get("acceptance") or 0.0)
 
 
-def _miswired(told: Timing, joined: pl.DataFrame) -> Finding | None:
+def _miswired(timing: Timing, joined: pl.DataFrame) -> Finding | None:
     """Nothing like the target's text, from the first position on and in every slice; or only from the second on."""
     first = rate(joined, "a0", "v0")
     if first.high is not None and first.high < MISWIRED and not _somewhere_good(joined):
         says = f"{first.value:.1%} of first drafted tokens are accepted ({first.low:.1%} to {first.high:.1%}), in every slice"
-        return Finding("drafter-miswired", "statistical", says, max(_gain(told), 1.0), worst(joined, low_rate()))
+        return Finding("drafter-miswired", "statistical", says, max(_gain(timing), 1.0), worst(joined, low_rate()))
     if joined["v1"].sum() < ENOUGH or joined["a0"].sum() < ENOUGH:
         return None
     second = rate(joined, "a1", "a0")
@@ -60,7 +60,7 @@ def _miswired(told: Timing, joined: pl.DataFrame) -> Finding | None:
             f"the first drafted token is accepted at {first.value:.0%}, the second only at {second.value:.1%} behind an "
             "accepted first: the drafter's own state is not carried to the next position"
         )
-        return Finding("drafter-miswired", "statistical", says, max(_gain(told), 0.5), worst(joined, low_rate()))
+        return Finding("drafter-miswired", "statistical", says, max(_gain(timing), 0.5), worst(joined, low_rate()))
     return None
 
 
@@ -72,7 +72,7 @@ def _somewhere_good(joined: pl.DataFrame) -> bool:
     return False
 
 
-def _shift(told: Timing, joined: pl.DataFrame) -> Finding | None:
+def _shift(timing: Timing, joined: pl.DataFrame) -> Finding | None:
     """The mix of traffic changed during the trace: acceptance of every slice is what it was."""
     names = tag_levels(joined)
     if not names or joined["first_at"].null_count():
@@ -84,13 +84,13 @@ def _shift(told: Timing, joined: pl.DataFrame) -> Finding | None:
         late = starts.filter(pl.col("first_at") >= at)["hash"]
         arm = joined["hash"].is_in(late.implode()).to_numpy()
         for name in names:
-            one = _mix(told, joined, name, arm)
+            one = _mix(timing, joined, name, arm)
             if one is not None and (best is None or one[0] < best[0]):
                 best = one
     return best[1] if best is not None else None
 
 
-def _mix(told: Timing, joined: pl.DataFrame, name: str, arm: npt.NDArray[np.bool_]) -> tuple[float, Finding] | None:
+def _mix(timing: Timing, joined: pl.DataFrame, name: str, arm: npt.NDArray[np.bool_]) -> tuple[float, Finding] | None:
     kinds = joined[name].fill_null("none")
     codes = kinds.rank("dense").to_numpy().astype(np.int64) - 1
     size = int(codes.max()) + 1
@@ -135,7 +135,7 @@ def _mix(told: Timing, joined: pl.DataFrame, name: str, arm: npt.NDArray[np.bool
     )
 
 
-def _slice(told: Timing, joined: pl.DataFrame) -> Finding | None:
+def _slice(timing: Timing, joined: pl.DataFrame) -> Finding | None:
     """The slice that lacks most against the rest, where it is low in itself."""
     best: tuple[float, dict[str, Any]] | None = None
     total, accepted = float(joined["tested"].sum()), float(joined["accepted"].sum())
@@ -181,11 +181,11 @@ def _gap(joined: pl.DataFrame, inside: npt.NDArray[np.bool_]) -> tuple[Interval,
     return gap, mine
 
 
-def _everywhere(told: Timing, joined: pl.DataFrame) -> Finding | None:
+def _everywhere(timing: Timing, joined: pl.DataFrame) -> Finding | None:
     """Low as a whole: whether that is slow only a duration can tell."""
     whole = rate(joined)
-    most = told.speedup.high if told.speedup is not None else told.bounds[1]
-    if told.ledger is None or whole.high is None or whole.high >= LOW or (most is not None and most > PAYS):
+    most = timing.speedup.high if timing.speedup is not None else timing.bounds[1]
+    if timing.ledger is None or whole.high is None or whole.high >= LOW or (most is not None and most > PAYS):
         return None
     says = f"{whole.value:.0%} of tested tokens are accepted ({whole.low:.0%} to {whole.high:.0%}), in no slice in particular"
-    return Finding("low-acceptance", "statistical", says, _gain(told), worst(joined, low_rate()))
+    return Finding("low-acceptance", "statistical", says, _gain(timing), worst(joined, low_rate()))

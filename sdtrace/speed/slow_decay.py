@@ -11,7 +11,7 @@ from sdtrace.speed.timing import Timing
 from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
 
 
-def decays(told: Timing, joined: pl.DataFrame) -> list[Finding]:
+def decays(timing: Timing, joined: pl.DataFrame) -> list[Finding]:
     """Acceptance regressed on context (per doubling) and on age in the request (per factor of 4) together.
 
     For the context within strata of a tag, because tasks differ in prompt length; one tag at a time, for strata of all of them
@@ -25,7 +25,7 @@ def decays(told: Timing, joined: pl.DataFrame) -> list[Finding]:
     for i, every in ((0, [[], *([tag] for tag in tag_levels(rows))]), (1, [["run_id", "request_id"]])):
         lost = [_lost(rows, i, strata) for strata in every]
         if all(one < -LACKS for one in lost):
-            found.append((_context, _aging)[i](told, rows, max(lost)))
+            found.append((_context, _aging)[i](timing, rows, max(lost)))
     return found
 
 
@@ -62,7 +62,7 @@ def _slope(rows: pl.DataFrame, wanted: int, strata: list[str]) -> tuple[Interval
     return fitted[used.index(wanted)], ends[wanted][1] - ends[wanted][0]
 
 
-def _context(told: Timing, rows: pl.DataFrame, lost: float) -> Finding:
+def _context(timing: Timing, rows: pl.DataFrame, lost: float) -> Finding:
     by = (
         rows.group_by("context", maintain_order=True)
         .agg(pl.col("accepted", "tested").sum())
@@ -80,11 +80,11 @@ def _context(told: Timing, rows: pl.DataFrame, lost: float) -> Finding:
         )
     evidence = worst(rows.filter(pl.col("context") >= by["context"].max()), low_rate())
     return Finding(
-        "long-context-decay", "statistical", says, max(float(told.gains.get("acceptance") or 0.0), -lost), evidence
+        "long-context-decay", "statistical", says, max(float(timing.gains.get("acceptance") or 0.0), -lost), evidence
     )
 
 
-def _aging(told: Timing, rows: pl.DataFrame, lost: float) -> Finding:
+def _aging(timing: Timing, rows: pl.DataFrame, lost: float) -> Finding:
     by = (
         rows.group_by("age", maintain_order=True)
         .agg(pl.col("accepted", "tested").sum())
@@ -96,7 +96,12 @@ def _aging(told: Timing, rows: pl.DataFrame, lost: float) -> Finding:
     advice = "compare the drafter's KV cache with a fresh one after some hundred steps; look at how rejected tokens are rolled back"
     evidence = worst(rows.filter(pl.col("age") == rows["age"].max()), low_rate())
     return Finding(
-        "low-acceptance", "statistical", says, max(float(told.gains.get("acceptance") or 0.0), -lost), evidence, advice
+        "low-acceptance",
+        "statistical",
+        says,
+        max(float(timing.gains.get("acceptance") or 0.0), -lost),
+        evidence,
+        advice,
     )
 
 

@@ -12,25 +12,25 @@ OFF, WAITING, PREFILL = 0.5, 0.15, 0.6
 FULL = 0.95
 
 
-def load_findings(told: Timing) -> list[Finding]:
+def load_findings(timing: Timing) -> list[Finding]:
     """Every finding that is about neither acceptance nor the inside of a step."""
-    found = [_off(told), _gaps(told), _prefill(told)]
+    found = [_off(timing), _gaps(timing), _prefill(timing)]
     return [one for one in found if one is not None]
 
 
-def _off(told: Timing) -> Finding | None:
+def _off(timing: Timing) -> Finding | None:
     """Configured, and most decoding steps draft nothing; drafters that look tokens up may find nothing."""
-    lines, drafting = total(told.places, "lines"), total(told.places, "drafting")
-    run = told.run
+    lines, drafting = total(timing.places, "lines"), total(timing.places, "drafting")
+    run = timing.run
     meant = bool(run.get("num_draft_tokens") or run.get("draft_model") or run.get("method") or drafting)
     if lines < ENOUGH or not meant or run.get("method") in LOOKUPS or drafting >= (1 - OFF) * lines:
         return None
-    idle = told.places.filter(pl.col("drafting") == 0)
-    gained = total(told.places, "tokens") / lines
-    drafted = told.places.filter(pl.col("drafting") == pl.col("lines"))
+    idle = timing.places.filter(pl.col("drafting") == 0)
+    gained = total(timing.places, "tokens") / lines
+    drafted = timing.places.filter(pl.col("drafting") == pl.col("lines"))
     full = total(drafted, "tokens") / total(drafted, "lines") if drafted.height else gained + 1
     share = 1 - drafting / lines
-    says = f"{share:.0%} of {lines:,.0f} decoding steps drafted nothing{_when(told.places)}"
+    says = f"{share:.0%} of {lines:,.0f} decoding steps drafted nothing{_when(timing.places)}"
     proved = drafting == 0
     return Finding(
         "speculation-off",
@@ -56,9 +56,9 @@ def _when(places: pl.DataFrame) -> str:
     return f", all at batch sizes from {2 ** int(off['batch'].to_numpy().min())} on: a limit by load turns it off"
 
 
-def _gaps(told: Timing) -> Finding | None:
+def _gaps(timing: Timing) -> Finding | None:
     """Requests that stand still between two of their steps: preempted, or waiting for blocks of the cache."""
-    rows = told.places.filter((pl.col("gaps") > 0) & (pl.col("w") > 0))
+    rows = timing.places.filter((pl.col("gaps") > 0) & (pl.col("w") > 0))
     busy = float((rows["wt"] / rows["w"] * rows["lines"]).sum())
     still, other = float(rows["long_gap"].sum()), float(rows["gap"].sum())
     waiting = rows.filter(pl.col("long_gap") > 0)
@@ -71,8 +71,8 @@ def _gaps(told: Timing) -> Finding | None:
     )
 
 
-def _prefill(told: Timing) -> Finding | None:
-    times = told.requests.filter(
+def _prefill(timing: Timing) -> Finding | None:
+    times = timing.requests.filter(
         pl.col("arrived_at").is_not_null()
         & (pl.col("first_token_at") >= pl.col("arrived_at"))
         & (pl.col("finished_at") > pl.col("first_token_at"))
@@ -87,7 +87,7 @@ def _prefill(told: Timing) -> Finding | None:
         f"{first / whole:.0%} of the requests' time passes before their first token; however fast decoding gets, they end at "
         f"most {whole / first:.2f} times sooner (Amdahl)"
     )
-    heavy = told.places.join(
+    heavy = timing.places.join(
         times.with_columns(before=pl.col("first_token_at") - pl.col("arrived_at")).select(
             "run_id", "request_id", "before"
         ),

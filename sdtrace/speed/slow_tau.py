@@ -14,29 +14,29 @@ from sdtrace.tally.frames import DEPTH
 OTHER_TAU = 0.08
 
 
-def tau_findings(told: Timing, cost: StepCost) -> list[Finding]:
+def tau_findings(timing: Timing, cost: StepCost) -> list[Finding]:
     """Whether a shorter or a longer draft would pay, at the acceptance by position that was seen."""
-    assert told.ledger is not None
-    mine = told.places.filter(pl.col("drafting") > 0)
+    assert timing.ledger is not None
+    mine = timing.places.filter(pl.col("drafting") > 0)
     depth = np.array([float(mine[f"v{j}"].sum()) for j in range(DEPTH)])
     drafting = float(mine["drafting"].sum())
     k = int((depth >= 0.5 * drafting).sum()) if drafting >= 50 else 0
-    per = _per_token(told, cost)
+    per = _per_token(timing, cost)
     if 0 < k < DEPTH and depth[k] > 0.1 * drafting:
         return []  # drafts of many lengths: somebody chooses them already
     if k < 1 or per is None or (k == DEPTH and mine["v8"].sum() > 0):
-        return _deep(told, mine, per) if k == DEPTH and per is not None else []
-    return [one for one in (_shorter(told, mine, k, per), _longer(told, mine, k, per, cost)) if one is not None]
+        return _deep(timing, mine, per) if k == DEPTH and per is not None else []
+    return [one for one in (_shorter(timing, mine, k, per), _longer(timing, mine, k, per, cost)) if one is not None]
 
 
-def _per_token(told: Timing, cost: StepCost) -> float | None:
+def _per_token(timing: Timing, cost: StepCost) -> float | None:
     """ms that one more drafted position adds to a step, at least; None where neither draft nor curve is known."""
-    assert told.ledger is not None
-    batch = total(told.places, "timed") / max(total(told.places, "w"), 1e-9)
-    draft, slope = told.ledger.parts["draft"], cost.marginal()
+    assert timing.ledger is not None
+    batch = total(timing.places, "timed") / max(total(timing.places, "w"), 1e-9)
+    draft, slope = timing.ledger.parts["draft"], cost.marginal()
     if draft is None and slope is None:
         return None
-    token = cost.draft_token if cost.draft_varied else (draft or 0.0) * total(told.places, "lines") / told.drafted
+    token = cost.draft_token if cost.draft_varied else (draft or 0.0) * total(timing.places, "lines") / timing.drafted
     return token + (slope or 0.0) * batch
 
 
@@ -46,9 +46,9 @@ def _survival(mine: pl.DataFrame, k: int) -> Floats:
     return summed(group, mine.select([f"a{j}" for j in range(k)] + ["drafting"]).to_numpy(), GROUPS)
 
 
-def _shorter(told: Timing, mine: pl.DataFrame, k: int, per: float) -> Finding | None:
-    assert told.ledger is not None
-    step = told.ledger.step
+def _shorter(timing: Timing, mine: pl.DataFrame, k: int, per: float) -> Finding | None:
+    assert timing.ledger is not None
+    step = timing.ledger.step
     if k < 2 or per * (k - 1) >= step:
         return None
 
@@ -70,10 +70,10 @@ def _shorter(told: Timing, mine: pl.DataFrame, k: int, per: float) -> Finding | 
     return Finding("tau-too-large", "statistical", says, one.value, worst(mine, low_rate()))
 
 
-def _deep(told: Timing, mine: pl.DataFrame, per: float) -> list[Finding]:
+def _deep(timing: Timing, mine: pl.DataFrame, per: float) -> list[Finding]:
     """Drafts longer than the positions that are counted one by one: cut at those."""
-    assert told.ledger is not None
-    step, length = told.ledger.step, told.drafted / float(mine["drafting"].sum())
+    assert timing.ledger is not None
+    step, length = timing.ledger.step, timing.drafted / float(mine["drafting"].sum())
 
     def gains(s: Floats) -> Floats:
         tokens = 1 + np.cumsum(s[..., : DEPTH + 1] / s[..., DEPTH + 1 :], axis=-1)
@@ -89,10 +89,10 @@ def _deep(told: Timing, mine: pl.DataFrame, per: float) -> list[Finding]:
     return [Finding("tau-too-large", "statistical", says, one.value, worst(mine, low_rate()))]
 
 
-def _longer(told: Timing, mine: pl.DataFrame, k: int, per: float, cost: StepCost) -> Finding | None:
+def _longer(timing: Timing, mine: pl.DataFrame, k: int, per: float, cost: StepCost) -> Finding | None:
     """Beyond the last position acceptance is not known; it is taken to go on as it does there, so this is no proof."""
-    assert told.ledger is not None
-    step, most = told.ledger.step, 2 * k + 2
+    assert timing.ledger is not None
+    step, most = timing.ledger.step, 2 * k + 2
 
     def gains(s: Floats) -> Floats:
         marginal = s[..., :k] / s[..., k:]
@@ -114,7 +114,7 @@ def _longer(told: Timing, mine: pl.DataFrame, k: int, per: float, cost: StepCost
         f"all {k} drafted tokens are accepted in {last:.0%} of the steps; {k + best + 1} would gain about {one.value:.0%} "
         f"({one.low:.0%} to {one.high:.0%}) if acceptance goes on as at the last position"
     )
-    known = cost.marginal() is not None or told.baseline_ms is not None
+    known = cost.marginal() is not None or timing.baseline_ms is not None
     return Finding(
         "tau-too-small",
         "statistical" if known or per > 0 else "suspected",

@@ -17,14 +17,14 @@ DRAFT_TOKEN, DRAFT_SHARE = 0.15, 0.3
 VERIFY, HOST = 0.25, 0.3
 
 
-def time_findings(told: Timing) -> list[Finding]:
+def time_findings(timing: Timing) -> list[Finding]:
     """Every finding about the time of a step; none where no step has a duration or nothing is drafted."""
-    if told.ledger is None or not told.drafted:
+    if timing.ledger is None or not timing.drafted:
         return []
-    decode = told.cost.filter(pl.col("prefill") == 0)
+    decode = timing.cost.filter(pl.col("prefill") == 0)
     cost = step_cost(decode)
-    found = [_draft(told, decode), _verify(told, decode, cost), _host(told, decode), *tau_findings(told, cost)]
-    found += [_graphs(decode), _spikes(decode, cost), _padding(told), _ranks(told)]
+    found = [_draft(timing, decode), _verify(timing, decode, cost), _host(timing, decode), *tau_findings(timing, cost)]
+    found += [_graphs(decode), _spikes(decode, cost), _padding(timing), _ranks(timing)]
     return [one for one in found if one is not None]
 
 
@@ -36,10 +36,10 @@ def _slowest(decode: pl.DataFrame, column: str, **more: float) -> list[dict[str,
     ]
 
 
-def _draft(told: Timing, decode: pl.DataFrame) -> Finding | None:
-    assert told.ledger is not None
-    spent, draft = told.ledger, told.ledger.parts["draft"]
-    depth = told.drafted / total(told.places, "lines")
+def _draft(timing: Timing, decode: pl.DataFrame) -> Finding | None:
+    assert timing.ledger is not None
+    spent, draft = timing.ledger, timing.ledger.parts["draft"]
+    depth = timing.drafted / total(timing.places, "lines")
     if draft is None or depth <= 0:
         return None
     token = draft / depth / (spent.step - draft) if spent.step > draft else np.inf
@@ -49,23 +49,23 @@ def _draft(told: Timing, decode: pl.DataFrame) -> Finding | None:
         f"drafting takes {draft:.3g} of {spent.step:.3g} ms a step ({draft / spent.step:.0%}); one drafted token costs "
         f"{token:.0%} of everything else in the step"
     )
-    if told.bounds[1] is not None and told.bounds[1] < 1:
-        says += f"; speculation is a slow-down: at most {told.bounds[1]:.2f} times plain decoding"
-    elif told.speedup is not None and told.speedup.high is not None and told.speedup.high < 1:
-        says += f"; speculation is a slow-down: {told.speedup.value:.2f} times plain decoding"
-    gain = told.gains.get("draft") or 0.0
+    if timing.bounds[1] is not None and timing.bounds[1] < 1:
+        says += f"; speculation is a slow-down: at most {timing.bounds[1]:.2f} times plain decoding"
+    elif timing.speedup is not None and timing.speedup.high is not None and timing.speedup.high < 1:
+        says += f"; speculation is a slow-down: {timing.speedup.value:.2f} times plain decoding"
+    gain = timing.gains.get("draft") or 0.0
     return Finding("draft-too-slow", "statistical", says, gain, _slowest(decode, "draft_ms"))
 
 
-def _verify(told: Timing, decode: pl.DataFrame, cost: StepCost) -> Finding | None:
+def _verify(timing: Timing, decode: pl.DataFrame, cost: StepCost) -> Finding | None:
     """Against the plain step where it is known; against the smallest passes of the trace, as a suspicion, where not."""
-    assert told.ledger is not None
-    gain, spent = told.gains.get("verify"), told.ledger
+    assert timing.ledger is not None
+    gain, spent = timing.gains.get("verify"), timing.ledger
     rest = spent.step - (spent.parts["draft"] or 0.0)
-    if gain is not None and told.baseline_ms:
+    if gain is not None and timing.baseline_ms:
         if gain < VERIFY:
             return None
-        says = f"verifying takes {rest:.3g} ms where a plain step takes {told.baseline_ms:.3g} ({rest / told.baseline_ms:.2f} times)"
+        says = f"verifying takes {rest:.3g} ms where a plain step takes {timing.baseline_ms:.3g} ({rest / timing.baseline_ms:.2f} times)"
         slope = cost.marginal()
         says += f"; each further token costs {slope * 1000:.3g} us" if slope else ""
         return Finding("verification-not-free", "statistical", says, gain, _slowest(decode, "rest_ms"))
@@ -92,12 +92,12 @@ def _verify(told: Timing, decode: pl.DataFrame, cost: StepCost) -> Finding | Non
     return Finding("verification-not-free", "suspected", says, rest / least - 1, _slowest(decode, "rest_ms"))
 
 
-def _host(told: Timing, decode: pl.DataFrame) -> Finding | None:
-    assert told.ledger is not None
-    spent, gain = told.ledger, told.gains.get("overhead")
+def _host(timing: Timing, decode: pl.DataFrame) -> Finding | None:
+    assert timing.ledger is not None
+    spent, gain = timing.ledger, timing.gains.get("overhead")
     if gain is None or gain < HOST or spent.parts["verify"] is None:
         return None
-    if spent.parts["draft"] is None and told.run.get("method") not in (None, *LOOKUPS):
+    if spent.parts["draft"] is None and timing.run.get("method") not in (None, *LOOKUPS):
         return None  # what is unattributed may be the draft
     share = spent.overhead / spent.step
     says = f"{spent.overhead:.3g} of {spent.step:.3g} ms a step ({share:.0%}) is neither drafting nor verifying"
@@ -171,24 +171,24 @@ def _spikes(decode: pl.DataFrame, cost: StepCost) -> Finding | None:
     return Finding("graph-missed", "statistical", says, wasted / (whole - wasted), evidence)
 
 
-def _padding(told: Timing) -> Finding | None:
+def _padding(timing: Timing) -> Finding | None:
     """Short drafts wait for the longest one of their batch."""
-    assert told.ledger is not None
-    drawn, idle = told.drafted, float(told.places["padded"].sum())
+    assert timing.ledger is not None
+    drawn, idle = timing.drafted, float(timing.places["padded"].sum())
     share = idle / (drawn + idle) if drawn else 0.0
-    draft = told.ledger.parts["draft"] or 0.0
-    gain = draft * share / (told.ledger.step - draft * share)
+    draft = timing.ledger.parts["draft"] or 0.0
+    gain = draft * share / (timing.ledger.step - draft * share)
     if share < 0.3 or gain < 0.04:
         return None
     says = f"{share:.0%} of draft slots are padding: the longest draft of a batch sets the time of all ({draft:.3g} ms)"
     return Finding(
-        "stragglers", "statistical", says, gain, worst(told.places.filter(pl.col("padded") > 0), -pl.col("padded"))
+        "stragglers", "statistical", says, gain, worst(timing.places.filter(pl.col("padded") > 0), -pl.col("padded"))
     )
 
 
-def _ranks(told: Timing) -> Finding | None:
+def _ranks(timing: Timing) -> Finding | None:
     by = (
-        told.places.filter(pl.col("rank").is_not_null() & (pl.col("w") > 0))
+        timing.places.filter(pl.col("rank").is_not_null() & (pl.col("w") > 0))
         .group_by("rank", maintain_order=True)
         .agg(pl.col("w", "wt").sum())
         .filter(pl.col("w") >= ENOUGH)
@@ -202,7 +202,7 @@ def _ranks(told: Timing) -> Finding | None:
     if slow < 1.15 * usual or usual <= 0:
         return None
     rank = int(by["rank"][-1])
-    mine = told.places.filter(pl.col("rank") == rank)
+    mine = timing.places.filter(pl.col("rank") == rank)
     (group,) = groups([mine["hash"]])
     mean = jackknife(summed(group, mine.select("wt", "w").to_numpy(), GROUPS), lambda s: s[..., :1] / s[..., 1:])[0]
     if mean.low is None or mean.low < 1.05 * usual:

@@ -109,16 +109,16 @@ def timing(audit: Audit, given: float | None = None) -> Timing | None:
     return _measured(told, decode, spent, base, audit.tally.frame("blocks").filter(twins))
 
 
-def unmeasured(told: Timing | None) -> list[NotChecked]:
+def unmeasured(timing: Timing | None) -> list[NotChecked]:
     """What could not be said about speed, and what to record for it."""
-    if told is None or told.ledger is None or told.baseline is None:
+    if timing is None or timing.ledger is None or timing.baseline is None:
         return [NotChecked("durations")]
-    notes = [NotChecked("said", {"says": note}) for note in told.notes]
-    absent = [f"{name}_ms" for name, part in told.ledger.parts.items() if part is None]
+    notes = [NotChecked("said", {"says": note}) for note in timing.notes]
+    absent = [f"{name}_ms" for name, part in timing.ledger.parts.items() if part is None]
     if absent:
         notes.append(NotChecked("parts", {"columns": ", ".join(absent)}))
-    if told.drafted and told.baseline.plain is None:
-        notes.append(NotChecked("speed-bounds", {"why": told.baseline.why, "ask": told.baseline.ask}))
+    if timing.drafted and timing.baseline.plain is None:
+        notes.append(NotChecked("speed-bounds", {"why": timing.baseline.why, "ask": timing.baseline.ask}))
     return notes
 
 
@@ -149,7 +149,7 @@ def _plain_twins(audit: Audit, run: Mapping[str, Any]) -> pl.Expr:
     return pl.col("run_id").is_in(same)
 
 
-def _measured(told: Timing, decode: pl.DataFrame, spent: Ledger, base: Baseline, elsewhere: pl.DataFrame) -> Timing:
+def _measured(timing: Timing, decode: pl.DataFrame, spent: Ledger, base: Baseline, elsewhere: pl.DataFrame) -> Timing:
     sums = _sums(decode, base.plain)
     lines, gained, wt, w, worth, plain_w = (float(x) for x in sums.sum(axis=0))
     tokens = gained / lines
@@ -157,26 +157,26 @@ def _measured(told: Timing, decode: pl.DataFrame, spent: Ledger, base: Baseline,
         "draft": None if spent.parts["draft"] is None else _without(spent.step, spent.parts["draft"]),
         "verify": None,
         "overhead": _without(spent.step, spent.overhead) if spent.parts["verify"] is not None else None,
-        "acceptance": _better_acceptance(told.places, tokens),
+        "acceptance": _better_acceptance(timing.places, tokens),
     }
     found = {"ledger": spent, "baseline": base, "tokens": tokens}
-    if not told.drafted:
-        return Timing(**(vars(told) | found | {"baseline_ms": spent.step}))
+    if not timing.drafted:
+        return Timing(**(vars(timing) | found | {"baseline_ms": spent.step}))
     if base.plain is None:
-        return Timing(**(vars(told) | found | {"gains": gains, "bounds": _bounds(told, decode, base)}))
+        return Timing(**(vars(timing) | found | {"gains": gains, "bounds": _bounds(timing, decode, base)}))
     baseline_ms = plain_w / w
     gains["verify"] = _without(spent.step, max(spent.step - (spent.parts["draft"] or 0.0) - baseline_ms, 0.0))
-    whole = _interval(told, base, worth / wt, _weather(told, base, elsewhere))
-    return Timing(**(vars(told) | found | {"gains": gains, "baseline_ms": baseline_ms, "speedup": whole}))
+    whole = _interval(timing, base, worth / wt, _weather(timing, base, elsewhere))
+    return Timing(**(vars(timing) | found | {"gains": gains, "baseline_ms": baseline_ms, "speedup": whole}))
 
 
-def _weather(told: Timing, base: Baseline, elsewhere: pl.DataFrame) -> float:
+def _weather(timing: Timing, base: Baseline, elsewhere: pl.DataFrame) -> float:
     """What the speed-up is off by because the mean step is one of some weather: nothing where the plain steps stand among the
     others and had the same. `elsewhere`: stretches of the runs that the plain steps are of."""
     if base.basis == "regression" or (base.basis == "plain-steps" and base.own >= 0.5):
         return 0.0
     other = mean_step(elsewhere) if base.basis == "plain-steps" and not elsewhere.is_empty() else 0.0
-    return float(np.hypot(mean_step(told.blocks), other))
+    return float(np.hypot(mean_step(timing.blocks), other))
 
 
 def _without(step: float, part: float) -> float | None:
@@ -205,21 +205,21 @@ def _sums(rows: pl.DataFrame, plain: Any) -> Floats:
     return np.stack([timed, tokens, wt, w, tokens * share * t1, w * t1], axis=1)
 
 
-def _interval(told: Timing, base: Baseline, value: float, weather: float) -> Interval:
+def _interval(timing: Timing, base: Baseline, value: float, weather: float) -> Interval:
     """The speed-up: sessions of requests clustered, what the mean step is off by the weather, the baseline's own error and misfit."""
     # where the weather is added, it is not to be in what requests differ by as well
-    sampled = _sampled(told, _sums(told.places, base.plain), tokens=weather > 0)
+    sampled = _sampled(timing, _sums(timing.places, base.plain), tokens=weather > 0)
     if sampled is None:
         return Interval(value, None, None)
     half = np.hypot(np.hypot(sampled, weather), 1.96 * base.error) + base.margin
     return Interval(value, float(value * np.exp(-half)), float(value * np.exp(half)))
 
 
-def _sampled(told: Timing, sums: Floats, *, tokens: bool = False) -> float | None:
+def _sampled(timing: Timing, sums: Floats, *, tokens: bool = False) -> float | None:
     """Half of the 95% interval of ln(worth / time), or of ln(`tokens` per step), by sessions of requests; None where they are too
     few. `sums`: of the places."""
     above, below = (1, 0) if tokens else (4, 2)
-    (group,) = groups([sessions(told.places, told.requests)])
+    (group,) = groups([sessions(timing.places, timing.requests)])
     found = jackknife(summed(group, sums, GROUPS), lambda s: np.log(s[..., above] / s[..., below]))[0]
     return None if found.low is None or found.high is None else (found.high - found.low) / 2
 
@@ -236,9 +236,9 @@ def mean_step(blocks: pl.DataFrame) -> float:
     return student(0.975, max(int(freedom[0]), 2)) * float(np.sqrt(variance[0]))
 
 
-def _bounds(told: Timing, decode: pl.DataFrame, base: Baseline) -> tuple[float | None, float | None]:
+def _bounds(timing: Timing, decode: pl.DataFrame, base: Baseline) -> tuple[float | None, float | None]:
     """Speed-up if plain steps took as little, or as much, as the trace allows; each end with its sampling error."""
     high = _sums(decode, base.high).sum(axis=0)
     low = _sums(decode, base.low).sum(axis=0) if base.low is not None else None
-    wide = np.exp(_sampled(told, _sums(told.places, base.high)) or 0.0)
+    wide = np.exp(_sampled(timing, _sums(timing.places, base.high)) or 0.0)
     return (float(low[4] / low[2] / wide) if low is not None and low[4] > 0 else None), float(high[4] / high[2] * wide)

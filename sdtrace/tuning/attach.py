@@ -26,9 +26,9 @@ def attach(report: Report, traffic: Sequence[Traffic], asked: Asked | None) -> R
     return replace(_with(report, found, why), sections=[*report.sections, *sections(found)])
 
 
-def attach_counts(report: Report, found: Diagnosis, asked: Asked) -> Report:
+def attach_counts(report: Report, diagnosis: Diagnosis, asked: Asked) -> Report:
     """The report of counts with what they tell of other draft lengths, or with the reason why they tell nothing."""
-    made, why = tuning_of_counts(found, asked)
+    made, why = tuning_of_counts(diagnosis, asked)
     return replace(_with(report, made, why if made is None else None), sections=[*report.sections, *sections(made)])
 
 

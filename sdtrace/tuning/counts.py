@@ -24,16 +24,16 @@ _SAME_DRAFT = (
 )
 
 
-def tuning_of_counts(found: Diagnosis, asked: Asked) -> tuple[dict[str, Any] | None, str | None]:
+def tuning_of_counts(diagnosis: Diagnosis, asked: Asked) -> tuple[dict[str, Any] | None, str | None]:
     """The `tuning` section of counts, and why there is none where there is none."""
-    a, source = found.acceptance, found.figures_from
+    a, source = diagnosis.acceptance, diagnosis.figures_from
     if a is None or source is None or not a["tokens_per_step"]:
         return None, "no count or mean of accepted tokens by step"
     shares = [min(max(s or 0.0, 0.0), 1.0) for s in a["marginal_by_position"]]
     current = len(shares) or round(source.k or 0)
     if not current:
         return None, "neither acceptance by position nor the draft length is printed"
-    step = next((s.step_ms for s in found.speeds if s.engine == source.engine and s.drafting and s.step_ms), None)
+    step = next((s.step_ms for s in diagnosis.speeds if s.engine == source.engine and s.drafting and s.step_ms), None)
     lengths = sorted({*range(min(current, TAUS[-1]) + 1), *TAUS, current})
     ends = {tau: _tokens(tau, current, shares, a["tokens_per_step"]) for tau in lengths}
     curve = [_point(tau, ends, current, _costs(tau, current, step, asked), step) for tau in lengths]

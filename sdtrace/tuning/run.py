@@ -91,49 +91,49 @@ def tuned(traffic: Traffic, asked: Asked, taus: tuple[int, ...] = TAUS) -> Tuned
     return Tuned(traffic, found, paid, best, [*_batches(found, paid, session), *_slices(traffic, found, paid)])
 
 
-def times(found: Curve, paid: Price, bucket: int | None) -> tuple[Floats, dict[int, Floats]]:
+def times(curve: Curve, paid: Price, bucket: int | None) -> tuple[Floats, dict[int, Floats]]:
     """Tokens (R), and the time of every identified tau (R), over the buckets that have a price: the upper end of it."""
     known = np.asarray(np.isfinite(paid.cost).all(axis=0))
     if bucket is not None:
         known &= np.arange(known.size) == bucket
-    tokens = found.tokens[:, known].sum(axis=1)
+    tokens = curve.tokens[:, known].sum(axis=1)
     times = {
         p.tau: p.steps[:, known] @ paid.high[paid.taus.index(p.tau), known]
-        for p in found.points
+        for p in curve.points
         if p.identified and p.steps is not None and known.any()
     }
     return tokens, times
 
 
-def _best(found: Curve, paid: Price, mask: Any, bucket: int | None, session: Ints) -> Optimum | None:
+def _best(curve: Curve, paid: Price, mask: Any, bucket: int | None, session: Ints) -> Optimum | None:
     """`session` (R): requests that go together are drawn together."""
-    tokens, spent = times(found, paid, bucket)
+    tokens, spent = times(curve, paid, bucket)
     used = mask & (tokens > 0)
     _, number = np.unique(session[used], return_inverse=True)
     drawn = {tau: by_cluster(time[used], number) for tau, time in spent.items()}
-    return optimum(by_cluster(tokens[used], number), drawn, found.current)
+    return optimum(by_cluster(tokens[used], number), drawn, curve.current)
 
 
-def _batches(found: Curve, paid: Price, session: Ints) -> list[Part]:
-    weight = found.tokens.sum(axis=0)
+def _batches(curve: Curve, paid: Price, session: Ints) -> list[Part]:
+    weight = curve.tokens.sum(axis=0)
     if (weight > 0).sum() < 2:
         return []
-    everyone = np.ones(len(found.tokens), dtype=bool)
+    everyone = np.ones(len(curve.tokens), dtype=bool)
     return [
-        _part({"batch_size": bucket_name(int(g))}, found, paid, everyone, int(g), session)
+        _part({"batch_size": bucket_name(int(g))}, curve, paid, everyone, int(g), session)
         for g in np.flatnonzero(weight >= SLICE_SHARE * weight.sum())
     ]
 
 
-def _slices(traffic: Traffic, found: Curve, paid: Price) -> list[Part]:
+def _slices(traffic: Traffic, curve: Curve, paid: Price) -> list[Part]:
     """One part a tag value with enough requests, the largest first."""
-    whole = found.tokens.sum()
+    whole = curve.tokens.sum()
     parts = []
     for (key, value), members in slice_members(traffic).items():
-        mask = np.isin(np.arange(len(found.tokens)), members)
-        share = found.tokens[mask].sum() / whole
+        mask = np.isin(np.arange(len(curve.tokens)), members)
+        share = curve.tokens[mask].sum() / whole
         if len(members) >= SLICE_REQUESTS and SLICE_SHARE <= share < 1.0:
-            parts.append(_part({f"tags.{key}": value}, found, paid, mask, None, traffic.text.session))
+            parts.append(_part({f"tags.{key}": value}, curve, paid, mask, None, traffic.text.session))
     return sorted(parts, key=lambda p: -p.tokens)[:SLICES]
 
 
@@ -157,12 +157,12 @@ def _tags(text: str | None) -> dict[str, str]:
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
-def _part(where: dict[str, str], found: Curve, paid: Price, mask: Any, bucket: int | None, session: Ints) -> Part:
-    best = _best(found, paid, mask, bucket, session)
+def _part(where: dict[str, str], curve: Curve, paid: Price, mask: Any, bucket: int | None, session: Ints) -> Part:
+    best = _best(curve, paid, mask, bucket, session)
     per = [
-        _per_step(found, found.at(tau), mask, bucket) for tau in (found.current, best.tau if best is not None else None)
+        _per_step(curve, curve.at(tau), mask, bucket) for tau in (curve.current, best.tau if best is not None else None)
     ]
-    tokens = _cut(found.tokens, bucket)[mask]
+    tokens = _cut(curve.tokens, bucket)[mask]
     return Part(where, int((tokens > 0).sum()), int(tokens.sum()), per[0], per[1], best)
 
 
@@ -170,7 +170,7 @@ def _cut(values: Floats, bucket: int | None) -> Floats:
     return np.asarray(values.sum(axis=1) if bucket is None else values[:, bucket])
 
 
-def _per_step(found: Curve, point: Point | None, mask: Any, bucket: int | None) -> float | None:
+def _per_step(curve: Curve, point: Point | None, mask: Any, bucket: int | None) -> float | None:
     if point is None or point.steps is None or not point.identified:
         return None
-    return ratio(_cut(found.tokens, bucket)[mask], _cut(point.steps, bucket)[mask])[0]
+    return ratio(_cut(curve.tokens, bucket)[mask], _cut(point.steps, bucket)[mask])[0]

@@ -41,11 +41,11 @@ def bands(pos: Positions, declared: str | None) -> Bands:
     return Bands(band(pos.p, declared), band(pos.q, declared))
 
 
-def widened(found: Bands, imprecise: float | None) -> Bands:
+def widened(bands: Bands, imprecise: float | None) -> Bands:
     """Bands in which a target probability may be off by `imprecise`, relative to itself, as well."""
     if not imprecise:
-        return found
-    return Bands(Rounding(found.p.relative + imprecise, found.p.absolute), found.q)
+        return bands
+    return Bands(Rounding(bands.p.relative + imprecise, bands.p.absolute), bands.q)
 
 
 def band(values: Floats, declared: str | None) -> Rounding:

@@ -102,7 +102,7 @@ def test_an_engine_against_itself_is_not_regressed(world: tuple[int, float, floa
     words: dict[float, list[str]] = {1.0: [], 0.2: []}
     for ratio, found in words.items():
         for _ in range(60 if ratio == 1 else 10):
-            sides = [made(rng, world[0], level, *world[1:], "request") for level in (100.0, 100.0 * ratio)]
-            found.append(answer(compared(*sides, MARGIN).metrics, MARGIN, 1).word)
+            base, other = (made(rng, world[0], level, *world[1:], "request") for level in (100.0, 100.0 * ratio))
+            found.append(answer(compared(base, other, MARGIN).metrics, MARGIN, 1).word)
     assert words[1.0].count("regressed") <= 3
     assert words[0.2] == ["regressed"] * 10

@@ -107,12 +107,12 @@ class Engine:
         out = logits / (t or 1.0)
         if (top := given.get("top_k", -1)) > 0:
             out = np.where(out < np.sort(out)[-top], -np.inf, out)
-        return out - out.max() - np.log(np.exp(out - out.max()).sum())
+        return np.asarray(out - out.max() - np.log(np.exp(out - out.max()).sum()))
 
     def raw(self, tokens: list[int]) -> np.ndarray:
         """Raw log probabilities."""
         z = self.logits(tokens)
-        return (z - z.max() - np.log(np.exp(z - z.max()).sum())).astype(np.float32).astype(float)
+        return np.asarray((z - z.max() - np.log(np.exp(z - z.max()).sum())).astype(np.float32).astype(float))
 
     def metrics(self) -> str:
         """As vLLM exposes its counters."""
@@ -127,7 +127,8 @@ def completion(engine: Engine, asked: dict[str, Any]) -> dict[str, Any]:
     """/v1/completions."""
     given = {"temperature": 1.0, "max_tokens": 16, "top_k": -1} | {k: v for k, v in asked.items() if v is not None}
     prompts = given["prompt"] if given["prompt"] and isinstance(given["prompt"][0], list) else [given["prompt"]]
-    choices = []
+    choices: list[dict[str, Any]] = []
+    spent = 0
     for index, prompt in enumerate(prompts):
         ids = tokenize(prompt) if isinstance(prompt, str) else prompt
         made = engine.generate(ids, given)
@@ -144,11 +145,12 @@ def completion(engine: Engine, asked: dict[str, Any]) -> dict[str, Any]:
                 None,
                 *(_scored(engine.raw(ids[:i]), ids[i], given["prompt_logprobs"]) for i in range(1, len(ids))),
             ]
+        spent += len(made)
         choices.append({
             "index": index, "text": "".join(f" w{t}" for t in made), "logprobs": held if given.get("logprobs") else None,
             "finish_reason": "length", "stop_reason": None, "prompt_logprobs": scored, "token_ids": made, "prompt_token_ids": ids,
         })  # fmt: skip
-    usage = {"completion_tokens": sum(len(c["token_ids"]) for c in choices)}
+    usage = {"completion_tokens": spent}
     return {
         "id": f"cmpl-{len(engine.asked)}",
         "object": "text_completion",
@@ -182,7 +184,7 @@ def generate(engine: Engine, asked: dict[str, Any]) -> dict[str, Any]:
 
     def at(i: int, t: float) -> np.ndarray:
         z = engine.logits(every[:i]) / t
-        return z - z.max() - np.log(np.exp(z - z.max()).sum())
+        return np.asarray(z - z.max() - np.log(np.exp(z - z.max()).sum()))
 
     def listed(span: range, t: float) -> tuple[list[Any], list[Any]]:
         rows = [at(i, t) for i in span]

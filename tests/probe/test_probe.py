@@ -36,8 +36,8 @@ def probed(
     ],
 )
 def test_each_fault_is_named(fault: str, causes: set[str], words: str) -> None:
-    size = {"requests": 30, "tokens": 40} if fault == "forced" else {}
-    found = probed(Engine(fault=fault), one_hot=fault == "forced", **size).document
+    size: dict[str, Any] = {"requests": 30, "tokens": 40, "one_hot": True} if fault == "forced" else {}
+    found = probed(Engine(fault=fault), **size).document
     sure = {c["cause"]: c["headline"] for c in found["causes"] if c["certainty"] != "suspected"}
     assert found["verdict"]["state"] == "wrong"
     assert causes <= sure.keys()

@@ -76,7 +76,7 @@ def test_every_line_has_its_fate(engine: str, tmp_path: Path) -> None:
 
 
 #: record -> (steps, drafted, accepted, tokens per step, running, tokens/s)
-FIGURES = {
+FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
     # 300 drafted in 100 steps of 3; 150 accepted: 1 + 150/100
     "vllm": (
         VLLM.format(level="INFO", s=10, message=(

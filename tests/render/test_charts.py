@@ -73,7 +73,8 @@ def test_without_intervals_nothing_speaks_of_them(kind: str) -> None:
 @pytest.mark.parametrize("odd", [float("inf"), -float("inf"), float("nan"), 1.7e308, -1.7e308])
 @pytest.mark.parametrize("kind", ["bars", "line"])
 def test_what_has_no_place_on_an_axis_is_a_gap(kind: str, odd: float) -> None:
-    x, ends = ["a", "b", "c"], [0.25, odd, 0.5]
+    x = ["a", "b", "c"]
+    ends: list[float | None] = [0.25, odd, 0.5]
     text = str(svg(Chart(kind, "x", "y", x, {"rate": [0.5, 3.0, odd], "s": [odd] * 3}, ends, ends), "t", "s", "c"))
     assert "nan" not in text
     assert "inf" not in text

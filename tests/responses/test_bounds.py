@@ -5,8 +5,7 @@ import pytest
 
 from sdtrace.readers.responses import responses as parse
 from sdtrace.responses.bounds import LEAST, weights
-from sdtrace.responses.judge import listed
-from sdtrace.responses.positions import sampling, sure
+from sdtrace.responses.positions import listed, sampling, sure
 from sdtrace.simulate.responses import Asked, responses, shape
 
 

@@ -69,7 +69,7 @@ def test_mersenne_twister_as_the_standard_promises() -> None:
 
 def rows(n: int, v: int, rng: np.random.Generator) -> np.ndarray:
     logits = rng.uniform(0.8, 3.0, (n, 1)) * rng.standard_exponential((n, v))
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
 
 
 def known(log_p: np.ndarray, y: np.ndarray, k: int) -> Known:
@@ -95,7 +95,7 @@ def speculated(log_p: np.ndarray, seed: int, rng: np.random.Generator, fault: st
     without = shown + noise
     without[position, draft] = -np.inf
     token = np.where(accept, draft, without.argmax(axis=1))
-    return np.where(position % 5 == 4, (shown + noise).argmax(axis=1), token)
+    return np.asarray(np.where(position % 5 == 4, (shown + noise).argmax(axis=1), token))
 
 
 @pytest.mark.parametrize(("fault", "least"), [("", 0), ("forced", 3), ("stale", 100), ("stream", 30)])

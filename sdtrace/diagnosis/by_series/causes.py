@@ -31,9 +31,9 @@ _CACHE = (
 )
 
 
-def acceptance_causes(found: Outcomes, rows: Sequence[Judged]) -> list[Cause]:
+def acceptance_causes(outcomes: Outcomes, rows: Sequence[Judged]) -> list[Cause]:
     """Causes about acceptance that counts show, by whole and by series."""
-    made = [_miswired(found, rows), _outlier(rows), _low(found, rows), _idle(rows), _decays(rows)]
+    made = [_miswired(outcomes, rows), _outlier(rows), _low(outcomes, rows), _idle(rows), _decays(rows)]
     causes = joined([], [cause for cause in made if cause is not None])
     causes = [c for i, c in enumerate(causes) if c.cause not in {b.cause for b in causes[:i]}]
     if any(c.cause == "drafter-miswired" for c in causes):
@@ -48,7 +48,7 @@ def _broken(rows: Sequence[Judged], *rules: Rule) -> list[Judged]:
     return [j for j in hit if j.tally.by == "all" or j.tally.engine not in whole]
 
 
-def _miswired(found: Outcomes, rows: Sequence[Judged]) -> Cause | None:
+def _miswired(outcomes: Outcomes, rows: Sequence[Judged]) -> Cause | None:
     zero, dead = ([j for j in _broken(rows, rule) if not j.lookup] for rule in _MISWIRED)
     if zero:
         best = _cause("drafter-miswired", "SD434", zero, _near_zero)
@@ -57,8 +57,8 @@ def _miswired(found: Outcomes, rows: Sequence[Judged]) -> Cause | None:
         return replace(best, advice=best.advice + _UNKNOWN)
     if dead:
         return replace(_cause("drafter-miswired", "SD435", dead, _dead), advice=_STEP)
-    if fired(found, "SD432") and not any(j.lookup for j in rows):
-        return make("drafter-miswired", "statistical", ["SD432"], found)
+    if fired(outcomes, "SD432") and not any(j.lookup for j in rows):
+        return make("drafter-miswired", "statistical", ["SD432"], outcomes)
     return None
 
 
@@ -102,7 +102,7 @@ def _falls(j: Judged) -> str:
     return f"from {short} to {long} (medians of the shortest and the longest third of the requests)"
 
 
-def _low(found: Outcomes, rows: Sequence[Judged]) -> Cause | None:
+def _low(outcomes: Outcomes, rows: Sequence[Judged]) -> Cause | None:
     """Too little to pay, of a lookup or in all; a series that is low by itself; or a low share, which only times can judge."""
     lookup = [j for j in _broken(rows, "near-zero", "dead-position") if j.lookup]
     if lookup:
@@ -112,7 +112,7 @@ def _low(found: Outcomes, rows: Sequence[Judged]) -> Cause | None:
     low = [j for j in rows if j.broken == ("series-outlier",) and j.against is not None and j.against.mine.value < LOW]
     if low:
         return replace(_cause("low-acceptance", "SD436", low, _beside), advice=_OWN, blame="scheduler")
-    return make("low-acceptance", "suspected", ["SD433"], found) if fired(found, "SD433") else None
+    return make("low-acceptance", "suspected", ["SD433"], outcomes) if fired(outcomes, "SD433") else None
 
 
 def _cause(cause: str, code: str, hit: Sequence[Judged], words: Any) -> Cause:

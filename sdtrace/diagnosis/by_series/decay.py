@@ -41,10 +41,10 @@ class Decay:
         return self.long.value / self.short.value if self.short.value else 1.0
 
 
-def decays(windows: pl.DataFrame, found: Sequence[Source]) -> dict[str, Decay | None]:
+def decays(windows: pl.DataFrame, sources: Sequence[Source]) -> dict[str, Decay | None]:
     """By engine what falls furthest, None where requests tell their lengths and nothing falls far enough."""
     axes: tuple[What, ...] = ("prompt tokens", "cached tokens")
-    tried = [(source, what) for source in found if source.basis == "request" for what in axes]
+    tried = [(source, what) for source in sources if source.basis == "request" for what in axes]
     made = [one for source, what in tried if (one := _thirds(windows, source, what)) is not None]
     sure = bh([p for _, p in made], LEVEL)
     told: dict[str, Decay | None] = dict.fromkeys(d.engine for d, _ in made)

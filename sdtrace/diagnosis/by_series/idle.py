@@ -24,12 +24,12 @@ class Idle:
     certainty: Certainty
 
 
-def idle(t: Tally, found: Sequence[Source], methods: str, events: Sequence[Event]) -> Idle | None:
+def idle(t: Tally, sources: Sequence[Source], methods: str, events: Sequence[Event]) -> Idle | None:
     """None where most steps draft, where the drafter may look text up (no method is told), or where nothing tells of idle steps."""
     if not methods:
         return None
     mine = [
-        s for s in found if s.engine == t.engine and (whole := over_all(s, s.requests or None)) and whole[0] >= STEPS
+        s for s in sources if s.engine == t.engine and (whole := over_all(s, s.requests or None)) and whole[0] >= STEPS
     ]
     for source in mine:
         steps = (over_all(source, source.requests or None) or (0.0, 0.0))[0]

@@ -63,16 +63,16 @@ class Judged:
         return self.gain.value < UNSURE
 
 
-def judged(windows: pl.DataFrame, found: Sequence[Source], events: Sequence[Event]) -> list[Judged]:
+def judged(windows: pl.DataFrame, sources: Sequence[Source], events: Sequence[Event]) -> list[Judged]:
     """The whole of every engine in front of its series."""
     made: list[Judged] = []
-    by_length = decays(windows, found)
+    by_length = decays(windows, sources)
     configured = {path: " ".join(sorted(_said(events, "path", path))) for path in {e.path for e in events}}
     names = windows.filter(pl.col("surface") == "statistics")  # llama.cpp: totals by implementation
     drafters = " ".join(names["series"].drop_nulls().unique(maintain_order=True).to_list())
-    for whole, series in tallies(windows, found, configured):
+    for whole, series in tallies(windows, sources, configured):
         told = " ".join((*_said(events, "engine", whole.engine), drafters if whole.engine == "llama.cpp" else ""))
-        head, *rest = _ruled([_measured(t, events, found, told.strip().lower()) for t in (whole, *series)])
+        head, *rest = _ruled([_measured(t, events, sources, told.strip().lower()) for t in (whole, *series)])
         falls = None if head.broken or head.chosen else by_length.get(whole.engine)
         made += [replace(head, decay=falls, lengths=whole.engine in by_length), *rest]
     return made
@@ -83,7 +83,7 @@ def _said(events: Sequence[Event], of: Literal["path", "engine"], name: str) -> 
     return {e.value for e in events if e.kind == "config" and e.value and getattr(e, of) == name}
 
 
-def _measured(t: Tally, events: Sequence[Event], found: Sequence[Source], methods: str) -> Judged:
+def _measured(t: Tally, events: Sequence[Event], sources: Sequence[Source], methods: str) -> Judged:
     """`methods`: every drafter that is told. TGI counts every step, so what its lookups do not find stands in the steps."""
     mine = [e for e in events if e.engine == t.engine]
     names = t.name.lower() if t.by == "drafter" else methods
@@ -91,7 +91,7 @@ def _measured(t: Tally, events: Sequence[Event], found: Sequence[Source], method
     # steps whose draft length was set to none print a mean of 1.00
     free = not t.counted and any(e.kind in ("k", "schedule") for e in mine)
     chosen = any(e.kind == "synthetic" for e in mine)
-    still = idle(t, found, methods, mine) if t.by == "all" and not lookup else None
+    still = idle(t, sources, methods, mine) if t.by == "all" and not lookup else None
     return Judged(t, first(t), behind(t), gain(t), lookup, chosen, free, still)
 
 

@@ -24,19 +24,19 @@ def known(facts: Facts) -> list[Known]:
 def known_issues(
     audit: Audit,
     rows: Sequence[Cause],
-    found: Mapping[str, Outcome],
+    outcomes: Mapping[str, Outcome],
     figures: Mapping[str, Any] | None,
     turned: Sequence[Change],
 ) -> list[dict[str, Any]]:
     """Rows of `known_issues` in the document. A match has the signature of an issue; it is not said to be it."""
-    seen = facts(audit, rows, found, figures, turned)
+    seen = facts(audit, rows, outcomes, figures, turned)
     return [row(issue, seen) for issue in known(seen)]
 
 
 def facts(
     audit: Audit,
     rows: Sequence[Cause],
-    found: Mapping[str, Outcome],
+    outcomes: Mapping[str, Outcome],
     figures: Mapping[str, Any] | None,
     turned: Sequence[Change],
 ) -> Facts:
@@ -70,7 +70,7 @@ def facts(
         "first": positions[0] if positions else None,
         "second": positions[1] if len(positions) > 1 else None,
         "cause": {row.cause for row in rows},
-        "check": {code for code, outcome in found.items() if outcome.state == "fired"},
+        "check": {code for code, outcome in outcomes.items() if outcome.state == "fired"},
         "said": said,
     }
 

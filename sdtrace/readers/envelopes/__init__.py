@@ -77,8 +77,8 @@ def inside(src: Source, peel: Callable[[str], Unwrapped] = certain) -> Source:
     return replace(src, head=found.text.encode("utf-8", "replace")[:HEAD], peel=peel)
 
 
-def _off_one(found: Unwrapped | None) -> bool:
-    return found is not None and bool(found.names)
+def _off_one(inner: Unwrapped | None) -> bool:
+    return inner is not None and bool(inner.names)
 
 
 def _tried(data: bytes, peel: Callable[[str], Unwrapped]) -> Unwrapped | None:

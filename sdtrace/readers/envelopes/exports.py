@@ -92,17 +92,17 @@ def _json(text: str) -> Any:
         return None
 
 
-def _in_order(found: list[tuple[int, Entry]]) -> Lines:
+def _in_order(entries: list[tuple[int, Entry]]) -> Lines:
     """Oldest first; entries of one moment in the order of the store, which is turned where the store gives the newest first."""
-    times = [entry.at for _, entry in found if entry.at]
+    times = [entry.at for _, entry in entries if entry.at]
     falls, rises = sum(b < a for a, b in pairwise(times)), sum(b > a for a, b in pairwise(times))
     if falls > rises:
-        found = found[::-1]
-    if len(times) == len(found):
-        found = sorted(found, key=lambda pair: pair[1].at)
-    several = len({entry.pod for _, entry in found}) > 1
-    heads = [f"[pod/{entry.pod}] {entry.at}" if several and entry.pod else entry.at for _, entry in found]
-    return timed([(n, head, entry.text) for (n, entry), head in zip(found, heads, strict=True)])
+        entries = entries[::-1]
+    if len(times) == len(entries):
+        entries = sorted(entries, key=lambda pair: pair[1].at)
+    several = len({entry.pod for _, entry in entries}) > 1
+    heads = [f"[pod/{entry.pod}] {entry.at}" if several and entry.pod else entry.at for _, entry in entries]
+    return timed([(n, head, entry.text) for (n, entry), head in zip(entries, heads, strict=True)])
 
 
 def _entries(node: Any) -> list[Entry]:

@@ -50,8 +50,8 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _exposition(found: list[Sample], line: int, around: int) -> Bare:
-    ordered = sorted(found, key=lambda sample: sample[0])
+def _exposition(samples: list[Sample], line: int, around: int) -> Bare:
+    ordered = sorted(samples, key=lambda sample: sample[0])
     return Bare([(line, f"{name} {value} {round(at * 1000)}") for at, name, value in ordered], around)
 
 

@@ -24,11 +24,11 @@ def stamped(at: str, text: str) -> str:
     return text if not at or not text.strip() or ALONE.match(text) else f"{at} {text}"
 
 
-def timed(found: list[tuple[int, str, str]]) -> Lines:
+def timed(lines: list[tuple[int, str, str]]) -> Lines:
     """Lines from (number, time, text): with their times, if what is inside is not a document of JSON or a table."""
-    first = next((text for _, _, text in found if text.strip()), "")
+    first = next((text for _, _, text in lines if text.strip()), "")
     alone = bool(ALONE.match(first)) or first.strip() in ("{", "[")
-    return [(n, part if alone else stamped(at, part)) for n, at, text in found for part in _parts(text)]
+    return [(n, part if alone else stamped(at, part)) for n, at, text in lines for part in _parts(text)]
 
 
 def _parts(text: str) -> list[str]:
@@ -95,11 +95,11 @@ def byte_arrays(lines: Lines) -> Bare | None:
     return Bare(timed(made)) if found else None
 
 
-def _text(found: Any) -> str | None:
+def _text(value: Any) -> str | None:
     """A list of bytes as text."""
-    if not isinstance(found, list) or not all(isinstance(b, int) and 0 <= b < 256 for b in found):
+    if not isinstance(value, list) or not all(isinstance(b, int) and 0 <= b < 256 for b in value):
         return None
-    return bytes(found).decode("utf-8", "replace")
+    return bytes(value).decode("utf-8", "replace")
 
 
 def _record(text: str) -> dict[str, Any] | None:

@@ -18,9 +18,9 @@ def listen(path: str) -> Any:
     """A listener; the rows of a table become one window."""
     seen: dict[str, float] = {}
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             if m := _ROW.search(text):
                 heard.used.add(line)
                 if m["name"] in seen:  # the next table

@@ -83,22 +83,22 @@ class Author:
         told = {e.line for e in heard.events if e.kind in ("config", "version")}
         return all(line in known.sure for line in heard.used if line is not None and line not in told)
 
-    def own(self, dialect: Dialect, found: pl.DataFrame) -> pl.DataFrame:
+    def own(self, dialect: Dialect, rows: pl.DataFrame) -> pl.DataFrame:
         """The lines of a frame (line, text) that a dialect hears."""
         if (envelope := dialect.envelope) is None or not self.stamps(dialect):
-            return found
+            return rows
         known, text = self.known[dialect.name], pl.col("text")
         stamp = known.before + envelope.stamp
         speaks = text.str.contains(envelope.speaks)
         own = pl.when(speaks).then(text.str.contains(stamp + envelope.begins)).otherwise(text.str.contains(stamp))
-        told = found.with_columns(speaks=speaks, own=own)
+        told = rows.with_columns(speaks=speaks, own=own)
         known.sure = set(told.filter("own")["line"].to_list())
         if told["own"].all():
-            if found.height:
+            if rows.height:
                 self._kept(known, envelope, *told.row(-1))
-            return found
+            return rows
         kept = [self._kept(known, envelope, *row) for row in told.iter_rows()]
-        return found.filter(pl.Series(kept, dtype=pl.Boolean))
+        return rows.filter(pl.Series(kept, dtype=pl.Boolean))
 
     def _kept(self, known: _Known, envelope: Envelope, line: int, text: str, speaks: bool, own: bool) -> bool:
         if own:
@@ -114,13 +114,13 @@ class Author:
         return keep
 
 
-def cleaned(found: pl.DataFrame) -> pl.DataFrame:
+def cleaned(rows: pl.DataFrame) -> pl.DataFrame:
     """The lines without what users wrote in them."""
     text = pl.col("text")
-    quoted = found.select(
+    quoted = rows.select(
         text.str.contains("'", literal=True) | text.str.contains('"', literal=True) | text.str.contains(ECHOES)
     ).to_series()
     if not quoted.any():
-        return found
-    lines = [without(t) if q else t for t, q in zip(found["text"], quoted, strict=True)]
-    return found.with_columns(text=pl.Series(lines, dtype=pl.String))
+        return rows
+    lines = [without(t) if q else t for t, q in zip(rows["text"], quoted, strict=True)]
+    return rows.with_columns(text=pl.Series(lines, dtype=pl.String))

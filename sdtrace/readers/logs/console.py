@@ -45,10 +45,10 @@ def listener(block: Block) -> Callable[[str], Any]:
     def listen(path: str) -> Any:
         now = _Open()
 
-        def hear(found: pl.DataFrame) -> Heard:
+        def hear(rows: pl.DataFrame) -> Heard:
             nonlocal now
             heard = Heard()
-            for line, text in found.iter_rows():
+            for line, text in rows.iter_rows():
                 if block.heading is not None and block.heading.search(text):
                     now = _Open(pending=[line])
                 elif (told := _field(block, text)) is not None:
@@ -73,8 +73,8 @@ def _field(block: Block, text: str) -> tuple[str, int | None, Any] | None:
     return None
 
 
-def _take(block: Block, line: int, text: str, told: tuple[str, int | None, Any], now: _Open, heard: Heard) -> _Open:
-    name, position, value = told
+def _take(block: Block, line: int, text: str, cell: tuple[str, int | None, Any], now: _Open, heard: Heard) -> _Open:
+    name, position, value = cell
     listed = now.values.get(name, [])
     if (name in now.values and position is None) or (position is not None and position != len(listed)):
         now, listed = _Open(), []

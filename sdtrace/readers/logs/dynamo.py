@@ -15,9 +15,9 @@ _LINE = re.compile(_HEAD + r"(\d+\.\d+|n/a)")
 def listen(path: str) -> Any:
     """A listener without memory."""
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             if m := _LINE.search(text):
                 heard.used.add(line)
                 length = number(m[1])

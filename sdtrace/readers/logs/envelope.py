@@ -21,10 +21,10 @@ _TIMES = ("asctime", "timestamp", "@timestamp", "time", "ts", "date")
 _OWN_LOGGERS = ("vllm", "sglang", "lmdeploy", "root", "__main__")
 
 
-def bare(found: pl.DataFrame) -> pl.DataFrame:
+def bare(rows: pl.DataFrame) -> pl.DataFrame:
     """(line, text) with wrappers off; the wrapper's time stands in front of the line where it has one."""
-    coloured = found["text"].str.contains("[", literal=True) & found["text"].str.contains(ANSI)
-    text = found.with_columns(pl.col("text").str.replace_all(ANSI, "")) if coloured.any() else found
+    coloured = rows["text"].str.contains("[", literal=True) & rows["text"].str.contains(ANSI)
+    text = rows.with_columns(pl.col("text").str.replace_all(ANSI, "")) if coloured.any() else rows
     wrapped = text["text"].str.contains("{", literal=True) & text["text"].str.contains(_KEYS)
     if not wrapped.any():
         return text

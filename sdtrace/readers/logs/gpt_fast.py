@@ -15,10 +15,10 @@ def listen(path: str) -> Any:
     """A listener; the three lines of a run make one window."""
     row: dict[str, Any] = {}
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         nonlocal row
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             probs, mean, speed = _PROBS.search(text), _MEAN.search(text), _SPEED.search(text)
             if not (probs or mean or speed):
                 continue

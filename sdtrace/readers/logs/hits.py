@@ -137,7 +137,7 @@ def _asked(block: Block) -> set[int]:
     return asked
 
 
-def _keep_before(block: Block, needle: bytes, index: int, start: int, found: dict[int, bytes]) -> None:
+def _keep_before(block: Block, needle: bytes, index: int, start: int, lines: dict[int, bytes]) -> None:
     """The nearest of the BEFORE lines in front of a hit that holds the needle."""
     first = start
     for _ in range(BEFORE):
@@ -146,7 +146,7 @@ def _keep_before(block: Block, needle: bytes, index: int, start: int, found: dic
     if place < 0:
         return
     begin, end = block.around(place)
-    found.setdefault(index - block.between(begin, start), bytes(block.text[begin : min(end, begin + LONGEST)]))
+    lines.setdefault(index - block.between(begin, start), bytes(block.text[begin : min(end, begin + LONGEST)]))
 
 
 def _rare(needle: bytes, sample: bytes) -> bytes | None:

@@ -18,9 +18,9 @@ def listen(path: str) -> Any:
     """A listener that remembers the names of the columns."""
     columns: list[str] = []
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             if (start := text.find("|")) < 0:
                 continue
             cells = [cell.strip() for cell in text[start:].strip().strip("|").split("|")]

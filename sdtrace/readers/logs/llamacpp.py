@@ -43,9 +43,9 @@ def listen(path: str) -> Any:
     """A listener with a memory of its own."""
     state = State()
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, raw in found.iter_rows():
+        for line, raw in rows.iter_rows():
             text, at, stamped = _unwrapped(raw)
             if stamped:
                 state.clocked = True
@@ -142,23 +142,23 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
         _announced(path, line, at, text, state, heard, user=user)
 
 
-def _suspect(path: str, line: int, at: float | None, found: re.Match[str], state: State, heard: Heard) -> None:
+def _suspect(path: str, line: int, at: float | None, match: re.Match[str], state: State, heard: Heard) -> None:
     """Totals in which no draft was rejected at its first token, and yet tokens were: replays are counted as accepted."""
-    if events.all_taken(found) and not state.suspected:
+    if events.all_taken(match) and not state.suspected:
         state.suspected = True
         heard.events.append(Event(path, line, at, "llama.cpp", "replay", events.ALL_TAKEN))
 
 
-def _is_new(found: re.Match[str], state: State) -> bool:
+def _is_new(match: re.Match[str], state: State) -> bool:
     """Whether a round has not been counted: its replay, and the debug line of a round that was traced, repeat it."""
-    key, counts = (found["slot"], found["task"]), (found["acc"], found["gen"])
-    if found["debug"]:
+    key, counts = (match["slot"], match["task"]), (match["acc"], match["gen"])
+    if match["debug"]:
         return state.traced.pop(key, None) is None and key not in state.replay
-    if not found["restored"] and key in state.replay:
+    if not match["restored"] and key in state.replay:
         state.replay.discard(key)
         state.traced[key] = counts  # the debug line of the replay repeats it once more
         return False
-    if found["restored"]:
+    if match["restored"]:
         state.replay.add(key)
     else:
         state.traced[key] = counts
@@ -185,9 +185,9 @@ def _honest(row: dict[str, Any], state: State) -> dict[str, Any]:
     return row | dict.fromkeys(("accepted", "drafted", "steps", "said_rate")) | {"family": family}
 
 
-def _summary(row: dict[str, Any], found: re.Match[str], state: State, heard: Heard) -> None:
-    state.summary[found[1]] = int(found[2])
-    if found[1] == "n_accept" and "n_drafted" in state.summary:
+def _summary(row: dict[str, Any], match: re.Match[str], state: State, heard: Heard) -> None:
+    state.summary[match[1]] = int(match[2])
+    if match[1] == "n_accept" and "n_drafted" in state.summary:
         heard.rows.append(row | lines.summary(state.summary))
         state.summary = {}
 

@@ -33,16 +33,16 @@ RELEASED = re.compile(r"slot\s+release: id\s+(?P<slot>\d+) \| task (?P<task>-?\d
 _WORDS = {"gd": "#gen drafts", "ad": "#acc drafts", "gt": "#gen tokens", "at": "#acc tokens", "len": "#mean acc len"}
 
 
-def acceptance(found: re.Match[str], task: str | None, k: int | None) -> dict[str, Any]:
+def acceptance(match: re.Match[str], task: str | None, k: int | None) -> dict[str, Any]:
     """A request: accepted without the bonus, drafted behind the n_min filter."""
-    accepted, drafted, length = int(found["acc"]), int(found["gen"]), number(found["len"])
-    row: dict[str, Any] = {"surface": "request", "basis": "request", "family": _family(found)}
+    accepted, drafted, length = int(match["acc"]), int(match["gen"]), number(match["len"])
+    row: dict[str, Any] = {"surface": "request", "basis": "request", "family": _family(match)}
     row |= {"request_id": f"task {task}" if task else None, "accepted": accepted, "drafted": drafted, "k": k}
-    row |= {"said_rate": number(found["rate"]), "said_length": length, "length": length}
+    row |= {"said_rate": number(match["rate"]), "said_length": length, "length": length}
     row |= {"drafts": _drafts(accepted, drafted, length)}
-    row["said"] = {"draft acceptance": found["rate"], "accepted": accepted, "generated": drafted, "mean len": length}
-    if found["pos"]:
-        by_position(row, found["pos"])
+    row["said"] = {"draft acceptance": match["rate"], "accepted": accepted, "generated": drafted, "mean len": length}
+    if match["pos"]:
+        by_position(row, match["pos"])
     return row
 
 
@@ -105,19 +105,19 @@ def by_position(row: dict[str, Any], text: str) -> None:
         row["accepted_by_position"] = [float(round(v * drafts)) for v in row["said_positions"]]
 
 
-def _family(found: re.Match[str]) -> str:
-    if "rate =" in found[0]:
+def _family(match: re.Match[str]) -> str:
+    if "rate =" in match[0]:
         return "generation A (to May 2026)"
-    if found["pos"] is not None:
+    if match["pos"] is not None:
         return "generation C (June 2026)"
-    return "generation D (Aug 2026+)" if found["len"] else "generation B (May-June 2026)"
+    return "generation D (Aug 2026+)" if match["len"] else "generation B (May-June 2026)"
 
 
 #: The newest build seen whose accept calls skip steps in which nothing was accepted, and print no mean length.
 SKIPS_TO = 9219
 
 
-def statistics(found: re.Match[str], build: int | None = None) -> dict[str, Any]:
+def statistics(match: re.Match[str], build: int | None = None) -> dict[str, Any]:
     """Totals of one implementation since the server began; on recurrent targets replays are counted as accepted.
 
     A step is a draft that was judged. Builds that print a mean length make an accept call for each of them (it divides
@@ -125,41 +125,41 @@ def statistics(found: re.Match[str], build: int | None = None) -> dict[str, Any]
     without a draft. Builds before make no call where nothing was accepted: then the calls are the drafts accepted in
     part, and every generated draft is a step. The number of the build decides where the log states it, the counts otherwise.
     """
-    calls, drafts, taken = number(found["a"]), float(found["gd"]), float(found["ad"])
+    calls, drafts, taken = number(match["a"]), float(match["gd"]), float(match["ad"])
     row: dict[str, Any] = {"surface": "statistics", "basis": "lifetime", "family": "cumulative since server start"}
-    skips = calls is not None and found["len"] is None and calls == taken < drafts
+    skips = calls is not None and match["len"] is None and calls == taken < drafts
     if build is not None and calls is not None:
         skips = build <= SKIPS_TO and calls < drafts
     if skips:
         row["family"] = "cumulative since server start; accept calls skip steps in which nothing was accepted"
     row |= {"drafts": drafts if calls is None or skips else min(drafts, calls)}
-    row |= {"drafted": float(found["gt"]), "accepted": float(found["at"])}
-    row |= {"said_length": number(found["len"]), "length": number(found["len"]), "draft_ms": number(found["dur"])}
-    row["said"] = {name: found[k] for k, name in _WORDS.items() if found[k] is not None}
+    row |= {"drafted": float(match["gt"]), "accepted": float(match["at"])}
+    row |= {"said_length": number(match["len"]), "length": number(match["len"]), "draft_ms": number(match["dur"])}
+    row["said"] = {name: match[k] for k, name in _WORDS.items() if match[k] is not None}
     row["said"]["calls"] = calls
-    if found["pos"]:
-        by_position(row, found["pos"])
+    if match["pos"]:
+        by_position(row, match["pos"])
     return row
 
 
-def one_round(found: re.Match[str]) -> dict[str, Any]:
+def one_round(match: re.Match[str]) -> dict[str, Any]:
     """One verification of one slot; builds before December 2025 print 0 for the drafted tokens."""
-    accepted, drafted = int(found["acc"]), int(found["gen"])
+    accepted, drafted = int(match["acc"]), int(match["gen"])
     row: dict[str, Any] = {
         "surface": "round",
         "basis": "round",
         "family": "llama-server",
-        "request_id": f"task {found['task']}",
+        "request_id": f"task {match['task']}",
     }
-    row |= {"drafts": 1, "accepted": accepted, "drafted": drafted or None, "series": f"slot {found['slot']}"}
+    row |= {"drafts": 1, "accepted": accepted, "drafted": drafted or None, "series": f"slot {match['slot']}"}
     return row | {"emitted": accepted + 1, "said": {"accepted": f"{accepted}/{drafted}"}}
 
 
-def adaptive(found: re.Match[str]) -> dict[str, Any]:
+def adaptive(match: re.Match[str]) -> dict[str, Any]:
     """Totals that the adaptive depth of PR 27210 goes by."""
-    row: dict[str, Any] = {"surface": "adaptive depth", "basis": "lifetime", "family": "PR 27210", "k": int(found["k"])}
-    row |= {"series": f"seq {found['seq']}", "drafted": int(found["gen"]), "accepted": int(found["acc"])}
-    return row | {"said": {"cur_accepted": found["acc"], "cur_generated": found["gen"]}}
+    row: dict[str, Any] = {"surface": "adaptive depth", "basis": "lifetime", "family": "PR 27210", "k": int(match["k"])}
+    row |= {"series": f"seq {match['seq']}", "drafted": int(match["gen"]), "accepted": int(match["acc"])}
+    return row | {"said": {"cur_accepted": match["acc"], "cur_generated": match["gen"]}}
 
 
 def summary(parts: dict[str, int]) -> dict[str, Any]:

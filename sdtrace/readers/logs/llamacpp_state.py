@@ -43,9 +43,9 @@ class State:
     replays: dict[tuple[float | str | None, ...], None] = field(default_factory=dict)
 
 
-def generated(row: dict[str, Any], found: re.Match[str], before: re.Match[str], state: State, heard: Heard) -> None:
+def generated(row: dict[str, Any], match: re.Match[str], before: re.Match[str], state: State, heard: Heard) -> None:
     """A row of the speed of a request, until its acceptance line replaces it; a line that stands twice is one."""
-    key, made = (before["slot"], before["task"]), lines.generated(number(found[1]), int(found[2]))
+    key, made = (before["slot"], before["task"]), lines.generated(number(match[1]), int(match[2]))
     known = state.eval.get(key)
     if known is not None and key[1] is not None and all(known[name] == made[name] for name in ("emitted", "busy_ms")):
         return

@@ -18,9 +18,9 @@ _LINE = re.compile(
 def listen(path: str) -> Any:
     """A listener without memory: every line counts the time since the one before."""
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             for m in _LINE.finditer(text):
                 heard.used.add(line)
                 heard.rows.append(_row(m) | {"line": line, "at": iso(text)})

@@ -20,9 +20,9 @@ def listen(path: str) -> Any:
     """A listener; the totals at the end repeat the requests and are a source of their own."""
     totals: dict[str, float | None] = {}
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             if m := _LINE.search(text):
                 heard.used.add(line)
                 heard.rows.append(_request(m, text[: m.start()]) | {"line": line})

@@ -51,11 +51,11 @@ def _first(pattern: str | None) -> pl.Expr:
     return pl.lit("") if pattern is None else pl.col("text").str.extract(pattern).fill_null("")
 
 
-def _other_process(told: pl.DataFrame) -> list[int]:
+def _other_process(rows: pl.DataFrame) -> list[int]:
     """Lines whose process has no other line, where three times as many are of processes that have."""
-    counted = told.with_columns(n=pl.len().over("who"))
+    counted = rows.with_columns(n=pl.len().over("who"))
     alone = counted.filter(pl.col("n") == 1)
-    return alone["line"].to_list() if LEAST * alone.height <= told.height - alone.height else []
+    return alone["line"].to_list() if LEAST * alone.height <= rows.height - alone.height else []
 
 
 def _other(mine: pl.DataFrame, name: str) -> list[int]:
@@ -88,14 +88,14 @@ def _lonely(mine: pl.DataFrame, envelope: Envelope) -> list[int]:
     return _other(mine.drop_nulls("before").with_columns(behind=pl.col("before") == behind), "behind")
 
 
-def _misplaced(told: pl.DataFrame) -> list[int]:
+def _misplaced(rows: pl.DataFrame) -> list[int]:
     """Lines that alone step out of an order of time that their neighbours keep."""
-    clocks = told["clock"].str.zfill(32)
+    clocks = rows["clock"].str.zfill(32)
     if not (clocks < clocks.shift(1)).any():
         return []
-    at = [_seconds(clock) for clock in told["clock"]]
-    found = sorted(set(_steps(at, dated=":" in told["clock"][0])))
-    return [told["line"][i] for i in found] if LEAST * len(found) < len(at) else []
+    at = [_seconds(clock) for clock in rows["clock"]]
+    found = sorted(set(_steps(at, dated=":" in rows["clock"][0])))
+    return [rows["line"][i] for i in found] if LEAST * len(found) < len(at) else []
 
 
 def _steps(at: Sequence[float], *, dated: bool) -> Iterator[int]:

@@ -14,9 +14,9 @@ _KEY = re.compile(r"\b(\w+)=(\"[^\"]*\"|\S+)")
 def listen(path: str) -> Any:
     """A listener without memory."""
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             if 'msg="speculative decode stats"' not in text:
                 continue
             values = dict(_KEY.findall(text))

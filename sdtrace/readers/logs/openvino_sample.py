@@ -20,10 +20,10 @@ def listen(path: str) -> Any:
     """A listener that remembers which model's figures come."""
     part, values, row = "", dict[tuple[str, str], float](), dict[str, Any]()
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         nonlocal part, values, row
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             if m := _HEAD.search(text):
                 part = m[1]
                 if part == "MAIN":

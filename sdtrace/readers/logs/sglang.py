@@ -59,10 +59,10 @@ def listen(path: str) -> Any:
     """A listener; the meaning of the rate is decided over all lines of a call."""
     state = State()
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(table: pl.DataFrame) -> Heard:
         heard = Heard()
         rows: list[dict[str, Any]] = []
-        for line, text in _pieces(found):
+        for line, text in _pieces(table):
             if "Finish: " in text or "request.finished" in text:
                 _finished(path, line, text, heard)
             elif (head := _DECODE.search(text)) and "avg_accept_len:" not in text:
@@ -92,9 +92,9 @@ def _average(printed: str) -> dict[str, Any]:
     return row | {"length": length, "said_length": length, "said": {"avg_spec_accept_length": printed}}
 
 
-def _pieces(found: pl.DataFrame) -> Iterator[tuple[int, str]]:
+def _pieces(rows: pl.DataFrame) -> Iterator[tuple[int, str]]:
     """Numbered records: a line that begins with a decode line and holds more of them, and no quotes, is cut before each."""
-    for line, text in found.iter_rows():
+    for line, text in rows.iter_rows():
         heads = list(_DECODE.finditer(text)) if text.count("Decode batch") > 1 else []
         if len(heads) < 2 or '"' in text or "'" in text:
             yield line, text

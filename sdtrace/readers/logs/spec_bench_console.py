@@ -17,10 +17,10 @@ def listen(path: str) -> Any:
     """A listener; `overall` is the mean over all steps, and a surface of its own beside those of the tasks."""
     row: dict[str, Any] = {}
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         nonlocal row
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             if m := _TASK.search(text):
                 surface, basis = ("overall", "run") if m[1] == "overall" else ("tasks", "gauge")
                 row = {"line": line, "engine": "spec-bench", "surface": surface, "basis": basis, "series": m[1]}

@@ -17,10 +17,10 @@ def listen(path: str) -> Any:
     drafted: float | None = None
     shares: list[float] | None = None
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         nonlocal drafted, shares
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             if _TITLE in text:
                 drafted, shares = None, None
             elif m := _DRAFTED.search(text):

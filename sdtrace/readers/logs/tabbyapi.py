@@ -19,9 +19,9 @@ _DRAFT = re.compile(r"Draft: (\d{1,15}) / (\d{1,15}) tokens accepted")
 def listen(path: str) -> Any:
     """A listener without memory."""
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             if m := _LINE.search(text):
                 heard.used.add(line)
                 heard.rows.append(_row(m) | {"line": line, "at": iso(text[:100])})

@@ -27,9 +27,9 @@ _OFF = re.compile(r"\[SpeculationGate\] Speculative decoding disabled")
 def listen(path: str) -> Any:
     """A listener without memory."""
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             row: dict[str, Any] = {"line": line, "at": iso(text), "engine": "tensorrt-llm"}
             if values := _iteration(text):
                 scheduled = _SCHEDULED.search(text)

@@ -15,9 +15,9 @@ _LENGTH = re.compile(r"Decode batch(?:(?!Decode batch|avg_accept_len: ).)*+avg_a
 def listen(path: str) -> Any:
     """A listener without memory."""
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         heard = Heard()
-        for line, text in found.iter_rows():
+        for line, text in rows.iter_rows():
             if _LENGTH.search(text):
                 heard.used.add(line)
                 heard.rows.append(_row(text) | {"line": line, "at": iso(text[:100])})

@@ -47,10 +47,10 @@ def listen(path: str) -> Any:
     seen: set[str] = set()
     longest: int | None = None
 
-    def hear(found: pl.DataFrame) -> Heard:
+    def hear(rows: pl.DataFrame) -> Heard:
         nonlocal longest
         heard = Heard()
-        whole_records, more = _joined(found)
+        whole_records, more = _joined(rows)
         lines = _named(_split(whole_records), engines)
         heard.events = announced(
             path, lines.filter((pl.col("kind") == "other") & pl.col("ts").is_not_null()), seen, newest
@@ -77,14 +77,14 @@ def listen(path: str) -> Any:
     return hear
 
 
-def _joined(found: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, int]]:
+def _joined(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, int]]:
     """Records with the fields that were put on lines of their own behind them; and the line of the record for each of those."""
-    own = found["text"].str.contains(_FIELD)
+    own = table["text"].str.contains(_FIELD)
     if not own.any():
-        return found, {}
+        return table, {}
     rows: list[dict[str, Any]] = []
     more: dict[int, int] = {}
-    for (number, text), field in zip(found.iter_rows(), own, strict=True):
+    for (number, text), field in zip(table.iter_rows(), own, strict=True):
         before = rows[-1] if rows else None
         if field and before is not None and before["last"] == number - 1 and _V1 in before["text"]:
             before |= {"text": f"{before['text'].rstrip(', ')}, {text.strip()}", "last": number}
@@ -94,20 +94,20 @@ def _joined(found: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, int]]:
     return pl.DataFrame(rows, schema={"line": pl.Int64, "text": pl.String, "last": pl.Int64}).drop("last"), more
 
 
-def _split(found: pl.DataFrame) -> pl.DataFrame:
+def _split(table: pl.DataFrame) -> pl.DataFrame:
     """One record a row: two records can share a line, and a record can have lost its head."""
     head = r"(SpecDecoding metrics:|Speculative metrics:|SpecDecodeWorker stage times:|Avg prompt throughput:|Iteration\(\d+\):)"
-    many = found.filter(pl.col("text").str.count_matches(head) > 1)
+    many = table.filter(pl.col("text").str.count_matches(head) > 1)
     if many.height:
         rows = []
         for number, text in many.iter_rows():
             starts = [m.start() for m in re.finditer(head, text)]
             begins = [0, *(_begin(text, a, b) for a, b in pairwise(starts))]
             rows += [{"line": number, "text": text[a:b]} for a, b in zip(begins, [*begins[1:], len(text)], strict=True)]
-        found = pl.concat([found.filter(pl.col("text").str.count_matches(head) <= 1), pl.DataFrame(rows)])
-        found = found.sort("line", maintain_order=True)
+        table = pl.concat([table.filter(pl.col("text").str.count_matches(head) <= 1), pl.DataFrame(rows)])
+        table = table.sort("line", maintain_order=True)
     text = pl.col("text")
-    return found.with_columns(
+    return table.with_columns(
         kind=pl.when(text.str.contains(_V1, literal=True) & ~text.str.contains(r"acceptance rate: \d+\.\d\d%"))
         .then(pl.lit("v1"))
         .when(text.str.contains(_V1, literal=True))

@@ -99,11 +99,11 @@ def _heard(path: str, raw: pl.DataFrame, listeners: Sequence[tuple[Dialect, List
     return Batch(path, lines, runs, empty("request"), steps, losses, [], windows, events, records=records, doubt=doubt)
 
 
-def _tables(path: str, told: Sequence[Heard]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _tables(path: str, lines: Sequence[Heard]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Steps (and the run that they are of) of a dialect whose lines carry single decisions."""
-    steps = [step for heard in told for step in heard.steps]
+    steps = [step for heard in lines for step in heard.steps]
     if not steps:
         return empty("step"), empty("run")
-    runs = [run for heard in told for run in heard.runs]
+    runs = [run for heard in lines for run in heard.runs]
     table = conform(pl.DataFrame(steps, infer_schema_length=None), "step", extra=("line",))
     return table, conform(pl.DataFrame(runs), "run") if runs else empty("run")

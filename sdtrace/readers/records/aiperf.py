@@ -36,23 +36,23 @@ def rows(node: Node) -> Rows | None:
     return None
 
 
-def _record(found: Node) -> dict[str, Any]:
-    histogram = counts.histogram(found.get("acceptance_histogram"))
+def _record(node: Node) -> dict[str, Any]:
+    histogram = counts.histogram(node.get("acceptance_histogram"))
     return {
         "engine": "aiperf",
         "surface": "spec_decode_acceptance",
-        "family": f"measured on {found['engine']}" if isinstance(found.get("engine"), str) else None,
+        "family": f"measured on {node['engine']}" if isinstance(node.get("engine"), str) else None,
         "basis": "request",
-        "drafts": value(found, "num_spec_steps"),
-        "drafted": value(found, "num_draft_tokens"),
-        "accepted": value(found, "num_accepted_draft_tokens"),
-        "emitted": value(found, "completion_tokens"),
-        "k": value(found, "num_spec_tokens"),
+        "drafts": value(node, "num_spec_steps"),
+        "drafted": value(node, "num_draft_tokens"),
+        "accepted": value(node, "num_accepted_draft_tokens"),
+        "emitted": value(node, "completion_tokens"),
+        "k": value(node, "num_spec_tokens"),
         "histogram": histogram,
         "accepted_by_position": counts.above(histogram) if histogram else None,
-        "said_length": value(found, "mean_acceptance_length"),
-        "said_rate": value(found, "draft_acceptance_rate"),
-        "said": {k: v for k, v in found.items() if not isinstance(v, dict | list)},
+        "said_length": value(node, "mean_acceptance_length"),
+        "said_rate": value(node, "draft_acceptance_rate"),
+        "said": {k: v for k, v in node.items() if not isinstance(v, dict | list)},
     }
 
 

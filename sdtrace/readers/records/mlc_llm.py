@@ -21,16 +21,16 @@ def rows(node: Node) -> Rows | None:
     return [row | {"accepted_by_position": accepted, "drafted_by_position": drafted}]
 
 
-def _depths(found: Any) -> list[float] | None:
+def _depths(value: Any) -> list[float] | None:
     """Counts of depth 1, 2, ... of an object keyed by depth, or a list; None where one is no count."""
-    if isinstance(found, dict):
-        if not all(str(n).isascii() and str(n).isdecimal() and len(str(n)) < 5 for n in found):
+    if isinstance(value, dict):
+        if not all(str(n).isascii() and str(n).isdecimal() and len(str(n)) < 5 for n in value):
             return None
-        found = [found.get(str(n)) for n in sorted(int(n) for n in found if int(n) > 0)]
-    if not isinstance(found, list) or not 0 < len(found) <= 4096:
+        value = [value.get(str(n)) for n in sorted(int(n) for n in value if int(n) > 0)]
+    if not isinstance(value, list) or not 0 < len(value) <= 4096:
         return None
-    known = [v for v in found if number(v) is not None and v >= 0]
-    return [float(v) for v in known] if len(known) == len(found) else None
+    known = [v for v in value if number(v) is not None and v >= 0]
+    return [float(v) for v in known] if len(known) == len(value) else None
 
 
 SHAPE = Shape("mlc-llm", "mlc-llm", "MLC-LLM engine metrics", "`spec_decode.draft_count`", rows)

@@ -135,28 +135,28 @@ def _band(client: Client, engine: Engine, texts: Sequence[Text], known: Sequence
     return max(4 * max(moved), LEAST_BAND)
 
 
-def _add(found: Scores, text: Text, lists: dict[str, Any] | None) -> None:
-    found.rows.append(lists)
+def _add(scores: Scores, text: Text, lists: dict[str, Any] | None) -> None:
+    scores.rows.append(lists)
     if lists is None:
         return
-    found.tokens += len(lists["token_ids"])
+    scores.tokens += len(lists["token_ids"])
     for i, log_p in text.recorded.items():
         mine = lists["logprobs"][i - text.begin]
         if mine is None or not (math.isfinite(log_p) and math.isfinite(mine)):
             continue
         d = log_p - mine
-        found.d.append(d)
-        if abs(d) > found.band:
+        scores.d.append(d)
+        if abs(d) > scores.band:
             place = {name: text.row.get(name) for name in ("path", "line", "request_id")}
-            found.places.append(
+            scores.places.append(
                 place | {"token_at": i - text.begin, "recorded": math.exp(log_p), "scored": math.exp(mine)}
             )
-    found.places.sort(key=lambda row: -abs(math.log(row["recorded"] or 1e-300) - math.log(row["scored"] or 1e-300)))
-    del found.places[8:]
+    scores.places.sort(key=lambda row: -abs(math.log(row["recorded"] or 1e-300) - math.log(row["scored"] or 1e-300)))
+    del scores.places[8:]
     if text.branch is None:
-        found.texts.add(from_rows(str(text.row.get("path")), [text.row | lists]))
+        scores.texts.add(from_rows(str(text.row.get("path")), [text.row | lists]))
 
 
-def far(found: Scores) -> int:
+def far(scores: Scores) -> int:
     """How many recorded log probabilities are further off than the engine is from itself."""
-    return int((np.abs(np.array(found.d, dtype=np.float64)) > found.band).sum())
+    return int((np.abs(np.array(scores.d, dtype=np.float64)) > scores.band).sum())

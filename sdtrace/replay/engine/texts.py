@@ -95,10 +95,10 @@ def _recorded(one: Conversation) -> dict[int, float]:
     return found
 
 
-def branches(conversations: Sequence[Conversation], found: Scores) -> list[Text]:
+def branches(conversations: Sequence[Conversation], scores: Scores) -> list[Text]:
     """Rejected tokens whose row does not list them: each is scored behind the text that it was drafted on."""
     made = []
-    for one, lists in zip(conversations, found.rows, strict=False):
+    for one, lists in zip(conversations, scores.rows, strict=False):
         for s, step in enumerate(one.steps):
             at = step.begin + step.n_a
             if lists is None or not step.rejected or step.draft[step.n_a] in _row(lists, at - len(one.prompt)):
@@ -131,11 +131,11 @@ def rejected(conversations: Sequence[Conversation], table: pl.DataFrame) -> list
 
 
 def facts(
-    conversations: Sequence[Conversation], found: Scores, extra: dict[tuple[str, str, int], float]
+    conversations: Sequence[Conversation], scores: Scores, extra: dict[tuple[str, str, int], float]
 ) -> pl.DataFrame:
     """Rows of the replay's facts: log p of drafted tokens where p is the model's own, the argmax and its margin over the second."""
     rows = []
-    for one, lists in zip(conversations, found.rows, strict=False):
+    for one, lists in zip(conversations, scores.rows, strict=False):
         plain = raw(one)
         for s, step in enumerate(one.steps):
             for j, x in enumerate(step.draft):
