@@ -40,7 +40,7 @@ def step(request: str = "a", number: int = 0, **more: Any) -> dict[str, Any]:
 def read(path: Path) -> list[Batch]:
     batches = [b for opened in open_inputs([str(path)]) for b in opened.batches()]
     lines = sum(b.lines for b in batches)
-    records = sum(b.runs.height + b.requests.height + b.steps.height for b in batches)
+    records = sum(b.runs.height + b.requests.height + b.steps.height + b.records for b in batches)
     assert lines == records + sum(loss.count for b in batches for loss in b.losses)
     return batches
 
