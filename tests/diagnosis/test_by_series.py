@@ -10,6 +10,8 @@ from scipy import stats
 
 from sdtrace.api import report
 from sdtrace.counters.places import named as places
+from sdtrace.counters.series import Tally
+from sdtrace.diagnosis.by_series import outlier, spread
 from sdtrace.stats.beta_binomial import CORRELATION, log_e_small, log_pmf, upper
 from sdtrace.stats.discovery import bh, e_bh
 from tests.healthy.judge import accused, documented, named
@@ -286,3 +288,20 @@ def test_a_healthy_server_is_accused_of_nothing(traffic: str, tmp_path: Path) ->
 @pytest.mark.parametrize("engine", [name for name in WRITERS if name != "llamacpp"])
 def test_an_engine_at_half_its_siblings_acceptance_is_named_alone(engine: str, tmp_path: Path) -> None:
     assert named(documented(World("mixed", 4, 20, 3, half=2), engine, tmp_path), 2)
+
+
+def test_siblings_are_measured_once_each(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Comparing every series with every other one asks nothing of the rows again: 120 series, 120 ratios."""
+    names = ("num_drafts", "num_draft_tokens", "num_accepted_tokens")
+    lines = [f'vllm:spec_decode_{name}_total{{engine="{i}"}} {300 + i}.0\n' for name in names for i in range(120)]
+    path = tmp_path / "many.prom"
+    path.write_text("".join(lines))
+    asked: list[str] = []
+
+    def counted(t: Tally, below: str) -> spread.Ratio | None:
+        asked.append(t.name)
+        return spread.ratio(t, below)
+
+    monkeypatch.setattr(outlier, "ratio", counted)
+    report(path)
+    assert len(asked) == len(set(asked)) == 120

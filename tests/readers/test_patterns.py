@@ -4,6 +4,7 @@ import ast
 import importlib
 import pkgutil
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import sdtrace
+from sdtrace.readers.envelopes import wrapped_json
 from tests.made.backtracking import worst
 
 ROOT = Path(sdtrace.__file__).parent
@@ -106,3 +108,20 @@ def test_every_pattern_is_linear() -> None:
 def test_the_counter_tells_linear_from_not(pattern: str, linear: bool) -> None:
     growth, _ = worst(re.compile(pattern), {"search"})
     assert (growth <= 2.6) is linear
+
+
+def test_records_that_never_end_are_looked_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text of lines that open a record and close none: each would be looked at once for every one before it."""
+    real, looks = wrapped_json._state, Counter[str]()
+
+    def counted(text: str, depth: int, inside: bool) -> tuple[int, bool]:
+        looks[text] += 1
+        return real(text, depth, inside)
+
+    monkeypatch.setattr(wrapped_json, "_state", counted)
+    costs = []
+    for n in (6_000, 12_000):
+        looks.clear()
+        assert wrapped_json.wrapped([(i, '{"kind": "step", "a": [1,') for i in range(n)]) is None
+        costs.append(looks.total())
+    assert costs[1] - costs[0] <= 3 * 6_000

@@ -35,35 +35,42 @@ class Against:
         return self.mine.value <= limit * self.theirs.value
 
 
+@dataclass(frozen=True)
+class _Sibling:
+    """What is asked of a series again and again, once."""
+
+    tally: Tally
+    ratio: Ratio
+    length: float | None  #: drafted tokens a step
+
+
 def against(series: Sequence[Tally]) -> list[Against]:
     """Every comparison that can be made; whether one counts is decided over all of them."""
     found = []
     for by in ALIKE:
         mine = [t for t in series if t.by == by and t.steps >= STEPS]
-        for t in mine:
-            if (one := _one(t, [o for o in mine if o is not t])) is not None:
-                found.append(one)
+        below = "drafted" if all(t.total("drafted") is not None for t in mine) else "drafts"
+        known = [_Sibling(t, r, _drafted_a_step(t)) for t in mine if (r := ratio(t, below)) is not None]
+        found += [one for s in known if (one := _one(s, known)) is not None]
     return found
 
 
-def _one(t: Tally, others: Sequence[Tally]) -> Against | None:
-    below = "drafted" if all(o.total("drafted") is not None for o in (t, *others)) else "drafts"
-    mine = ratio(t, below)
-    known = [(o, r) for o in others if _comparable(t, o) and (r := ratio(o, below)) is not None]
-    if mine is None or not known:
+def _one(mine: _Sibling, known: Sequence[_Sibling]) -> Against | None:
+    others = [o.ratio for o in known if o is not mine and _comparable(mine, o)]
+    if not others:
         return None
-    middle = median_low([r.value for _, r in known])
-    theirs = next(r for _, r in known if r.value == middle)
-    variance = mine.variance + NEARLY**2 * theirs.variance
-    p = tail(mine.value - NEARLY * theirs.value, variance, min(mine.freedom, theirs.freedom))
-    return Against(t, len(known), mine, theirs, p)
+    middle = median_low([r.value for r in others])
+    theirs = next(r for r in others if r.value == middle)
+    variance = mine.ratio.variance + NEARLY**2 * theirs.variance
+    p = tail(mine.ratio.value - NEARLY * theirs.value, variance, min(mine.ratio.freedom, theirs.freedom))
+    return Against(mine.tally, len(others), mine.ratio, theirs, p)
 
 
-def _comparable(one: Tally, other: Tally) -> bool:
+def _comparable(one: _Sibling, other: _Sibling) -> bool:
     """Whether both draft alike: another model, configuration or draft length gives another acceptance."""
-    if one.kin != other.kin:
+    if one.tally.kin != other.tally.kin:
         return False
-    a, b = (_drafted_a_step(t) for t in (one, other))
+    a, b = one.length, other.length
     return a is None or b is None or abs(a - b) <= LENGTHS * max(a, b)
 
 

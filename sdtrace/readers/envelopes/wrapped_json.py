@@ -15,40 +15,43 @@ from sdtrace.readers.envelopes.wrapped import lost_blank
 _BEGINS = re.compile(r'^\s*(?:\{"|\{$|\[\{"|\[$)')
 #: A string, or what opens and closes.
 _SIGN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\]]|\\$')
-#: Lines and bytes of a record at the most.
-LINES, BYTES = 4096, 1 << 22
+#: Lines and characters of a record at the most; characters (a line is at least _LINE) looked at in vain before only the next line is.
+LINES, SIZE, VAIN = 4096, 1 << 22, 1 << 22
+_LINE = 32
 
 
 def wrapped(lines: Lines) -> Bare | None:
     """The text with every record that was cut on one line; None where none was."""
     width = max((len(text) for _, text in lines), default=0)
     made: Lines = []
-    i = changed = 0
+    i = changed = vain = 0
     while i < len(lines):
         n, text = lines[i]
-        stop = _end(lines, i) if _BEGINS.match(text) else i + 1
+        ahead = LINES if vain < VAIN else 2
+        stop, looked = _end(lines, i, ahead) if _BEGINS.match(text) else (i + 1, 0)
         one = _record([text for _, text in lines[i:stop]], width) if stop > i + 1 else None
         if one is None:
             made.append((n, text))
-            i += 1
+            i, vain = i + 1, vain + looked
         else:
             made.append((n, one))
             i, changed = stop, changed + 1
     return Bare(made) if changed else None
 
 
-def _end(lines: Lines, start: int) -> int:
-    """The line behind the record that begins at `start`: where all that opened is closed. One line on where it never is."""
+def _end(lines: Lines, start: int, ahead: int) -> tuple[int, int]:
+    """The line behind the record that begins at `start`: where all that opened is closed within `ahead` lines, one line on where
+    it is not; and how much was looked at behind the first line."""
     depth, inside, size = 0, False, 0
-    for i in range(start, min(start + LINES, len(lines))):
+    for i in range(start, min(start + ahead, len(lines))):
         text = lines[i][1]
-        size += len(text)
-        if size > BYTES:
+        size += max(len(text), _LINE) if i > start else 0
+        if size > SIZE:
             break
         depth, inside = _state(text, depth, inside)
         if depth <= 0 and not inside:
-            return i + 1
-    return start + 1
+            return i + 1, size
+    return start + 1, size
 
 
 def _state(text: str, depth: int, inside: bool) -> tuple[int, bool]:
