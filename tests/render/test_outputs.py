@@ -12,14 +12,10 @@ from markdown_it import MarkdownIt
 from prometheus_client.parser import text_string_to_metric_families
 
 from sdtrace import report
-from sdtrace.api import explain
 from sdtrace.cli import run
-from sdtrace.cli.conditions import condition, judge
-from sdtrace.errors import UsageError
 from sdtrace.history import nightly
 from sdtrace.history.state import opened
 from sdtrace.render import html, junit, markdown, prometheus, sarif, terminal
-from sdtrace.render.json import dumps
 from sdtrace.results.report import Report
 from tests.made.nights import Plan, day, write_night
 from tests.made.simulate import Scenario, Shape, simulate
@@ -252,103 +248,3 @@ def test_outputs_of_a_night_hold_its_alarms(tmp_path: Path) -> None:
     assert (alarm, "code", "wrong") in samples
     assert f"alarm `{alarm}` since {day(0)}" in files["markdown"].read_text()
     JUnitXml.fromstring(files["junit"].read_bytes())
-
-
-@pytest.mark.parametrize(
-    ("text", "met"),
-    [
-        ("tokens_per_step < 1.8", False),
-        ("tokens_per_step<5", True),
-        ("rate_of_drafted >= 0.1", True),
-        ("disagree > 0", True),
-        ("step_ms > 1", True),
-    ],
-)
-def test_conditions(wrong: Report, text: str, met: bool) -> None:
-    (result,) = judge([condition(text)], wrong.document)
-    assert result.met == met
-
-
-def test_what_was_not_recorded_meets_no_condition(wrong: Report) -> None:
-    (result,) = judge([condition("step_ms > 1")], wrong.document | {"time": None})
-    assert (result.met, result.value) == (False, None)
-    assert "not judged" in result.sentence()
-
-
-def test_conditions_against_the_baseline() -> None:
-    metric = {"name": "tokens_per_step", "change": -0.06}
-    history = {"alarms": [], "services": [{"service": "chat", "metrics": [metric]}]}
-    document = {"history": history, "diff": None, "acceptance": None, "audit": None, "time": None}
-    assert [r.met for r in judge([condition("tokens_per_step < -5%")], document)] == [True]
-    assert [r.met for r in judge([condition("tokens_per_step < -7%"), condition("alarms > 0")], document)] == [
-        False
-    ] * 2
-
-
-@pytest.mark.parametrize(
-    "text", ["tokens_per_step", "tokens < 1", "tokens_per_step << 2", "tokens_per_step < -5%", "a b < 1"]
-)
-def test_conditions_that_cannot_be_meant(wrong: Report, text: str) -> None:
-    with pytest.raises(UsageError):
-        judge([condition(text)], wrong.document)
-
-
-def test_conditions_choose_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    healthy = str(SAMPLES / "transformers-sampled.jsonl.gz")
-    assert run(["report", healthy, "--fail-if", "tokens_per_step < 5"]) == 1
-    assert "met, it is 1.7" in capsys.readouterr().err
-    assert run(["report", healthy, "--fail-if", "tokens_per_step < 1"]) == 0
-    assert run(["report", healthy, "--fail-if", "tokens_per_step < 5", "--exit-zero"]) == 0
-    assert run(["report", healthy, "--fail-if", "nonsense"]) == 2
-
-
-CANARY = 987_650_000
-TEXT = "CANARY-prompt-text"
-#: A canary as a number of its own, not as digits of a fraction.
-TOKEN = re.compile(rb"(?<![\d.])98765\d{4}(?![\d.])")
-
-
-def canary_trace(path: Path) -> Path:
-    """Wrong decisions whose every token, prompt and stray key can be told from anything else."""
-
-    def marked(run: dict, requests: list, steps: list, rng: object) -> None:
-        for request in requests:
-            request.update(
-                prompt_token_ids=[CANARY + 900 + i for i in range(9)], prompt=TEXT, messages=[{"content": TEXT}]
-            )
-            request["stop_token_ids"] = [CANARY + i for i in request["stop_token_ids"]]
-        for step in steps:
-            for name in ("draft_token_ids", "output_token_ids", "target_argmax_ids"):
-                step[name] = [CANARY + i for i in step[name]]
-            step["text"] = TEXT
-
-    return simulate(Scenario(fault="lenience-0.7", shape=Shape(tested=300), edit=marked)).write(path)
-
-
-def test_no_content_in_any_artefact(tmp_path: Path) -> None:
-    """Prompt text and token ids that are nowhere else must be in no output and in no file of the state."""
-    trace = canary_trace(tmp_path / "trace.jsonl")
-    assert TOKEN.search(str(explain(trace, request="r-0")).encode()), "the canaries must be there to be found"
-    found = report(trace)
-    texts = [module.dumps(found) for module in (junit, sarif, prometheus, markdown)]
-    texts += [html.page(found), dumps(found), terminal.summary(found, width=100, color=False, verbose=True).encode()]
-    out = tmp_path / "out"
-    assert run(["nightly", str(trace), "--state", str(tmp_path / "state"), "-o", str(out), "-q"]) == 1
-    texts += [p.read_bytes() for p in out.iterdir()]
-    texts += [_unpacked(p) for p in (tmp_path / "state").rglob("*") if p.is_file()]
-    for text in texts:
-        assert TEXT.encode() not in text
-        assert not TOKEN.search(text.replace(b",", b" "))
-        assert not TOKEN.search(text.replace(b",", b""))
-
-
-def _unpacked(path: Path) -> bytes:
-    if path.suffix == ".zst":
-        import zstandard
-
-        return zstandard.ZstdDecompressor().decompress(path.read_bytes())
-    if path.suffix == ".parquet":
-        import polars as pl
-
-        return pl.read_parquet(path).write_json().encode()
-    return path.read_bytes()
