@@ -7,12 +7,12 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 
-def lowest(project: dict[str, object]) -> list[str]:
+def lowest(project: dict[str, Any]) -> list[str]:
     """`name==version` of every requirement of the package and of its extra `test`."""
-    extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["test"]]  # type: ignore[index,misc]
+    wanted: list[str] = [*project["dependencies"], *project["optional-dependencies"]["test"]]
     found = [re.fullmatch(r"([\w.-]+)\s*>=\s*([\d.]+)", one) for one in wanted]
     unbound = [one for one, match in zip(wanted, found, strict=True) if match is None]
     if unbound:

@@ -8,7 +8,7 @@ from sdtrace.checks import CHECKS, by_code
 from sdtrace.readers.responses import responses as parse
 from sdtrace.responses.texts import Texts
 from sdtrace.schema.responses import from_rows
-from tests.made.fake_engine import Engine, completion
+from tests.made.fake_engine import Engine, completion, seeded
 from tests.made.responses import counts, texts
 
 CODES = [check.code for check in CHECKS if check.code.startswith("SD3")]
@@ -36,16 +36,7 @@ CANNOT: dict[str, dict[str, Any]] = {
 
 def drawn(fault: str) -> Texts:
     """Seeded answers of an engine that draws by its seeds."""
-    asked = {
-        "prompt": [3, 4, 5],
-        "max_tokens": 250,
-        "temperature": 1.0,
-        "logprobs": 20,
-        "top_p": 1.0,
-        "top_k": -1,
-        "min_p": 0.0,
-    }
-    asked |= {"repetition_penalty": 1.0, "seed": 5}
+    asked = seeded(250)
     found = Texts()
     found.add(from_rows("made", parse({"request": asked, "response": completion(Engine(fault=fault), asked)})))
     return found

@@ -5,9 +5,11 @@ made from the pattern: what stands before a repeat, its body many times, and an 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
+
+from tests.made.characters import fits
 
 #: The parser is no public part of `re`; its tree has not changed from Python 3.11 to 3.13.
 c, _parser = import_module("re._constants"), import_module("re._parser")
@@ -30,46 +32,6 @@ def tree(pattern: re.Pattern[Any]) -> tuple[Any, int]:
     return _parser.parse(text, flags), flags
 
 
-# ---- single characters
-
-
-def _category(name: Any, char: str) -> bool:
-    kinds: dict[Any, Callable[[str], bool]] = {
-        c.CATEGORY_DIGIT: str.isdigit,
-        c.CATEGORY_SPACE: str.isspace,
-        c.CATEGORY_WORD: lambda x: x.isalnum() or x == "_",
-    }
-    negated = {
-        c.CATEGORY_NOT_DIGIT: c.CATEGORY_DIGIT,
-        c.CATEGORY_NOT_SPACE: c.CATEGORY_SPACE,
-        c.CATEGORY_NOT_WORD: c.CATEGORY_WORD,
-    }
-    return not kinds[negated[name]](char) if name in negated else kinds[name](char)
-
-
-def _fits(op: Any, value: Any, flags: int) -> Callable[[str], bool]:
-    fold: Callable[[str], str] = str.lower if flags & re.I else str
-    if op is c.LITERAL:
-        return lambda x: fold(x) == fold(chr(value))
-    if op is c.NOT_LITERAL:
-        return lambda x: fold(x) != fold(chr(value))
-    if op is c.ANY:
-        return (lambda x: True) if flags & re.S else (lambda x: x != "\n")
-    parts, negate = [p for p in value if p[0] is not c.NEGATE], value[0][0] is c.NEGATE
-
-    def one(char: str) -> bool:
-        for kind, what in parts:
-            if kind is c.LITERAL and fold(char) == fold(chr(what)):
-                return True
-            if kind is c.RANGE and what[0] <= ord(char) <= what[1]:
-                return True
-            if kind is c.CATEGORY and _category(what, char):
-                return True
-        return False
-
-    return (lambda x: not one(x)) if negate else one
-
-
 # ---- programs
 
 
@@ -84,7 +46,7 @@ def program(items: Any, flags: int) -> list[Any]:
 def _emit(items: Any, flags: int, made: list[Any]) -> None:
     for op, value in items:
         if op in (c.LITERAL, c.NOT_LITERAL, c.ANY, c.IN):
-            made.append(("char", _fits(op, value, flags)))
+            made.append(("char", fits(op, value, flags)))
         elif op is c.SUBPATTERN:
             _emit(value[3], (flags | value[1]) & ~value[2], made)
         elif op is c.BRANCH:
@@ -225,11 +187,11 @@ def example(items: Any, flags: int, variant: int) -> str:
     made = []
     for op, value in items:
         if op in (c.LITERAL, c.NOT_LITERAL, c.ANY, c.IN):
-            fits = _fits(op, value, flags)
+            fitting = fits(op, value, flags)
             chars = (
                 [chr(value)]
                 if op is c.LITERAL
-                else [x for x in _SAMPLE if fits(x)] or [chr(i) for i in range(1, 256) if fits(chr(i))]
+                else [x for x in _SAMPLE if fitting(x)] or [chr(i) for i in range(1, 256) if fitting(chr(i))]
             )
             made.append(chars[variant % len(chars)])
         elif op is c.SUBPATTERN:

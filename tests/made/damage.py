@@ -208,7 +208,7 @@ def damaged(rng: random.Random, data: bytes, other: bytes) -> bytes:
 def _zip(data: bytes) -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a.log", data)
+        archive.writestr("trace.jsonl", data)
     return held.getvalue()
 
 

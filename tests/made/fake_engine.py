@@ -123,6 +123,12 @@ class Engine:
         )
 
 
+def seeded(tokens: int) -> dict[str, Any]:
+    """A request at temperature 1 with nothing cut and a seed."""
+    said = {"prompt": [3, 4, 5], "max_tokens": tokens, "temperature": 1.0, "logprobs": 20, "top_p": 1.0, "top_k": -1}
+    return said | {"min_p": 0.0, "repetition_penalty": 1.0, "seed": 5}
+
+
 def completion(engine: Engine, asked: dict[str, Any]) -> dict[str, Any]:
     """/v1/completions."""
     given = {"temperature": 1.0, "max_tokens": 16, "top_k": -1} | {k: v for k, v in asked.items() if v is not None}

@@ -1,12 +1,7 @@
 """Limits: what an input may ask for is bounded, and a limit that is met is said with the option that lifts it."""
 
-import bz2
 import gzip
-import io
 import json
-import lzma
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import zstandard
 
 from sdtrace import limits
 from sdtrace.api import report
@@ -26,6 +20,7 @@ from sdtrace.readers.io.lines import Lines
 from sdtrace.readers.io.source import source
 from sdtrace.readers.io.unpack import unpacked
 from sdtrace.readers.trace import jsonl
+from tests.made.damage import PACKED
 
 MB = 1 << 20
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_logs"
@@ -52,20 +47,8 @@ def _only(path: Path) -> dict[str, Any]:
     return read
 
 
-def _zipped(data: bytes) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("trace.jsonl", data)
-    return packed.getvalue()
-
-
-PACKERS: dict[str, Callable[[bytes], bytes]] = {
-    "gz": gzip.compress,
-    "bz2": bz2.compress,
-    "xz": lzma.compress,
-    "zst": lambda data: zstandard.ZstdCompressor().compress(data),
-    "zip": _zipped,
-}
+#: By the name that unpacking has for each.
+PACKERS = {name: pack for name, pack in PACKED.items() if " " not in name}
 
 
 @pytest.mark.parametrize("pack", PACKERS)

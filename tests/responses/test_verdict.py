@@ -9,7 +9,7 @@ import pytest
 from sdtrace.api import report
 from sdtrace.render import html, terminal
 from sdtrace.simulate.responses import TEXT_FAULTS, Asked, responses
-from tests.made.fake_engine import Engine, completion
+from tests.made.fake_engine import Engine, completion, seeded
 
 CANARY = "CANARY-prompt-text"
 
@@ -63,16 +63,7 @@ def test_a_seed_decides_single_tokens(tmp_path: Path) -> None:
         ("wrong", Engine(fault="forced", k=3), 5),
         ("other", Engine(k=0), 6),
     ):
-        asked = {
-            "prompt": [3, 4, 5],
-            "max_tokens": 400,
-            "temperature": 1.0,
-            "logprobs": 20,
-            "top_p": 1.0,
-            "top_k": -1,
-            "min_p": 0.0,
-        }
-        asked |= {"repetition_penalty": 1.0, "seed": 5}
+        asked = seeded(400)
         file = tmp_path / f"{name}.jsonl"
         file.write_text(
             json.dumps({"request": asked, "response": completion(engine, asked | {"seed": one_seed})}) + "\n"

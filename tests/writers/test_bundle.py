@@ -9,8 +9,8 @@ import pytest
 
 from sdtrace import report
 from sdtrace.cli import run
+from tests.made.canaries import TEXT, TOKEN, canary_trace
 from tests.made.simulate import Scenario, Shape, simulate
-from tests.render.test_outputs import TEXT, TOKEN, canary_trace
 
 
 def bundle(trace: Path, out: Path, *flags: str) -> dict[str, bytes]:

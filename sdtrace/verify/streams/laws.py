@@ -4,6 +4,7 @@ Rows are what is known: log probabilities of some tokens with bounds, after ever
 be off, in nats, beyond those bounds.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,20 +42,48 @@ class Explained:
     chance: Floats
 
 
-def gumbel_argmax(known: Known, seed: int, position: Ints, band: float) -> Explained:
-    """vLLM's model runner V2 with one-hot drafts, or none: y is lawful where it was drafted and u < p(y), or where it is the argmax of
-    log p + noise, or the second where the first was drafted and u >= p(first). Which of them happened need not be known."""
+@dataclass(frozen=True)
+class _Race:
+    """log p + Gumbel noise of the listed tokens (n, k) against the emitted one (n,): `beaten` (n, k) by which of them, `at` and `place` its
+    cell, `listed` whether it has one, `told` whether its own log p (`own`) is known."""
+
+    at: Ints
+    place: Ints
+    listed: Flags
+    told: Flags
+    own: Floats
+    score: Floats
+    beaten: Flags
+
+    def explained(self, known: Known, answer: Answers) -> Explained:
+        """With what a plain draw would have been, and its chance."""
+        plain = self.listed & (self.score.argmax(axis=1) == self.place)
+        chance = np.where(self.listed, known.high[self.at, self.place], np.exp(self.own))
+        return Explained(answer, plain, np.clip(chance, 0, 1))
+
+
+def _race(known: Known, band: float, position: Ints, noise: Callable[[Ints, Ints], Floats]) -> _Race:
+    """`noise` of positions and token ids of one shape."""
     n, k = known.ids.shape
     at, listed = np.arange(n), known.place < k
     place = np.minimum(known.place, k - 1)
     real = known.ids >= 0
-    noise = np.where(real, murmur.gumbel(seed, position[:, None], np.where(real, known.ids, 0)), 0.0)
-    score = np.where(real, known.log_p, -np.inf) + noise
+    score = np.where(
+        real, known.log_p + np.where(real, noise(position[:, None], np.where(real, known.ids, 0)), 0.0), -np.inf
+    )
     told = np.isfinite(known.own) & (known.token >= 0)
     own = np.where(told, known.own, -np.inf)
-    mine = own + np.where(told, murmur.gumbel(seed, position, np.where(told, known.token, 0)), 0.0)
+    mine = own + np.where(told, noise(position, np.where(told, known.token, 0)), 0.0)
     beaten = known.kept & real & (score - band > mine[:, None] + band)
     beaten[at, place] &= ~listed
+    return _Race(at, place, listed, told, own, score, beaten)
+
+
+def gumbel_argmax(known: Known, seed: int, position: Ints, band: float) -> Explained:
+    """vLLM's model runner V2 with one-hot drafts, or none: y is lawful where it was drafted and u < p(y), or where it is the argmax of
+    log p + noise, or the second where the first was drafted and u >= p(first). Which of them happened need not be known."""
+    race = _race(known, band, position, lambda at, ids: murmur.gumbel(seed, at, ids))
+    at, place, listed, own, beaten = race.at, race.place, race.listed, race.own, race.beaten
     u = philox.uniform(seed, position).astype(np.float64)
     accepted = u < np.where(listed, known.high[at, place], np.exp(own)) * np.exp(band)
     count = beaten.sum(axis=1)
@@ -62,9 +91,8 @@ def gumbel_argmax(known: Known, seed: int, position: Ints, band: float) -> Expla
     # the second is drawn anew among what is left, where the first was drafted and rejected
     second = (count == 1) & (u >= known.low[at, first] * np.exp(-band))
     lawful = accepted | (count == 0) | second
-    answer = np.where(~told, 0, np.where(lawful, 1, -1)).astype(np.int8)
-    plain = listed & (score.argmax(axis=1) == place)
-    return Explained(answer, plain, np.clip(np.where(listed, known.high[at, place], np.exp(own)), 0, 1))
+    answer = np.where(~race.told, 0, np.where(lawful, 1, -1)).astype(np.int8)
+    return race.explained(known, answer)
 
 
 def inverse_cdf(known: Known, seed: int, first: int, band: float) -> Explained:
@@ -88,17 +116,6 @@ def inverse_cdf(known: Known, seed: int, first: int, band: float) -> Explained:
 
 def plain_argmax(known: Known, seed: int, position: Ints, band: float) -> Explained:
     """SGLang without speculation: y is the argmax of log p + noise."""
-    n, k = known.ids.shape
-    at, listed = np.arange(n), known.place < k
-    place = np.minimum(known.place, k - 1)
-    real = known.ids >= 0
-    noise = np.where(real, murmur.gumbel64(seed, position[:, None], np.where(real, known.ids, 0)), 0.0)
-    score = np.where(real, known.log_p, -np.inf) + noise
-    told = np.isfinite(known.own) & (known.token >= 0)
-    own = np.where(told, known.own, -np.inf)
-    mine = own + np.where(told, murmur.gumbel64(seed, position, np.where(told, known.token, 0)), 0.0)
-    beaten = known.kept & real & (score - band > mine[:, None] + band)
-    beaten[at, place] &= ~listed
-    answer = np.where(~told, 0, np.where(beaten.any(axis=1), -1, 1)).astype(np.int8)
-    plain = listed & (score.argmax(axis=1) == place)
-    return Explained(answer, plain, np.clip(np.where(listed, known.high[at, place], np.exp(own)), 0, 1))
+    race = _race(known, band, position, lambda at, ids: murmur.gumbel64(seed, at, ids))
+    answer = np.where(~race.told, 0, np.where(race.beaten.any(axis=1), -1, 1)).astype(np.int8)
+    return race.explained(known, answer)
