@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -131,13 +132,18 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return plain
 
 
-@pytest.fixture
-def little_room(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
-    """No file may grow beyond 2,000 bytes: the disk is full in the middle of an output."""
+@contextmanager
+def little_room() -> Iterator[None]:
+    """No file may grow beyond 2,000 bytes: the disk is full in the middle of an output.
+
+    The limit holds for the whole process, pytest's own output included: it ends before the test does.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-    yield capsys
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(
@@ -151,15 +157,17 @@ def little_room(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFi
     ids=lambda c: " ".join(Path(x).name for x in c),
 )
 def test_a_full_disk_leaves_what_was_there(
-    command: list[str], tmp_path: Path, sample: Path, little_room: pytest.CaptureFixture[str]
+    command: list[str], tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [part.replace("OUT", str(tmp_path)).replace("SAMPLE", str(sample)) for part in command]
     out = Path(command[-1])
     if out.suffix:
         out.write_text("before")
     there = set(tmp_path.iterdir())
-    assert run(command) == 2
-    told = little_room.readouterr().err
+    with little_room():
+        code = run(command)
+    assert code == 2
+    told = capsys.readouterr().err
     assert "File too large" in told
     assert "nothing half-written was left" in told
     assert set(tmp_path.iterdir()) == there
@@ -167,9 +175,11 @@ def test_a_full_disk_leaves_what_was_there(
         assert out.read_text() == "before"
 
 
-def test_a_full_disk_of_temporary_files_is_no_fault_of_the_input(little_room: pytest.CaptureFixture[str]) -> None:
-    assert run(["report", str(Path(CASE).with_name("transformers-greedy.jsonl.gz")), "-q"]) == 3
-    told = little_room.readouterr().err
+def test_a_full_disk_of_temporary_files_is_no_fault_of_the_input(capsys: pytest.CaptureFixture[str]) -> None:
+    with little_room():
+        code = run(["report", str(Path(CASE).with_name("transformers-greedy.jsonl.gz")), "-q"])
+    assert code == 3
+    told = capsys.readouterr().err
     assert "no room for temporary files: File too large" in told
     assert "TMPDIR" in told
 
