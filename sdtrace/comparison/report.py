@@ -24,7 +24,9 @@ def change_report(
         headline = f"{wrong[0].headline} (not so in the base); {headline}"
     notes = [NotChecked("said", {"says": note}) for note in change.notes]
     unseen = [*notes, *without(diagnosis.not_checked, "comparison")]
-    spoken = replace(diagnosis, causes=change.causes, state=change.state, headline=headline, not_checked=unseen)
+    spoken = replace(
+        diagnosis, causes=change.causes, state=change.state, headline=headline, not_checked=unseen, incident=None
+    )
     both = replace(candidate, inputs=[*base.inputs, *candidate.inputs])
     made = document(both, spoken, checks) | {"diff": change.document}
     sections = change_sections(change) + (time_sections(diagnosis.timing) if diagnosis.timing is not None else [])

@@ -19,6 +19,7 @@ from sdtrace.diagnosis.by_series.judge import Judged, judged, section
 from sdtrace.diagnosis.causes import causes, counters
 from sdtrace.diagnosis.coverage import Coverage, nothing, of_counts, of_steps
 from sdtrace.diagnosis.doubt import doubted, isolated, untrusted
+from sdtrace.diagnosis.incident import Incident, incident
 from sdtrace.diagnosis.known import known_issues
 from sdtrace.diagnosis.law_choice import Choice, Fit, better_law, choose
 from sdtrace.diagnosis.law_refit import MISFITS
@@ -66,6 +67,7 @@ class Diagnosis:
     speeds: list[Speed] = field(default_factory=list)
     coverage: Coverage = field(default_factory=nothing)
     changes: list[Change] = field(default_factory=list)
+    incident: Incident | None = None
     #: rows of `known_issues`: whose signature the input has
     known: list[dict[str, Any]] = field(default_factory=list)
 
@@ -127,7 +129,9 @@ def _decided(
     if accepted is not None:
         accepted["series"] = section(series)
     coverage = of_steps(found, figures, accepted, spent)
-    state, headline = verdict(rows, figures, choices, coverage)
+    turned = [*served, *over_requests(tables[2])]
+    one = incident(rows, audit, choices, turned)
+    state, headline = verdict(rows, figures, choices, coverage, one)
     return Diagnosis(
         choices,
         found,
@@ -141,7 +145,8 @@ def _decided(
         totals=totals(*tables),
         timing=spent,
         coverage=coverage,
-        changes=[*served, *over_requests(tables[2])],
+        changes=turned,
+        incident=one,
     )
 
 
@@ -180,7 +185,8 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], se
         figures["by_draft_length"] = by_length(audit.windows, source)
     coverage = of_counts(found, series)
     doubt = untrusted(source, audit.inputs)
-    state, headline = counts_verdict(rows, source, series, coverage, doubt, text_headline(audit.texts))
+    one = incident(rows, audit, {}, turned, source)
+    state, headline = counts_verdict(rows, source, series, coverage, doubt, text_headline(audit.texts), one)
     notes = [NotChecked("said", {"says": note}) for note in text_notes(audit.texts)]
     notes += [NotChecked("counts-decisions"), NotChecked("counts-target-p")]
     if source is not None and not source.pooled and source.length is not None:
@@ -190,7 +196,7 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], se
     if source is None and state == "cannot-tell" and not rows and speed and not speed[0].drafting:
         headline = f"no drafted token is counted: plain decoding, speed in {speed[0].rows.height:,} records"
     return Diagnosis(
-        {}, found, rows, None, figures, state, headline, notes, counts, source, None, None, speed, coverage, turned
+        {}, found, rows, None, figures, state, headline, notes, counts, source, None, None, speed, coverage, turned, one
     )
 
 

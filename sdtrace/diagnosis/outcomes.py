@@ -114,6 +114,16 @@ def _summary(check: Check, table: pl.DataFrame) -> Counts:
     return judge(check, table)
 
 
+def faulty_requests(check: Check, audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
+    """The rows of requests in which a check over requests finds its fault."""
+    table = _requests(audit, choices)
+    if table.is_empty():
+        return table
+    if check.laws is not None:
+        table = table.filter(pl.col("law").is_in(list(check.laws)))
+    return table.filter((check.judged & check.fault).fill_null(value=False))
+
+
 def _requests(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
     rows = audit.tally.frame("requests")
     if rows.is_empty():

@@ -4,21 +4,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdtrace.counters.agreement import over_all
+from sdtrace.counters.changes import clock
 from sdtrace.counters.figures import plain
 from sdtrace.counters.sources import Source
 from sdtrace.diagnosis.by_series.judge import Judged
 from sdtrace.diagnosis.by_series.pays import STEPS
 from sdtrace.diagnosis.coverage import ENOUGH, Coverage, in_words
+from sdtrace.diagnosis.incident import Incident
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.results.cause import Cause
 from sdtrace.results.words import SIDES, VERDICTS, VerdictState
 
 
 def verdict(
-    rows: Sequence[Cause], figures: Mapping[str, Any], choices: Mapping[str, Choice], coverage: Coverage
+    rows: Sequence[Cause],
+    figures: Mapping[str, Any],
+    choices: Mapping[str, Choice],
+    coverage: Coverage,
+    incident: Incident | None = None,
 ) -> tuple[VerdictState, str]:
     """State and headline where decisions were looked at; `figures` is the `audit` section of the document."""
-    if (worst := _worst(rows)) is not None:
+    if (worst := _worst(rows, incident)) is not None:
         state, headline = worst
         return state, headline if state == "wrong" else headline + _rightly(figures)
     if choices and all(choice.law == "unknown" for choice in choices.values()):
@@ -42,14 +48,28 @@ def verdict(
     )
 
 
-def _worst(rows: Sequence[Cause]) -> tuple[VerdictState, str] | None:
-    """The state and headline of the worst cause that is more than suspected."""
-    sure = [c for c in rows if c.certainty != "suspected"]
-    for side, state in zip(SIDES, VERDICTS, strict=False):  # a side has its state, in the same order
-        mine = [c for c in sure if c.side == side]
-        if mine:
-            return state, mine[0].headline
-    return None
+def _worst(rows: Sequence[Cause], incident: Incident | None) -> tuple[VerdictState, str] | None:
+    """The state of the worst side and the sentence of its root, with its onset."""
+    if incident is None:
+        return None
+    root = next(row for row in rows if row.cause == incident.root)
+    return VERDICTS[SIDES.index(root.side)], root.headline + _onset(root, incident)
+
+
+def _onset(root: Cause, incident: Incident) -> str:
+    """`; since 16:15:46 UTC, 1.47 to 1.01 tokens per step`, where the record tells a beginning and the sentence does not."""
+    change = incident.change
+    if "since " in root.headline or "SD438" in root.checks:
+        return ""
+    told = [] if incident.since is None or incident.from_start else [f"since {clock(incident.since)}"]
+    if change is not None and change.before is not None and change.after is not None:
+        told = told or [f"since {clock(change.at, change.line)}"]
+        told += (
+            [f"{change.before:.2f} to {change.after:.2f} tokens per step"]
+            if change.what == "tokens_per_step"
+            else [f"{change.before:.0%} to {change.after:.0%} of drafted tokens accepted"]
+        )
+    return "; " + ", ".join(told) if told else ""
 
 
 def _rightly(figures: Mapping[str, Any]) -> str:
@@ -74,12 +94,13 @@ def counts_verdict(
     coverage: Coverage,
     doubt: str | None = None,
     text: str | None = None,
+    incident: Incident | None = None,
 ) -> tuple[VerdictState, str]:
     """State and headline where there are only counts, or responses.
 
     `doubt`: why what was read is no evidence; `text`: what responses show where nothing is wrong.
     """
-    if (worst := _worst(rows)) is not None:
+    if (worst := _worst(rows, incident)) is not None:
         return worst
     if rows:
         return "cannot-tell", f"suspected only: {rows[0].headline}"

@@ -55,6 +55,7 @@ def document(audit: Audit, diagnosis: Diagnosis, checks: Sequence[Check], *, ids
         **dict.fromkeys(_ABSENT),
         "record": _record(audit) if diagnosis.audit is not None else None,
         **_text(audit),
+        "incident": None if diagnosis.incident is None else diagnosis.incident.row(),
         "changes": [change.row() for change in diagnosis.changes],
         "known_issues": diagnosis.known,
     }

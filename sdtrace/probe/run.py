@@ -21,6 +21,7 @@ from sdtrace.responses.readings import power
 from sdtrace.responses.streams import streams
 from sdtrace.responses.texts import Texts
 from sdtrace.results.cause import Cause, joined, make
+from sdtrace.results.explains import with_incident
 from sdtrace.results.not_checked import without
 from sdtrace.results.report import Report, leaving
 
@@ -122,6 +123,7 @@ def _report(found: Probe, client: Client) -> Report:
         if found.scored is not None
         else ("counts-decisions",)
     )
+    document = with_incident(document)
     told = leaving(replace(report, document=document), without(report.not_checked, *gone))
     return replace(told, sections=[section(document["probe"]), *report.sections])
 

@@ -13,6 +13,7 @@ from sdtrace.replay.engine.score import far
 from sdtrace.responses.texts import Texts
 from sdtrace.results.cause import Cause, joined
 from sdtrace.results.check import Counts, Outcome
+from sdtrace.results.explains import with_incident
 from sdtrace.results.not_checked import without
 from sdtrace.results.report import Report, Section, leaving
 
@@ -84,6 +85,7 @@ def with_engine(report: Report, replayed: EngineReplay) -> Report:
     known = {row["cause"] for row in document["causes"]}
     document["causes"] = [*(row.row() for row in rows if row.cause not in known), *document["causes"]]
     document["verdict"] = _verdict(document["verdict"], replayed, rows)
+    document = with_incident(document)
     told = leaving(
         replace(report, document=document), without(report.not_checked, "replay", "target-p", "counts-target-p")
     )

@@ -11,8 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sdtrace.errors import SdtraceError
+from sdtrace.render import incident
 from sdtrace.render.charts import svg
 from sdtrace.render.text import clean, configuration, number
+from sdtrace.results.explains import Named, nested, why
 from sdtrace.results.report import Report
 from sdtrace.results.words import TITLES
 from sdtrace.schema.trace import OTHER
@@ -60,9 +62,20 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"clean": clean, "number": number, "chips": chips, "configuration": configuration}
+    made.filters |= {"clean": clean, "number": number, "chips": chips, "configuration": configuration, "nested": nested}
+    made.filters |= {
+        "impact": incident.impact,
+        "since": incident.since,
+        "advised": incident.advised,
+        "later": incident.later,
+        "why": _why,
+    }
     made.globals |= {"svg": svg}
     return made
+
+
+def _why(root: dict[str, Any], sign: dict[str, Any]) -> str | None:
+    return why(*(Named(c["cause"], c["side"], c["certainty"]) for c in (root, sign)))
 
 
 def templates() -> Path:

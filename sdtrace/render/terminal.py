@@ -2,13 +2,14 @@
 
 import textwrap
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sdtrace.diagnosis.known.issue import Known
+from sdtrace.render import incident as incidents
 from sdtrace.render.text import clean, number
 from sdtrace.render.time import step_time
 from sdtrace.results.check import Check
+from sdtrace.results.explains import nested
 from sdtrace.results.report import Report
 from sdtrace.results.words import TITLES
 from sdtrace.schema.trace import DAMAGED, OTHER
@@ -26,11 +27,18 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
     sure = [c for c in document["causes"] if c["certainty"] != "suspected"]
     if not sure:
         lines += block(head, word, clean(verdict["headline"], 400), "", width)
-    for i, cause in enumerate(document["causes"]):
-        first = i == 0 and bool(sure)
-        label = (head, word) if first else ("also", "also")
-        lines += block(*label, clean(cause["headline"], 400), cause["certainty"], width)
-        lines += cause_lines(cause, width, verbose=verbose)
+    for i, (cause, signs) in enumerate(nested(document)):
+        if i == 0 and sure:
+            lines += _root(
+                document,
+                cause,
+                signs,
+                block(head, word, clean(verdict["headline"], 400), cause["certainty"], width),
+                width,
+            )
+        else:
+            lines += block("also", "also", clean(cause["headline"], 400), cause["certainty"], width)
+        lines += cause_lines(incidents.later(cause, document), width, verbose=verbose)
     lines += field("speed", _speed(document), width)
     if document["time"]:
         lines += field("time", step_time(document["time"]), width)
@@ -44,6 +52,19 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
     lines += field("input", _inputs(document["inputs"]), width)
     lines += field("unseen", "; ".join(clean(n, 800) for n in verdict["not_checked"]), width)
     return "\n".join(lines) + "\n"
+
+
+def _root(
+    document: dict[str, Any], cause: dict[str, Any], signs: list[dict[str, Any]], first: list[str], width: int
+) -> list[str]:
+    """The incident: its sentence, since when, how much, its signs."""
+    incident = document.get("incident")
+    lines = [*first]
+    for name, text in (("since", incidents.since(incident)), ("impact", incidents.impact(incident))):
+        lines += field(name, text, width) if text else []
+    if signs:
+        lines += field("signs", f"{', '.join(s['cause'] for s in signs)}: explained by {cause['cause']}", width)
+    return lines
 
 
 def night(report: Report, width: int, color: bool) -> str:
@@ -91,7 +112,10 @@ def cause_lines(cause: dict[str, Any], width: int, *, verbose: bool = False) -> 
         lines += field("", f"{cause['cause']}; first: {_evidence(cause['evidence'][0])}", width)
     if cause.get("effect"):
         lines += field("", clean(cause["effect"], 300), width)
-    lines += field("", f"next: {clean(cause['advice'], 500)}", width)
+    advice, command = incidents.advised(cause)
+    lines += field("next", clean(advice, 500), width)
+    if command:
+        lines.append(f"         {clean(command, 1000)}")  # never broken: it is there to be copied
     if verbose and cause.get("refuted_by"):
         lines += field("", f"refuted if: {clean(cause['refuted_by'], 400)}", width)
     return lines
@@ -240,14 +264,7 @@ def detection(rows: Sequence[dict[str, Any]]) -> str:
 
 def _known(row: dict[str, Any]) -> list[str]:
     known = [f"{k} {clean(row[k], 120)}" for k in ("engine", "version", "rule") if row.get(k) is not None]
-    known += [f"{k} {_moment(row[k])}" for k in ("from", "to") if row.get(k) is not None]
+    known += [f"{k} {incidents.moment(row[k])}" for k in ("from", "to") if row.get(k) is not None]
     lines = ["  " + ", ".join(known)] if known else []
     lines += [f"  can judge: {what}" for what in row.get("judged", [])]
     return lines + [f"  to judge more: {what}" for what in row.get("log", [])]
-
-
-def _moment(at: float) -> str:
-    """Unix seconds as UTC; a log's own clock counts from the start of its process."""
-    if at < 1e8:
-        return f"{at:.1f} s of its own clock"
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -9,6 +9,7 @@ from sdtrace.replay.compare import Uniformity
 from sdtrace.replay.hypotheses import Scored
 from sdtrace.replay.run import Replayed
 from sdtrace.results.cause import Cause, command
+from sdtrace.results.explains import with_incident
 from sdtrace.results.not_checked import NotChecked, without
 from sdtrace.results.report import Report, Section, leaving
 from sdtrace.results.words import Certainty
@@ -38,6 +39,7 @@ def with_replay(report: Report, replayed: Replayed, weighed: Callable[[Sequence[
     rows = [replace(c, evidence=tuple(_told(row, report.ids) for row in c.evidence)) for c in weighed(causes(replayed))]
     document["causes"] = [*(row.row() for row in rows), *document["causes"]]
     document["verdict"] = _verdict(document["verdict"], replayed, rows)
+    document = with_incident(document)
     told = leaving(replace(report, document=document), _unseen(report.not_checked, replayed))
     return replace(told, sections=[section(replayed, rows), *report.sections])
 

@@ -257,6 +257,14 @@ FRAMES: dict[str, Frame] = {
         **_PASS,
         **_TIMES,
     }, timed=True),
+    "affected": Frame({
+        **_RUN_LAW,
+        "code": _key(STR, "check that fired"),
+        "hash": _key(HASH, "hash of the request id"),
+        "steps": _count("steps with the fault"),
+        "appended": _count("tokens that they appended"),
+        **_SPAN,
+    }, bounded=("hash",)),
     "margins": Frame({
         **_RUN_LAW,
         "side": _key(STR, "accepted, rejected or recovered"),

@@ -9,6 +9,7 @@ import polars as pl
 
 from sdtrace.results.check import Check
 from sdtrace.schema.arrays import Floats
+from sdtrace.tally.affected import affected
 from sdtrace.tally.evidence import evidence
 from sdtrace.tally.group_sums import group_sums
 from sdtrace.tally.margins import margins
@@ -225,6 +226,7 @@ def _checks(scope: Scope, rows: pl.DataFrame, checks: Sequence[Check], tally: Ta
     """Evaluate every step and position check that is valid for this law; keep a few witnesses of each that fires."""
     valid = [c for c in checks if c.table in ("steps", "positions") and (c.laws is None or scope.law.name in c.laws)]
     found: list[dict[str, Any]] = []
+    hit: list[pl.DataFrame] = []
     for table in ("steps", "positions"):
         mine = [c for c in valid if c.table == table]
         missing = {c.code: [n for n in c.needs if scope.absent(n)] for c in mine}
@@ -236,7 +238,10 @@ def _checks(scope: Scope, rows: pl.DataFrame, checks: Sequence[Check], tally: Ta
             judged, faults = sums.get(check.code, (0, 0))
             found.append(_row(scope, check, total, judged, faults, missing[check.code]))
             if faults:
+                hit.append(affected(rows, frame, check, scope.law.name))
                 tally.witnesses[(_run(scope), scope.law.name, check.code)] = _witnesses(scope, frame, rows, check)
+    if hit:
+        tally.sums["affected"] = pl.concat(hit)
     return pl.DataFrame(found, schema=_CHECK_ROW)
 
 

@@ -21,9 +21,22 @@ ENOUGH = 30
 def attach(report: Report, traffic: Sequence[Traffic], asked: Asked | None) -> Report:
     """The report with its tuning, or with the reason why it has none."""
     steps = sum(len(one.text.first) for one in traffic)
-    found, why = _tried(traffic, asked) if steps >= ENOUGH else (None, _too_few(steps))
+    found: dict[str, Any] | None
+    why: str | None
+    if (root := _broken(report)) is not None and asked is None:
+        found, why = None, f"no advice on a trace that is wrong: mend {root} first"
+    else:
+        found, why = _tried(traffic, asked) if steps >= ENOUGH else (None, _too_few(steps))
+        found = found | {"advice": []} if found is not None and root is not None else found
     why = why if found is None and report.document["audit"] else None
     return replace(_with(report, found, why), sections=[*report.sections, *sections(found)])
+
+
+def _broken(report: Report) -> str | None:
+    """The root of an incident that changes what is accepted: settings that follow from it are advice for the fault."""
+    incident = report.document.get("incident")
+    wrong = report.document["verdict"]["state"] == "wrong"
+    return str(incident["root"]) if wrong and incident else None
 
 
 def attach_counts(report: Report, diagnosis: Diagnosis, asked: Asked) -> Report:

@@ -20,12 +20,31 @@ def accused(found: dict[str, Any]) -> list[str]:
     return [cause["cause"] for cause in found["causes"] if cause["side"] == "wrong"]
 
 
+def assert_one_incident(found: dict[str, Any], root: str) -> None:
+    """The planted fault is the root, everything else that is wrong a sign of it, and the first sentence is of it."""
+    incident = found["incident"]
+    assert incident["root"] == root
+    assert [root, *(c for c in accused(found) if c != root)] == [
+        root,
+        *(c for c in incident["consequences"] if c in accused(found)),
+    ]
+    headline = next(c["headline"] for c in found["causes"] if c["cause"] == root)
+    assert found["verdict"]["headline"].startswith(headline)
+    steps, share = incident["affected"]["steps"], incident["affected"]["share"]
+    if any("where" in row for c in found["causes"] for row in c["evidence"]):
+        return  # of one part of the traffic the record does not count how much it is
+    assert 0 < steps <= found["audit"]["steps"]
+    assert share == pytest.approx(steps / found["audit"]["steps"])
+    assert 0 < incident["affected"]["requests"] <= incident["of"]["requests"]
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_with_uniforms(name: str, tmp_path: Path) -> None:
     found = diagnosed(Scenario(fault=name), tmp_path)
     assert found["verdict"]["state"] == "wrong"
     assert found["causes"][0]["cause"] == FAULTS[name].cause
     assert found["causes"][0]["evidence"], "no finding without a witness"
+    assert_one_incident(found, FAULTS[name].cause)
 
 
 @pytest.mark.slow
@@ -89,3 +108,4 @@ def test_faults_that_no_single_token_proves(name: str, tmp_path: Path) -> None:
     assert accused(found) == [fault.cause]
     assert found["causes"][0]["certainty"] == "statistical"
     assert found["causes"][0]["evidence"]
+    assert_one_incident(found, fault.cause)

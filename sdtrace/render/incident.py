@@ -1,0 +1,57 @@
+"""An incident in words: since when, how much of the traffic, what to do next. The same sentences on the page and the terminal."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+#: A clock below it is a log's own: seconds from its start.
+_WALL = 1e8
+
+
+def since(incident: Mapping[str, Any] | None) -> str:
+    """`2026-11-28 16:15:46 UTC, and still at the end of the record`; empty where no clock tells it."""
+    if not incident or incident["since"] is None:
+        return ""
+    begun, end = moment(incident["since"]), incident["until"]
+    if incident.get("from_start"):
+        return f"the start of the record ({begun})" + (", to its end" if end is None else f", until {moment(end)}")
+    return f"{begun}, still there at the end of the record" if end is None else f"{begun}, until {moment(end)}"
+
+
+def impact(incident: Mapping[str, Any] | None) -> str:
+    """`2,182 of 2,935 steps (74%), 20 of 20 requests, 5,433 tokens`; empty where the record does not count it."""
+    if not incident:
+        return ""
+    touched, of = incident["affected"], incident.get("of") or {"requests": None, "steps": None}
+    parts = []
+    for name in ("steps", "requests"):
+        if touched[name] is None:
+            continue
+        many = f"{touched[name]:,}" + ("" if of[name] is None else f" of {of[name]:,}")
+        one = (of[name] if of[name] is not None else touched[name]) == 1
+        share = f" ({touched['share']:.0%})" if name == "steps" and touched["share"] is not None else ""
+        parts.append(f"{many} {name.removesuffix('s') if one else name}{share}")
+    if touched["tokens"] is not None:
+        parts.append(f"{touched['tokens']:,} token{'' if touched['tokens'] == 1 else 's'}")
+    return ", ".join(parts)
+
+
+def moment(at: float) -> str:
+    """Unix seconds as UTC; a log's own clock counts from the start of its process."""
+    if at < _WALL:
+        return f"{at:.1f} s of its own clock"
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def advised(cause: Mapping[str, Any]) -> tuple[str, str | None]:
+    """What to do, and the command that shows the first witness: it stands on a line of its own."""
+    command = next((row["command"] for row in cause["evidence"] if row.get("command")), None)
+    return cause["advice"].removesuffix(f"; {command}") if command else cause["advice"], command
+
+
+def later(cause: dict[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """The cause; one of speed, on a trace that is wrong, without its advice: it is judged when the fault is mended."""
+    incident = document.get("incident")
+    if document["verdict"]["state"] != "wrong" or not incident or cause["side"] != "slow":
+        return cause
+    return cause | {"advice": f"mend {incident['root']} first, then measure again"}
