@@ -230,7 +230,7 @@ def test_a_page_is_html(name: str, told: str, tmp_path: Path, capsys: pytest.Cap
 
 
 _SLOW = """
-import sys, threading
+import signal, sys, threading
 from pathlib import Path
 from sdtrace.writers import bundle
 from sdtrace.writers import convert
@@ -241,6 +241,7 @@ def stuck(*_, **__):
     threading.Event().wait(60)
 convert.line = stuck
 html.page = stuck
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that run under nohup hand on that it is ignored
 main(sys.argv[1:])
 """
 
