@@ -7,6 +7,7 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Choice, Fit
+from sdtrace.diagnosis.watermarks import marked
 from sdtrace.results.check import Outcome
 from sdtrace.results.not_checked import STAGES, NotChecked
 from sdtrace.verify.law import children, parameters
@@ -35,6 +36,7 @@ def not_checked_notes(
     notes += [NotChecked("other-law", {"run": run, "law": fit.law}) for run, fit in overridden.items()]
     for run, choice in choices.items():
         notes += _of_law(run, choice, audit.runs.get(run, {}))
+    notes += [NotChecked("watermark", {"run": run}) for run in sorted(marked(audit))]
     if audit.unknown_requests:
         notes.append(NotChecked("requests", {"steps": audit.unknown_requests}))
     notes += [NotChecked("said", {"says": note}) for note in audit.record.notes]

@@ -16,10 +16,11 @@ from sdtrace.diagnosis.eligible import LANES, Rows, level, rows, summed
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.diagnosis.since import falls
 from sdtrace.diagnosis.slices import slices
+from sdtrace.diagnosis.watermarks import marked
 from sdtrace.results.check import Check, Counts, Outcome
 from sdtrace.tally.tally import WITNESSES
 from sdtrace.tally.uniforms import repeats
-from sdtrace.verify.law import parameters
+from sdtrace.verify.law import loose, parameters
 from sdtrace.verify.laws import LAWS, named
 
 
@@ -47,6 +48,8 @@ class _Judged:
 
     def __init__(self, audit: Audit, choices: Mapping[str, Choice], chosen: pl.Expr, share: float) -> None:
         self.audit, self.choices, self.chosen, self.share = audit, choices, chosen, share
+        keyed = marked(audit)  # their recovered tokens are drawn by a key
+        self.free = chosen & ~pl.col("run_id").is_in(sorted(keyed)) if keyed else chosen
 
     @cached_property
     def sums(self) -> Rows:
@@ -79,7 +82,7 @@ def _outcome(check: Check, judged: _Judged, tables: Mapping[str, pl.DataFrame]) 
         if check.table == "responses":
             return check.read(Counts(0, 0, 0, (), sums=({"texts": judged.audit.texts},)))
         if check.table in ("evidence", "rows", *LANES):
-            known = judged.sums, judged.audit.tally, judged.choices, judged.chosen, judged.share
+            known = judged.sums, judged.audit.tally, judged.choices, judged.free, judged.share
             return check.read(summed(check, *known))
         return check.read(_passed(check, judged))
     except Exception as error:
@@ -131,6 +134,9 @@ def _requests(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
     rows = rows.filter(used(choices))
     known = audit.requests.with_columns(has_request=pl.lit(value=True))
     joined = rows.join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
+    if keyed := marked(audit):  # SGLang puts the keyed token in the place of the whole row
+        own = pl.col("run_id").is_in(sorted(keyed))
+        joined = joined.with_columns(one_hot=pl.when(~own).then("one_hot").otherwise(0))
     return joined.with_columns(pl.col("loop_run", "loop_period", "loop_seen", "grams", "distinct").fill_null(0))
 
 
@@ -152,9 +158,4 @@ def lossless(run: Mapping[str, Any]) -> bool | None:
     law = named(run.get("rule"))
     if law is None or law is LAWS["unknown"]:
         return None
-    params = parameters(run)
-    loose = any(
-        isinstance(params.get(name), int | float) and params[name] < 1.0
-        for name in ("threshold_acc", "threshold_single", "lenience")
-    )
-    return law.lossless and not loose
+    return law.lossless and not loose(parameters(run))

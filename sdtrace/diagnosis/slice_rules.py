@@ -92,7 +92,7 @@ def mixture(audit: Audit, outcome: Outcome | None, choices: Mapping[str, Choice]
     run_id = outcome.witnesses[0]["run_id"]
     law = choices[run_id].law
     sample = sampled(audit, run_id, law)
-    if sample is None or LAWS[law].decides == "block":
+    if sample is None or LAWS[law].decides != "token":
         return None
     lenience, _, share, _ = _both(sample.rows, law)
     return lenience, share

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 Stage = Literal["time", "replay", "history", "comparison"]
 Code = Literal[
     "target-p", "not-replayed", "partly-replayed", "draws", "bias", "target-probs", "other-law", "unknown-rule", "tree",
+    "watermark",
     "inferred", "undeclared", "rivals", "requests", "distrusted", "columns", "durations", "parts", "speed-bounds",
     "tuning", "said", "counts-decisions", "counts-target-p", "means", "everything",
 ]  # fmt: skip
@@ -23,6 +24,8 @@ WORDS: dict[Code | Stage, str] = {
     "other-law": "the declared law of run {run!r} does not fit; {law} does, and was used instead",
     "unknown-rule": "unknown rule: not judged (run {run!r} declares {rule!r}, which is none of the laws known here)",
     "tree": "how often run {run!r} should accept: of a draft tree ({law}) the record holds one token a node",
+    "watermark": "draws, and means over many tokens, of run {run!r}: its verification is watermarked, and a key draws the same "
+    "numbers in the same contexts; single decisions were recomputed",
     "inferred": "run {run!r} declares no law; {law} fits best{odds}",
     "undeclared": "means over many tokens of run {run!r}: they hold an engine to a law that it declares; record `rule`",
     "rivals": "{law} and {rivals} cannot be told apart on run {run!r}: neither was used to accuse",

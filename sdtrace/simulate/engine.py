@@ -33,6 +33,8 @@ def play(world: World, law: str, fault: Fault, strength: float) -> Outcome:
         return outcome_of(world, n_a, y)
     if law == "block":
         return _block(world, fault, strength)
+    if law == "fly":
+        return _fly(world, fault, strength)
     level = fault.level(world, strength) if fault.level else over(at(world.p[:, :-1], world.x), at(world.q, world.x))
     accept = world.r <= level
     if fault.forced:
@@ -44,6 +46,36 @@ def play(world: World, law: str, fault: Fault, strength: float) -> Outcome:
         weights = fault.recover(world, strength, last, weights)
     race = world.race[every, last] if fault.same_noise else None
     return outcome_of(world, n_a, _last(world, n_a, weights, race))
+
+
+#: What vLLM calls the parameters of FLy, at its defaults but for the window, which must fit into a draft.
+FLY = {"fly_window_size": 2, "fly_entropy_threshold": 0.3, "fly_entropy_top_k": 3}
+
+
+def _fly(world: World, fault: Fault, strength: float) -> Outcome:
+    """FLy (vllm/v1/spec_decode/fly.py): a first rejection waits under an open gate; W tokens that the ratio law accepts confirm it."""
+    n, k = world.x.shape
+    p_x = at(world.p[:, :-1], world.x)
+    level = fault.level(world, strength) if fault.level else over(p_x, at(world.q, world.x))
+    native = world.r <= level
+    best = -np.sort(-world.p[:, :-1], axis=-1)[..., : FLY["fly_entropy_top_k"]].astype(np.float64)
+    entropy = -(best * np.log(np.maximum(best, 1e-300))).sum(axis=-1)
+    gate = (entropy >= FLY["fly_entropy_threshold"]) & (p_x > 0)
+    window = int(FLY["fly_window_size"])
+    if fault.defers:
+        gate, window = fault.defers(world, gate, window)
+    n_a, pending, on = np.zeros(n, np.int64), np.full(n, -1, np.int64), np.ones(n, dtype=bool)
+    for i in range(k):
+        here = on & (i < world.verified)
+        waits = here & (pending >= 0)
+        full = waits & native[:, i] & (i - pending == window)
+        plain = here & ~waits & native[:, i]
+        deferred = here & ~waits & ~native[:, i] & gate[:, i] & (i + window < world.verified)
+        n_a = np.where(full | plain, i + 1, n_a)
+        on &= ~(waits & ~native[:, i]) & ~(here & ~waits & ~native[:, i] & ~deferred)
+        pending = np.where(full, -1, np.where(deferred, i, pending))
+    every, last = np.arange(n), np.minimum(n_a, k - 1)
+    return outcome_of(world, n_a, _last(world, n_a, residual(world.p[every, last], world.q[every, last]), None))
 
 
 def first_rejection(accept: Flags, verified: Ints) -> Ints:

@@ -16,7 +16,7 @@ class Fault:
 
     `rows` changes what the models say or draw; `trim` the verified length; `level` the threshold of r (n, K); `forced` the
     decisions; `recover` the weights of the recovered token; `chosen` what match and greedy draw; `write` the steps, `ask` the
-    requests.
+    requests; `defers` the gate (n, K) and the window of FLy.
     """
 
     cause: str
@@ -33,3 +33,4 @@ class Fault:
     write: Callable[[pl.DataFrame, float, np.random.Generator], pl.DataFrame] | None = None
     ask: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     same_noise: bool = False
+    defers: Callable[[World, Flags, int], tuple[Flags, int]] | None = None

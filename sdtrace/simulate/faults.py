@@ -11,7 +11,7 @@ from sdtrace.simulate.engine import over, residual
 from sdtrace.simulate.fault import Fault
 from sdtrace.simulate.world import Rows, World, at, draw, hot, tempered, top
 
-_ALL = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin", "multi-draft")
+_ALL = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin", "multi-draft", "fly")
 
 
 def _ratio(world: World, p: Rows | None = None, q: Rows | None = None) -> Rows:
@@ -134,7 +134,7 @@ FAULTS: dict[str, Fault] = {
         level=lambda w, s: np.full(w.x.shape, s, np.float32),
     ),
     "inverted-ratio": Fault(
-        "inverted-ratio", "accepted when r <= q / p", level=lambda w, s: over(at(w.q, w.x), at(w.p[:, :-1], w.x))
+        "inverted-ratio", "accepted when r <= q / p", laws=("ratio", "fly"), level=lambda w, s: over(at(w.q, w.x), at(w.p[:, :-1], w.x))
     ),
     "target-temperature": Fault(
         "one-sided-sampling-params", "the decision sees p at another temperature", 0.7, "temperature",
@@ -190,6 +190,14 @@ FAULTS: dict[str, Fault] = {
     ),
     "recovery-reuses-draw": Fault(
         "shared-noise", "the uniform that rejected the draft picks the recovered token (vllm-ascend#16920)", recover=_reuse
+    ),
+    "fly-gate-inverted": Fault(
+        "decision-mismatch", "a rejection is deferred where the target is sure", laws=("fly",),
+        defers=lambda w, gate, window: (~gate & (at(w.p[:, :-1], w.x) > 0), window),
+    ),
+    "fly-short-window": Fault(
+        "decision-mismatch", "one accepted token behind it confirms a deferred rejection", laws=("fly",),
+        defers=lambda w, gate, window: (gate, 1),
     ),
     "one-draw-a-step": Fault("uniforms-reused", "all positions of a step share one draw", rows=_one_draw),
     "one-sequence": Fault("uniforms-reused", "every request draws the same sequence", rows=_one_sequence),

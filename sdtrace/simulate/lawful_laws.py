@@ -12,23 +12,23 @@ from sdtrace.simulate.trees import coin, in_turn
 from sdtrace.simulate.variant import Row, Variant
 from sdtrace.simulate.world import Rows, World, at, draft, draw, hot, softmax, tempered, top
 
-_HONEST = Fault("", "")
+HONEST = Fault("", "")
 _CHAIN = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin")
 _SAMPLED = ("ratio", "match", "block")
 
 Frame = Callable[[pl.DataFrame, np.random.Generator], pl.DataFrame]
 
 
-def _run(**values: Any) -> Callable[[Row], Row]:
+def ran(**values: Any) -> Callable[[Row], Row]:
     return lambda row: row | values
 
 
-def _asked(**values: Any) -> Frame:
+def asked(**values: Any) -> Frame:
     """The same value in a column of every request."""
     return lambda frame, rng: frame.with_columns(pl.lit(value).alias(name) for name, value in values.items())
 
 
-def _cold(world: World) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def cold_half(world: World) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Every other request is at temperature 0."""
     return np.asarray(world.request % 2 == 1)
 
@@ -36,8 +36,8 @@ def _cold(world: World) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 def half_greedy(world: World) -> Outcome:
     """Every other request is verified greedily, whatever the run says."""
     draft(world, "ratio")
-    warm, cold = play(world, "ratio", _HONEST, 1.0), play(world, "greedy", _HONEST, 1.0)
-    here = _cold(world)
+    warm, cold = play(world, "ratio", HONEST, 1.0), play(world, "greedy", HONEST, 1.0)
+    here = cold_half(world)
     return Outcome(
         np.where(here, cold.n_a, warm.n_a),
         np.where(here, cold.y, warm.y),
@@ -70,7 +70,7 @@ def greedy_columns(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFram
     return frame.with_columns(pl.when(~_IS_COLD).then(pl.col(name)).alias(name) for name in names)
 
 
-def _temperatures(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+def temperatures(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     return frame.with_columns(temperature=pl.when(_IS_COLD).then(0.0).otherwise(1.0))
 
 
@@ -101,7 +101,7 @@ def floor(rows: Rows, share: float) -> Rows:
     return np.asarray(kept / kept.sum(axis=-1, keepdims=True), dtype=np.float32)
 
 
-def _lengths(low: int) -> Callable[[World], None]:
+def lengths_from(low: int) -> Callable[[World], None]:
     """Draft lengths that change from step to step, decided before anything is drawn."""
 
     def remake(world: World) -> None:
@@ -110,7 +110,7 @@ def _lengths(low: int) -> Callable[[World], None]:
     return remake
 
 
-def _short_drafts(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+def short_drafts(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     """What was not drafted is not in the record; the position after the last draft keeps its entry."""
     n = pl.col("verified_len")
     one_more = ("target_sq", "target_entropy", "target_argmax_ids", "target_top2_gap")
@@ -230,56 +230,56 @@ def _name_seeds(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
 
 LAWFUL_LAWS: dict[str, Variant] = {
     "tree-of-4": Variant(
-        "a draft tree of four children a node, one of them recorded", ("tree-coin",), play=coin(4), run=_run(config='{"eagle_topk":4}')
+        "a draft tree of four children a node, one of them recorded", ("tree-coin",), play=coin(4), run=ran(config='{"eagle_topk":4}')
     ),
-    "tree-unsaid": Variant("a draft tree whose width nobody names", ("tree-coin",), play=coin(2), run=_run(config=None)),
-    "tree-rule-null": Variant("a draft tree, no law declared", ("tree-coin",), play=coin(3), run=_run(rule=None, config=None)),
+    "tree-unsaid": Variant("a draft tree whose width nobody names", ("tree-coin",), play=coin(2), run=ran(config=None)),
+    "tree-rule-null": Variant("a draft tree, no law declared", ("tree-coin",), play=coin(3), run=ran(rule=None, config=None)),
     "specinfer-2": Variant(
-        "two drafted tokens a node, tried in turn", ("multi-draft",), play=in_turn(2), run=_run(config='{"num_drafts":2}')
+        "two drafted tokens a node, tried in turn", ("multi-draft",), play=in_turn(2), run=ran(config='{"num_drafts":2}')
     ),
     "specinfer-4": Variant(
-        "four drafted tokens a node, by another name", ("multi-draft",), play=in_turn(4), run=_run(rule="specinfer", config=None)
+        "four drafted tokens a node, by another name", ("multi-draft",), play=in_turn(4), run=ran(rule="specinfer", config=None)
     ),
     "specinfer-unknown-word": Variant(
-        "the rule has a name that is not known", ("multi-draft",), play=in_turn(3), run=_run(rule="in-house-v7", config=None)
+        "the rule has a name that is not known", ("multi-draft",), play=in_turn(3), run=ran(rule="in-house-v7", config=None)
     ),
     "specinfer-rule-null": Variant(
-        "several drafted tokens a node, no law declared", ("multi-draft",), play=in_turn(3), run=_run(rule=None, config=None)
+        "several drafted tokens a node, no law declared", ("multi-draft",), play=in_turn(3), run=ran(rule=None, config=None)
     ),
-    "unknown-word": Variant("a known law by a name that is not known", _CHAIN, run=_run(rule="acme-verify")),
-    "rule-null": Variant("no law is declared", _CHAIN, run=_run(rule=None)),
+    "unknown-word": Variant("a known law by a name that is not known", _CHAIN, run=ran(rule="acme-verify")),
+    "rule-null": Variant("no law is declared", _CHAIN, run=ran(rule=None)),
     "one-hot-said-ratio": Variant(
         "a point draft, tested as one, in a run that declares the ratio law and logs the softmax q", play=_certain,
-        run=_run(draft_sampling="argmax"),
+        run=ran(draft_sampling="argmax"),
     ),
     "half-greedy": Variant(
-        "every other request is at temperature 0", play=half_greedy, steps=greedy_columns, requests=_temperatures
+        "every other request is at temperature 0", play=half_greedy, steps=greedy_columns, requests=temperatures
     ),
     "half-greedy-rule-null": Variant(
         "every other request is at temperature 0, no law declared", play=half_greedy, steps=greedy_columns,
-        requests=_temperatures, run=_run(rule=None, draft_sampling=None),
+        requests=temperatures, run=ran(rule=None, draft_sampling=None),
     ),
-    "top-k": Variant("both sides cut to their top 20", _SAMPLED, remake=_cut(lambda rows: top(rows, 20)), requests=_asked(top_k=20)),
+    "top-k": Variant("both sides cut to their top 20", _SAMPLED, remake=_cut(lambda rows: top(rows, 20)), requests=asked(top_k=20)),
     "top-k-target": Variant(
         "the target cut to its top 20, the drafter not", _CHAIN, remake=_cut(lambda rows: top(rows, 20), draft_too=False),
-        requests=_asked(top_k=20),
+        requests=asked(top_k=20),
     ),
     "top-k-1": Variant(
-        "top-k 1 at temperature 1", _CHAIN, remake=_cut(lambda rows: top(rows, 1), draft_too=False), requests=_asked(top_k=1)
+        "top-k 1 at temperature 1", _CHAIN, remake=_cut(lambda rows: top(rows, 1), draft_too=False), requests=asked(top_k=1)
     ),
-    "top-p": Variant("both sides cut to nine tenths", _SAMPLED, remake=_cut(lambda rows: nucleus(rows, 0.9)), requests=_asked(top_p=0.9)),
+    "top-p": Variant("both sides cut to nine tenths", _SAMPLED, remake=_cut(lambda rows: nucleus(rows, 0.9)), requests=asked(top_p=0.9)),
     "top-p-tight": Variant(
         "top-p 0.5 leaves one token at most positions", _CHAIN, remake=_cut(lambda rows: nucleus(rows, 0.5), draft_too=False),
-        requests=_asked(top_p=0.5),
+        requests=asked(top_p=0.5),
     ),
-    "min-p": Variant("both sides cut by min-p", _SAMPLED, remake=_cut(lambda rows: floor(rows, 0.05)), requests=_asked(min_p=0.05)),
-    "lengths-vary": Variant("draft lengths of 1 to k, by the step", _CHAIN, remake=_lengths(1), steps=_short_drafts),
-    "lengths-from-0": Variant("draft lengths of 0 to k, by the step", _CHAIN, remake=_lengths(0), steps=_short_drafts),
-    "trimmed": Variant("fewer tokens are verified than drafted, decided beforehand", _CHAIN, remake=_lengths(1)),
+    "min-p": Variant("both sides cut by min-p", _SAMPLED, remake=_cut(lambda rows: floor(rows, 0.05)), requests=asked(min_p=0.05)),
+    "lengths-vary": Variant("draft lengths of 1 to k, by the step", _CHAIN, remake=lengths_from(1), steps=short_drafts),
+    "lengths-from-0": Variant("draft lengths of 0 to k, by the step", _CHAIN, remake=lengths_from(0), steps=short_drafts),
+    "trimmed": Variant("fewer tokens are verified than drafted, decided beforehand", _CHAIN, remake=lengths_from(1)),
     "forced-tokens": Variant("a grammar forces a quarter of the tokens", _CHAIN, remake=_forced, requests=_tags(grammar=1)),
     "forced-spans": Variant("a schema forces stretches and whole requests, untagged", _CHAIN, remake=_spans),
-    "cold": Variant("temperature 0.3 on both sides: next to certain", _CHAIN, remake=_sharpened(0.3), requests=_asked(temperature=0.3)),
-    "hot": Variant("temperature 2 on both sides: wide open", _CHAIN, remake=_sharpened(2.0), requests=_asked(temperature=2.0)),
+    "cold": Variant("temperature 0.3 on both sides: next to certain", _CHAIN, remake=_sharpened(0.3), requests=asked(temperature=0.3)),
+    "hot": Variant("temperature 2 on both sides: wide open", _CHAIN, remake=_sharpened(2.0), requests=asked(temperature=2.0)),
     "drafter-temperature": Variant("the drafter has a temperature of its own, and q says so", _SAMPLED, remake=_colder_draft),
     "small-draft-vocabulary": Variant("the drafter knows a third of the tokens", _SAMPLED, remake=_small_draft),
     "adapters": Variant("five adapters, drafts good to useless", _CHAIN, remake=_adapters, requests=_tags(adapter=5, tenant=3)),

@@ -1,12 +1,13 @@
 """From arrays to the tables of format 1, at a precision and a log level."""
 
+import json
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.simulate.engine import Outcome
+from sdtrace.simulate.engine import FLY, Outcome
 from sdtrace.simulate.settings import Settings
 from sdtrace.simulate.world import POINT, World, at
 
@@ -45,6 +46,7 @@ def run_line(settings: Settings, law: str) -> dict[str, Any]:
         "prob_dtype": settings.dtype if settings.declared else None,
         "vocab_size": settings.vocab,
         "draft_vocab_size": settings.vocab,
+        "rule_params": json.dumps(FLY) if law == "fly" else None,
         "config": _CONFIG.get(law),
     }
 

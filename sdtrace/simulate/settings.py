@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-LAWS = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin", "multi-draft")
+LAWS = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin", "multi-draft", "fly")
 #: Log levels: p and q of drafted and last tokens; sums over the vocabulary; uniforms; top rows.
 LEVELS = ("basic", "sums", "draws", "rows")
 

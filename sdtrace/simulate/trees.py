@@ -25,6 +25,20 @@ def coin(children: int) -> Engine:
     return play
 
 
+def under(whole: float, single: float) -> Engine:
+    """The same kernel on a chain with its two thresholds: r <= p / `whole`, or p reaches `single`. Not lossless."""
+
+    def play(world: World) -> Outcome:
+        world.x = np.argmax(world.source, axis=-1)
+        p_x = at(world.p[:, :-1], world.x)
+        accepted = (world.r <= p_x / np.float32(whole)) | (p_x >= np.float32(single))
+        weights = world.p[:, :-1].copy()
+        np.put_along_axis(weights, world.x[..., None], np.float32(0), axis=-1)
+        return _walk(world, world.x[..., None], accepted[..., None], weights)
+
+    return play
+
+
 def in_turn(children: int) -> Engine:
     """SpecInfer (Miao et al. 2024): tokens drawn from q, each against what the ones before it left of p."""
 

@@ -20,7 +20,7 @@ def uniforms(scope: Scope, request: pl.Series, tally: Tally) -> None:
     pos, r = scope.pos, scope.pos.r
     drawn = scope.judged.tested & (r > 0.0) & (r < 1.0)
     n = int(drawn.sum())
-    if not n or not scope.law.draws:
+    if not n or not scope.law.draws or scope.watermarked:
         return
     shift = max(0, int(np.ceil(np.log2(max(n, 1) / 32_768))))  # a batch keeps about 32k values at the most
     chosen, mix = _chosen(r, drawn, shift)

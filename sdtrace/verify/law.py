@@ -47,7 +47,8 @@ class Law:
     `residual` says what the recovered token is drawn from: ratio (y has p > q), without-x (p without x), same (the token
     that p's own draw gave), argmax, block, or None where the law promises nothing. `draws`: decisions need a uniform.
     `draft` says what q a decision takes: the one that the drafter sampled from, a point mass (q = 1), or none at all.
-    `decides` says what one decision is about: a token, or a whole block.
+    `decides` says what one decision is about: a token, a whole block, or a token with those behind it.
+    `of_greedy`: requests at temperature 0 are under this law too, where others verify them by the argmax.
     """
 
     name: str
@@ -57,7 +58,8 @@ class Law:
     residual: Residual | None
     judge: Judge
     draft: Literal["sampled", "point-mass"] | None = None
-    decides: Literal["token", "block"] = "token"
+    decides: Literal["token", "block", "window"] = "token"
+    of_greedy: bool = False
 
     @property
     def word(self) -> str:
@@ -99,9 +101,27 @@ CHILDREN = ("topk", "eagle_topk", "speculative_eagle_topk", "num_drafts", "draft
 
 
 def parameters(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`rule_params` of a run as a mapping, with the width of its draft tree where `config` has that; {} where there is nothing."""
+    """`rule_params` of a run as a mapping, with what `config` has of the draft tree and of thresholds; {} where there is nothing."""
     config, params = (_object(run.get(name)) for name in ("config", "rule_params"))
-    return {name: config[name] for name in CHILDREN if name in config} | params
+    found = {name: config[name] for name in (*CHILDREN, *_OF_LAWS) if name in config} | params
+    return found | {short: found[long] for long, short in _SHORT.items() if long in found and short not in found}
+
+
+#: Names under which engines have the two thresholds of the tree law.
+_SHORT = {
+    "speculative_accept_threshold_acc": "threshold_acc",
+    "speculative_accept_threshold_single": "threshold_single",
+}
+#: Parameters of laws that a recorder may leave in `config`.
+_OF_LAWS = (
+    *_SHORT, *_SHORT.values(), "fly_window_size", "fly_entropy_threshold", "fly_entropy_top_k", "relaxed_topk", "relaxed_delta"
+)  # fmt: skip
+
+
+def loose(params: Mapping[str, Any]) -> bool:
+    """Whether a threshold below 1 makes a law accept more than the target's distribution allows."""
+    names = ("threshold_acc", "threshold_single", "lenience")
+    return any(isinstance(params.get(name), int | float) and params[name] < 1.0 for name in names)
 
 
 def _object(text: str | None) -> dict[str, Any]:

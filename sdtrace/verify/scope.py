@@ -14,6 +14,7 @@ from sdtrace.verify.laws import LAWS, candidates, named
 from sdtrace.verify.positions import Positions, derive, positions
 from sdtrace.verify.precision import bands, widened
 from sdtrace.verify.rulings import corrected, set_apart
+from sdtrace.verify.watermark import tagged, watermarked
 
 #: What checks ask of a request; everything else stays in the request table.
 REQUEST_COLUMNS = (
@@ -80,6 +81,11 @@ class Scope:
             return np.asarray(self.judged.expected * self.known)
         return np.where(self.known, self.judged.expected, 0.0)
 
+    @cached_property
+    def watermarked(self) -> bool:
+        """Whether draws are keyed by what was written: each decision can be recomputed, and no mean over tokens tells anything."""
+        return watermarked(self.run) or tagged(self.steps["tags"])
+
     @property
     def _biased(self) -> bool:
         return bool(self.run.get("mute_statistics"))
@@ -141,8 +147,8 @@ def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping
     """Split a batch of steps by run and law.
 
     `steps` and `requests` are keyed; `requests` has REQUEST_COLUMNS. A request at temperature 0 is verified greedily whatever the
-    run says. A run without a rule yields one scope for every law that could be its own. Steps of which a ruling leaves open
-    how they were verified have a scope without a law.
+    run says, but for laws that decide there too. A run without a rule yields one scope for every law that could be its own. Steps of
+    which a ruling leaves open how they were verified have a scope without a law.
     """
     told = [name for name in REQUEST_COLUMNS if requests[name].null_count() < requests.height]
     known = requests.select("hash", *told, has_request=pl.lit(True))
@@ -170,9 +176,10 @@ def _parts(joined: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _laws(path: str, run: Mapping[str, Any], greedy: bool, pos: Positions) -> Iterator[Scope]:
     rule = run.get("rule")
-    if greedy:
+    law = named(rule)
+    if greedy and not (law is not None and law.of_greedy):
         yield Scope(path, run, LAWS["greedy"], "declared", pos)
-    elif (law := named(rule)) is not None:
+    elif law is not None:
         yield Scope(path, run, law, "declared", pos)
     elif rule is not None:
         yield Scope(path, run, LAWS["unknown"], "declared", pos)

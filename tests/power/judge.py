@@ -20,6 +20,9 @@ ADDED = {
     "rows": ("target_top_ids", "target_top_probs", "draft_top_ids", "draft_top_probs"),
 }  # fmt: skip
 
+#: What alone shows a rule that is lossy by configuration.
+DECLARED = ("SD191",)
+
 
 @dataclass(frozen=True)
 class Made:
@@ -69,17 +72,17 @@ def diagnosed(source: Made) -> Diagnosis:
 
 def accusations(source: Made, record_fault: bool = False) -> tuple[str, ...]:
     """Causes of side wrong or metric that are more than suspected, with the checks that show them. A record that is at
-    fault may be told so."""
-    causes = diagnosed(source).causes
+    fault may be told so, and a run that declares a lossy rule says so itself."""
+    causes = [c for c in diagnosed(source).causes if c.checks != DECLARED]
     sides = ("wrong",) if record_fault else ("wrong", "metric")
     rows = [c for c in causes if c.side in sides and c.certainty != "suspected"]
     return tuple(f"{c.cause} ({c.certainty}: {', '.join(c.checks)}) {c.headline}" for c in rows)
 
 
 def judged(source: Made) -> Verdict:
-    """What a report says of it."""
+    """What a report says of it, but that a rule is lossy which the run declares."""
     found = diagnosed(source)
-    wrong = tuple(c.cause for c in found.causes if c.side in ("wrong", "metric"))
+    wrong = tuple(c.cause for c in found.causes if c.side in ("wrong", "metric") and c.checks != DECLARED)
     return Verdict(
         wrong, tuple(c for c, o in found.outcomes.items() if o.state == "fired"), tuple(sentences(found.not_checked))
     )

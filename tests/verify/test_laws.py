@@ -198,7 +198,14 @@ LOSSY: list[tuple[str, dict[str, Any], dict[str, Any], list[int]]] = [
     ("multi-draft", {"num_drafts": 3}, {"target_probs": [0.0, 0.1]}, [-1, 0]),
     ("multi-draft", {"num_drafts": 1}, {"uniforms": [0.9, 0.9]}, [-1, 1]),
     ("unknown", {}, {"uniforms": [0.9, 0.01]}, [0, 0]),
-    ("fly", {}, {"uniforms": [0.9, 0.01]}, [0, 0]),
+    # FLy without its parameters: a block may end at a token that the ratio law rejects, and at no other
+    ("fly", {}, {"uniforms": [0.9, 0.9]}, [0, 0]),
+    ("fly", {}, {"uniforms": [0.1, 0.01]}, [1, -1]),
+    # outside a thinking phase the target's best alone is right; in it others are
+    ("relaxed", {"relaxed_topk": 2, "relaxed_delta": 0.5}, {"draft_token_ids": [7, 9]}, [1, 0]),
+    ("relaxed", {"relaxed_topk": 2, "relaxed_delta": 0.1}, {"draft_token_ids": [7, 9]}, [-1, 1]),
+    ("relaxed", {"relaxed_topk": 2, "relaxed_delta": 0.5}, {"draft_token_ids": [3, 3]}, [1, -1]),
+    ("tree-coin", {"topk": 1, "threshold_acc": 0.0}, {"uniforms": [0.9, 0.9]}, [1, -1]),
     ("lenient", {"lenience": 0.5}, {"uniforms": [0.7, 0.7]}, [1, 1]),
     ("lenient", {}, {"uniforms": [0.7, 0.7]}, [0, 0]),
 ]

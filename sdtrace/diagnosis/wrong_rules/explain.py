@@ -1,9 +1,11 @@
 """Choose among the wrong rules: the one with the fewest contradictions, if it explains nearly all decisions."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
-from sdtrace.diagnosis.wrong_rules.exact import HYPOTHESES, Decisions, shifted, tempered, uncut
+from sdtrace.diagnosis.wrong_rules.exact import HYPOTHESES, Decisions, inverted, shifted, tempered, uncut
 from sdtrace.diagnosis.wrong_rules.explanation import Explanation
 from sdtrace.diagnosis.wrong_rules.likelihood import likeliest
 from sdtrace.diagnosis.wrong_rules.regression import dependence, other_row, read
@@ -42,6 +44,11 @@ def explain_decisions(decisions: pl.DataFrame, law: str, p_band: Rounding, q_ban
     if LAWS[law].decides == "block":
         return [*_of_block(wrong.height, accepts, decisions.height), nothing]
     drawn = bool(np.isfinite(d["r"]).mean() > 0.9)
+    if LAWS[law].decides == "window":
+        ends = decisions.filter(~pl.col("accepted"))
+        rejected = _arrays(ends, law, p_band, q_band)
+        found = _of_window(rejected, int((ends["decision"] == -1).sum())) if drawn else []
+        return [*(replace(e, decided=decisions.height) for e in found), nothing]
     found = _settled(d, wrong.height, accepts) if drawn else _before_the_cut(d, wrong.height)
     if not found:
         found = _depends(d, wrong.height, drawn)
@@ -67,6 +74,12 @@ def _settled(d: Decisions, wrong: int, accepts: int) -> list[Explanation]:
     # a row of another position next to which everything, or nothing, is accepted: any temperature would fit that
     found = found or other_row(d, wrong) or [e for e in tempered(d) if e.contradictions <= 0.25 * wrong]
     return sorted(found, key=lambda e: e.contradictions)
+
+
+def _of_window(rejected: Decisions, wrong: int) -> list[Explanation]:
+    """Of a law whose rejections may be deferred, which only adds acceptances: the ratio upside down, if rejections show it."""
+    guess = inverted(rejected)
+    return [guess] if wrong >= _FEW and guess.contradictions <= 0.03 * wrong else []
 
 
 def _of_block(wrong: int, accepts: int, decided: int) -> list[Explanation]:

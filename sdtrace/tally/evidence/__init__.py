@@ -41,7 +41,7 @@ def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
     """The frames `evidence` (keys run_id, law, code) and `lanes` (keys run_id, law, step, position) of one scope, and those of
     `sdtrace.tally.evidence.by_step`; see `sdtrace.tally.tally` for their keys."""
     sums = Sums(str(scope.steps["run_id"][0]), scope.law.name)
-    if scope.law.greedy or not scope.law.lossless or scope.run.get("mute_statistics"):
+    if scope.law.greedy or not scope.law.lossless or scope.run.get("mute_statistics") or scope.watermarked:
         return NOTHING
     block = scope.law.decides == "block"
     if block and _ends_early(scope):
@@ -71,7 +71,7 @@ def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
     }
 
 
-#: What a law that is not lossless, or draws nothing, gives.
+#: What a law that is not lossless, or draws nothing, gives; and watermarked draws.
 NOTHING = {
     "evidence": Sums("", "").frame(),
     "lanes": LANES,

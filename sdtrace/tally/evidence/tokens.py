@@ -9,6 +9,7 @@ from sdtrace.tally.evidence.slots import Slots
 from sdtrace.tally.evidence.sums import Half, Sums, part_of
 from sdtrace.tally.evidence.weights import bent, reuse
 from sdtrace.verify.band import Rounding
+from sdtrace.verify.law import loose
 from sdtrace.verify.scope import Scope
 
 #: Where p/q is cut for a bet on it.
@@ -151,7 +152,7 @@ def _drafts(scope: Scope, at: npt.NDArray[np.int64], beta: Floats, half: Floats,
 
 def _target(scope: Scope, here: Slots, sums: Sums) -> None:
     """p(y) against sum p^2: emitted tokens, then the tokens that the target draws alone (bonus and plain)."""
-    if scope.absent("target_sq") or scope.absent("last_target_prob"):
+    if scope.absent("target_sq") or scope.absent("last_target_prob") or loose(scope.params):
         return
     band = scope.bands.p
     square = scope.pos.column("target_sq")[here.at].astype(np.float64)

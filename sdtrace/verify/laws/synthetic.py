@@ -23,4 +23,12 @@ def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
     return Judged(tested_only(decision, pos), pos.tested, rate)
 
 
-LAW = Law("synthetic", "accepted by a coin of a fixed rate", lossless=False, draws=True, residual=None, judge=judge)
+LAW = Law(
+    "synthetic",
+    "accepted by a coin of a fixed rate",
+    lossless=False,
+    draws=True,
+    residual=None,
+    judge=judge,
+    of_greedy=True,
+)

@@ -19,7 +19,14 @@ from sdtrace.verify.positions import Positions
 def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
     """Decisions by the sound band. `params`: threshold_acc, threshold_single (1 where absent: lossless), topk."""
     whole, single = (_threshold(params, name) for name in ("threshold_acc", "threshold_single"))
-    decision = compare(pos.accepted, pos.p / whole, np.ones_like(pos.p), pos.r, bands.p, EXACT)
+    decision = compare(
+        pos.accepted,
+        pos.p if whole == 1.0 else np.minimum(pos.p / whole, 1.0),
+        np.ones_like(pos.p),
+        pos.r,
+        bands.p,
+        EXACT,
+    )
     if single < 1.0:
         sure, never = bands.p.low(pos.p) >= single, bands.p.high(pos.p) < single
         by_single = np.where(pos.accepted, AGREE, DISAGREE)
@@ -34,7 +41,8 @@ def judge(pos: Positions, params: Mapping[str, Any], bands: Bands) -> Judged:
 
 def _threshold(params: Mapping[str, Any], name: str) -> float:
     value = params.get(name, 1.0)
-    return float(value) if isinstance(value, int | float) and 0.0 < value <= 1.0 else 1.0
+    # the kernel takes max(threshold, 1e-9): 0 accepts whatever the target does not exclude
+    return max(float(value), 1e-9) if isinstance(value, int | float) and 0.0 <= value <= 1.0 else 1.0
 
 
 LAW = Law(
