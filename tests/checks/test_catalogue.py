@@ -1,7 +1,7 @@
 """The catalogue: every check has a manual page, and a case that fires, one that stays clear, one that cannot tell."""
 
 import json
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from sdtrace.simulate import simulate as simulate_product
 from sdtrace.writers.convert import line
 from tests.made.faults import QUIET
 from tests.made.log import Log
-from tests.made.simulate import Scenario, document, simulate
+from tests.made.simulate import Scenario, documented, documented_lines
 from tests.made.world import Shape
 
 HEADINGS = ("What it finds", "Why it matters", "What to do", "How it can be wrong")
@@ -150,77 +150,80 @@ def fired(code: str) -> list[dict[str, Any]]:
     return [RUN | {"rule": "lenient", "rule_params": {"lenience": 0.9}}, REQUEST, ratio(0, 1)]
 
 
-def simulated(name: str | None, law: str = "ratio", tested: int = 600) -> list[dict[str, Any]]:
-    """The lines of a simulated trace; faults that uniforms would prove are logged without them."""
+def simulated(name: str | None, law: str = "ratio", tested: int = 600) -> dict[str, Any]:
+    """The report on a simulated trace; faults that uniforms would prove are logged without them."""
     if name is not None:
         tested = QUIET[name][1]
     log = Log(uniforms=name is None or name in ("draws-biased", "one-draw-a-step-unlogged"))
-    return simulate(Scenario(law, name, shape=Shape(tested=tested), log=log)).lines()
+    return documented(Scenario(law, name, shape=Shape(tested=tested), log=log))
 
 
-def with_rows(fault: str) -> list[dict[str, Any]]:
-    """The lines of a trace of the product's own simulator, top rows included."""
+@cache
+def with_rows(fault: str) -> dict[str, Any]:
+    """The report on a trace of the product's own simulator, top rows included."""
     variant = "batches" if fault == "healthy" else ""
     batches = simulate_product(Settings(fault, tested=900, vocab=128, level="rows", variant=variant))
     tables = [
         (name, frame) for b in batches for name, frame in (("run", b.runs), ("request", b.requests), ("step", b.steps))
     ]
-    return [json.loads(line(name, row)) for name, frame in tables for row in frame.iter_rows(named=True)]
+    return read([json.loads(line(name, row)) for name, frame in tables for row in frame.iter_rows(named=True)])
 
 
-def state(records: list[dict[str, Any]], code: str, folder: Path) -> dict[str, Any]:
-    path = folder / "trace.jsonl"
-    path.write_text("".join(json.dumps(r) + "\n" for r in records))
-    found: dict[str, Any] = next(c for c in document(path)["checks"] if c["code"] == code)
-    return found
+def read(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The report on some lines."""
+    return documented_lines("".join(json.dumps(r) + "\n" for r in records))
+
+
+def state(found: dict[str, Any], code: str) -> str:
+    """The state of a check in a report."""
+    said: str = next(c["state"] for c in found["checks"] if c["code"] == code)
+    return said
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_fires(code: str, tmp_path: Path) -> None:
-    records = simulated(QUIETLY[code]) if code in QUIETLY else with_rows(ROWS[code]) if code in ROWS else fired(code)
-    assert state(records, code, tmp_path)["state"] == "fired"
+def test_fires(code: str) -> None:
+    found = simulated(QUIETLY[code]) if code in QUIETLY else with_rows(ROWS[code]) if code in ROWS else read(fired(code))
+    assert state(found, code) == "fired"
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_stays_clear(code: str, tmp_path: Path) -> None:
-    records = GREEDY if code.startswith("SD14") else CLEAR
-    if code in QUIETLY:
-        records = simulated(None, "block" if code in ("SD231", "SD241") else "ratio")
-    if code in ROWS:
-        records = with_rows("healthy")
+def clear(code: str) -> list[dict[str, Any]]:
+    """A trace in which the check of that code looks and finds nothing."""
     if code == "SD153":
         narrow = {"target_entropy": [1.0, 1.0], "target_sq": [0.4, 0.4]}
-        records = [
-            RUN | {"prob_basis": "processed"},
-            REQUEST | {"top_k": 3},
-            *(ratio(i, 1, **narrow) for i in range(6)),
-        ]
+        made = (ratio(i, 1, **narrow) for i in range(6))
+        return [RUN | {"prob_basis": "processed"}, REQUEST | {"top_k": 3}, *made]
     if code == "SD152":
-        records = [RUN, REQUEST, *(ratio(i, 1) for i in range(30))]
+        return [RUN, REQUEST, *(ratio(i, 1) for i in range(30))]
     if code == "SD137":
-        records = [RUN, REQUEST | {"output_len": 8, "max_tokens": 8}, *CLEAR[2:]]
+        return [RUN, REQUEST | {"output_len": 8, "max_tokens": 8}, *CLEAR[2:]]
     if code == "SD138":
-        records = [RUN, REQUEST, *(ratio(i, 1, context_len=30 + 2 * i) for i in range(8))]
+        return [RUN, REQUEST, *(ratio(i, 1, context_len=30 + 2 * i) for i in range(8))]
     if code == "SD162":
-        records = [*CLEAR[:-1], ratio(3, 1, output_token_ids=[13, 2])]
+        return [*CLEAR[:-1], ratio(3, 1, output_token_ids=[13, 2])]
     if code == "SD183":
-        records = [RUN, REQUEST | {"finish_reason": "stop"}, *fired("SD182")[2:]]
-    if code == "SD213":
-        records = simulated(None, "block")
+        return [RUN, REQUEST | {"finish_reason": "stop"}, *fired("SD182")[2:]]
     if code in ("SD181", "SD182"):
-        records = [RUN, REQUEST, *(ratio(i, 1, output_token_ids=[10 + i, 900 + i * i]) for i in range(90))]
-    assert state(records, code, tmp_path)["state"] == "clear"
+        return [RUN, REQUEST, *(ratio(i, 1, output_token_ids=[10 + i, 900 + i * i]) for i in range(90))]
+    return GREEDY if code.startswith("SD14") else CLEAR
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_cannot_tell(code: str, tmp_path: Path) -> None:
-    assert state(BARE, code, tmp_path)["state"] == "cannot-tell"
+def test_stays_clear(code: str) -> None:
+    if code in QUIETLY or code == "SD213":
+        found = simulated(None, "block" if code in ("SD213", "SD231", "SD241") else "ratio")
+    else:
+        found = with_rows("healthy") if code in ROWS else read(clear(code))
+    assert state(found, code) == "clear"
 
 
-def test_a_trace_that_was_cut_accuses_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", CODES)
+def test_cannot_tell(code: str) -> None:
+    assert state(read(BARE), code) == "cannot-tell"
+
+
+def test_a_trace_that_was_cut_accuses_nobody() -> None:
     """The recorder died, or somebody took the head of the file: the last steps of a request are not there."""
-    records = [RUN, REQUEST | {"output_len": 20}, *CLEAR[2:]]
-    assert state(records, "SD133", tmp_path)["state"] == "cannot-tell"
+    assert state(read([RUN, REQUEST | {"output_len": 20}, *CLEAR[2:]]), "SD133") == "cannot-tell"
 
 
 def test_codes_and_pages() -> None:

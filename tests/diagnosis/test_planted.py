@@ -7,12 +7,8 @@ import pytest
 
 from tests.made.faults import FAULTS, QUIET
 from tests.made.log import Log
-from tests.made.simulate import Scenario, document, simulate
+from tests.made.simulate import Scenario, document, documented, simulate
 from tests.made.world import Shape
-
-
-def diagnosed(scenario: Scenario, folder: Path) -> dict[str, Any]:
-    return document(simulate(scenario).write(folder / "trace.jsonl"))
 
 
 def accused(found: dict[str, Any]) -> list[str]:
@@ -39,8 +35,8 @@ def assert_one_incident(found: dict[str, Any], root: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_with_uniforms(name: str, tmp_path: Path) -> None:
-    found = diagnosed(Scenario(fault=name), tmp_path)
+def test_with_uniforms(name: str) -> None:
+    found = documented(Scenario(fault=name))
     assert found["verdict"]["state"] == "wrong"
     assert found["causes"][0]["cause"] == FAULTS[name].cause
     assert found["causes"][0]["evidence"], "no finding without a witness"
@@ -50,15 +46,15 @@ def test_with_uniforms(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("name", FAULTS)
-def test_other_seeds(name: str, seed: int, tmp_path: Path) -> None:
-    assert accused(diagnosed(Scenario(fault=name, seed=seed), tmp_path))[:1] == [FAULTS[name].cause]
+def test_other_seeds(name: str, seed: int) -> None:
+    assert accused(documented(Scenario(fault=name, seed=seed)))[:1] == [FAULTS[name].cause]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.impossible])
-def test_without_uniforms(name: str, tmp_path: Path) -> None:
+def test_without_uniforms(name: str) -> None:
     """Impossible events need no uniform. Which rule made them may need one."""
-    found = diagnosed(Scenario(fault=name, log=Log(uniforms=False)), tmp_path)
+    found = documented(Scenario(fault=name, log=Log(uniforms=False)))
     assert found["verdict"]["state"] == "wrong"
     expected = {FAULTS[name].cause}
     if FAULTS[name].level or FAULTS[name].decide:
@@ -69,23 +65,23 @@ def test_without_uniforms(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenience-0.7", "inverted-ratio", "recovered-from-p", "random-flips", "p-next-row"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "decimals:4"])
-def test_rounded_logs(name: str, dtype: str, tmp_path: Path) -> None:
-    found = diagnosed(Scenario(fault=name, log=Log(dtype=dtype), shape=Shape(tested=600)), tmp_path)
+def test_rounded_logs(name: str, dtype: str) -> None:
+    found = documented(Scenario(fault=name, log=Log(dtype=dtype), shape=Shape(tested=600)))
     assert accused(found)[:1] == [FAULTS[name].cause]
 
 
 @pytest.mark.parametrize("uniforms", [True, False])
 @pytest.mark.parametrize("name", ["target-temperature-0.7", "draft-temperature-0.7"])
-def test_temperature_on_one_side_without_moments_of_the_rows(name: str, uniforms: bool, tmp_path: Path) -> None:
+def test_temperature_on_one_side_without_moments_of_the_rows(name: str, uniforms: bool) -> None:
     """The normaliser is unknown then; the weight of log p against log q still tells, with more tokens."""
     log, shape = Log(scalars=False, uniforms=uniforms), Shape(tested=3000)
-    assert accused(diagnosed(Scenario(fault=name, log=log, shape=shape), tmp_path))[0] == FAULTS[name].cause
+    assert accused(documented(Scenario(fault=name, log=log, shape=shape)))[0] == FAULTS[name].cause
 
 
-def test_witnesses_of_a_stop_are_requests_that_went_past_it(tmp_path: Path) -> None:
+def test_witnesses_of_a_stop_are_requests_that_went_past_it() -> None:
     trace = simulate(Scenario(fault="past-stop"))
     stops = {made["request_id"]: made["stop_token_ids"] for made in trace.requests if len(made["stop_token_ids"]) > 1}
-    found = document(trace.write(tmp_path / "trace.jsonl"))
+    found = documented(Scenario(fault="past-stop"))
     assert {seen["request_id"] for seen in found["causes"][0]["evidence"]} <= set(stops)
 
 
@@ -99,12 +95,10 @@ def test_ground_truth_is_what_the_audit_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", QUIET)
-def test_faults_that_no_single_token_proves(name: str, tmp_path: Path) -> None:
+def test_faults_that_no_single_token_proves(name: str) -> None:
     """The pattern of several statistics is read into one cause, and into no second one."""
     fault, tested = QUIET[name]
-    found = diagnosed(
-        Scenario(fault=name, log=Log(uniforms=name == "draws-biased"), shape=Shape(tested=tested)), tmp_path
-    )
+    found = documented(Scenario(fault=name, log=Log(uniforms=name == "draws-biased"), shape=Shape(tested=tested)))
     assert accused(found) == [fault.cause]
     assert found["causes"][0]["certainty"] == "statistical"
     assert found["causes"][0]["evidence"]

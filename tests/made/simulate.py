@@ -9,8 +9,10 @@ Everything follows from the seed.
 """
 
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +157,19 @@ def document(path: Path | list[Path]) -> dict[str, Any]:
 
     paths = [str(one) for one in path] if isinstance(path, list) else str(path)
     return dict(sdtrace.report(paths).document)
+
+
+@cache
+def documented(scenario: Scenario) -> dict[str, Any]:
+    """The JSON of a report on the trace of a scenario: made once a session, to be read only. Its paths are gone."""
+    with tempfile.TemporaryDirectory() as folder:
+        return document(simulate(scenario).write(Path(folder) / "trace.jsonl"))
+
+
+@cache
+def documented_lines(lines: str) -> dict[str, Any]:
+    """The same of the text of a trace."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.jsonl"
+        path.write_text(lines)
+        return document(path)
