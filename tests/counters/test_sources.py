@@ -229,23 +229,29 @@ def test_a_sample_gives_the_summary_beside_it(path: Path) -> None:
     assert found == json.loads(beside.read_text())
 
 
-@pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.name)
-def test_a_damaged_sample_loses_no_line_and_makes_no_reader_fall(path: Path, tmp_path: Path) -> None:
-    rng, whole = random.Random(path.name), path.read_bytes()[:20_000]
-    spots = [m.span() for m in re.finditer(rb"\d+(?:\.\d+)?", whole)]
-    for kind in range(4):
-        at = rng.randrange(len(whole))
-        begin, end = rng.choice(spots)
-        value = rng.choice([b"-1", b"1e400", b"NaN", b"null", b"[]", b"{}", b"9" * 40, b'"x"'])
-        damaged = (whole[:at], whole[at:], whole.replace(b"\n", b"", 3), whole[:begin] + value + whole[end:])[kind]
-        (tmp_path / path.name).write_bytes(damaged)
-        try:
-            found = document(tmp_path / path.name)
-        except NoInputError:  # the line that tells the format is gone
-            continue
-        read = found["inputs"][0]
-        assert read["lines"] == read["records"] + sum(x["count"] for x in read["losses"])
-        assert not [c for c in found["checks"] if c["state"] == "crashed"]
+#: Four kinds of damage to every sample: one of them each here, the others among the slow ones.
+DAMAGES = [
+    pytest.param(path, kind, id=f"{path.name}-{kind}", marks=() if kind == number % 4 else pytest.mark.slow)
+    for number, path in enumerate(SAMPLES)
+    for kind in range(4)
+]
+
+
+@pytest.mark.parametrize(("path", "kind"), DAMAGES)
+def test_a_damaged_sample_loses_no_line_and_makes_no_reader_fall(path: Path, kind: int, tmp_path: Path) -> None:
+    rng, whole = random.Random(f"{path.name} {kind}"), path.read_bytes()[:20_000]
+    at = rng.randrange(len(whole))
+    begin, end = rng.choice([m.span() for m in re.finditer(rb"\d+(?:\.\d+)?", whole)])
+    value = rng.choice([b"-1", b"1e400", b"NaN", b"null", b"[]", b"{}", b"9" * 40, b'"x"'])
+    damaged = (whole[:at], whole[at:], whole.replace(b"\n", b"", 3), whole[:begin] + value + whole[end:])[kind]
+    (tmp_path / path.name).write_bytes(damaged)
+    try:
+        found = document(tmp_path / path.name)
+    except NoInputError:  # the line that tells the format is gone
+        return
+    read = found["inputs"][0]
+    assert read["lines"] == read["records"] + sum(x["count"] for x in read["losses"])
+    assert not [c for c in found["checks"] if c["state"] == "crashed"]
 
 
 def test_samples_of_one_session_agree() -> None:

@@ -1,4 +1,6 @@
-"""No correct engine is accused: a sample of the cells variant x law x log level x rounding; `python -m tests.lawful` walks them all."""
+"""No correct engine is accused: a sample of the cells variant x law x log level x rounding; `python -m tests.lawful` walks them all
+(.ci/run does).
+"""
 
 import pytest
 
@@ -8,7 +10,7 @@ from tests.lawful.cells import Cell, accused, sampled
 from tests.power.judge import diagnosed, made
 
 
-@pytest.mark.parametrize("cell", sampled(len(VARIANTS), 0), ids=str)
+@pytest.mark.parametrize("cell", sampled(len(VARIANTS), 0)[::4], ids=str)
 def test_a_lawful_engine_is_not_accused(cell: Cell) -> None:
     assert accused(cell, 700, 64) == ()
 

@@ -3,13 +3,16 @@
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from sdtrace.diagnosis.accused import accused
 from sdtrace.readers import open_one
 from sdtrace.readers.logs import DIALECTS
 from sdtrace.readers.logs.announcements import BY_KEY, TABLES
 from sdtrace.results.cause_words import WORDS
-from sdtrace.schema.trace import Event
+from sdtrace.schema.counters import no_windows
+from sdtrace.schema.trace import Batch, Event
 from tests.made.simulate import document
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -53,8 +56,12 @@ def log(engine: str, message: str, *, drafts: bool = True) -> str:
     return LLAMA + message + "\n" + "".join(TIMING.format(at=at) for at in range(5))
 
 
+def batches(path: Path) -> list[Batch]:
+    return list(open_one(str(path), None).batches())
+
+
 def events(path: Path) -> list[Event]:
-    return [e for batch in open_one(str(path), None).batches() for e in batch.events]
+    return [e for batch in batches(path) for e in batch.events]
 
 
 @pytest.mark.parametrize("key", BY_KEY)
@@ -63,14 +70,30 @@ def test_every_announcement_is_named_with_its_line_and_advice(key: str, tmp_path
     engine = next(name for name, rows in TABLES.items() if row in rows)
     path = tmp_path / "server.log"
     path.write_text(log(engine, row.sample, drafts=row.cause != "speculation-off"))
-    heard = [e for e in events(path) if e.kind == "accusation"]
-    assert [e.key for e in heard] == [key]
+    read = batches(path)
+    heard = [e for batch in read for e in batch.events]
+    assert [e.key for e in heard if e.kind == "accusation"] == [key]
+    frames = [batch.windows for batch in read if batch.windows is not None]
+    cause = next(c for c in accused(heard, pl.concat(frames) if frames else no_windows()) if c.cause == row.cause)
+    assert (cause.side, cause.advice) == (WORDS[row.cause].side, row.advice)
+    assert cause.evidence[0]["line"] == 1
+    assert f"{path}:1" in cause.headline
+    assert not [loss for batch in read for loss in batch.losses]
+
+
+@pytest.mark.parametrize("engine", TABLES)
+def test_announcements_of_one_log_are_causes_of_its_report(engine: str, tmp_path: Path) -> None:
+    """All that an engine may say, in one log: every cause is in the report, with a line that says it."""
+    rows = [row for row in TABLES[engine] if row.cause != "speculation-off" and not row.sample.startswith("Engine 0")]
+    stamp = {"vllm": VLLM, "sglang": SGLANG, "llama.cpp": LLAMA}[engine]
+    path = tmp_path / "server.log"
+    path.write_text(log(engine, f"\n{stamp}".join(row.sample for row in rows)))
     found = document(path)
-    cause = next(c for c in found["causes"] if c["cause"] == row.cause)
-    assert (cause["side"], cause["advice"]) == (WORDS[row.cause].side, row.advice)
-    assert cause["evidence"][0]["line"] == 1
-    assert f"{path}:1" in cause["headline"]
-    assert not [x for i in found["inputs"] for x in i["losses"]]
+    said = {c["cause"]: c for c in found["causes"] if "SD425" in c["checks"]}
+    assert set(said) == {row.cause for row in rows}
+    for cause, one in said.items():
+        samples = {rows[seen["line"] - 1].cause for seen in one["evidence"]}
+        assert samples == {cause}
 
 
 @pytest.mark.parametrize("engine", TABLES)
@@ -85,13 +108,12 @@ def test_large_logs_are_searched_for_them_too(engine: str) -> None:
         assert any(needle in text for needle in dialect.needles), row.key
 
 
-@pytest.mark.parametrize("key", BY_KEY)
-def test_a_request_that_holds_the_words_says_nothing(key: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", TABLES)
+def test_a_request_that_holds_the_words_says_nothing(engine: str, tmp_path: Path) -> None:
     """The engine's words behind its own: a request's text, printed by an access log or a prompt, accuses nobody."""
-    row = BY_KEY[key]
-    engine = next(name for name, rows in TABLES.items() if row in rows)
+    stamp = {"vllm": VLLM, "sglang": SGLANG, "llama.cpp": LLAMA}[engine]
     path = tmp_path / "server.log"
-    path.write_text(log(engine, f"Received request: {row.sample}"))
+    path.write_text(log(engine, f"\n{stamp}".join(f"Received request: {row.sample}" for row in TABLES[engine])))
     assert [e.key for e in events(path) if e.kind == "accusation"] == []
 
 

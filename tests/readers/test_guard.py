@@ -1,7 +1,7 @@
 """One bad input is one bad input: whatever a reader does, the others are read, and what failed is a loss with its place."""
 
 import gzip
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,13 +39,18 @@ ERRORS: list[Callable[[], BaseException]] = [
 ]
 
 
-def _failing(monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException], after: int) -> None:
-    """The reader of traces gives `after` batches and then fails, for inputs whose name says so."""
+#: name of an input -> what its reader raises, after how many batches
+BAD = {f"bad-{type(e()).__name__}-{after}.jsonl": (e, after) for e in ERRORS for after in (0, 1)}
+
+
+def _failing(monkeypatch: pytest.MonkeyPatch, errors: Mapping[str, tuple[Callable[[], BaseException], int]]) -> None:
+    """The reader of traces gives some batches and then fails, for inputs of these names."""
     reader = registered()["trace-jsonl"]
 
     def batches(src: Source) -> Iterator[Batch]:
         for number, batch in enumerate(reader.batches(src)):
-            if "bad" in src.path and number == after:
+            error, after = errors.get(Path(src.path).name, (None, 0))
+            if error is not None and number == after:
                 raise error()
             yield batch
 
@@ -61,24 +66,33 @@ def inputs(tmp_path: Path) -> list[Path]:
     return [tmp_path / name for name in ("a.jsonl", "bad.jsonl", "c.jsonl")]
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda e: type(e()).__name__)
-@pytest.mark.parametrize("after", [0, 1])
-def test_an_error_in_a_reader_ends_its_input_alone(
-    error: Callable[[], BaseException], after: int, inputs: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = report([str(inputs[0]), str(inputs[2])]).document
-    _failing(monkeypatch, error, after)
-    found = report([str(path) for path in inputs]).document
-    bad = found["inputs"].pop(1)
-    assert [i["steps"] for i in found["inputs"]] == [i["steps"] for i in whole["inputs"]]
-    assert bad["lines"] == bad["runs"] + bad["requests"] + bad["steps"] + sum(x["count"] for x in bad["losses"])
-    loss = bad["losses"][-1]
-    assert loss["advice"]
-    assert "bad.jsonl" in loss["where"]
-    if isinstance(error(), KeyError | PanicException):
-        assert loss["what"].startswith(f"reader error: {type(error()).__name__}")
-    assert (bad["steps"] > 0) == (after > 0)
-    assert not after or f"{bad['lines'] - 1} lines before it were read" in loss["what"]
+def test_an_error_in_a_reader_ends_its_input_alone(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fourteen inputs fail, each in its way, among two that do not."""
+    lines = inputs[1].read_text().splitlines(keepends=True)
+    paths = [inputs[1].with_name(name) for name in BAD]
+    for path in paths:
+        path.write_text("".join(lines).replace('"run_id":"bad.jsonl-', f'"run_id":"{path.name}-'))
+    _failing(monkeypatch, BAD)
+    found = report([str(path) for path in (inputs[0], *paths, inputs[2])]).document["inputs"]
+    assert [i["steps"] for i in (found[0], found[-1])] == [38, 38]
+    assert [i["losses"] for i in (found[0], found[-1])] == [[], []]
+    for bad, (name, (error, after)) in zip(found[1:-1], BAD.items(), strict=True):
+        assert bad["lines"] == bad["runs"] + bad["requests"] + bad["steps"] + sum(x["count"] for x in bad["losses"])
+        loss = bad["losses"][-1]
+        assert loss["advice"], name
+        assert name in loss["where"]
+        if isinstance(error(), KeyError | PanicException):
+            assert loss["what"].startswith(f"reader error: {type(error()).__name__}")
+        assert (bad["steps"] > 0) == (after > 0), name
+        assert not after or f"{bad['lines'] - 1} lines before it were read" in loss["what"]
+
+
+def test_an_error_leaves_one_input_of_three(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With few inputs each has a reader of its own that runs ahead."""
+    _failing(monkeypatch, {"bad.jsonl": (ERRORS[0], 1)})
+    found = report([str(path) for path in inputs]).document["inputs"]
+    assert [len(i["losses"]) for i in found] == [0, 1, 0]
+    assert [i["steps"] > 0 for i in found] == [True, True, True]
 
 
 def test_the_place_of_a_fault_of_ours_is_told(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +108,7 @@ def test_the_place_of_a_fault_of_ours_is_told(inputs: list[Path], monkeypatch: p
 
 
 def test_nothing_but_a_failing_input_is_exit_3(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    _failing(monkeypatch, ERRORS[0], 0)
+    _failing(monkeypatch, {"bad.jsonl": (ERRORS[0], 0)})
     bad = str(inputs[1])
     assert [run([verb, bad]) for verb in ("report", "detect", "tune")] == [3, 3, 3]
     assert run(["report", bad, str(inputs[0])]) == 0
@@ -132,6 +146,6 @@ def test_a_batch_that_cannot_be_judged_is_a_loss(inputs: list[Path], monkeypatch
 
 
 def test_what_ends_the_process_is_no_loss(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    _failing(monkeypatch, KeyboardInterrupt, 0)
+    _failing(monkeypatch, {"bad.jsonl": (KeyboardInterrupt, 0)})
     with pytest.raises(KeyboardInterrupt):
         report([str(path) for path in inputs])
