@@ -182,7 +182,9 @@ def state(found: dict[str, Any], code: str) -> str:
 
 @pytest.mark.parametrize("code", CODES)
 def test_fires(code: str) -> None:
-    found = simulated(QUIETLY[code]) if code in QUIETLY else with_rows(ROWS[code]) if code in ROWS else read(fired(code))
+    found = (
+        simulated(QUIETLY[code]) if code in QUIETLY else with_rows(ROWS[code]) if code in ROWS else read(fired(code))
+    )
     assert state(found, code) == "fired"
 
 

@@ -1,7 +1,6 @@
 """Counts of a lawful record that look odd: paddings, chunks of a prompt, lists that end early, answers that are cut."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from tests.made.lawful import by_request
 from tests.made.laws import Generator
 from tests.made.log import Record
-from tests.made.simulate import Scenario, document, simulate
+from tests.made.simulate import Scenario, documented
 from tests.made.world import NEVER, Shape
 
 LISTS = ("draft_probs", "target_probs", "uniforms", "overlap", "draft_sq", "accepted")
@@ -88,21 +87,21 @@ def contexts(run: Record, requests: list[Record], steps: list[Record], rng: Gene
 LAWFUL = {f.__name__: f for f in (pad, only_tested, chunks, front_end, unheeded, added_tokens, contexts)}
 
 
-@pytest.mark.parametrize("law", ["ratio", "one-hot", "greedy"])
+@pytest.mark.parametrize("law", ["ratio", *(pytest.param(x, marks=pytest.mark.slow) for x in ("one-hot", "greedy"))])
 @pytest.mark.parametrize("name", LAWFUL)
-def test_a_lawful_record_is_not_accused(name: str, law: str, tmp_path: Path) -> None:
-    found = document(simulate(Scenario(law, edit=LAWFUL[name])).write(tmp_path / "t.jsonl"))
+def test_a_lawful_record_is_not_accused(name: str, law: str) -> None:
+    found = documented(Scenario(law, edit=LAWFUL[name]))
     assert [cause["headline"] for cause in found["causes"] if cause["side"] in ("wrong", "metric")] == []
     assert found["verdict"]["state"] == "healthy"
     assert sum(loss["count"] for loss in found["inputs"][0]["losses"]) == 0
 
 
 @pytest.mark.parametrize("name", ["pad", "only_tested", "chunks"])
-def test_figures_do_not_see_it(name: str, tmp_path: Path) -> None:
+def test_figures_do_not_see_it(name: str) -> None:
     """Paddings are not drafted, chunks of a prompt are no steps of a generation."""
     shape = Shape(tau=(1, 6))
-    plain = document(simulate(Scenario(shape=shape)).write(tmp_path / "a.jsonl"))["acceptance"]
-    odd = document(simulate(Scenario(shape=shape, edit=LAWFUL[name])).write(tmp_path / "b.jsonl"))["acceptance"]
+    plain = documented(Scenario(shape=shape))["acceptance"]
+    odd = documented(Scenario(shape=shape, edit=LAWFUL[name]))["acceptance"]
     for figure in ("drafted", "accepted", "tested", "tokens_per_step", "rate_of_drafted", "marginal_by_position"):
         assert odd[figure] == pytest.approx(plain[figure]), figure
 
@@ -134,6 +133,6 @@ def off_by_some(run: Record, requests: list[Record], steps: list[Record], rng: G
     ("edit", "cause"),
     [(strange_ids, "corrupt-text"), (too_many, "token-accounting"), (off_by_some, "metric-inconsistent")],
 )
-def test_what_ids_and_counts_prove(edit: Any, cause: str, tmp_path: Path) -> None:
-    found = document(simulate(Scenario(edit=edit)).write(tmp_path / "t.jsonl"))
+def test_what_ids_and_counts_prove(edit: Any, cause: str) -> None:
+    found = documented(Scenario(edit=edit))
     assert [c["cause"] for c in found["causes"] if c["certainty"] == "proved"] == [cause], json.dumps(found["causes"])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.power.judge import made
 Row = dict[str, Any]
 
 
+@cache
 def rows(seed: int = 1, requests: int = 24) -> list[Row]:
     """The lines of a healthy trace, with contexts; requests of one number have the same prompt in every trace."""
     found: list[Row] = []

@@ -223,22 +223,29 @@ def broken(folder: Path, kind: str) -> Path:
     return file
 
 
-@pytest.mark.parametrize("kind", ["binary", "parquet", "gzip", "nested", "lines", "empty", "tables", "missing"])
-def test_a_bad_input_is_said_and_the_two_good_ones_count(
-    tmp_path: Path, logs: list[list[Path]], kind: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("kinds", [("binary", "parquet", "gzip", "nested"), ("lines", "empty", "tables", "missing")])
+def test_bad_inputs_are_said_and_the_two_good_ones_count(
+    tmp_path: Path, logs: list[list[Path]], kinds: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bad = broken(tmp_path, kind)
-    assert nightly(tmp_path, logs[0][0], bad, logs[0][1], "-o", tmp_path / "pages") == 0
+    bad = [broken(tmp_path, kind) for kind in kinds]
+    assert nightly(tmp_path, logs[0][0], *bad, logs[0][1], "-o", tmp_path / "pages") == 0
     said = capsys.readouterr().err
-    assert f"set aside: {bad}: " in said
+    assert [path for path in bad if f"set aside: {path}: " not in said] == []
     assert "internal error" not in said
     with opened(tmp_path / "state") as state:
         record = state.record(day(0))
     assert set(record["services"]) == {"chat", "code"}
     assert len(record["inputs"]) == 2
-    assert [one["path"] for one in record["aside"]] == [str(bad)]
-    assert [one["path"] for one in document(tmp_path)["history"]["aside"]] == [str(bad)]
-    assert str(bad) in (tmp_path / "pages" / f"{day(0)}.html").read_text()
+    assert {one["path"] for one in record["aside"]} == {str(path) for path in bad}
+    assert {one["path"] for one in document(tmp_path)["history"]["aside"]} == {str(path) for path in bad}
+    page = (tmp_path / "pages" / f"{day(0)}.html").read_text()
+    assert [path for path in bad if str(path) not in page] == []
+
+
+def test_one_bad_input_is_said(tmp_path: Path, logs: list[list[Path]], capsys: pytest.CaptureFixture[str]) -> None:
+    bad = broken(tmp_path, "gzip")
+    assert nightly(tmp_path, logs[0][0], bad) == 0
+    assert f"set aside: {bad}: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["binary", "gzip", "lines", "missing"])
@@ -248,25 +255,29 @@ def test_a_bad_input_alone_is_an_error(tmp_path: Path, kind: str, capsys: pytest
     assert nights(tmp_path) == []
 
 
-@pytest.mark.parametrize("error", [RecursionError, MemoryError, ZeroDivisionError, KeyError])
 def test_whatever_breaks_in_one_input_is_that_inputs(
-    tmp_path: Path, logs: list[list[Path]], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    tmp_path: Path, logs: list[list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where it is not read but looked at."""
     from sdtrace.history import nightly as module
 
     real: Any = vars(module)["content"]
-    bad = shutil.copy(logs[0][0], tmp_path / "bad.jsonl")
+    errors = {
+        str(shutil.copy(logs[0][0], tmp_path / f"bad-{error.__name__}.jsonl")): error
+        for error in (RecursionError, MemoryError, ZeroDivisionError, KeyError)
+    }
 
     def content(opened: Any, *rest: Any) -> Any:
-        if opened.path == str(bad):
-            raise error("x")
+        if opened.path in errors:
+            raise errors[opened.path]("x")
         return real(opened, *rest)
 
     monkeypatch.setattr(module, "content", content)
-    assert nightly(tmp_path, bad, *logs[0]) == 0
+    assert nightly(tmp_path, *errors, *logs[0]) == 0
     with opened(tmp_path / "state") as state:
-        assert [Path(i["path"]).name for i in state.record(day(0))["inputs"]] == [p.name for p in logs[0]]
+        record = state.record(day(0))
+    assert [Path(i["path"]).name for i in record["inputs"]] == [p.name for p in logs[0]]
+    assert {one["path"] for one in record["aside"]} == set(errors)
 
 
 def test_a_bad_input_is_read_when_it_is_mended(tmp_path: Path, logs: list[list[Path]]) -> None:

@@ -25,7 +25,7 @@ def test_a_flipped_bit_proves_nothing(suffix: str, tmp_path: Path) -> None:
     convert([str(TRACE)], path)
     sound, rng = path.read_bytes(), random.Random(20)
     told = 0
-    for _ in range(6):
+    for _ in range(4):
         place = rng.randrange(64, len(sound))
         path.write_bytes(sound[:place] + bytes([sound[place] ^ 1 << rng.randrange(8)]) + sound[place + 1 :])
         try:
@@ -35,7 +35,7 @@ def test_a_flipped_bit_proves_nothing(suffix: str, tmp_path: Path) -> None:
         assert {c["certainty"] for c in found["causes"]} <= {"suspected"}
         assert found["verdict"]["state"] in ("cannot-tell", "healthy")
         told += any(n["what"].startswith(DAMAGED) for n in found["inputs"][0]["notices"])
-    assert told >= 3
+    assert told >= 2
 
 
 def _table(folder: Path, *, checked: bool) -> Path:

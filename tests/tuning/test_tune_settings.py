@@ -229,7 +229,7 @@ def test_damaged_traces_are_tuned_or_refused(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("SDTRACE_TRACEBACK", "1")
     lines = gzip.decompress(SAMPLE.read_bytes()).splitlines()
     rng, path, told = random.Random(5), tmp_path / "damaged.jsonl", 0
-    for _ in range(15):
+    for _ in range(6):
         path.write_bytes(damaged(rng, lines))
         try:
             found = sdtrace.tune(path, draft_cost=0.1)
@@ -239,4 +239,4 @@ def test_damaged_traces_are_tuned_or_refused(tmp_path: Path, monkeypatch: pytest
         page = html.page(found)
         assert tuning.summary(found, width=80)
         assert (b"Which tau" in page) == (found.document["tuning"] is not None)
-    assert told > 3
+    assert told > 1

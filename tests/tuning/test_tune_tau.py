@@ -172,7 +172,7 @@ def test_other_laws_are_refused(law: str) -> None:
 
 # ---- coverage
 
-CASES = 100
+CASES = 40
 WORLDS = (mixed, bursty)
 
 

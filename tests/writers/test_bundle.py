@@ -10,7 +10,7 @@ import pytest
 from sdtrace import report
 from sdtrace.cli import run
 from tests.made.canaries import TEXT, TOKEN, canary_trace
-from tests.made.simulate import Scenario, Shape, simulate
+from tests.made.simulate import Scenario, Shape, documented, simulate
 
 
 def bundle(trace: Path, out: Path, *flags: str) -> dict[str, bytes]:
@@ -39,9 +39,9 @@ def test_a_bundle_judges_as_its_trace(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["greedy-flips", "past-stop", "loop-3", "prefix-differs", "recovered-p-minus-x"])
 def test_renumbered_ids_tell_as_much(fault: str, tmp_path: Path) -> None:
     """Checks that compare ids, with stop ids and repetitions, find in the bundle what they find in the trace."""
-    trace = simulate(Scenario(fault=fault, shape=Shape(tested=300))).write(tmp_path / "trace.jsonl")
-    bundle(trace, tmp_path / "b.zip")
-    expected = report(trace).document["causes"][0]["cause"]
+    scenario = Scenario(fault=fault)
+    bundle(simulate(scenario).write(tmp_path / "trace.jsonl"), tmp_path / "b.zip")
+    expected = documented(scenario)["causes"][0]["cause"]
     assert expected in {c["cause"] for c in report(tmp_path / "b.zip").document["causes"]}
 
 

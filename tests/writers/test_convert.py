@@ -77,7 +77,7 @@ def steps(draw: st.DrawFn) -> list[dict[str, Any]]:
     return found
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps(), st.dictionaries(text, text, max_size=2))
 def test_any_records(
     tmp_path_factory: pytest.TempPathFactory, made: list[dict[str, Any]], tags: dict[str, str]
