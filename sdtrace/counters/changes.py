@@ -6,7 +6,6 @@ windows themselves (`stats.turns`); the chance of a false one is shared among al
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,6 @@ LEVEL = 1e-3
 SERIES, POINTS = 32, 1000
 #: Events of a kind that stand among the changes.
 _EVENTS = 40
-#: A clock below it is the log's own, seconds from its start.
-_WALL = 1e8
 _BASES = ("interval", "request", "iteration", "counter", "lifetime", "gauge")
 _OF_EVENT = {"error": "error", "died": "error", "version": "restart", "config": "configuration", "k": "configuration"}
 
@@ -249,12 +246,3 @@ def _told(events: Sequence[Event]) -> list[Change]:
         if kinds[change.what] <= _EVENTS:
             kept.append(change)
     return kept
-
-
-def clock(at: float | None, line: int | None = None) -> str:
-    """A time as people read it: the clock in UTC, or seconds of a log's own clock; the line where there is no clock."""
-    if at is None:
-        return "an unknown time" if line is None else f"line {line}"
-    if at < _WALL:
-        return f"{at:,.0f} s"
-    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"

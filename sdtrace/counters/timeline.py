@@ -1,12 +1,16 @@
 """Counts over time: tokens per step, acceptance by position, throughput and load."""
 
+from typing import Literal
+
 import polars as pl
 
 from sdtrace.counters.sources import Source, increments
+from sdtrace.results.clock import WALL, clock
 from sdtrace.results.report import Chart, Section, Value
 
 #: Intervals of a timeline, positions of a draft that it follows.
 POINTS, POSITIONS = 120, 4
+Axis = Literal["", "clock", "seconds"]
 _LOAD = {
     "generation_tps": "generated tokens per second",
     "running": "running requests",
@@ -31,11 +35,14 @@ def timelines(windows: pl.DataFrame, source: Source) -> list[Section]:
     table = _bucketed(mine, start, width)
     if timed:
         table = _with_load(table, windows, source.engine, start, end, width)
-    unit = "seconds from the first record" if timed else "record"
+    wall = timed and start >= WALL
+    table = table.with_columns(at=pl.col("since") + start)
+    unit = "time (UTC)" if wall else "seconds" if timed else "record"
+    axis: Axis = "clock" if wall else "seconds" if timed else ""
     made = [
-        _acceptance(table, unit, source),
-        _load(table, unit),
-        _positions(table, unit),
+        _acceptance(table, unit, axis, source),
+        _load(table, unit, axis),
+        _positions(table, unit, axis),
     ]
     return [section for section in made if section is not None]
 
@@ -89,36 +96,54 @@ def _with_load(
     return table.join(load, on="bucket", how="left").sort("bucket")
 
 
-def _acceptance(table: pl.DataFrame, unit: str, source: Source) -> Section | None:
+def _rows(table: pl.DataFrame, axis: Axis, *columns: str) -> list[list[Value]]:
+    """Rows of the table, the first cell a time of day, seconds of the log's own clock, or the number of a record."""
+    places = [clock(at) if axis == "clock" else f"{at:g}" for at in (table["at"] if axis else table["since"])]
+    return [[place, *row] for place, row in zip(places, table.select(columns).rows(), strict=True)]
+
+
+def _line(
+    table: pl.DataFrame,
+    rows: list[list[Value]],
+    unit: str,
+    axis: Axis,
+    what: str,
+    series: dict[str, list[float | None]],
+) -> Chart:
+    at = table["at"].to_list() if axis else []
+    return Chart("line", unit, what, [str(row[0]) for row in rows], series, at=at, axis=axis)
+
+
+def _acceptance(table: pl.DataFrame, unit: str, axis: Axis, source: Source) -> Section | None:
     series = table["length"].to_list()
     known = [v for v in series if v is not None]
     if not known:
         return None
-    rows: list[list[Value]] = [list(r) for r in table.select("since", "line", "n", "length", "rate").rows()]
+    rows = _rows(table, axis, "line", "n", "length", "rate")
     says = f"Tokens per drafting step between {min(known):.2f} and {max(known):.2f} in {len(rows)} intervals, from {source.name}."
-    chart = Chart("line", unit, "tokens per step", [f"{r[0]:g}" for r in rows], {"tokens per step": series})
+    chart = _line(table, rows, unit, axis, "tokens per step", {"tokens per step": series})
     columns = [unit, "line", "records", "tokens per step", "accepted / drafted"]
     return Section("over-time", "Acceptance over time", says, columns, rows, chart)
 
 
-def _load(table: pl.DataFrame, unit: str) -> Section | None:
+def _load(table: pl.DataFrame, unit: str, axis: Axis) -> Section | None:
     """Throughput and load; drawn is the throughput, or what there is in its place."""
     there = [n for n in _LOAD if n in table.columns and table[n].null_count() < table.height]
     if not there:
         return None
-    rows: list[list[Value]] = [list(r) for r in table.select("since", *there).rows()]
+    rows = _rows(table, axis, *there)
     says = f"As the engine prints it, summed over ranks: {', '.join(_LOAD[n] for n in there)}; drawn is the first."
     series = {_LOAD[there[0]]: table[there[0]].to_list()}
-    chart = Chart("line", unit, _LOAD[there[0]], [f"{r[0]:g}" for r in rows], series)
+    chart = _line(table, rows, unit, axis, _LOAD[there[0]], series)
     return Section("load-over-time", "Load over time", says, [unit, *(_LOAD[n] for n in there)], rows, chart)
 
 
-def _positions(table: pl.DataFrame, unit: str) -> Section | None:
+def _positions(table: pl.DataFrame, unit: str, axis: Axis) -> Section | None:
     names = [n for n in table.columns if n.startswith("pos ") and table[n].null_count() < table.height]
     if not names:
         return None
-    rows: list[list[Value]] = [list(r) for r in table.select("since", *names).rows()]
+    rows = _rows(table, axis, *names)
     says = f"Share of the drafting steps that accept each of the first {len(names)} positions."
     series = {n: table[n].to_list() for n in names}
-    chart = Chart("line", unit, "steps that accept it", [f"{r[0]:g}" for r in rows], series)
+    chart = _line(table, rows, unit, axis, "steps that accept it", series)
     return Section("positions-over-time", "Acceptance by position over time", says, [unit, *names], rows, chart)

@@ -11,9 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.counters.changes import Change, clock
+from sdtrace.counters.changes import Change
 from sdtrace.results.cause import Cause, ranked
 from sdtrace.results.cause_words import WORDS
+from sdtrace.results.clock import clock
 from sdtrace.results.words import CERTAINTIES
 from sdtrace.schema.trace import Event
 from sdtrace.speed.finding import LOOKUPS

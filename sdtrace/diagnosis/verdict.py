@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdtrace.counters.agreement import over_all
-from sdtrace.counters.changes import clock
 from sdtrace.counters.figures import plain
 from sdtrace.counters.sources import Source
 from sdtrace.diagnosis.by_series.judge import Judged
@@ -13,6 +12,7 @@ from sdtrace.diagnosis.coverage import ENOUGH, Coverage, in_words
 from sdtrace.diagnosis.incident import Incident
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.results.cause import Cause
+from sdtrace.results.clock import clock
 from sdtrace.results.words import SIDES, VERDICTS, VerdictState
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from sdtrace.counters.changes import Change, clock
+from sdtrace.counters.changes import Change
+from sdtrace.results.clock import clock
 from sdtrace.results.report import Section, Value
 
 _SHOWN = 40

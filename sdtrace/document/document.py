@@ -9,7 +9,9 @@ from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.diagnosis.outcomes import used
 from sdtrace.diagnosis.texts import text_document, text_section
+from sdtrace.document.about import about
 from sdtrace.document.counters import counted_sections, counted_time
+from sdtrace.document.timeline import first_of_all, over_time
 from sdtrace.document.viewer import viewed
 from sdtrace.readers.inputs import Input
 from sdtrace.results.check import Check
@@ -55,6 +57,7 @@ def document(audit: Audit, diagnosis: Diagnosis, checks: Sequence[Check], *, ids
         **dict.fromkeys(_ABSENT),
         "record": _record(audit) if diagnosis.audit is not None else None,
         **_text(audit),
+        "about": about(audit, diagnosis),
         "incident": None if diagnosis.incident is None else diagnosis.incident.row(),
         "changes": [change.row() for change in diagnosis.changes],
         "known_issues": diagnosis.known,
@@ -144,18 +147,18 @@ def sections(audit: Audit, diagnosis: Diagnosis) -> list[Section]:
     """Acceptance figures, then by position, over time, by request. Empty ones are left out."""
     text = [s for s in (text_section(audit.texts),) if s is not None]
     if diagnosis.audit is None:
-        return [*text, *counted_sections(audit, diagnosis)]
+        return first_of_all([*text, *counted_sections(audit, diagnosis)], diagnosis)
     assert diagnosis.acceptance is not None
     mine = used(diagnosis.choices)
     made = [
         _figures(diagnosis.acceptance),
         _by_position(audit.tally.frame("positions").filter(mine)),
-        _over_time(audit, diagnosis),
+        over_time(audit, diagnosis),
         _by_request(audit.tally.frame("requests").filter(mine)),
     ]
     made += [slice_section(diagnosis.timing), *time_sections(diagnosis.timing)] if diagnosis.timing is not None else []
     made += counted_sections(audit, diagnosis)
-    return [*(s for s in made if s is not None), *text]
+    return first_of_all([*(s for s in made if s is not None), *text], diagnosis)
 
 
 def _figures(a: Mapping[str, Any]) -> Section:
@@ -200,36 +203,6 @@ def _by_position(table: pl.DataFrame) -> Section | None:
     chart = Chart("bars", "position in the draft", "accepted / tested", [str(r[0]) for r in rows], series)
     columns = ["position", "verified", "tested", "accepted", "accepted / tested", "expected"]
     return Section("by-position", "Acceptance by position", says, columns, rows, chart)
-
-
-def _over_time(audit: Audit, diagnosis: Diagnosis) -> Section | None:
-    table, width = audit.tally.frame("timeline"), audit.tally.width
-    if table.is_empty() or width is None:
-        return None
-    names = {c.law for c in diagnosis.choices.values()} | {"greedy"}
-    sums = (
-        table.filter(pl.col("law").is_in(list(names)))
-        .group_by("bucket", maintain_order=True)
-        .agg(pl.exclude("law").sum())
-        .sort("bucket")
-    )
-    if sums.height < 3:
-        return None
-    timed = audit.tally.frame("laws")["first_at"].null_count() == 0
-    start, rows = sums["bucket"][0], []
-    for row in sums.iter_rows(named=True):
-        rate = row["accepted"] / row["drafted"] if row["drafted"] else None
-        rows.append(
-            [(row["bucket"] - start) * width, row["steps"], row["appended"] / row["steps"], rate, int(row["disagree"])]
-        )
-    unit = "seconds from the first step" if timed else "line of the input"
-    rates = [r[3] for r in rows if r[3] is not None]
-    says = f"Acceptance of drafted tokens in {len(rows)} intervals of {width:g} {'s' if timed else 'lines'}"
-    says += f", between {min(rates):.0%} and {max(rates):.0%}." if rates else "."
-    series = {"accepted / drafted": [r[3] for r in rows]}
-    chart = Chart("line", unit, "accepted / drafted", [f"{r[0]:g}" for r in rows], series)
-    columns = [unit, "steps", "tokens per step", "accepted / drafted", "disagreements"]
-    return Section("over-time", "Acceptance over time", says, columns, rows, chart)
 
 
 def _by_request(table: pl.DataFrame) -> Section | None:

@@ -10,6 +10,8 @@ from sdtrace.schema.trace import OTHER, Batch, Doubt, Loss, Notice
 
 #: Losses of an input that are kept one by one, and kinds of those that come after them.
 ONE_BY_ONE, KINDS = 2_000, 20
+#: Engines of one input that are named.
+_ENGINES = 8
 _REST = "further ones of other kinds"
 
 Told = TypeVar("Told", Loss, Notice)
@@ -43,11 +45,21 @@ def book(read: Input, batch: Batch) -> None:
     read.steps += batch.steps.height
     read.windows += 0 if batch.windows is None else batch.windows.height
     read.records += batch.records
+    read.engine = _engines(read.engine, batch)
     add(read.losses, batch.losses)
     add(read.notices, batch.notices)
     if batch.doubt is not None and (read.doubt is None or batch.doubt.figures):
         read.doubt = batch.doubt
     read.failed |= batch.failed
+
+
+def _engines(known: str | None, batch: Batch) -> str | None:
+    """The engines that an input names, `a and b` where there are several."""
+    named = [] if known is None else known.split(" and ")
+    tables = [batch.runs] if batch.windows is None else [batch.runs, batch.windows]
+    found = [name for table in tables for name in table["engine"].drop_nulls().unique(maintain_order=True).to_list()]
+    more = [name for name in (*found, *(e.engine for e in batch.events)) if name and name not in named]
+    return " and ".join([*named, *dict.fromkeys(more)][:_ENGINES]) or None
 
 
 def unbook(read: Input, batch: Batch, error: BaseException) -> None:

@@ -1,43 +1,29 @@
 """Inline SVG from a Chart: drawn once for a wide page and once for a phone, coloured by attributes, titled for readers."""
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from markupsafe import Markup, escape
 
+from sdtrace.render.axes import Frame, along, axes, place, top_of
 from sdtrace.render.text import clean, number
 from sdtrace.results.report import Chart
 
 #: Points of a series that are drawn; more are thinned, keeping the least and the greatest of each stretch.
 POINTS = 320
+#: Points of a line that show their value under a pointer.
+HOVERED = 130
 #: Beyond that a scale is no number any more (figures of damaged inputs come to that): such a value is a gap.
 _LARGEST = 1e300
 _COLOURS = ("#3b6fd4", "#c2571a", "#4d8b31", "#8a4fbf")
-
-
-@dataclass(frozen=True)
-class _Frame:
-    width: int
-    height: int
-    left: int = 52
-    right: int = 12
-    top: int = 14
-    bottom: int = 44
-
-    def x(self, share: float) -> float:
-        return self.left + share * (self.width - self.left - self.right)
-
-    def y(self, share: float) -> float:
-        return self.height - self.bottom - share * (self.height - self.top - self.bottom)
 
 
 def svg(chart: Chart, title: str, sentence: str, ident: str) -> Markup:
     """Two drawings of the chart, of which the page shows one by its width."""
     series = {name: _drawable(values) for name, values in chart.series.items()}
     chart = replace(chart, series=series, low=_drawable(chart.low), high=_drawable(chart.high))
-    wide = _draw(chart, title, sentence, f"{ident}-wide", _Frame(720, 260))
-    narrow = _draw(chart, title, sentence, f"{ident}-narrow", _Frame(340, 230, left=44))
+    wide = _draw(chart, title, sentence, f"{ident}-wide", Frame(720, 260))
+    narrow = _draw(chart, title, sentence, f"{ident}-narrow", Frame(340, 230, left=44))
     return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)
 
 
@@ -45,8 +31,8 @@ def _drawable(values: Sequence[float | None]) -> list[float | None]:
     return [value if value is not None and abs(value) < _LARGEST else None for value in values]
 
 
-def _draw(chart: Chart, title: str, sentence: str, ident: str, frame: _Frame) -> Markup:
-    top = _top(
+def _draw(chart: Chart, title: str, sentence: str, ident: str, frame: Frame) -> Markup:
+    top = top_of(
         [v for values in chart.series.values() for v in values if v is not None]
         + [v for v in chart.high if v is not None]
     )
@@ -56,7 +42,7 @@ def _draw(chart: Chart, title: str, sentence: str, ident: str, frame: _Frame) ->
             ' font-size="11" fill="currentColor"><title id="{}-t">{}</title><desc id="{}-d">{}</desc>'
         ).format(frame.width, frame.height, ident, ident, ident, clean(title), ident, clean(sentence, 600))
     ]
-    parts += _axes(chart, frame, top)
+    parts += _shade(chart, frame) + axes(chart, frame, top)
     if chart.kind == "bars":
         parts += _bars(chart, frame, top) + _whiskers(chart, frame, top, range(len(chart.x)))
     else:
@@ -66,61 +52,7 @@ def _draw(chart: Chart, title: str, sentence: str, ident: str, frame: _Frame) ->
     return Markup("").join([*parts, Markup("</svg>")])
 
 
-def _top(values: Sequence[float]) -> float:
-    """The end of the axis: 1 for rates, otherwise a round number above the greatest value."""
-    greatest = max(values, default=1.0)
-    if 0.15 < greatest <= 1.0:
-        return 1.0
-    step = 10.0 ** (len(str(int(greatest))) - 1) if greatest >= 1 else 0.05
-    return max(step * (int(greatest / step) + 1), 1e-9)
-
-
-def _axes(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
-    parts = []
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        y = frame.y(share)
-        parts.append(
-            Markup(
-                '<line x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}" stroke="currentColor" stroke-opacity="0.15"/>'
-            ).format(frame.left, frame.width - frame.right, y, y)
-        )
-        parts.append(
-            Markup('<text x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
-                frame.left - 6, y + 4, number(share * top)
-            )
-        )
-    parts.append(
-        Markup('<text x="{:.1f}" y="{}" text-anchor="middle" fill-opacity="0.75">{}</text>').format(
-            frame.x(0.5), frame.height - 6, clean(chart.x_title, 60)
-        )
-    )
-    labels = [_label(text) for text in chart.x]
-    for i in range(0, len(labels), _every(labels, frame)):
-        parts.append(
-            Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-                _place(chart, frame, i), frame.height - frame.bottom + 16, labels[i]
-            )
-        )
-    return parts
-
-
-def _label(text: str, limit: int = 14) -> str:
-    shown = clean(text)
-    return shown if len(shown) <= limit else f"{shown[: limit - 1]}\u2026"
-
-
-def _every(labels: Sequence[str], frame: _Frame) -> int:
-    """Every how many labels one has room, at about 7 units a character and a gap of two."""
-    room = (frame.width - frame.left - frame.right) / max(len(labels), 1)
-    return max(1, math.ceil((7 * max(map(len, labels), default=1) + 14) / room))
-
-
-def _place(chart: Chart, frame: _Frame, i: int) -> float:
-    n = len(chart.x)
-    return frame.x((i + 0.5) / n) if chart.kind == "bars" else frame.x(i / max(n - 1, 1))
-
-
-def _bars(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
+def _bars(chart: Chart, frame: Frame, top: float) -> list[Markup]:
     parts = []
     slot = (frame.width - frame.left - frame.right) / max(len(chart.x), 1)
     width = min(slot * 0.7 / max(len(chart.series), 1), 56.0)
@@ -136,7 +68,7 @@ def _bars(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
                 Markup(
                     '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" ' + paint + "><title>{}</title></rect>"
                 ).format(
-                    _place(chart, frame, i) + shift - width / 2,
+                    place(chart, frame, i) + shift - width / 2,
                     y,
                     max(width - 1.5, 1.0),
                     max(zero - y, 0.5),
@@ -147,18 +79,43 @@ def _bars(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
     return parts
 
 
-def _line(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
+def _line(chart: Chart, frame: Frame, top: float) -> list[Markup]:
     parts = []
     for k, values in enumerate(chart.series.values()):
         run: list[str] = []
+        wide, before = _gap(chart), None
         for i in _thin(values):
             value = values[i]
-            if value is None:
+            if value is None or (before is not None and chart.at and chart.at[i] - chart.at[before] > wide):
                 parts += _path(run, k)
                 run = []
-            else:
-                run.append(f"{_place(chart, frame, i):.1f} {frame.y(min(value / top, 1.0)):.1f}")
+            before = i
+            if value is not None:
+                run.append(f"{place(chart, frame, i):.1f} {frame.y(min(value / top, 1.0)):.1f}")
         parts += _path(run, k)
+    return parts + _hover(chart, frame, top)
+
+
+def _gap(chart: Chart) -> float:
+    """The distance of two points beyond which nothing was recorded between them: four times the usual one."""
+    apart = sorted(b - a for a, b in zip(chart.at, chart.at[1:], strict=False))
+    return 4.0 * apart[len(apart) // 2] if apart else 0.0
+
+
+def _hover(chart: Chart, frame: Frame, top: float) -> list[Markup]:
+    """An unseen circle on each point with its values, where a pointer shows them; not where points stand too close."""
+    if len(chart.x) > HOVERED:
+        return []
+    parts = []
+    for i, label in enumerate(chart.x):
+        known = [(name, values[i]) for name, values in chart.series.items() if values[i] is not None]
+        for _, value in known[:1]:
+            told = ", ".join(f"{clean(n, 40)} {number(v)}" for n, v in known)
+            parts.append(
+                Markup('<circle cx="{:.1f}" cy="{:.1f}" r="5" fill="transparent"><title>{}</title></circle>').format(
+                    place(chart, frame, i), frame.y(min((value or 0.0) / top, 1.0)), f"{clean(label, 40)}: {told}"
+                )
+            )
     return parts
 
 
@@ -168,7 +125,7 @@ def _intervals(chart: Chart) -> dict[int, tuple[float, float]]:
     return {i: (low, high) for i, (low, high) in both if low is not None and high is not None}
 
 
-def _whiskers(chart: Chart, frame: _Frame, top: float, points: Iterable[int]) -> list[Markup]:
+def _whiskers(chart: Chart, frame: Frame, top: float, points: Iterable[int]) -> list[Markup]:
     """Intervals as upright lines with ends, over the bars of the first series."""
     intervals, parts = _intervals(chart), []
     slot = (frame.width - frame.left - frame.right) / max(len(chart.x), 1)
@@ -178,7 +135,7 @@ def _whiskers(chart: Chart, frame: _Frame, top: float, points: Iterable[int]) ->
         if i not in intervals:
             continue
         low, high = intervals[i]
-        x = _place(chart, frame, i) + (shift if chart.kind == "bars" else 0.0)
+        x = place(chart, frame, i) + (shift if chart.kind == "bars" else 0.0)
         bottom, peak = (frame.y(min(max(end, 0.0) / top, 1.0)) for end in (low, high))
         parts.append(
             Markup(
@@ -191,7 +148,7 @@ def _whiskers(chart: Chart, frame: _Frame, top: float, points: Iterable[int]) ->
     return parts
 
 
-def _band(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
+def _band(chart: Chart, frame: Frame, top: float) -> list[Markup]:
     """Intervals along a line as a shade behind it; a point without neighbours has a whisker."""
     intervals, parts = _intervals(chart), []
     runs: list[list[int]] = [[]]
@@ -205,7 +162,7 @@ def _band(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
             parts += _whiskers(chart, frame, top, run)
             continue
         edge = [(i, intervals[i][1]) for i in run] + [(i, intervals[i][0]) for i in reversed(run)]
-        points = (f"{_place(chart, frame, i):.1f} {frame.y(min(max(v, 0.0) / top, 1.0)):.1f}" for i, v in edge)
+        points = (f"{place(chart, frame, i):.1f} {frame.y(min(max(v, 0.0) / top, 1.0)):.1f}" for i, v in edge)
         parts.append(
             Markup('<path d="M{} Z" fill="{}" fill-opacity="0.18"><title>95% interval</title></path>').format(
                 " L".join(points), _COLOURS[0]
@@ -214,15 +171,25 @@ def _band(chart: Chart, frame: _Frame, top: float) -> list[Markup]:
     return parts
 
 
-def _marks(chart: Chart, frame: _Frame) -> list[Markup]:
+def _marks(chart: Chart, frame: Frame) -> list[Markup]:
     line = Markup(
         '<line x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}" stroke="currentColor" stroke-opacity="0.6"'
         ' stroke-dasharray="2 3"><title>{3}</title></line><text x="{0:.1f}" y="{4:.1f}" text-anchor="middle">&#9660;</text>'
     )
     low, high = frame.y(0.0), frame.y(1.0)
+    marks = [(place(chart, frame, i), f"changed: {clean(chart.x[i], 40)}") for i in chart.marks]
+    marks += [(along(chart, frame, at), clean(what, 120)) for at, what in chart.notes]
+    return [line.format(x, high, low, what, high + 2) for x, what in marks]
+
+
+def _shade(chart: Chart, frame: Frame) -> list[Markup]:
+    if chart.shade is None:
+        return []
+    begin, end = (along(chart, frame, at) for at in chart.shade)
     return [
-        line.format(_place(chart, frame, i), high, low, f"changed: {clean(chart.x[i], 40)}", high + 2)
-        for i in chart.marks
+        Markup(
+            '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="#b3261e" fill-opacity="0.12"><title>incident</title></rect>'
+        ).format(begin, frame.y(1.0), max(end - begin, 2.0), frame.y(0.0) - frame.y(1.0))
     ]
 
 
@@ -254,7 +221,7 @@ def _thin(values: Sequence[float | None]) -> list[int]:
     return sorted(kept)
 
 
-def _legend(chart: Chart, frame: _Frame) -> list[Markup]:
+def _legend(chart: Chart, frame: Frame) -> list[Markup]:
     parts: list[Markup] = []
     x = float(frame.left)
     for k, name in enumerate(chart.series if len(chart.series) > 1 else ()):

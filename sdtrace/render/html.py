@@ -11,9 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sdtrace.errors import SdtraceError
-from sdtrace.render import incident
+from sdtrace.render import about, incident
 from sdtrace.render.charts import svg
 from sdtrace.render.text import clean, configuration, number
+from sdtrace.results.clock import moment
 from sdtrace.results.explains import Named, nested, why
 from sdtrace.results.report import Report
 from sdtrace.results.words import TITLES
@@ -70,6 +71,7 @@ def environment() -> Environment:
         "later": incident.later,
         "why": _why,
     }
+    made.filters |= {"facts": about.facts, "title": about.title, "moment": moment}
     made.globals |= {"svg": svg}
     return made
 

@@ -1,11 +1,9 @@
 """An incident in words: since when, how much of the traffic, what to do next. The same sentences on the page and the terminal."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-#: A clock below it is a log's own: seconds from its start.
-_WALL = 1e8
+from sdtrace.results.clock import moment
 
 
 def since(incident: Mapping[str, Any] | None) -> str:
@@ -34,13 +32,6 @@ def impact(incident: Mapping[str, Any] | None) -> str:
     if touched["tokens"] is not None:
         parts.append(f"{touched['tokens']:,} token{'' if touched['tokens'] == 1 else 's'}")
     return ", ".join(parts)
-
-
-def moment(at: float) -> str:
-    """Unix seconds as UTC; a log's own clock counts from the start of its process."""
-    if at < _WALL:
-        return f"{at:.1f} s of its own clock"
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def advised(cause: Mapping[str, Any]) -> tuple[str, str | None]:

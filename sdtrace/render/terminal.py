@@ -6,9 +6,11 @@ from typing import Any
 
 from sdtrace.diagnosis.known.issue import Known
 from sdtrace.render import incident as incidents
+from sdtrace.render.about import facts
 from sdtrace.render.text import clean, number
 from sdtrace.render.time import step_time
 from sdtrace.results.check import Check
+from sdtrace.results.clock import moment
 from sdtrace.results.explains import nested
 from sdtrace.results.report import Report
 from sdtrace.results.words import TITLES
@@ -49,6 +51,12 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
     for check in document["checks"]:
         if (verbose and _met(check)) or check["state"] == "crashed":
             lines += field("", f"{check['code']} {check['name']}: {check['state']}, {clean(check['headline'])}", width)
+    told = facts(document)
+    lines += (
+        field("about", "; ".join(f"{name.lower()} {text}" for name, text in told if name != "Affected"), width)
+        if told
+        else []
+    )
     lines += field("input", _inputs(document["inputs"]), width)
     lines += field("unseen", "; ".join(clean(n, 800) for n in verdict["not_checked"]), width)
     return "\n".join(lines) + "\n"
@@ -130,7 +138,7 @@ def _evidence(row: dict[str, Any]) -> str:
     parts += [f"{name} {row[name]}" for name in ("step", "position") if row.get(name) is not None]
     text = ", ".join(parts)
     skip = {"path", "line", "request_id", "run_id", "step", "position", "command", "p", "q", "token"}
-    values = [f"{k} {number(v)}" for k, v in row.items() if k not in skip]
+    values = [f"{k} {moment(v) if k == 'at' else number(v)}" for k, v in row.items() if k not in skip]
     return f"{text}: {', '.join(values)}" if values else text
 
 
@@ -264,7 +272,7 @@ def detection(rows: Sequence[dict[str, Any]]) -> str:
 
 def _known(row: dict[str, Any]) -> list[str]:
     known = [f"{k} {clean(row[k], 120)}" for k in ("engine", "version", "rule") if row.get(k) is not None]
-    known += [f"{k} {incidents.moment(row[k])}" for k in ("from", "to") if row.get(k) is not None]
+    known += [f"{k} {moment(row[k])}" for k in ("from", "to") if row.get(k) is not None]
     lines = ["  " + ", ".join(known)] if known else []
     lines += [f"  can judge: {what}" for what in row.get("judged", [])]
     return lines + [f"  to judge more: {what}" for what in row.get("log", [])]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from sdtrace.results.not_checked import NotChecked, sentences
 
@@ -24,6 +24,11 @@ class Chart:
     low: list[float | None] = field(default_factory=list)
     high: list[float | None] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)  #: points at which something changed, drawn as upright lines
+    #: where the points stand on a true axis, in the unit of `axis`; empty where they stand side by side
+    at: list[float] = field(default_factory=list)
+    axis: Literal["", "clock", "seconds"] = ""  #: Unix seconds, shown as UTC; or seconds of a log's own clock
+    notes: list[tuple[float, str]] = field(default_factory=list)  #: what happened, and where on that axis
+    shade: tuple[float, float] | None = None  #: the stretch of the incident
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from sdtrace.counters.changes import changes, clock
+from sdtrace.counters.changes import changes
 from sdtrace.document.changes import changes_section
+from sdtrace.results.clock import clock
 from sdtrace.schema.counters import from_rows
 from sdtrace.schema.trace import Event
 

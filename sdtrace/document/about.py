@@ -1,0 +1,134 @@
+"""What a report is about: engine and version, models, method, draft length, sampling, hosts, the period, requests and tokens."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+
+from sdtrace.audit.audit import Audit
+from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.diagnosis.outcomes import used
+from sdtrace.results.clock import WALL
+
+#: Values of one kind that are listed; more are counted by who shows them.
+LISTED = 8
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p")
+_NAMED = re.compile(r"\b(method|k|model_name|instance|pod|host|node)=([^\s,]+)")
+_PLACE = re.compile(r"\b(?:pod/[\w./-]+|(?:instance|pod|host|node)=[^\s,]+)")
+
+
+def about(audit: Audit, diagnosis: Diagnosis) -> dict[str, Any]:
+    """Plain values; a list is empty and a value None where the inputs do not say."""
+    runs, windows, events = list(audit.runs.values()), audit.windows, audit.events
+    told = _told(e.value or "" for e in events if e.kind in ("config", "k"))
+    labels = windows["series"].drop_nulls().unique(maintain_order=True).to_list() if windows.height else []
+    shown = _told(labels)
+    versions: set[tuple[str, str | None]] = {(e.engine, e.value) for e in events if e.kind == "version" and e.value}
+    versions |= {(str(r["engine"]), r.get("engine_version")) for r in runs if r.get("engine")}
+    known = {engine for engine, _ in versions}
+    names = [*windows["engine"].drop_nulls().unique(maintain_order=True).to_list(), *(e.engine for e in events)]
+    versions |= {(name, None) for name in dict.fromkeys(names) if name and name not in known}
+    lengths = {int(r["num_draft_tokens"]) for r in runs if r.get("num_draft_tokens") is not None}
+    lengths |= {int(k) for k in windows["k"].drop_nulls().unique().to_list()} if windows.height else set()
+    lengths |= {int(k) for k in told.get("k", []) if k.isdigit() and len(k) < 6}
+    first, last = _period(audit, diagnosis)
+    return {
+        "engines": [{"engine": e, "version": v} for e, v in sorted(versions, key=lambda x: (x[0], x[1] or ""))][
+            :LISTED
+        ],
+        "target_models": _values(runs, "target_model") or shown.get("model_name", [])[:LISTED],
+        "draft_models": _values(runs, "draft_model"),
+        "precision": _precision(runs),
+        "methods": list(dict.fromkeys([*_values(runs, "method"), *told.get("method", [])]))[:LISTED],
+        "draft_lengths": sorted(lengths)[:LISTED],
+        "sampling": _sampling(audit.requests),
+        "hosts": _hosts(runs, labels),
+        "from": first,
+        "to": last,
+        "clock": None if first is None else "own" if first < WALL else "UTC",
+        **_amounts(audit, diagnosis),
+    }
+
+
+def _told(texts: Iterable[str]) -> dict[str, list[str]]:
+    """The values of `name=value` in what engines announce of themselves."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        for name, value in _NAMED.findall(text[:400]):
+            if value not in found.setdefault(name, []):
+                found[name].append(value)
+    return found
+
+
+def _values(runs: Iterable[Mapping[str, Any]], name: str) -> list[str]:
+    return list(dict.fromkeys(str(run[name]) for run in runs if run.get(name)))[:LISTED]
+
+
+def _config(run: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        found = json.loads(run.get("config") or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _precision(runs: Iterable[Mapping[str, Any]]) -> list[str]:
+    found = [_config(run).get(name) for run in runs for name in ("dtype", "quantization")]
+    return list(dict.fromkeys(str(v) for v in found if isinstance(v, str)))[:LISTED]
+
+
+def _hosts(runs: Iterable[Mapping[str, Any]], labels: Iterable[str]) -> list[str]:
+    found = [_config(run).get(name) for run in runs for name in ("host", "hostname", "pod", "node", "deployment")]
+    places = [m[0] for label in labels for m in _PLACE.finditer(label[:400])]
+    return list(dict.fromkeys([*(str(v) for v in found if isinstance(v, str)), *places]))[:LISTED]
+
+
+def _sampling(requests: pl.DataFrame) -> dict[str, list[float]]:
+    """The different values of each sampling parameter, smallest first."""
+    found: dict[str, list[float]] = {}
+    for name in _SAMPLING:
+        if name in requests.columns and requests.height:
+            values = requests[name].drop_nulls().unique().sort().to_list()
+            found |= {name: [float(v) for v in values[:LISTED]]} if values else {}
+    return found
+
+
+def _period(audit: Audit, diagnosis: Diagnosis) -> tuple[float | None, float | None]:
+    laws = audit.tally.frame("laws")
+    ends: list[float] = []
+    if not laws.is_empty():
+        ends += [v for v in (laws["first_at"].min(), laws["last_at"].max()) if isinstance(v, float)]
+    at = audit.windows["at"].drop_nulls() if audit.windows.height else pl.Series(dtype=pl.Float64)
+    wall = at.filter(at >= WALL)
+    at = wall if wall.len() else at
+    ends += [v for v in (at.min(), at.max()) if isinstance(v, float)]
+    walls = [v for v in ends if v >= WALL]
+    ends = walls or ends
+    return (min(ends), max(ends)) if ends else (None, None)
+
+
+def _amounts(audit: Audit, diagnosis: Diagnosis) -> dict[str, int | None]:
+    """Requests, steps and emitted tokens in all; None where the record does not count them."""
+    laws = audit.tally.frame("laws")
+    if not laws.is_empty():
+        laws = laws.filter(used(diagnosis.choices))
+        told = int(laws["appended"].sum()) if laws["known_appended"].sum() else None
+        return {
+            "requests": sum(i.requests for i in audit.inputs) or _seen(audit),
+            "steps": int(laws["steps"].sum()),
+            "tokens": told,
+        }
+    source = diagnosis.figures_from
+    if source is None:
+        return {"requests": None, "steps": None, "tokens": None}
+    counts = (source.requests or None, source.counts["drafts"], source.counts["emitted"])
+    return {
+        name: None if n is None else round(n) for name, n in zip(("requests", "steps", "tokens"), counts, strict=True)
+    }
+
+
+def _seen(audit: Audit) -> int | None:
+    requests = audit.tally.frame("requests")
+    return None if requests.is_empty() else requests["hash"].n_unique()
