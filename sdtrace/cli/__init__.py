@@ -27,6 +27,8 @@ VERBS = {
     "bundle": "The evidence of a report in one file: the steps concerned, versions, commands.",
     "convert": "Anything readable to trace format 1 (JSON Lines or Parquet).",
     "simulate": "A made trace with one planted fault (or healthy), for drills.",
+    "grafana": "A Grafana dashboard over the engines' own metrics.",
+    "alerts": "Prometheus alert rules over the engines' own metrics.",
     "checks": "The catalogue of checks, or one check's manual page.",
     "help": "The manual: a page a topic.",
 }
