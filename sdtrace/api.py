@@ -18,6 +18,10 @@ from sdtrace.errors import NoInputError, SdtraceError, UsageError
 from sdtrace.pipeline import OVERFLOW_ALLOWED, Inputs, Machines, audit_and_diagnose, opened_and_filtered, paths_of, read
 from sdtrace.readers import Opened
 from sdtrace.readers.inputs import Input, book, demand
+from sdtrace.responses.ids.answers import answers
+from sdtrace.responses.ids.judge import judge
+from sdtrace.responses.ids.section import with_ids
+from sdtrace.responses.ids.table import Table, read_table
 from sdtrace.results.cause import Cause
 from sdtrace.results.report import Report
 from sdtrace.tuning.attach import attach, attach_counts
@@ -36,15 +40,29 @@ def report(
     ids: bool = False,
     baseline_ms: float | None = None,
     machines: Machines | None = None,
+    tokenizer: str | None = None,
 ) -> Report:
     """Read, audit, check, diagnose: the main job.
 
     `since` and `until` are Unix seconds (steps without a time are left out by them), `where` holds conditions such as
     `tags.task=code` or `temperature=0`. `ids` lets token ids into the report; `baseline_ms` is the time of a plain
     step, where it is known. `machines` reads elsewhere: `sdtrace.audit.cluster.Ray().audit`.
+    `tokenizer`, a folder with tokenizer.json, has the emitted ids looked at for corrupt text.
     Raises NoInputError and UsageError; damaged input is in the report instead.
     """
-    return _report(inputs, format, (since, until), where, ids=ids, baseline_ms=baseline_ms, machines=machines)
+    table = None if tokenizer is None else read_table(tokenizer)
+    if table is not None and (where or "-" in paths_of(inputs)):
+        raise UsageError(
+            "--tokenizer reads whole inputs, and twice", "leave --where out, and write standard input to a file"
+        )
+    found = _report(inputs, format, (since, until), where, ids=ids, baseline_ms=baseline_ms, machines=machines)
+    return found if table is None else _by_ids(found, inputs, format, (since, until), table)
+
+
+def _by_ids(found: Report, inputs: Inputs, format: str | None, span: Span, table: Table) -> Report:
+    """The report with the emitted ids looked at, in a pass of their own."""
+    sources, keep = opened_and_filtered(inputs, format, span, ())
+    return with_ids(found, judge(answers(sources, keep), table), table)
 
 
 def tune(

@@ -11,6 +11,7 @@ from sdtrace.cli import options, outputs, results
 @options.inputs
 @options.window
 @click.option("--baseline-ms", type=click.FloatRange(min=0, min_open=True), metavar="MS", help="Time of a plain step.")
+@click.option("--tokenizer", metavar="FOLDER", help="Look for corrupt text in the emitted ids, by its tokenizer.json.")
 @outputs.html("Write the HTML report there.")
 @results.machines
 @results.judgement
@@ -37,6 +38,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         where=given["where"],
         ids=given["content"] != "none",
         baseline_ms=given["baseline_ms"],
+        tokenizer=given["tokenizer"],
         machines=Ray(given["address"]).audit if given["engine"] else None,
     )
     return results.show(found, given)
