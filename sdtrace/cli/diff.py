@@ -1,5 +1,6 @@
 """`sdtrace diff`: what changed."""
 
+from functools import partial
 from typing import Any
 
 import click
@@ -21,12 +22,12 @@ from sdtrace.cli import options, outputs, results
 )
 @outputs.html("Write the HTML report there.")
 @results.machines
-@results.judgement
+@partial(results.judgement_at, "slow")
 @click.option("-q", "--quiet", is_flag=True, help="No summary on the terminal.")
 def command(base: str, candidate: str, **given: Any) -> int:
     """Compare two traces, logs or records: regressed, improved, fine within the margin, or inconclusive.
 
-    A regression counts as slow, new wrong decisions as wrong: --fail-on slow makes both fail.
+    Exit 1 where the candidate regressed or is wrong where the base was not. --fail-on wrong: only the second; --fail-on none: never.
     """
     from sdtrace.api import diff  # heavy imports only when there is work
     from sdtrace.render import difference, html

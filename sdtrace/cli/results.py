@@ -39,7 +39,12 @@ def machines(function: F) -> F:
 
 
 def judgement(function: F) -> F:
-    """--fail-on, --fail-if, --require-evidence, --exit-zero."""
+    """--fail-on (wrong without it), --fail-if, --require-evidence, --exit-zero."""
+    return judgement_at("wrong", function)
+
+
+def judgement_at(least: str, function: F) -> F:
+    """The same with another level where none is given."""
     function = click.option("--exit-zero", is_flag=True, help="Exit 0 whatever is found.")(function)
     function = click.option("--require-evidence", is_flag=True, help="Exit 4 when the verdict is cannot-tell.")(
         function
@@ -47,7 +52,7 @@ def judgement(function: F) -> F:
     help_if = "Exit 1 when a figure is so: 'tokens_per_step < 1.8', or against the baseline '< -5%'. Repeatable."
     function = click.option("--fail-if", multiple=True, metavar="COND", help=help_if)(function)
     level = click.Choice(list(LEVELS))
-    return click.option("--fail-on", type=level, default="wrong", show_default=True, help="Exit 1 at this or worse.")(
+    return click.option("--fail-on", type=level, default=least, show_default=True, help="Exit 1 at this or worse.")(
         function
     )
 

@@ -1,7 +1,7 @@
 """The whole comparison: figures, answer, attribution, slices, causes, as the document of `sdtrace diff`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sdtrace.audit.audit import Audit
@@ -10,13 +10,14 @@ from sdtrace.comparison.arms import Arm, Pair, arm, pair
 from sdtrace.comparison.attribution import Attribution, attribution
 from sdtrace.comparison.counts import counted_metrics
 from sdtrace.comparison.metrics import Metric, metrics
+from sdtrace.comparison.settled import Settled, answered, differences, settled
 from sdtrace.comparison.slices import Slice, slices
 from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.document.about import about
 from sdtrace.results.cause import Cause
 
 #: A relative change of speed that nobody minds.
 MARGIN = 0.03
-_CONFIGURED = ("engine", "engine_version", "method", "target_model", "draft_model", "rule", "num_draft_tokens")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Change:
     causes: list[Cause]
     notes: list[str]
     configured: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    settled: list[Settled] = field(default_factory=list)
 
     @property
     def state(self) -> str:
@@ -71,6 +73,7 @@ class Change:
             "mix_by": self.attribution.strata if self.attribution else [],
             "requests_needed": self.answer.needed,
             "configuration": {name: list(values) for name, values in self.configured.items()},
+            "causes": [row.row() for row in self.settled],
         }
 
 
@@ -79,18 +82,23 @@ def change(
 ) -> Change:
     """Compare two audited sides, each (path, audit, diagnosis)."""
     arms = [arm(*side) for side in (base, candidate)]
-    configured = _configured(base[2], candidate[2])
+    configured = _configured(base, candidate)
+    rows = settled(base[2], candidate[2])
     if arms[0] is None or arms[1] is None:
-        return _counted(base, candidate, margin, configured)
-    return _stepwise(pair(arms[0], arms[1]), margin, configured)
+        made = _counted(base, candidate, margin, configured)
+    else:
+        made = _stepwise(pair(arms[0], arms[1]), margin, configured, mended=any(r.change == "fixed" for r in rows))
+    told = answered(made.answer, rows)
+    slow = [] if told.word == "improved" else made.causes
+    return replace(made, answer=told, settled=rows, causes=[c for c in made.causes if c.side == "wrong" or c in slow])
 
 
-def _stepwise(both: Pair, margin: float, configured: dict[str, tuple[Any, Any]]) -> Change:
+def _stepwise(both: Pair, margin: float, configured: dict[str, tuple[Any, Any]], *, mended: bool) -> Change:
     figures = metrics(both)
     told = answer(figures, margin, min(both.base.requests, both.candidate.requests))
     split = attribution(both)
     cut = slices(both)
-    notes = suspicions(both, figures) + _notes(both, configured)
+    notes = ([] if mended else suspicions(both, figures)) + _notes(both, configured)
     return Change(told, figures, split, cut, causes_of(both, told, split, cut, margin), notes, configured)
 
 
@@ -126,9 +134,12 @@ def _counted(
     return Change(told, figures, None, [], fresh, notes, configured)
 
 
-def _configured(base: Diagnosis, candidate: Diagnosis) -> dict[str, tuple[Any, Any]]:
-    """What the run lines of both sides say differently."""
-    runs: Sequence[Mapping[str, Any]] = [d.timing.run if d.timing is not None else {} for d in (base, candidate)]
-    if not all(runs):
-        return {}
-    return {n: (runs[0].get(n), runs[1].get(n)) for n in _CONFIGURED if runs[0].get(n) != runs[1].get(n)}
+def _configured(
+    base: tuple[str, Audit, Diagnosis], candidate: tuple[str, Audit, Diagnosis]
+) -> dict[str, tuple[Any, Any]]:
+    """What run lines, logs and announcements of both sides say differently."""
+    runs: Sequence[Mapping[str, Any]] = [
+        d.timing.run if d.timing is not None else next(iter(audit.runs.values()), {})
+        for _, audit, d in (base, candidate)
+    ]
+    return differences([about(audit, d) for _, audit, d in (base, candidate)], runs)

@@ -8,8 +8,22 @@ from sdtrace.results.report import Chart, Section, Value
 
 def change_sections(change: Change) -> list[Section]:
     """In reading order; empty ones are left out."""
-    made = [_figures(change), _waterfall(change), _slices(change), _configured(change)]
+    made = [_settled(change), _figures(change), _waterfall(change), _slices(change), _configured(change)]
     return [section for section in made if section is not None]
+
+
+_FATES = {"fixed": "FIXED", "still": "STILL THERE", "new": "NEW", None: "not recorded by the candidate"}
+
+
+def _settled(change: Change) -> Section | None:
+    """A row a cause."""
+    if not change.settled:
+        return None
+    rows: list[list[Value]] = [[_FATES[r.change], r.cause, r.was, r.now, r.headline] for r in change.settled]
+    counts = {fate: sum(r.change == fate for r in change.settled) for fate in _FATES}
+    says = ", ".join(f"{n} {_FATES[fate].lower()}" for fate, n in counts.items() if n)
+    columns = ["change", "cause", "base", "candidate", "finding"]
+    return Section("settled", "What became of each cause", f"{says[0].upper()}{says[1:]}.", columns, rows)
 
 
 def _figures(change: Change) -> Section:
@@ -47,7 +61,7 @@ def _waterfall(change: Change) -> Section | None:
         },
     )
     columns = ["term", "log change", "low (95%)", "high (95%)", "throughput"]
-    return Section("attribution", "Which term it is", says, columns, rows, chart)
+    return Section("attribution", "What caused the change", says, columns, rows, chart)
 
 
 def _slices(change: Change) -> Section | None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -10,10 +10,13 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.diagnosis.outcomes import used
+from sdtrace.redaction import redacted
 from sdtrace.results.clock import WALL
 
 #: Values of one kind that are listed; more are counted by who shows them.
 LISTED = 8
+#: Fields of a run's configuration that say where it ran.
+_PLACES = ("host", "hostname", "pod", "node", "deployment")
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p")
 _NAMED = re.compile(r"\b(method|k|model_name|instance|pod|host|node)=([^\s,]+)")
 _PLACE = re.compile(r"\b(?:pod/[\w./-]+|(?:instance|pod|host|node)=[^\s,]+)")
@@ -79,8 +82,15 @@ def _precision(runs: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(str(v) for v in found if isinstance(v, str)))[:LISTED]
 
 
+def settings(runs: Sequence[Mapping[str, Any]]) -> dict[str, str | int | float | bool]:
+    """What else the first run line sets: plain values, without credentials."""
+    found = _config(runs[0]) if runs else {}
+    plain = {k: v for k, v in found.items() if isinstance(v, str | int | float | bool) and k not in _PLACES}
+    return {k: v for k, v in list(plain.items())[:40] if redacted(f"?{k}={v}") == f"?{k}={v}" and v == v}
+
+
 def _hosts(runs: Iterable[Mapping[str, Any]], labels: Iterable[str]) -> list[str]:
-    found = [_config(run).get(name) for run in runs for name in ("host", "hostname", "pod", "node", "deployment")]
+    found = [_config(run).get(name) for run in runs for name in _PLACES]
     places = [m[0] for label in labels for m in _PLACE.finditer(label[:400])]
     return list(dict.fromkeys([*(str(v) for v in found if isinstance(v, str)), *places]))[:LISTED]
 

@@ -45,6 +45,20 @@ def number(value: object) -> str:
     return clean(value)
 
 
+#: How the name of a figure ends -> its unit.
+_UNITS = {"_ms": " ms", "tokens_per_second": " tokens/s", "_s": " s"}
+
+
+def figure(name: str, value: float | None) -> str:
+    """A figure with the unit that its name ends in; rates of acceptance in percent."""
+    if value is None:
+        return "unknown"
+    if name.startswith("accepted_"):
+        return f"{value:.1%}"
+    unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")
+    return f"{number(value)}{unit}"
+
+
 def configuration(flags: Mapping[str, Any]) -> str:
     """What a configuration file sets, as a line."""
     told = {flag: value if isinstance(value, list) else [value] for flag, value in flags.items()}

@@ -204,13 +204,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     base, candidate = CHANGES["draft"][3:]
     one, other = drive(*base, seed=3).write(tmp_path / "a"), drive(*candidate, seed=4).write(tmp_path / "b")
     page, document = tmp_path / "d.html", tmp_path / "d.json"
-    assert run(["diff", str(one), str(other), "-o", str(page), "--json", str(document)]) == 0
+    assert run(["diff", str(one), str(other), "-o", str(page), "--json", str(document)]) == 1
     printed = capsys.readouterr().out
     assert printed.startswith("REGRESSED")
     assert "draft-too-slow" in printed
     assert json.loads(document.read_text())["diff"]["answer"] == "regressed"
-    assert "Which term it is" in page.read_text()
-    assert run(["diff", str(one), str(other), "--fail-on", "slow", "-q"]) == 1
+    assert "What caused the change" in page.read_text()
+    assert run(["diff", str(one), str(other), "--fail-on", "wrong", "-q"]) == 0
+    assert run(["diff", str(one), str(other), "--fail-on", "none", "-q"]) == 0
     assert run(["diff", str(one), str(one), "--fail-on", "any", "-q"]) == 0
     assert run(["diff", str(one), str(tmp_path / "nothing")]) == 3
 
