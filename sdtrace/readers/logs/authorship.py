@@ -81,7 +81,7 @@ class Author:
             return not heard.used
         known = self.known[dialect.name]
         told = {e.line for e in heard.events if e.kind in ("config", "version")}
-        return all(line in known.sure for line in heard.used if line is not None and line not in told)
+        return heard.used - told - {None} <= known.sure
 
     def own(self, dialect: Dialect, rows: pl.DataFrame) -> pl.DataFrame:
         """The lines of a frame (line, text) that a dialect hears."""
@@ -90,8 +90,9 @@ class Author:
         known, text = self.known[dialect.name], pl.col("text")
         stamp = known.before + envelope.stamp
         speaks = text.str.contains(envelope.speaks)
-        own = pl.when(speaks).then(text.str.contains(stamp + envelope.begins)).otherwise(text.str.contains(stamp))
-        told = rows.with_columns(speaks=speaks, own=own)
+        told = rows.with_columns(speaks=speaks, own=text.str.contains(stamp + envelope.begins))
+        if not told["own"].all():  # what begins as a record is stamped, too
+            told = told.with_columns(own=pl.when("speaks").then("own").otherwise(text.str.contains(stamp)))
         known.sure = set(told.filter("own")["line"].to_list())
         if told["own"].all():
             if rows.height:

@@ -34,6 +34,7 @@ class Envelope:
     holds anywhere. Lines behind a stamped one that `goes_on` matches belong to its record. `who` (process or ranks), `where`
     (module and line) and `clock` are taken from a stamped line by their first group; `follows` are the kinds of line (as
     `speaks` finds them) that stand behind a line of another kind; `fixed`: the fields of a kind of line are always the same.
+    `usual` finds the groups who, where and clock at once in the usual stamp (see `fields`).
     """
 
     stamp: str
@@ -45,6 +46,7 @@ class Envelope:
     clock: str | None = None
     follows: tuple[tuple[str, str], ...] = ()
     fixed: bool = False
+    usual: str | None = None
 
 
 @dataclass(frozen=True)

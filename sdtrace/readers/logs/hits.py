@@ -2,29 +2,29 @@
 
 Small logs are searched for every needle of every dialect, so that two engines in one log are both heard. In the middle
 of a log beyond LARGE the main needles of the dialects seen in samples are searched for, and each hit brings along what
-its dialect wants of the lines before it. One thread reads blocks and finds the ends of lines, another searches them.
+its dialect wants of the lines before it. One buffer, small enough for the processor's cache, is filled, searched and
+counted in turn: each byte is passed once by each.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
-from itertools import cycle
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.readers.io.prefetch import ahead
 from sdtrace.readers.io.source import Segment
 from sdtrace.readers.logs.dialect import Dialect
 from sdtrace.readers.logs.prompts import inside, prompted
 
 Bools = npt.NDArray[np.bool_]
 
-BLOCK, LARGE, LINES = 1 << 19, 64 << 20, 8_192
-#: Blocks made in advance, and bytes of a line at the most.
-AHEAD, LINE = 4, 4 << 20
+BLOCK, LARGE, LINES = 1 << 18, 64 << 20, 8_192
+#: Blocks that are passed at the most before the lines in them are told.
+TURN = 128
+#: Bytes of a line at the most.
+LINE = 4 << 20
 #: Bytes at either end of a large log that are searched for everything: it starts and it dies there.
 EDGE = 4 << 20
 #: Lines before a hit that are looked at too, in a large log.
@@ -39,17 +39,11 @@ ALSO = (b"acceptance rate", b"acceptance length", b"accept rate", b"#acc tokens"
 
 @dataclass(frozen=True)
 class Block:
-    """Whole lines: text[:stop]; `newline` marks their ends. Both are written over when their turn comes again."""
+    """Whole lines: text[:stop]; `newline` marks their ends. Both are written over by the next block."""
 
     text: bytearray
     newline: Bools
     stop: int
-    lines: int
-
-    def around(self, place: int) -> tuple[int, int]:
-        """Where the line that holds a place starts and stops."""
-        stop = self.text.find(b"\n", place, self.stop)
-        return self.text.rfind(b"\n", 0, place) + 1, self.stop if stop < 0 else stop
 
     def between(self, start: int, stop: int) -> int:
         """How many lines end there."""
@@ -63,68 +57,71 @@ def hits(
 
     `asked`: the line begins inside a prompt that is printed over several lines.
 
-    `sample` are pieces of the log: a main needle that none of them holds is searched for only if they hold none at all.
+    `sample` are pieces of the log: a main needle that none of them holds is searched for only if they hold none at all, and
+    what is wanted before it likewise.
     """
     size = segment.file.stat().st_size
     every = sorted({n for d in dialects for n in d.needles}.union(ALSO))
     main = sorted({n for d in dialects for n in d.main or d.needles})
     main = [n for n in main if n in sample] or main
-    rare = {n: byte for n in main if (byte := _rare(n, sample))}
+    rare = _rare({*every, *main}, sample)
     before = sorted({n for d in dialects for n in d.before})
-    number, offset = segment.first, 0
+    before = [n for n in before if n in sample] if any(n in sample for n in main) else before
+    number, offset, passed = segment.first, 0, 0
     asks = size <= LARGE or prompted(sample)
     rows: list[tuple[int, bytes, bool]] = []
-    with segment.file.open("rb", buffering=0) as stream, closing(ahead(_blocks(stream), AHEAD)) as blocks:
-        for block in blocks:
+    with segment.file.open("rb", buffering=0) as stream:
+        for turn, block in enumerate(_blocks(stream), start=1):
             large = size > LARGE and EDGE < offset < size - EDGE
             offset += block.stop
-            found = _found(block, main, before, rare) if large else _found(block, every, (), {})
+            found, lines = _found(block, main if large else every, before if large else (), rare)
             asked = _asked(block) if asks and found else set()
             rows += [(number + i, text, i in asked) for i, text in found]
-            number += block.lines
-            yield (_frame(rows) if len(rows) >= LINES else None), block.lines
-            if len(rows) >= LINES:
-                rows = []
-    if rows:
-        yield _frame(rows), 0
+            number += lines
+            passed += lines
+            if len(rows) >= LINES or turn % TURN == 0:
+                yield (_frame(rows) if len(rows) >= LINES else None), passed
+                rows, passed = ([] if len(rows) >= LINES else rows), 0
+    yield (_frame(rows) if rows else None), passed
 
 
 def _blocks(stream: FileIO) -> Iterator[Block]:
     """About BLOCK bytes at a time; the last line may lack its newline, and a line longer than LINE is broken."""
     rest = b""
-    pool = [(bytearray(LINE + BLOCK), np.empty(LINE + BLOCK, dtype=np.bool_)) for _ in range(AHEAD + 3)]
-    for text, newline in cycle(pool):
-        text[: len(rest)] = rest
-        filled, end, read = len(rest), 0, -1
-        while not end and read and filled < LINE:
-            with memoryview(text) as view:
+    text, newline = bytearray(LINE + BLOCK), np.empty(LINE + BLOCK, dtype=np.bool_)
+    seen = np.frombuffer(text, dtype=np.uint8)
+    with memoryview(text) as view:
+        while True:
+            text[: len(rest)] = rest
+            filled, end, read = len(rest), 0, -1
+            while not end and read and filled < LINE:
                 read = stream.readinto(view[filled : filled + BLOCK]) or 0
-            end = text.rfind(b"\n", filled, filled + read) + 1
-            filled += read
-        end = end or filled
-        if not end:
-            return
-        rest = bytes(text[end:filled])
-        np.equal(np.frombuffer(text, dtype=np.uint8, count=end), 10, out=newline[:end])
-        lines = int(np.count_nonzero(newline[:end])) + (text[end - 1] != 10)
-        yield Block(text, newline, end, lines)
+                end = text.rfind(b"\n", filled, filled + read) + 1
+                filled += read
+            end = end or filled
+            if not end:
+                return
+            rest = bytes(view[end:filled])
+            np.equal(seen[:end], 10, out=newline[:end])
+            yield Block(text, newline, end)
 
 
 def _found(
     block: Block, needles: Sequence[bytes], before: Sequence[bytes], rare: Mapping[bytes, bytes]
-) -> list[tuple[int, bytes]]:
-    """Lines that hold a needle, each once and in order, by their index in the block; and what is wanted before them."""
-    found: dict[int, bytes] = {}
-    index = counted = stop = 0
-    for place in _places(block, needles, rare):
-        if place < stop:
-            continue  # the same line again
-        start, stop = block.around(place)
-        index, counted = index + block.between(counted, start), start
-        for needle in before:
-            _keep_before(block, needle, index, start, found)
-        found[index] = bytes(block.text[start : min(stop, start + LONGEST)])
-    return sorted(found.items()) if before else list(found.items())
+) -> tuple[list[tuple[int, bytes]], int]:
+    """Lines that hold a needle, each once and in order, by their index in the block; what is wanted before them; and how many
+    lines the block has. Between two hits the ends of lines are counted once."""
+    text, newline, count = block.text, block.newline, np.count_nonzero
+    found: list[tuple[int, bytes]] = []
+    index = counted = 0
+    for start, stop in _spans(block, needles, rare):
+        index += int(count(newline[counted:start]))
+        counted = start
+        if before:
+            found += _before(text, before, index, start)
+        found.append((index, bytes(text[start : min(stop, start + LONGEST)])))
+    lines = index + int(count(newline[counted : block.stop])) + (text[block.stop - 1] != 10)
+    return sorted(dict(found).items()) if before else found, lines
 
 
 def _asked(block: Block) -> set[int]:
@@ -137,37 +134,45 @@ def _asked(block: Block) -> set[int]:
     return asked
 
 
-def _keep_before(block: Block, needle: bytes, index: int, start: int, lines: dict[int, bytes]) -> None:
-    """The nearest of the BEFORE lines in front of a hit that holds the needle."""
-    first = start
-    for _ in range(BEFORE):
-        first = block.text.rfind(b"\n", 0, max(first - 1, 0)) + 1
-    place = block.text.rfind(needle, first, start)
-    if place < 0:
-        return
-    begin, end = block.around(place)
-    lines.setdefault(index - block.between(begin, start), bytes(block.text[begin : min(end, begin + LONGEST)]))
+def _before(text: bytearray, needles: Sequence[bytes], index: int, start: int) -> list[tuple[int, bytes]]:
+    """Of the BEFORE lines in front of a hit the nearest that holds a needle, for each of them."""
+    found = []
+    for needle in needles:
+        end, back = start - 1, 1
+        while end > 0 and back <= BEFORE:
+            begin = text.rfind(b"\n", 0, end) + 1
+            if text.find(needle, begin, end) >= 0:
+                found.append((index - back, bytes(text[begin : min(end, begin + LONGEST)])))
+                break
+            end, back = begin - 1, back + 1
+    return found
 
 
-def _rare(needle: bytes, sample: bytes) -> bytes | None:
-    """The byte of a needle that the log holds least; None where it is too frequent to be looked for alone."""
-    byte = min((needle[i : i + 1] for i in range(len(needle))), key=sample.count)
-    return byte if sample and sample.count(byte) * RARE < len(sample) else None
+def _rare(needles: Iterable[bytes], sample: bytes) -> dict[bytes, bytes]:
+    """The byte of a needle that the log holds least; none where even that is too frequent to be looked for alone."""
+    often = np.bincount(np.frombuffer(sample, dtype=np.uint8), minlength=256).tolist()
+    least = {needle: min(needle, key=often.__getitem__) for needle in needles}
+    return {needle: bytes([byte]) for needle, byte in least.items() if often[byte] * RARE < len(sample)}
 
 
-def _places(block: Block, needles: Sequence[bytes], rare: Mapping[bytes, bytes]) -> list[int]:
-    """Where needles begin. A single byte is found by the processor's own search, so a rare one is looked for first."""
-    places: list[int] = []
-    find, starts = block.text.find, block.text.startswith
+def _spans(block: Block, needles: Sequence[bytes], rare: Mapping[bytes, bytes]) -> list[tuple[int, int]]:
+    """Where the lines begin and end that hold a needle. A single byte is found by the processor's own search, so a rare one is
+    looked for first; where a line holds the needle, the search goes on behind its end."""
+    spans: list[tuple[int, int]] = []
+    find, rfind, starts, end = block.text.find, block.text.rfind, block.text.startswith, block.stop
     for needle in needles:
         sought = rare.get(needle, needle)
         shift = needle.index(sought)
-        at = find(sought, shift, block.stop)
+        at = find(sought, shift, end)
         while at >= 0:
-            if sought is needle or starts(needle, at - shift, block.stop):
-                places.append(at - shift)
-            at = find(sought, at + len(sought), block.stop)
-    return sorted(places) if len(needles) > 1 else places
+            if sought is needle or starts(needle, at - shift, end):
+                stop = find(b"\n", at, end)
+                stop = end if stop < 0 else stop
+                spans.append((rfind(b"\n", 0, at - shift) + 1, stop))
+                at = find(sought, stop, end)
+            else:
+                at = find(sought, at + 1, end)
+    return sorted(set(spans)) if len(needles) > 1 else spans
 
 
 def _frame(rows: Sequence[tuple[int, bytes, bool]]) -> pl.DataFrame:

@@ -8,11 +8,15 @@ aside, with the reason. Where lines differ anyway, none is.
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from sdtrace.readers.logs.dialect import Envelope
+from sdtrace.readers.logs.fields import fields
 from sdtrace.readers.logs.place import PLACE
+from sdtrace.schema.arrays import Floats
 
 #: Lines that must agree before one that does not is set aside.
 LEAST = 3
@@ -24,15 +28,17 @@ _DIGITS = re.compile(r"[0-9]+")
 def strangers(envelope: Envelope, heard: pl.DataFrame) -> dict[int, str]:
     """Lines of a frame (line, text) that are alone in their process, module, fields, place or time, each with the reason."""
     text = pl.col("text")
+    stamp = fields(heard["text"], {n: getattr(envelope, n) or "()" for n in ("who", "where", "clock")}, envelope.usual)
+    who, where, clock = (stamp[name].fill_null("") for name in ("who", "where", "clock"))
     told = heard.select(
         "line",
         kind=text.str.extract(f"({envelope.speaks})").str.replace_all("[0-9]+", "0"),
-        who=pl.concat_str(_first(PLACE), pl.lit(" "), text.str.extract(PLACE, 2).fill_null(""), _first(envelope.who)),
-        where=_first(envelope.where),
-        clock=_first(envelope.clock),
+        who=pl.concat_str(_first(PLACE), pl.lit(" "), text.str.extract(PLACE, 2).fill_null(""), who),
+        where=where,
+        clock=clock,
         fields=text.str.count_matches(": ", literal=True),
         items=text.str.count_matches(", ", literal=True),
-    ).drop_nulls(["kind", "clock"])
+    ).drop_nulls("kind")
     if told.height <= LEAST:
         return {}
     found = dict.fromkeys(_other_process(told), "no other line is of its process")
@@ -42,13 +48,14 @@ def strangers(envelope: Envelope, heard: pl.DataFrame) -> dict[int, str]:
             found |= dict.fromkeys(_other(mine, "where"), "the others come from another place in the engine's source")
             found |= dict.fromkeys(_fewer(mine) if envelope.fixed else (), "it does not have the fields of the others")
             found |= dict.fromkeys(_lonely(mine, envelope), "it stands alone, the others behind another line")
-    for _, mine in told.group_by("who", maintain_order=True):
+    one = told["who"].n_unique() == 1
+    for mine in [told] if one else told.partition_by("who", maintain_order=True):
         found |= dict.fromkeys(_misplaced(mine), "its time is not between those of its neighbours")
     return found
 
 
-def _first(pattern: str | None) -> pl.Expr:
-    return pl.lit("") if pattern is None else pl.col("text").str.extract(pattern).fill_null("")
+def _first(pattern: str) -> pl.Expr:
+    return pl.col("text").str.extract(pattern).fill_null("")
 
 
 def _other_process(rows: pl.DataFrame) -> list[int]:
@@ -93,15 +100,13 @@ def _misplaced(rows: pl.DataFrame) -> list[int]:
     clocks = rows["clock"].str.zfill(32)
     if not (clocks < clocks.shift(1)).any():
         return []
-    at = [_seconds(clock) for clock in rows["clock"]]
+    at = _seconds(rows["clock"].to_list())
     found = sorted(set(_steps(at, dated=":" in rows["clock"][0])))
     return [rows["line"][i] for i in found] if LEAST * len(found) < len(at) else []
 
 
-def _steps(at: Sequence[float], *, dated: bool) -> Iterator[int]:
-    for i in range(1, len(at)):
-        if at[i] >= at[i - 1] - _SLACK:
-            continue
+def _steps(at: Floats, *, dated: bool) -> Iterator[int]:
+    for i in (np.flatnonzero(at[1:] < at[:-1] - _SLACK) + 1).tolist():
         if i + 1 < len(at) and at[i + 1] >= at[i - 1] - _SLACK:
             yield i  # back, and on again
         elif i >= 2 and at[i] >= at[i - 2] - _SLACK:
@@ -110,13 +115,30 @@ def _steps(at: Sequence[float], *, dated: bool) -> Iterator[int]:
             yield i
 
 
-def _seconds(clock: str) -> float:
-    """A clock as seconds that are good for comparing: `m.ss.mmm.uuu`, or the date's and the time's numbers in their order."""
-    numbers = [int(n) for n in _DIGITS.findall(clock)][-6:]
-    if ":" not in clock:
-        minutes, seconds, ms, us = [*numbers, 0, 0, 0, 0][:4]
+def _seconds(clocks: Sequence[str]) -> Floats:
+    """Clocks as seconds that are good for comparing. Those of one form are read at once, by their columns of digits."""
+    joined = "".join(clocks)
+    if joined.isascii() and len(set(map(len, clocks))) == 1:
+        signs = np.frombuffer(joined.encode(), dtype=np.uint8).reshape(len(clocks), -1)
+        digit = (signs >= ord("0")) & (signs <= ord("9"))
+        if (digit == digit[0]).all():
+            form = "".join("0" if is_digit else "-" for is_digit in digit[0])
+            values = (signs - np.uint8(ord("0"))).astype(np.float64)
+            numbers = [
+                values[:, m.start() : m.end()] @ 10.0 ** np.arange(m.end() - m.start() - 1, -1, -1)
+                for m in _DIGITS.finditer(form)
+            ]
+            at: Floats = np.zeros(len(clocks)) + _clock(numbers, dated=":" in clocks[0])
+            return at
+    return np.array([_clock([int(n) for n in _DIGITS.findall(c)], dated=":" in c) for c in clocks], dtype=np.float64)
+
+
+def _clock(numbers: Sequence[Any], *, dated: bool) -> Any:
+    """`m.ss.mmm.uuu`, or the date's and the time's numbers in their order, as seconds; numbers, or columns of them."""
+    if not dated:
+        minutes, seconds, ms, us = [*numbers[-6:], 0, 0, 0, 0][:4]
         return minutes * 60 + seconds + ms / 1e3 + us / 1e6
-    *date, hour, minute, second = [0, 0, 0, *numbers][-6:]
+    *date, hour, minute, second = [0, 0, 0, *numbers[-6:]][-6:]
     days = (date[0] * 12 + date[1]) * 31 + date[2]
     return days * 86_400 + hour * 3600 + minute * 60 + second
 

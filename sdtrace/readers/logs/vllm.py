@@ -17,6 +17,7 @@ from sdtrace.readers.logs.clock import DAY, iso, newest_time, stamped
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard
 from sdtrace.readers.logs.place import PLACE
 from sdtrace.readers.logs.vllm_events import NEEDLES, announced, configured_length, corrupted
+from sdtrace.readers.logs.vllm_lines import STAMPED
 from sdtrace.schema.counters import windows
 from sdtrace.schema.trace import Loss
 
@@ -24,6 +25,7 @@ PREFIX = (
     r"(?:\((?P<proc>[\w ]+?)(?: rank=\d+)? pid=(?P<pid>\d+)[^)]*\) )?(?:[A-Z]+) "
     r"(?P<ts>\d\d-\d\d \d\d:\d\d:\d\d) \[?(?P<file>[\w./]+):(?P<at_line>\d+)\]"
 )
+_PARTS = ("proc", "pid", "ts", "file", "at_line")
 _V1, _V0, _ENGINE = "SpecDecoding metrics:", "Speculative metrics:", "Avg prompt throughput:"
 _V0_TAIL = r"Draft acceptance rate: \d\.\d{3}, System efficiency: \d\.\d{3}, Number of speculative tokens: \d+"
 _MAKERS = {
@@ -133,19 +135,33 @@ def _begin(text: str, after: int, before: int) -> int:
 
 def _named(lines: pl.DataFrame, engines: dict[str, str]) -> pl.DataFrame:
     """The process that wrote each line, its stamp, and the engine: of a line without one, that of the Engine line before."""
-    parts = lines["text"].str.extract_groups(PREFIX).struct
+    parts = _prefixes(lines["text"])
     pods = lines["text"].str.extract_groups(PLACE).struct
     pod = pods.field("1").fill_null(pods.field("2")).fill_null("")
-    who = pod + " " + parts.field("proc").fill_null("") + ":" + parts.field("pid").fill_null("")
-    own = lines["text"].str.extract(r"(Engine \d+|\d+ Engines Aggregated):")
-    lines = lines.with_columns(ts=parts.field("ts"), who=who, own=own, source=parts.field("file"))
-    lines = lines.with_columns(source=pl.col("source") + ":" + parts.field("at_line"))
+    who = pod + " " + parts["proc"].fill_null("") + ":" + parts["pid"].fill_null("")
+    text = lines["text"]
+    own = text.str.extract(r"(Engine \d+):")
+    if text.str.contains(" Engines Aggregated:", literal=True).any():
+        own = own.fill_null(text.str.extract(r"(\d+ Engines Aggregated):"))
+    lines = lines.with_columns(ts=parts["ts"], who=who, own=own, source=parts["file"])
+    lines = lines.with_columns(source=pl.col("source") + ":" + parts["at_line"])
     announced = pl.when(pl.col("kind") == "engine").then("own").forward_fill().over("who")
     before = pl.col("who").replace_strict(engines, default=None, return_dtype=pl.String)
     lines = lines.with_columns(engine_id=pl.coalesce("own", announced, before, pl.lit("")))
     heads = lines.filter((pl.col("kind") == "engine") & pl.col("own").is_not_null()).unique("who", keep="last")
     engines |= dict(heads.select("who", "own").iter_rows())
     return lines.with_columns(series=(pl.col("who") + " " + pl.col("engine_id")).str.strip_chars(": "))
+
+
+def _prefixes(text: pl.Series) -> dict[str, pl.Series]:
+    """proc, pid, ts, file, at_line of each line, null where it has no prefix."""
+    usual = text.str.extract_groups(STAMPED).struct
+    odd = usual.field("ts").is_null()
+    told = {name: usual.field(name) for name in _PARTS}
+    if odd.any():
+        full = text.filter(odd).str.extract_groups(PREFIX).struct
+        told = {name: part.scatter(odd.arg_true(), full.field(name)) for name, part in told.items()}
+    return told
 
 
 def _finished(path: str, frame: pl.DataFrame, newest: float) -> pl.DataFrame:
@@ -207,6 +223,7 @@ DIALECT = Dialect(
         who=r"\(([A-Za-z0-9_ ]+?(?: rank=[0-9]+)? pid=[0-9]+)",
         where=r"\[?([A-Za-z0-9_./]+:[0-9]+)\] ",
         clock=r"[A-Z] ([0-9]{2}-[0-9]{2} [0-9:]{8}) ",
+        usual=STAMPED,
         follows=(("SpecDecoding metrics:", "Avg prompt throughput:"),),
         fixed=True,
     ),

@@ -1,27 +1,55 @@
 """The figures of vLLM's log lines, by kind: SpecDecoding, Speculative metrics, stage times, Engine, Iteration."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
+from sdtrace.readers.logs.fields import fields
 
-def _rate(pattern: str) -> pl.Expr:
-    return pl.col("msg").str.extract(pattern).cast(pl.Float64, strict=False)
-
-
-_FIELDS = {
+#: The usual stamp: it holds what `vllm.PREFIX` and the envelope's patterns find, and one byte at a time decides about it.
+STAMPED = (
+    r"^\((?P<who>(?P<proc>[A-Za-z0-9_]+) pid=(?P<pid>[0-9]+))\) [A-Z]+ (?P<clock>(?P<ts>[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}))"
+    r" \[(?P<where>(?P<file>[A-Za-z0-9_./]+):(?P<at_line>[0-9]+))\] "
+)
+FIELDS = {
     "said_length": r"Mean acceptance length: ?(\d+\.\d\d)\b",
     "accepted": r"Accepted: ?(\d+) ?tokens",
     "drafted": r"Drafted: ?(\d+) ?tokens",
     "accepted_tps": r"Accepted throughput: ?(\d+\.\d\d) ?tokens/s",
     "drafted_tps": r"Drafted throughput: ?(\d+\.\d\d) ?tokens/s",
     "percent": r"Draft acceptance rate: ?(\d+\.\d) ?%",
+    "positions": r"Per-position acceptance rate: ?(\d\.\d{3}(?:, ?\d\.\d{3})*)(?:, ?Avg|[^,.\w]|$)",
 }
-_ENGINE_FIELDS = {
+USUAL_FIELDS = STAMPED + (
+    r"SpecDecoding metrics: Mean acceptance length: (?P<said_length>[0-9]+\.[0-9]{2}), "
+    r"Accepted throughput: (?P<accepted_tps>[0-9]+\.[0-9]{2}) tokens/s, "
+    r"Drafted throughput: (?P<drafted_tps>[0-9]+\.[0-9]{2}) tokens/s, Accepted: (?P<accepted>[0-9]+) tokens, "
+    r"Drafted: (?P<drafted>[0-9]+) tokens, Per-position acceptance rate: (?P<positions>(?:[0-9]\.[0-9]{3}, )+)"
+    r"Avg Draft acceptance rate: (?P<percent>[0-9]+\.[0-9])%"
+)
+ENGINE_FIELDS = {
     "generation_tps": r"Avg generation throughput: ?(\d+\.\d) ?tokens/s",
     "prompt_tps": r"Avg prompt throughput: ?(\d+\.\d) ?tokens/s",
     "running": r"Running: ?(\d+) ?reqs",
     "waiting": r"(?:Waiting|Pending): ?(\d+) ?reqs",
-    "kv": r"GPU KV cache usage: (\d+\.\d)%|[A-Z]+ KV cache usage: (\d+\.\d)%",
+    "kv": r"GPU KV cache usage: (\d+\.\d)%",
 }
+USUAL_ENGINE = STAMPED + (
+    r"(?:Engine [0-9]+: )?Avg prompt throughput: (?P<prompt_tps>[0-9]+\.[0-9]) tokens/s, "
+    r"Avg generation throughput: (?P<generation_tps>[0-9]+\.[0-9]) tokens/s, Running: (?P<running>[0-9]+) reqs, "
+    r"Waiting: (?P<waiting>[0-9]+) reqs, GPU KV cache usage: (?P<kv>[0-9]+\.[0-9])%"
+)
+
+
+def _rate(pattern: str) -> pl.Expr:
+    return pl.col("msg").str.extract(pattern).cast(pl.Float64, strict=False)
+
+
+def _told(lines: pl.DataFrame, patterns: Mapping[str, str], usual: str) -> pl.DataFrame:
+    """The lines with their fields: numbers, and a list as its text."""
+    told = fields(lines["msg"], patterns, usual)
+    kept = {name: told[name] if name == "positions" else told[name].cast(pl.Float64, strict=False) for name in patterns}
+    return lines.with_columns(**kept)
 
 
 #: The line of metrics.py that prints a SpecDecoding record, by release.
@@ -45,12 +73,9 @@ def _release(otherwise: str) -> pl.Expr:
 
 def v1(lines: pl.DataFrame) -> pl.DataFrame:
     """SpecDecoding lines 0.8.3 to 0.33: counts of the time since the line before."""
-    fields = {name: _rate(pattern) for name, pattern in _FIELDS.items()}
-    listed = pl.col("msg").str.extract(
-        r"Per-position acceptance rate: ?(\d\.\d{3}(?:, ?\d\.\d{3})*)(?:, ?Avg|[^,.\w]|$)"
-    )
-    listed = listed.str.replace_all(" ", "").str.split(",").cast(pl.List(pl.Float64), strict=False)
-    frame = lines.with_columns(**fields, said_positions=listed)
+    listed = pl.col("positions").str.replace_all(" ", "", literal=True).str.strip_suffix(",").str.split(",")
+    frame = _told(lines, FIELDS, USUAL_FIELDS)
+    frame = frame.with_columns(said_positions=listed.cast(pl.List(pl.Float64), strict=False)).drop("positions")
     total = pl.col("said_positions").list.sum()
     mean = pl.col("said_length")
     old = pl.col("msg").str.contains("metrics: Draft", literal=True)
@@ -163,13 +188,15 @@ def stage(lines: pl.DataFrame) -> pl.DataFrame:
 
 def engine(lines: pl.DataFrame) -> pl.DataFrame:
     """Engine lines: throughput, load and cache of the time since the line before."""
-    fields = {name: _rate(pattern) for name, pattern in _ENGINE_FIELDS.items()}
-    return lines.with_columns(
-        **fields,
-        surface=pl.lit("Engine"),
-        basis=pl.lit("gauge"),
-        nan=pl.lit(value=False),
-    ).with_columns(whole=pl.col("generation_tps").is_not_null(), kv_usage=pl.col("kv") / 100)
+    return (
+        _told(lines, ENGINE_FIELDS, USUAL_ENGINE)
+        .with_columns(
+            surface=pl.lit("Engine"),
+            basis=pl.lit("gauge"),
+            nan=pl.lit(value=False),
+        )
+        .with_columns(whole=pl.col("generation_tps").is_not_null(), kv_usage=pl.col("kv") / 100)
+    )
 
 
 def iteration(lines: pl.DataFrame) -> pl.DataFrame:

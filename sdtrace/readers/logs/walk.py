@@ -84,10 +84,9 @@ def _heard(path: str, raw: pl.DataFrame, listeners: Sequence[tuple[Dialect, List
     reasons = dict.fromkeys(asked, IN_PROMPT) | author.lost
     speaks = pl.col("text").str.contains(_SPEAKS) | pl.col("line").is_in(list(author.lost))
     author.lost.clear()
-    for line in plain.filter(speaks)["line"]:
-        if line not in used and line not in lost:
-            advice = reasons.get(line, _UNREAD)
-            lost[line] = Loss(path, line, "speaks of acceptance, but is no record of an engine", 1, advice)
+    for line in set(plain.filter(speaks)["line"].to_list()).difference(used, lost):
+        advice = reasons.get(line, _UNREAD)
+        lost[line] = Loss(path, line, "speaks of acceptance, but is no record of an engine", 1, advice)
     lost |= {
         line: Loss(path, line, f"does not fit the lines around it: {why}", 1, _UNLIKE) for line, why in odd.items()
     }

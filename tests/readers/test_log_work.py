@@ -1,0 +1,136 @@
+"""How much work a log takes, counted: bytes are read once, lines of the usual form are looked at once, frames take so many queries."""
+
+import itertools
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from sdtrace.readers import open_inputs
+from sdtrace.readers.io.source import Segment
+from sdtrace.readers.logs import hits, vllm, vllm_lines
+from sdtrace.readers.logs.fields import fields
+
+#: The usual lines, and what stands in their place when a release, a shipper or an accident changed them.
+_LINES = (
+    "(APIServer pid=7) INFO 11-23 15:00:01 [loggers.py:335] Engine 000: Avg prompt throughput: 7.0 tokens/s, Avg generation "
+    "throughput: 68.2 tokens/s, Running: 3 reqs, Waiting: 1 reqs, GPU KV cache usage: 31.0%, Prefix cache hit rate: 12.5%",
+    "(APIServer pid=7) INFO 11-23 15:00:01 [metrics.py:120] SpecDecoding metrics: Mean acceptance length: 1.67, Accepted "
+    "throughput: 29.60 tokens/s, Drafted throughput: 88.00 tokens/s, Accepted: 296 tokens, Drafted: 880 tokens, Per-position "
+    "acceptance rate: 0.523, 0.150, Avg Draft acceptance rate: 33.6%",
+    "INFO 11-23 15:00:01 [metrics.py:82] SpecDecoding metrics: Draft acceptance rate: 33.6%, Mean acceptance length: 1.67, "
+    "Accepted: 296 tokens, Drafted: 880 tokens, Per-position acceptance rate: 0.523, 0.150",
+)
+_BROKEN = (
+    ("tokens/s", "tokens /s"), (", ", ","), ("1.67", "nan"), ("0.523, ", ""), ("Waiting", "Pending"), ("Engine 000: ", ""),
+    (" pid=7)", " rank=1 pid=7 x)"), ("[", ""), ("15:00:01", "15:00"), ("(APIServer", "2026-11-23T15:00:01Z (Engine Core"),
+    ("INFO", "pod-1 | INFO"), ("33.6%", "33."), ("Drafted: 880", "Drafted: \N{ARABIC-INDIC DIGIT EIGHT}80"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("patterns", "usual"),
+    [
+        (vllm_lines.FIELDS, vllm_lines.USUAL_FIELDS),
+        (vllm_lines.ENGINE_FIELDS, vllm_lines.USUAL_ENGINE),
+        ({name: getattr(vllm.DIALECT.envelope, name) for name in ("who", "where", "clock")}, vllm_lines.STAMPED),
+    ],
+)
+def test_the_usual_form_holds_what_each_pattern_finds(patterns: dict[str, str], usual: str) -> None:
+    texts = list(_LINES)
+    for line, (old, new), (also, other) in itertools.product(_LINES, _BROKEN, _BROKEN):
+        texts.append(line.replace(old, new).replace(also, other))
+    rng = random.Random(0)
+    texts += [line[: rng.randrange(len(line))] for line in _LINES for _ in range(60)]
+    told = pl.Series("text", texts)
+    once, singly = fields(told, patterns, usual), fields(told, patterns, None)
+    for name in patterns:
+        assert once[name].str.strip_suffix(", ").to_list() == singly[name].to_list(), name
+    assert told.str.contains(usual).any()
+
+
+def _written(path: Path, times: int) -> Path:
+    stamped = [f"15:{i // 60 % 60:02}:{i % 60:02}" for i in range(times)]
+    lines = [
+        line.replace("15:00:01", at).replace("296", str(200 + i % 90))
+        for i, at in enumerate(stamped)
+        for line in _LINES[:2]
+    ]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def test_queries_do_not_grow_with_the_lines_of_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries = 0
+    collect = pl.LazyFrame.collect
+
+    def counted(*args: Any, **named: Any) -> Any:
+        nonlocal queries
+        queries += 1
+        return collect(*args, **named)
+
+    monkeypatch.setattr(pl.LazyFrame, "collect", counted)
+    taken = []
+    for times in (100, 800):
+        queries = 0
+        windows = [
+            b.windows for o in open_inputs([str(_written(tmp_path / f"{times}.log", times))]) for b in o.batches()
+        ]
+        assert sum(w.height for w in windows if w is not None) == 2 * times
+        taken.append(queries)
+    assert taken[1] == taken[0]
+    assert taken[0] <= 200
+
+
+@pytest.mark.parametrize("block", [64, 200, 1 << 18])
+def test_hits_are_the_lines_that_hold_a_needle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    """In the middle of a large log: hits, and the nearest line before each that its dialect wants; every line is counted once."""
+    monkeypatch.setattr(hits, "BLOCK", block)
+    monkeypatch.setattr(hits, "LARGE", 0)
+    monkeypatch.setattr(hits, "EDGE", -1)
+    monkeypatch.setattr(hits, "LINES", 40)
+    monkeypatch.setattr(hits, "TURN", 3)
+    rng = random.Random(block)
+    kinds = (
+        b"SpecDecoding metrics: 1",
+        b"Speculative metrics",
+        b"Avg prompt throughput",
+        b"stage times",
+        b"S",
+        b"",
+        b"x" * 90,
+        b"Sp ec",
+    )
+    texts = [
+        b" ".join(rng.choices(kinds, weights=(1, 1, 2, 2, 9, 9, 9, 3), k=rng.choice((1, 1, 2)))) for _ in range(900)
+    ]
+    path = tmp_path / "large.log"
+    path.write_bytes(b"\n".join(texts))
+    for sample in (b"", b"\n".join(texts), _ONE):
+        told = list(hits.hits(Segment(path, 1), [vllm.DIALECT], sample))
+        assert sum(count for _, count in told) == len(texts)
+        rows = {line: text for frame, _ in told if frame is not None for line, text, _ in frame.iter_rows()}
+        main = [n for n in vllm.DIALECT.main if n in sample]
+        before = [n for n in vllm.DIALECT.before if n in sample or not main]
+        expected = _expected(texts, main or vllm.DIALECT.main, before)
+        assert {line for line, _ in expected} <= rows.keys()
+        assert all(texts[line - 1].decode().rstrip() == text for line, text in rows.items())
+        if block == 1 << 18:
+            assert rows.keys() == {line for number, near in expected for line in (number, *near)}
+
+
+_ONE = b"SpecDecoding Avg prompt throughput" + b"z" * 4000
+
+
+def _expected(texts: list[bytes], needles: Sequence[bytes], before: Sequence[bytes]) -> list[tuple[int, list[int]]]:
+    """Numbers of the lines with a needle, and of those before each that are wanted, by the plainest way."""
+    found = []
+    for i, text in enumerate(texts):
+        if any(needle in text for needle in needles):
+            near = range(max(0, i - hits.BEFORE), i)[::-1]
+            wanted = [next((j + 1 for j in near if needle in texts[j]), None) for needle in before]
+            found.append((i + 1, [line for line in wanted if line is not None]))
+    return found
