@@ -15,8 +15,10 @@ from sdtrace.counters.sources import Source, chosen, sources
 from sdtrace.counters.speed import Speed, speeds
 from sdtrace.diagnosis.acceptance import acceptance, totals
 from sdtrace.diagnosis.accused import accused
+from sdtrace.diagnosis.audited_figures import audited_figures
 from sdtrace.diagnosis.by_series.judge import Judged, judged, section
 from sdtrace.diagnosis.causes import causes, counters
+from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.diagnosis.coverage import Coverage, nothing, of_counts, of_steps
 from sdtrace.diagnosis.doubt import doubted, isolated, untrusted
 from sdtrace.diagnosis.incident import Incident, incident
@@ -24,8 +26,7 @@ from sdtrace.diagnosis.known import known_issues
 from sdtrace.diagnosis.law_choice import Choice, Fit, better_law, choose
 from sdtrace.diagnosis.law_refit import MISFITS
 from sdtrace.diagnosis.not_checked import not_checked_notes
-from sdtrace.diagnosis.not_judged import not_judged
-from sdtrace.diagnosis.outcomes import lossless, outcomes, used
+from sdtrace.diagnosis.outcomes import lossless, outcomes
 from sdtrace.diagnosis.samples import decisions, recoveries
 from sdtrace.diagnosis.signatures import CODES as PATTERN
 from sdtrace.diagnosis.signatures import completed, signs
@@ -33,7 +34,6 @@ from sdtrace.diagnosis.since import since
 from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice, mixture
 from sdtrace.diagnosis.texts import text_causes, text_headline, text_notes
 from sdtrace.diagnosis.trial.accounts import without_chains
-from sdtrace.diagnosis.trial.noise import told
 from sdtrace.diagnosis.verdict import counts_verdict, verdict
 from sdtrace.diagnosis.witnesses import telling
 from sdtrace.diagnosis.wrong_rules import Explanation, emitted, explain_decisions
@@ -45,14 +45,13 @@ from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.strata import sessions
 from sdtrace.speed.timing import Timing, timing, unmeasured
-from sdtrace.verify.laws import LAWS
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """What was found. `misfits`: runs whose declared law does not fit while another one does."""
 
-    choices: dict[str, Choice]
+    chosen: Chosen
     outcomes: dict[str, Outcome]
     causes: list[Cause]
     audit: dict[str, Any] | None
@@ -70,6 +69,11 @@ class Diagnosis:
     incident: Incident | None = None
     #: rows of `known_issues`: whose signature the input has
     known: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def choices(self) -> Mapping[str, Choice]:
+        """The law of each run."""
+        return self.chosen.choices
 
 
 def misfits(audit: Audit) -> dict[str, Fit]:
@@ -108,32 +112,32 @@ def _decided(
     if audit.tally.frame("laws").is_empty():
         return _from_counts(audit, checks, counts, series)
     choices = _trusted(choose(audit.tally), audit.record)
+    chosen = Chosen(audit.tally, choices)
     served = changes(audit.windows, audit.events)
-    found = outcomes(audit, choices, checks, counts, series, served)
-    explained, recovery = _explained(audit, choices, found)
+    found = outcomes(audit, chosen, checks, counts, series, served)
+    explained, recovery = _explained(audit, chosen, found)
     rows = joined(causes(found, explained, recovery, _configured(audit), series), text_causes(found))
     rows, audit.record = without_chains(joined(rows, audit.record.causes), audit.record)
     sliced = in_slice(audit, found["SD206"], choices) if fired(found, "SD206") else None
-    seen = signs(audit.tally, used(choices), audit.runs)
+    seen = signs(audit.tally, chosen.rows, audit.runs)
     rows = completed(rows, found, seen, sliced, mixture(audit, found.get("SD201"), choices))
     rows = [_shown(row, audit, choices) for row in rows]
     spent = timing(audit, baseline_ms)
-    laws = audit.tally.frame("laws").filter(used(choices))
-    figures = _audit(laws, choices, overridden) | _record(audit, laws, choices)
+    laws, asked = chosen.frame("laws"), chosen.frame("requests")
+    figures = audited_figures(audit, chosen, overridden)
     rows = isolated(rows, audit.inputs, figures["tested"])
     rows = joined(joined(rows, slow_causes(audit, spent)), accused(audit.events, audit.windows))
     rows = doubted(since(rows, served, audit.events, audit.windows), audit.inputs)
-    places, asked = (audit.tally.frame(name).filter(used(choices)) for name in ("positions", "requests"))
-    tables = laws, places, asked.with_columns(session=sessions(asked, audit.requests))
+    tables = laws, chosen.frame("positions"), asked.with_columns(session=sessions(asked, audit.requests))
     accepted = acceptance(*tables)
     if accepted is not None:
         accepted["series"] = section(series)
     coverage = of_steps(found, figures, accepted, spent)
     turned = [*served, *over_requests(tables[2])]
-    one = incident(rows, audit, choices, turned)
+    one = incident(rows, audit, chosen, turned)
     state, headline = verdict(rows, figures, choices, coverage, one)
     return Diagnosis(
-        choices,
+        chosen,
         found,
         [_with_effect(row, accepted) for row in rows],
         figures,
@@ -157,25 +161,16 @@ def _trusted(choices: dict[str, Choice], record: Record) -> dict[str, Choice]:
     }
 
 
-def _record(audit: Audit, laws: pl.DataFrame, choices: Mapping[str, Choice]) -> dict[str, Any]:
-    """`margins` and `not_judged` of the section `audit`."""
-    rows = audit.tally.frame("margins")
-    far = None if rows.is_empty() else told(rows.filter(used(choices)))
-    margins = None
-    if far is not None:
-        margins = {"median": far.median, "largest": far.largest, "accepted": far.accepted, "rejected": far.rejected}
-    return {"margins": margins, "not_judged": not_judged(audit, laws, choices)}
-
-
 def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], series: Sequence[Judged]) -> Diagnosis:
     """Without steps: what counters and announcements say, and that decisions were not looked at."""
     turned = changes(audit.windows, audit.events)
-    found = outcomes(audit, {}, checks, counts, series, turned)
+    none = Chosen(audit.tally)
+    found = outcomes(audit, none, checks, counts, series, turned)
     if not counts and not audit.events and not audit.texts.responses:
         reason = [NotChecked("everything")]
         lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
         told = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
-        return Diagnosis({}, found, [], None, None, "cannot-tell", told, reason)
+        return Diagnosis(none, found, [], None, None, "cannot-tell", told, reason)
     more = [*accused(audit.events, audit.windows), *text_causes(found)]
     rows = joined(joined(counters(found, set(), series), more), slow_causes(audit, None))
     rows = doubted(since(rows, turned, audit.events, audit.windows), audit.inputs)
@@ -185,7 +180,7 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], se
         figures["by_draft_length"] = by_length(audit.windows, source)
     coverage = of_counts(found, series)
     doubt = untrusted(source, audit.inputs)
-    one = incident(rows, audit, {}, turned, source)
+    one = incident(rows, audit, none, turned, source)
     state, headline = counts_verdict(rows, source, series, coverage, doubt, text_headline(audit.texts), one)
     notes = [NotChecked("said", {"says": note}) for note in text_notes(audit.texts)]
     notes += [NotChecked("counts-decisions"), NotChecked("counts-target-p")]
@@ -196,7 +191,22 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], se
     if source is None and state == "cannot-tell" and not rows and speed and not speed[0].drafting:
         headline = f"no drafted token is counted: plain decoding, speed in {speed[0].rows.height:,} records"
     return Diagnosis(
-        {}, found, rows, None, figures, state, headline, notes, counts, source, None, None, speed, coverage, turned, one
+        none,
+        found,
+        rows,
+        None,
+        figures,
+        state,
+        headline,
+        notes,
+        counts,
+        source,
+        None,
+        None,
+        speed,
+        coverage,
+        turned,
+        one,
     )
 
 
@@ -226,17 +236,17 @@ def _with_effect(cause: Cause, a: Mapping[str, Any] | None) -> Cause:
 
 
 def _explained(
-    audit: Audit, choices: Mapping[str, Choice], outcomes: Mapping[str, Outcome]
+    audit: Audit, chosen: Chosen, outcomes: Mapping[str, Outcome]
 ) -> tuple[list[Explanation], Explanation | None]:
     """Fit the known wrong rules where decisions are wrong, on the run that has most of them."""
     explained: list[Explanation] = []
     recovery: Explanation | None = None
     live = {code for code, outcome in outcomes.items() if outcome.state == "fired"}
-    if live & {"SD101", "SD102", "SD104"} and (sample := decisions(audit, choices)) is not None:
+    if live & {"SD101", "SD102", "SD104"} and (sample := decisions(audit, chosen)) is not None:
         explained = explain_decisions(sample.rows, sample.law, sample.bands.p, sample.bands.q)
         explained = [*confined(audit, sample, explained), *explained]
     if live & {"SD111", "SD112"}:
-        rows = recoveries(audit, choices)
+        rows = recoveries(chosen)
         recovery = emitted(rows) if rows is not None else None
     return explained, recovery
 
@@ -256,30 +266,3 @@ def _configured(audit: Audit) -> list[Cause]:
         evidence = ({"run_id": run_id, "rule": rule},)
         rows.append(Cause(cause, "wrong", "proved", ("SD191",), headline, evidence, advice, "config", 0))
     return rows[:1]
-
-
-def _audit(laws: pl.DataFrame, choices: Mapping[str, Choice], overridden: Mapping[str, Fit]) -> dict[str, Any]:
-    main = laws.sort("tested", descending=True, maintain_order=True).row(0, named=True)
-    choice = choices[main["run_id"]]
-    source = "declared"
-    if main["law"] == choice.law:
-        source = "inferred" if main["run_id"] in overridden else choice.source
-    tested, disagree = int(laws["tested"].sum()), int(laws["disagree"].sum())
-    undecidable = int(laws["undecidable"].sum())
-    return {
-        "rule": LAWS[main["law"]].word,
-        "rule_source": source,
-        "margin": choice.margin,
-        "rivals": list(choice.rivals),
-        "accuses": choice.accuses,
-        "laws": {
-            LAWS[name].word: int(n)
-            for name, n in laws.group_by("law", maintain_order=True).agg(pl.col("tested").sum()).rows()
-        },
-        "steps": int(laws["steps"].sum()),
-        "tested": tested,
-        "agree": tested - disagree - undecidable,
-        "disagree": disagree,
-        "undecidable": undecidable,
-        "appended": int(laws["appended"].sum()) if laws["known_appended"].sum() else None,
-    }

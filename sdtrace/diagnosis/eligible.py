@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.diagnosis.recovered_rank import order
 from sdtrace.results.check import Check, Counts
@@ -42,19 +43,21 @@ class Rows:
     any: bool  #: something was added up at all
 
 
-def rows(tally: Tally, choices: Mapping[str, Choice], used: pl.Expr) -> Rows:
-    """The rows of runs whose law is known well enough. `used` chooses those of the law of each run."""
-    found = tally.frame("evidence")
+def rows(chosen: Chosen) -> Rows:
+    """The rows of runs whose law is known well enough."""
+    found, choices = chosen.tally.frame("evidence"), chosen.choices
     if found.is_empty():
         return Rows([], [], {}, any=False)
-    lanes = {name: _lanes(tally.frame(name), choices, used) for name in LANES}
+    lanes = {name: _lanes(chosen.frame(name), choices) for name in LANES}
     # draws that requests share make sums wider than their variances say, lawfully or not
     scales = {(row["run_id"], row["law"]): max(1.0, row["scale"]) for row in lanes["lanes"] if row["p"] < _SHARED}
 
     def widened(mine: pl.DataFrame) -> list[dict[str, Any]]:
         return [row | {"inflation": scales.get((row["run_id"], row["law"]), 1.0)} for row in mine.to_dicts()]
 
-    return Rows(widened(_of_law(found.filter(used), choices)), widened(_agnostic(found, choices)), lanes, any=True)
+    return Rows(
+        widened(_of_law(chosen.frame("evidence"), choices)), widened(_agnostic(found, choices)), lanes, any=True
+    )
 
 
 def summed(
@@ -102,12 +105,12 @@ def _of_law(rows: pl.DataFrame, choices: Mapping[str, Choice]) -> pl.DataFrame:
     return rows.filter(pl.col("run_id").is_in([run for run, c in choices.items() if c.source == "declared"]))
 
 
-def _lanes(lanes: pl.DataFrame, choices: Mapping[str, Choice], used: pl.Expr) -> list[dict[str, Any]]:
+def _lanes(lanes: pl.DataFrame, choices: Mapping[str, Choice]) -> list[dict[str, Any]]:
     """One row a run and law: n slots, lanes, p (chance of lanes this far apart), scale (squares over variances)."""
     if lanes.is_empty():
         return []
     doubted = [run for run, c in choices.items() if c.source != "declared"]
-    lanes = lanes.filter(used & ~pl.col("run_id").is_in(doubted))
+    lanes = lanes.filter(~pl.col("run_id").is_in(doubted))
     found: list[dict[str, Any]] = []
     for (run, law), part in lanes.group_by("run_id", "law", maintain_order=True):
         p, scale, n = overdispersion(part.to_dicts())

@@ -1,6 +1,6 @@
 """The incident: one root cause, its signs, when it began and ended, and how much of the traffic it touched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,8 @@ from sdtrace.audit.audit import Audit
 from sdtrace.checks import CHECKS
 from sdtrace.counters.changes import Change
 from sdtrace.counters.sources import Source
-from sdtrace.diagnosis.law_choice import Choice
-from sdtrace.diagnosis.outcomes import faulty_requests, used
+from sdtrace.diagnosis.chosen import Chosen
+from sdtrace.diagnosis.outcomes import faulty_requests
 from sdtrace.results.cause import Cause
 from sdtrace.results.explains import Named, incident_of
 from sdtrace.tally.tally import REQUESTS
@@ -68,7 +68,7 @@ class Incident:
 def incident(
     rows: Sequence[Cause],
     audit: Audit,
-    choices: Mapping[str, Choice],
+    chosen: Chosen,
     changes: Sequence[Change],
     source: Source | None = None,
 ) -> Incident | None:
@@ -78,10 +78,10 @@ def incident(
         return None
     root = next(row for row in rows if row.cause == found[0])
     moved = _moved(root, changes)
-    if choices and root.side != "metric" and root.checks and (hit := _hit(root, audit, choices)) is not None:
+    if chosen.choices and root.side != "metric" and root.checks and (hit := _hit(root, audit, chosen)) is not None:
         affected, since, until, start, of = hit
-    elif choices:
-        affected, since, until, start, of = _whole(audit, choices, root)
+    elif chosen.choices:
+        affected, since, until, start, of = _whole(chosen, root)
     else:
         affected, since, until, start, of = _counted(root, audit, source, moved)
     return Incident(found[0], tuple(found[1]), since, until, affected, start, of, moved)
@@ -90,23 +90,21 @@ def incident(
 _Hit = tuple[Affected, float | None, float | None, bool, tuple[int | None, int | None]]
 
 
-def _hit(root: Cause, audit: Audit, choices: Mapping[str, Choice]) -> _Hit | None:
+def _hit(root: Cause, audit: Audit, chosen: Chosen) -> _Hit | None:
     """What the checks of the root saw, request by request; None where they weigh many tokens and point at none."""
-    chosen = used(choices)
-    requests = audit.tally.frame("requests").filter(chosen)
-    rows = audit.tally.frame("affected")
-    mine = rows.filter(chosen & pl.col("code").is_in(root.checks)) if rows.height else rows
+    requests, rows = chosen.frame("requests"), audit.tally.frame("affected")
+    mine = chosen.frame("affected").filter(pl.col("code").is_in(root.checks))
     known = ["hash", "steps", "appended", "first_at", "last_at"]
     parts = [mine.select(known)] if mine.height else []
     for check in (c for c in CHECKS if c.code in root.checks and c.table == "requests"):
-        parts.append(faulty_requests(check, audit, choices).select(known))
+        parts.append(faulty_requests(check, audit, chosen).select(known))
     parts = [part for part in parts if part.height]
     if not parts:
         return None
     # of several checks of one step the one with most is taken: what they have in common is not recorded
     hit = pl.concat(parts).group_by("hash").agg(pl.col("steps", "appended", "last_at").max(), pl.col("first_at").min())
     steps = int(hit["steps"].sum())
-    whole = int(audit.tally.frame("laws").filter(chosen)["steps"].sum())
+    whole = int(chosen.frame("laws")["steps"].sum())
     full = requests.height < REQUESTS and rows.height < REQUESTS
     affected = Affected(
         hit.height if full else None, steps, int(hit["appended"].sum()), steps / whole if whole else None
@@ -136,10 +134,9 @@ def _around(audit: Audit, first: float, last: float) -> tuple[float, float, floa
     return float(sums[0]), float(sums[1]), float(sums[2])
 
 
-def _whole(audit: Audit, choices: Mapping[str, Choice], root: Cause) -> _Hit:
+def _whole(chosen: Chosen, root: Cause) -> _Hit:
     """A cause that many tokens show touches every step of its run that drafts; one of a slice, or of speed, is not counted."""
-    laws = audit.tally.frame("laws").filter(used(choices))
-    requests = audit.tally.frame("requests").filter(used(choices))
+    laws, requests = chosen.frame("laws"), chosen.frame("requests")
     all_steps = int(laws["steps"].sum())
     full = requests.height < REQUESTS
     of = (requests["hash"].n_unique() if full else None, all_steps)

@@ -12,8 +12,8 @@ from sdtrace.counters.downsample import added, judge
 from sdtrace.counters.reconcile import tables as counted_tables
 from sdtrace.counters.sources import Source
 from sdtrace.diagnosis.by_series.judge import Judged, table
+from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.diagnosis.eligible import LANES, Rows, level, rows, summed
-from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.diagnosis.since import falls
 from sdtrace.diagnosis.slices import slices
 from sdtrace.diagnosis.watermarks import marked
@@ -26,52 +26,41 @@ from sdtrace.verify.laws import LAWS, named
 
 def outcomes(
     audit: Audit,
-    choices: Mapping[str, Choice],
+    chosen: Chosen,
     checks: Sequence[Check],
     sources: Sequence[Source] = (),
     series: Sequence[Judged] = (),
     turned: Sequence[Change] = (),
 ) -> dict[str, Outcome]:
     """Every check's outcome by code. A check of a law is read only for runs whose law is known well enough."""
-    tables = {"requests": _requests(audit, choices), "uniforms": _uniforms(audit, choices), "runs": _runs(audit)}
+    tables = {"requests": _requests(audit, chosen), "uniforms": _uniforms(chosen), "runs": _runs(audit)}
     tables |= counted_tables(audit.windows, sources, audit.events)
     tables["series"] = table(series)
     tables["falls"] = falls(audit.windows, turned, audit.events)
-    tables["slices"] = slices(audit, choices, used(choices))
-    chosen = used(choices)
-    judged = _Judged(audit, choices, chosen, level(audit.tally, checks, choices))
+    tables["slices"] = slices(audit, chosen)
+    judged = _Judged(audit, chosen, level(audit.tally, checks, chosen.choices))
     return {check.code: _outcome(check, judged, tables) for check in checks}
 
 
 class _Judged:
     """What checks over sums and over counts of the pass read, made once for all of them."""
 
-    def __init__(self, audit: Audit, choices: Mapping[str, Choice], chosen: pl.Expr, share: float) -> None:
-        self.audit, self.choices, self.chosen, self.share = audit, choices, chosen, share
+    def __init__(self, audit: Audit, chosen: Chosen, share: float) -> None:
+        self.audit, self.chosen, self.choices, self.share = audit, chosen, chosen.choices, share
         keyed = marked(audit)  # their recovered tokens are drawn by a key
-        self.free = chosen & ~pl.col("run_id").is_in(sorted(keyed)) if keyed else chosen
+        self.free = chosen.rows & ~pl.col("run_id").is_in(sorted(keyed)) if keyed else chosen.rows
 
     @cached_property
     def sums(self) -> Rows:
-        return rows(self.audit.tally, self.choices, self.chosen)
+        return rows(self.chosen)
 
     @cached_property
     def counts(self) -> dict[str, list[dict[str, Any]]]:
         """Rows of the frame `checks` by code."""
-        table = self.audit.tally.frame("checks")
         found: dict[str, list[dict[str, Any]]] = {}
-        for row in [] if table.is_empty() else table.filter(self.chosen).to_dicts():
+        for row in self.chosen.frame("checks").to_dicts():
             found.setdefault(row["code"], []).append(row)
         return found
-
-
-def used(choices: Mapping[str, Choice]) -> pl.Expr:
-    """Rows of the law that was chosen for their run; temperature-0 requests are greedy under any run."""
-    laws = {run: choice.law for run, choice in choices.items()}
-    law = pl.col("run_id").replace_strict(list(laws), list(laws.values()), default=None, return_dtype=pl.String)
-    chosen = (pl.col("law") == law).fill_null(value=False) if laws else pl.lit(value=False)
-    # what no law judges counts in the figures
-    return chosen | pl.col("law").is_in(["greedy", "unknown"])
 
 
 def _outcome(check: Check, judged: _Judged, tables: Mapping[str, pl.DataFrame]) -> Outcome:
@@ -117,9 +106,9 @@ def _summary(check: Check, table: pl.DataFrame) -> Counts:
     return judge(check, table)
 
 
-def faulty_requests(check: Check, audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
+def faulty_requests(check: Check, audit: Audit, chosen: Chosen) -> pl.DataFrame:
     """The rows of requests in which a check over requests finds its fault."""
-    table = _requests(audit, choices)
+    table = _requests(audit, chosen)
     if table.is_empty():
         return table
     if check.laws is not None:
@@ -127,11 +116,10 @@ def faulty_requests(check: Check, audit: Audit, choices: Mapping[str, Choice]) -
     return table.filter((check.judged & check.fault).fill_null(value=False))
 
 
-def _requests(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
-    rows = audit.tally.frame("requests")
-    if rows.is_empty():
-        return rows
-    rows = rows.filter(used(choices))
+def _requests(audit: Audit, chosen: Chosen) -> pl.DataFrame:
+    if audit.tally.frame("requests").is_empty():
+        return audit.tally.frame("requests")
+    rows = chosen.frame("requests")
     known = audit.requests.with_columns(has_request=pl.lit(value=True))
     joined = rows.join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
     if keyed := marked(audit):  # SGLang puts the keyed token in the place of the whole row
@@ -140,9 +128,9 @@ def _requests(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
     return joined.with_columns(pl.col("loop_run", "loop_period", "loop_seen", "grams", "distinct").fill_null(0))
 
 
-def _uniforms(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame:
-    rows = repeats(audit.tally)
-    return rows if rows.is_empty() else rows.filter(used(choices))
+def _uniforms(chosen: Chosen) -> pl.DataFrame:
+    rows = repeats(chosen.tally)
+    return rows if rows.is_empty() else rows.filter(chosen.rows)
 
 
 def _runs(audit: Audit) -> pl.DataFrame:

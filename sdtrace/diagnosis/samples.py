@@ -1,6 +1,5 @@
 """Rows for fitting wrong rules: the bounded sample of steps, flattened with the neighbours of each position."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +7,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.diagnosis.law_choice import Choice
-from sdtrace.diagnosis.outcomes import used
+from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.verify.law import Bands
 from sdtrace.verify.laws import LAWS
 from sdtrace.verify.positions import Positions
@@ -38,9 +36,9 @@ class Sample:
     steps: pl.DataFrame
 
 
-def decisions(audit: Audit, choices: Mapping[str, Choice]) -> Sample | None:
+def decisions(audit: Audit, chosen: Chosen) -> Sample | None:
     """The sampled decisions of the run that has most wrong ones; None where the sample holds none of them."""
-    laws = audit.tally.frame("laws").filter(used(choices) & ~pl.col("law").is_in(["greedy", "greedy?"]))
+    laws = chosen.frame("laws").filter(~pl.col("law").is_in(["greedy", "greedy?"]))
     if laws.is_empty() or audit.tally.steps is None:
         return None
     worst = laws.sort("disagree", descending=True, maintain_order=True).row(0, named=True)
@@ -85,17 +83,16 @@ def _flat(scope: Scope) -> pl.DataFrame:
     return frame.with_columns(pl.col(floats).fill_nan(None))
 
 
-def recoveries(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame | None:
+def recoveries(chosen: Chosen) -> pl.DataFrame | None:
     """Recovered tokens of the sample: p_y, q_y, same (y = x), p_x, q_x, overlap, and `free`; None where there is none.
 
     `free`, the same in every row: the share of tested slots that accepted a token with p < q, which is the mean chance that
     a token drawn from p is such a token.
     """
-    if audit.tally.steps is None:
+    if chosen.steps is None:
         return None
-    part = audit.tally.steps.filter(
-        used(choices)
-        & (pl.col("n_a") >= 0)
+    part = chosen.steps.filter(
+        (pl.col("n_a") >= 0)
         & (pl.col("n_a") < pl.col("verified"))
         & pl.col("y").is_not_null()
         & pl.col("last_target_prob").is_not_null()
@@ -111,7 +108,7 @@ def recoveries(audit: Audit, choices: Mapping[str, Choice]) -> pl.DataFrame | No
         q_x=pl.col("draft_probs").list.get(at, null_on_oob=True),
         overlap=pl.col("overlap").list.get(at, null_on_oob=True),
         target_sq=pl.col("target_sq").list.get(at, null_on_oob=True),
-        free=pl.lit(_free(audit.tally.steps.filter(used(choices)))),
+        free=pl.lit(_free(chosen.steps)),
     )
 
 

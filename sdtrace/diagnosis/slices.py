@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.diagnosis.law_choice import Choice
+from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.stats.e_process import e_bh
 from sdtrace.stats.e_value import log_e
 from sdtrace.stats.significance import INFORMATION
@@ -45,28 +45,28 @@ TABLE = pl.DataFrame(
 )
 
 
-def slices(audit: Audit, choices: Mapping[str, Choice], used: pl.Expr) -> pl.DataFrame:
+def slices(audit: Audit, chosen: Chosen) -> pl.DataFrame:
     """One row a slice of the runs that declare their law, the most telling first. `found`: its acceptance is off, and that of
     the rest of the run is not."""
     laws = audit.tally.frame("laws")
     if laws.is_empty():  # no step was read, or none of those that were asked for
         return TABLE
-    told = pl.col("run_id").is_in([run for run, c in choices.items() if c.source == "declared" and c.accuses])
+    told = pl.col("run_id").is_in([run for run, c in chosen.choices.items() if c.source == "declared" and c.accuses])
     # a seed of the user may be behind them: then requests share draws, which only logged ones show
     if audit.unknown_requests:
         told &= pl.col("run_id").is_in(laws.filter(pl.col("with_uniform") > 0)["run_id"].unique().to_list())
     found: list[dict[str, Any]] = []
     for name, cut in (("slices", _steps), ("request_sums", _requests)):
-        frame = audit.tally.frame(name)
+        frame = chosen.frame(name)
         if frame.is_empty():
             continue
-        for (run, law), part in frame.filter(used & told).group_by("run_id", "law", maintain_order=True):
+        for (run, law), part in frame.filter(told).group_by("run_id", "law", maintain_order=True):
             exact = LAWS[str(law)].decides == "token"
             found += [{"run_id": run, "law": law, **row, "exact": exact} for row in cut(part, audit)]
     rows = [_read(row) for row in found if row["v"] >= INFORMATION]
-    chosen = e_bh({str(i): row["log_e"] for i, row in enumerate(rows)}, LEVEL)
+    named = e_bh({str(i): row["log_e"] for i, row in enumerate(rows)}, LEVEL)
     for i, row in enumerate(rows):
-        row["slices"], row["found"] = len(rows), str(i) in chosen and _confined(row)
+        row["slices"], row["found"] = len(rows), str(i) in named and _confined(row)
     table = pl.DataFrame(rows, schema=TABLE.schema) if rows else TABLE
     return table.sort("found", "log_e", descending=True)
 

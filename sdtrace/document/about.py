@@ -9,7 +9,6 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
-from sdtrace.diagnosis.outcomes import used
 from sdtrace.redaction import redacted
 from sdtrace.results.clock import WALL
 
@@ -123,7 +122,7 @@ def _amounts(audit: Audit, diagnosis: Diagnosis) -> dict[str, int | None]:
     """Requests, steps and emitted tokens in all; None where the record does not count them."""
     laws = audit.tally.frame("laws")
     if not laws.is_empty():
-        laws = laws.filter(used(diagnosis.choices))
+        laws = diagnosis.chosen.frame("laws")
         told = int(laws["appended"].sum()) if laws["known_appended"].sum() else None
         return {
             "requests": sum(i.requests for i in audit.inputs) or _seen(audit),

@@ -7,7 +7,6 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
-from sdtrace.diagnosis.outcomes import used
 from sdtrace.diagnosis.texts import text_document, text_section
 from sdtrace.document.about import about
 from sdtrace.document.counters import counted_sections, counted_time
@@ -149,12 +148,11 @@ def sections(audit: Audit, diagnosis: Diagnosis) -> list[Section]:
     if diagnosis.audit is None:
         return first_of_all([*text, *counted_sections(audit, diagnosis)], diagnosis)
     assert diagnosis.acceptance is not None
-    mine = used(diagnosis.choices)
     made = [
         _figures(diagnosis.acceptance),
-        _by_position(audit.tally.frame("positions").filter(mine)),
+        _by_position(diagnosis.chosen.frame("positions")),
         over_time(audit, diagnosis),
-        _by_request(audit.tally.frame("requests").filter(mine)),
+        _by_request(diagnosis.chosen.frame("requests")),
     ]
     made += [slice_section(diagnosis.timing), *time_sections(diagnosis.timing)] if diagnosis.timing is not None else []
     made += counted_sections(audit, diagnosis)

@@ -7,7 +7,6 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
-from sdtrace.diagnosis.outcomes import used
 from sdtrace.results.report import ViewedRequest
 from sdtrace.verify.explain import explain_steps
 
@@ -17,11 +16,9 @@ WORST, TYPICAL, STEPS = 3, 3, 40
 
 def viewed(audit: Audit, diagnosis: Diagnosis, *, ids: bool = False) -> list[ViewedRequest]:
     """The worst requests (by wrong decisions, then by acceptance) and the ones nearest the median acceptance."""
-    sample = audit.tally.steps
+    sample, requests = diagnosis.chosen.steps, diagnosis.chosen.frame("requests")
     if sample is None:
         return []
-    sample = sample.filter(used(diagnosis.choices))
-    requests = audit.tally.frame("requests").filter(used(diagnosis.choices))
     requests = requests.join(sample.select("run_id", "request_id").unique(), on=["run_id", "request_id"], how="semi")
     if requests.is_empty():
         return []

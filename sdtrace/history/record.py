@@ -8,7 +8,6 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.acceptance import acceptance
 from sdtrace.diagnosis.diagnose import Diagnosis
-from sdtrace.diagnosis.outcomes import used
 from sdtrace.history.audit_store import TOKENS
 from sdtrace.history.mix import cells
 from sdtrace.history.services import Service, services
@@ -64,28 +63,22 @@ def _service(service: Service, audit: Audit, diagnosis: Diagnosis) -> dict[str, 
     if not service.runs:
         figures = diagnosis.acceptance or {}
         return told | {"figures": {n: figures.get(n) for n in _FIGURES}, "cells": {}, "evidence": {}, "disagree": None}
-    rows = used(diagnosis.choices) & pl.col("run_id").is_in(list(service.runs))
-    laws, positions, requests = (audit.tally.frame(n).filter(rows) for n in ("laws", "positions", "requests"))
+    rows = pl.col("run_id").is_in(list(service.runs))
+    laws, positions, requests = (diagnosis.chosen.frame(n).filter(rows) for n in ("laws", "positions", "requests"))
     figures = acceptance(laws, positions, requests) or {}
     # what gathers over months must not gather from a damaged night: nothing in such an input is proof
     damaged = any(i.doubt is not None and i.doubt.figures for i in audit.inputs)
     return told | {
         "figures": {n: figures.get(n) for n in _FIGURES},
         "cells": cells(requests, audit.requests),
-        "evidence": {} if damaged else _evidence(audit, rows),
+        "evidence": {} if damaged else _evidence(diagnosis.chosen.frame("evidence").filter(rows)),
         "disagree": int(laws["disagree"].sum()),
     }
 
 
-def _evidence(audit: Audit, rows: pl.Expr) -> dict[str, list[float]]:
+def _evidence(rows: pl.DataFrame) -> dict[str, list[float]]:
     """Log e-process sums of the night by check: what each bet gained."""
-    frame = audit.tally.sums.get("evidence")
-    if frame is None or frame.is_empty():
+    if rows.is_empty():
         return {}
-    sums = (
-        frame.filter(rows)
-        .group_by("code", maintain_order=True)
-        .agg(pl.col(_BETS).sum(), pl.col("n").sum())
-        .sort("code")
-    )
+    sums = rows.group_by("code", maintain_order=True).agg(pl.col(_BETS).sum(), pl.col("n").sum()).sort("code")
     return {r["code"]: [r[name] for name in _BETS] for r in sums.iter_rows(named=True) if r["n"]}

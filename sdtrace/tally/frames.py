@@ -5,6 +5,7 @@ A column that is not declared here cannot be added up: `merge` refuses it, so th
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import polars as pl
@@ -35,7 +36,7 @@ class Frame:
     def keys(self) -> tuple[str, ...]:
         return tuple(name for name, column in self.columns.items() if column.merge == "key")
 
-    @property
+    @cached_property
     def empty(self) -> pl.DataFrame:
         """No rows, keys only."""
         return pl.DataFrame(schema={name: self.columns[name].dtype for name in self.keys})

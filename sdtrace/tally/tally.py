@@ -39,7 +39,8 @@ class Tally:
 
     def frame(self, name: str) -> pl.DataFrame:
         """The sums of that name; an empty frame before anything was added."""
-        return self.sums.get(name, FRAMES[name].empty)
+        found = self.sums.get(name)
+        return FRAMES[name].empty if found is None else found
 
 
 def merge(tallies: Sequence[Tally]) -> Tally:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sdtrace.audit.audit import audit
 from sdtrace.checks import CHECKS
+from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.diagnosis.law_choice import choose
-from sdtrace.diagnosis.outcomes import used
 from sdtrace.diagnosis.signatures import signs
 from sdtrace.pipeline import read as open_all
 from sdtrace.simulate import Settings
@@ -196,7 +196,9 @@ def test_lanes_that_share_draws_spread_more_than_their_squares() -> None:
 
 def tallied(scenario: Scenario, folder: Path) -> tuple[dict[str, float], pl.DataFrame]:
     found = audit(open_all(simulate(scenario).write(folder / "t.jsonl")), CHECKS)
-    return dict(signs(found.tally, used(choose(found.tally)), found.runs).z), found.tally.frame("evidence")
+    return dict(signs(found.tally, Chosen(found.tally, choose(found.tally)).rows, found.runs).z), found.tally.frame(
+        "evidence"
+    )
 
 
 def test_requests_that_share_a_user_seed_are_left_out(tmp_path: Path) -> None:
@@ -218,7 +220,7 @@ def test_no_statistic_leans_on_healthy_traces() -> None:
     squares: dict[str, list[float]] = {}
     for seed in range(40):
         found = audit([made(Settings(tested=300, vocab=64, seed=seed))], CHECKS)
-        for code, z in signs(found.tally, used(choose(found.tally)), found.runs).z.items():
+        for code, z in signs(found.tally, Chosen(found.tally, choose(found.tally)).rows, found.runs).z.items():
             squares.setdefault(code, []).append(z * z)
     assert {"SD201", "SD202", "SD203", "SD204", "SD211", "SD212", "SD221", "SD222"} <= set(squares)
     for code, values in squares.items():

@@ -9,8 +9,9 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.audit.seen_steps import REPEATED
+from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.diagnosis.law_choice import Choice, better_law, choose
-from sdtrace.diagnosis.outcomes import outcomes, used
+from sdtrace.diagnosis.outcomes import outcomes
 from sdtrace.diagnosis.samples import sampled
 from sdtrace.diagnosis.trial import basis, draws
 from sdtrace.diagnosis.trial.counts import NEEDED, over_counted
@@ -54,9 +55,13 @@ class _Trial:
         return choose(self.audit.tally)
 
     @cached_property
+    def chosen(self) -> Chosen:
+        return Chosen(self.audit.tally, self.choices)
+
+    @cached_property
     def fired(self) -> frozenset[str]:
         """Codes of checks that fired; only records that leave something open pay for it."""
-        found = outcomes(self.audit, self.choices, self.checks)
+        found = outcomes(self.audit, self.chosen, self.checks)
         return frozenset(code for code, outcome in found.items() if outcome.state == "fired")
 
     @property
@@ -151,7 +156,7 @@ class _Trial:
     def _requests(self, run: str) -> pl.DataFrame:
         """One row a request of a run, with what its line says of its output."""
         names = ("steps", "appended", "known_appended", "idle")
-        rows = self.audit.tally.frame("requests").filter((pl.col("run_id") == run) & used(self.choices))
+        rows = self.chosen.frame("requests").filter(pl.col("run_id") == run)
         by = rows.group_by("run_id", "request_id", maintain_order=True).agg(
             pl.col(names).sum(), pl.col("min_step").min(), pl.col("max_step", "last_at").max()
         )
