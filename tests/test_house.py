@@ -1,4 +1,4 @@
-"""The house: imports run one way, modules stay small, every verb and every error is in the README."""
+"""The house: imports run one way, modules stay small, every verb is in the README."""
 
 import ast
 import re
@@ -117,10 +117,14 @@ def test_what_ci_runs_is_there() -> None:
         assert (TOP / path).exists(), path
 
 
-def test_every_verb_and_error_is_in_the_readme() -> None:
-    readme = (TOP / "README.md").read_text()
+def test_every_verb_is_in_the_readme_and_every_error_in_the_manual() -> None:
+    readme, errors_page = (
+        (TOP / "README.md").read_text(),
+        (TOP / "templates" / "manual" / "troubleshooting.md").read_text(),
+    )
+    assert len(readme.splitlines()) < 150
     for verb in VERBS:
         assert f"`sdtrace {verb}" in readme
     for error in vars(errors).values():
         if isinstance(error, type) and issubclass(error, errors.SdtraceError) and error is not errors.SdtraceError:
-            assert f"**{error.slug}**" in readme
+            assert f"**{error.slug}**" in errors_page

@@ -31,6 +31,7 @@ VERBS = {
     "alerts": "Prometheus alert rules over the engines' own metrics.",
     "checks": "The catalogue of checks, or one check's manual page.",
     "help": "The manual: a page a topic.",
+    "manual": "The manual as a static site.",
 }
 
 

@@ -1,46 +1,72 @@
 """`sdtrace help`: the manual."""
 
+from collections.abc import Iterator
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import click
 
 from sdtrace.cli import options, outputs
 from sdtrace.errors import UsageError
 
+if TYPE_CHECKING:
+    from sdtrace.render.pages import Page
+
 
 @click.command("help", cls=outputs.Verb)
 @click.argument("topic", required=False)
 @click.pass_context
 def command(ctx: click.Context, topic: str | None) -> int:
-    """A page of the manual; without TOPIC, all topics. A command or a check is a topic too."""
+    """A page of the manual; without TOPIC, all topics. A command, cause, check, rule or format is a topic too."""
     from sdtrace.cli import VERBS
-    from sdtrace.render import manual, terminal
+    from sdtrace.render import manual
 
-    pages = manual.topics()
     if topic is None:
-        width = max(map(len, pages))
+        topics = manual.topics()
+        width = max(map(len, topics))
         click.echo("Topics: sdtrace help TOPIC\n")
-        for name, says in pages.items():
+        for name, says in topics.items():
             click.echo(f"  {name:<{width}}  {says}")
-        click.echo("\nCommands: sdtrace help COMMAND, or COMMAND --help. Checks: sdtrace checks [CODE].")
+        click.echo("\nCommands, causes, checks (SD204), verification rules and input formats are topics too.")
+        click.echo("sdtrace manual -o DIR writes all pages as a site.")
         return 0
     name = topic.lower()
-    if name in pages:
-        click.echo(manual.shown(manual.page(name, figures()), options.width(), options.colour()), nl=False)
+    if name in VERBS and name not in manual.topics():
+        click.echo(_usage(ctx, name))
         return 0
-    if name in VERBS and ctx.parent is not None:
-        verb = ctx.parent.command.get_command(ctx.parent, name) if isinstance(ctx.parent.command, click.Group) else None
-        assert verb is not None
-        click.echo(verb.get_help(click.Context(verb, info_name=name, parent=ctx.parent)))
-        return 0
-    from sdtrace.checks import CHECKS
-
-    for check in CHECKS:
-        if name in (check.code.lower(), check.name):
-            click.echo(terminal.page(check), nl=False)
+    known = list(pages(ctx))
+    for page in known:
+        if name in (page.name, page.also):
+            click.echo(manual.shown(page.markdown, options.width(), options.colour()), nl=False)
             return 0
-    known = [*pages, *VERBS, *(check.name for check in CHECKS)]
-    raise UsageError(f"{topic}: no such topic", manual.nearest(name, known) if len(name) > 2 else "sdtrace help")
+    near = manual.nearest(name, [n for page in known for n in (page.name, page.also) if n])
+    raise UsageError(
+        f"{topic}: no such topic", near if len(name) > 2 and "did you mean" in near else "sdtrace help lists them"
+    )
+
+
+def pages(ctx: click.Context) -> Iterator["Page"]:
+    """Every page: topics by hand, commands, and what the code declares."""
+    from sdtrace.cli import VERBS
+    from sdtrace.render import manual
+    from sdtrace.render.pages import Page, generated
+
+    for name in manual.topics():
+        text = manual.page(name, figures())
+        yield Page("topic", name, text.partition("\n")[0].removeprefix("# "), text)
+    for verb, says in VERBS.items():
+        usage = "\n".join(f"    {line}".rstrip() for line in _usage(ctx, verb).splitlines())
+        yield Page("command", verb, f"sdtrace {verb}", f"# sdtrace {verb}\n\n{says}\n\n{usage}\n")
+    yield from generated()
+
+
+def _usage(ctx: click.Context, verb: str) -> str:
+    """What `sdtrace VERB --help` prints."""
+    assert ctx.parent is not None
+    assert isinstance(ctx.parent.command, click.Group)
+    found = ctx.parent.command.get_command(ctx.parent, verb)
+    assert found is not None
+    return found.get_help(click.Context(found, info_name=verb, parent=ctx.parent))
 
 
 def figures() -> dict[str, str]:

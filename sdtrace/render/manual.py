@@ -4,8 +4,9 @@ import difflib
 from collections.abc import Mapping
 from io import StringIO
 
-from rich.console import Console
-from rich.markdown import Markdown
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markdown import CodeBlock, Heading, Markdown
+from rich.text import Text
 
 from sdtrace.errors import UsageError
 from sdtrace.render.html import templates
@@ -33,13 +34,32 @@ def nearest(name: str, known: list[str]) -> str:
     return f"did you mean {near[0]}?" if near else "known: " + ", ".join(known)
 
 
+class _Code(CodeBlock):
+    """Commands and code: no line is broken, so that what is copied can be run."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in str(self.text).rstrip().split("\n"):
+            yield Text(f"    {line}", style="cyan", no_wrap=True, overflow="ignore", end="\n")
+
+
+class _Heading(Heading):
+    """Headings stand where the text begins."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(str(self.text).upper() if self.tag == "h1" else str(self.text), style="bold")
+
+
+class _Page(Markdown):
+    elements = Markdown.elements | {"fence": _Code, "code_block": _Code, "heading_open": _Heading}
+
+
 def shown(markdown: str, width: int, colour: bool) -> str:
     """A page laid out for a terminal."""
     out = StringIO()
     console = Console(
         file=out, width=width, force_terminal=colour, no_color=not colour, highlight=False, legacy_windows=False
     )
-    console.print(Markdown(markdown))
+    console.print(_Page(markdown), soft_wrap=False, crop=False)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 

@@ -1,7 +1,10 @@
 """The manual: every topic is shown, says only what there is, and a slip is answered with what was meant."""
 
 import importlib
+import json
 import re
+import shlex
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,7 +15,11 @@ from sdtrace.checks import CHECKS
 from sdtrace.cli import VERBS, run
 from sdtrace.cli.help import figures
 from sdtrace.limits import USUAL, Limits, option, size
-from sdtrace.render import manual
+from sdtrace.readers.registry import registered
+from sdtrace.render import manual, site
+from sdtrace.render.pages import Page
+from sdtrace.results.cause_words import WORDS
+from sdtrace.verify.laws import LAWS
 
 TOP = Path(__file__).resolve().parents[2]
 TOPICS = sorted(path.stem for path in (TOP / "templates" / "manual").glob("*.md"))
@@ -36,27 +43,85 @@ def test_a_topic_is_a_page_for_a_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     out = told(capsys, topic.upper())
-    assert len(out.splitlines()) > 20
-    assert max(map(len, out.splitlines())) <= 80
-    assert not re.search(r"[{}]|\*\*|^#|\x1b", out, re.MULTILINE), "no markup is left"
+    assert len(out.splitlines()) > 7
+    code = {f"    {line}" for line in re.findall(r"^    (.*)", manual.page(topic, figures()), re.MULTILINE)}
+    fenced = {
+        f"    {line}"
+        for part in re.findall(r"```\n(.*?)```", manual.page(topic, figures()), re.DOTALL)
+        for line in part.splitlines()
+    }
+    assert max(len(line) for line in out.splitlines() if line not in code | fenced) <= 80
+    assert not re.search(r"\{[a-z_]+\}|\*\*|^#|\x1b", out, re.MULTILINE), "no markup is left"
+
+
+def options_of(verb: str) -> set[str]:
+    known = importlib.import_module(f"sdtrace.cli.{verb}").command.params
+    return {flag for option in known if isinstance(option, click.Option) for flag in option.opts} | {"--help"}
 
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_page_names_only_what_there_is(topic: str) -> None:
     text = manual.page(topic, figures())
-    options = {
-        flag
-        for verb in VERBS
-        for option in importlib.import_module(f"sdtrace.cli.{verb}").command.params
-        if isinstance(option, click.Option)
-        for flag in option.opts
-    } | {"--config", "--version", "--help"}
-    assert set(re.findall(r"--[a-z][a-z-]+", text)) <= options
-    for verb in re.findall(r"`sdtrace ([a-z]+)", text):
-        assert verb in VERBS
+    for command in re.findall(r"(?:`|^    |\| )sdtrace ([a-z]+[^`\n]*)", text, re.MULTILINE):
+        verb, *rest = command.split()
+        assert verb in VERBS, command
+        assert set(re.findall(r"(?<!\w)--?[a-z][a-z-]*", " ".join(rest).partition("||")[0])) <= options_of(verb), (
+            command
+        )
     source = "".join(path.read_text() for path in (TOP / "sdtrace").rglob("*.py"))
     for name in re.findall(r"\b(?:SDTRACE|PROMETHEUS)_[A-Z_]+[A-Z]", text):
-        assert name in source
+        verb, _, option = name.removeprefix("SDTRACE_").lower().partition("_")
+        assert name in source or f"--{option.replace('_', '-')}" in options_of(verb), name
+
+
+#: What a command of a page needs that a test has not: an engine, a model, a cluster, a machine's own folders.
+ELSEWHERE = re.compile(r"https?://|s3://|prometheus://|--verifier|--engine ray|/var/|\[")
+
+
+def commands() -> dict[str, list[str]]:
+    """Every command of the pages that needs no more than files -> the pages that it stands on."""
+    found: dict[str, list[str]] = {}
+    for topic in TOPICS:
+        for line in re.findall(r"^    (sdtrace .*)", manual.page(topic, figures()), re.MULTILINE):
+            if not ELSEWHERE.search(line):
+                found.setdefault(line, []).append(topic)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the pages speak of."""
+    made = tmp_path_factory.mktemp("pages")
+    samples = TOP / "sample_logs"
+    shutil.copy(next((samples / "engines").glob("vllm*.log")), made / "engine.log")
+    (made / "trace").mkdir()
+    shutil.copy(samples / "transformers-greedy.jsonl.gz", made / "trace")
+    (made / "metrics.json").write_text('[{"iter": 1, "iterLatencyMS": 9.0, "specDecStats": {"numDraftTokens": 40}}]')
+    choice = {
+        "index": 0,
+        "text": "a",
+        "logprobs": {"tokens": ["a"], "token_logprobs": [-0.1], "top_logprobs": [{"a": -0.1}]},
+    }
+    (made / "responses.jsonl").write_text(
+        json.dumps({"object": "text_completion", "model": "m", "choices": [choice]}) + "\n"
+    )
+    return made
+
+
+def test_every_command_of_the_pages_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(commands()) > 8
+    monkeypatch.chdir(folder)
+    for number in range(5):
+        assert run(["nightly", "engine.log", "--state", "STATE", "--night", f"2026-11-0{number + 1}", "-q"]) in (0, 1)
+        with open("engine.log", "a") as log:
+            log.write((folder / "engine.log").read_text().splitlines()[-1] + "\n")
+    for command in commands():
+        words = shlex.split(command.replace(" --service chat", "").replace("ID", "code-100"))[1:]
+        code = run(words)
+        told = capsys.readouterr().err
+        assert code in (0, 1) or "metrics.json" in command or "STATE" in command, (command, code, told)
 
 
 def test_the_page_on_security_lists_every_limit_that_is_an_option() -> None:
@@ -70,6 +135,66 @@ def test_the_page_on_security_lists_every_limit_that_is_an_option() -> None:
 def test_commands_and_checks_are_topics(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, "report").startswith("Usage: sdtrace report [OPTIONS] INPUT...")
     assert told(capsys, CHECKS[0].code.lower()) == told(capsys, CHECKS[0].name)
+
+
+def test_everything_that_has_a_name_has_a_page(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in (*WORDS, *LAWS, *registered(), *VERBS, *(check.name for check in CHECKS)):
+        assert len(told(capsys, name)) > 40, name
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("SD204", "residual"),
+        ("lenient-acceptance", "threshold"),
+        ("block", "longest prefix"),
+        ("vllm-log", "SpecDecoding metrics"),
+        ("start-sglang", "--speculative-algorithm"),
+        ("start-llama-cpp", "-lv 4"),
+        ("start-tensorrt-llm", "enable_iter_perf_stats"),
+        ("start-transformers", "recording("),
+        ("recording", "SDTRACE_RECORD"),
+        ("exit-codes", "no input"),
+        ("nightly", "--retention"),
+        ("boards", "SpeculationStopped"),
+        ("reading-a-report", "Accepted of tested"),
+        ("statistics", "e-BH"),
+        ("formats", "Parquet"),
+        ("responses", "n_probs"),
+        ("security", "Threat model"),
+        ("contributing", "entry-point"),
+        ("troubleshooting", "missing-extra"),
+        ("probe", "--against"),
+    ],
+)
+def test_twenty_questions(question: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer in told(capsys, question)
+
+
+def test_the_site(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every page is there, every link leads to one, nothing is loaded, and what is searched is what the pages say."""
+    assert run(["manual", "-o", str(tmp_path / "site")]) == 0
+    there = {path.name: path.read_text() for path in (tmp_path / "site").iterdir()}
+    assert len(there) == int(re.findall(r"(\d+) pages", capsys.readouterr().out)[0]) + 1
+    for name, page in there.items():
+        assert set(re.findall(r'href="([^"#]*)"', page)) <= set(there) | {""}, name
+        assert not re.search(r'(?:src|href)="(?:https?:)?//', page), name
+        assert "default-src 'none'" in page
+    index = json.loads(re.findall(r'id="words">(.*?)</script>', there["index.html"], re.DOTALL)[0])
+    assert set(index) == set(there) - {"index.html"}
+    assert "residual" in index["check-sd204.html"]
+    assert '<a href="check-sd' in there["cause-lenient-acceptance.html"] or WORDS["lenient-acceptance"].check is None
+    linked = next(name for name, words in WORDS.items() if words.check)
+    assert f'<a href="check-{(WORDS[linked].check or "").lower()}.html">' in there[f"cause-{linked}.html"]
+
+
+def test_html_in_a_page_is_text() -> None:
+    page = Page("topic", "evil", "<script>", "# x\n\n<script>alert(1)</script> [a](javascript:alert(1))\n")
+    made = dict(site.files([page]))
+    for content in made.values():
+        assert content.count(b"<script>") <= 1
+        assert b'href="javascript' not in content
+        assert b"alert(1)</script>" not in content
 
 
 @pytest.mark.parametrize(
