@@ -14,6 +14,7 @@ from sdtrace.comparison.compare import MARGIN, change
 from sdtrace.comparison.report import change_report
 from sdtrace.diagnosis.doubt import doubted, isolated
 from sdtrace.document.document import compose
+from sdtrace.document.viewer import worst_requests
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
 from sdtrace.pipeline import OVERFLOW_ALLOWED, Inputs, Machines, audit_and_diagnose, opened_and_filtered, paths_of, read
 from sdtrace.readers import Opened
@@ -177,6 +178,15 @@ def _show(report: Report) -> str:
     from sdtrace.render import html
 
     return html.fragment(report)
+
+
+def worth_a_look(input: str | Path, *, format: str | None = None) -> list[dict[str, Any]] | None:
+    """Requests of a trace in the order in which one would look at them: findings point at them, decisions contradict the law, little
+    is accepted. None for a case on paper, which is one step. Each: request_id, run_id, steps, disagree, rate, causes, step."""
+    opened = read(input, format=format)
+    if all(o.reader is not None and o.reader.words is not None for o in opened):
+        return None
+    return worst_requests(*audit_and_diagnose(opened, None, (None, None), ()))
 
 
 def explain(

@@ -20,19 +20,36 @@ from sdtrace.cli import options, outputs
     flag_value="-",
     help="The document as JSON, to FILE or standard output.",
 )
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Every step in full; without it, steps that follow the law are folded."
+)
 def command(
-    path: str, request: str | None, step: int | None, run: str | None, format_: str | None, json_: str | None
+    path: str,
+    request: str | None,
+    step: int | None,
+    run: str | None,
+    format_: str | None,
+    json_: str | None,
+    *,
+    verbose: bool,
 ) -> int:
     """Why each drafted token was accepted or rejected, in words and numbers.
 
-    CASE.csv has the columns token,target,draft,r. In a TRACE the request must be named.
+    CASE.csv has the columns token,target,draft,r. Of a TRACE without --request, the requests that are worth a look are listed.
     """
-    from sdtrace.api import explain
-    from sdtrace.render import json, terminal
+    from sdtrace.api import explain, worth_a_look
+    from sdtrace.render import json, steps
 
+    if request is None and (rows := worth_a_look(path, format=format_)) is not None:
+        if json_:
+            options.write(json_, json.document({"format": 1, "steps": [], "requests": rows}))
+        else:
+            click.echo(steps.requests(path, rows), nl=False)
+        return 0
     told = explain(path, request=request, step=step, run=run, format=format_)
     if json_:
         options.write(json_, json.document(told))
     else:
-        click.echo(terminal.explanation(told), nl=False)
+        full = verbose or step is not None or len(told["steps"]) < 4
+        click.echo(steps.explanation(told, full=full), nl=False)
     return 0

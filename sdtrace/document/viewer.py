@@ -37,12 +37,47 @@ def viewed(audit: Audit, diagnosis: Diagnosis, *, ids: bool = False) -> list[Vie
         lowest = rest.filter(pl.col("rate").is_not_null()).head(1)
         chosen = [(row, "the lowest acceptance of the sample") for row in lowest.iter_rows(named=True)]
     taken = {(row["run_id"], row["request_id"]) for row, _ in chosen}
+    many = 1 if chosen else TYPICAL  # beside findings one typical request is enough to compare with
     typical = [
         row for row in near.head(TYPICAL + 1).iter_rows(named=True) if (row["run_id"], row["request_id"]) not in taken
     ]
-    chosen += [(row, "a typical request") for row in typical[:TYPICAL]]
+    chosen += [(row, "a typical request") for row in typical[:many]]
     notes = _notes(diagnosis)
     return [_one(audit, sample, row, why, notes, ids) for row, why in chosen]
+
+
+#: Steps of a request that part from the law, and steps of one in which none does, on the page.
+TELLING, QUIET = 7, 12
+#: Requests that `explain` lists.
+LISTED = 15
+
+
+def worst_requests(audit: Audit, diagnosis: Diagnosis) -> list[dict[str, Any]]:
+    """The requests to look at first, with the findings that point at them and the step to begin with."""
+    found: dict[str, dict[str, int | None]] = {}
+    for cause in diagnosis.causes:
+        for row in cause.evidence:
+            if row.get("request_id") is not None:
+                found.setdefault(str(row["request_id"]), {}).setdefault(cause.cause, row.get("step"))
+    requests = audit.tally.frame("requests")
+    if requests.is_empty():
+        return []
+    table = requests.filter(used(diagnosis.choices)).with_columns(
+        rate=(pl.col("accepted") / pl.col("drafted")).fill_nan(None),
+        rank=pl.col("request_id").replace_strict(list(found), list(range(len(found))), default=len(found)),
+    )
+    ranked = table.sort(
+        ["rank", "disagree", "rate", "request_id"], descending=[False, True, False, False], nulls_last=True
+    ).head(LISTED)
+    names = ("run_id", "request_id", "steps", "rate")
+    rows = []
+    for row in ranked.iter_rows(named=True):
+        mine = found.get(row["request_id"], {})
+        first = next((step for step in mine.values() if step is not None), None)
+        rows.append(
+            {n: row[n] for n in names} | {"disagree": int(row["disagree"]), "causes": list(mine), "step": first}
+        )
+    return rows
 
 
 def _faulty(diagnosis: Diagnosis) -> set[str]:
@@ -76,4 +111,12 @@ def _one(
     told = explain_steps(shown, run, ids=ids)
     for step in told:
         step["note"] = notes.get((row["request_id"], step["step"]))
-    return ViewedRequest(row["run_id"], row["request_id"], why, told, int(row["steps"]) - shown.height)
+    kept = _telling(told)
+    return ViewedRequest(row["run_id"], row["request_id"], why, kept, int(row["steps"]) - len(kept))
+
+
+def _telling(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Steps in which engine and law part or that a finding points at, each with its neighbours; of a quiet request the first ones."""
+    odd = [i for i, s in enumerate(steps) if s["note"] or s["parts"] or any(t["agrees"] is False for t in s["tokens"])]
+    near = {j for i in odd[:TELLING] for j in (i - 1, i, i + 1)}
+    return [s for j, s in enumerate(steps) if j in near] if odd else steps[:QUIET]

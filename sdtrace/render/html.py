@@ -13,6 +13,7 @@ from markupsafe import Markup
 from sdtrace.errors import SdtraceError
 from sdtrace.render import about, incident
 from sdtrace.render.charts import svg
+from sdtrace.render.steps import met, quiet
 from sdtrace.render.text import clean, configuration, number
 from sdtrace.results.clock import moment
 from sdtrace.results.explains import Named, nested, why
@@ -71,7 +72,10 @@ def environment() -> Environment:
         "later": incident.later,
         "why": _why,
     }
-    made.filters |= {"facts": about.facts, "title": about.title, "moment": moment}
+    made.filters |= {"facts": about.facts, "title": about.title, "moment": moment, "folded": folded}
+    made.filters |= {"quiet": quiet, "emitted": emitted, "anchors": anchors}
+    made.filters |= {"met": met}
+    made.tests |= {"met": met}
     made.globals |= {"svg": svg}
     return made
 
@@ -89,21 +93,58 @@ def templates() -> Path:
     raise SdtraceError("the page templates are missing", "install sdtrace again: the package is incomplete")
 
 
+def emitted(step: dict[str, Any], ids: bool) -> Iterator[tuple[str, str, str]]:
+    """What the engine appended in a step whose decisions part from the law: class, name and title of each token, as it was."""
+    kept, tokens = step.get("recorded") or 0, step.get("emitted")
+    count = len(tokens) if tokens is not None else kept + (1 if step["last"] else 0)
+    for j in range(min(count, TOKENS)):
+        name = clean(tokens[j], 12) if ids and tokens is not None else str(j) if j < kept else "+"
+        if j < kept:
+            yield "accepted", name, "accepted by the engine"
+        else:
+            yield "last", name, str(step["last"]["kind"]) if step["last"] and j == kept else "appended too"
+
+
+def anchors(viewer: Iterable[Any]) -> dict[tuple[str, int], str]:
+    """(request, step) -> where the page shows it."""
+    return {
+        (v.request_id, s["step"]): f"r{i}-step-{s['step']}"
+        for i, v in reversed(list(enumerate(viewer, 1)))
+        for s in v.steps
+    }
+
+
+def folded(steps: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Steps in groups: neighbours that follow the law and that no finding points at are one group."""
+    groups: list[list[dict[str, Any]]] = []
+    for step in steps:
+        if groups and quiet(step) and quiet(groups[-1][-1]):
+            groups[-1].append(step)
+        else:
+            groups.append([step])
+    return groups
+
+
 _MARKS = {"accepted": Markup("&#10003;"), "rejected": Markup("&#10007;"), "not reached": Markup("&middot;")}
 
 
-def chips(tokens: Iterable[dict[str, Any]], ids: bool) -> Iterator[tuple[str, str, str, str, str, str]]:
+def chips(
+    tokens: Iterable[dict[str, Any]], ids: bool, *, figures: bool = True
+) -> Iterator[tuple[str, str, str, str, str, str]]:
     """For each token its class, reason, mark and name, its chances and its draw ("" where it was not reached), as text.
 
+    `figures`: whether chances and draws are written out; the reason has them, too.
     A page has thousands of them: made here, they take a third of the time that expressions in the template take.
     """
     for t in tokens:
         decision = t["decision"]
+        odd = t.get("not_finite", {})
         kind = decision.replace(" ", "-") + (" differs" if t.get("agrees") is False else "")
         name = clean(t["token"] if ids else t["position"], 12)
         chances, draw = "", ""
-        if decision != "not reached":
-            chances = f"p {number(t['target'])}" + (f" q {number(t['draft'])}" if t["draft"] is not None else "")
-            draw = f"r {number(t['r'])}" if t["r"] is not None else ""
+        if decision != "not reached" and figures:
+            p, q, r = (odd.get(k) or number(t[k]) for k in ("target", "draft", "r"))
+            chances = f"p {p}" + (f" q {q}" if t["draft"] is not None or "draft" in odd else "")
+            draw = f"r {r}" if t["r"] is not None or "r" in odd else ""
             draw += f" ratio {number(t['ratio'])}" if t["ratio"] is not None else ""
         yield kind, clean(t["reason"], 300), _MARKS.get(decision, "?"), name, chances, draw

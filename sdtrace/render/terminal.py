@@ -1,12 +1,13 @@
 """What a command prints: verdict first, one block a cause, evidence that can be looked up."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sdtrace.diagnosis.known.issue import Known
 from sdtrace.render import incident as incidents
 from sdtrace.render.about import facts
+from sdtrace.render.steps import met, table
 from sdtrace.render.text import clean, number
 from sdtrace.render.time import step_time
 from sdtrace.results.check import Check
@@ -49,7 +50,7 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
         lines += field("law", _law(audit), width)
     lines += field("checks", _checks(document["checks"]), width)
     for check in document["checks"]:
-        if (verbose and _met(check)) or check["state"] == "crashed":
+        if (verbose and met(check)) or check["state"] == "crashed":
             lines += field("", f"{check['code']} {check['name']}: {check['state']}, {clean(check['headline'])}", width)
     told = facts(document)
     lines += (
@@ -165,13 +166,8 @@ def _law(audit: dict[str, Any]) -> str:
     return text + f"{audit['disagree']:,} disagree, {audit['undecidable']:,} undecidable"
 
 
-def _met(check: dict[str, Any]) -> bool:
-    """Whether the input held anything that the check could have looked at."""
-    return check["state"] != "cannot-tell" or check["total"] > 0 or bool(check["missing"])
-
-
 def _checks(checks: Sequence[dict[str, Any]]) -> str:
-    met = [check for check in checks if _met(check)]
+    met = [check for check in checks if met(check)]
     states = [check["state"] for check in met]
     names = ("fired", "clear", "cannot-tell", "crashed")
     told = [f"{states.count(name)} {name}" for name in names if name in states]
@@ -201,42 +197,10 @@ def _counted(count: int, things: str) -> str:
     return f"{count:,} {things if count != 1 else things.removesuffix('s')}"
 
 
-def explanation(document: dict[str, Any]) -> str:
-    """The steps of `explain`, a table each, then the sentence."""
-    lines: list[str] = []
-    for step in document["steps"]:
-        lines.append(f"request {clean(step['request_id'], 80)}, step {step['step']}, {clean(step['rule'], 40)} law")
-        rows = [
-            [
-                str(t["position"]),
-                clean(t["token"], 24),
-                *(_value(t[k]) for k in ("target", "draft", "r", "ratio")),
-                clean(t["reason"], 300),
-            ]
-            for t in step["tokens"][:200]
-        ]
-        lines += _table(["position", "token", "target", "draft", "r", "ratio", "decision"], rows)
-        if len(step["tokens"]) > 200:
-            lines.append(f"  and {len(step['tokens']) - 200:,} more tokens")
-        lines += textwrap.wrap(clean(step["sentence"], 600), 100, initial_indent="  ", subsequent_indent="  ")
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _value(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6g}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    table = [list(head), *(list(row) for row in rows)]
-    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
-    return ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
-
-
 def catalogue(checks: Sequence[Check]) -> str:
     """Every check in one line."""
     rows = [[c.code, c.name, clean(c.text.strip().split("\n", 1)[0], 120)] for c in checks]
-    return "\n".join(_table(["code", "name", "finds"], rows)) + "\n"
+    return "\n".join(table(["code", "name", "finds"], rows)) + "\n"
 
 
 def issues(known: Sequence[Known]) -> str:

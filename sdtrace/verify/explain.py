@@ -35,7 +35,7 @@ def explain_steps(
 
 def _without_ids(step: dict[str, Any]) -> dict[str, Any]:
     last = step["last"] and {**step["last"], "token": None}
-    return step | {"last": last, "tokens": [{**token, "token": None} for token in step["tokens"]]}
+    return step | {"last": last, "emitted": None, "tokens": [{**token, "token": None} for token in step["tokens"]]}
 
 
 def _law(row: Mapping[str, Any], run: Mapping[str, Any], law: str | None) -> str:
@@ -60,7 +60,7 @@ def _step(row: Mapping[str, Any], law: str, ids: bool) -> dict[str, Any]:
     for token in tokens:
         del token["stops"], token["outcome"]
     output = row["output_token_ids"]
-    last = _last(row, n_a, verified)
+    last = _last(row, n_a if recorded is None else recorded, verified)
     return {
         "request_id": row["request_id"],
         "step": row["step"],
@@ -73,6 +73,8 @@ def _step(row: Mapping[str, Any], law: str, ids: bool) -> dict[str, Any]:
         "path": row.get("path"),
         "line": row.get("line"),
         "recorded": recorded,
+        "emitted": output,
+        "parts": recorded is not None and recorded != n_a,
         "sentence": _sentence(law, n_a, verified, recorded, last, ids),
     }
 
@@ -125,7 +127,12 @@ def _token(
         reason += f"; THE RECORD SAYS {'accepted' if by_record else 'rejected'}"
     stops = decision == REJECTED or (decision == UNDECIDABLE and not outcome)
     shown = {k: _finite(v) if isinstance(v, float) else v for k, v in token.items()}
-    return shown | {"decision": decision, "reason": reason, "agrees": agrees, "stops": stops, "outcome": outcome}
+    strange = {k: _name(v) for k, v in token.items() if isinstance(v, float) and not math.isfinite(v) and k != "ratio"}
+    return (
+        shown
+        | ({"not_finite": strange} if strange else {})
+        | {"decision": decision, "reason": reason, "agrees": agrees, "stops": stops, "outcome": outcome}
+    )
 
 
 def _follow(by_record: bool | None) -> str:
@@ -162,7 +169,7 @@ def ratio_verdict(p: float | None, q: float | None, r: float | None, *, one_hot:
         if value is None:
             return UNDECIDABLE, f"the {name} probability is not recorded"
         if not 0.0 <= value <= 1.0 + 1e-5:
-            return UNDECIDABLE, f"the {name} probability {value:g} is no probability"
+            return UNDECIDABLE, f"the {name} probability is {_name(value)}, which is no probability"
     assert p is not None
     assert q is not None
     if q == 0.0:
@@ -202,7 +209,13 @@ def _match(row: Mapping[str, Any], j: int, ids: bool) -> Verdict:
     return REJECTED, f"rejected: the target drew {f'{drawn:.0f}, not {token}' if ids else 'another token'}"
 
 
+def _name(value: float) -> str:
+    """A value that is no probability, as people write it."""
+    return f"{value:g}" if math.isfinite(value) else "NaN" if value != value else f"{'-' if value < 0 else ''}infinite"
+
+
 def _last(row: Mapping[str, Any], n_a: int, verified: int) -> dict[str, Any] | None:
+    """The token that was appended behind the block: behind the `n_a` tokens that the engine accepted, whatever the law says."""
     output = row["output_token_ids"]
     if not output or len(output) <= n_a:
         return None
@@ -222,11 +235,13 @@ def _sentence(
     else:
         follows = _recovery(law)
         why = f"the block stops at position {n_a}, the first rejection, whatever the later ones say"
-    token = " The record does not hold it." if not last else f" It is token {last['token']}." if ids else ""
-    text = f"{kept}: {why}. Then {follows}.{token}"
     if recorded is not None and recorded != n_a:
-        text += f" THE RECORD SAYS {recorded} accepted: it contradicts the numbers."
-    return text
+        engine = f"THE RECORD SAYS {recorded} accepted, and it contradicts the numbers."
+        what = "" if not last else f"token {last['token']}" if ids else "a token"
+        then = f" It appended {what} ({last['kind']}) behind them." if last else ""
+        return f"By the law {kept}: {why}. Then {follows}. {engine}{then}"
+    token = " The record does not hold it." if not last else f" It is token {last['token']}." if ids else ""
+    return f"{kept}: {why}. Then {follows}.{token}"
 
 
 def _recovery(law: str) -> str:

@@ -96,7 +96,18 @@ def test_what_was_not_recorded_is_null(tmp_path: Path) -> None:
 def test_explain_of_a_trace(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", PLANTED, "--request", "code-100", "--step", "25"]) == 0
     assert "THE RECORD SAYS" in capsys.readouterr().out
-    assert run(["explain", PLANTED]) == 2
+    assert run(["explain", PLANTED]) == 0
+    listed = capsys.readouterr().out
+    assert listed.splitlines()[2].split() == ["code-100", "35", "2", "17%", "lenient-acceptance"]
+    assert "sdtrace explain" in listed.splitlines()[-1]
+    assert run(["explain", PLANTED, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["requests"][0]["step"] == 25
+    assert run(["explain", PLANTED, "--request", "code-100"]) == 0
+    whole = capsys.readouterr().out
+    assert len(whole.splitlines()) < 40
+    assert "steps 0 to 24: nothing contradicts the ratio law" in whole
+    assert run(["explain", PLANTED, "--request", "code-100", "-v"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > 200
     assert run(["explain", PLANTED, "--request", "nobody"]) == 3
 
 
