@@ -186,7 +186,7 @@ def worth_a_look(input: str | Path, *, format: str | None = None) -> list[dict[s
     opened = read(input, format=format)
     if all(o.reader is not None and o.reader.words is not None for o in opened):
         return None
-    return worst_requests(*audit_and_diagnose(opened, None, (None, None), ()))
+    return worst_requests(audit_and_diagnose(opened, None, (None, None), ())[1])
 
 
 def explain(

@@ -52,17 +52,17 @@ TELLING, QUIET = 7, 12
 LISTED = 15
 
 
-def worst_requests(audit: Audit, diagnosis: Diagnosis) -> list[dict[str, Any]]:
+def worst_requests(diagnosis: Diagnosis) -> list[dict[str, Any]]:
     """The requests to look at first, with the findings that point at them and the step to begin with."""
     found: dict[str, dict[str, int | None]] = {}
     for cause in diagnosis.causes:
         for row in cause.evidence:
             if row.get("request_id") is not None:
                 found.setdefault(str(row["request_id"]), {}).setdefault(cause.cause, row.get("step"))
-    requests = audit.tally.frame("requests")
+    requests = diagnosis.chosen.frame("requests")
     if requests.is_empty():
         return []
-    table = requests.filter(used(diagnosis.choices)).with_columns(
+    table = requests.with_columns(
         rate=(pl.col("accepted") / pl.col("drafted")).fill_nan(None),
         rank=pl.col("request_id").replace_strict(list(found), list(range(len(found))), default=len(found)),
     )

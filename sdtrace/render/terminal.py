@@ -167,11 +167,13 @@ def _law(audit: dict[str, Any]) -> str:
 
 
 def _checks(checks: Sequence[dict[str, Any]]) -> str:
-    met = [check for check in checks if met(check)]
-    states = [check["state"] for check in met]
+    looked = [check for check in checks if met(check)]
+    states = [check["state"] for check in looked]
     names = ("fired", "clear", "cannot-tell", "crashed")
     told = [f"{states.count(name)} {name}" for name in names if name in states]
-    return ", ".join(told + ([f"{len(checks) - len(met)} of other inputs or laws"] if len(met) < len(checks) else []))
+    return ", ".join(
+        told + ([f"{len(checks) - len(looked)} of other inputs or laws"] if len(looked) < len(checks) else [])
+    )
 
 
 def _inputs(inputs: Sequence[dict[str, Any]]) -> str:
