@@ -20,6 +20,7 @@ from sdtrace.counters.sources import sources
 from sdtrace.errors import NoInputError
 from sdtrace.schema.counters import from_rows
 from sdtrace.stats.changepoint import turn
+from tests.made.pairs import in_turn
 from tests.made.simulate import document
 
 TOP = Path(__file__).resolve().parents[2]
@@ -229,17 +230,10 @@ def test_a_sample_gives_the_summary_beside_it(path: Path) -> None:
     assert found == json.loads(beside.read_text())
 
 
-#: Four kinds of damage to every sample: one of them each here, the others among the slow ones.
-DAMAGES = [
-    pytest.param(path, kind, id=f"{path.name}-{kind}", marks=() if kind == number % 4 else pytest.mark.slow)
-    for number, path in enumerate(SAMPLES)
-    for kind in range(4)
-]
-
-
-@pytest.mark.parametrize(("path", "kind"), DAMAGES)
-def test_a_damaged_sample_loses_no_line_and_makes_no_reader_fall(path: Path, kind: int, tmp_path: Path) -> None:
-    rng, whole = random.Random(f"{path.name} {kind}"), path.read_bytes()[:20_000]
+@pytest.mark.parametrize(("name", "kind"), in_turn([path.name for path in SAMPLES], range(4), of=4))
+def test_a_damaged_sample_loses_no_line_and_makes_no_reader_fall(name: str, kind: int, tmp_path: Path) -> None:
+    path = ENGINES / name
+    rng, whole = random.Random(f"{name} {kind}"), path.read_bytes()[:20_000]
     at = rng.randrange(len(whole))
     begin, end = rng.choice([m.span() for m in re.finditer(rb"\d+(?:\.\d+)?", whole)])
     value = rng.choice([b"-1", b"1e400", b"NaN", b"null", b"[]", b"{}", b"9" * 40, b'"x"'])

@@ -19,7 +19,7 @@ from sdtrace.history.state import opened
 from tests.made.nights import day
 from tests.made.states import nightly, nights, tree
 
-FLIPS = int(os.environ.get("SDTRACE_FLIPS", "3"))
+FLIPS = int(os.environ.get("SDTRACE_FLIPS", "1"))
 
 
 def flipped(state: Path, times: int, but: tuple[str, ...] = ()) -> Iterator[Path]:

@@ -190,8 +190,9 @@ def _requests(traffic: Traffic, rng: np.random.Generator, run_id: str) -> tuple[
 def _step(engine: Engine, traffic: Traffic, rng: np.random.Generator, state: tuple[Any, ...]) -> float:
     """One engine step: what everybody drafts and accepts, how long it takes."""
     mine, requests, chance, made, steps, rows, clock, number = state
-    done = made.sum() / sum(r["output_len"] for r in requests)
-    none = rng.random() < engine.plain or done > engine.off_after
+    none = rng.random() < engine.plain
+    if engine.off_after < 1.0:
+        none = none or made.sum() / sum(r["output_len"] for r in requests) > engine.off_after
     tau = int(rng.integers(engine.tau[0], engine.tau[1] + 1))
     drafts = [0 if none else (1 if rng.random() < engine.ragged else tau) for _ in mine]
     n = len(mine) + sum(drafts)
@@ -205,8 +206,8 @@ def _step(engine: Engine, traffic: Traffic, rng: np.random.Generator, state: tup
     for a, k, context in zip(mine, drafts, contexts, strict=True):
         accept = chance[a] - traffic.decay * max(np.log2(context / 512), 0) - traffic.aging * steps[a] / 100
         by = traffic.by_position[:k] + (1.0,) * (k - len(traffic.by_position))
-        coins = rng.random(k) < np.clip(accept * np.array(by), 0, 1)
-        n_a = int(np.argmin(np.append(coins, False)))
+        coins = rng.random(k).tolist()
+        n_a = next((j for j, coin in enumerate(coins) if coin >= accept * by[j]), k)
         row = (drafting, verifying, engine.sample, whole, len(mine), n, context, "eager" if missed else "full", number)
         rows.append((f"q{a}", int(steps[a]), clock, k, n_a, n_a + 1, *row))
         made[a] += n_a + 1

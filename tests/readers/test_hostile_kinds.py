@@ -16,6 +16,7 @@ from sdtrace.readers import counts, inputs
 from sdtrace.readers.detection import detect
 from sdtrace.readers.inputs import Input, add, book
 from sdtrace.schema.trace import Batch, Loss, empty
+from tests.made.pairs import in_turn
 
 STEP = {
     "kind": "step",
@@ -86,40 +87,45 @@ LOGS = {
 }
 
 
-@pytest.mark.parametrize("number", ["7", BIG, HUGE, "0" * 30 + "7", "²"])
-@pytest.mark.parametrize("line", LOGS.values(), ids=LOGS)
-def test_numbers_in_a_log(line: str, number: str, tmp_path: Path) -> None:
+NUMBERS = {"7": "7", "big": BIG, "huge": HUGE, "zeros": "0" * 30 + "7", "raised": "²"}
+
+
+@pytest.mark.parametrize(("kind", "of"), in_turn(list(LOGS), list(NUMBERS), of=2))
+def test_numbers_in_a_log(kind: str, of: str, tmp_path: Path) -> None:
+    line, number = LOGS[kind], NUMBERS[of]
     sound = "2026-01-01 00:00:00 INFO SpecDecoding metrics: Mean acceptance length: 2.00, Accepted throughput: 1.00 tokens/s"
     (tmp_path / "a.log").write_text(f"{line.format(n=number)}\n{sound}\n")
     _found(tmp_path / "a.log")
 
 
-@pytest.mark.parametrize("number", ["7", BIG, "1e300", "-5", "1e999", "NaN", '"x"', "[1]", '{"a":1}', "null", "1e9"])
-@pytest.mark.parametrize(
-    "record",
-    [
-        '{"metrics":{"speculative_decoding":{"num_spec_steps":@,"num_accepted_draft_tokens":3}},"created":@}',
-        '{"metrics":{"speculative_decoding":{"num_spec_steps":1,"per_step_accepted":[@],"per_step_drafted":[1,@]}}}',
-        '{"metrics":{"speculative_decoding":{"num_spec_steps":1,"acceptance_histogram":{"@":1,"²":1}}}}',
-        '{"meta_info":{"id":"a","spec_verify_ct":@,"completion_tokens":@,"spec_accept_histogram":[@,1]}}',
-        '{"timings":{"predicted_n":@,"draft_n":@,"draft_n_accepted":@,"predicted_ms":@}}',
-        '{"accepted_draft_hist":[1,@],"max_draft_len":@}',
-        '{"spec_decode_acceptance":{"num_spec_steps":@,"acceptance_histogram":{"@":1}}}',
-        '{"Request_AL":{},"Average_AL":@,"Acceptance_Length_Histogram":{"@":1,"1":@}}',
-        '{"question_id":1,"choices":[{"idxs":[@],"new_tokens":[@],"wall_time":[@]}]}',
-        '{"question_id":@,"choices":[{"accept_lengths":[@,1],"new_tokens":[@]}]}',
-        '{"records":[{"bs":@,"reqs":[{"verify_len":@,"correct_drafts":@}]}],"verify_num_draft_tokens":@}',
-        '{"iter":@,"iterLatencyMS":@,"timestamp":@,"specDecodingStats":{"numDraftTokens":@}}',
-    ],
-)
+VALUES = ["7", BIG, "1e300", "-5", "1e999", "NaN", '"x"', "[1]", '{"a":1}', "null", "1e9"]
+RECORDS = [
+    '{"metrics":{"speculative_decoding":{"num_spec_steps":@,"num_accepted_draft_tokens":3}},"created":@}',
+    '{"metrics":{"speculative_decoding":{"num_spec_steps":1,"per_step_accepted":[@],"per_step_drafted":[1,@]}}}',
+    '{"metrics":{"speculative_decoding":{"num_spec_steps":1,"acceptance_histogram":{"@":1,"²":1}}}}',
+    '{"meta_info":{"id":"a","spec_verify_ct":@,"completion_tokens":@,"spec_accept_histogram":[@,1]}}',
+    '{"timings":{"predicted_n":@,"draft_n":@,"draft_n_accepted":@,"predicted_ms":@}}',
+    '{"accepted_draft_hist":[1,@],"max_draft_len":@}',
+    '{"spec_decode_acceptance":{"num_spec_steps":@,"acceptance_histogram":{"@":1}}}',
+    '{"Request_AL":{},"Average_AL":@,"Acceptance_Length_Histogram":{"@":1,"1":@}}',
+    '{"question_id":1,"choices":[{"idxs":[@],"new_tokens":[@],"wall_time":[@]}]}',
+    '{"question_id":@,"choices":[{"accept_lengths":[@,1],"new_tokens":[@]}]}',
+    '{"records":[{"bs":@,"reqs":[{"verify_len":@,"correct_drafts":@}]}],"verify_num_draft_tokens":@}',
+    '{"iter":@,"iterLatencyMS":@,"timestamp":@,"specDecodingStats":{"numDraftTokens":@}}',
+]
+
+
+@pytest.mark.parametrize(("record", "number"), in_turn(RECORDS, VALUES, of=4))
 def test_numbers_in_a_record(record: str, number: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(record.replace('"@"', json.dumps(number)).replace("@", number) + "\n")
     assert run(["report", str(tmp_path / "a.json"), "-q"]) in (0, 3)
     assert run(["detect", str(tmp_path / "a.json")]) in (0, 3)
 
 
-@pytest.mark.parametrize("position", ["0", "²", "٣", "1e5", "-1", "999999999"])
-@pytest.mark.parametrize("stamp", ["", "1700000000000", "9" * 30, "9" * 400, "9" * 5000])
+POSITIONS, STAMPS = ["0", "²", "٣", "1e5", "-1", "999999999"], ["", "1700000000000", "9" * 30, "9" * 400, "9" * 5000]
+
+
+@pytest.mark.parametrize(("position", "stamp"), in_turn(POSITIONS, STAMPS, of=3))
 def test_a_sample_of_a_scrape(position: str, stamp: str, tmp_path: Path) -> None:
     name = f'vllm:spec_decode_num_accepted_tokens_per_pos_total{{position="{position}"}}'
     (tmp_path / "a.prom").write_text(f"{name} 5 {stamp}\nvllm:spec_decode_num_drafts_total 9 {stamp}\n", "utf-8")

@@ -25,6 +25,7 @@ from sdtrace.render import html, terminal
 from sdtrace.schema.counters import no_windows
 from sdtrace.schema.trace import OTHER, Batch, Event, Loss
 from tests.made.log_samples import LLAMA_D, OLLAMA, SAMPLES, SGLANG_NEW, VLLM_011, VLLM_032
+from tests.made.pairs import in_turn
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 TEXTS = sorted(p for p in CORPUS.rglob("*") if p.suffix in (".log", ".txt", ".md") and p.name.upper() != "README.MD")
@@ -160,15 +161,9 @@ _FIGURES = [
 _STAMPED = (
     "vllm-v0", "vllm-0.11", "vllm-dp2", "sglang-0.5.3", "sglang-0.5.20", "llama.cpp-c", "llama.cpp-d", "ollama", "tensorrt-llm",
 )  # fmt: skip
-#: A third of the pairs here, every log and every prefix among them; the others are slow ones.
-_PREFIXED = [
-    pytest.param(name, prefix, marks=() if (i + j) % 3 == 0 else pytest.mark.slow)
-    for i, name in enumerate(_STAMPED)
-    for j, prefix in enumerate(PREFIXES)
-]
 
 
-@pytest.mark.parametrize(("name", "prefix"), _PREFIXED)
+@pytest.mark.parametrize(("name", "prefix"), in_turn(_STAMPED, list(PREFIXES), of=3))
 def test_a_prefix_changes_no_figure(name: str, prefix: str, tmp_path: Path) -> None:
     text = SAMPLES[name][0]
     plain = read(written(tmp_path, text))[1]

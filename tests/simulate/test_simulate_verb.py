@@ -8,6 +8,7 @@ import pytest
 from sdtrace.cli import run
 from sdtrace.errors import UsageError
 from sdtrace.simulate import FAULTS, LAWS, Settings, simulate
+from tests.made.pairs import in_turn
 from tests.power.judge import at_level, judged, made
 
 #: Tested positions that show a fault with everything logged, where 600 do not.
@@ -28,20 +29,12 @@ LARGER = {
 @pytest.mark.parametrize("name", [n for n in FAULTS if n not in ("healthy", "shared-noise")])
 def test_faults_are_named(name: str) -> None:
     level = "rows" if name == "recovery-reuses-draw" else "draws"
-    trace = made(Settings(name, tested=LARGER.get(name, 600), vocab=256, level=level, seed=5))
+    tested = LARGER.get(name, 600)
+    trace = made(Settings(name, tested=tested, vocab=256 if tested < 1500 else 128, level=level, seed=5))
     assert judged(trace).causes[:1] == (FAULTS[name].cause,)
 
 
-#: Every law in one rounding here, the others are slow ones.
-DTYPES = ("float32", "bfloat16", "decimals:3")
-ROUNDED = [
-    pytest.param(law, dtype, marks=() if (i + j) % 3 == 0 else pytest.mark.slow)
-    for i, law in enumerate(LAWS)
-    for j, dtype in enumerate(DTYPES)
-]
-
-
-@pytest.mark.parametrize(("law", "dtype"), ROUNDED)
+@pytest.mark.parametrize(("law", "dtype"), in_turn(list(LAWS), ["float32", "bfloat16", "decimals:3"], of=3))
 def test_healthy_traces_are_not_accused(law: str, dtype: str) -> None:
     trace = made(Settings("healthy", law=law, tested=800, vocab=128, dtype=dtype, seed=6))
     for level in ("basic", "draws"):
