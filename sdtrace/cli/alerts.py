@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @boards.options
 @click.option(
     "--state",
-    type=click.Path(),
+    type=outputs.FOLDER,
     metavar="DIR",
     help="The history of `sdtrace nightly`: the usual acceptance of a service is the threshold.",
 )

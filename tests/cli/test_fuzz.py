@@ -28,7 +28,7 @@ from tests.made.damage import damaged, packed, table
 from tests.made.envelope_samples import ENVELOPES, LINES
 from tests.made.families import tables, texts
 
-COUNT = int(os.environ.get("SDTRACE_FUZZ_FILES", "40"))
+COUNT = int(os.environ.get("SDTRACE_FUZZ_FILES", "12"))
 SEED = int(os.environ.get("SDTRACE_FUZZ_SEED", "0"))
 #: From here on it pays to start a process for every core.
 MANY = 500

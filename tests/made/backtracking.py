@@ -191,7 +191,9 @@ def example(items: Any, flags: int, variant: int) -> str:
             chars = (
                 [chr(value)]
                 if op is c.LITERAL
-                else [x for x in _SAMPLE if fitting(x)] or [chr(i) for i in range(1, 256) if fitting(chr(i))]
+                else [x for x in _SAMPLE if fitting(x)]
+                or [chr(i) for i in range(1, 256) if fitting(chr(i))]
+                or [chr(v if o is c.LITERAL else v[0]) for o, v in value if o in (c.LITERAL, c.RANGE)]
             )
             made.append(chars[variant % len(chars)])
         elif op is c.SUBPATTERN:

@@ -127,7 +127,11 @@ STRANGE: dict[str, Answer] = {
 }
 
 
-@pytest.mark.parametrize("name", [*HOSTILE, *STRANGE])
+#: A third of the hostile answers here (each is a reason above), the others are slow ones.
+RUNS = [pytest.param(name, marks=pytest.mark.slow if i % 3 else ()) for i, name in enumerate(HOSTILE)]
+
+
+@pytest.mark.parametrize("name", [*RUNS, *STRANGE])
 def test_the_rest_of_the_run_goes_on(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.prom").write_text("vllm:spec_decode_num_drafts_total 9\n")
     answer = STRANGE[name] if name in STRANGE else HOSTILE[name][0]

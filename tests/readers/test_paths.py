@@ -144,7 +144,7 @@ def test_a_stream_without_an_end_is_cut_and_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
 
     def write() -> None:
-        with (tmp_path / "fifo").open("wb") as out:
+        with (tmp_path / "fifo").open("wb", buffering=0) as out:  # nothing is left to be written when it is closed
             try:
                 out.write(SAMPLE.read_bytes())
                 while True:

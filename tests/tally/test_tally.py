@@ -28,7 +28,7 @@ def figures(path: Path) -> dict[str, Any]:
     return {name: found[name] for name in ("verdict", "checks", "audit")}
 
 
-@pytest.mark.parametrize("rows", [24, 64, 250])
+@pytest.mark.parametrize("rows", [64, *(pytest.param(n, marks=pytest.mark.slow) for n in (24, 250))])
 def test_small_batches_give_the_same_report(rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many batches (more than are gathered at a time) against one."""
     path = trace(tmp_path, fault="lenience-0.7")

@@ -1,0 +1,63 @@
+"""Emptying a module that is imported: whoever holds one of its functions, by whatever name, gets an error from it."""
+
+import ast
+import gc
+import importlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+TOP = Path(__file__).resolve().parents[2]
+PACKAGE = TOP / "sdtrace"
+#: Modules that need what a test run may lack, or that are only run as a program.
+APART = ("sdtrace.replay.engine.transformers", "sdtrace.__main__")
+
+
+class EmptiedError(RuntimeError):
+    """A function of the emptied module was called."""
+
+
+def name_of(path: Path) -> str:
+    """The dotted name of a module's file."""
+    return ".".join(path.relative_to(TOP).with_suffix("").parts).removesuffix(".__init__")
+
+
+def holds_functions(path: Path) -> bool:
+    """Whether there is anything to empty: a module of data alone cannot be emptied without its importers failing."""
+    return any(isinstance(node, ast.FunctionDef | ast.Lambda) for node in ast.walk(ast.parse(path.read_text())))
+
+
+@cache
+def _raising(free: int) -> CodeType:
+    """Code that raises, with as many variables of an outer function as the code it stands for."""
+    names = [f"v{i}" for i in range(free)]
+    lines = ["def outer():", *(f"    {name} = None" for name in names), "    def emptied(*args, **kwargs):"]
+    lines += [f"        {name}" for name in names] + ["        raise error('emptied')", "    return emptied"]
+    made: dict[str, Callable[[], FunctionType]] = {}
+    exec("\n".join(lines), {"error": EmptiedError}, made)
+    return made["outer"]().__code__
+
+
+def emptied(name: str) -> int:
+    """Empty an imported module in place; how many functions that were."""
+    file = importlib.import_module(name).__file__
+    mine: list[Any] = [x for x in gc.get_objects() if isinstance(x, FunctionType) and x.__code__.co_filename == file]
+    for function in mine:
+        function.__globals__.setdefault("error", EmptiedError)
+        function.__code__ = _raising(len(function.__code__.co_freevars))
+    return len(mine)
+
+
+def tests_of(path: Path) -> list[str]:
+    """Test files, those first that are likeliest to notice."""
+    name, room = name_of(path), path.relative_to(PACKAGE).with_suffix("").parts[0]
+    parent, _, last = name.rpartition(".")
+    spoken = (f"from {name} import", f"import {name}", f"from {parent} import {last}")
+    tests = sorted(p for p in (TOP / "tests").rglob("test_*.py") if "browser" not in p.parts)
+    own = [p for p in tests if any(words in p.read_text() for words in spoken)]
+    named = [p for p in tests if p.stem == f"test_{last}" and p not in own]
+    golden = [TOP / "tests" / "test_golden.py"]
+    rest = [p for p in tests if p.relative_to(TOP / "tests").parts[0] in (room, f"test_{room}.py")]
+    return [str(p.relative_to(TOP)) for p in dict.fromkeys([*named, *own, *golden, *rest])]
