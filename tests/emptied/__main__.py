@@ -67,7 +67,9 @@ def main() -> int:
             test = noticed(path, asked.each, Path(folder) / "note")
             counts["noticed" if test else "silent"] += 1
             print(f"{path.relative_to(TOP)}\t{test or 'NO TEST FAILED'}", flush=True)
-    print(f"{len(paths)} modules emptied: {counts['noticed']} noticed, {counts['silent']} not; {len(data)} hold data alone")
+    print(
+        f"{len(paths)} modules emptied: {counts['noticed']} noticed, {counts['silent']} not; {len(data)} hold data alone"
+    )
     return 1 if counts["silent"] else 0
 
 
