@@ -150,6 +150,8 @@ def _families(part: pl.DataFrame, added: pl.DataFrame) -> list[str]:
     told = part["family"].drop_nulls().unique(maintain_order=True).to_list()[:4]
     running = part["basis"][0] in ("lifetime", "counter")
     assumed = int(not running and added["drafts"].count() > part["drafts"].count())
+    lone = part["basis"][0] == "counter" and part.height == part["series"].n_unique()
+    told += ["one scrape: counts since the engine started"] * int(lone)
     return told + ["steps of windows that accepted nothing: at least drafted / k"] * assumed
 
 

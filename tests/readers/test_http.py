@@ -207,3 +207,35 @@ def test_a_password_in_an_address_is_refused_unnamed() -> None:
     with pytest.raises(UsageError) as told:
         report("prometheus://user:word@host:9090")
     assert "word" not in told.value.message.replace("password", "")
+
+
+SCRAPE = (
+    b'vllm:spec_decode_num_drafts_total{engine="0"} 1000\n'
+    b'vllm:spec_decode_num_draft_tokens_total{engine="0"} 4000\n'
+    b'vllm:spec_decode_num_accepted_tokens_total{engine="0"} 2400\n'
+)
+
+
+def test_an_address_is_one_scrape() -> None:
+    """1 + 2,400 / 1,000 = 3.40 tokens per drafting step; an address without a path is asked for /metrics."""
+
+    def answer(peer: socket.socket, _: int) -> None:
+        peer.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(SCRAPE) + SCRAPE)
+
+    with _server(answer) as port:
+        found = report([f"http://user:secret@127.0.0.1:{port}/metrics?token=secret"])
+        bare = report([f"http://127.0.0.1:{port}"])
+    for one in (found, bare):
+        assert one.document["acceptance"]["tokens_per_step"] == pytest.approx(3.4)
+        assert one.document["acceptance"]["rate_of_drafted"] == pytest.approx(0.6)
+    assert "secret" not in json.dumps(found.document)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_address_that_does_not_answer_is_a_loss_of_that_input(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.prom").write_bytes(SCRAPE)
+    with _server(HOSTILE[name][0]) as port, within(http_timeout=0.6, http_max=1 << 20):
+        found = report([str(tmp_path / "a.prom"), f"http://user:secret@127.0.0.1:{port}/metrics?token=secret"])
+    assert found.document["acceptance"]["rate_of_drafted"] == pytest.approx(0.6)
+    assert "secret" not in json.dumps(found.document)
+    assert HOSTILE[name][1].strip() in json.dumps(found.document["inputs"])

@@ -10,6 +10,8 @@ from sdtrace.errors import NoInputError
 from sdtrace.readers.io import cloud
 
 _SERVERS = ("prometheus://", "prometheus+https://")
+#: An address whose answer is the input: a scrape of /metrics, a log that a server hands out.
+_ADDRESSES = ("http://", "https://")
 #: What is neither a file nor a folder nor read once, and why it is no input.
 _OTHER = {
     stat.S_IFCHR: ("a device, not a file", "name a file, or send it to standard input: sdtrace report -"),
@@ -27,7 +29,7 @@ def expand(paths: list[str]) -> list[str]:
     for path in paths:
         if cloud.is_object(path):
             found.extend(cloud.expand(path))
-        elif path == "-" or path.startswith(_SERVERS) or os.path.isfile(path):
+        elif path == "-" or path.startswith((*_SERVERS, *_ADDRESSES)) or os.path.isfile(path):
             found.append(path)
         elif os.path.isdir(path):
             found.extend(_walk(Path(path), ()))
@@ -38,6 +40,11 @@ def expand(paths: list[str]) -> list[str]:
         else:
             raise NoInputError(f"{path}: no such file or folder", "check the path; globs are expanded too")
     return list(dict.fromkeys(found))
+
+
+def is_address(path: str) -> bool:
+    """Whether an input is what a server answers."""
+    return path.startswith(_ADDRESSES)
 
 
 def is_tables(folder: Path) -> bool:
@@ -70,6 +77,8 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> list[str]:
 
 def trouble(path: str) -> tuple[str, str] | None:
     """Why a path on this machine cannot be read, and what to do about it; None where nothing speaks against it."""
+    if is_address(path):
+        return None
     try:
         kind = stat.S_IFMT(os.stat(path).st_mode)
         if stat.S_ISDIR(kind):
@@ -96,7 +105,9 @@ def _folder(path: str) -> tuple[str, str]:
 
 
 def is_stream(path: str) -> bool:
-    """Whether a path can be read only once: a FIFO, as `<(command)` and /dev/stdin are."""
+    """Whether a path can be read only once: a FIFO, as `<(command)` and /dev/stdin are, or the answer of a server."""
+    if is_address(path):
+        return True
     try:
         return stat.S_ISFIFO(os.stat(path).st_mode)
     except OSError:

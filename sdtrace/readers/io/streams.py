@@ -1,4 +1,4 @@
-"""What can be read only once (standard input, a FIFO) as a temporary file, which goes when the process ends."""
+"""What can be read only once (standard input, a FIFO, a server's answer) as a temporary file, which goes when the process ends."""
 
 import atexit
 import os
@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit, urlunsplit
 
 from sdtrace.errors import NoInputError
 from sdtrace.limits import LimitError, Limits, lifted, size
+from sdtrace.readers.io.paths import is_address
 
 _BLOCK = 1 << 20
 #: Seconds that a FIFO which a user named is waited for until somebody opens it to write.
@@ -25,6 +27,10 @@ _KEPT: dict[object, tuple[object, Path, LimitError | None]] = {}
 
 def kept(path: str, limits: Limits, *, wait: bool) -> tuple[Path, LimitError | None]:
     """The copy of a stream; the second time the same one. Raises OSError, NoInputError where there is nothing to read."""
+    if is_address(path):
+        if path not in _KEPT:
+            _KEPT[path] = (path, *_copied(_answer(path), limits))
+        return _KEPT[path][1:]
     known = os.stat(path) if path != "-" else None
     key: object = (known.st_dev, known.st_ino) if known is not None else id(sys.stdin.buffer)
     if key not in _KEPT:
@@ -63,6 +69,17 @@ def _copied(blocks: Iterator[bytes], limits: Limits) -> tuple[Path, LimitError |
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder / "stream", None
+
+
+def _answer(address: str) -> Iterator[bytes]:
+    """What a server answers now; an address without a path is that of an engine, whose scrape is at /metrics."""
+    from sdtrace.readers.io.http import Server, Unanswered  # only for what asks a server
+
+    parts = urlsplit(address)
+    try:
+        yield Server().get(urlunsplit(parts._replace(path="/metrics")) if parts.path in ("", "/") else address)
+    except Unanswered as error:
+        raise NoInputError(str(error), error.hint) from None
 
 
 def _standard_input() -> Iterator[bytes]:
