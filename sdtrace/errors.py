@@ -3,7 +3,21 @@
 Caught once, in the commands, which print the message and the hint and choose the exit code.
 """
 
+from collections.abc import Iterable
+
 from sdtrace.redaction import redacted
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """The hint for a word that is not known: the one that looks most like it, else `otherwise`, else all of them."""
+    from difflib import get_close_matches  # only where somebody slipped
+
+    words = list(known)
+    begun = [word for word in words if len(name) > 3 and word.lower().startswith(name.lower())]
+    near = begun or get_close_matches(name.lower(), words, 1, 0.6)
+    if near:
+        return f"did you mean {near[0]}?" + (f" {otherwise}" if otherwise else "")
+    return otherwise or "known: " + ", ".join(words)
 
 
 class SdtraceError(Exception):

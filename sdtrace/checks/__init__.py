@@ -4,7 +4,8 @@ import importlib
 import pkgutil
 from dataclasses import replace
 
-from sdtrace.errors import UsageError
+from sdtrace.errors import UsageError, nearest
+from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Check
 
 
@@ -24,4 +25,7 @@ def by_code(code: str) -> Check:
     for check in CHECKS:
         if code.lower() in (check.code.lower(), check.name):
             return check
-    raise UsageError(f"{code}: no such check", "sdtrace checks lists them all")
+    known = [word for check in CHECKS for word in (check.name, check.code)]
+    raise UsageError(
+        f"{code}: no such check or cause", nearest(code, [*known, *WORDS], "sdtrace checks lists them all")
+    )

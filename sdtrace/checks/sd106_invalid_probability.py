@@ -26,7 +26,7 @@ CHECK = Check(
     | pl.col("draft_probs").is_not_null()
     | pl.col("last_target_prob").is_not_null(),
     fault=(pl.col("bad_p") + pl.col("bad_q") + pl.col("bad_y")) > 0,
-    read=counted("steps hold a value that is no probability"),
+    read=counted("steps hold such a value", clear="steps hold probabilities only"),
     laws=None,
     shows=("bad_p", "bad_q", "bad_y"),
 )

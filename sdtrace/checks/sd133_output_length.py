@@ -42,7 +42,7 @@ CHECK = Check(
     needs=("output_len",),
     judged=_WHOLE & (~_FEWER | _ENDS),
     fault=_FEWER | (pl.col("output_len") < pl.col("appended") - _CUT),
-    read=counted("requests do not add up to their output length"),
+    read=counted("requests do not add up to their output length", clear="requests match their output length"),
     laws=None,
     shows=("output_len", "appended"),
 )

@@ -26,7 +26,7 @@ CHECK = Check(
     needs=("target_argmax_ids",),
     judged=pl.col("tested") & (pl.col("argmax") >= 0) & (pl.col("token") >= 0),
     fault=pl.col("decision") == -1,
-    read=counted("greedy decisions do not follow the argmax"),
+    read=counted("greedy decisions do not follow the argmax", clear="greedy decisions follow the argmax"),
     laws=where(lambda law: law.greedy),
     shows=("argmax", "gap"),
 )

@@ -29,7 +29,7 @@ CHECK = Check(
     needs=("target_argmax_ids", "target_top2_gap", "output_token_ids"),
     judged=pl.col("y").is_not_null() & pl.col("argmax_y").is_not_null() & pl.col("gap_y").is_not_null() & ~_CLIPPED,
     fault=(pl.col("y") != pl.col("argmax_y")) & (pl.col("gap_y") > NEAR_TIE),
-    read=counted("tokens after the block are not the argmax"),
+    read=counted("tokens after the block are not the argmax", clear="tokens after the block are the argmax"),
     laws=where(lambda law: law.greedy),
     shows=("y", "argmax_y", "gap_y"),
 )

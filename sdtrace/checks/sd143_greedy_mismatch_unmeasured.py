@@ -29,7 +29,9 @@ def _read(counts: Counts) -> Outcome:
     """Mismatches beyond 2% by more than five standard deviations; fewer may be ties."""
     n, k = counts.total, counts.faults
     limit = 0.02 * n + 5 * (0.02 * 0.98 * n) ** 0.5 + 3
-    outcome = counted("decisions do not follow the argmax (no gap logged)")(counts)
+    outcome = counted(
+        "decisions do not follow the argmax (no gap logged)", clear="decisions follow the argmax (no gap logged)"
+    )(counts)
     if k <= limit:
         state: State = "clear" if counts.total and not k else "cannot-tell"
         headline = "none" if state == "clear" else f"{k:,} mismatches may be numerical ties; log target_top2_gap"

@@ -28,7 +28,7 @@ CHECK = Check(
         (pl.col("histogram").list.eval(pl.element() * pl.int_range(pl.len())).list.sum() - pl.col("accepted")).abs()
         > 0.5
     ),
-    read=counted("windows hold a histogram that does not add up"),
+    read=counted("windows hold a histogram that does not add up", clear="windows hold a histogram that adds up"),
     laws=None,
     shows=("engine", "surface", "drafts", "accepted"),
 )

@@ -26,7 +26,7 @@ CHECK = Check(
     judged=pl.col("windows") >= 5,
     fault=(pl.col("zero") >= 5)
     & ((pl.col("zero_drafted") >= 500) | ((pl.col("zero_drafted") == 0) & (pl.col("zero") >= 20))),
-    read=counted("series accept nothing for five windows or more"),
+    read=counted("series accept no drafted token in five or more consecutive log intervals"),
     laws=None,
     shows=("engine", "zero", "zero_drafted"),
 )

@@ -1,4 +1,4 @@
-"""Next to nothing that is drafted is accepted.
+"""Next to no drafted token is accepted.
 
 What it finds
 Counts, in all or of one series, in which at most 3% of the drafting steps accept their first token, where a working drafter's 15%

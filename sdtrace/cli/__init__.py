@@ -18,7 +18,7 @@ VERBS = {
     "report": "Read, audit, check, diagnose: a summary here, -o FILE.html, --json FILE.",
     "diff": "What changed between two traces or logs, by how much, where, and why.",
     "explain": "Why each drafted token of a step was accepted or rejected.",
-    "tune": "Which tau, budget or policy this traffic wants, and what the trace can tell of it.",
+    "tune": "Which draft length, budget or policy suits this traffic, as far as the trace can tell.",
     "nightly": "One night added to the history: report, trend, alarms.",
     "watch": "A live engine's /metrics in the terminal; --for 60s -o FILE.html ends in a report.",
     "probe": "Ask a running server: is it right, and how fast; --against URL2 compares.",
@@ -53,6 +53,11 @@ class _Verbs(click.Group):
         # a bare path means report: `sdtrace trace.jsonl`
         if args and args[0] not in VERBS and (args[0] == "-" or os.path.exists(args[0])):
             args = ["report", *args]
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            from sdtrace.errors import UsageError, nearest
+
+            hint = nearest(args[0], VERBS, "sdtrace --help lists the commands")
+            raise UsageError(f"{args[0]}: no such command, and no such file", hint)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -49,11 +49,15 @@ class Result:
 
     def sentence(self) -> str:
         """For the terminal."""
-        what = self.condition.text + (f" ({self.of})" if self.of else "")
+        c = self.condition
+        what = c.name + (f" ({self.of})" if self.of else "")
+        limit = f"{c.bound:+.1%}" if c.relative else f"{c.bound:g}"
         if self.value is None:
-            return f"{what}: not known, so not judged"
-        shown = f"{self.value:+.1%}" if self.condition.relative else f"{self.value:.4g}"
-        return f"{what}: {'met' if self.met else 'not met'}, it is {shown}"
+            return f"not judged: {what} is not known (fails when {c.compare} {limit})"
+        shown = f"{self.value:+.1%}" if c.relative else f"{self.value:.4g}"
+        return (
+            f"FAILED: {what} is {shown} (limit {limit})" if self.met else f"passed: {what} is {shown} (limit {limit})"
+        )
 
 
 def condition(text: str) -> Condition:

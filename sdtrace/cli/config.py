@@ -11,7 +11,6 @@ A folder may be somebody else's (a download, a clone): its file is found, not na
 delete, or send the work elsewhere, and what it sets is told.
 """
 
-import difflib
 import importlib
 import os
 import tomllib
@@ -22,7 +21,7 @@ from typing import Any
 import click
 
 from sdtrace.cli.outputs import Output
-from sdtrace.errors import UsageError
+from sdtrace.errors import UsageError, nearest
 from sdtrace.render.text import clean, configuration
 
 FILE = "sdtrace.toml"
@@ -132,7 +131,7 @@ def _allowed(file: str, flag: str, option: click.Parameter, value: Any) -> None:
 
 def _table(path: str, verb: str, table: Any, verbs: Mapping[str, str]) -> dict[str, Any]:
     if verb not in verbs or not isinstance(table, dict):
-        raise UsageError(f"{path}: [{verb}] is no command", _nearest(verb, verbs))
+        raise UsageError(f"{path}: [{verb}] is no command", nearest(verb, verbs))
     command: click.Command = importlib.import_module(f"sdtrace.cli.{verb}").command
     flags = {
         flag.removeprefix("--"): option
@@ -144,7 +143,7 @@ def _table(path: str, verb: str, table: Any, verbs: Mapping[str, str]) -> dict[s
     found = {}
     for key, value in table.items():
         if key not in flags:
-            raise UsageError(f"{path}: [{verb}] has no {key}", _nearest(key, flags))
+            raise UsageError(f"{path}: [{verb}] has no {key}", nearest(key, flags))
         found[str(flags[key].name)] = _fitting(f"{path}: [{verb}] {key}", flags[key], value)
     return found
 
@@ -162,8 +161,3 @@ def _fitting(where: str, option: click.Option, value: Any) -> Any:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
     raise UsageError(f"{where}: {value!r} does not fit", "write what the flag takes, as a string or a number")
-
-
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"did you mean {near[0]}?" if near else "known: " + ", ".join(known)

@@ -18,7 +18,7 @@ from sdtrace.cli import options, outputs, results
     type=click.FloatRange(0.0, 1.0, min_open=True),
     default=0.03,
     show_default=True,
-    help="Relative change of speed that nobody minds.",
+    help="Ignore speed changes smaller than this fraction.",
 )
 @outputs.html("Write the HTML report there.")
 @results.machines

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdtrace.cli import options, outputs
-from sdtrace.errors import UsageError
+from sdtrace.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from sdtrace.render.pages import Page
@@ -39,7 +39,7 @@ def command(ctx: click.Context, topic: str | None) -> int:
         if name in (page.name, page.also):
             click.echo(manual.shown(page.markdown, options.width(), options.colour()), nl=False)
             return 0
-    near = manual.nearest(name, [n for page in known for n in (page.name, page.also) if n])
+    near = nearest(name, [n for page in known for n in (page.name, page.also) if n])
     raise UsageError(
         f"{topic}: no such topic", near if len(name) > 2 and "did you mean" in near else "sdtrace help lists them"
     )

@@ -35,7 +35,7 @@ def _amount(text: str) -> float:
     found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b|s)?", text.strip().lower())
     amount = float(found[1]) * 1024.0 ** " kmgt".index(found[2] or " ") if found else 0.0
     if amount <= 0:
-        raise UsageError(f"{text!r} is no amount", "write 32M, 2G or a number above 0")
+        raise UsageError(f"invalid size {text!r}", "write 32M, 2G or a number above 0")
     return amount
 
 

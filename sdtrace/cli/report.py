@@ -21,7 +21,8 @@ from sdtrace.cli import options, outputs, results
 def command(paths: tuple[str, ...], **given: Any) -> int:
     """Read traces, recompute every decision, name what is wrong.
 
-    INPUT is a file, a folder, a glob, or - for standard input; gz, bz2, xz and zst are told by content.
+    INPUT is a file, a folder, a glob, or - for standard input; compression (gz, bz2, xz, zst) is detected
+    automatically.
     """
     from sdtrace.api import report  # heavy imports only when there is work
     from sdtrace.audit.cluster import Ray

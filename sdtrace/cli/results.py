@@ -124,7 +124,7 @@ def exit_code(document: dict[str, Any], given: dict[str, Any]) -> int:
         return 5
     results = judge([condition(text) for text in given["fail_if"]], document)
     for result in results:
-        click.echo(f"fail-if: {clean(result.sentence(), 300)}", err=True)
+        click.echo(clean(result.sentence(), 300), err=True)
     if given["exit_zero"]:
         return 0
     if _states(document) & LEVELS[given["fail_on"]] or any(r.met for r in results):

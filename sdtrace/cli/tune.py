@@ -25,7 +25,7 @@ from sdtrace.cli import options, outputs, results
 @click.option("--slo-itl-ms", type=float, metavar="MS", help="Limit on the time between bursts (a step).")
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on the terminal.")
 def command(paths: tuple[str, ...], **given: Any) -> int:
-    """Which tau, budget or policy this traffic wants, and which of these the trace can answer.
+    """Which draft length, budget or policy suits this traffic, and which of these the trace can answer.
 
     Every figure says what it rests on: exact (recorded so), replay (recorded decisions, walked again), model, or bounds
     (not identified: the ends, and what to log to know more).

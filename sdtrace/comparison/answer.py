@@ -71,7 +71,12 @@ def answer(metrics: Sequence[Metric], margin: float, requests: int) -> Answer:
         return Answer("fine", asked, f"{told}, within {margin:.0%}")
     half = (change.high - change.low) / 2
     needed = max(round(requests * (half / margin) ** 2), requests + 1)
-    return Answer("inconclusive", asked, f"{told}; {needed:,} requests a side would settle {margin:.0%}", needed)
+    return Answer(
+        "inconclusive",
+        asked,
+        f"{told}; detecting a {margin:.0%} change needs about {needed:,} requests per side",
+        needed,
+    )
 
 
 def causes_of(both: Pair, answer: Answer, split: Attribution, cut: Sequence[Slice], margin: float) -> list[Cause]:

@@ -130,7 +130,7 @@ def _does_nothing(windows: pl.DataFrame, config: Event, mine: Sequence[Event]) -
 
 
 def _why(config: Event, reason: Event | None) -> str:
-    says = "configured, yet nothing is drafted"
+    says = "speculation is configured but no tokens are drafted"
     if reason is None:
         return says
     says += f" ({reason.path}:{reason.line}: {reason.what})"

@@ -125,11 +125,7 @@ def _cause(cause: str, mine: Sequence[Change], changes: Sequence[Change], events
     words = WORDS[cause]
     told = [_words(change, named=len(mine) > 1) + _with(change, changes) for change in worst[:3]]
     more = f", and {len(mine) - 3} more series" if len(mine) > 3 else ""
-    says = (
-        "acceptance fell, and stayed low"
-        if cause == "low-acceptance"
-        else "nothing that is drafted is accepted any more"
-    )
+    says = "acceptance fell, and stayed low" if cause == "low-acceptance" else "no drafted token is accepted any more"
     beside = _beside(worst[0], events, NEAR_S)
     evidence: list[dict[str, Any]] = [
         {

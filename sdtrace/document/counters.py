@@ -86,9 +86,7 @@ def _positions(source: Source) -> Section | None:
     rows: list[list[Value]] = [
         [j, round(n, 1), r] for j, (n, r) in enumerate(zip(source.accepted_by_position, rates, strict=False))
     ]
-    says = (
-        f"{rates[0]:.0%} of the steps that drafted accept the first token, {rates[-1]:.0%} accept {len(rates)} or more."
-    )
+    says = f"{rates[0]:.0%} of the steps that drafted accept the first token, {rates[-1]:.0%} accept all {len(rates)}."
     chart = Chart(
         "bars", "position in the draft", "steps that accept it", [str(r[0]) for r in rows], {"marginal": list(rates)}
     )
@@ -246,7 +244,13 @@ def _definitions(diagnosis: Diagnosis, source: Source | None) -> Section | None:
     says = "The same traffic in the words of every engine. S steps that drafted, V all steps, D drafted, A accepted tokens,"
     says += " E emitted tokens, k draft length, R requests; where E is not counted, steps without a draft are left out."
     return (
-        Section("definitions", "In other engines' words", says, ["tool", "calls it", "value", "computed as"], rows)
+        Section(
+            "definitions",
+            "The same numbers by other tools' definitions",
+            says,
+            ["tool", "calls it", "value", "computed as"],
+            rows,
+        )
         if rows
         else None
     )

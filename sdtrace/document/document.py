@@ -173,7 +173,7 @@ def _figures(a: Mapping[str, Any]) -> Section:
     if a["accepted"] is not None:
         says = f"{a['accepted']:,} of {a['drafted']:,} drafted tokens were accepted in {a['steps']:,} steps."
     if a["tokens_per_step"] is not None:
-        says += f" Each step gained {a['tokens_per_step']:.2f} tokens."
+        says += f" Each step emitted {a['tokens_per_step']:.2f} tokens on average."
     return Section("acceptance", "Acceptance", says, ["figure", "value", "low (95%)", "high (95%)", "definition"], rows)
 
 

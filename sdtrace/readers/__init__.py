@@ -63,7 +63,7 @@ class Opened:
         if self.format == "prometheus-server":
             return prometheus_server.batches(self.address, self.since, self.until)
         if self.format == "unrecognised":
-            what, advice = self.trouble or ("no reader knows this file", _DETECT)
+            what, advice = self.trouble or ("unrecognised file format", _DETECT)
             tables = empty("run"), empty("request"), empty("step")
             loss = Loss(self.path, None, what, 1, advice)
             return iter([Batch(self.path, 1, *tables, [loss], failed=self.trouble is not None)])
@@ -147,7 +147,7 @@ def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]
     if all(o.format == "unrecognised" for o in opened):
         why, advice = _strange(opened[0])
         more = f" (and {len(opened) - 1} more)" if len(opened) > 1 else ""
-        told = why if opened[0].trouble else f"no reader knows this: {why}"
+        told = why if opened[0].trouble else f"unrecognised file format: {why}"
         raise NoInputError(f"{opened[0].path}{more}: {told}", advice)
     return opened
 

@@ -1,6 +1,5 @@
 """The manual: a page a topic, Markdown files beside the templates. What is a number in the code is filled in here."""
 
-import difflib
 from collections.abc import Mapping
 from io import StringIO
 
@@ -8,7 +7,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown
 from rich.text import Text
 
-from sdtrace.errors import UsageError
+from sdtrace.errors import UsageError, nearest
 from sdtrace.render.html import templates
 
 
@@ -26,12 +25,6 @@ def page(topic: str, figures: Mapping[str, str]) -> str:
     for name, value in figures.items():
         text = text.replace(f"{{{name}}}", value)
     return text
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """The hint for a word that is not known."""
-    near = difflib.get_close_matches(name.lower(), known, 1, 0.5)
-    return f"did you mean {near[0]}?" if near else "known: " + ", ".join(known)
 
 
 class _Code(CodeBlock):

@@ -74,7 +74,7 @@ def _figures(a: dict[str, Any] | None) -> list[str]:
 def _history(history: dict[str, Any] | None) -> list[str]:
     if history is None:
         return []
-    lines = ["", f"Night of {history['night']}, {history['nights']} nights known."]
+    lines = ["", f"Night of {history['night']} ({history['nights']:,} nights on record)."]
     for a in history["alarms"]:
         known = f" (known until {a['until']})" if a["until"] is not None else ""
         lines.append(f"- alarm {_code(a['id'])} since {a['since']}{known}: {escape(a['headline'])}")

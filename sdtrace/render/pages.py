@@ -12,6 +12,7 @@ from sdtrace.readers.reader import Reader
 from sdtrace.readers.registry import registered
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Check
+from sdtrace.results.explains import EDGES
 from sdtrace.results.refutations import refuted_by
 from sdtrace.verify import laws
 from sdtrace.verify.law import Law
@@ -60,7 +61,11 @@ def cause(name: str) -> Page:
         f"- What to do: {_sentence(words.advice)}\n- What would refute it: {refuted_by(name, words.side, ())}\n"
     )
     proof = f"- Proved by: {words.check} (`sdtrace help {words.check}`)\n" if words.check else ""
-    return Page("cause", name, name, text + proof)
+    signs = [f"{edge.sign} ({edge.why})" for edge in EDGES if edge.root == name]
+    roots = [edge.root for edge in EDGES if edge.sign == name]
+    told = f"- Explains: {'; '.join(signs)}\n" if signs else ""
+    told += f"- Can be a sign of: {', '.join(roots)}\n" if roots else ""
+    return Page("cause", name, name, text + proof + told)
 
 
 def _law(law: Law) -> Page:

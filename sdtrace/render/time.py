@@ -3,6 +3,7 @@
 from typing import Any
 
 from sdtrace.render.text import number
+from sdtrace.results.words import IF_GONE
 
 
 def step_time(time: dict[str, Any]) -> str:
@@ -18,7 +19,7 @@ def step_time(time: dict[str, Any]) -> str:
     text += _speedup(time)
     if time["bottleneck"]:
         gain = time["gain_if_removed"][time["bottleneck"]]
-        text += f"; bottleneck: {time['bottleneck']} (+{gain:.0%} without it)"
+        text += f"; if {IF_GONE[time['bottleneck']]}, throughput would rise {gain:.0%}"
     return text
 
 

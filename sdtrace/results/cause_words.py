@@ -20,7 +20,7 @@ _ROWS: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] =
     "invalid-probabilities": (
         "wrong",
         "verifier",
-        "recorded values are no probabilities: NaN, infinite or outside [0, 1]",
+        "probabilities are NaN, infinite or outside [0, 1]",
         "look for NaN rows in the logits of the step named; a kernel or a cast produced them before the sampler ran",
     ),
     "degenerate-target": (

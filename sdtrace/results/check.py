@@ -45,15 +45,18 @@ class Outcome:
     visible: float | None = None
 
 
-def counted(noun: str) -> Callable[[Counts], Outcome]:
-    """The usual reading of a provable check: one faulty row is enough; nothing examined is cannot-tell."""
+def counted(noun: str, clear: str | None = None) -> Callable[[Counts], Outcome]:
+    """The usual reading of a provable check: one faulty row is enough; nothing examined is cannot-tell.
+
+    `noun`: what faulty rows are and do; `clear`: what all rows do where none is faulty, for a noun that is negative.
+    """
 
     def read(counts: Counts) -> Outcome:
         state: State
         if counts.faults:
             state, headline = "fired", f"{counts.faults:,} of {counts.examined:,} {noun}"
         elif counts.examined:
-            state, headline = "clear", f"none of {counts.examined:,} {noun}"
+            state, headline = "clear", f"none of {counts.examined:,} {noun}" if clear is None else _all(counts, clear)
         else:
             state, headline = "cannot-tell", _why_not(counts)
         share = counts.faults / counts.examined if counts.examined else None
@@ -69,6 +72,10 @@ def counted(noun: str) -> Callable[[Counts], Outcome]:
         )
 
     return read
+
+
+def _all(counts: Counts, clear: str) -> str:
+    return f"all {counts.examined:,} {clear}" if counts.examined > 1 else f"1 of 1 {clear}"
 
 
 def _why_not(counts: Counts) -> str:

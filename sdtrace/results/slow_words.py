@@ -18,7 +18,7 @@ SLOW: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] = 
     "drafter-miswired": (
         "slow",
         "drafter",
-        "nothing that is drafted is accepted",
+        "no drafted token is accepted",
         "check that the drafter has the target's vocabulary, the right weights and the hidden states that it expects",
     ),
     "series-outlier": (

@@ -23,3 +23,11 @@ TITLES: dict[VerdictState, str] = {
     "cannot-tell": "Cannot tell",
     "healthy": "Healthy",
 }
+
+#: What would have to be so for a gain of `time.gain_if_removed`, after "if".
+IF_GONE = {
+    "draft": "drafting took no time",
+    "verify": "verifying cost no more than a plain step",
+    "overhead": "the host took no time",
+    "acceptance": "every drafted token were accepted",
+}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import polars as pl
 
-from sdtrace.errors import UsageError
+from sdtrace.errors import UsageError, nearest
 from sdtrace.schema.trace import Batch, conform, empty
 from sdtrace.simulate.engine import play
 from sdtrace.simulate.fault import Fault
@@ -81,7 +81,10 @@ def simulate(
 def _fault(settings: Settings) -> Fault:
     fault = FAULTS.get(settings.fault)
     if fault is None:
-        raise UsageError(f"{settings.fault}: no such fault", "sdtrace simulate --list names them all")
+        raise UsageError(
+            f"{settings.fault}: no such fault",
+            nearest(settings.fault, FAULTS, "sdtrace simulate --list names them all"),
+        )
     if settings.law is not None and settings.law not in fault.laws:
         raise UsageError(
             f"{settings.fault} cannot be planted under the {settings.law} law", f"it goes with {', '.join(fault.laws)}"
@@ -98,7 +101,10 @@ def _variant(settings: Settings) -> Variant:
         return Variant("", LAWS)
     variant = VARIANTS.get(settings.variant)
     if variant is None:
-        raise UsageError(f"{settings.variant}: no such variant", "sdtrace simulate --list names them all")
+        raise UsageError(
+            f"{settings.variant}: no such variant",
+            nearest(settings.variant, VARIANTS, "sdtrace simulate --list names them all"),
+        )
     if settings.law is not None and settings.law not in variant.laws:
         raise UsageError(
             f"{settings.variant} does not go with the {settings.law} law", f"it goes with {', '.join(variant.laws)}"

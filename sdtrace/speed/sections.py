@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.results.report import Chart, Section, Value
+from sdtrace.results.words import IF_GONE
 from sdtrace.speed.cost import ENOUGH, shapes, step_cost
 from sdtrace.speed.finding import total
 from sdtrace.speed.slow_acceptance import rate
@@ -76,9 +77,10 @@ def _step(timing: Timing) -> Section:
     if spent.hidden > 0.005 * spent.step:
         says += f" Another {spent.hidden:.3g} ms of recorded parts ran beside others and cost no time."
     if timing.bottleneck:
-        says += f" The bottleneck is {timing.bottleneck}: without it {timing.gains[timing.bottleneck]:+.0%} throughput{_next_best(timing)}."
+        gain = timing.gains[timing.bottleneck] or 0.0
+        says += f" If {IF_GONE[timing.bottleneck]}, throughput would rise {gain:.0%}{_next_best(timing)}."
     chart = Chart("bars", "part of the step", "ms", [str(r[0]) for r in rows], {"ms": [float(r[1] or 0) for r in rows]})
-    columns = ["part", "ms", "share of the step", "gain without it"]
+    columns = ["part", "ms", "share of the step", "gain if it took no time"]
     return Section("time", "Where a step's time goes", says, columns, rows, chart)
 
 

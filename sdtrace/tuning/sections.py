@@ -39,7 +39,7 @@ def _curve(tuning: Mapping[str, Any]) -> Section | None:
     series = {"tokens per step": [p["tokens_per_step"] for p in points]}
     series |= {"at least": [p["low"] for p in points], "at most": [p["high"] for p in points]}
     chart = Chart("line", "drafted tokens a step (tau)", "tokens per step", x, series)
-    return Section("tune-tau", "Which tau", said(tuning), _CURVE, rows, chart)
+    return Section("tune-tau", "Best draft length", said(tuning), _CURVE, rows, chart)
 
 
 def said(tuning: Mapping[str, Any]) -> str:
@@ -52,7 +52,7 @@ def said(tuning: Mapping[str, Any]) -> str:
     text = f"Recorded at tau {tau['current']}"
     text += f" with {now['tokens_per_step']:.2f} tokens per step." if now["tokens_per_step"] is not None else "."
     if tau["best"] is None:
-        return f"{text} Which tau is the fastest is not said: {tau['why_no_best']}."
+        return f"{text} The best draft length is not known: {tau['why_no_best']}."
     text += f" The fastest of the lengths that can be judged is {tau['best']}"
     text += f" (probability {tau['probability']:.0%})" if tau["probability"] is not None else ""
     if tau["best"] != tau["current"] and tau["gain"] is not None:
@@ -89,7 +89,7 @@ def _slices(tuning: Mapping[str, Any]) -> Section | None:
         "probability",
         "gain",
     ]
-    return Section("tune-slices", "Which tau for which traffic", says, columns, rows)
+    return Section("tune-slices", "Best draft length by kind of traffic", says, columns, rows)
 
 
 def _policies(tuning: Mapping[str, Any]) -> Section | None:
@@ -211,4 +211,6 @@ def _advice(tuning: Mapping[str, Any]) -> Section | None:
     if not rows:
         return None
     says = f"{len(rows)} answers; every gain is over the recorded setting."
-    return Section("tune-advice", "What to set", says, ["advice", "setting", "gain", "low", "high", "basis"], rows)
+    return Section(
+        "tune-advice", "Recommended settings", says, ["advice", "setting", "gain", "low", "high", "basis"], rows
+    )

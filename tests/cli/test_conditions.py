@@ -61,7 +61,7 @@ def test_conditions_that_cannot_be_meant(wrong: Report, text: str) -> None:
 def test_conditions_choose_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     healthy = str(SAMPLES / "transformers-sampled.jsonl.gz")
     assert run(["report", healthy, "--fail-if", "tokens_per_step < 5"]) == 1
-    assert "met, it is 1.7" in capsys.readouterr().err
+    assert "FAILED: tokens_per_step is 1.703 (limit 5)" in capsys.readouterr().err
     assert run(["report", healthy, "--fail-if", "tokens_per_step < 1"]) == 0
     assert run(["report", healthy, "--fail-if", "tokens_per_step < 5", "--exit-zero"]) == 0
     assert run(["report", healthy, "--fail-if", "nonsense"]) == 2

@@ -152,7 +152,7 @@ def test_few_requests_are_inconclusive_and_say_how_many_it_takes(tmp_path: Path)
     found = compared((ENGINE, few), (ENGINE, few), tmp_path)
     assert found["diff"]["answer"] == "inconclusive"
     assert found["diff"]["requests_needed"] > 12
-    assert "would settle" in found["verdict"]["headline"]
+    assert "requests per side" in found["verdict"]["headline"]
 
 
 def test_without_durations_tokens_per_step_are_compared(tmp_path: Path) -> None:

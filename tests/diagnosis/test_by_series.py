@@ -102,11 +102,11 @@ def test_series_stand_beside_each_other_on_the_page(tmp_path: Path) -> None:
 def test_a_dead_engine_is_its_own_fault_and_a_dead_server_its_drafters(tmp_path: Path) -> None:
     dead = {"000": [85, 60, 45], "001": [0, 0, 0]}
     one = log(tmp_path, *(window(200, p, 10 * i, e) for i in range(3) for e, p in dead.items()))
-    assert one["causes"][0]["headline"].startswith("engine 001: nothing that is drafted is accepted")
+    assert one["causes"][0]["headline"].startswith("engine 001: no drafted token is accepted")
     assert one["causes"][0]["blame"] == "scheduler"
     whole = log(tmp_path, *(window(200, [0, 0, 0], 10 * i, e) for i in range(3) for e in dead), name="whole.log")
     assert [c["cause"] for c in whole["causes"]] == ["drafter-miswired"]
-    assert whole["causes"][0]["headline"].startswith("nothing that is drafted is accepted: 0 of 3,600")
+    assert whole["causes"][0]["headline"].startswith("no drafted token is accepted: 0 of 3,600")
     assert whole["causes"][0]["blame"] == "drafter"
 
 

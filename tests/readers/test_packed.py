@@ -101,7 +101,7 @@ def test_what_is_no_text_is_not_called_text(tmp_path: Path) -> None:
     table.write_bytes(b"PAR1" + bytes(5000))
     with pytest.raises(NoInputError, match="line 1: binary in which none"):
         report(picture)
-    with pytest.raises(NoInputError, match="no reader knows this: no readable Parquet"):
+    with pytest.raises(NoInputError, match="unrecognised file format: no readable Parquet"):
         report(table)
 
 

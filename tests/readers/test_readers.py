@@ -177,7 +177,7 @@ def test_folders_globs_and_strangers(tmp_path: Path) -> None:
     assert [o.format for o in opened] == ["unrecognised", "trace-jsonl", "trace-jsonl"]
     assert len(open_inputs([str(tmp_path / "*.jsonl")])) == 2
     assert sum(b.losses[0].count for o in opened[:1] for b in o.batches()) == 1
-    with pytest.raises(NoInputError, match="no reader knows this"):
+    with pytest.raises(NoInputError, match="unrecognised file format"):
         open_inputs([str(tmp_path / "notes.txt")])
     with pytest.raises(NoInputError, match="no such file"):
         open_inputs([str(tmp_path / "none")])

@@ -209,7 +209,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     page, document = tmp_path / "t.html", tmp_path / "t.json"
     assert command(["tune", str(SAMPLE), "-o", str(page), "--json", str(document), "--slo-tpot-ms", "150"]) == 0
     out = capsys.readouterr().out
-    assert "WHICH TAU" in out
+    assert "BEST DRAFT LENGTH" in out
     assert "num_assistant_tokens" in out or "without assistant_model" in out
     assert b"Which policy" in page.read_bytes()
     assert command(["tune", str(SAMPLE), "--draft-cost", "-1"]) == 2
@@ -238,5 +238,5 @@ def test_damaged_traces_are_tuned_or_refused(tmp_path: Path, monkeypatch: pytest
         told += found.document["tuning"] is not None
         page = html.page(found)
         assert tuning.summary(found, width=80)
-        assert (b"Which tau" in page) == (found.document["tuning"] is not None)
+        assert (b"Best draft length" in page) == (found.document["tuning"] is not None)
     assert told > 1

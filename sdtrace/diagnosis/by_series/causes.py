@@ -149,9 +149,9 @@ def _accepted(j: Judged) -> str:
 
 
 def _near_zero(j: Judged) -> str:
-    much = "nothing" if not j.first.hits else "hardly anything"
+    much = "no" if not j.first.hits else "hardly any"
     bound = f"the first position in less than {j.first.bound:.1%} of them (99% confidence)"
-    return f"{_who(j)}{much} that is drafted is accepted: {_accepted(j)}, {bound}"
+    return f"{_who(j)}{much} drafted token is accepted: {_accepted(j)}, {bound}"
 
 
 def _dead(j: Judged) -> str:
