@@ -82,4 +82,4 @@ def test_what_counts_nothing_says_so(log: Path, capsys: pytest.CaptureFixture[st
     assert "no count or mean of accepted tokens by step" in capsys.readouterr().out
     log.write_text(vllm([(100.0, 4)] * 4, spec=True))
     assert run(["tune", str(log)]) == 0
-    assert "WHICH TAU" in capsys.readouterr().out
+    assert "BEST DRAFT LENGTH" in capsys.readouterr().out
