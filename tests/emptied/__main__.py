@@ -39,7 +39,9 @@ def noticed(path: Path, each: int, note: Path) -> str:
         os.dup2(quiet, 2)
         first = First()
         emptied(name_of(path))
-        pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests_of(path)], plugins=[first])
+        for tests in tests_of(path):
+            if not first.failed:
+                pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests], plugins=[first])
         note.write_text(first.failed)
         os._exit(0)
     note.write_text("")

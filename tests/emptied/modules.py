@@ -50,14 +50,19 @@ def emptied(name: str) -> int:
     return len(mine)
 
 
-def tests_of(path: Path) -> list[str]:
-    """Test files, those first that are likeliest to notice."""
+def tests_of(path: Path) -> list[list[str]]:
+    """Test files, those first that are likeliest to notice; what is in a later list is run where an earlier one passed."""
     name, room = name_of(path), path.relative_to(PACKAGE).with_suffix("").parts[0]
     parent, _, last = name.rpartition(".")
     spoken = (f"from {name} import", f"import {name}", f"from {parent} import {last}")
     tests = sorted(p for p in (TOP / "tests").rglob("test_*.py") if "browser" not in p.parts)
     own = [p for p in tests if any(words in p.read_text() for words in spoken)]
     named = [p for p in tests if p.stem == f"test_{last}" and p not in own]
-    golden = [TOP / "tests" / "test_golden.py"]
+    golden = TOP / "tests" / "test_golden.py"
     rest = [p for p in tests if p.relative_to(TOP / "tests").parts[0] in (room, f"test_{room}.py")]
-    return [str(p.relative_to(TOP)) for p in dict.fromkeys([*named, *own, *golden, *rest])]
+    found: list[list[str]] = []
+    for stage in ([*named, golden], own, rest):
+        before = {name for names in found for name in names}
+        names = [str(p.relative_to(TOP)) for p in stage]
+        found.append([name for name in names if name not in before])
+    return [names for names in found if names]
