@@ -6,18 +6,18 @@ nothing but what a killed run of that version left, which stays.
 
 import secrets
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from sdtrace.errors import StateError
 from sdtrace.history import manifest as manifests
 from sdtrace.history.manifest import ASIDE, FILE, FOLDER, LOCK, MANIFEST, MARKER, OWNER, damaged
+from sdtrace.schema.json_values import Json
 
 _HINT = "move what is not the state's to another place; if all of it is the state's, restore it from a backup"
 
 
-def taken_over(place: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+def taken_over(place: Path, manifest: Json) -> Json:
     """The manifest with an id and the marks of ownership, which now are in the folder. Raises StateError.
 
     Nothing is changed before all is proved. What a killed run has begun here is done again.

@@ -13,10 +13,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
 
 from sdtrace.history.levels import log_e, scatter
 from sdtrace.history.trend import FEWEST, Point, metrics, names, series
+from sdtrace.schema.json_values import Json
 from sdtrace.stats.e_process import Process, e_bh
 
 #: False discovery rate of each family.
@@ -44,7 +44,7 @@ class Alarm:
     expired: str | None = None
 
 
-def alarms(records: Sequence[dict[str, Any]], acknowledged: Sequence[dict[str, Any]] = ()) -> list[Alarm]:
+def alarms(records: Sequence[Json], acknowledged: Sequence[Json] = ()) -> list[Alarm]:
     """What stands at the last of these nights, unacknowledged first."""
     if not records:
         return []
@@ -58,9 +58,9 @@ def alarms(records: Sequence[dict[str, Any]], acknowledged: Sequence[dict[str, A
 
 
 def late(
-    records: Sequence[dict[str, Any]],
-    before: Mapping[str, Sequence[dict[str, Any]]],
-    acknowledged: Sequence[dict[str, Any]] = (),
+    records: Sequence[Json],
+    before: Mapping[str, Sequence[Json]],
+    acknowledged: Sequence[Json] = (),
 ) -> list[Alarm]:
     """Causes that nights before the last one were found to have only now, each with the first such night.
 
@@ -77,7 +77,7 @@ def late(
     return [_acknowledged(alarm, records[-1]["night"], acknowledged) for _, alarm in sorted(found.items())]
 
 
-def _acknowledged(alarm: Alarm, night: str, acknowledged: Sequence[dict[str, Any]]) -> Alarm:
+def _acknowledged(alarm: Alarm, night: str, acknowledged: Sequence[Json]) -> Alarm:
     mine = [a for a in acknowledged if a["alarm"] == alarm.id]
     if not mine:
         return alarm
@@ -87,7 +87,7 @@ def _acknowledged(alarm: Alarm, night: str, acknowledged: Sequence[dict[str, Any
     return replace(alarm, expired=last["until"])
 
 
-def _causes(records: Sequence[dict[str, Any]]) -> list[Alarm]:
+def _causes(records: Sequence[Json]) -> list[Alarm]:
     found = []
     for cause in records[-1]["causes"]:
         if cause["certainty"] == "suspected":
@@ -99,7 +99,7 @@ def _causes(records: Sequence[dict[str, Any]]) -> list[Alarm]:
     return list({alarm.id: alarm for alarm in found}.values())
 
 
-def _standing(records: Sequence[dict[str, Any]], cause: str, service: str) -> str:
+def _standing(records: Sequence[Json], cause: str, service: str) -> str:
     """The first of the nights in a row that end now and that the service ran in and the cause was found in."""
     since = str(records[-1]["night"])
     for r in reversed(records):
@@ -124,7 +124,7 @@ class _Watch:
             self.fingerprint, self.processes, self.since = fingerprint, {}, {}
 
 
-def _evidence(records: Sequence[dict[str, Any]]) -> list[Alarm]:
+def _evidence(records: Sequence[Json]) -> list[Alarm]:
     watches = {name: _Watch() for name in names(records)}
     for r in records:
         for name, service in r["services"].items():
@@ -151,7 +151,7 @@ def _judge(watches: dict[str, _Watch], night: str) -> None:
         watches[name].since.setdefault(code, night)
 
 
-def _figures(records: Sequence[dict[str, Any]]) -> list[Alarm]:
+def _figures(records: Sequence[Json]) -> list[Alarm]:
     """Every figure of every service against its own level since the deploy, and across it."""
     rows = {f"{s}\0{m}": _known(series(records, s, m)) for s in names(records) for m in metrics()}
     logs: dict[str, dict[str, float]] = {}

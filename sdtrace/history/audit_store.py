@@ -19,6 +19,7 @@ from sdtrace.readers.inputs import Input
 from sdtrace.responses import store
 from sdtrace.responses.texts import merged
 from sdtrace.results.check import Counts
+from sdtrace.schema.json_values import Json
 from sdtrace.schema.keys import HASHING, keyed, request_hash
 from sdtrace.schema.trace import Doubt, Event, Loss, Notice
 from sdtrace.tally.tally import REQUESTS, Tally, merge
@@ -132,7 +133,7 @@ def together(audits: Sequence[Audit]) -> Audit:
     """Audits of different inputs as one."""
     if len(audits) == 1:
         return audits[0]
-    runs: dict[str, dict[str, Any]] = {}
+    runs: dict[str, Json] = {}
     for audit in audits:
         runs |= audit.runs
     heads = pl.concat([a.requests for a in audits]).unique(["run_id", "request_id"], keep="last", maintain_order=True)
@@ -150,8 +151,8 @@ def together(audits: Sequence[Audit]) -> Audit:
     )
 
 
-def _counts(plain: dict[str, Any]) -> Counts:
-    told: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+def _counts(plain: Json) -> Counts:
+    told: Json = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
     return Counts(**told)
 
 
@@ -188,11 +189,11 @@ def _thinned(tally: Tally) -> tuple[pl.DataFrame | None, int]:
     return sample, shift
 
 
-def _untold(row: Mapping[str, Any]) -> dict[str, Any]:
+def _untold(row: Mapping[str, Any]) -> Json:
     return {k: v for k, v in row.items() if k not in TOKENS}
 
 
-def _input(saved: dict[str, Any]) -> Input:
+def _input(saved: Json) -> Input:
     losses = [Loss(**x) for x in saved.pop("losses")]
     notices = [Notice(**x) for x in saved.pop("notices")]
     doubt = saved.pop("doubt", None)

@@ -15,6 +15,7 @@ from sdtrace.history.services import without_credentials
 from sdtrace.limits import USUAL, Limits
 from sdtrace.readers import Opened
 from sdtrace.readers.io.unpack import read, unpacked
+from sdtrace.schema.json_values import Json
 from sdtrace.schema.trace import Batch
 
 _BLOCK = 1 << 20
@@ -37,7 +38,7 @@ class Content:
     known: bool = False
     parts: tuple[str, ...] = ()
 
-    def plain(self, path: str) -> dict[str, Any]:
+    def plain(self, path: str) -> Json:
         """As a night's record keeps it."""
         kept = {
             "path": without_credentials(path),
@@ -49,7 +50,7 @@ class Content:
         return kept | ({"parts": list(self.parts)} if self.parts else {})
 
 
-def content(opened: Opened, night: str, counted: Sequence[dict[str, Any]]) -> Content:
+def content(opened: Opened, night: str, counted: Sequence[Json]) -> Content:
     """Look at an input, given what was `counted` (plain contents of all nights). A server is known by its night.
 
     Raises StateError for a folder of tables that was counted with fewer of them.
@@ -67,7 +68,7 @@ def content(opened: Opened, night: str, counted: Sequence[dict[str, Any]]) -> Co
 
 
 def _file(
-    file: Path, packing: str | None, sizes: dict[int, dict[str, Any]], digests: set[str], limits: Limits = USUAL
+    file: Path, packing: str | None, sizes: dict[int, Json], digests: set[str], limits: Limits = USUAL
 ) -> Content:
     """One pass over the bytes; at every size that was counted before, whether these are the same bytes."""
     running, size, lines, skip = hashlib.sha256(), 0, 0, 0
@@ -98,7 +99,7 @@ def _blocks(stream: Any) -> Iterator[bytes]:
         yield block
 
 
-def _folder(path: str, folder: Path, counted: Sequence[dict[str, Any]]) -> Content:
+def _folder(path: str, folder: Path, counted: Sequence[Json]) -> Content:
     told = {file: _file(file, None, {}, set()) for file in sorted(folder.rglob("*.parquet"))}
     parts, size = tuple(one.digest for one in told.values()), sum(one.size for one in told.values())
     whole = hashlib.sha256("".join(parts).encode()).hexdigest()

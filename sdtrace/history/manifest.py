@@ -20,6 +20,7 @@ import orjson
 from sdtrace import atomic
 from sdtrace.errors import StateError
 from sdtrace.history import clock
+from sdtrace.schema.json_values import Json
 
 MANIFEST, PREVIOUS, MARKER, LOCK = "manifest.json", "manifest.previous.json", "sdtrace-state.json", "lock"
 #: Where `recover` puts what is damaged; nobody reads or removes anything there.
@@ -43,7 +44,7 @@ class NewerError(StateError):
     """A manifest that a newer version wrote, and that is whole."""
 
 
-Migrations = Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]
+Migrations = Mapping[int, Callable[[Json], Json]]
 
 
 def dumped(manifest: Mapping[str, Any]) -> bytes:
@@ -85,7 +86,7 @@ def flush(path: Path) -> None:
         os.close(handle)
 
 
-def read(file: Path, format: int, version: str, migrations: Migrations) -> dict[str, Any]:
+def read(file: Path, format: int, version: str, migrations: Migrations) -> Json:
     """A manifest, migrated to `format` from any that is CHECKED or later; an older one comes as it is.
 
     Raises StateError for one that is damaged or of a newer format.

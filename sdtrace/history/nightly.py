@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Fit
@@ -23,6 +23,7 @@ from sdtrace.readers import Opened, guard
 from sdtrace.readers.inputs import Input
 from sdtrace.readers.io.paths import expand
 from sdtrace.results.report import Report
+from sdtrace.schema.json_values import Json
 from sdtrace.schema.trace import OTHER
 
 T = TypeVar("T")
@@ -86,7 +87,7 @@ def add(state: State, inputs: Inputs, *, night: str | None = None, format: str |
     done = Told()
     new = _new(state, inputs, night, format, done)
     made: dict[str, Night] = {}
-    before: dict[str, list[dict[str, Any]]] = {}
+    before: dict[str, list[Json]] = {}
     for group in _groups(list(new), night, done) if new else ():
         name = group.night
         held = name in state.every()
@@ -144,7 +145,7 @@ def _new(state: State, inputs: Inputs, night: str | None, format: str | None, do
     return found
 
 
-def _contents(opened: Opened, night: str, counted: Sequence[dict[str, Any]]) -> list[Content]:
+def _contents(opened: Opened, night: str, counted: Sequence[Json]) -> list[Content]:
     return [content(opened, night, counted)]
 
 
@@ -242,9 +243,7 @@ def checked(night: str) -> str:
     return night
 
 
-def _night(
-    name: str, audit: Audit, overridden: dict[str, Fit], inputs: list[dict[str, Any]], unread: Sequence[Aside]
-) -> Night:
+def _night(name: str, audit: Audit, overridden: dict[str, Fit], inputs: list[Json], unread: Sequence[Aside]) -> Night:
     found, report = diagnosis_and_report(audit, overridden)
     aside = [{"path": one.path, "why": one.why} for one in unread[:_NAMED]]
     return Night(record(name, audit, found, inputs) | ({"aside": aside} if aside else {}), report, audit)

@@ -11,6 +11,7 @@ from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.history.audit_store import TOKENS
 from sdtrace.history.mix import cells
 from sdtrace.history.services import Service, services
+from sdtrace.schema.json_values import Json
 
 _FIGURES = (
     "steps",
@@ -25,7 +26,7 @@ _FIGURES = (
 _BETS = tuple(f"e{i}" for i in range(10))
 
 
-def record(night: str, audit: Audit, diagnosis: Diagnosis, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def record(night: str, audit: Audit, diagnosis: Diagnosis, inputs: Sequence[Mapping[str, Any]]) -> Json:
     """The record of a night: plain values, no token and no text. `inputs` are the contents that it counts."""
     mine = services(audit)
     of_run = {run: service.name for service in mine for run in service.runs}
@@ -58,7 +59,7 @@ def _blamed(evidence: Sequence[Mapping[str, Any]], of_run: Mapping[str, str], mi
     return mine[0].name if len(mine) == 1 else ""
 
 
-def _service(service: Service, audit: Audit, diagnosis: Diagnosis) -> dict[str, Any]:
+def _service(service: Service, audit: Audit, diagnosis: Diagnosis) -> Json:
     told = {"fingerprint": service.fingerprint, "parts": service.parts}
     if not service.runs:
         figures = diagnosis.acceptance or {}

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from sdtrace.errors import OutputError, StateError
 from sdtrace.history import adopt
@@ -10,6 +9,7 @@ from sdtrace.history import manifest as manifests
 from sdtrace.history.folder import held, kind, ours
 from sdtrace.history.manifest import ASIDE, MANIFEST, MARKER, OWNER, PREVIOUS
 from sdtrace.history.state import FORMAT, MIGRATIONS
+from sdtrace.schema.json_values import Json
 from sdtrace.version import VERSION
 
 
@@ -38,9 +38,9 @@ def recovered(folder: str | Path) -> list[str]:
             ) from failed
 
 
-def _manifests(place: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _manifests(place: Path) -> tuple[Json | None, Json | None]:
     """The manifest and the one before it, None for one that is damaged. Raises StateError where both are."""
-    read: list[dict[str, Any] | StateError] = []
+    read: list[Json | StateError] = []
     for name in (MANIFEST, PREVIOUS):
         try:
             read.append(manifests.read(place / name, FORMAT, VERSION, MIGRATIONS))
@@ -54,7 +54,7 @@ def _manifests(place: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | Non
     return None if isinstance(current, StateError) else current, None if isinstance(before, StateError) else before
 
 
-def _taken_over(place: Path, document: dict[str, Any]) -> list[str]:
+def _taken_over(place: Path, document: Json) -> list[str]:
     """A state of format 1, of which there is no manifest but this one."""
     adopt.alone(place)
     said, nights = [], {}
@@ -73,9 +73,7 @@ def _taken_over(place: Path, document: dict[str, Any]) -> list[str]:
     return said
 
 
-def _mended(
-    place: Path, document: dict[str, Any], current: dict[str, Any] | None, before: dict[str, Any] | None
-) -> list[str]:
+def _mended(place: Path, document: Json, current: Json | None, before: Json | None) -> list[str]:
     said = []
     if current is None and os.path.lexists(place / MANIFEST):
         said.append(f"set aside, and the one before it taken: {_put_aside(place, place / MANIFEST)}")
@@ -92,7 +90,7 @@ def _mended(
     said += [
         s for entry in [*document["nights"].values(), *earlier.values()] if (s := _owned(place, entry, document["id"]))
     ]
-    nights: dict[str, Any] = {}
+    nights: Json = {}
     for night, entry in document["nights"].items():
         kept = _sound(place, entry)
         if kept is None and night in earlier and (kept := _sound(place, earlier[night])) is not None:
@@ -113,7 +111,7 @@ def _mended(
     return [*said, *_unnamed(place, mended)]
 
 
-def _owned(place: Path, entry: dict[str, Any], id: str) -> str | None:
+def _owned(place: Path, entry: Json, id: str) -> str | None:
     """Write the mark of a night's folder again where it is the one that is damaged."""
     mark = place / "nights" / entry["folder"] / OWNER
     if not mark.parent.is_dir() or mark.parent.is_symlink():
@@ -126,7 +124,7 @@ def _owned(place: Path, entry: dict[str, Any], id: str) -> str | None:
     return f"written again: {mark}"
 
 
-def _sound(place: Path, entry: dict[str, Any]) -> dict[str, Any] | None:
+def _sound(place: Path, entry: Json) -> Json | None:
     """The entry of a night as far as it is sound: all of it, or without its sums; None where it cannot be kept."""
     broken = {str(file.relative_to(place / "nights" / entry["folder"])) for file, _ in manifests.unsound(place, entry)}
     if not broken:
@@ -136,7 +134,7 @@ def _sound(place: Path, entry: dict[str, Any]) -> dict[str, Any] | None:
     return entry | {"files": {n: d for n, d in entry["files"].items() if not n.startswith("audit/")}}
 
 
-def _unnamed(place: Path, manifest: dict[str, Any]) -> list[str]:
+def _unnamed(place: Path, manifest: Json) -> list[str]:
     """Folders of nights that the manifest does not name are put aside, where a run would sweep them."""
     named = {entry["folder"] for entry in manifest["nights"].values()}
     top = place / "nights"

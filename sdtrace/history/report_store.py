@@ -1,11 +1,10 @@
 """A report as bytes and back, so that an old night can be rendered again by a newer page."""
 
-from typing import Any
-
 import orjson
 
 from sdtrace.results.not_checked import NotChecked
 from sdtrace.results.report import Chart, Report, Section, ViewedRequest
+from sdtrace.schema.json_values import Json
 
 
 def stored(report: Report) -> bytes:
@@ -16,7 +15,7 @@ def stored(report: Report) -> bytes:
 
 def report_of(data: bytes) -> Report:
     """The report again. Token ids are never stored, so none may be shown."""
-    plain: dict[str, Any] = orjson.loads(data)
+    plain: Json = orjson.loads(data)
     return Report(
         plain["document"],
         [_section(s) for s in plain["sections"]],
@@ -26,13 +25,13 @@ def report_of(data: bytes) -> Report:
     )
 
 
-def _not_checked(plain: dict[str, Any]) -> list[NotChecked]:
+def _not_checked(plain: Json) -> list[NotChecked]:
     """The codes; of a report that was stored without them, its sentences as they stand."""
     if "not_checked" in plain:
         return [NotChecked(**note) for note in plain["not_checked"]]
     return [NotChecked("said", {"says": note}) for note in plain["document"]["verdict"]["not_checked"]]
 
 
-def _section(plain: dict[str, Any]) -> Section:
+def _section(plain: Json) -> Section:
     chart = plain["chart"]
     return Section(**(plain | {"chart": None if chart is None else Chart(**chart)}))

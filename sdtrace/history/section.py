@@ -10,6 +10,7 @@ from sdtrace.history.trend import Point, change, metrics, names, series
 from sdtrace.results.not_checked import without
 from sdtrace.results.report import Chart, Report, Section, leaving
 from sdtrace.results.words import VERDICTS
+from sdtrace.schema.json_values import Json
 
 #: Nights that a chart shows.
 SHOWN = 180
@@ -17,8 +18,8 @@ SHOWN = 180
 
 def with_history(
     report: Report,
-    records: Sequence[dict[str, Any]],
-    acknowledged: Sequence[dict[str, Any]],
+    records: Sequence[Json],
+    acknowledged: Sequence[Json],
     faults: Sequence[Alarm] = (),
 ) -> Report:
     """The report of the last of these nights, with what all of them say; `faults` alarm beside what stands."""
@@ -35,7 +36,7 @@ def with_history(
     return replace(told, sections=[*history_sections(records), *report.sections])
 
 
-def _raised(verdict: dict[str, Any], standing: Sequence[Alarm]) -> dict[str, Any]:
+def _raised(verdict: Json, standing: Sequence[Alarm]) -> Json:
     """The verdict with what only many nights show: the worst alarm that is not known, where it is worse."""
     for alarm in standing:
         if (
@@ -47,7 +48,7 @@ def _raised(verdict: dict[str, Any], standing: Sequence[Alarm]) -> dict[str, Any
     return verdict
 
 
-def _service(records: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+def _service(records: Sequence[Json], name: str) -> Json:
     rows, marks = [], []
     for metric in metrics():
         points = series(records, name, metric)
@@ -58,18 +59,18 @@ def _service(records: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     return {"service": name, "fingerprint": fingerprint, "since": since, "metrics": rows, "marks": marks}
 
 
-def history_sections(records: Sequence[dict[str, Any]]) -> list[Section]:
+def history_sections(records: Sequence[Json]) -> list[Section]:
     """Tonight against the baseline, then a trend for every service and figure."""
     return [_tonight(records), *trends(records)]
 
 
-def trends(records: Sequence[dict[str, Any]]) -> list[Section]:
+def trends(records: Sequence[Json]) -> list[Section]:
     """A section for every service and figure."""
     lines = [(name, metric, series(records, name, metric)) for name in names(records) for metric in metrics()]
     return [_trend(*line) for line in lines if sum(p.raw is not None for p in line[2]) >= 2]
 
 
-def _tonight(records: Sequence[dict[str, Any]]) -> Section:
+def _tonight(records: Sequence[Json]) -> Section:
     rows: list[list[Any]] = []
     for name in records[-1]["services"]:
         for metric in metrics():

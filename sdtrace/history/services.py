@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdtrace.audit.audit import Audit
+from sdtrace.schema.json_values import Json
 
 #: What of a run line is the configuration; a change of any of it is a deploy.
 _PARTS = (
@@ -85,7 +86,7 @@ def _name(run: Mapping[str, Any]) -> str:
     return " with ".join(models) or _clean(str(run.get("engine") or "unnamed"))
 
 
-def kept_config(run: Mapping[str, Any]) -> dict[str, Any]:
+def kept_config(run: Mapping[str, Any]) -> Json:
     """What the state keeps of the `config` of a run: names and _SETTINGS, where they are plain values."""
     try:
         config = json.loads(run.get("config") or "{}")
@@ -100,7 +101,7 @@ def kept_config(run: Mapping[str, Any]) -> dict[str, Any]:
     return {k: _clean(v) if isinstance(v, str) else v for k, v in plain.items()}
 
 
-def kept_parts(record: dict[str, Any]) -> dict[str, Any]:
+def kept_parts(record: Json) -> Json:
     """A record of any version with only such parts as this one keeps; the fingerprint is that of those."""
     services = {
         name: told

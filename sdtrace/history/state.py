@@ -32,6 +32,7 @@ from sdtrace.history.manifest import flush as _flush
 from sdtrace.history.report_store import report_of, stored
 from sdtrace.history.services import kept_parts
 from sdtrace.results.report import Report
+from sdtrace.schema.json_values import Json
 from sdtrace.version import VERSION
 
 FORMAT = 2
@@ -39,7 +40,7 @@ FORMAT = 2
 OPEN = 5
 
 #: How a manifest of format N becomes one of N + 1, from the first with a checksum on; `adopt` takes over the one before.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+MIGRATIONS: dict[int, Callable[[Json], Json]] = {}
 
 _HALF = re.compile(rf"\.({MANIFEST}|{PREVIOUS}|{MARKER})\.[0-9a-f]{{8}}".replace(".json", r"\.json"))
 
@@ -50,9 +51,9 @@ class State:
     one."""
 
     folder: Path
-    manifest: dict[str, Any]
-    previous: dict[str, Any]
-    records_read: dict[str, dict[str, Any]] = field(default_factory=dict)
+    manifest: Json
+    previous: Json
+    records_read: dict[str, Json] = field(default_factory=dict)
 
     def nights(self) -> list[str]:
         """Every night that is not ahead of the clock, oldest first."""
@@ -66,11 +67,11 @@ class State:
         """Every night that is kept."""
         return sorted(self.manifest["nights"])
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Json]:
         """The record of every night of the history, oldest first."""
         return [self.record(night) for night in self.nights()]
 
-    def record(self, night: str) -> dict[str, Any]:
+    def record(self, night: str) -> Json:
         """Figures, inputs and deployments of a night. Raises StateError where the file is not what was written."""
         if night not in self.records_read:
             self.records_read[night] = kept_parts(orjson.loads(self._bytes(night, "record.json")))
@@ -119,8 +120,8 @@ class State:
             self._sweep()
         return old
 
-    def _entry(self, night: str) -> dict[str, Any]:
-        entry: dict[str, Any] = self.manifest["nights"][night]
+    def _entry(self, night: str) -> Json:
+        entry: Json = self.manifest["nights"][night]
         return entry
 
     def _place(self, night: str) -> Path:
@@ -142,7 +143,7 @@ class State:
             raise damaged(file, "its content is not what was written")
         return data
 
-    def _written(self, night: str, made: "Night") -> dict[str, Any]:
+    def _written(self, night: str, made: "Night") -> Json:
         name = f"{night}.{secrets.token_hex(4)}"
         place = self.folder / "nights" / name
         place.parent.mkdir(mode=0o700, exist_ok=True)
@@ -166,7 +167,7 @@ class State:
             raise
         return {"folder": name, "files": digests}
 
-    def _replace(self, manifest: dict[str, Any], previous: dict[str, Any]) -> None:
+    def _replace(self, manifest: Json, previous: Json) -> None:
         """`previous` is kept beside the new manifest, which counts from the moment that it has its name."""
         manifests.write(self.folder / PREVIOUS, manifests.dumped(previous))
         self.previous = previous
@@ -192,7 +193,7 @@ class State:
 class Night:
     """What a night leaves in the state."""
 
-    record: dict[str, Any]
+    record: Json
     report: Report
     audit: Audit
 
@@ -253,9 +254,9 @@ def _read(place: Path) -> State:
     return State(place, manifest, previous)
 
 
-def _manifest_to(place: Path, manifest: dict[str, Any]) -> None:
+def _manifest_to(place: Path, manifest: Json) -> None:
     manifests.write(place / MANIFEST, manifests.dumped(manifest))
 
 
-def _without(manifest: dict[str, Any], nights: list[str]) -> dict[str, Any]:
+def _without(manifest: Json, nights: list[str]) -> Json:
     return manifest | {"nights": {n: entry for n, entry in manifest["nights"].items() if n not in nights}}

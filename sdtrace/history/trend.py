@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sdtrace.history.mix import METRICS, standardised, weights
 from sdtrace.history.services import changes
+from sdtrace.schema.json_values import Json
 from sdtrace.stats.ratio import student
 
 #: Nights that a baseline looks back on, and the fewest that make one.
@@ -28,12 +28,12 @@ class Point:
     marks: tuple[str, ...]
 
 
-def names(records: Sequence[dict[str, Any]]) -> list[str]:
+def names(records: Sequence[Json]) -> list[str]:
     """Every service of these nights."""
     return sorted({name for r in records for name in r["services"]})
 
 
-def series(records: Sequence[dict[str, Any]], service: str, metric: str) -> list[Point]:
+def series(records: Sequence[Json], service: str, metric: str) -> list[Point]:
     """The nights that the service ran in, oldest first."""
     nights = [(r["night"], r["services"][service]) for r in records if service in r["services"]]
     points: list[Point] = []

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from sdtrace.history.trend import BACK
+from sdtrace.schema.json_values import Json
 
 #: The fewest nights that make a level.
 FEWEST = 5
@@ -30,7 +30,7 @@ class Usual:
         return max(0.0, min(self.median - 3 * self.scatter, 0.9 * self.median))
 
 
-def usual(records: Sequence[dict[str, Any]], service: str) -> Usual | None:
+def usual(records: Sequence[Json], service: str) -> Usual | None:
     """Of the last nights (trend.BACK at most) that held no fault; None where they are fewer than FEWEST."""
     sound = [r["services"][service] for r in records if service in r["services"] and _sound(r)]
     values = [s["figures"]["rate_of_drafted"] for s in sound if s["figures"].get("rate_of_drafted") is not None][-BACK:]
@@ -40,5 +40,5 @@ def usual(records: Sequence[dict[str, Any]], service: str) -> Usual | None:
     return Usual(service, level, _MAD * median(abs(v - level) for v in values), len(values))
 
 
-def _sound(record: dict[str, Any]) -> bool:
+def _sound(record: Json) -> bool:
     return record["verdict"]["state"] not in _FAULTY

@@ -1,13 +1,13 @@
 """What an input is: its reader, engine, release, time range, what can be judged from it, what to log to judge more."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 
 from sdtrace.readers import Opened, advice, open_one, refused
 from sdtrace.readers.io.paths import expand
 from sdtrace.schema.counters import no_windows
+from sdtrace.schema.json_values import Json
 from sdtrace.schema.trace import Event, empty
 
 _JUDGED = (
@@ -21,7 +21,7 @@ _JUDGED = (
 )
 
 
-def detect(paths: Sequence[str], format: str | None = None, *, why: bool = False) -> list[dict[str, Any]]:
+def detect(paths: Sequence[str], format: str | None = None, *, why: bool = False) -> list[Json]:
     """For every input: which reader, which engine, what can be judged and what to log to judge more.
 
     `why` adds what each other reader missed first. A log of several engines has one entry an engine under `engines`.
@@ -29,16 +29,16 @@ def detect(paths: Sequence[str], format: str | None = None, *, why: bool = False
     found = []
     for path in expand(list(paths)):
         opened = open_one(path, format, named=path in paths)
-        told: dict[str, Any] = {"path": path, "format": opened.format, **_told(opened)}
+        told: Json = {"path": path, "format": opened.format, **_told(opened)}
         if why:
             told["refused"] = {n: w for n, w in refused(opened).items() if w is not None}
         found.append(told)
     return found
 
 
-def _told(opened: Opened) -> dict[str, Any]:
+def _told(opened: Opened) -> Json:
     """What the first steps of an input hold, or all of its windows."""
-    told: dict[str, Any] = {"engine": None, "version": None, "rule": None, "from": None, "to": None}
+    told: Json = {"engine": None, "version": None, "rule": None, "from": None, "to": None}
     steps, windows, events = empty("step"), [no_windows()], []
     if opened.format == "unrecognised" and opened.trouble is None:
         return told | {"judged": [], "log": []}
@@ -61,7 +61,7 @@ def _told(opened: Opened) -> dict[str, Any]:
     return told | {"judged": judged, "log": [log for what, needs, log in _JUDGED if not holds.issuperset(needs)]}
 
 
-def _counted(opened: Opened, windows: pl.DataFrame, events: Sequence[Event]) -> dict[str, Any]:
+def _counted(opened: Opened, windows: pl.DataFrame, events: Sequence[Event]) -> Json:
     """Of counts, by engine; of several engines together and apart."""
     engines = list(dict.fromkeys([*windows["engine"].drop_nulls().to_list(), *(e.engine for e in events)]))
     if not engines:
@@ -78,7 +78,7 @@ def _engine_of(opened: Opened) -> str | None:
     return None if opened.reader is None else opened.reader.engine
 
 
-def _engine(engine: str | None, windows: pl.DataFrame, events: Sequence[Event]) -> dict[str, Any]:
+def _engine(engine: str | None, windows: pl.DataFrame, events: Sequence[Event]) -> Json:
     """Version (as announced, else the releases whose words these are), time range, and what the windows can tell."""
     version = next((e.value for e in events if e.kind == "version" and e.engine == engine), None)
     of_requests = windows.filter(pl.col("surface") != "statistics")

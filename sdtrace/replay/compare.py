@@ -15,6 +15,7 @@ import polars as pl
 
 from sdtrace.replay.requests import Conversation
 from sdtrace.schema.arrays import Floats
+from sdtrace.schema.json_values import Json
 from sdtrace.schema.keys import keyed
 from sdtrace.schema.sampling import ticket
 from sdtrace.schema.trace import conform
@@ -126,7 +127,7 @@ class Decisions:
     agree: int
     disagree: int
     undecidable: int
-    witnesses: tuple[dict[str, Any], ...]
+    witnesses: tuple[Json, ...]
 
 
 def decisions(conversations: Sequence[Conversation], facts: pl.DataFrame, width: float) -> Decisions:
@@ -148,7 +149,7 @@ def decisions(conversations: Sequence[Conversation], facts: pl.DataFrame, width:
         key = scope.steps["run_id"][0], scope.law.greedy and scope.source == "declared"
         by_run.setdefault(key, []).append((int((decision == -1).sum()), scope, decision))
     agree = disagree = undecidable = 0
-    witnesses: list[dict[str, Any]] = []
+    witnesses: list[Json] = []
     for several in by_run.values():  # a run without a rule is held to the law that fits it best
         _, scope, decision = min(several, key=lambda entry: entry[0])
         agree += int((decision == 1).sum())
@@ -235,7 +236,7 @@ class Greedy:
     near_ties: int
     wrong: int
     tie: float
-    witnesses: tuple[dict[str, Any], ...]
+    witnesses: tuple[Json, ...]
 
 
 def greedy_divergences(
@@ -245,7 +246,7 @@ def greedy_divergences(
     place = {(*one.key, s): step.row for one in conversations if one.key in greedy for s, step in enumerate(one.steps)}
     rows = facts.filter(pl.col("emitted").is_not_null())
     tokens = ties = 0
-    wrong: list[dict[str, Any]] = []
+    wrong: list[Json] = []
     for run, request, step, position, token, best, margin in rows.select(
         *KEYS, "emitted", "best", "margin"
     ).iter_rows():

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers import Opened
+from sdtrace.schema.json_values import Json
 from sdtrace.schema.sampling import ticket
 
 #: What a replay reads of a step; the rest of a trace does not have to stay in memory.
@@ -22,7 +23,7 @@ COLUMNS = (
 class Step:
     """One verification. `begin` is the number of tokens before it: prompt and everything appended so far."""
 
-    row: dict[str, Any]
+    row: Json
     begin: int
     draft: list[int]
     output: list[int]
@@ -61,9 +62,9 @@ class Gathered:
 
 def gather(sources: Sequence[Opened], limit: int | None = None) -> Gathered:
     """Read whole requests; with `limit` those with the lowest tickets (a sample by hash), in bounded memory."""
-    runs: dict[str, dict[str, Any]] = {}
-    heads: dict[tuple[str, str], dict[str, Any]] = {}
-    steps: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    runs: dict[str, Json] = {}
+    heads: dict[tuple[str, str], Json] = {}
+    steps: dict[tuple[str, str], list[Json]] = {}
     highest, seen = 2.0, set[tuple[str, str]]()
     for source in sources:
         for batch in source.batches():
@@ -95,9 +96,7 @@ def gather(sources: Sequence[Opened], limit: int | None = None) -> Gathered:
     return found
 
 
-def _conversation(
-    run: Mapping[str, Any], request: Mapping[str, Any] | None, rows: list[dict[str, Any]]
-) -> Conversation | str:
+def _conversation(run: Mapping[str, Any], request: Mapping[str, Any] | None, rows: list[Json]) -> Conversation | str:
     """The request, or why it cannot be run again."""
     if request is None or not request["prompt_token_ids"]:
         return "the prompt's token ids were not recorded"

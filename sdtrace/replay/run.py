@@ -29,6 +29,7 @@ from sdtrace.replay.passes import SCHEMA, facts, run, shape_rows, stepwise
 from sdtrace.replay.quantise import rounded
 from sdtrace.replay.requests import Conversation, Gathered
 from sdtrace.replay.state import State
+from sdtrace.schema.json_values import Json
 
 #: Packed tokens on which the band is measured, and on which ways to be wrong are tried.
 BAND_TOKENS, WAY_TOKENS = 600, 1500
@@ -60,7 +61,7 @@ class Replayed:
     scored: list[Scored]
     best: Scored | None
     rivals: list[Scored]
-    begins: list[dict[str, Any]]
+    begins: list[Json]
     drafts: Drafts | None
     engine_dtype: str | None  #: the precision that the engine says it computed in
 
@@ -93,7 +94,7 @@ def replayed(
     differs = compare.outside(table, spread.width)
     healthy = score(None, records, basis, dtype, spread.width)
     scored: list[Scored] = []
-    begins: list[dict[str, Any]] = []
+    begins: list[Json] = []
     if differs:
         begins = first_steps(table, ones, spread.width)
         scored, healthy = _ways(verifier, ones, given, table, suspects, dtype, spread.width, progress)

@@ -13,6 +13,7 @@ from sdtrace.results.explains import with_incident
 from sdtrace.results.not_checked import NotChecked, without
 from sdtrace.results.report import Report, Section, leaving
 from sdtrace.results.words import Certainty
+from sdtrace.schema.json_values import Json
 
 #: Where the emitted tokens' place in the model's distribution is no longer chance.
 CHANCE = 1e-6
@@ -44,12 +45,12 @@ def with_replay(report: Report, replayed: Replayed, weighed: Callable[[Sequence[
     return replace(told, sections=[section(replayed, rows), *report.sections])
 
 
-def _told(row: dict[str, Any], ids: bool) -> dict[str, Any]:
+def _told(row: Json, ids: bool) -> Json:
     """Token ids only for those who asked."""
     return row if ids else {k: v for k, v in row.items() if k not in ("token", "best")}
 
 
-def as_document(replayed: Replayed) -> dict[str, Any]:
+def as_document(replayed: Replayed) -> Json:
     """Plain values; what could not be measured is null."""
     d = replayed.table["d"].abs().drop_nulls()
     outside = int((d > replayed.band.width).sum())
@@ -90,7 +91,7 @@ def as_document(replayed: Replayed) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _uniform(uniformity: Uniformity | None) -> dict[str, Any] | None:
+def _uniform(uniformity: Uniformity | None) -> Json | None:
     return (
         None
         if uniformity is None
@@ -102,7 +103,7 @@ def _number(value: Any) -> Any:
     return None if value is None else float(value)
 
 
-def _scored(s: Scored, healthy: Scored) -> dict[str, Any]:
+def _scored(s: Scored, healthy: Scored) -> Json:
     assert s.way is not None
     odds = s.log_likelihood - healthy.log_likelihood
     return {"name": s.way.name, "cause": s.way.cause, "log_odds": odds, "median": s.median, "within_band": s.within}
@@ -163,7 +164,7 @@ def _begins(replayed: Replayed) -> str:
     return f", from the step after a rejection on (request {one['request_id']}: step {one['step']})"
 
 
-def _evidence(replayed: Replayed) -> tuple[dict[str, Any], ...]:
+def _evidence(replayed: Replayed) -> tuple[Json, ...]:
     rows = []
     for row in replayed.begins[:8]:
         rows.append(_shown({
@@ -174,12 +175,12 @@ def _evidence(replayed: Replayed) -> tuple[dict[str, Any], ...]:
     return tuple(rows)
 
 
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(row: Mapping[str, Any]) -> Json:
     known = {k: v for k, v in row.items() if v is not None}
     return known | {"command": command(known)} if known.get("path") else known
 
 
-def _made(cause: str, certainty: Certainty, says: str, evidence: tuple[dict[str, Any], ...], weight: int) -> Cause:
+def _made(cause: str, certainty: Certainty, says: str, evidence: tuple[Json, ...], weight: int) -> Cause:
     advice = _ADVICE.get(cause, "compare the kept tokens with a run of the same prompts without speculation")
     shown = next((row["command"] for row in evidence if "command" in row), None)
     advice = f"{advice}; {shown}" if shown else advice
@@ -197,7 +198,7 @@ def _unseen(notes: Sequence[NotChecked], replayed: Replayed) -> list[NotChecked]
     return left
 
 
-def _verdict(base: Mapping[str, Any], replayed: Replayed, rows: list[Cause]) -> dict[str, Any]:
+def _verdict(base: Mapping[str, Any], replayed: Replayed, rows: list[Cause]) -> Json:
     if not replayed.conversations:
         return dict(base)
     sure = [row for row in rows if row.certainty != "suspected"]

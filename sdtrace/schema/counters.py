@@ -14,6 +14,9 @@ import polars as pl
 
 from sdtrace.schema.trace import FLOAT, FLOATS, INT, STR, Column
 
+#: One window as a reader makes it: values of columns of WINDOW by name, those that the engine printed.
+Row = dict[str, Any]
+
 #: What a window covers. `interval`: since the line before; `request`, `round`, `iteration`: one of them; `run`: a whole
 #: benchmark; `lifetime`: since the process began; `counter`: a sample of counters; `gauge`: a last value, no counts.
 BASES = ("round", "request", "interval", "iteration", "run", "lifetime", "counter", "gauge")

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from sdtrace.schema.json_values import Json
+
 Lists = dict[str, Any]
 
 
@@ -12,7 +14,7 @@ def _masked(value: float) -> float:
     return -9999.0 if value == -math.inf else value
 
 
-def _completion(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int) -> dict[str, Any]:
+def _completion(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int) -> Json:
     top = []
     for token, value, listed in zip(lists["tokens"], lists["logprobs"], lists["top"], strict=True):
         told = {f"token_id:{i}": _masked(v) for i, v in listed}
@@ -29,7 +31,7 @@ def _completion(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int
     return {"id": f"cmpl-{n}", "object": "text_completion", "model": "made", "choices": [choice], "usage": usage}
 
 
-def _chat(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int) -> dict[str, Any]:
+def _chat(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int) -> Json:
     content = []
     for token, value, listed in zip(lists["tokens"], lists["logprobs"], lists["top"], strict=True):
         # the emitted token is always one of the k: vLLM puts it first and stops after k
@@ -43,7 +45,7 @@ def _chat(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int) -> d
     return found | {"prompt_token_ids": prompt, "usage": usage}
 
 
-def _sglang(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int) -> dict[str, Any]:
+def _sglang(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int) -> Json:
     told = [[v, t, None] for t, v in zip(lists["tokens"], lists["logprobs"], strict=True)]
     top = [[[v, i, None] for i, v in listed] for listed in lists["top"]]
     meta = {"id": f"sgl-{n}", "finish_reason": {"type": finish}, "prompt_tokens": len(prompt)}
@@ -51,10 +53,10 @@ def _sglang(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int) ->
     return {"text": "", "output_ids": lists["tokens"], "meta_info": meta}
 
 
-def _llamacpp(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int) -> dict[str, Any]:
+def _llamacpp(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int) -> Json:
     after = asked.basis == "processed"
 
-    def entry(i: int, v: float) -> dict[str, Any]:
+    def entry(i: int, v: float) -> Json:
         return {"id": i, "token": "", "bytes": []} | ({"prob": math.exp(v)} if after else {"logprob": v})
 
     told = [
@@ -73,7 +75,7 @@ def _llamacpp(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int) 
     }  # fmt: skip
 
 
-SHAPES: dict[str, Callable[[Any, Lists, list[int], str, int], dict[str, Any]]] = {
+SHAPES: dict[str, Callable[[Any, Lists, list[int], str, int], Json]] = {
     "completion": _completion,
     "chat": _chat,
     "sglang": _sglang,

@@ -9,12 +9,12 @@ penalties, temperature, min-p, top-k, top-p, then a token of what is left.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from sdtrace.errors import UsageError
 from sdtrace.schema.arrays import Floats
+from sdtrace.schema.json_values import Json
 from sdtrace.simulate.response_shapes import SHAPES
 
 
@@ -67,11 +67,11 @@ class TextFault:
     strength: float = 1.0
     means: str = ""
     draw: Callable[[Row], int] | None = None
-    write: Callable[[dict[str, Any], float, np.random.Generator], None] | None = None
+    write: Callable[[Json, float, np.random.Generator], None] | None = None
     temperature: float = 1.0
 
 
-def responses(asked: Asked) -> Iterator[dict[str, Any]]:
+def responses(asked: Asked) -> Iterator[Json]:
     """Wrapped responses, one after the other. Raises UsageError for an unknown fault."""
     fault = TEXT_FAULTS.get(asked.fault)
     if fault is None:
@@ -99,7 +99,7 @@ class _Response:
     asked: Asked
     prompt: list[int]
     finish: str = "length"
-    lists: dict[str, Any] = field(default_factory=lambda: {"tokens": [], "logprobs": [], "top": []})
+    lists: Json = field(default_factory=lambda: {"tokens": [], "logprobs": [], "top": []})
 
     def add(self, row: Row, token: int) -> None:
         """Write a position as the engine lists it."""
@@ -114,14 +114,14 @@ class _Response:
         self.lists["logprobs"].append(float(log[token]))
         self.lists["top"].append([(int(i), float(log[i])) for i in order])
 
-    def request(self) -> dict[str, Any]:
+    def request(self) -> Json:
         """The request as a client sends it."""
         a = self.asked
         given = {
             "temperature": a.temperature, "top_p": a.top_p, "top_k": a.top_k or -1, "min_p": a.min_p,
             "repetition_penalty": a.repetition_penalty, "presence_penalty": a.presence_penalty, "frequency_penalty": 0.0,
         }  # fmt: skip
-        told: dict[str, Any] = {"model": "made", "prompt": self.prompt, "max_tokens": a.tokens, "logprobs": a.k}
+        told: Json = {"model": "made", "prompt": self.prompt, "max_tokens": a.tokens, "logprobs": a.k}
         if a.shape == "chat":
             told |= {"logprobs": True, "top_logprobs": a.k, "messages": []}
         told |= {name: value for name, value in given.items() if name not in a.unsaid}
@@ -184,7 +184,7 @@ def _hot(row: Row) -> int:
     return _draw(row.shaped * max(row.asked.temperature, 1e-5) / row.strength, row.rng)
 
 
-def _swap(lists: dict[str, Any], strength: float, rng: np.random.Generator) -> None:
+def _swap(lists: Json, strength: float, rng: np.random.Generator) -> None:
     """Neighbours change places with their logprobs left behind: what is told of a token is another one's."""
     tokens = lists["tokens"]
     for i in range(len(tokens) - 1):
@@ -195,7 +195,7 @@ def _swap(lists: dict[str, Any], strength: float, rng: np.random.Generator) -> N
         lists["logprobs"][i] = told.get(token, min(min(told.values()) - 1.0, lists["logprobs"][i]))
 
 
-def _zero(lists: dict[str, Any], strength: float, rng: np.random.Generator) -> None:
+def _zero(lists: Json, strength: float, rng: np.random.Generator) -> None:
     lists["logprobs"] = [0.0] * len(lists["tokens"])
     lists["top"] = [[(i, 0.0) for i, _ in top] for top in lists["top"]]
 

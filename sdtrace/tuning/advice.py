@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sdtrace.schema.json_values import Json
 from sdtrace.tuning.run import Tuned
 from sdtrace.tuning.whatif.settings import batch_table, setting
 
@@ -12,16 +13,16 @@ WORTH = 0.01
 SURE = 0.8
 
 
-def advise(run: Tuned, made: Mapping[str, Any]) -> list[dict[str, Any]]:
+def advise(run: Tuned, made: Mapping[str, Any]) -> list[Json]:
     """Rows of {what, setting, text, gain, low, high, basis}, the most useful first. `made`: the document so far."""
     return [*_tau(run), *_by_batch(run), *_policy(made), *_budget(made), *_explore(run), *_log(run)]
 
 
-def _row(what: str, text: str, **more: Any) -> dict[str, Any]:
+def _row(what: str, text: str, **more: Any) -> Json:
     return {"what": what, "text": text, "setting": None, "gain": None, "low": None, "high": None, "basis": None} | more
 
 
-def _tau(run: Tuned) -> list[dict[str, Any]]:
+def _tau(run: Tuned) -> list[Json]:
     best, current, engine = run.best, run.curve.current, run.run.get("engine")
     if best is None or current is None:
         return []
@@ -42,7 +43,7 @@ def _tau(run: Tuned) -> list[dict[str, Any]]:
     return [_row("tau", text, setting=setting(engine, best.tau), **how)]
 
 
-def _by_batch(run: Tuned) -> list[dict[str, Any]]:
+def _by_batch(run: Tuned) -> list[Json]:
     parts = [p for p in run.parts if "batch_size" in p.where and p.best is not None]
     lengths = [p.best.tau for p in parts if p.best is not None]
     if len(set(lengths)) < 2:
@@ -59,7 +60,7 @@ def _by_batch(run: Tuned) -> list[dict[str, Any]]:
     return [_row("batch-table", f"the best length depends on the batch: {words}", setting=flag, basis="model")]
 
 
-def _policy(made: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _policy(made: Mapping[str, Any]) -> list[Json]:
     """A rule that beats every fixed length by enough to be worth having."""
     priced = [row for row in made["policies"] if row["cost"] is not None]
     fixed = [row["cost"] for row in priced if row["name"].startswith("fixed")]
@@ -74,7 +75,7 @@ def _policy(made: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [_row("policy", text, gain=gain, basis=best["basis"])]
 
 
-def _budget(made: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _budget(made: Mapping[str, Any]) -> list[Json]:
     priced = [row for row in made["budget"] if row["cost_per_token"] is not None]
     if not priced:
         return []
@@ -87,7 +88,7 @@ def _budget(made: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [_row("budget", text, gain=gain, basis="model")]
 
 
-def _explore(run: Tuned) -> list[dict[str, Any]]:
+def _explore(run: Tuned) -> list[Json]:
     """Lengths that are not identified and could still be better than the best."""
     if run.best is None:
         return []
@@ -109,7 +110,7 @@ def _explore(run: Tuned) -> list[dict[str, Any]]:
     return []
 
 
-def _log(run: Tuned) -> list[dict[str, Any]]:
+def _log(run: Tuned) -> list[Json]:
     """What to log so that the open questions can be answered."""
     rows = []
     if run.price.why is not None:

@@ -3,11 +3,11 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.results.not_checked import NotChecked
 from sdtrace.results.report import Report, leaving
+from sdtrace.schema.json_values import Json
 from sdtrace.tuning.counts import tuning_of_counts
 from sdtrace.tuning.document import tuning
 from sdtrace.tuning.run import Asked
@@ -21,7 +21,7 @@ ENOUGH = 30
 def attach(report: Report, traffic: Sequence[Traffic], asked: Asked | None) -> Report:
     """The report with its tuning, or with the reason why it has none."""
     steps = sum(len(one.text.first) for one in traffic)
-    found: dict[str, Any] | None
+    found: Json | None
     why: str | None
     if (root := _broken(report)) is not None and asked is None:
         found, why = None, f"no advice on a trace that is wrong: mend {root} first"
@@ -45,12 +45,12 @@ def attach_counts(report: Report, diagnosis: Diagnosis, asked: Asked) -> Report:
     return replace(_with(report, made, why if made is None else None), sections=[*report.sections, *sections(made)])
 
 
-def _with(report: Report, made: dict[str, Any] | None, why: str | None) -> Report:
+def _with(report: Report, made: Json | None, why: str | None) -> Report:
     notes = [*report.not_checked, *([NotChecked("tuning", {"why": why})] if why else [])]
     return leaving(report, notes, tuning=made)
 
 
-def _tried(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, Any] | None, str | None]:
+def _tried(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[Json | None, str | None]:
     """A fault in here costs the advice, never the verdict; SDTRACE_TRACEBACK shows where it is."""
     try:
         return tuning(traffic, asked)

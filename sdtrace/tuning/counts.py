@@ -7,9 +7,9 @@ Cost of a step: measured at the recorded length where the input has speed; of ot
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.schema.json_values import Json
 from sdtrace.tuning.curve import TAUS
 from sdtrace.tuning.run import Asked
 from sdtrace.tuning.whatif.settings import setting
@@ -24,7 +24,7 @@ _SAME_DRAFT = (
 )
 
 
-def tuning_of_counts(diagnosis: Diagnosis, asked: Asked) -> tuple[dict[str, Any] | None, str | None]:
+def tuning_of_counts(diagnosis: Diagnosis, asked: Asked) -> tuple[Json | None, str | None]:
     """The `tuning` section of counts, and why there is none where there is none."""
     a, source = diagnosis.acceptance, diagnosis.figures_from
     if a is None or source is None or not a["tokens_per_step"]:
@@ -93,7 +93,7 @@ def _point(
     current: int,
     costs: tuple[float | None, float | None, str | None],
     step: float | None,
-) -> dict[str, Any]:
+) -> Json:
     """A row of the curve. `break_even_step_ms`: a step of this length must take less to be faster than the recorded one."""
     value, low, high = ends[tau]
     cost, plain, basis = costs
@@ -124,7 +124,7 @@ def _point(
     }
 
 
-def _best(curve: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def _best(curve: Sequence[Json]) -> Json | None:
     """The fastest of the lengths with a price; None where there are not two."""
     priced = [p for p in curve if p["speed"] is not None]
     return max(priced, key=lambda p: p["speed"]) if len(priced) > 1 else None
@@ -133,12 +133,12 @@ def _best(curve: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 def _advice(
     engine: str,
     current: int,
-    best: dict[str, Any] | None,
+    best: Json | None,
     gain: float | None,
-    curve: Sequence[dict[str, Any]],
+    curve: Sequence[Json],
     step: float | None,
-) -> list[dict[str, Any]]:
-    row: dict[str, Any] = {"what": "log", "setting": None, "gain": None, "low": None, "high": None, "basis": None}
+) -> list[Json]:
+    row: Json = {"what": "log", "setting": None, "gain": None, "low": None, "high": None, "basis": None}
     if best is not None and gain is not None and gain >= WORTH and best["tau"] != current:
         text = f"draft {best['tau']} tokens instead of {current}: {gain:+.1%} speed"
         text += f"; the price of its step is {best['cost_basis']}, not measured: measure before it stays"

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sdtrace.schema.json_values import Json
 from sdtrace.tuning.advice import advise
 from sdtrace.tuning.curve import Point
 from sdtrace.tuning.optimum import Optimum
@@ -15,13 +16,13 @@ from sdtrace.tuning.whatif.queueing import queue
 from sdtrace.tuning.whatif.roles import iso, roles
 
 
-def tuning(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, Any] | None, str | None]:
+def tuning(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[Json | None, str | None]:
     """The section, and why there is none where there is none. Without `asked` tau alone, which costs next to nothing."""
     runs = [tuned(one, asked or Asked()) for one in traffic]
     if not runs:
         return None, "no step says what it appended"
     main = runs[0]
-    made: dict[str, Any] = {
+    made: Json = {
         "run_id": main.traffic.run_id,
         "steps": main.traffic.total,
         "sampled_steps": len(main.traffic.text.first),
@@ -31,7 +32,7 @@ def tuning(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[dict[str, A
     return made | {"advice": advise(main, made)}, None
 
 
-_NO_MORE: dict[str, Any] = {
+_NO_MORE: Json = {
     "budget": [],
     "policies": [],
     "roles": None,
@@ -41,7 +42,7 @@ _NO_MORE: dict[str, Any] = {
 }
 
 
-def _more(runs: Sequence[Tuned], asked: Asked) -> dict[str, Any]:
+def _more(runs: Sequence[Tuned], asked: Asked) -> Json:
     main = runs[0]
     shared, no_budget = budgets(main)
     rows, no_policies = compare(main, asked)
@@ -57,7 +58,7 @@ def _more(runs: Sequence[Tuned], asked: Asked) -> dict[str, Any]:
     }
 
 
-def _tau(run: Tuned) -> dict[str, Any]:
+def _tau(run: Tuned) -> Json:
     return {
         "current": run.curve.current,
         "best": run.best.tau if run.best is not None else None,
@@ -69,7 +70,7 @@ def _tau(run: Tuned) -> dict[str, Any]:
     }
 
 
-def _optimum(best: Optimum | None) -> dict[str, Any]:
+def _optimum(best: Optimum | None) -> Json:
     return {
         "probability": best.probability if best is not None else None,
         "gain": best.gain if best is not None else None,
@@ -78,7 +79,7 @@ def _optimum(best: Optimum | None) -> dict[str, Any]:
     }
 
 
-def _point(run: Tuned, point: Point) -> dict[str, Any]:
+def _point(run: Tuned, point: Point) -> Json:
     cost, least, most = run.step_cost(point.tau)
     plain = run.plain_cost
 
@@ -112,7 +113,7 @@ def _point(run: Tuned, point: Point) -> dict[str, Any]:
     }
 
 
-def _part(part: Part) -> dict[str, Any]:
+def _part(part: Part) -> Json:
     best: Mapping[str, Any] = {"best": part.best.tau if part.best is not None else None, **_optimum(part.best)}
     return {
         "where": part.where,

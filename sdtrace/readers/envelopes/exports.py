@@ -14,6 +14,7 @@ import orjson
 
 from sdtrace.readers.envelopes.shippers import moment, timed
 from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, begins, full
+from sdtrace.schema.json_values import Json
 
 _MESSAGES = (
     "line",
@@ -120,7 +121,7 @@ def _entries(node: Any) -> list[Entry]:
     return list(_flat(node, heard=False))
 
 
-def _loki(node: dict[str, Any]) -> Iterator[Entry]:
+def _loki(node: Json) -> Iterator[Entry]:
     data = node.get("data", node)
     streams = data.get("result", data.get("streams")) if isinstance(data, dict) else None
     for stream in streams if isinstance(streams, list) else []:
@@ -132,7 +133,7 @@ def _loki(node: dict[str, Any]) -> Iterator[Entry]:
                 yield Entry(moment(value[0]), _pod(labels), value[1])
 
 
-def _elastic(node: dict[str, Any]) -> Iterator[Entry]:
+def _elastic(node: Json) -> Iterator[Entry]:
     hits = node.get("hits")
     for hit in hits.get("hits", []) if isinstance(hits, dict) and isinstance(hits.get("hits"), list) else []:
         source = hit.get("_source", hit.get("fields")) if isinstance(hit, dict) else None
@@ -142,7 +143,7 @@ def _elastic(node: dict[str, Any]) -> Iterator[Entry]:
             )
 
 
-def _telemetry(node: dict[str, Any]) -> Iterator[Entry]:
+def _telemetry(node: Json) -> Iterator[Entry]:
     for resource in _lists(node, "resourceLogs"):
         pod = _pod(_attributes(resource.get("resource")))
         for scope in [*_lists(resource, "scopeLogs"), *_lists(resource, "instrumentationLibraryLogs")]:
@@ -153,14 +154,14 @@ def _telemetry(node: dict[str, Any]) -> Iterator[Entry]:
                     yield Entry(_time(record), _pod(_attributes(record)) or pod, text)
 
 
-def _datadog(node: dict[str, Any]) -> Iterator[Entry]:
+def _datadog(node: Json) -> Iterator[Entry]:
     for one in [*_lists(node, "data"), *_lists(node, "logs")]:
         inner = one.get("attributes", one.get("content"))
         if isinstance(inner, dict):
             yield from _flat(inner, heard=True)
 
 
-def _listed(node: dict[str, Any]) -> Iterator[Entry]:
+def _listed(node: Json) -> Iterator[Entry]:
     """Lists of flat entries (CloudWatch, Google, Splunk), and CloudWatch Insights' rows of fields."""
     for name in ("events", "entries", "results", "result", "rows", "hits", "data", "items"):
         found = node.get(name)
@@ -171,7 +172,7 @@ def _listed(node: dict[str, Any]) -> Iterator[Entry]:
                 yield from _flat({f["field"]: f.get("value") for f in one}, heard=True)
 
 
-def _tables(node: dict[str, Any]) -> Iterator[Entry]:
+def _tables(node: Json) -> Iterator[Entry]:
     """Azure Monitor: columns by name, rows of values."""
     for table in _lists(node, "tables"):
         names = [column.get("name") for column in _lists(table, "columns")]
@@ -181,7 +182,7 @@ def _tables(node: dict[str, Any]) -> Iterator[Entry]:
                 yield from _flat(dict(zip(names, row, strict=False)), heard=True)
 
 
-def _frames(node: dict[str, Any]) -> Iterator[Entry]:
+def _frames(node: Json) -> Iterator[Entry]:
     """Grafana's data frames: a list of values for every field."""
     results = node.get("results")
     for result in results.values() if isinstance(results, dict) else []:

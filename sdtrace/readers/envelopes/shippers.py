@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, full, holds, share
+from sdtrace.schema.json_values import Json
 
 _CRI = re.compile(
     r"^(?P<at>\d{4}-\d\d-\d\dT[\d:.]{8,24}(?:Z|[+-]\d\d:?\d\d)) (?P<stream>stdout|stderr) (?P<part>[FP])(?: (?P<text>.*))?$"
@@ -102,7 +103,7 @@ def _text(value: Any) -> str | None:
     return bytes(value).decode("utf-8", "replace")
 
 
-def _record(text: str) -> dict[str, Any] | None:
+def _record(text: str) -> Json | None:
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sdtrace.errors import MissingExtraError, NoInputError, UsageError
+from sdtrace.schema.json_values import Json
 from sdtrace.schema.trace import Batch
 
 #: Bytes asked for at a time, and up to how many an object is looked at as a whole.
@@ -91,14 +92,14 @@ def _said(text: str) -> str:
     return " ".join(text.partition("Debug source")[0].split())[:300]
 
 
-def _meta(url: str) -> dict[str, Any] | None:
+def _meta(url: str) -> Json | None:
     """Size and version of one object; None where no object has that very key."""
     bucket, key = _place(url)
     if not key or url.endswith("/"):
         return None
     try:
         with _asking(url):
-            found: dict[str, Any] = _library().head(_store(bucket), key)
+            found: Json = _library().head(_store(bucket), key)
     except NoInputError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return None
@@ -106,7 +107,7 @@ def _meta(url: str) -> dict[str, Any] | None:
     return found
 
 
-def _below(bucket: str, prefix: str) -> list[dict[str, Any]]:
+def _below(bucket: str, prefix: str) -> list[Json]:
     """Objects under a prefix in the order in which a folder is walked, hidden ones and markers of folders left out."""
     with _asking(f"{bucket}/{prefix}"):
         pages = _library().list(_store(bucket), prefix or None)
@@ -202,7 +203,7 @@ def sample(url: str, whole: int = SMALL) -> Iterator[tuple[Path, bool]]:
         yield file, size <= whole
 
 
-def _spans(url: str, meta: dict[str, Any]) -> list[tuple[int, int]]:
+def _spans(url: str, meta: Json) -> list[tuple[int, int]]:
     """What a large object is known by. The end of a Parquet file says how long its schema is."""
     size = int(meta["size"])
     end = b"".join(_bytes(url, meta, size - 8, size))
@@ -229,14 +230,14 @@ def copied(url: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _copy(url: str, meta: dict[str, Any], file: Path) -> None:
+def _copy(url: str, meta: Json, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as out:
         for piece in _bytes(url, meta, 0, int(meta["size"])):
             out.write(piece)
 
 
-def _bytes(url: str, meta: dict[str, Any], start: int, end: int) -> Iterator[bytes]:
+def _bytes(url: str, meta: Json, start: int, end: int) -> Iterator[bytes]:
     """A stretch of an object in pieces, all of one version of it."""
     bucket, key = _place(url)
     for at in range(start, end, PIECE):

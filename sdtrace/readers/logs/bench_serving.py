@@ -1,10 +1,10 @@
 """The console of `vllm bench serve` and of sglang.bench_serving: one table a run, a plain run too."""
 
 import re
-from typing import Any
 
-from sdtrace.readers.logs.console import Block, Row, Values, listener
+from sdtrace.readers.logs.console import Block, Values, listener
 from sdtrace.readers.logs.dialect import Dialect
+from sdtrace.schema.counters import Row
 
 
 def _named(label: str, number: str = r"\d[\d,]*(?:\.\d+)?") -> re.Pattern[str]:
@@ -35,7 +35,7 @@ def _row(v: Values) -> Row | None:
     if length is None and v.get("speed") is None:
         return None
     sglang = "accept_length" in v or str(v.get("backend", "")).startswith("sglang")
-    row: dict[str, Any] = {"engine": "sglang" if sglang else "vllm", "surface": "bench serve", "basis": "run"}
+    row: Row = {"engine": "sglang" if sglang else "vllm", "surface": "bench serve", "basis": "run"}
     row |= {"generation_tps": v.get("speed"), "emitted": v.get("emitted"), "span_s": v.get("seconds")}
     row |= {"running": v.get("running"), "length": length, "said_length": length}
     row |= {"drafts": v.get("drafts"), "drafted": v.get("drafted"), "accepted": v.get("accepted")}

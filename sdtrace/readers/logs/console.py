@@ -12,10 +12,10 @@ import polars as pl
 
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Heard, number
+from sdtrace.schema.counters import Row
 
 #: A field that is printed once a position gives a list.
 Values = dict[str, Any]
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import polars as pl
 
+from sdtrace.schema.counters import Row
 from sdtrace.schema.trace import Event, Loss
 
 
@@ -17,12 +17,12 @@ class Heard:
     `steps` (columns of a step, and `line`) and `runs` are of lines that carry single decisions; each stands on one line.
     """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     frames: list[pl.DataFrame] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    runs: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[Row] = field(default_factory=list)
+    runs: list[Row] = field(default_factory=list)
     used: set[int] = field(default_factory=set)
 
 

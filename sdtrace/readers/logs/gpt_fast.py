@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.schema.counters import Row
 
 _PROBS, _MEAN = re.compile(r"Acceptance probs: \[([\d., e-]+)\]"), re.compile(r"Mean Accepted: (\d+(?:\.\d+)?)")
 _SPEED = re.compile(r"Average tokens/sec: (\d+(?:\.\d+)?)")
@@ -13,7 +14,7 @@ _SPEED = re.compile(r"Average tokens/sec: (\d+(?:\.\d+)?)")
 
 def listen(path: str) -> Any:
     """A listener; the three lines of a run make one window."""
-    row: dict[str, Any] = {}
+    row: Row = {}
 
     def hear(rows: pl.DataFrame) -> Heard:
         nonlocal row
@@ -38,7 +39,7 @@ def listen(path: str) -> Any:
     return hear
 
 
-def _shares(probs: list[float]) -> dict[str, Any]:
+def _shares(probs: list[float]) -> Row:
     """Tokens per round and the share of rounds that accept position j or more, from shares by number accepted."""
     if len(probs) < 2 or abs(sum(probs) - 1) > 0.01:
         return {}

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.schema.counters import Row
 from sdtrace.schema.trace import Loss
 
 _HEAD = re.compile(r"\|[ \t]{0,40}rounds[ \t]{0,40}\|[ \t]{0,40}accepted[ \t]{0,40}\|")
@@ -37,12 +38,12 @@ def listen(path: str) -> Any:
     return hear
 
 
-def _row(cells: dict[str, str]) -> dict[str, Any] | None:
+def _row(cells: dict[str, str]) -> Row | None:
     counts = _COUNTS.fullmatch(cells.get("accepted", ""))
     rounds = number(cells.get("rounds"))
     if counts is None or rounds is None:
         return None
-    row: dict[str, Any] = {"engine": "ik_llama.cpp", "surface": "llama-spec-bench", "basis": "run", "family": "PR 2156"}
+    row: Row = {"engine": "ik_llama.cpp", "surface": "llama-spec-bench", "basis": "run", "family": "PR 2156"}
     row |= {"series": f"{cells.get('task', '')} run {cells.get('run', '')}", "drafts": rounds}
     row |= {"accepted": int(counts[1]), "drafted": int(counts[2]), "emitted": number(cells.get("tokens"))}
     seconds, rate = number(cells.get("time(s)")), number(cells.get("rate", "").rstrip("%"))

@@ -19,6 +19,7 @@ from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard
 from sdtrace.readers.logs.llamacpp_state import REPLAYS, State, generated, timed
 from sdtrace.readers.logs.place import place
 from sdtrace.readers.prompt_counts import PROMPT
+from sdtrace.schema.counters import Row
 from sdtrace.schema.trace import Event, Loss
 
 _CLOCK = re.compile(r"(?:^|\] |\s)(\d+)\.(\d\d)\.(\d{3})\.(\d{3}) (?=[IWED] )")
@@ -90,7 +91,7 @@ def _unwrapped(text: str) -> tuple[str, float | None, bool]:
 
 
 def _line(path: str, line: int, text: str, at: float | None, state: State, heard: Heard, *, user: bool) -> None:
-    row: dict[str, Any] = {"line": line, "at": at, "engine": "llama.cpp"}
+    row: Row = {"line": line, "at": at, "engine": "llama.cpp"}
     if found := lines.ROUND.search(text):
         heard.used.add(line)
         told = at, found["slot"], found["task"], found["acc"], found["gen"]
@@ -171,13 +172,13 @@ def _port(text: str) -> str:
     return f"port {found[1]}" if found else place(text)
 
 
-def _whose(text: str, slot: str | None, task: str | None) -> dict[str, Any]:
+def _whose(text: str, slot: str | None, task: str | None) -> Row:
     """Server and slot of a request, and its name."""
     series = f"{_port(text)} slot {slot}".strip() if slot else _port(text)
     return {"series": series, "request_id": f"task {task}" if task else None}
 
 
-def _honest(row: dict[str, Any], state: State) -> dict[str, Any]:
+def _honest(row: Row, state: State) -> Row:
     """Generation A on a target that cannot take tokens back replays what was accepted: its line is 100% by construction."""
     if not state.fixed or not str(row.get("family")).startswith("generation A"):
         return row
@@ -185,7 +186,7 @@ def _honest(row: dict[str, Any], state: State) -> dict[str, Any]:
     return row | dict.fromkeys(("accepted", "drafted", "steps", "said_rate")) | {"family": family}
 
 
-def _summary(row: dict[str, Any], match: re.Match[str], state: State, heard: Heard) -> None:
+def _summary(row: Row, match: re.Match[str], state: State, heard: Heard) -> None:
     state.summary[match[1]] = int(match[2])
     if match[1] == "n_accept" and "n_drafted" in state.summary:
         heard.rows.append(row | lines.summary(state.summary))

@@ -7,9 +7,9 @@ tokens of the draft model, not samples of q, so the text does not follow the tar
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 from sdtrace.readers.logs.dialect import Heard
+from sdtrace.schema.counters import Row
 from sdtrace.schema.trace import Event, Loss
 
 _COIN = re.compile(r"\br = (\d+\.\d{6}), p_dft = (\d+\.\d{6}), p_tgt = (\d+\.\d{6})$")
@@ -20,7 +20,7 @@ _END = re.compile(r"\bthe sampled target token \((-?\d{1,15}), '")
 _ENDED = "') did not match, or we ran out of drafted tokens"
 
 NEEDLES = (b"p_dft = ", b"draft token ", b"the sampled target token (")
-RUN: dict[str, Any] = {
+RUN: Row = {
     "run_id": "",
     "engine": "llama.cpp",
     "method": "draft_model",

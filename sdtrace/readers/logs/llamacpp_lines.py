@@ -1,9 +1,9 @@
 """The figures of llama.cpp's lines: acceptance of a request, cumulative statistics, rounds, adaptive depth, summaries."""
 
 import re
-from typing import Any
 
 from sdtrace.readers.logs.dialect import number
+from sdtrace.schema.counters import Row
 
 RATE = re.compile(
     r"draft acceptance(?: rate)? = (?P<rate>\d+\.\d{5}) \(\s*(?P<acc>\d{1,15}) accepted /\s*(?P<gen>\d{1,15}) generated\)"
@@ -33,10 +33,10 @@ RELEASED = re.compile(r"slot\s+release: id\s+(?P<slot>\d+) \| task (?P<task>-?\d
 _WORDS = {"gd": "#gen drafts", "ad": "#acc drafts", "gt": "#gen tokens", "at": "#acc tokens", "len": "#mean acc len"}
 
 
-def acceptance(match: re.Match[str], task: str | None, k: int | None) -> dict[str, Any]:
+def acceptance(match: re.Match[str], task: str | None, k: int | None) -> Row:
     """A request: accepted without the bonus, drafted behind the n_min filter."""
     accepted, drafted, length = int(match["acc"]), int(match["gen"]), number(match["len"])
-    row: dict[str, Any] = {"surface": "request", "basis": "request", "family": _family(match)}
+    row: Row = {"surface": "request", "basis": "request", "family": _family(match)}
     row |= {"request_id": f"task {task}" if task else None, "accepted": accepted, "drafted": drafted, "k": k}
     row |= {"said_rate": number(match["rate"]), "said_length": length, "length": length}
     row |= {"drafts": _drafts(accepted, drafted, length)}
@@ -46,7 +46,7 @@ def acceptance(match: re.Match[str], task: str | None, k: int | None) -> dict[st
     return row
 
 
-def stepped(row: dict[str, Any]) -> dict[str, Any]:
+def stepped(row: Row) -> Row:
     """A request's steps from its tokens: the first comes from the prefill, every step gives one and those it accepts, so
     all steps are n_gen - 1 - accepted. Where the printed mean length allows that number, every step drafted; where no
     length is printed (generation A), steps that drafted are at most these. A stop inside a draft makes them too few.
@@ -68,15 +68,15 @@ def _between(accepted: int, length: float) -> tuple[float, float]:
     return accepted / (length - 1 + 0.005), accepted / max(length - 1 - 0.005, 1e-9)
 
 
-def generated(busy_ms: float | None, tokens: int) -> dict[str, Any]:
+def generated(busy_ms: float | None, tokens: int) -> Row:
     """How long a request generated, and how much: of one without an acceptance line, all that is known of it."""
-    row: dict[str, Any] = {"surface": "eval time", "basis": "request", "family": "time of a request"}
+    row: Row = {"surface": "eval time", "basis": "request", "family": "time of a request"}
     return row | {"emitted": tokens, "busy_ms": busy_ms}
 
 
-def nothing_drafted(task: str | None, k: int | None) -> dict[str, Any]:
+def nothing_drafted(task: str | None, k: int | None) -> Row:
     """A request that ended without an acceptance line while speculation is configured: nothing was drafted."""
-    row: dict[str, Any] = {"surface": "request", "basis": "request", "family": None, "request_id": f"task {task}"}
+    row: Row = {"surface": "request", "basis": "request", "family": None, "request_id": f"task {task}"}
     return row | {"drafts": 0, "drafted": 0, "accepted": 0, "k": k, "said": {"draft acceptance": "no line"}}
 
 
@@ -91,7 +91,7 @@ def _drafts(accepted: int, drafted: int, length: float | None) -> float | None:
     return float(whole[0]) if len(whole) == 1 else None
 
 
-def by_position(row: dict[str, Any], text: str) -> None:
+def by_position(row: Row, text: str) -> None:
     """Rates by position, without the zeros that pad them to the longest chained implementation."""
     values = [number(v) for v in text.split(",")]
     while values and not values[-1]:
@@ -117,7 +117,7 @@ def _family(match: re.Match[str]) -> str:
 SKIPS_TO = 9219
 
 
-def statistics(match: re.Match[str], build: int | None = None) -> dict[str, Any]:
+def statistics(match: re.Match[str], build: int | None = None) -> Row:
     """Totals of one implementation since the server began; on recurrent targets replays are counted as accepted.
 
     A step is a draft that was judged. Builds that print a mean length make an accept call for each of them (it divides
@@ -126,7 +126,7 @@ def statistics(match: re.Match[str], build: int | None = None) -> dict[str, Any]
     part, and every generated draft is a step. The number of the build decides where the log states it, the counts otherwise.
     """
     calls, drafts, taken = number(match["a"]), float(match["gd"]), float(match["ad"])
-    row: dict[str, Any] = {"surface": "statistics", "basis": "lifetime", "family": "cumulative since server start"}
+    row: Row = {"surface": "statistics", "basis": "lifetime", "family": "cumulative since server start"}
     skips = calls is not None and match["len"] is None and calls == taken < drafts
     if build is not None and calls is not None:
         skips = build <= SKIPS_TO and calls < drafts
@@ -142,10 +142,10 @@ def statistics(match: re.Match[str], build: int | None = None) -> dict[str, Any]
     return row
 
 
-def one_round(match: re.Match[str]) -> dict[str, Any]:
+def one_round(match: re.Match[str]) -> Row:
     """One verification of one slot; builds before December 2025 print 0 for the drafted tokens."""
     accepted, drafted = int(match["acc"]), int(match["gen"])
-    row: dict[str, Any] = {
+    row: Row = {
         "surface": "round",
         "basis": "round",
         "family": "llama-server",
@@ -155,16 +155,16 @@ def one_round(match: re.Match[str]) -> dict[str, Any]:
     return row | {"emitted": accepted + 1, "said": {"accepted": f"{accepted}/{drafted}"}}
 
 
-def adaptive(match: re.Match[str]) -> dict[str, Any]:
+def adaptive(match: re.Match[str]) -> Row:
     """Totals that the adaptive depth of PR 27210 goes by."""
-    row: dict[str, Any] = {"surface": "adaptive depth", "basis": "lifetime", "family": "PR 27210", "k": int(match["k"])}
+    row: Row = {"surface": "adaptive depth", "basis": "lifetime", "family": "PR 27210", "k": int(match["k"])}
     row |= {"series": f"seq {match['seq']}", "drafted": int(match["gen"]), "accepted": int(match["acc"])}
     return row | {"said": {"cur_accepted": match["acc"], "cur_generated": match["gen"]}}
 
 
-def summary(parts: dict[str, int]) -> dict[str, Any]:
+def summary(parts: dict[str, int]) -> Row:
     """llama-speculative's last block; with several branches it counts draft levels, not tokens."""
-    row: dict[str, Any] = {
+    row: Row = {
         "surface": "summary",
         "basis": "run",
         "family": "llama-speculative",

@@ -7,6 +7,7 @@ from typing import Any
 from sdtrace.readers.logs import llamacpp_coins as coins
 from sdtrace.readers.logs import llamacpp_lines as lines
 from sdtrace.readers.logs.dialect import Heard, number
+from sdtrace.schema.counters import Row
 
 Key = tuple[str | None, str | None]
 #: Replays that are remembered.
@@ -25,7 +26,7 @@ class State:
     `timed`: counts, and generation time and tokens, of the last request of a slot.
     """
 
-    eval: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    eval: dict[Key, Row] = field(default_factory=dict)
     prompt: dict[str | None, float] = field(default_factory=dict)
     replay: set[tuple[str, str]] = field(default_factory=set)
     traced: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
@@ -37,13 +38,13 @@ class State:
     body: bool = False
     clocked: bool = False
     block: tuple[str, str, int, int] | None = None
-    timed: dict[Key, tuple[tuple[Any, Any], dict[str, Any]]] = field(default_factory=dict)
+    timed: dict[Key, tuple[tuple[Any, Any], Row]] = field(default_factory=dict)
     fixed: bool = False
     build: int | None = None
     replays: dict[tuple[float | str | None, ...], None] = field(default_factory=dict)
 
 
-def generated(row: dict[str, Any], match: re.Match[str], before: re.Match[str], state: State, heard: Heard) -> None:
+def generated(row: Row, match: re.Match[str], before: re.Match[str], state: State, heard: Heard) -> None:
     """A row of the speed of a request, until its acceptance line replaces it; a line that stands twice is one."""
     key, made = (before["slot"], before["task"]), lines.generated(number(match[1]), int(match[2]))
     known = state.eval.get(key)
@@ -53,7 +54,7 @@ def generated(row: dict[str, Any], match: re.Match[str], before: re.Match[str], 
     state.eval[key] = heard.rows[-1]
 
 
-def timed(row: dict[str, Any], state: State, key: Key, heard: Heard) -> dict[str, Any]:
+def timed(row: Row, state: State, key: Key, heard: Heard) -> Row:
     """The row of a request with its time and tokens, whose own row it replaces."""
     known, counts = state.eval.pop(key, None), (row.get("accepted"), row.get("drafted"))
     if known is None and state.timed.get(key, (None,))[0] == counts:  # the line stands twice

@@ -7,6 +7,7 @@ import polars as pl
 
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
+from sdtrace.schema.counters import Row
 
 _LINE = re.compile(
     r"SpecDecoding metrics: Draft acceptance rate: (?P<rate>\d+\.\d\d)%, Mean acceptance length: (?P<len>\d+\.\d\d), "
@@ -29,7 +30,7 @@ def listen(path: str) -> Any:
     return hear
 
 
-def _row(m: re.Match[str]) -> dict[str, Any]:
+def _row(m: re.Match[str]) -> Row:
     positions = [float(v) for v in m["pos"].split(", ")] if m["pos"] else None
     accepted, drafted, length = int(m["acc"]), int(m["dr"]), number(m["len"])
     drafts = drafted / len(positions) if positions else None

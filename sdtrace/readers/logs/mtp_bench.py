@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.schema.counters import Row
 
 _LINE = re.compile(
     r"\bpred=\s*(?P<pred>\d{1,15})\s+draft=\s*(?P<draft>\d{1,15})\s+acc=\s*(?P<acc>\d{1,15})\s+"
@@ -40,9 +41,9 @@ def listen(path: str) -> Any:
     return hear
 
 
-def _request(m: re.Match[str], before: str) -> dict[str, Any]:
+def _request(m: re.Match[str], before: str) -> Row:
     emitted, drafted, accepted, speed = int(m["pred"]), int(m["draft"]), int(m["acc"]), number(m["speed"])
-    row: dict[str, Any] = {"engine": "llama.cpp", "surface": "mtp-bench", "basis": "request", "request_id": None}
+    row: Row = {"engine": "llama.cpp", "surface": "mtp-bench", "basis": "request", "request_id": None}
     row["request_id"] = before.split()[-1] if before.split() else None
     row |= {"emitted": emitted, "generation_tps": speed, "busy_ms": emitted / speed * 1e3 if speed else None}
     if not drafted:  # a plain run
@@ -52,8 +53,8 @@ def _request(m: re.Match[str], before: str) -> dict[str, Any]:
     return row | {"said_rate": number(m["rate"]), "said": {"rate": m["rate"]}}
 
 
-def _total(totals: dict[str, float | None]) -> dict[str, Any]:
-    row: dict[str, Any] = {"engine": "llama.cpp", "surface": "mtp-bench totals", "basis": "run"}
+def _total(totals: dict[str, float | None]) -> Row:
+    row: Row = {"engine": "llama.cpp", "surface": "mtp-bench totals", "basis": "run"}
     row |= {"emitted": totals.get("total_predicted"), "drafted": totals.get("total_draft")}
     row |= {"accepted": totals.get("total_draft_accepted"), "said_rate": totals.get("aggregate_accept_rate")}
     return row | {"said": dict(totals)}

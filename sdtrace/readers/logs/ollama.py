@@ -7,6 +7,7 @@ import polars as pl
 
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
+from sdtrace.schema.counters import Row
 
 _KEY = re.compile(r"\b(\w+)=(\"[^\"]*\"|\S+)")
 
@@ -25,7 +26,7 @@ def listen(path: str) -> Any:
                 continue
             heard.used.add(line)
             mean = number(values.get("avg_accepted"))
-            row: dict[str, Any] = {
+            row: Row = {
                 "line": line,
                 "at": iso(text),
                 "engine": "ollama",

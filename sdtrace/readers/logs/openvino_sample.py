@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.schema.counters import Row
 
 _HEAD = re.compile(r"(?:^|\s)(MAIN|DRAFT) MODEL\b")
 _FIELD = re.compile(
@@ -18,7 +19,7 @@ _FIELD = re.compile(
 
 def listen(path: str) -> Any:
     """A listener that remembers which model's figures come."""
-    part, values, row = "", dict[tuple[str, str], float](), dict[str, Any]()
+    part, values, row = "", dict[tuple[str, str], float](), Row()
 
     def hear(rows: pl.DataFrame) -> Heard:
         nonlocal part, values, row
@@ -42,14 +43,14 @@ def listen(path: str) -> Any:
     return hear
 
 
-def _row(values: dict[tuple[str, str], float]) -> dict[str, Any] | None:
+def _row(values: dict[tuple[str, str], float]) -> Row | None:
     tokens, accepted = values.get(("MAIN", "Num generated token")), values.get(("MAIN", "Num accepted token"))
     if accepted is None:
         return None
     rounds = values.get(("MAIN", "Total iteration number"))
     if rounds is None and tokens is not None and tokens > accepted:
         rounds = tokens - accepted  # every iteration gives one token and those that it accepts
-    row: dict[str, Any] = {"engine": "openvino", "surface": "sample", "basis": "request", "drafts": rounds}
+    row: Row = {"engine": "openvino", "surface": "sample", "basis": "request", "drafts": rounds}
     row |= {"accepted": accepted, "emitted": tokens, "busy_ms": values.get(("MAIN", "Generate time"))}
     row |= {"draft_ms": values.get(("DRAFT", "Generate time")), "family": "drafted tokens are not printed"}
     return row | {"said": {f"{part} {name}": v for (part, name), v in values.items()}}

@@ -20,6 +20,8 @@ from sdtrace.readers.logs.place import place
 from sdtrace.readers.logs.sglang_events import NEEDLES, announced, once
 from sdtrace.readers.logs.sglang_rates import meaning
 from sdtrace.readers.sglang_meta import request_window
+from sdtrace.schema.counters import Row
+from sdtrace.schema.json_values import Json
 from sdtrace.schema.trace import Loss
 
 _DECODE = re.compile(
@@ -45,8 +47,8 @@ class State:
 
     batch: tuple[Any, ...] = ()
     ranks: set[str] = field(default_factory=set)
-    meta: dict[str, Any] = field(default_factory=dict)
-    row: dict[str, Any] | None = None
+    meta: Json = field(default_factory=dict)
+    row: Row | None = None
     active: int | None = None  #: the draft length that the engine announced last
     told: set[tuple[str, str | None, int]] = field(default_factory=set)
 
@@ -61,7 +63,7 @@ def listen(path: str) -> Any:
 
     def hear(table: pl.DataFrame) -> Heard:
         heard = Heard()
-        rows: list[dict[str, Any]] = []
+        rows: list[Row] = []
         for line, text in _pieces(table):
             if "Finish: " in text or "request.finished" in text:
                 _finished(path, line, text, heard)
@@ -86,9 +88,9 @@ def listen(path: str) -> Any:
     return hear
 
 
-def _average(printed: str) -> dict[str, Any]:
+def _average(printed: str) -> Row:
     length, family = number(printed), "since the server began, bonus counted"
-    row: dict[str, Any] = {"engine": "sglang", "surface": "server average", "basis": "gauge", "family": family}
+    row: Row = {"engine": "sglang", "surface": "server average", "basis": "gauge", "family": family}
     return row | {"length": length, "said_length": length, "said": {"avg_spec_accept_length": printed}}
 
 
@@ -114,7 +116,7 @@ def _announced(path: str, line: int, text: str, heard: Heard, state: State) -> N
     heard.events += events
 
 
-def _switched(rows: list[dict[str, Any]], heard: Heard, state: State) -> None:
+def _switched(rows: list[Row], heard: Heard, state: State) -> None:
     """Follow the draft length through switches; the first one tells what was in force before it."""
     if heard.events and heard.events[-1].kind == "k":
         before, after = (int(n) for n in str(heard.events[-1].value).split(" -> "))
@@ -123,13 +125,13 @@ def _switched(rows: list[dict[str, Any]], heard: Heard, state: State) -> None:
         state.active = after
 
 
-def _row(line: int, text: str, ranks: str, *, dot: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {"line": line, "at": iso(text), "engine": "sglang", "surface": "Decode batch"}
+def _row(line: int, text: str, ranks: str, *, dot: bool) -> Row:
+    row: Row = {"line": line, "at": iso(text), "engine": "sglang", "surface": "Decode batch"}
     return row | {"basis": "interval", "series": ranks, "dot": dot, "last": line}
 
 
 def _decode(
-    path: str, line: int, text: str, head: re.Match[str], rows: list[dict[str, Any]], heard: Heard, state: State
+    path: str, line: int, text: str, head: re.Match[str], rows: list[Row], heard: Heard, state: State
 ) -> None:  # fmt: skip
     values = _named(text[head.end() :])
     if "accept" in text[head.end() :] and "accept len" not in values:
@@ -173,7 +175,7 @@ def _named(text: str) -> dict[str, str]:
     return values
 
 
-def _piece(path: str, line: int, text: str, rows: list[dict[str, Any]], heard: Heard) -> None:
+def _piece(path: str, line: int, text: str, rows: list[Row], heard: Heard) -> None:
     """A line without the head of a record: the rest of a wrapped one, or a record of its own that lost its head."""
     values = _named(text)
     fields = {k: v for k, v in _fields(values).items() if v not in (None, {})}
@@ -193,7 +195,7 @@ def _piece(path: str, line: int, text: str, rows: list[dict[str, Any]], heard: H
 _SAID = ("accept len", "accept rate", "cap len", "block accept len", "#token", "#full token")
 
 
-def _fields(values: dict[str, str]) -> dict[str, Any]:
+def _fields(values: dict[str, str]) -> Row:
     def get(*names: str) -> float | None:
         return next((number(values[n]) for n in names if n in values), None)
 
@@ -211,7 +213,7 @@ def _fields(values: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _values(text: str) -> dict[str, Any]:
+def _values(text: str) -> Json:
     found = {k: parsed(v.encode()) for k, v in _META.findall(text)}
     return {k: v for k, v in found.items() if v is not None}
 
@@ -230,7 +232,7 @@ def _finished(path: str, line: int, text: str, heard: Heard) -> None:
         heard.rows.append(row | {"line": line, "at": iso(text), "request_id": (rid[1] or rid[2]) if rid else None})
 
 
-def _pasted(line: int, values: dict[str, Any], heard: Heard, state: State) -> None:
+def _pasted(line: int, values: Json, heard: Heard, state: State) -> None:
     """A meta_info over several lines: its pieces gather until a field comes again, which begins the next one."""
     if set(values) & set(state.meta):
         state.meta, state.row = {}, None

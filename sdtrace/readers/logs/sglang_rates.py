@@ -1,11 +1,10 @@
 """What the accept rate of SGLang's decode lines means: the rule that all lines of one draft length fit."""
 
-from typing import Any
-
 from sdtrace.readers.sglang_meta import rules
+from sdtrace.schema.counters import Row
 
 
-def meaning(rows: list[dict[str, Any]], active: int | None) -> list[dict[str, Any]]:
+def meaning(rows: list[Row], active: int | None) -> list[Row]:
     """Rows of one draft length with their rate under the rule that all of them fit; `active`: the length, where it is told."""
     both = [r for r in rows if r["said_length"] is not None and r["said_rate"] is not None]
     told = [rules(r["said_length"], r["said_rate"]) for r in both]
@@ -42,7 +41,7 @@ _FAMILIES = {
 }
 
 
-def _era(row: dict[str, Any], old: set[int], new: set[int], dot: bool) -> str | None:
+def _era(row: Row, old: set[int], new: set[int], dot: bool) -> str | None:
     if dot or (old and not new):
         return "old"
     if new and not old:

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.schema.counters import Row
 
 _TASK = re.compile(r"={10} *Task: +(\w+) *={10}")
 _MEAN = re.compile(r"#Mean accepted tokens: +(\d+(?:\.\d+)?)")
@@ -15,7 +16,7 @@ _BASE, _RATIO = "Tokens per second for the baseline:", "Speedup ratio:"
 
 def listen(path: str) -> Any:
     """A listener; `overall` is the mean over all steps, and a surface of its own beside those of the tasks."""
-    row: dict[str, Any] = {}
+    row: Row = {}
 
     def hear(rows: pl.DataFrame) -> Heard:
         nonlocal row

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.schema.counters import Row
 
 _TITLE, _DRAFTED = "Speculative Decoding Acceptance Analysis", re.compile(r"Total drafted tokens: (\d+)\s*$")
 _WEIGHTED, _SHARES = re.compile(r"Weighted per-position acceptance rates:"), re.compile(r"\[([\d. ]+)(\]?)$")
@@ -42,10 +43,10 @@ def listen(path: str) -> Any:
     return hear
 
 
-def _row(shares: list[float], drafted: float | None) -> dict[str, Any]:
+def _row(shares: list[float], drafted: float | None) -> Row:
     k = len(shares)
     drafts = drafted / k if drafted and k else None
-    row: dict[str, Any] = {"engine": "vllm", "surface": "speculators report", "basis": "run", "k": k or None}
+    row: Row = {"engine": "vllm", "surface": "speculators report", "basis": "run", "k": k or None}
     row |= {"family": "shares weighted by drafted tokens", "drafts": drafts, "drafted": drafted}
     row |= {"said_positions": shares, "length": 1 + sum(shares), "rate": sum(shares) / k if k else None}
     return row | {"accepted_by_position": [p * drafts for p in shares] if drafts else None}

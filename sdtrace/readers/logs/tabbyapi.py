@@ -7,6 +7,7 @@ import polars as pl
 
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.schema.counters import Row
 
 _LINE = re.compile(
     r"Metrics(?: \(ID: (?P<id>[\w-]{1,64})\))?: (?P<tokens>\d{1,15}) tokens generated in (?P<seconds>\d+(?:\.\d+)?) seconds "
@@ -30,11 +31,11 @@ def listen(path: str) -> Any:
     return hear
 
 
-def _row(m: re.Match[str]) -> dict[str, Any]:
+def _row(m: re.Match[str]) -> Row:
     """Generation time follows from its speed: the printed seconds hold queue and prompt too."""
     tokens, speed, draft = int(m["tokens"]), _SPEED.search(m["rest"]), _DRAFT.search(m["rest"])
     rate = number(speed[1]) if speed else None
-    row: dict[str, Any] = {
+    row: Row = {
         "engine": "exllama",
         "surface": "TabbyAPI metrics",
         "basis": "request",

@@ -7,6 +7,7 @@ import polars as pl
 
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard, number
+from sdtrace.schema.counters import Row
 from sdtrace.schema.trace import Event
 
 #: What a line of an iteration holds, in this order; each is looked for behind the one before.
@@ -30,7 +31,7 @@ def listen(path: str) -> Any:
     def hear(rows: pl.DataFrame) -> Heard:
         heard = Heard()
         for line, text in rows.iter_rows():
-            row: dict[str, Any] = {"line": line, "at": iso(text), "engine": "tensorrt-llm"}
+            row: Row = {"line": line, "at": iso(text), "engine": "tensorrt-llm"}
             if values := _iteration(text):
                 scheduled = _SCHEDULED.search(text)
                 row |= {"surface": "iter", "basis": "iteration", "busy_ms": number(values[2])}

@@ -7,6 +7,7 @@ import polars as pl
 
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
+from sdtrace.schema.counters import Row
 
 _FIELD = re.compile(r"([#\w][\w ()/#-]{0,60}): (\d+(?:\.\d+)?)")
 _LENGTH = re.compile(r"Decode batch(?:(?!Decode batch|avg_accept_len: ).)*+avg_accept_len: \d")
@@ -26,10 +27,10 @@ def listen(path: str) -> Any:
     return hear
 
 
-def _row(text: str) -> dict[str, Any]:
+def _row(text: str) -> Row:
     values = {name.strip(): number(value) for name, value in _FIELD.findall(text[text.find("Decode batch") + 12 :])}
     length, rate = values.get("avg_accept_len"), values.get("accept_rate")
-    row: dict[str, Any] = {"engine": "tokenspeed", "surface": "Decode batch", "basis": "interval"}
+    row: Row = {"engine": "tokenspeed", "surface": "Decode batch", "basis": "interval"}
     rank = values.get("#dp-rank")
     row |= {"series": "" if rank is None else f"DP{rank:.0f}", "length": length, "said_length": length}
     row |= {"rate": rate, "said_rate": rate, "running": values.get("#running-req"), "waiting": values.get("#queue-req")}

@@ -18,7 +18,7 @@ from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard
 from sdtrace.readers.logs.place import PLACE
 from sdtrace.readers.logs.vllm_events import NEEDLES, announced, configured_length, corrupted
 from sdtrace.readers.logs.vllm_lines import STAMPED
-from sdtrace.schema.counters import windows
+from sdtrace.schema.counters import Row, windows
 from sdtrace.schema.trace import Loss
 
 PREFIX = (
@@ -84,7 +84,7 @@ def _joined(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, int]]:
     own = table["text"].str.contains(_FIELD)
     if not own.any():
         return table, {}
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     more: dict[int, int] = {}
     for (number, text), field in zip(table.iter_rows(), own, strict=True):
         before = rows[-1] if rows else None

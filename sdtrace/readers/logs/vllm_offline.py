@@ -5,10 +5,10 @@ speculators weighs the printed shares by drafted tokens; counts of accepted toke
 """
 
 import re
-from typing import Any
 
-from sdtrace.readers.logs.console import Block, Row, Values, listener
+from sdtrace.readers.logs.console import Block, Values, listener
 from sdtrace.readers.logs.dialect import Dialect
+from sdtrace.schema.counters import Row
 
 
 def _named(label: str, number: str = r"\d+") -> re.Pattern[str]:
@@ -28,7 +28,7 @@ _FIELDS = {
 def _row(v: Values) -> Row | None:
     if not ("length" in v or {"drafts", "accepted"} <= v.keys()):
         return None
-    row: dict[str, Any] = {"engine": "vllm", "surface": "offline example", "basis": "run"}
+    row: Row = {"engine": "vllm", "surface": "offline example", "basis": "run"}
     row |= {n: v.get(n) for n in ("emitted", "drafts", "drafted", "accepted", "length")}
     row |= {"said_length": v.get("length"), "said": {"mean acceptance length": v.get("length")}}
     if shares := v.get("positions"):

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -11,7 +10,7 @@ from sdtrace.readers.io.source import Source, lines
 from sdtrace.readers.metrics.series import BEGINS, NAME, Scrape, place, wanted
 from sdtrace.readers.reader import Reader, of_text
 from sdtrace.readers.repeated import ADVICE, WHAT
-from sdtrace.schema.counters import from_rows
+from sdtrace.schema.counters import Row, from_rows
 from sdtrace.schema.trace import OTHER, Batch, Loss, empty
 
 #: What is said of lines that are no samples of an engine.
@@ -58,7 +57,7 @@ class _Held:
     lines: int = 0
     used: int = 0
     losses: list[Loss] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
 
 
 def batches(src: Source) -> Iterator[Batch]:
@@ -135,7 +134,7 @@ def _batch(path: str, held: _Held) -> Batch:
 class Scraped:
     """One scrape of a running engine: windows as rows; its lines, how many of them are in the rows, how many were cut."""
 
-    rows: list[dict[str, Any]]
+    rows: list[Row]
     lines: int
     used: int
     cut: int

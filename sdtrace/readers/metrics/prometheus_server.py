@@ -11,7 +11,7 @@ from sdtrace.readers.io.http import Server, Unanswered
 from sdtrace.readers.json_value import parsed
 from sdtrace.readers.metrics.series import Scrape, pattern, place, wanted
 from sdtrace.redaction import redacted
-from sdtrace.schema.counters import from_rows
+from sdtrace.schema.counters import Row, from_rows
 from sdtrace.schema.trace import Batch, Loss, empty
 
 #: Points asked for of each series.
@@ -85,7 +85,7 @@ def _batches(url: str, series: Any) -> Iterator[Batch]:
     if not count:
         advice = "the server may scrape no engine, or the time asked for lies before it did (--since)"
         losses.append(Loss(url, None, "no series of an engine in this time", 1, advice))
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for at in sorted(scrapes):
         rows += scrapes.pop(at).rows(at)
         if len(rows) >= ROWS:

@@ -9,9 +9,10 @@ accepted tokens, its count steps, its buckets tell the positions.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from sdtrace.readers import sglang_meta
+from sdtrace.schema.counters import Row
+from sdtrace.schema.json_values import Json
 
 #: prefix of the names -> engine
 ENGINES = {
@@ -108,7 +109,7 @@ class Scrape:
     """One scrape: values by engine, place and kind."""
 
     taken: set[tuple[str, str, str]] = field(default_factory=set)
-    values: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    values: dict[tuple[str, str, str], Row] = field(default_factory=dict)
 
     def take(
         self, engine: str, bare: str, labels: Mapping[str, str], where: str, value: float, line: int | None
@@ -135,10 +136,10 @@ class Scrape:
         elif bare in GAUGES or bare in (_OVERHEAD, _DRAFT_TOKENS):
             self._row(engine, where, "gauge", line)[GAUGES.get(bare, bare)] = value
 
-    def _row(self, engine: str, where: str, kind: str, line: int | None) -> dict[str, Any]:
+    def _row(self, engine: str, where: str, kind: str, line: int | None) -> Row:
         return self.values.setdefault((engine, where, kind), {"line": line})
 
-    def rows(self, at: float | None) -> list[dict[str, Any]]:
+    def rows(self, at: float | None) -> list[Row]:
         """Windows of this scrape, one a place and kind."""
         v0 = {where for (_, where, _), values in self.values.items() if _V0[0] in values or _V0[1] in values}
         return [
@@ -147,15 +148,13 @@ class Scrape:
         ]
 
 
-def _window(
-    engine: str, where: str, kind: str, values: dict[str, Any], at: float | None, *, v0: bool
-) -> dict[str, Any]:
+def _window(engine: str, where: str, kind: str, values: Json, at: float | None, *, v0: bool) -> Row:
     positions, drafted = values.pop("positions", None), values.pop("drafted_positions", None)
     efficiency, calls = values.pop(_V0[1], None), values.pop("verify_calls", None)
     overhead, nodes = values.pop(_OVERHEAD, None), values.pop(_DRAFT_TOKENS, None)
     skipped = values.pop("skipped", None)
     values.pop(_V0[0], None)
-    row: dict[str, Any] = {"engine": engine, "surface": "metrics", "series": where, "at": at, **values}
+    row: Row = {"engine": engine, "surface": "metrics", "series": where, "at": at, **values}
     row["basis"] = "gauge" if kind == "gauge" else "counter"
     if skipped:
         row |= _histogram(skipped)
@@ -185,10 +184,10 @@ def _window(
     return row
 
 
-def _histogram(skipped: Mapping[str, float]) -> dict[str, Any]:
+def _histogram(skipped: Mapping[str, float]) -> Row:
     """Steps, accepted tokens and positions of TGI's histogram; buckets 0, 1, 2, ... are needed for the positions."""
     steps, accepted = skipped.get(f"{_SKIPPED}_count"), skipped.get(f"{_SKIPPED}_sum")
-    row: dict[str, Any] = {"drafts": steps, "steps": steps, "accepted": accepted}
+    row: Row = {"drafts": steps, "steps": steps, "accepted": accepted}
     row["family"] = "every step of decoding, those without a draft too"
     ends = sorted(float(le) for le in skipped if re.fullmatch(r"\d{1,4}(?:\.0)?", le))
     at_most = {float(le): n for le, n in skipped.items() if re.fullmatch(r"\d{1,4}(?:\.0)?", le)}

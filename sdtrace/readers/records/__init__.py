@@ -38,7 +38,7 @@ from sdtrace.readers.records import (
 )
 from sdtrace.readers.records.shape import Rows, Shape, claims, found
 from sdtrace.readers.responses import responses as tokens
-from sdtrace.schema.counters import from_rows
+from sdtrace.schema.counters import Row, from_rows
 from sdtrace.schema.responses import from_rows as from_responses
 from sdtrace.schema.trace import OTHER, Batch, Loss, Notice, empty
 
@@ -127,10 +127,10 @@ def batches(shape: Shape, src: Source) -> Iterator[Batch]:
 class _Held:
     """Rows of the lines read so far, and what the lines without rows were."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    responses: list[dict[str, Any]] = field(default_factory=list)
+    responses: list[Row] = field(default_factory=list)
     total: int = 0
     other: int = 0
     records: int = 0

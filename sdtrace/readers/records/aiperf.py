@@ -7,6 +7,7 @@ from typing import Any
 
 from sdtrace.readers import counts
 from sdtrace.readers.records.shape import Node, Rows, Shape, value
+from sdtrace.schema.counters import Row
 
 #: totals of an aggregate -> column
 _TOTALS = {
@@ -36,7 +37,7 @@ def rows(node: Node) -> Rows | None:
     return None
 
 
-def _record(node: Node) -> dict[str, Any]:
+def _record(node: Node) -> Row:
     histogram = counts.histogram(node.get("acceptance_histogram"))
     return {
         "engine": "aiperf",
@@ -56,8 +57,8 @@ def _record(node: Node) -> dict[str, Any]:
     }
 
 
-def _pooled(node: Node, histogram: list[float] | None) -> dict[str, Any]:
-    row: dict[str, Any] = {"engine": "aiperf", "surface": "aggregate", "basis": "run", "histogram": histogram}
+def _pooled(node: Node, histogram: list[float] | None) -> Row:
+    row: Row = {"engine": "aiperf", "surface": "aggregate", "basis": "run", "histogram": histogram}
     if histogram:
         row |= {"drafts": sum(histogram), "accepted": sum(j * n for j, n in enumerate(histogram))}
         row |= {"accepted_by_position": counts.above(histogram)}
@@ -68,8 +69,8 @@ def _pooled(node: Node, histogram: list[float] | None) -> dict[str, Any]:
     return row | {"said": {k: _scalar(node, k) for k in node if "spec_decode" in k and _scalar(node, k) is not None}}
 
 
-def _scalars(metrics: Node) -> dict[str, Any]:
-    row: dict[str, Any] = {"engine": "aiperf", "surface": "record metrics", "basis": "request"}
+def _scalars(metrics: Node) -> Row:
+    row: Row = {"engine": "aiperf", "surface": "record metrics", "basis": "request"}
     row |= {column: _scalar(metrics, key) for key, column in _SCALARS.items()}
     percent = _scalar(metrics, "spec_decode_draft_acceptance_rate")
     row |= {"said_length": _scalar(metrics, "spec_decode_acceptance_length")}

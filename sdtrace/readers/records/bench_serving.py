@@ -4,9 +4,8 @@ vLLM takes its counts as differences of the server's counters over the run. SGLa
 A run without speculation has its speed only: it is the base of a comparison.
 """
 
-from typing import Any
-
 from sdtrace.readers.records.shape import Node, Rows, Shape, numbers, value
+from sdtrace.schema.counters import Row
 
 _SPEC = "spec_decode_"
 
@@ -17,7 +16,7 @@ def rows(node: Node) -> Rows | None:
         return None
     length = value(node, "accept_length")
     sglang = length is not None or str(node.get("backend", "")).startswith("sglang")
-    row: dict[str, Any] = {"engine": "sglang" if sglang else "vllm", "surface": "bench serve", "basis": "run"}
+    row: Row = {"engine": "sglang" if sglang else "vllm", "surface": "bench serve", "basis": "run"}
     row |= {"emitted": value(node, "total_output_tokens"), "generation_tps": value(node, "output_throughput")}
     row |= {"span_s": value(node, "duration"), "running": value(node, "concurrency")}
     row["said"] = {n: v for n, v in node.items() if n.startswith(_SPEC) or n in ("mean_tpot_ms", "accept_length")}

@@ -1,8 +1,7 @@
 """EAGLE model answers: `idxs` are 0-based last rounds, so rounds = idx + 1; a baseline counts no new tokens."""
 
-from typing import Any
-
 from sdtrace.readers.records.shape import Node, Rows, Shape, numbers
+from sdtrace.schema.counters import Row
 
 
 def rows(node: Node) -> Rows | None:
@@ -13,8 +12,8 @@ def rows(node: Node) -> Rows | None:
     return [_choice(node, c) for c in choices if isinstance(c, dict)]
 
 
-def _choice(node: Node, choice: Node) -> dict[str, Any]:
-    row: dict[str, Any] = {"engine": "eagle", "surface": "model answer", "basis": "request"}
+def _choice(node: Node, choice: Node) -> Row:
+    row: Row = {"engine": "eagle", "surface": "model answer", "basis": "request"}
     row |= {"family": str(node.get("model_id") or ""), "request_id": str(node.get("question_id"))}
     row["again"] = f"{node.get('question_id')} {node.get('model_id')} {choice.get('index')}"
     idxs, new, wall = (numbers(choice, n) for n in ("idxs", "new_tokens", "wall_time"))

@@ -1,8 +1,7 @@
 """ExLlamaV3's result of a finished job: accepted and rejected draft tokens, new tokens and their time."""
 
-from typing import Any
-
 from sdtrace.readers.records.shape import Node, Rows, Shape, value
+from sdtrace.schema.counters import Row
 
 
 def rows(node: Node) -> Rows | None:
@@ -11,7 +10,7 @@ def rows(node: Node) -> Rows | None:
     if accepted is None or rejected is None:
         return None
     seconds = value(node, "time_generate")
-    row: dict[str, Any] = {"engine": "exllamav3", "surface": "job result", "basis": "request"}
+    row: Row = {"engine": "exllamav3", "surface": "job result", "basis": "request"}
     row |= {"drafted": accepted + rejected, "accepted": accepted, "emitted": value(node, "new_tokens")}
     row["busy_ms"] = None if seconds is None else seconds * 1e3
     return [row | {"said": {"accepted_draft_tokens": accepted, "rejected_draft_tokens": rejected}}]

@@ -1,8 +1,7 @@
 """LM Studio: drafted and accepted tokens of a response, in `usage` or `stats`, in the words of its REST API or of its SDKs."""
 
-from typing import Any
-
 from sdtrace.readers.records.shape import Node, Rows, Shape, value
+from sdtrace.schema.counters import Row
 
 _DRAFTED, _ACCEPTED = (
     ("total_draft_tokens_count", "totalDraftTokensCount"),
@@ -19,7 +18,7 @@ def rows(node: Node) -> Rows | None:
         return None
     known = {name: v for part in (node, *parts) for name, v in part.items()}
     seconds = _first(known, _SECONDS)
-    row: dict[str, Any] = {"engine": "lm-studio", "surface": "response", "basis": "request"}
+    row: Row = {"engine": "lm-studio", "surface": "response", "basis": "request"}
     row |= {"drafted": _first(known, _DRAFTED), "accepted": _first(known, _ACCEPTED)}
     row |= {"emitted": _first(known, _EMITTED), "generation_tps": _first(known, _SPEED)}
     row["busy_ms"] = None if seconds is None else seconds * 1e3

@@ -4,6 +4,7 @@ from typing import Any
 
 from sdtrace.readers.counts import number
 from sdtrace.readers.records.shape import Node, Rows, Shape, value
+from sdtrace.schema.counters import Row
 
 
 def rows(node: Node) -> Rows | None:
@@ -12,7 +13,7 @@ def rows(node: Node) -> Rows | None:
     if not isinstance(spec, dict) or "draft_count" not in spec or "accept_count" not in spec:
         return None
     drafted, accepted = _depths(spec["draft_count"]), _depths(spec["accept_count"])
-    row: dict[str, Any] = {"engine": "mlc-llm", "surface": "engine metrics", "basis": "run", "said": spec}
+    row: Row = {"engine": "mlc-llm", "surface": "engine metrics", "basis": "run", "said": spec}
     busy = value(node, "engine_decode_time_sum")
     row |= {"busy_ms": None if busy is None else busy * 1e3, "emitted": value(node, "completion_tokens_sum")}
     if not drafted or not accepted:

@@ -3,9 +3,8 @@
 Many routers write 0 in both without counting: that is no data.
 """
 
-from typing import Any
-
 from sdtrace.readers.records.shape import Node, Rows, Shape, value
+from sdtrace.schema.counters import Row
 
 _NAMES = ("accepted_prediction_tokens", "rejected_prediction_tokens")
 
@@ -17,7 +16,7 @@ def rows(node: Node) -> Rows | None:
     if not isinstance(usage, dict) or not isinstance(details, dict) or not any(name in details for name in _NAMES):
         return None
     accepted, rejected = (value(details, name) for name in _NAMES)
-    row: dict[str, Any] = {"engine": "openai-usage", "surface": "usage", "basis": "request"}
+    row: Row = {"engine": "openai-usage", "surface": "usage", "basis": "request"}
     row |= {"emitted": value(usage, "completion_tokens"), "said": {n: details.get(n) for n in _NAMES}}
     if not accepted and not rejected:
         return [row | {"family": "0 in both fields: not counted"}]

@@ -8,6 +8,7 @@ first entry is the prefill).
 from typing import Any
 
 from sdtrace.readers.records.shape import Node, Rows, Shape, numbers, value
+from sdtrace.schema.counters import Row
 
 
 def rows(node: Node) -> Rows | None:
@@ -19,7 +20,7 @@ def rows(node: Node) -> Rows | None:
     raw = main.get("raw_metrics")
     sizes = numbers(raw, "m_batch_sizes") if isinstance(raw, dict) else None
     rounds = sizes[1:] if sizes and len(sizes) > 1 else None
-    row: dict[str, Any] = {
+    row: Row = {
         "engine": "openvino",
         "surface": "extended_perf_metrics",
         "basis": "request",

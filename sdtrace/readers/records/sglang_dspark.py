@@ -6,10 +6,9 @@ have been accepted and were cut by the budget: they are no rejections. The estim
 `w` verified drafts, `cl` accepted ones.
 """
 
-from typing import Any
-
 from sdtrace.readers.counts import above, gathered
 from sdtrace.readers.records.shape import Node, Rows, Shape, value
+from sdtrace.schema.counters import Row
 
 
 def rows(node: Node) -> Rows | None:
@@ -25,10 +24,10 @@ def rows(node: Node) -> Rows | None:
     return [] if {"rid", "eos_end"} == node.keys() else None
 
 
-def _step(step: Node, record: Node) -> dict[str, Any]:
+def _step(step: Node, record: Node) -> Row:
     """One pass: its times, and the sums over its requests where they are told."""
     k = value(record, "verify_num_draft_tokens")
-    row: dict[str, Any] = {"engine": "sglang", "surface": "DSpark steps", "basis": "iteration"}
+    row: Row = {"engine": "sglang", "surface": "DSpark steps", "basis": "iteration"}
     row |= {"k": int(k) - 1 if k else None, "running": value(step, "bs"), "draft_ms": value(step, "draft_gpu_ms")}
     row["busy_ms"] = value(step, "step_gpu_ms") or value(step, "step_cpu_ms")
     row["said"] = {n: step[n] for n in ("forward_ct", "target_verify_gpu_ms", "num_verify_tokens") if n in step}
@@ -46,9 +45,9 @@ def _step(step: Node, record: Node) -> dict[str, Any]:
     return row | {"drafted": sum(judged)}
 
 
-def _estimate(node: Node) -> dict[str, Any]:
+def _estimate(node: Node) -> Row:
     window, accepted = value(node, "w"), value(node, "cl")
-    row: dict[str, Any] = {"engine": "sglang", "surface": "DSpark estimate", "basis": "round"}
+    row: Row = {"engine": "sglang", "surface": "DSpark estimate", "basis": "round"}
     row |= {"request_id": str(node["rid"])[:200], "family": "requests that sample at plain temperature"}
     if window is None or accepted is None or not 0 <= accepted <= window <= 4096:
         return row | {"bad": "w and cl are no counts of one step"}

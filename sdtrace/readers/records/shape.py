@@ -6,9 +6,11 @@ from typing import Any
 
 from sdtrace.readers import counts
 from sdtrace.readers.prompt_counts import prompt_counts
+from sdtrace.schema.counters import Row
+from sdtrace.schema.json_values import Json
 
 Node = dict[str, Any]
-Rows = list[dict[str, Any]]
+Rows = list[Row]
 
 #: Records are found in whatever wraps them, this deep.
 DEPTH = 6
@@ -32,7 +34,7 @@ class Shape:
     settle: Callable[[Rows], Rows] | None = None
 
 
-def found(shape: Shape, value: Any, depth: int = 0, outer: Node | None = None) -> Iterator[dict[str, Any]]:
+def found(shape: Shape, value: Any, depth: int = 0, outer: Node | None = None) -> Iterator[Json]:
     """Windows of every object of the shape inside a JSON value; what is found is not searched again."""
     if isinstance(value, dict):
         rows = shape.rows(value)
@@ -77,7 +79,7 @@ def _outer(outer: Node | None, node: Node) -> Node:
     return kept
 
 
-def _named(row: dict[str, Any], outer: Node | None, node: Node) -> dict[str, Any]:
+def _named(row: Json, outer: Node | None, node: Node) -> Json:
     known = {**node, **(outer or {})}
     if row.get("request_id") is None:
         name = next((known[n] for n in _IDS if isinstance(known.get(n), str | int)), None)

@@ -1,9 +1,8 @@
 """Spec-Bench model answers: accept_lengths count the bonus, turns are one after another; a re-run replaces a record."""
 
-from typing import Any
-
 from sdtrace.readers.counts import LONGEST, above, gathered
 from sdtrace.readers.records.shape import Node, Rows, Shape, numbers
+from sdtrace.schema.counters import Row
 
 
 def rows(node: Node) -> Rows | None:
@@ -16,9 +15,9 @@ def rows(node: Node) -> Rows | None:
     return [_choice(node, c) for c in choices if isinstance(c, dict)]
 
 
-def _choice(node: Node, choice: Node) -> dict[str, Any]:
+def _choice(node: Node, choice: Node) -> Row:
     """One answer. A turn that failed left nothing in accept_lengths, so the others still count; none left is a bad record."""
-    row: dict[str, Any] = {"engine": "spec-bench", "surface": "model answer", "basis": "request"}
+    row: Row = {"engine": "spec-bench", "surface": "model answer", "basis": "request"}
     row |= {"family": str(node.get("model_id") or ""), "request_id": str(node["question_id"])}
     row["again"] = f"{node['question_id']} {node.get('model_id')} {choice.get('index')}"
     turns, lengths = choice.get("turns"), numbers(choice, "accept_lengths")
@@ -38,17 +37,17 @@ def _choice(node: Node, choice: Node) -> dict[str, Any]:
     return row | _counts(lengths)
 
 
-def _counts(lengths: list[float]) -> dict[str, Any]:
+def _counts(lengths: list[float]) -> Row:
     """Steps and accepted tokens; where every step gives one token, `settled` tells whether there was a draft."""
     histogram = gathered([v - 1 for v in lengths]) or []
-    row: dict[str, Any] = {"steps": float(len(lengths))}
+    row: Row = {"steps": float(len(lengths))}
     if not any(histogram[1:]):
         return row
     row |= {"drafts": float(len(lengths)), "accepted": float(sum(lengths) - len(lengths)), "histogram": histogram}
     return row | {"accepted_by_position": above(histogram)}
 
 
-def _without_lengths(steps: list[float] | None, new: list[float] | None) -> dict[str, Any]:
+def _without_lengths(steps: list[float] | None, new: list[float] | None) -> Row:
     if not steps or not new or sum(steps) <= 0 or sum(new) < sum(steps):
         return {"bad": "no accept_lengths, and no steps and tokens to take their place"}
     made = {"steps": float(sum(steps))}

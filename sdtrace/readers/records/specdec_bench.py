@@ -10,6 +10,7 @@ from typing import Any
 
 from sdtrace.readers import counts
 from sdtrace.readers.records.shape import Node, Rows, Shape, numbers, value
+from sdtrace.schema.counters import Row
 
 
 def rows(node: Node) -> Rows | None:
@@ -19,7 +20,7 @@ def rows(node: Node) -> Rows | None:
     if "Request_AL" not in node:
         return None
     histogram = _steps(node.get("Acceptance_Length_Histogram"))
-    row: dict[str, Any] = {"engine": "specdec-bench", "surface": "acceptance_rate", "basis": "run"}
+    row: Row = {"engine": "specdec-bench", "surface": "acceptance_rate", "basis": "run"}
     row |= {"family": "chunk sizes; Average_AL is a mean over turns"}
     if histogram:
         accepted = sum(j * n for j, n in enumerate(histogram))
@@ -30,12 +31,12 @@ def rows(node: Node) -> Rows | None:
     return [row | {"said": {"Average_AL": node.get("Average_AL")}}]
 
 
-def _profile(node: Node) -> dict[str, Any]:
+def _profile(node: Node) -> Row:
     """PR 2247: rates by position, marginal and conditional, and no counts."""
     marginal, conditional = numbers(node, "marginal_accept_rates"), numbers(node, "conditional_accept_rates")
     if not marginal and conditional:
         marginal = list(accumulate(conditional, mul))
-    row: dict[str, Any] = {"engine": "specdec-bench", "surface": "speculation profile", "basis": "run"}
+    row: Row = {"engine": "specdec-bench", "surface": "speculation profile", "basis": "run"}
     row["k"] = len(marginal) if marginal else None
     return row | {"said_positions": marginal, "length": 1 + sum(marginal) if marginal else None}
 

@@ -1,8 +1,7 @@
 """get_acceptance_rate.py of speculators: vLLM's counters over a run, as one object; its mean counts the bonus."""
 
-from typing import Any
-
 from sdtrace.readers.records.shape import Node, Rows, Shape, numbers, value
+from sdtrace.schema.counters import Row
 
 
 def rows(node: Node) -> Rows | None:
@@ -11,7 +10,7 @@ def rows(node: Node) -> Rows | None:
         return None
     positions, drafts = numbers(node, "per_position_acceptance"), value(node, "num_drafts")
     length = value(node, "mean_accepted_tokens")
-    row: dict[str, Any] = {"engine": "vllm", "surface": "speculators report", "basis": "run", "drafts": drafts}
+    row: Row = {"engine": "vllm", "surface": "speculators report", "basis": "run", "drafts": drafts}
     row |= {"drafted": value(node, "num_draft_tokens"), "accepted": value(node, "num_accepted_tokens")}
     row |= {"said_length": length, "length": length, "said_rate": value(node, "acceptance_rate")}
     if positions:

@@ -1,8 +1,7 @@
 """SPEED-Bench client of llama.cpp: one result a sample, draft counts summed over its turns; failed ones are told apart."""
 
-from typing import Any
-
 from sdtrace.readers.records.shape import Node, Rows, Shape, value
+from sdtrace.schema.counters import Row
 
 
 def rows(node: Node) -> Rows | None:
@@ -16,8 +15,8 @@ def rows(node: Node) -> Rows | None:
     return made + [_category(s) for s in parts]
 
 
-def _result(result: Node) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _result(result: Node) -> Row:
+    row: Row = {
         "engine": "speed-bench",
         "surface": "results",
         "basis": "request",
@@ -30,7 +29,7 @@ def _result(result: Node) -> dict[str, Any]:
     return row | {"emitted": value(result, "completion_tokens"), "busy_ms": value(result, "predicted_ms")}
 
 
-def _category(part: Node) -> dict[str, Any]:
+def _category(part: Node) -> Row:
     return {
         "engine": "speed-bench",
         "surface": "summary",

@@ -6,7 +6,6 @@ totals in every chunk: the last one of a request counts. vLLM sends its figures 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from sdtrace.readers import sglang_meta, vllm_meta
 from sdtrace.readers.inputs import add
@@ -14,7 +13,8 @@ from sdtrace.readers.io.source import Source, lines
 from sdtrace.readers.json_value import parsed
 from sdtrace.readers.reader import Reader, of_text
 from sdtrace.readers.responses.stream import Stream
-from sdtrace.schema.counters import from_rows
+from sdtrace.schema.counters import Row, from_rows
+from sdtrace.schema.json_values import Json
 from sdtrace.schema.responses import from_rows as from_responses
 from sdtrace.schema.trace import OTHER, Batch, Loss, empty
 
@@ -31,9 +31,9 @@ def sniff(head: bytes) -> str | None:
 class _Stream:
     """Rows made so far; totals of llama.cpp requests and last meta_info of SGLang ones, by id."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     before: dict[str, tuple[int, int]] = field(default_factory=dict)
-    last: dict[str, dict[str, Any]] = field(default_factory=dict)
+    last: dict[str, Json] = field(default_factory=dict)
     responses: Stream = field(default_factory=Stream)
 
 
@@ -61,7 +61,7 @@ def batches(src: Source) -> Iterator[Batch]:
     yield Batch(src.path, total, *tables, losses, [], windows, records=records, responses=told)
 
 
-def _take(stream: _Stream, chunk: dict[str, Any], number: int) -> None:
+def _take(stream: _Stream, chunk: Json, number: int) -> None:
     if isinstance(timings := chunk.get("timings"), dict):
         stream.rows += _round(timings, str(chunk.get("id")), number, stream.before)
     elif isinstance(meta := chunk.get("meta_info"), dict):
@@ -72,7 +72,7 @@ def _take(stream: _Stream, chunk: dict[str, Any], number: int) -> None:
         stream.rows.append(row | {"line": number, "request_id": str(chunk.get("id"))})
 
 
-def _round(timings: dict[str, Any], name: str, number: int, before: dict[str, tuple[int, int]]) -> list[dict[str, Any]]:
+def _round(timings: Json, name: str, number: int, before: dict[str, tuple[int, int]]) -> list[Json]:
     drafted, accepted = timings.get("draft_n"), timings.get("draft_n_accepted")
     if not isinstance(drafted, int) or not isinstance(accepted, int):
         return []
@@ -80,7 +80,7 @@ def _round(timings: dict[str, Any], name: str, number: int, before: dict[str, tu
     if now[0] <= old[0]:
         return []
     before[name] = now
-    row: dict[str, Any] = {"line": number, "engine": "llama.cpp", "surface": "stream", "basis": "round", "drafts": 1}
+    row: Row = {"line": number, "engine": "llama.cpp", "surface": "stream", "basis": "round", "drafts": 1}
     row |= {"drafted": now[0] - old[0], "accepted": now[1] - old[1], "emitted": now[1] - old[1] + 1, "request_id": name}
     return [row | {"said": {"draft_n": now[0], "draft_n_accepted": now[1]}}]
 

@@ -1,8 +1,7 @@
 """trtllm-bench --report_json: percentiles and means over requests; sums are in none of them."""
 
-from typing import Any
-
 from sdtrace.readers.records.shape import Node, Rows, Shape, value
+from sdtrace.schema.counters import Row
 
 
 def rows(node: Node) -> Rows | None:
@@ -16,7 +15,7 @@ def rows(node: Node) -> Rows | None:
         return None
     engine = node.get("engine")
     version = engine.get("version") if isinstance(engine, dict) else None
-    row: dict[str, Any] = {"engine": "tensorrt-llm", "surface": "trtllm-bench", "basis": "run"}
+    row: Row = {"engine": "tensorrt-llm", "surface": "trtllm-bench", "basis": "run"}
     row |= {"generation_tps": value(performance, "system_output_throughput_tok_s")}
     row |= {"running": value(asked, "avg_num_concurrent_requests"), "series": str(version or "")[:80]}
     total = value(performance, "total_latency_ms")

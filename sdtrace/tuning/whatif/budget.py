@@ -5,11 +5,11 @@ never larger than its prefix, so the M largest are a feasible allocation, and no
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from sdtrace.schema.arrays import Flags, Floats, Ints
+from sdtrace.schema.json_values import Json
 from sdtrace.tuning.curve import REPLAYABLE
 from sdtrace.tuning.path.token_path import Text
 from sdtrace.tuning.run import Tuned
@@ -47,7 +47,7 @@ def gained(alive: Floats, counts: Ints) -> float:
     return float((alive * (np.arange(alive.shape[1]) < counts[:, None])).sum())
 
 
-def budgets(run: Tuned) -> tuple[list[dict[str, Any]], str | None]:
+def budgets(run: Tuned) -> tuple[list[Json], str | None]:
     """What budgets bring at the usual batch size: shared by survival, and shared equally. And why nothing is said."""
     text = run.traffic.text
     if not run.curve.current or any(law not in REPLAYABLE for law in run.traffic.laws):
@@ -65,9 +65,7 @@ def budgets(run: Tuned) -> tuple[list[dict[str, Any]], str | None]:
     return [_budget(run, budget, size, guess, truth, batches) for budget in grid], None
 
 
-def _budget(
-    run: Tuned, budget: int, size: int, guess: Floats, truth: Floats, batches: Sequence[Ints]
-) -> dict[str, Any]:
+def _budget(run: Tuned, budget: int, size: int, guess: Floats, truth: Floats, batches: Sequence[Ints]) -> Json:
     width = guess.shape[1]
     shared = even = kept = 0.0
     given = np.zeros(width + 1)

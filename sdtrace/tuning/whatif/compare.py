@@ -1,11 +1,11 @@
 """Policies side by side on the recorded text: tokens per step, speed, latency against its limits, regret."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from sdtrace.schema.arrays import Flags, Floats, Ints
+from sdtrace.schema.json_values import Json
 from sdtrace.tuning.curve import INVARIANT, REPLAYABLE
 from sdtrace.tuning.price import price
 from sdtrace.tuning.run import Asked, Tuned
@@ -21,7 +21,7 @@ _SGLANG = (1, 3, 5, 7)
 _ANTICIPATES = "refused: it changes the text (total variation .03 to .10 a sampled token), while verifying the doubtful token does not"
 
 
-def compare(run: Tuned, asked: Asked) -> tuple[list[dict[str, Any]], str | None]:
+def compare(run: Tuned, asked: Asked) -> tuple[list[Json], str | None]:
     """Rows of the policies, and why there are none where there are none."""
     if not run.curve.current:
         return [], "policies: nothing was drafted"
@@ -41,7 +41,7 @@ def compare(run: Tuned, asked: Asked) -> tuple[list[dict[str, Any]], str | None]
     return rows, None
 
 
-def _blank(name: str, why: str | None) -> dict[str, Any]:
+def _blank(name: str, why: str | None) -> Json:
     names = (
         "tokens_per_step",
         "step_ms",
@@ -101,7 +101,7 @@ class Bench:
         time = np.stack([p.steps.sum(axis=0) * cost[p.tau] for p in told if p.steps is not None])
         return np.asarray(np.array([p.tau for p in told])[np.argmin(time, axis=0)])
 
-    def row(self, policy: Policy) -> dict[str, Any]:
+    def row(self, policy: Policy) -> Json:
         """One policy, walked."""
         walked = walk(policy, self.text, self.right, self.bucket)
         row = _blank(policy.name, None)
@@ -109,7 +109,7 @@ class Bench:
         row["basis"] = policy.basis if self.most <= (self.run.curve.current or 0) else "model"
         return row if self.cost is None else row | self._timed(walked)
 
-    def _timed(self, walked: Walk) -> dict[str, Any]:
+    def _timed(self, walked: Walk) -> Json:
         assert self.cost is not None
         used = self.known[walked.bucket]
         if not used.any():
@@ -122,7 +122,7 @@ class Bench:
         tpot = time[some] / count[some]
         plain = self.plain[walked.bucket[used]]
         whole = float(cost.sum())
-        found: dict[str, Any] = {
+        found: Json = {
             "cost": whole / float(tokens.sum()),
             "tpot_p50": float(np.quantile(tpot, 0.5)),
             "tpot_p99": float(np.quantile(tpot, 0.99)),

@@ -1,10 +1,9 @@
 """Stopping the draft after a token that the drafter doubts: the token is still verified, so the text stays the target's."""
 
-from typing import Any
-
 import numpy as np
 
 from sdtrace.schema.arrays import Floats, Ints
+from sdtrace.schema.json_values import Json
 from sdtrace.tuning.run import Tuned
 from sdtrace.verify.ragged import ragged
 
@@ -12,7 +11,7 @@ from sdtrace.verify.ragged import ragged
 TRIED = (0.05, 0.1, 0.2, 0.35, 0.5)
 
 
-def threshold(run: Tuned, cost: Floats | None) -> list[dict[str, Any]]:
+def threshold(run: Tuned, cost: Floats | None) -> list[Json]:
     """The best threshold on the recorded steps, or what is missing to say it. Steps begin where they were recorded to."""
     name = "stop after a doubtful token"
     blank = dict.fromkeys(
@@ -29,7 +28,7 @@ def threshold(run: Tuned, cost: Floats | None) -> list[dict[str, Any]]:
             {"name": name, **blank, "why": "draft_confidence is missing for drafted tokens: log it for all of them"}
         ]
     values = flat.values.astype(np.float64)
-    best: dict[str, Any] = {}
+    best: Json = {}
     for share in TRIED:
         limit = float(np.quantile(values[np.isfinite(values)], share))
         tau = _stops(values, flat.start, text.verified, limit)
@@ -48,9 +47,9 @@ def _stops(values: Floats, start: Ints, verified: Ints, limit: float) -> Ints:
     return np.asarray(np.minimum(ahead[start] - start + 1, verified), dtype=np.int64)
 
 
-def _row(run: Tuned, accepted: Ints, tau: Ints, cost: Floats | None) -> dict[str, Any]:
+def _row(run: Tuned, accepted: Ints, tau: Ints, cost: Floats | None) -> Json:
     appended = accepted + 1.0
-    found: dict[str, Any] = {"tokens_per_step": float(appended.mean())}
+    found: Json = {"tokens_per_step": float(appended.mean())}
     if cost is None or int(tau.max()) >= len(cost):
         return found
     spent = cost[tau, run.traffic.buckets]

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.schema.arrays import Floats, Ints
+from sdtrace.schema.json_values import Json
 from sdtrace.tuning.path.step_replay import walk
 from sdtrace.tuning.path.token_path import Text
 from sdtrace.tuning.price import Price, price
@@ -20,7 +21,7 @@ from sdtrace.tuning.whatif.control import drafted_right
 REQUESTS, STEPS = 2_000, 60_000
 
 
-def queue(run: Tuned, asked: Asked) -> tuple[list[dict[str, Any]], str | None]:
+def queue(run: Tuned, asked: Asked) -> tuple[list[Json], str | None]:
     """Rows by tau: throughput, time per token and latency of requests. And why there are none."""
     current = run.curve.current
     if not current or run.price.unit != "ms" or not run.price.known:

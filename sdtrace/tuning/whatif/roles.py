@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.schema.arrays import Floats
+from sdtrace.schema.json_values import Json
 from sdtrace.tuning.optimum import weights
 from sdtrace.tuning.price import lengths
 from sdtrace.tuning.run import Tuned, slice_members, times
@@ -23,7 +24,7 @@ def drafter(run: Tuned) -> str:
     return ": ".join(named) or f"run {run.traffic.run_id}"
 
 
-def roles(runs: Sequence[Tuned]) -> tuple[dict[str, Any] | None, str | None]:
+def roles(runs: Sequence[Tuned]) -> tuple[Json | None, str | None]:
     """Drafters compared on the slices that all of them served, and why not where there is nothing to compare."""
     names = [drafter(run) for run in runs]
     if len(set(names)) < 2:
@@ -53,7 +54,7 @@ def _mask(run: Tuned, members: Sequence[int]) -> Any:
     return np.isin(np.arange(len(run.curve.tokens)), members)
 
 
-def _rows(runs: Sequence[Tuned], where: dict[str, str], masks: Sequence[Any]) -> list[dict[str, Any]]:
+def _rows(runs: Sequence[Tuned], where: dict[str, str], masks: Sequence[Any]) -> list[Json]:
     """One row a drafter, and which of them (or none) is the cheapest per token, with its share of the bootstrap."""
     made, drawn = [], []
     for run, mask in zip(runs, masks, strict=True):
@@ -94,7 +95,7 @@ def _draw(tokens: Floats, spent: Floats) -> Floats:
     return np.asarray((weight @ spent) / (weight @ tokens))
 
 
-def iso(run: Tuned, given: float | None) -> list[dict[str, Any]]:
+def iso(run: Tuned, given: float | None) -> list[Json]:
     """The acceptance that a drafter of another price would need for the speed-up of now, and to pay at all.
 
     Geometric drafts over the recorded cost of steps, of which the drafter's part is made dearer or cheaper:
