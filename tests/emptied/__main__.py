@@ -52,7 +52,7 @@ def noticed(path: Path, each: int, note: Path) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.emptied")
     parser.add_argument("under", nargs="*", type=Path, default=[PACKAGE], help="folders or files of the package")
-    parser.add_argument("--each", type=int, default=120, metavar="SECONDS", help="for the tests of one module")
+    parser.add_argument("--each", type=int, default=240, metavar="SECONDS", help="for the tests of one module")
     parser.add_argument("--sample", type=int, help="so many modules, drawn")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()

@@ -25,8 +25,8 @@ def name_of(path: Path) -> str:
 
 
 def holds_functions(path: Path) -> bool:
-    """Whether there is anything to empty: a module of data alone cannot be emptied without its importers failing."""
-    return any(isinstance(node, ast.FunctionDef | ast.Lambda) for node in ast.walk(ast.parse(path.read_text())))
+    """Whether there is anything to empty: what a module of data alone holds is made when it is imported."""
+    return any(isinstance(node, ast.FunctionDef) for node in ast.walk(ast.parse(path.read_text())))
 
 
 @cache
@@ -57,11 +57,13 @@ def tests_of(path: Path) -> list[list[str]]:
     spoken = (f"from {name} import", f"import {name}", f"from {parent} import {last}")
     tests = sorted(p for p in (TOP / "tests").rglob("test_*.py") if "browser" not in p.parts)
     own = [p for p in tests if any(words in p.read_text() for words in spoken)]
-    named = [p for p in tests if p.stem == f"test_{last}" and p not in own]
+    named = [p for p in tests if p.stem == f"test_{last}"]
     golden = TOP / "tests" / "test_golden.py"
+    faces = [f"from {face} import" for face in dict.fromkeys((parent, f"sdtrace.{room}")) if face != "sdtrace"]
+    near = [p for p in tests if any(face in p.read_text() for face in faces) or path.parent.name in p.parts[:-1]]
     rest = [p for p in tests if p.relative_to(TOP / "tests").parts[0] in (room, f"test_{room}.py")]
     found: list[list[str]] = []
-    for stage in ([*named, golden], own, rest):
+    for stage in ([*named, golden], own, near, rest):
         before = {name for names in found for name in names}
         names = [str(p.relative_to(TOP)) for p in stage]
         found.append([name for name in names if name not in before])
