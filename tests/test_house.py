@@ -63,6 +63,12 @@ def test_every_test_stands_in_the_room_of_what_it_tests() -> None:
             assert place[0] in {*folders, *heavier, "made"}, place
 
 
+def test_no_test_module_imports_from_another() -> None:
+    """What several of them need stands in tests/made."""
+    for path in (TOP / "tests").rglob("*.py"):
+        assert not re.findall(r"^(?:from|import) tests\.(?:\w+\.)*test_\w+", path.read_text(), re.MULTILINE), path
+
+
 def pytest_options() -> dict[str, Any]:
     options: dict[str, Any] = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     return options

@@ -22,7 +22,7 @@ from sdtrace.readers.repeated import Repeated
 from sdtrace.readers.times import dated
 from sdtrace.redaction import redacted
 from sdtrace.schema.texts import changed
-from sdtrace.schema.trace import DAMAGED, OTHER, Batch, Doubt, Loss, Notice, empty
+from sdtrace.schema.trace import DAMAGED, OTHER, Batch, Doubt, Loss, Notice, no_tables
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Opened:
             return prometheus_server.batches(self.address, self.since, self.until)
         if self.format == "unrecognised":
             what, advice = self.trouble or ("unrecognised file format", _DETECT)
-            tables = empty("run"), empty("request"), empty("step")
+            tables = no_tables()
             loss = Loss(self.path, None, what, 1, advice)
             return iter([Batch(self.path, 1, *tables, [loss], failed=self.trouble is not None)])
         return self._fetched(src) if cloud.is_object(self.path) else self._read(src)
@@ -100,15 +100,15 @@ class Opened:
         if (broken or (lost and src.packing)) and not has_checksum(src) and not src.reading.damage:
             what = "pages of the table are damaged" if broken else "records of the compressed file are damaged"
             why = f"{what}, and it has no checksum that would tell which"
-            yield Batch(src.path, 0, empty("run"), empty("request"), empty("step"), [], doubt=Doubt(why, figures=True))
+            yield Batch(src.path, 0, *no_tables(), [], doubt=Doubt(why, figures=True))
         if met := src.reading.met:
             losses = [Loss(src.path, line, error.what, 1, error.advice) for line, error in met]
-            yield Batch(src.path, len(losses), empty("run"), empty("request"), empty("step"), losses)
+            yield Batch(src.path, len(losses), *no_tables(), losses)
         if src.reading.damage:
             advice = "what came before was read; get the file again, the rest of it is missing"
             notice = Notice(src.path, None, f"{DAMAGED}: {src.reading.damage[0][:160]}", 1, advice)
             doubt = Doubt(f"{DAMAGED}, and what it holds may be wrong", figures=True)
-            yield Batch(src.path, 0, empty("run"), empty("request"), empty("step"), [], [notice], doubt=doubt)
+            yield Batch(src.path, 0, *no_tables(), [], [notice], doubt=doubt)
 
 
 def _discreet(batch: Batch) -> Batch:

@@ -12,7 +12,7 @@ from traceback import walk_tb
 from sdtrace.atomic import FULL
 from sdtrace.errors import NoInputError, SdtraceError
 from sdtrace.limits import LimitError
-from sdtrace.schema.trace import Batch, Loss, empty
+from sdtrace.schema.trace import Batch, Loss, no_tables
 
 #: How the loss of a fault of our own begins; it goes on with the type of the error and its place in the source.
 FAULT = "reader error"
@@ -63,7 +63,7 @@ def failed(path: str, error: BaseException, line: int | None = None, before: int
     what, advice = reason(path, error)
     told = f"{what}; {before:,} lines before it were read" if before else what
     loss = Loss(path, line, told, count, advice)
-    return Batch(path, count, empty("run"), empty("request"), empty("step"), [loss], failed=True)
+    return Batch(path, count, *no_tables(), [loss], failed=True)
 
 
 @contextmanager

@@ -141,6 +141,11 @@ def empty(table: str) -> pl.DataFrame:
     return frame.with_columns(line=pl.lit(None, pl.Int64)) if table == "step" else frame
 
 
+def no_tables() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Runs, requests and steps of a batch that holds none of them."""
+    return empty("run"), empty("request"), empty("step")
+
+
 @dataclass(frozen=True)
 class Loss:
     """Input that became no record: where it stood, why, how many lines (or rows), what to do about it."""

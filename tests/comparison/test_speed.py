@@ -13,7 +13,7 @@ from sdtrace.comparison.answer import answer
 from sdtrace.comparison.compare import MARGIN
 from sdtrace.comparison.speed import compared
 from sdtrace.counters.speed import Speed
-from tests.counters.test_speed import DECODE, llama, vllm
+from tests.made.speed_lines import DECODE, llama, vllm
 
 
 def written(folder: Path, *texts: str, name: str = "server.log") -> list[str]:

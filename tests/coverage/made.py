@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.schema.arrays import Floats
-from sdtrace.schema.trace import Batch, conform, empty
+from sdtrace.schema.trace import Batch, conform, no_tables
 from tests.power.judge import Made
 
 LANES, DRAFT = 4, 4
@@ -116,7 +116,7 @@ def made(world: World, seed: int) -> Made:
         "made", frame.height + n + 1, conform(run, "run"), conform(asked, "request"),
         conform(frame.drop("tau", "start", "last"), "step", extra=("line",)),
     )  # fmt: skip
-    return Made((held,)) if n else Made((Batch("made", 0, empty("run"), empty("request"), empty("step")),))
+    return Made((held,)) if n else Made((Batch("made", 0, *no_tables()),))
 
 
 def weather(rng: np.random.Generator, count: int) -> Floats:

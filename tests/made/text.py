@@ -15,6 +15,7 @@ import pyarrow as pa
 from sdtrace.schema.keys import keyed
 from sdtrace.schema.trace import conform
 from sdtrace.tally.timings import timings
+from sdtrace.tuning.curve import Curve, Point
 from sdtrace.tuning.path.step_replay import walk
 from sdtrace.tuning.path.token_path import text
 from sdtrace.tuning.price import Times
@@ -166,3 +167,9 @@ def derived(steps: pl.DataFrame) -> pl.DataFrame:
     """Steps as the audit has them: with hash and what follows from the lists."""
     stop = pl.lit(None, pl.List(pl.Int64)).alias("stop_token_ids")
     return derive(keyed(steps.with_columns(stop)))
+
+
+def at(found: Curve, tau: int) -> Point:
+    point = found.at(tau)
+    assert point is not None
+    return point

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.made.engine_texts import TEXTS
 from tests.made.simulate import document
-from tests.readers.test_envelopes import TEXTS
 
 #: text -> (steps, drafted, accepted, tokens per step, accepted of drafted)
 TABLE: dict[str, tuple[int | None, int | None, int | None, float, float | None]] = {

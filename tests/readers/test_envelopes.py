@@ -6,7 +6,6 @@ each text in one of each table, in turn.
 
 import json
 import os
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,10 @@ import pytest
 
 from sdtrace.readers import open_one
 from sdtrace.readers.envelopes import CERTAIN, unwrapped
+from tests.made.engine_texts import RECORDS, TEXTS, plain, written
 from tests.made.envelope_samples import ENVELOPES, JSON, LINES, Wrap, folded, sums, wrapped
-from tests.made.log_samples import SAMPLES
 from tests.made.simulate import document
 
-ENGINES = Path(__file__).resolve().parents[2] / "sample_logs" / "engines"
-FILES = sorted(p for p in ENGINES.iterdir() if not p.name.endswith(".expected.json"))
-TEXTS = {name: text for name, (text, _, _) in SAMPLES.items()} | {
-    p.name: p.read_text().strip("\n") + "\n" for p in FILES
-}
-#: two or three lines of a stamped log, and a record of JSON, hold what a cut or a copy can hurt
-RECORDS = [p.name for p in FILES if all(x[:1] == "{" and x[-1:] == "}" for x in TEXTS[p.name].split("\n") if x)]
 #: a table that a wrap breaks, and lines that print one decision each
 TABLES = {"ik-llama", "ik-llama-bench.md", "aiperf-console", "llama.cpp-coins", "dynamo.log"}
 ALL = os.environ.get("SDTRACE_ENVELOPES") == "all"
@@ -37,17 +29,6 @@ def some(names: list[str], others: list[str], each: int) -> list[tuple[str, str]
         return [(name, other) for name in names for other in others]
     each = min(each * MORE, len(others))
     return [(name, others[(i * 7 + j * 11) % len(others)]) for i, name in enumerate(names) for j in range(each)]
-
-
-def written(folder: Path, data: bytes, name: str = "input") -> Path:
-    path = folder / name
-    path.write_bytes(data)
-    return path
-
-
-@cache
-def plain(name: str, folder: Path) -> tuple[str, dict[str, float], int]:
-    return sums(written(folder, TEXTS[name].encode(), "plain"))
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from sdtrace.errors import NoInputError
 from sdtrace.readers import counts, inputs
 from sdtrace.readers.detection import detect
 from sdtrace.readers.inputs import Input, add, book
-from sdtrace.schema.trace import Batch, Loss, empty
+from sdtrace.schema.trace import Batch, Loss, no_tables
 from tests.made.pairs import in_turn
 
 STEP = {
@@ -242,7 +242,7 @@ def test_losses_beyond_a_few_thousand_are_counts() -> None:
     read = Input("f", "x", None)
     for start in range(0, 20_000, 500):
         part = losses[start : start + 500]
-        book(read, Batch("f", 500, empty("run"), empty("request"), empty("step"), part))
+        book(read, Batch("f", 500, *no_tables(), part))
     assert sum(x.count for x in read.losses) == read.lines == 20_000
     assert len(read.losses) <= inputs.ONE_BY_ONE + inputs.KINDS + 1
     told: list[Loss] = []

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from tests.made.log_samples import SGLANG_NEW, VLLM_032
-from tests.readers.test_log_traps import causes, rows, told
+from tests.made.reading import causes, rows, told
 
 
 def test_wrapped_and_ambiguous_lines(tmp_path: Path) -> None:

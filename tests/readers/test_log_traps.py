@@ -1,7 +1,6 @@
 """The traps of engines' logs: the same words that mean other things, by release and by engine. One test a trap."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,24 +24,7 @@ from tests.made.log_samples import (
     VLLM_090,
     VLLM_V0,
 )
-from tests.made.simulate import document
-
-
-def rows(folder: Path, text: str, surface: str | None = None) -> list[dict[str, Any]]:
-    path = folder / "server.log"
-    path.write_text(text)
-    found = [row for b in open_one(str(path), None).batches() if b.windows is not None for row in b.windows.to_dicts()]
-    return [row for row in found if surface in (None, row["surface"])]
-
-
-def told(folder: Path, text: str) -> dict[str, Any]:
-    path = folder / "server.log"
-    path.write_text(text)
-    return document(path)
-
-
-def causes(found: dict[str, Any]) -> list[str]:
-    return [cause["cause"] for cause in found["causes"]]
+from tests.made.reading import causes, rows, told
 
 
 def test_vllm_085_length_without_bonus(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sdtrace.readers import open_one
+from tests.made.engine_texts import RECORDS, TEXTS, plain, written
 from tests.made.envelope_samples import ENVELOPES, JSON, folded, sums, wrapped
-from tests.readers.test_envelopes import RECORDS, TEXTS, plain, written
 
 COUNT = int(os.environ.get("SDTRACE_MANGLED", "40"))
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sdtrace.readers import open_inputs
+from tests.made.reading import figures
 from tests.made.simulate import document
 
 
@@ -15,14 +16,6 @@ def read(folder: Path, text: str | dict[str, Any] | list[Any], name: str = "reco
     path = folder / name
     path.write_text(text if isinstance(text, str) else json.dumps(text, indent=1))
     return document(path)
-
-
-def figures(found: dict[str, Any]) -> tuple[Any, ...]:
-    """(reader, steps, drafted, accepted, tokens per step)."""
-    a = found["acceptance"] or {}
-    length = a.get("tokens_per_step")
-    counts = a.get("steps"), a.get("drafted"), a.get("accepted")
-    return (found["inputs"][0]["format"], *counts, None if length is None else round(length, 4))
 
 
 HISTOGRAM = [30, 6, 4, 10]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.made.reading import figures
 from tests.made.simulate import document
-from tests.readers.test_records import figures
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of recorded files is not beside the project")

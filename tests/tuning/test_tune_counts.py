@@ -7,7 +7,7 @@ import pytest
 
 from sdtrace.api import tune
 from sdtrace.cli import run
-from tests.counters.test_speed import DECODE, vllm
+from tests.made.speed_lines import DECODE, vllm
 
 #: 0.7, 0.5, 0.3 of the steps accept a position: 1 + 0.7, + 0.5, + 0.3; behind them at most 0.3 a position
 CURVE = {

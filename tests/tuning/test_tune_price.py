@@ -7,8 +7,7 @@ from sdtrace.tuning.curve import curve
 from sdtrace.tuning.optimum import optimum
 from sdtrace.tuning.price import price
 from sdtrace.tuning.run import Asked, tuned
-from tests.made.text import coins, mixed, record, steady, traffic
-from tests.tuning.test_tune_tau import at
+from tests.made.text import at, coins, mixed, record, steady, traffic
 
 #: Acceptance and price of a drafted token -> the optimal tau (Leviathan et al. 2023, equation for the improvement factor).
 OPTIMAL = {

@@ -23,8 +23,8 @@ from sdtrace.tuning.whatif.control import drafted_right, walk
 from sdtrace.tuning.whatif.queueing import queue
 from sdtrace.tuning.whatif.roles import geometric, iso, needed, roles
 from sdtrace.tuning.whatif.settings import batch_table, setting
+from tests.made.mutated import damaged
 from tests.made.text import bursty, mixed, record, steady, traffic
-from tests.readers.test_fuzz import damaged
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_logs" / "transformers-sampled.jsonl.gz"
 

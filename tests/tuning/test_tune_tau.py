@@ -9,22 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdtrace.tuning.curve import Curve, Point, curve
+from sdtrace.tuning.curve import Curve, curve
 from sdtrace.tuning.path import survival as km
 from sdtrace.tuning.path.decay import decay
 from sdtrace.tuning.path.step_replay import lanes, starts, walk
-from tests.made.text import World, bursty, coins, mixed, record, traffic
+from tests.made.text import World, at, bursty, coins, mixed, record, traffic
 
 
 def curve_of(world: World, tau: Any, taus: tuple[int, ...], **more: Any) -> Curve:
     made = traffic(record(world, tau, **more))
     return curve(made.text, made.run, made.laws, made.buckets, taus)
-
-
-def at(found: Curve, tau: int) -> Point:
-    point = found.at(tau)
-    assert point is not None
-    return point
 
 
 # ---- the text path (smaller tau)

@@ -12,8 +12,8 @@ from sdtrace.verify.band import EXACT
 from sdtrace.verify.law import Bands, parameters
 from sdtrace.verify.laws import LAWS
 from sdtrace.verify.watermark import tagged, watermarked
+from tests.made.hand_steps import flat, steps
 from tests.power.judge import at_level, diagnosed, made
-from tests.verify.test_laws import flat, steps
 
 FLY = {"fly_window_size": 2, "fly_entropy_threshold": 0.3, "fly_entropy_top_k": 3}
 OPEN, SHUT = [[0.5, 0.3, 0.2]], [[0.99, 0.005, 0.005]]

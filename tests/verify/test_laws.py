@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdtrace.schema.trace import conform
 from sdtrace.stats.ratio import clustered
 from sdtrace.verify.band import AGREE, DISAGREE, EXACT
 from sdtrace.verify.explain import explain_steps
@@ -17,23 +16,11 @@ from sdtrace.verify.law import Bands, Judged
 from sdtrace.verify.laws import LAWS
 from sdtrace.verify.laws.block import LAW as BLOCK
 from sdtrace.verify.laws.block import thresholds
-from sdtrace.verify.positions import Positions, derive, positions
+from tests.made.hand_steps import flat, steps
 
 SURE = Bands(EXACT, EXACT)
 
 Row = list[float]
-
-
-def steps(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Steps of one request, in order."""
-    numbered = [{"run_id": "r", "request_id": "a", "step": i} | row for i, row in enumerate(rows)]
-    frame = pl.DataFrame(numbered, infer_schema_length=None)
-    return conform(frame, "step").with_columns(line=pl.int_range(1, len(rows) + 1))
-
-
-def flat(frame: pl.DataFrame) -> Positions:
-    none = pl.lit(None, dtype=pl.List(pl.Int64))
-    return positions(derive(frame.with_columns(hash=pl.lit(0, dtype=pl.UInt64), stop_token_ids=none)))
 
 
 def judged(law: str, frame: pl.DataFrame, **params: Any) -> Judged:

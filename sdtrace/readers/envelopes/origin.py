@@ -6,7 +6,7 @@ import polars as pl
 
 from sdtrace.readers.io.unwrapped import Unwrapped
 from sdtrace.readers.repeated import ADVICE, WHAT
-from sdtrace.schema.trace import OTHER, Batch, Loss, Notice, empty
+from sdtrace.schema.trace import OTHER, Batch, Loss, Notice, no_tables
 
 _ADVICE = "lines are numbered as in the file; what is inside is read as if it stood alone"
 
@@ -49,5 +49,5 @@ def around(path: str, inside: Unwrapped) -> Batch:
         inside.lines - apart - len(inside.origin), 0
     )  # of lines that were cut: they are counted with their beginnings
     notices = [Notice(path, None, what, 1, _ADVICE)]
-    tables = empty("run"), empty("request"), empty("step")
+    tables = no_tables()
     return Batch(path, apart + parts, *tables, losses, notices, records=parts)

@@ -13,7 +13,7 @@ from sdtrace.readers.logs.envelope import bare
 from sdtrace.readers.logs.hits import hits
 from sdtrace.readers.logs.neighbours import strangers, unlike
 from sdtrace.schema.counters import from_rows, no_windows
-from sdtrace.schema.trace import OTHER, Batch, Loss, conform, empty
+from sdtrace.schema.trace import OTHER, Batch, Loss, conform, empty, no_tables
 
 #: Words that only a line about acceptance has.
 _SPEAKS = (
@@ -58,7 +58,7 @@ def _lines(sample: bytes) -> pl.DataFrame:
 
 
 def _closing(path: str, lines: int, losses: list[Loss]) -> Batch:
-    return Batch(path, lines, empty("run"), empty("request"), empty("step"), losses, [], no_windows())
+    return Batch(path, lines, *no_tables(), losses, [], no_windows())
 
 
 def _heard(path: str, raw: pl.DataFrame, listeners: Sequence[tuple[Dialect, Listener]], author: Author) -> Batch:

@@ -12,7 +12,7 @@ from sdtrace.readers.json_value import parsed
 from sdtrace.readers.metrics.series import Scrape, pattern, place, wanted
 from sdtrace.redaction import redacted
 from sdtrace.schema.counters import Row, from_rows
-from sdtrace.schema.trace import Batch, Loss, empty
+from sdtrace.schema.trace import Batch, Loss, no_tables
 
 #: Points asked for of each series.
 POINTS = 2_000
@@ -80,7 +80,7 @@ def _batches(url: str, series: Any) -> Iterator[Batch]:
                 continue
             count += 1
             scrapes.setdefault(sample[0], Scrape()).take(*found, labels, where, sample[1], None)
-    tables = empty("run"), empty("request"), empty("step")
+    tables = no_tables()
     losses = [] if not odd else [Loss(url, None, "what is no sample, or was not asked for", odd, "check the server")]
     if not count:
         advice = "the server may scrape no engine, or the time asked for lies before it did (--since)"

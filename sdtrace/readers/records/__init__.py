@@ -40,7 +40,7 @@ from sdtrace.readers.records.shape import Rows, Shape, claims, found
 from sdtrace.readers.responses import responses as tokens
 from sdtrace.schema.counters import Row, from_rows
 from sdtrace.schema.responses import from_rows as from_responses
-from sdtrace.schema.trace import OTHER, Batch, Loss, Notice, empty
+from sdtrace.schema.trace import OTHER, Batch, Loss, Notice, no_tables
 
 #: In the order in which they are asked: the more particular ones first.
 SHAPES: dict[str, Shape] = {
@@ -116,7 +116,7 @@ def batches(shape: Shape, src: Source) -> Iterator[Batch]:
         told = from_responses(src.path, ({**row, "line": 1} for row in tokens(document)))
         advice = "a bad record is counted here and left out of the figures"
         notices += [Notice(src.path, None, what, n, advice) for what, n in bad.items()]
-        tables = empty("run"), empty("request"), empty("step")
+        tables = no_tables()
         windows = from_rows(src.path, kept)
         yield Batch(src.path, count, *tables, [], notices, windows, records=count, responses=told)
         return
@@ -170,7 +170,7 @@ def _batch(held: _Held, shape: Shape, path: str) -> Batch:
     losses = [*held.losses, *bad]
     if held.other:
         losses.append(Loss(path, None, OTHER, held.other, "expected in a file of records"))
-    tables = empty("run"), empty("request"), empty("step")
+    tables = no_tables()
     records, notices = held.records - len(bad), [*held.notices, *odd]
     told = from_responses(path, held.responses)
     return Batch(path, held.total, *tables, losses, notices, from_rows(path, kept), records=records, responses=told)

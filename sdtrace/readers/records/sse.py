@@ -16,7 +16,7 @@ from sdtrace.readers.responses.stream import Stream
 from sdtrace.schema.counters import Row, from_rows
 from sdtrace.schema.json_values import Json
 from sdtrace.schema.responses import from_rows as from_responses
-from sdtrace.schema.trace import OTHER, Batch, Loss, empty
+from sdtrace.schema.trace import OTHER, Batch, Loss, no_tables
 
 _EVENT = b"data: {"
 
@@ -57,7 +57,7 @@ def batches(src: Source) -> Iterator[Batch]:
         losses.append(Loss(src.path, None, OTHER, other, "expected in a stream"))
     windows = from_rows(src.path, [*stream.rows, *stream.last.values()])
     told = from_responses(src.path, stream.responses.rows.values())
-    tables = empty("run"), empty("request"), empty("step")
+    tables = no_tables()
     yield Batch(src.path, total, *tables, losses, [], windows, records=records, responses=told)
 
 

@@ -12,7 +12,7 @@ from sdtrace.readers.io.source import Source, whole
 from sdtrace.readers.reader import Reader, of_text
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.readers.trace.validate import Validator
-from sdtrace.schema.trace import Batch, Loss, conform, empty
+from sdtrace.schema.trace import Batch, Loss, conform, no_tables
 
 _ADVICE = "a row is token,target,draft,r; r may be empty"
 _COLUMNS = {"token", "target", "draft", "r"}
@@ -91,7 +91,7 @@ def _optional(text: str | None) -> float | None:
 def _batch(path: str, rows: list[tuple[int, float, float, float | None]], losses: list[Loss]) -> Batch:
     run = conform(pl.DataFrame({"run_id": [""], "rule": ["ratio"], "prob_dtype": ["float64"]}), "run")
     if not rows:
-        return Batch(path, len(losses), empty("run"), empty("request"), empty("step"), losses)
+        return Batch(path, len(losses), *no_tables(), losses)
     tokens, targets, drafts, draws = (list(column) for column in zip(*rows, strict=True))
     step = pl.DataFrame(
         {

@@ -14,7 +14,7 @@ from sdtrace.readers.reader import Reader, of_parquet
 from sdtrace.readers.trace.columns import Misfit, fitted
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.readers.trace.validate import Validator
-from sdtrace.schema.trace import OBJECTS, TABLES, Batch, Loss, Notice, conform, empty, schema
+from sdtrace.schema.trace import OBJECTS, TABLES, Batch, Loss, Notice, conform, empty, no_tables, schema
 
 #: Rows of a batch of steps, and of runs and requests, which are wider and stay in memory while they are joined.
 ROWS, HEADS = 131_072, 16_384
@@ -85,11 +85,11 @@ def _steps(path: str, file: Path, validator: Validator, limits: Limits, *, first
         notices = [Notice(path, None, f"unknown column {n!r}", unknown, advice) for n in told[:MANY]]
         if len(told) > MANY:
             notices.append(Notice(path, None, f"{len(told) - MANY:,} more unknown columns", unknown, advice))
-        yield Batch(path, 0, empty("run"), empty("request"), empty("step"), [], notices)
+        yield Batch(path, 0, *no_tables(), [], notices)
 
 
 def _lost(path: str, loss: Loss) -> Batch:
-    return Batch(path, loss.count, empty("run"), empty("request"), empty("step"), [loss])
+    return Batch(path, loss.count, *no_tables(), [loss])
 
 
 class _Made(NamedTuple):

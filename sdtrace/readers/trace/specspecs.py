@@ -15,7 +15,7 @@ from sdtrace.readers.reader import Reader, of_parquet
 from sdtrace.readers.trace.columns import Misfit, fitted
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.readers.trace.validate import Validator
-from sdtrace.schema.trace import FLAGS, FLOAT, INT, INTS, OBJECTS, STR, Batch, Loss, conform, empty, schema
+from sdtrace.schema.trace import FLAGS, FLOAT, INT, INTS, OBJECTS, STR, Batch, Loss, conform, empty, no_tables, schema
 
 _DRAFTS = {"sequence_id", "step", "draft_tokens", "acceptances", "acceptance_length", "emitted_token"}
 _SEQUENCES = {"sequence_id", "prompt_token_ids", "prompt_len"}
@@ -46,7 +46,7 @@ def sniff(file: Path) -> str | None:
 def batches(src: Source) -> Iterator[Batch]:
     """The whole file as one batch: specspecs rotates its files at a small size."""
     assert src.file is not None
-    tables = empty("run"), empty("request"), empty("step")
+    tables = no_tables()
     found = list(row_groups.frames(src.path, src.file, ROWS, src.limits))
     losses = [f for f in found if isinstance(f, Loss)]
     frames = [f for f in found if not isinstance(f, Loss)]

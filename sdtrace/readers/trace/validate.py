@@ -14,7 +14,7 @@ import polars as pl
 from sdtrace.readers.counts import LONGEST
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.schema.padding import without_padding
-from sdtrace.schema.trace import Batch, Loss, Notice, empty
+from sdtrace.schema.trace import Batch, Loss, Notice, no_tables
 
 _COUNTS = ("num_accepted", "verified_len", "step", "batch_size", "batch_tokens", "context_len")
 _PER_DRAFT = ("draft_probs", "uniforms", "overlap", "draft_sq", "draft_entropy", "draft_varentropy", "draft_confidence")
@@ -47,7 +47,7 @@ class Validator:
         """What can only be said at the end: keys that no table has, and losses beyond those told one by one."""
         advice = "not part of trace format 1; `config` and `tags` hold anything else"
         notices = [Notice(self.path, None, f"unknown key {k!r}", n, advice) for k, n in sorted(self.unknown.items())]
-        return Batch(self.path, 0, empty("run"), empty("request"), empty("step"), [], notices)
+        return Batch(self.path, 0, *no_tables(), [], notices)
 
     def _sound(self, steps: pl.DataFrame) -> tuple[pl.DataFrame, list[Loss], pl.DataFrame | None]:
         """Steps that are records, why others are none, and those of them whose key was taken."""
