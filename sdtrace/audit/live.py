@@ -16,6 +16,7 @@ from sdtrace.errors import NoInputError
 from sdtrace.readers.guard import bears, reason
 from sdtrace.readers.inputs import Input
 from sdtrace.readers.metrics.prometheus import CUT, EXPECTED, scraped
+from sdtrace.results.numbers import figure
 from sdtrace.schema.counters import from_rows, no_windows
 from sdtrace.schema.trace import OTHER, Loss, empty
 from sdtrace.tally.tally import Tally
@@ -136,7 +137,9 @@ def changes(now: Figures, before: Figures) -> list[str]:
     ):
         new, old = getattr(now, name), getattr(before, name)
         if new is not None and old and abs(new / old - 1) >= MATTERS:
-            told.append(f"{said} {'up' if new > old else 'down'} {abs(new / old - 1):.0%}, from {old:.3g} to {new:.3g}")
+            told.append(
+                f"{said} {'up' if new > old else 'down'} {abs(new / old - 1):.0%}, from {figure(old)} to {figure(new)}"
+            )
     return told
 
 

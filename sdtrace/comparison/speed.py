@@ -8,6 +8,7 @@ import polars as pl
 
 from sdtrace.comparison.metrics import Metric, relative
 from sdtrace.counters.speed import Speed
+from sdtrace.results.numbers import figure
 from sdtrace.schema.arrays import Floats
 from sdtrace.stats.jackknife import Interval
 from sdtrace.stats.ratio import student
@@ -67,7 +68,7 @@ def _matched(one: Speed, other: Speed) -> tuple[pl.DataFrame, pl.DataFrame] | st
     loads = [s.running or 1.0 for s in (one, other)]
     if max(loads) <= _LOAD * min(loads):
         return known[0].with_columns(stratum=0), known[1].with_columns(stratum=0)
-    return f"speed: not compared, {loads[0]:.3g} requests ran at once in the base and {loads[1]:.3g} in the candidate"
+    return f"speed: not compared, {figure(loads[0])} requests ran at once in the base and {figure(loads[1])} in the candidate"
 
 
 def _stratum() -> pl.Expr:

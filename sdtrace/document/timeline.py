@@ -9,6 +9,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.counters.changes import Change
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.results.clock import WALL, clock
+from sdtrace.results.numbers import figure
 from sdtrace.results.report import Chart, Section
 
 #: Changes that are marked; the section of changes has all.
@@ -90,5 +91,5 @@ def marked(section: Section, diagnosis: Diagnosis) -> Section:
 def _says(change: Change) -> str:
     if change.says is not None:
         return change.says[:80]
-    before, after = (("?" if v is None else f"{v:.3g}") for v in (change.before, change.after))
+    before, after = (("?" if v is None else f"{figure(v)}") for v in (change.before, change.after))
     return f"{_WORDS.get(change.what, change.what)} {before} to {after}"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sdtrace.redaction import redacted
+from sdtrace.results.numbers import ms
 
 #: Characters of a log-derived string that are shown; what is cut is counted.
 LIMIT = 200
@@ -41,12 +42,12 @@ def number(value: object) -> str:
             return "unknown"
         if value == 0:
             return "0"
-        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     return clean(value)
 
 
 #: How the name of a figure ends -> its unit.
-_UNITS = {"_ms": " ms", "tokens_per_second": " tokens/s", "_s": " s"}
+_UNITS = {"tokens_per_second": " tokens/s", "_s": " s"}
 
 
 def figure(name: str, value: float | None) -> str:
@@ -55,6 +56,8 @@ def figure(name: str, value: float | None) -> str:
         return "unknown"
     if name.startswith("accepted_"):
         return f"{value:.1%}"
+    if name.endswith("_ms"):
+        return ms(value)
     unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")
     return f"{number(value)}{unit}"
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sdtrace.render.text import number
+from sdtrace.results.numbers import ms
 from sdtrace.results.words import IF_GONE
 
 
@@ -10,12 +11,10 @@ def step_time(time: dict[str, Any]) -> str:
     """Parts of the step, speed-up or its bounds, what to remove first; of counts, tokens per second and their load."""
     if "tokens_per_second" in time:
         return _counted(time)
-    parts = [f"{name} {number(time[f'{name}_ms'])}" for name in ("draft", "verify", "sample") if time[f"{name}_ms"]]
-    text = (
-        f"{number(time['step_ms'])} ms a step: {', '.join([*parts, 'unattributed ' + number(time['unattributed_ms'])])}"
-    )
+    parts = [f"{name} {ms(time[f'{name}_ms'])}" for name in ("draft", "verify", "sample") if time[f"{name}_ms"]]
+    text = f"{ms(time['step_ms'])} a step: {', '.join([*parts, 'unattributed ' + ms(time['unattributed_ms'])])}"
     if time["hidden_ms"]:
-        text += f" ({number(time['hidden_ms'])} hidden by overlap)"
+        text += f" ({ms(time['hidden_ms'])} hidden by overlap)"
     text += _speedup(time)
     if time["bottleneck"]:
         gain = time["gain_if_removed"][time["bottleneck"]]
@@ -31,7 +30,7 @@ def _counted(time: dict[str, Any]) -> str:
     if one is not None and (whole is None or running != 1):
         parts.append(f"{number(one)} tokens/s of a request")
     if time["step_ms"] is not None:
-        parts.append(f"{number(time['step_ms'])} ms a step of {number(time['tokens_per_step'])} tokens")
+        parts.append(f"{ms(time['step_ms'])} a step of {number(time['tokens_per_step'])} tokens")
     return ", ".join(parts)
 
 
@@ -39,7 +38,7 @@ def _speedup(time: dict[str, Any]) -> str:
     low, high = time["speedup_low"], time["speedup_high"]
     if time["speedup"] is not None:
         ends = f" ({low:.2f} to {high:.2f})" if low is not None and high is not None else ""
-        return f"; {time['speedup']:.2f}x plain decoding{ends}, baseline {number(time['baseline_ms'])} ms ({time['baseline_basis']})"
+        return f"; {time['speedup']:.2f}x plain decoding{ends}, baseline {ms(time['baseline_ms'])} ({time['baseline_basis']})"
     if high is not None:
         least = f"at least {low:.2f}x and " if low is not None else ""
         return f"; {least}at most {high:.2f}x plain decoding (bounds)"

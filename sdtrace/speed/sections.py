@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
+from sdtrace.results.numbers import ms
 from sdtrace.results.report import Chart, Section, Value
 from sdtrace.results.words import IF_GONE
 from sdtrace.speed.cost import ENOUGH, shapes, step_cost
@@ -73,9 +74,9 @@ def _step(timing: Timing) -> Section:
         rows[-1][-1] = timing.gains["overhead"]
         for row in rows[:-1]:
             row[-1] = None if row[0] == "sample" else row[-1]
-    says = f"A step takes {spent.step:.3g} ms and brings {timing.tokens or 0:.2f} tokens per request."
+    says = f"A step takes {ms(spent.step)} and brings {timing.tokens or 0:.2f} tokens per request."
     if spent.hidden > 0.005 * spent.step:
-        says += f" Another {spent.hidden:.3g} ms of recorded parts ran beside others and cost no time."
+        says += f" Another {ms(spent.hidden)} of recorded parts ran beside others and cost no time."
     if timing.bottleneck:
         gain = timing.gains[timing.bottleneck] or 0.0
         says += f" If {IF_GONE[timing.bottleneck]}, throughput would rise {gain:.0%}{_next_best(timing)}."
@@ -164,8 +165,8 @@ def _stairs(decode: pl.DataFrame) -> Section | None:
     ]
     first, last = stairs.row(0, named=True), stairs.row(-1, named=True)
     says = (
-        f"A step without its draft takes {first['fitted_ms']:.3g} ms at {first['tokens']:.0f} verified tokens and "
-        f"{last['fitted_ms']:.3g} ms at {last['tokens']:.0f}."
+        f"A step without its draft takes {ms(first['fitted_ms'])} at {first['tokens']:.0f} verified tokens and "
+        f"{ms(last['fitted_ms'])} at {last['tokens']:.0f}."
     )
     series = {"fitted": stairs["fitted_ms"].to_list(), "mean": stairs["rest_ms"].to_list()}
     chart = Chart("line", "verified tokens in the step", "ms", [f"{t:.0f}" for t in stairs["tokens"]], series)
@@ -188,7 +189,7 @@ def _over_time(timing: Timing) -> Section | None:
         for r in sums.iter_rows(named=True)
     ]
     steps = [float(r[2] or 0) for r in rows]
-    says = f"Mean step between {min(steps):.3g} and {max(steps):.3g} ms in {len(rows)} intervals."
+    says = f"Mean step between {ms(min(steps))} and {ms(max(steps))} in {len(rows)} intervals."
     marked: list[float | None] = [None] * len(rows)
     if (at := turn(steps)) is not None:
         marked[at] = steps[at]

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from sdtrace.results.numbers import ms
 from sdtrace.schema.arrays import Floats
 from sdtrace.speed.cost import StepCost
 from sdtrace.speed.finding import Finding, low_rate, total, worst
@@ -64,7 +65,7 @@ def _shorter(timing: Timing, mine: pl.DataFrame, k: int, per: float) -> Finding 
         return None
     last = total(mine, f"a{k - 1}") / total(mine, f"v{k - 1}")
     says = (
-        f"position {k - 1} of the draft is accepted in {last:.0%} of the steps and costs {per:.3g} ms; {best + 1} instead of "
+        f"position {k - 1} of the draft is accepted in {last:.0%} of the steps and costs {ms(per)}; {best + 1} instead of "
         f"{k} drafted tokens would gain {one.value:.0%} ({one.low:.0%} to {one.high:.0%}) or more"
     )
     return Finding("tau-too-large", "statistical", says, one.value, worst(mine, low_rate()))

@@ -5,6 +5,7 @@ from statistics import median
 import numpy as np
 import polars as pl
 
+from sdtrace.results.numbers import figure, ms
 from sdtrace.speed.cost import ENOUGH, StepCost, shapes, step_cost
 from sdtrace.speed.finding import LOOKUPS, Finding, shape, total, worst
 from sdtrace.speed.slow_tau import tau_findings
@@ -46,7 +47,7 @@ def _draft(timing: Timing, decode: pl.DataFrame) -> Finding | None:
     if token < DRAFT_TOKEN or draft < DRAFT_SHARE * spent.step:
         return None
     says = (
-        f"drafting takes {draft:.3g} of {spent.step:.3g} ms a step ({draft / spent.step:.0%}); one drafted token costs "
+        f"drafting takes {ms(draft)} of {ms(spent.step)} a step ({draft / spent.step:.0%}); one drafted token costs "
         f"{token:.0%} of everything else in the step"
     )
     if timing.bounds[1] is not None and timing.bounds[1] < 1:
@@ -65,15 +66,15 @@ def _verify(timing: Timing, decode: pl.DataFrame, cost: StepCost) -> Finding | N
     if gain is not None and timing.baseline_ms:
         if gain < VERIFY:
             return None
-        says = f"verifying takes {rest:.3g} ms where a plain step takes {timing.baseline_ms:.3g} ({rest / timing.baseline_ms:.2f} times)"
+        says = f"verifying takes {ms(rest)} where a plain step takes {figure(timing.baseline_ms)} ({rest / timing.baseline_ms:.2f} times)"
         slope = cost.marginal()
-        says += f"; each further token costs {slope * 1000:.3g} us" if slope else ""
+        says += f"; each further token costs {figure(slope * 1000)} us" if slope else ""
         return Finding("verification-not-free", "statistical", says, gain, _slowest(decode, "rest_ms"))
     extra = cost.drafted_tokens_ms()
     if extra is not None:
         if extra < VERIFY / (1 + VERIFY) * spent.step:
             return None
-        says = f"verified tokens beyond the fewest of their batch size cost {extra:.3g} of {spent.step:.3g} ms a step"
+        says = f"verified tokens beyond the fewest of their batch size cost {ms(extra)} of {ms(spent.step)} a step"
         return Finding(
             "verification-not-free", "statistical", says, extra / (spent.step - extra), _slowest(decode, "rest_ms")
         )
@@ -86,7 +87,7 @@ def _verify(timing: Timing, decode: pl.DataFrame, cost: StepCost) -> Finding | N
     if rest < 1.3 * least or tokens < 64:
         return None
     says = (
-        f"a pass over {tokens:.0f} tokens takes {rest:.3g} ms, one over {least_tokens:.0f} tokens {least:.3g}; with one "
+        f"a pass over {tokens:.0f} tokens takes {ms(rest)}, one over {least_tokens:.0f} tokens {figure(least)}; with one "
         "draft length it cannot be told from the cost of more requests"
     )
     return Finding("verification-not-free", "suspected", says, rest / least - 1, _slowest(decode, "rest_ms"))
@@ -100,7 +101,7 @@ def _host(timing: Timing, decode: pl.DataFrame) -> Finding | None:
     if spent.parts["draft"] is None and timing.run.get("method") not in (None, *LOOKUPS):
         return None  # what is unattributed may be the draft
     share = spent.overhead / spent.step
-    says = f"{spent.overhead:.3g} of {spent.step:.3g} ms a step ({share:.0%}) is neither drafting nor verifying"
+    says = f"{ms(spent.overhead)} of {ms(spent.step)} a step ({share:.0%}) is neither drafting nor verifying"
     return Finding("host-overhead", "statistical", says, gain, _slowest(decode, "step_ms"))
 
 
@@ -180,7 +181,7 @@ def _padding(timing: Timing) -> Finding | None:
     gain = draft * share / (timing.ledger.step - draft * share)
     if share < 0.3 or gain < 0.04:
         return None
-    says = f"{share:.0%} of draft slots are padding: the longest draft of a batch sets the time of all ({draft:.3g} ms)"
+    says = f"{share:.0%} of draft slots are padding: the longest draft of a batch sets the time of all ({ms(draft)})"
     return Finding(
         "stragglers", "statistical", says, gain, worst(timing.places.filter(pl.col("padded") > 0), -pl.col("padded"))
     )
@@ -207,5 +208,5 @@ def _ranks(timing: Timing) -> Finding | None:
     mean = jackknife(summed(group, mine.select("wt", "w").to_numpy(), GROUPS), lambda s: s[..., :1] / s[..., 1:])[0]
     if mean.low is None or mean.low < 1.05 * usual:
         return None
-    says = f"steps of rank {rank} take {slow:.3g} ms, those of the others {usual:.3g}"
+    says = f"steps of rank {rank} take {ms(slow)}, those of the others {figure(usual)}"
     return Finding("stragglers", "statistical", says, slow / usual - 1, worst(mine, -pl.col("wt")))

@@ -18,6 +18,19 @@ def diagnosed(engine: Engine, traffic: Traffic, folder: Path, seed: int = 5) -> 
     return found
 
 
+def assert_one_recommendation(found: dict[str, Any]) -> None:
+    """A cause about the draft length names the length and the gain of the curve, wherever the curve has one on that side."""
+    tau = (found["tuning"] or {}).get("tau") or {}
+    for row in found["causes"]:
+        if tau.get("gain") is None or row["cause"] not in ("tau-too-large", "tau-too-small"):
+            continue
+        if (tau["best"] < tau["current"]) == (row["cause"] == "tau-too-large") and tau["best"] != tau["current"]:
+            assert (
+                f"the best draft length is {tau['best']} instead of {tau['current']}: {tau['gain']:+.0%}"
+                in row["headline"]
+            )
+
+
 @pytest.mark.parametrize("name", list(SLOW))
 def test_named_first(name: str, tmp_path: Path) -> None:
     cause, engine, traffic = SLOW[name]
@@ -28,6 +41,7 @@ def test_named_first(name: str, tmp_path: Path) -> None:
     assert first["advice"]
     assert first["evidence"]
     assert first["evidence"][0]["path"]
+    assert_one_recommendation(found)
     assert found["verdict"]["state"] == ("slow" if first["certainty"] != "suspected" else "cannot-tell")
 
 
