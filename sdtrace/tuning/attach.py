@@ -3,7 +3,7 @@
 import operator
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sdtrace.diagnosis.diagnose import Diagnosis
@@ -43,7 +43,7 @@ _LENGTHS: dict[str, Callable[[int, int], bool]] = {"tau-too-large": operator.lt,
 _GAINS = re.compile(r"; [^;]*would gain[^;]*")
 
 
-def one_length(document: dict[str, Any], tuning: Mapping[str, Any] | None) -> dict[str, Any]:
+def one_length(document: Json, tuning: Json | None) -> Json:
     """The document with one recommendation of a draft length: where the curve of recorded tokens has one, causes say the same."""
     tau = tuning["tau"] if tuning else {}
     best, current, gain = (tau.get(name) for name in ("best", "current", "gain"))
