@@ -37,6 +37,7 @@ _BY_HAND = {
     "acknowledge": "a person acknowledges an alarm, once",
     "engine": "it sends the inputs to other machines",
     "address": "it sends the inputs to other machines",
+    "webhook": "it sends the night to another machine",
     "verifier": "it names a model to load",
     "drafter": "it names a model to load",
     "suspect": "it names a model to load",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sdtrace import atomic
-from sdtrace.cli import options, outputs, results
+from sdtrace.cli import notices, options, outputs, results
 
 if TYPE_CHECKING:
     from sdtrace.history.nightly import Told
@@ -48,9 +48,10 @@ _NIGHT = re.compile(r"\d{4}-\d\d-\d\d")
 @click.option("--acknowledge", multiple=True, metavar="ALARM", help="This alarm is known (needs --until). Repeatable.")
 @click.option("--until", metavar="DATE", help="With --acknowledge: the last day on which it is not to alarm.")
 @click.option("--why", default="", metavar="TEXT", help="With --acknowledge: shown beside the alarm.")
+@notices.options
 @results.machines
 @results.judgement
-@click.option("-q", "--quiet", is_flag=True, help="No summary on the terminal.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but what was not counted.")
 def command(paths: tuple[str, ...], **given: Any) -> int:
     """Add a night to the history: its report, the trend, alarms that stay valid over months.
 
@@ -60,10 +61,12 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     """
     from sdtrace.errors import UsageError
     from sdtrace.history import nightly
+    from sdtrace.history.notice import notice
     from sdtrace.history.recover import recovered
     from sdtrace.history.state import opened
 
     results.understood(given)
+    notices.checked(given)
     if bool(given["acknowledge"]) != bool(given["until"]):
         raise UsageError("--acknowledge and --until go together", "--acknowledge ALARM --until 2026-12-24 --why TEXT")
     if given["night"] is not None:
@@ -81,28 +84,36 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
             told.forgotten = state.retain(given["retention"])
         if given["acknowledge"]:
             nightly.acknowledge(state, given["acknowledge"], given["until"], given["why"])
-        _tell(told, state.ahead())
+        _tell(told, state.ahead(), given["quiet"])
         if not state.nights():
             raise UsageError("the state holds no night up to today", "give INPUT")
         found = nightly.report_of(state, state.nights()[-1], told.faults)
         if given["output"]:
             _pages(state, Path(given["output"]), paths, given["rebuild"])
-    return _finish(found, given, told)
+            if not given["quiet"]:
+                _say(f"pages: {Path(given['output']) / 'index.html'}")
+        told_team = True
+        if given["mail"] or given["webhook"]:
+            news = notice(state.records(), found.document, state.manifest["acknowledged"], told.faults)
+            told_team = notices.send(news, given)
+    code = _finish(found, given, told)
+    return code if told_team else code or 1
 
 
 def _finish(report: "Report", given: dict[str, Any], told: "Told") -> int:
     from sdtrace.render import terminal
 
     taken = results.write(report, given)
-    if not given["quiet"] and not taken:
+    if not given["quiet"] and not given["mail"] and not taken:
         click.echo(terminal.night(report, options.width(), options.colour()), nl=False)
     return results.exit_code(report.document, given) or (0 if given["exit_zero"] or not told.late else 1)
 
 
-def _tell(told: "Told", ahead: list[str]) -> None:
-    for path in told.known[:5]:
+def _tell(told: "Told", ahead: list[str], quiet: bool) -> None:
+    """What became of the inputs; where it is quiet, what was not counted alone."""
+    for path in told.known[:5] if not quiet else ():
         _say(f"counted already: {path}")
-    if len(told.known) > 5:
+    if len(told.known) > 5 and not quiet:
         _say(f"counted already: and {len(told.known) - 5:,} more")
     for what, some in (("too late or too early", told.late), ("set aside", told.unread), ("note", told.notes)):
         for one in some[:5]:
@@ -115,7 +126,7 @@ def _tell(told: "Told", ahead: list[str]) -> None:
         ("forgotten", told.forgotten),
         ("ahead of the clock, kept and left out of the history", ahead),
     ):
-        if nights:
+        if nights and (nights is ahead or not quiet):
             _say(f"{what}: {', '.join(nights[:8])}{' ...' if len(nights) > 8 else ''}")
 
 
@@ -160,7 +171,6 @@ def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool) -> N
     atomic.write(folder / "index.html", page, inside=folder)
     _latest(folder / "latest.html", f"{nights[-1]}.html")
     atomic.write(folder / _PAGES, orjson.dumps(versions), inside=folder)
-    click.echo(f"pages: {folder / 'index.html'}", err=True)
 
 
 def _ours(page: Path) -> bool:

@@ -72,10 +72,12 @@ def trends(records: Sequence[Json]) -> list[Section]:
 
 def _tonight(records: Sequence[Json]) -> Section:
     rows: list[list[Any]] = []
+    left: dict[str, None] = {}
     for name in records[-1]["services"]:
         for metric in metrics():
             points = series(records, name, metric)
             c = change(points)
+            left |= dict.fromkeys(c.left_out)
             rows.append([name, metric.replace("_", " "), points[-1].raw, c.value, c.baseline, c.nights])
             rows[-1] += [_percent(x) for x in (c.change, c.low, c.high)]
     columns = [
@@ -90,6 +92,9 @@ def _tonight(records: Sequence[Json]) -> Section:
         "high (95%)",
     ]
     says = f"The night of {records[-1]['night']} against the nights before it, of which the state holds {len(records) - 1}."
+    if left:
+        says += f" Left out of the baseline, since they have faults of their own: {', '.join(sorted(left)[-5:])}"
+        says += f" and {len(left) - 5} more." if len(left) > 5 else "."
     aside = records[-1].get("aside", [])
     if aside:
         said = [f"{one['path']} ({one['why']})" for one in aside[:3]]

@@ -18,7 +18,8 @@ _WOBBLE = 0.003
 @dataclass(frozen=True)
 class Point:
     """One night of one service. `value` is standardised to the usual traffic, with the variance of its error; `raw` is
-    as counted. `marks` says what changed since the night before it; `deploy` numbers the stretches between changes."""
+    as counted. `marks` says what changed since the night before it; `deploy` numbers the stretches between changes. `faulty`:
+    the night's own report is sure of a fault of this service."""
 
     night: str
     raw: float | None
@@ -26,6 +27,7 @@ class Point:
     variance: float | None
     deploy: int
     marks: tuple[str, ...]
+    faulty: bool = False
 
 
 def names(records: Sequence[Json]) -> list[str]:
@@ -36,6 +38,7 @@ def names(records: Sequence[Json]) -> list[str]:
 def series(records: Sequence[Json], service: str, metric: str) -> list[Point]:
     """The nights that the service ran in, oldest first."""
     nights = [(r["night"], r["services"][service]) for r in records if service in r["services"]]
+    bad = {r["night"] for r in records if faulty(r, service)}
     points: list[Point] = []
     deploy, before = 0, None
     usual = weights([s["cells"] for _, s in nights if s["cells"]] or [{}], metric)
@@ -49,13 +52,19 @@ def series(records: Sequence[Json], service: str, metric: str) -> list[Point]:
         told = standardised(s["cells"], metric, usual) if s["cells"] else None
         value, error = told if told is not None else (None, 0.0)
         variance = None if value is None else error**2 + (_WOBBLE * value) ** 2
-        points.append(Point(night, raw, value, variance or None, deploy, marks))
+        points.append(Point(night, raw, value, variance or None, deploy, marks, night in bad))
     return points
+
+
+def faulty(record: Json, service: str) -> bool:
+    """Whether a night is sure of a fault of the service, or of one that it blames on none of several."""
+    return any(c["certainty"] != "suspected" and c["service"] in (service, "") for c in record["causes"])
 
 
 @dataclass(frozen=True)
 class Change:
-    """The last night against a baseline: relative change with its 95% interval, null where nights are too few."""
+    """The last night against a baseline: relative change with its 95% interval, null where nights are too few. `left_out`
+    are nights with a fault of their own, which tell nothing of what is usual."""
 
     value: float | None
     baseline: float | None
@@ -63,32 +72,37 @@ class Change:
     change: float | None
     low: float | None
     high: float | None
+    left_out: tuple[str, ...] = ()
 
 
 def change(points: Sequence[Point]) -> Change:
     """The last point against the nights before it: those since the last deploy, or, if too few, whatever came before.
+    Nights with a fault are left out where enough others are left.
 
     A night is predicted as the weighted mean of the baseline, with Student's t of its scatter.
     """
     last = points[-1]
     value = last.value if last.value is not None else last.raw
-    known = [p for p in points[:-1] if (p.value if last.value is not None else p.raw) is not None]
+    every = [p for p in points[:-1] if (p.value if last.value is not None else p.raw) is not None]
+    sound = [p for p in every if not p.faulty]
+    known = sound if len(sound) >= FEWEST else every
+    left = tuple(p.night for p in every[-BACK:] if p.faulty) if known is sound else ()
     same = [p for p in known if p.deploy == last.deploy]
     base = (same if len(same) >= FEWEST else known)[-BACK:]
     if value is None or not base:
-        return Change(value, None, len(base), None, None, None)
+        return Change(value, None, len(base), None, None, None, left)
     level = [(p.value, p.variance or 1.0) if last.value is not None else (p.raw, 1.0) for p in base]
     total = sum(1 / v for _, v in level)
     mean = sum((x or 0.0) / v for x, v in level) / total
     if not mean:
-        return Change(value, mean, len(base), None, None, None)
+        return Change(value, mean, len(base), None, None, None, left)
     relative = value / mean - 1
     if len(base) < FEWEST:
-        return Change(value, mean, len(base), relative, None, None)
+        return Change(value, mean, len(base), relative, None, None, left)
     scale = sum(((x or 0.0) - mean) ** 2 / v for x, v in level) / (len(base) - 1)
     spread = (last.variance or 1.0) if last.value is not None else 1.0
     half = student(0.975, len(base) - 1) * math.sqrt(scale * (spread + 1 / total)) / abs(mean)
-    return Change(value, mean, len(base), relative, relative - half, relative + half)
+    return Change(value, mean, len(base), relative, relative - half, relative + half, left)
 
 
 def metrics() -> list[str]:

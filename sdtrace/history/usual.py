@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from sdtrace.history.trend import BACK
+from sdtrace.history.trend import BACK, faulty
 from sdtrace.schema.json_values import Json
 
 #: The fewest nights that make a level.
 FEWEST = 5
 #: Standard deviations of a normal distribution in its median absolute deviation.
 _MAD = 1.4826
-#: Verdicts of a night whose figures are not usual.
-_FAULTY = ("wrong", "slow", "metric")
 
 
 @dataclass(frozen=True)
@@ -32,13 +30,9 @@ class Usual:
 
 def usual(records: Sequence[Json], service: str) -> Usual | None:
     """Of the last nights (trend.BACK at most) that held no fault; None where they are fewer than FEWEST."""
-    sound = [r["services"][service] for r in records if service in r["services"] and _sound(r)]
+    sound = [r["services"][service] for r in records if service in r["services"] and not faulty(r, service)]
     values = [s["figures"]["rate_of_drafted"] for s in sound if s["figures"].get("rate_of_drafted") is not None][-BACK:]
     if len(values) < FEWEST:
         return None
     level = median(values)
     return Usual(service, level, _MAD * median(abs(v - level) for v in values), len(values))
-
-
-def _sound(record: Json) -> bool:
-    return record["verdict"]["state"] not in _FAULTY

@@ -121,7 +121,7 @@ def test_a_future_night_that_a_state_holds_neither_blinds_nor_empties_it(
         assert state.every() == [day(2), day(3), "2033-05-18"]
         assert state.audit("2033-05-18") is not None
     # it is counted, and not again
-    assert nightly(tmp_path, ahead) == 0
+    assert run(["nightly", str(ahead), "--state", str(tmp_path / "state")]) == 0
     assert f"counted already: {ahead}" in capsys.readouterr().err
 
 

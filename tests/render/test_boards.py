@@ -50,20 +50,23 @@ def test_panels_fill_the_grid_without_overlap() -> None:
     assert sum(panel["type"] == "row" for panel in board["panels"]) == len(ENGINES) + 1
 
 
-def night(rate: float | None, state: str = "healthy") -> dict[str, Any]:
-    return {"verdict": {"state": state}, "services": {"chat": {"figures": {"rate_of_drafted": rate}}}}
+def night(rate: float | None, *blamed: str, certainty: str = "proved") -> dict[str, Any]:
+    causes = [{"certainty": certainty, "service": service} for service in blamed]
+    return {"causes": causes, "services": {"chat": {"figures": {"rate_of_drafted": rate}}}}
 
 
 def test_usual_leaves_bad_nights_out() -> None:
     """Median of .60 .61 .62 .63 .64 is .62, its MAD .01: least is min(.62 - 3 * 1.4826 * .01, .9 * .62) = .558."""
     sound = [night(r) for r in (0.60, 0.61, 0.62, 0.63, 0.64)]
-    found = usual([*sound, night(0.05, "wrong"), night(0.1, "slow"), night(None)], "chat")
+    found = usual([*sound, night(0.05, "chat"), night(0.1, ""), night(None)], "chat")
     assert found is not None
     assert (found.median, found.nights) == (0.62, 5)
     assert found.scatter == pytest.approx(0.014826)
     assert found.least == pytest.approx(0.558)
     assert usual(sound[: FEWEST - 1], "chat") is None
     assert usual(sound, "other") is None
+    told = [night(0.6, "code"), night(0.6, "chat", certainty="suspected")]
+    assert getattr(usual([*sound, *told], "chat"), "nights", None) == 7, "another's fault, and one that is not sure"
     assert "< 0.558 and" in rules.dumps(Names(), ENGINES[:1], Usual("chat", 0.62, 0.014826, 5))
 
 

@@ -96,7 +96,7 @@ class Server:
 
     def _posted(self, client: Any, url: Any, body: bytes) -> bytes:
         with client.stream("POST", url, content=body, extensions={"trace": self._noted}) as answer:
-            if answer.status_code != 200:
+            if not answer.is_success:  # a webhook may say 202 or 204
                 hint = "the key is wrong or missing" if answer.status_code in (401, 403) else "check the address"
                 raise Unanswered(f"no answer (status {answer.status_code})", hint)
             return self._body(answer)
