@@ -26,6 +26,19 @@ def _one(code: str, cause: str, certainty: Certainty = "proved") -> Callable[[Ou
     return read
 
 
+def _invalid(outcomes: Outcomes) -> list[Cause]:
+    """Values that are no probabilities, under the name of the model that they are of, where the witnesses agree on it."""
+    if not fired(outcomes, "SD106"):
+        return []
+    outcome = outcomes["SD106"]
+    of_p, of_q = (any(w.get(name) for w in outcome.witnesses) for name in ("bad_p", "bad_q"))
+    who = "the models" if of_p == of_q else "the target model" if of_p else "the draft model"
+    made = make("invalid-probabilities", "proved", ["SD106"], outcomes)
+    says = f"{who} produced invalid probabilities (NaN, infinite or outside [0, 1])"
+    share = f"{outcome.faults:,} of {outcome.examined:,} steps ({outcome.faults / outcome.examined:.0%})"
+    return [replace(made, headline=f"{says} in {share}", blame="drafter" if of_q and not of_p else made.blame)]
+
+
 def _decisions(explained: Sequence[Explanation], outcomes: Outcomes) -> list[Cause]:
     """Wrong decisions, under the name of the wrong rule that explains them best."""
     codes = ["SD101", "SD102", "SD104"]
@@ -92,7 +105,7 @@ def causes(
 ) -> list[Cause]:
     """Every cause that the outcomes support, strongest first."""
     rows: list[Cause] = list(configured)
-    for row in (_one("SD106", "invalid-probabilities"), _one("SD107", "invalid-probabilities")):
+    for row in (_invalid, _one("SD107", "invalid-probabilities")):
         rows += [c for c in row(outcomes) if c.cause not in {r.cause for r in rows}]
     rows += [make("degenerate-target", "proved", ["SD151", "SD152"], outcomes)] if _degenerate(outcomes) else []
     rows += _one("SD103", "accepted-past-rejection")(outcomes)

@@ -57,7 +57,7 @@ def axes(chart: Chart, frame: Frame, top: float) -> list[Markup]:
         )
     parts.append(
         Markup('<text x="{:.1f}" y="{}" text-anchor="middle" fill-opacity="0.75">{}</text>').format(
-            frame.x(0.5), frame.height - 6, clean(chart.x_title, 60)
+            frame.x(0.5), frame.height - 6, _title(chart)
         )
     )
     if chart.at:

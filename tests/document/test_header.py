@@ -97,6 +97,7 @@ def test_points_stand_where_their_time_is_and_a_gap_is_a_gap() -> None:
     chart = Chart("line", "time", "y", [f"{a}" for a in at], {"y": [1.0] * 6}, at=[1.7e9 + a for a in at], axis="clock")
     drawn = str(svg(chart, "t", "s", "i")).split("</svg>")[0]
     xs = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawn)]
+    assert "time (UTC), 2023-11-14" in drawn
     assert (xs[1] - xs[0]) * 17 == pytest.approx(xs[4] - xs[3], rel=0.05)
     assert len(re.findall(r'<path d="M', drawn)) == 2
 
