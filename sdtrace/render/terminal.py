@@ -79,7 +79,7 @@ def _root(
 def night(report: Report, width: int, color: bool) -> str:
     """The night's summary, then its alarms and its change against the baseline."""
     history = report.document["history"]
-    lines = [f"Night of {history['night']} ({history['nights']:,} nights on record)"]
+    lines = [f"Night of {history['night']} ({_counted(history['nights'], 'nights')} on record)"]
     for alarm in history["alarms"]:
         known = f" (known until {alarm['until']})" if alarm["until"] else ""
         lines += field("alarm", f"{clean(alarm['id'], 160)} since {alarm['since']}{known}", width)
