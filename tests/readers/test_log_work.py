@@ -134,3 +134,12 @@ def _expected(texts: list[bytes], needles: Sequence[bytes], before: Sequence[byt
             wanted = [next((j + 1 for j in near if needle in texts[j]), None) for needle in before]
             found.append((i + 1, [line for line in wanted if line is not None]))
     return found
+
+
+@pytest.mark.parametrize("usual", [None, r"^(?P<a>x)(?P<b>y)"], ids=["one by one", "usual form"])
+@pytest.mark.parametrize("texts", [[], ["xy"], ["-x", "xy", "q"]], ids=["no line", "usual", "odd"])
+def test_fields_of_any_number_of_lines(usual: str | None, texts: list[str]) -> None:
+    """Each field is there for every line, also where no line is left."""
+    found = fields(pl.Series(texts, dtype=pl.String), {"a": "(x)", "b": "(y)"}, usual)
+    assert found["a"].to_list() == ["x" if "x" in one else None for one in texts]
+    assert found["b"].to_list() == ["y" if "y" in one else None for one in texts]

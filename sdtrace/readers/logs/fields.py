@@ -11,16 +11,19 @@ def fields(texts: pl.Series, patterns: Mapping[str, str], usual: str | None) -> 
     `usual` begins with ^ and has a group with the name of each pattern. What it finds, the patterns must find too; no
     byte may have two ways through it, so that it costs one pass over a line.
     """
-    found = {} if usual is None else _groups(texts, usual)
-    odd = next(iter(found.values())).is_null() if found else pl.repeat(value=True, n=len(texts), eager=True)
+    if usual is None:
+        return _one_by_one(texts, patterns)
+    found = _groups(texts, usual)
+    odd = next(iter(found.values())).is_null()
     if not odd.any():
         return found
-    rest = pl.DataFrame({"text": texts.filter(odd)})
-    told = rest.select(pl.col("text").str.extract(pattern).alias(name) for name, pattern in patterns.items())
-    if not found:
-        return told.to_dict()
-    places = odd.arg_true()
-    return {name: found[name].scatter(places, told[name]) for name in patterns}
+    rest, places = _one_by_one(texts.filter(odd), patterns), odd.arg_true()
+    return {name: found[name].scatter(places, rest[name]) for name in patterns}
+
+
+def _one_by_one(texts: pl.Series, patterns: Mapping[str, str]) -> dict[str, pl.Series]:
+    rows = pl.DataFrame({"text": texts})
+    return rows.select(pl.col("text").str.extract(pattern).alias(name) for name, pattern in patterns.items()).to_dict()
 
 
 def _groups(texts: pl.Series, pattern: str) -> dict[str, pl.Series]:
