@@ -9,10 +9,12 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.errors import NoInputError
 from sdtrace.readers.io.http import Unanswered
 from sdtrace.readers.responses import responses as parse
 from sdtrace.replay.engine.client import Client, Engine, Job
 from sdtrace.replay.engine.dialects import complete
+from sdtrace.replay.engine.tokenize import tokenize
 from sdtrace.schema.responses import from_rows
 
 #: Each prompt is asked at these, so that a server tells itself what its logprobs are of.
@@ -75,7 +77,8 @@ def ask(
 ) -> Answers:
     """Send the plan. What a server refuses, or answers without logprobs, is left out and counted."""
     given = asked(plan)
-    jobs = [complete(engine, plan.prompts[one["prompt"]], one) for one in given]
+    ids = _ids(client, engine, plan, {one["prompt"] for one in given})
+    jobs = [complete(engine, ids.get(one["prompt"]) or plan.prompts[one["prompt"]], one) for one in given]
     found, began = Answers(), time.monotonic()
 
     def one(job: Job) -> tuple[Any, float]:
@@ -99,6 +102,17 @@ def ask(
             found.number.append(i)
     found.wall_s = time.monotonic() - began
     return found
+
+
+def _ids(client: Client, engine: Engine, plan: Plan, used: set[int]) -> dict[int, list[int]]:
+    """Ids of prompts, by number, for engines whose answers do not tell them. Raises NoInputError where llama.cpp, which is asked with ids
+    only, has no /tokenize."""
+    if engine.name == "vllm":
+        return {}
+    found = {n: tokenize(client, engine, plan.prompts[n]) for n in sorted(used)}
+    if engine.name == "llama.cpp" and any(ids is None for ids in found.values()):
+        raise NoInputError(f"{client.shown}: no ids of the prompts from /tokenize", "give the engine's own address")
+    return {n: ids for n, ids in found.items() if ids is not None}
 
 
 def by_number(found: Answers) -> dict[int, dict[str, Any]]:

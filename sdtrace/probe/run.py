@@ -96,7 +96,9 @@ def _scored(client: Client, engine: Engine, answers: Answers, progress: Progress
         whole = {**dict.fromkeys(("top_k", "top_p", "min_p", "repetition_penalty", "steered", "basis")), **row}
         told = zip(range(len(prompt), len(prompt) + len(tokens)), row["logprobs"], strict=True)
         recorded = {i: v for i, v in told if v is not None} if comparable(whole) else {}
-        texts.append(Text([*prompt, *tokens], len(prompt), row | {"path": client.shown, "seed": None}, recorded))
+        # draws are held against the answer's own rows; where some are missing, against the scored ones
+        seed = row.get("seed") if None in row["logprobs"] else None
+        texts.append(Text([*prompt, *tokens], len(prompt), row | {"path": client.shown, "seed": seed}, recorded))
     if not texts:
         return None
     found = scores(client, engine, texts, None, progress)

@@ -23,6 +23,9 @@ STREAMS: dict[str, tuple[tuple[str, int], ...]] = {
     "sglang": (("sglang-murmur", -1),),
     "llama.cpp": (("mt19937", 0),),
 }
+#: llama.cpp can draw a draft model's tokens and verify them by rejection (--spec-draft-sampling probabilistic), which spends other
+#: draws; its answers do not say so. By match it is where nothing drafts, or a lookup does.
+BY_MATCH = "drafts verified by match"
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,14 @@ def seeded(row: Mapping[str, Any]) -> list[Seeded]:
         or row["engine"] not in STREAMS
         or any(v is None for v in row["logprobs"])
         or not row["token_ids"]
+        or row["choice"]  # a further answer to one request has a seed of its own, or stands for another prompt
     ):
         return []
     given = sampling(row, usual=True)
     if isinstance(given, str) or given.temperature < GREEDY or given.penalised:
         return []
+    if row["engine"] == "llama.cpp" and given.top_k == 0 and given.top_p == 1:
+        return []  # candidates stand in the order of the vocabulary, which is not told
     found = listed(row)
     rows = sure(found, row)
     if isinstance(rows, str):
@@ -61,8 +67,14 @@ def seeded(row: Mapping[str, Any]) -> list[Seeded]:
         for name, shift in STREAMS[row["engine"]]:
             answer = _answer(row, known, shift)
             if answer is not None:
-                made.append(_counted(name, basis, answer))
+                made.append(_counted(_named(name, row), basis, answer))
     return made
+
+
+def _named(name: str, row: Mapping[str, Any]) -> str:
+    told = row["drafter"]
+    sure = row["engine"] != "llama.cpp" or (told is not None and "draft" not in told)
+    return name if sure else f"{name}, {BY_MATCH}"
 
 
 def _known(rows: Rows, listed: Listed, applied: Any) -> Known:

@@ -6,7 +6,7 @@ import polars as pl
 
 from sdtrace.responses.evidence import mean
 from sdtrace.responses.readings import LEVEL, power
-from sdtrace.responses.seeded import ODDS
+from sdtrace.responses.seeded import BY_MATCH, ODDS
 from sdtrace.responses.texts import Texts
 from sdtrace.results.check import Counts, Outcome
 
@@ -72,7 +72,8 @@ def outcome(counts: Counts) -> Outcome:
         return Outcome(
             "cannot-tell", 0, texts.tokens, (), None, "no seeded response of an engine whose draws are known here"
         )
-    known = [one for one in found if one.recognised]
+    known = [one for one in found if one.recognised and not (one.engine == "sglang" and one.contradicted)]
+    other = [one for one in found if one.recognised and one not in known]
     bad = [one for one in known if one.contradicted]
     if bad:
         worst = max(bad, key=lambda one: one.contradicted)
@@ -80,8 +81,10 @@ def outcome(counts: Counts) -> Outcome:
         assumed = None if many else "few: noise of the engine's own arithmetic may explain them"
         if many and worst.engine == "vllm" and not texts.one_hot:
             assumed = "drafts are the drafter's best token; sampled ones follow another law"
-        if many and worst.engine == "sglang":
-            assumed = "nothing was drafted: tokens of speculation are drawn from other words of the seed"
+        if many and BY_MATCH in worst.stream and not texts.one_hot:
+            assumed = (
+                "the drafter's best token is compared with the one drawn, as by default (--spec-draft-sampling greedy)"
+            )
         says = f"{worst.contradicted:,} of {worst.tokens:,} seeded tokens contradict the request's own draws ({worst.stream})"
         seen = [
             {k: v for k, v in row.items() if k != "size"} | {"surface": "response"}
@@ -101,6 +104,10 @@ def outcome(counts: Counts) -> Outcome:
             worst.contradicted,
             (first, *seen[1:]),
         )
+    if not known and other:
+        c = sum(one.contradicted for one in other)
+        why = f"{c:,} of {n:,} seeded tokens are no plain draws: SGLang's speculation draws from other words of the seed, not known here"
+        return Outcome("cannot-tell", n, texts.tokens, (), None, why)
     if not known:
         loud = max(one.log_e for one in found)
         why = f"no stream that is known of this engine explains its {n:,} seeded tokens (e-value {power(loud)}): another release, or wrong"

@@ -38,6 +38,7 @@ RESPONSE: dict[str, Column] = {
     "presence_penalty": Column(FLOAT, "", ""),
     "frequency_penalty": Column(FLOAT, "", ""),
     "seed": Column(INT, "", ""),
+    "drafter": Column(STR, "", "what drafts, where the engine echoes it (llama.cpp: none, ngram-mod, draft-simple); null = not said"),
     "finish_reason": Column(STR, "", "as the response has it"),
     "completion_tokens": Column(INT, "tokens", "as the response counts them"),
     "stops": Column(INT, "tokens", "tokens that a stop may have cut from the record, where nothing counts them"),

@@ -24,7 +24,7 @@ def rows(node: Node) -> Iterator[dict[str, Any]]:
     if not after and "logprob" not in told[0]:
         return  # an older form, which does not say of which distribution it is
     positions = [_position(one, after) for one in told]
-    yield joined(positions, "top") | {
+    yield drafted(joined(positions, "top")) | {
         "request_id": None if node.get("id") is None else str(node["id"]),
         "choice": whole(node.get("index")) or 0,
         "engine": "llama.cpp",
@@ -33,12 +33,23 @@ def rows(node: Node) -> Iterator[dict[str, Any]]:
     }
 
 
+def drafted(lists: dict[str, Any]) -> dict[str, Any]:
+    """The lists of a response. Tokens of a step of speculation come with probability 1 and nothing beside them (build 11434: "TODO: set
+    result.probs"): none is told. Where nothing is ever listed, all stand as they are."""
+    if not any(lists["top_ids"]):
+        return lists
+    both = zip(lists["logprobs"], lists["top_ids"], strict=True)
+    return lists | {"logprobs": [None if value == 0 and not top else value for value, top in both]}
+
+
 def ended(node: Node) -> dict[str, Any]:
     """What an answer, or the last chunk of one, tells of the whole: parameters, why it ended, how many tokens it has."""
     settings = node.get("generation_settings")
     more = parameters(settings) if isinstance(settings, Mapping) else {}
     if isinstance(settings, Mapping):
         more["temperature_last"] = _temperature_last(settings.get("samplers"))
+        types = settings.get("speculative.types")
+        more["drafter"] = types[:60] if isinstance(types, str) else None
     if more.get("seed") in (_RANDOM, -1):
         more["seed"] = None
     counted = whole(node.get("tokens_predicted")) if node.get("stop") is not False else None

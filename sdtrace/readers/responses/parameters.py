@@ -80,7 +80,7 @@ def parameters(asked: Mapping[str, Any] | None, engine: str = "") -> dict[str, A
         "repetition_penalty": number(given.get("repetition_penalty", given.get("repeat_penalty"))),
         "presence_penalty": number(given.get("presence_penalty")) or 0.0,
         "frequency_penalty": number(given.get("frequency_penalty")) or 0.0,
-        "seed": whole(given.get("seed", given.get("sampling_seed"))),
+        "seed": _seed(given.get("seed", given.get("sampling_seed"))),
         "asked_k": _asked_k(given),
         "stops": 4 if given.get("stop") or given.get("stop_regex") else 1,
         "steered": "ignore_eos" if given.get("ignore_eos") is True and engine not in _GO_ON else steered(given),
@@ -107,6 +107,12 @@ def _top_k(value: Any) -> int | None:
     """0 for the spellings of none: -1, 0, and SGLang's 1 << 30."""
     found = whole(value)
     return None if found is None else 0 if found <= 0 or found >= 1 << 30 else found
+
+
+def _seed(value: Any) -> int | None:
+    """None for what stands for a random one: vLLM's and llama.cpp's -1."""
+    found = whole(value)
+    return None if found == -1 else found
 
 
 def _asked_k(given: Mapping[str, Any]) -> int | None:

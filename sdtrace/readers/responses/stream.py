@@ -73,4 +73,5 @@ def _grown(before: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     now, then = row["token_ids"], before["token_ids"]
     if row["engine"] == "sglang" and now[: len(then)] == then:
         return before | known | {name: row[name] for name in _LISTS}
-    return before | known | {name: [*before[name], *row[name]] for name in _LISTS}
+    grown = {name: [*before[name], *row[name]] for name in _LISTS}
+    return before | known | (llamacpp.drafted(grown) if row["engine"] == "llama.cpp" else grown)

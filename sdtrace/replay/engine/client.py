@@ -114,7 +114,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Engine:
-    """What answers there: vllm or sglang, its version and the model that it serves."""
+    """What answers there: vllm, sglang or llama.cpp, its version and the model that it serves."""
 
     name: str
     version: str | None
@@ -130,14 +130,14 @@ def known(client: Client) -> Engine:
         told = parsed(client.get(path) or b"")
         if isinstance(told, dict) and "version" in told:
             return Engine(name, str(told["version"])[:60], model)
-    if client.get("/props") is not None:
-        raise UsageError(
-            f"{client.shown}: llama.cpp cannot score given ids", "probe it: sdtrace probe URL --against URL2"
-        )
+    told = parsed(client.get("/props") or b"")
+    if isinstance(told, dict) and "build_info" in told:
+        return Engine("llama.cpp", str(told["build_info"])[:60], model)
     if models is None:
         raise NoInputError(
             f"{client.shown}: no answer", "check host and port, and whether a server of vLLM or SGLang runs there"
         )
     raise UsageError(
-        f"{client.shown}: neither vLLM nor SGLang by /version and /get_server_info", "give the engine's own address"
+        f"{client.shown}: neither vLLM, SGLang nor llama.cpp by /version, /get_server_info and /props",
+        "give the engine's own address",
     )

@@ -4,27 +4,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdtrace.readers.responses.position import Position, floored, joined, key
+from sdtrace.replay.engine import llamacpp
 from sdtrace.replay.engine.client import Engine, Job
 
 #: vLLM lists no more than this unless it is told to (--max-logprobs).
 TOP = 20
 
 
-def score(engine: Engine, ids: Sequence[int], begin: int, k: int = TOP) -> Job:
-    """Log probabilities of ids[begin:] given what stands before each, with the k best of every row."""
+def score(engine: Engine, ids: Sequence[int], begin: int, k: int = TOP) -> list[Job]:
+    """What to ask for log probabilities of ids[begin:] given what stands before each, with the k best of every row."""
+    if engine.name == "llama.cpp":
+        return llamacpp.score(ids, begin)
     if engine.name == "vllm":
-        return "/v1/completions", {
-            "model": engine.model, "prompt": list(ids), "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": k,
-        }  # fmt: skip
-    return "/generate", {
-        "input_ids": list(ids), "sampling_params": {"max_new_tokens": 0, "temperature": 0.0}, "return_logprob": True,
-        "logprob_start_len": max(begin - 1, 0), "top_logprobs_num": k,
-    }  # fmt: skip
+        body: dict[str, Any] = {"model": engine.model, "prompt": list(ids), "max_tokens": 1, "temperature": 0.0}
+        return [("/v1/completions", body | {"prompt_logprobs": k})]
+    params = {"max_new_tokens": 0, "temperature": 0.0}
+    body = {"input_ids": list(ids), "sampling_params": params, "return_logprob": True}
+    return [("/generate", body | {"logprob_start_len": max(begin - 1, 0), "top_logprobs_num": k})]
 
 
-def scored(engine: Engine, answer: Any, ids: Sequence[int], begin: int) -> dict[str, Any] | None:
-    """Lists of RESPONSE for ids[begin:]: raw logprobs of the engine's own model. None where the answer holds none."""
-    wanted = range(begin, len(ids))
+def scored(engine: Engine, answers: Sequence[Any], ids: Sequence[int], begin: int) -> dict[str, Any] | None:
+    """Lists of RESPONSE for ids[begin:]: raw logprobs of the engine's own model. None where the answers hold none."""
+    if engine.name == "llama.cpp":
+        return llamacpp.scored(answers, ids, begin)
+    wanted, answer = range(begin, len(ids)), answers[0]
     positions = _vllm(answer, ids, wanted) if engine.name == "vllm" else _sglang(answer, ids, wanted)
     if positions is None:
         return None
@@ -64,7 +67,10 @@ def _sglang(answer: Any, ids: Sequence[int], wanted: range) -> list[Position] | 
 
 
 def complete(engine: Engine, prompt: Sequence[int] | str, given: Mapping[str, Any], k: int = TOP) -> Job:
-    """Tokens with their logprobs. `given`: max_tokens, temperature, seed (or None); everything else is said to be off."""
+    """Tokens with their logprobs. `given`: max_tokens, temperature, seed (or None); everything else is said to be off (llama.cpp
+    keeps its top-k). A prompt for llama.cpp is ids."""
+    if engine.name == "llama.cpp":
+        return llamacpp.complete([] if isinstance(prompt, str) else prompt, given, llamacpp.TOP)
     if engine.name == "vllm":
         return "/v1/completions", {
             "model": engine.model, "prompt": prompt if isinstance(prompt, str) else list(prompt), "max_tokens": given["max_tokens"],

@@ -3,9 +3,10 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -92,17 +93,10 @@ def scores(
     found, kept = Scores(), Kept(state)
     keys = [_key(client, engine, text) for text in texts]
     missing = [i for i, key in enumerate(keys) if key not in kept.found]
-    jobs = [score(engine, texts[i].ids, texts[i].begin) for i in missing]
-    for i, answer in zip(missing, client.all(jobs, lambda n: progress("scoring", n, len(jobs))), strict=True):
-        lists = (
-            None
-            if isinstance(answer, Unanswered) or answer is None
-            else scored(engine, answer, texts[i].ids, texts[i].begin)
-        )
-        if lists is None:
-            found.left_out[
-                str(answer) if isinstance(answer, Unanswered) else "the answer holds no logprobs of the prompt"
-            ] += 1
+    asked = _asked(client, engine, [texts[i] for i in missing], lambda n, total: progress("scoring", n, total))
+    for i, lists in zip(missing, asked, strict=True):
+        if isinstance(lists, str):
+            found.left_out[lists] += 1
             continue
         kept.found[keys[i]] = lists
         kept.keep(keys[i], lists)
@@ -110,6 +104,23 @@ def scores(
     for text, key in zip(texts, keys, strict=True):
         _add(found, text, kept.found.get(key))
     return found
+
+
+def _asked(
+    client: Client,
+    engine: Engine,
+    texts: Sequence[Text],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[dict[str, Any] | str]:
+    """Lists of RESPONSE of every text in order, or why there are none."""
+    jobs = [score(engine, text.ids, text.begin) for text in texts]
+    total = sum(map(len, jobs))
+    answers = client.all([one for several in jobs for one in several], lambda n: progress(n, total))
+    for text, several in zip(texts, jobs, strict=True):
+        mine = list(islice(answers, len(several)))
+        bad = next((one for one in mine if isinstance(one, Unanswered)), None)
+        lists = scored(engine, mine, text.ids, text.begin) if bad is None else None
+        yield str(bad) if bad is not None else "the answer holds no logprobs of the prompt" if lists is None else lists
 
 
 def _key(client: Client, engine: Engine, text: Text) -> str:
@@ -121,13 +132,8 @@ def _band(client: Client, engine: Engine, texts: Sequence[Text], known: Sequence
     """How far the engine is from itself when it scores the same ids again: four times the widest of some texts."""
     chosen = [i for i, lists in enumerate(known) if lists is not None][:_TWICE]
     moved = [0.0]
-    for i, answer in zip(
-        chosen, client.all([score(engine, texts[i].ids, texts[i].begin) for i in chosen]), strict=True
-    ):
-        if (
-            not isinstance(answer, Unanswered)
-            and (again := scored(engine, answer, texts[i].ids, texts[i].begin)) is not None
-        ):
+    for i, again in zip(chosen, _asked(client, engine, [texts[i] for i in chosen]), strict=True):
+        if not isinstance(again, str):
             both = zip(known[i]["logprobs"], again["logprobs"], strict=True)
             moved += [
                 abs(a - b) for a, b in both if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)
@@ -140,9 +146,10 @@ def _add(scores: Scores, text: Text, lists: dict[str, Any] | None) -> None:
     if lists is None:
         return
     scores.tokens += len(lists["token_ids"])
+    unlisted = set(lists.get("unlisted", ()))
     for i, log_p in text.recorded.items():
         mine = lists["logprobs"][i - text.begin]
-        if mine is None or not (math.isfinite(log_p) and math.isfinite(mine)):
+        if mine is None or i - text.begin in unlisted or not (math.isfinite(log_p) and math.isfinite(mine)):
             continue
         d = log_p - mine
         scores.d.append(d)
