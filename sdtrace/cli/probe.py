@@ -16,6 +16,15 @@ from sdtrace.cli import options, outputs, results, times
     "--requests", type=click.IntRange(1, 10_000), default=30, show_default=True, help="Requests to each server."
 )
 @click.option("--tokens", type=click.IntRange(4, 4096), default=64, show_default=True, help="Tokens of an answer.")
+@click.option(
+    "--temperature",
+    "temperatures",
+    type=click.FloatRange(0, 2),
+    multiple=True,
+    default=(0.0, 1.0, 0.5),
+    show_default=True,
+    help="Each prompt is asked at these. Repeatable.",
+)
 @click.option("--budget-tokens", type=click.IntRange(4), metavar="N", help="No more answer tokens than this.")
 @click.option("--for", "for_", callback=times.long, metavar="TIME", help="Ask for no longer than this: 60s, 5m.")
 @click.option(
@@ -45,7 +54,12 @@ def command(url: str, **given: Any) -> int:
     results.understood(given)
     how = {"key_from": given["api_key_env"], "concurrency": given["concurrency"], "rate": given["rate"]}
     plan = Plan(
-        tuple(prompts(given["prompts"])), given["requests"], given["tokens"], given["budget_tokens"], given["for_"]
+        tuple(prompts(given["prompts"])),
+        given["requests"],
+        given["tokens"],
+        given["budget_tokens"],
+        given["for_"],
+        tuple(dict.fromkeys(given["temperatures"])),
     )
     found = probe(
         Client(url, **how),

@@ -17,7 +17,8 @@ from sdtrace.replay.engine.dialects import complete
 from sdtrace.replay.engine.tokenize import tokenize
 from sdtrace.schema.responses import from_rows
 
-#: Each prompt is asked at these, so that a server tells itself what its logprobs are of.
+#: Each prompt is asked at these, so that a server tells itself what its logprobs are of, and batches hold greedy and sampled requests: an
+#: engine can be right with either alone and wrong with both (vLLM 0.32 on CPUs).
 TEMPERATURES = (0.0, 1.0, 0.5)
 #: Seeds begin here, one a request: one that was drawn with another one's stream can be told.
 SEED = 20_261_130
@@ -32,6 +33,7 @@ class Plan:
     tokens: int = 64
     budget_tokens: int | None = None
     budget_s: float | None = None
+    temperatures: tuple[float, ...] = TEMPERATURES
 
 
 @dataclass
@@ -66,9 +68,10 @@ def asked(plan: Plan) -> list[dict[str, Any]]:
         n = max(1, min(n, plan.budget_tokens // plan.tokens))
     made = []
     for i in range(n):
-        prompt, t = divmod(i, len(TEMPERATURES))
-        given = {"prompt": prompt % len(plan.prompts), "temperature": TEMPERATURES[t], "max_tokens": plan.tokens}
-        made.append(given | {"seed": None if t == 0 else SEED + i})
+        prompt, at = divmod(i, len(plan.temperatures))
+        t = plan.temperatures[at]
+        given = {"prompt": prompt % len(plan.prompts), "temperature": t, "max_tokens": plan.tokens}
+        made.append(given | {"seed": SEED + i if t else None})
     return made
 
 

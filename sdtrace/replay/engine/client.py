@@ -5,19 +5,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
 from sdtrace.errors import NoInputError, UsageError
+from sdtrace.limits import USUAL, Limits, current
 from sdtrace.readers.io.http import Server, Unanswered
 from sdtrace.readers.json_value import parsed
 from sdtrace.redaction import redacted
 
 #: Where the key is looked for, unless another name is given.
 KEY = "SDTRACE_API_KEY"
+#: Seconds that an engine may take for an answer where no --http-timeout is given: it writes or reads a whole text for it.
+PATIENCE = 300.0
 #: Times that a request is asked again where the server is busy, and the first pause in seconds.
 _AGAIN, _PAUSE = 2, 0.5
 
@@ -33,6 +36,9 @@ class Client:
     key_from: str = KEY
     concurrency: int = 4
     rate: float = 0.0
+    limits: Limits = field(
+        default_factory=current
+    )  #: of the thread that makes the client; threads that ask know none of their own
     requests: int = 0
     _next: float = 0.0
     _lock: Any = field(default_factory=threading.Lock, repr=False)
@@ -88,7 +94,9 @@ class Client:
 
     def _server(self) -> Server:
         if not hasattr(self._local, "server"):
-            self._local.server = Server()  # one a thread: it holds its connections
+            patient = self.limits.http_timeout == USUAL.http_timeout
+            limits = replace(self.limits, http_timeout=PATIENCE) if patient else self.limits
+            self._local.server = Server(limits)  # one a thread: it holds its connections
         found: Server = self._local.server
         return found
 
