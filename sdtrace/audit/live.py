@@ -94,7 +94,7 @@ class Figures:
 def figures(windows: pl.DataFrame) -> Figures:
     """What these windows say together."""
     source = chosen(sources(windows))
-    last = windows.filter(pl.col("at") == windows["at"].max())
+    last = windows.filter(pl.col("at") == pl.col("at").max())
     return Figures(
         None if source is None else source.length,
         None if source is None else source.rate,

@@ -41,7 +41,7 @@ from sdtrace.cli import options, outputs, results, times
 @results.judgement
 @results.people
 def command(url: str, **given: Any) -> int:
-    """Ask a running vLLM or SGLang server, and say whether it is right and how fast it is.
+    """Ask a running vLLM, SGLang or llama.cpp server, and say whether it is right and how fast it is.
 
     Answers at temperature 0 and sampled, with seeds and logprobs, are held against their own logprobs and scored again
     by the server. /metrics is read before and after. Prompts and texts are never written.

@@ -151,6 +151,8 @@ def text_headline(texts: Texts) -> str | None:
     if certain:
         near = f", {int(zero['near']):,} of them near ties" if zero is not None and zero["near"] else ""
         told.append(f"{certain:,} tokens at temperature 0 are the best ones{near}")
+    if drawn := sum(one.explained for one in streams(texts) if one.recognised and not one.contradicted):
+        told.append(f"each of {drawn:,} seeded tokens is what the request's own draws give")
     return "; ".join(told)
 
 

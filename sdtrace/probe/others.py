@@ -1,5 +1,6 @@
 """Seeded answers that their own stream does not explain: whether another request's stream of the same probe does."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,8 +23,8 @@ def another_stream(rows: Sequence[dict[str, Any]]) -> tuple[int, float] | None:
             found = seeded({**row, "seed": row["seed"] + shift})
             if found:
                 logs += np.array(max(found, key=lambda one: max(one.logs)).logs)
-        log_e = float(logs.max()) - np.log(len(ODDS) * 2 * NEAR)
+        log_e = float(logs.max()) - math.log(len(ODDS) * 2 * NEAR)
         if best is None or log_e > best[1]:
             best = shift, log_e
     # the better of several accounts of each response was taken: that much is taken off
-    return best if best is not None and best[1] - len(known) * np.log(4) >= LEVEL else None
+    return best if best is not None and best[1] - len(known) * math.log(4) >= LEVEL else None

@@ -11,14 +11,14 @@ from sdtrace.pipeline import diagnosis_and_report
 from sdtrace.probe.against import Against, compared
 from sdtrace.probe.ask import Answers, Plan, ask
 from sdtrace.probe.others import another_stream
-from sdtrace.probe.scored import as_document, causes, outcomes
+from sdtrace.probe.scored import agrees, as_document, causes, outcomes
 from sdtrace.probe.section import headline, section
 from sdtrace.replay.engine.client import Client, Engine, known
 from sdtrace.replay.engine.run import EngineReplay
 from sdtrace.replay.engine.score import Text, scores
 from sdtrace.replay.engine.texts import comparable
 from sdtrace.responses.readings import power
-from sdtrace.responses.streams import streams
+from sdtrace.responses.streams import Stream, streams
 from sdtrace.responses.texts import Texts
 from sdtrace.results.cause import Cause, joined, make
 from sdtrace.results.explains import with_incident
@@ -40,6 +40,10 @@ class Probe:
     against: Against | None = None
     stream: tuple[int, float] | None = None
     others: list[Cause] = field(default_factory=list)
+
+    def streams(self) -> list[Stream]:
+        """What seeds say of the answers, and of those that were scored because they came without logprobs."""
+        return [*streams(self.texts), *(streams(self.scored.scored.texts) if self.scored is not None else ())]
 
 
 def probe(
@@ -63,14 +67,30 @@ def probe(
     texts.add(answers.table(client.shown))
     found = Probe(engine, answers, texts, live)
     found.scored = _scored(client, engine, answers, progress)
-    if not any(one.recognised for one in streams(texts)):
-        found.stream = another_stream(answers.table(client.shown).to_dicts())
+    if found.scored is not None:
+        found.scored.scored.texts.one_hot = one_hot
+    if not any(one.recognised for one in found.streams()):
+        found.stream = another_stream(_rows(found, answers.table(client.shown).to_dicts()))
     if against is not None:
         theirs = ask(
             against, known(against), plan, lambda done, total: progress("asking the other server", done, total)
         )
         found.against = compared(answers, theirs, against.shown)
     return _report(found, client)
+
+
+def _rows(found: Probe, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The answers; those that came without some logprob with the scored ones."""
+    lists = iter(found.scored.scored.rows if found.scored is not None else ())
+    made = []
+    for row in rows:
+        known = next(lists, None) if _scorable(row) else None
+        made.append(row | known if known and None in row["logprobs"] else row)
+    return made
+
+
+def _scorable(row: dict[str, Any]) -> bool:
+    return bool(row.get("prompt_token_ids")) and min(row["token_ids"]) >= 0
 
 
 def _hint(why: str, client: Client) -> str:
@@ -90,9 +110,9 @@ def _scored(client: Client, engine: Engine, answers: Answers, progress: Progress
     """The answers scored by the engine; None where their prompts are known as text only."""
     texts = []
     for row in answers.rows:
-        prompt, tokens = row.get("prompt_token_ids"), row["token_ids"]
-        if not prompt or min(tokens) < 0:
+        if not _scorable(row):
             continue
+        prompt, tokens = row["prompt_token_ids"], row["token_ids"]
         whole = {**dict.fromkeys(("top_k", "top_p", "min_p", "repetition_penalty", "steered", "basis")), **row}
         told = zip(range(len(prompt), len(prompt) + len(tokens)), row["logprobs"], strict=True)
         recorded = {i: v for i, v in told if v is not None} if comparable(whole) else {}
@@ -119,7 +139,7 @@ def _report(found: Probe, client: Client) -> Report:
     if found.scored is not None:
         document["replay"] = as_document(found.scored)
     document["probe"] = _document(found, client)
-    document["verdict"] = _verdict(document, rows)
+    document["verdict"] = _verdict(document, rows, found.scored)
     gone = (
         ("replay", "target-p", "counts-target-p", "counts-decisions")
         if found.scored is not None
@@ -163,7 +183,7 @@ def _document(found: Probe, client: Client) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _verdict(document: dict[str, Any], rows: list[Cause]) -> dict[str, Any]:
+def _verdict(document: dict[str, Any], rows: list[Cause], scored: EngineReplay | None) -> dict[str, Any]:
     verdict = dict(document["verdict"])
     sure = [row for row in rows if row.certainty != "suspected"]
     if sure and verdict["state"] != "wrong":
@@ -171,5 +191,9 @@ def _verdict(document: dict[str, Any], rows: list[Cause]) -> dict[str, Any]:
         verdict["blame"] = list(dict.fromkeys([*(row.blame for row in sure), *verdict["blame"]]))
     elif rows and verdict["state"] in ("healthy", "cannot-tell"):
         verdict |= {"state": "cannot-tell", "headline": f"suspected only: {rows[0].headline}"}
+    elif (
+        verdict["state"] == "cannot-tell" and not document["causes"] and scored is not None and (says := agrees(scored))
+    ):
+        verdict |= {"state": "healthy", "headline": says}
     told = headline(document["probe"])
     return verdict | {"headline": f"{verdict['headline']}; {told}"}

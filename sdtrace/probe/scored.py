@@ -84,7 +84,7 @@ def with_engine(report: Report, replayed: EngineReplay) -> Report:
     document["replay"] = as_document(replayed)
     known = {row["cause"] for row in document["causes"]}
     document["causes"] = [*(row.row() for row in rows if row.cause not in known), *document["causes"]]
-    document["verdict"] = _verdict(document["verdict"], replayed, rows)
+    document["verdict"] = _verdict(document["verdict"], replayed, rows, suspected=bool(known))
     document = with_incident(document)
     told = leaving(
         replace(report, document=document), without(report.not_checked, "replay", "target-p", "counts-target-p")
@@ -92,7 +92,17 @@ def with_engine(report: Report, replayed: EngineReplay) -> Report:
     return replace(told, sections=[section(document["replay"]), *report.sections])
 
 
-def _verdict(base: Mapping[str, Any], replayed: EngineReplay, rows: list[Cause]) -> dict[str, Any]:
+def agrees(replayed: EngineReplay) -> str | None:
+    """What the scores show where they accuse nobody; None where they are too few to say."""
+    told = text_headline(replayed.scored.texts)
+    compared = len(replayed.scored.d)
+    if told is None and compared < 100:
+        return None
+    parts = [f"{compared:,} recorded log probabilities are the engine's own"] if compared else []
+    return "; ".join([*parts, *([f"scored by the engine, {told}"] if told else [])])
+
+
+def _verdict(base: Mapping[str, Any], replayed: EngineReplay, rows: list[Cause], *, suspected: bool) -> dict[str, Any]:
     verdict = dict(base)
     sure = [row for row in rows if row.certainty != "suspected"]
     if sure and base["state"] != "wrong":
@@ -100,13 +110,8 @@ def _verdict(base: Mapping[str, Any], replayed: EngineReplay, rows: list[Cause])
         verdict["blame"] = list(dict.fromkeys([*(row.blame for row in sure), *base["blame"]]))
     elif rows and base["state"] in ("healthy", "cannot-tell"):
         verdict |= {"state": "cannot-tell", "headline": f"suspected only: {rows[0].headline}"}
-    elif base["state"] in ("healthy", "cannot-tell") and not rows:
-        told = text_headline(replayed.scored.texts)
-        compared = len(replayed.scored.d)
-        if told is not None or compared >= 100:
-            parts = [f"{compared:,} recorded log probabilities are the engine's own"] if compared else []
-            parts += [f"scored by the engine, {told}"] if told else []
-            verdict |= {"state": "healthy", "headline": "; ".join(parts)}
+    elif base["state"] in ("healthy", "cannot-tell") and not suspected and (told := agrees(replayed)) is not None:
+        verdict |= {"state": "healthy", "headline": told}
     return verdict
 
 

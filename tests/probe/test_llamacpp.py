@@ -1,0 +1,56 @@
+"""A probe of llama.cpp's server, in small and over real HTTP: what it leaves untold is asked again, a position at a time."""
+
+import json
+from typing import Any
+
+import pytest
+
+from sdtrace.probe.ask import Plan
+from sdtrace.probe.prompts import BUILT_IN
+from sdtrace.probe.run import probe
+from sdtrace.render import json as to_json
+from sdtrace.replay.engine.client import Client
+from sdtrace.results.report import Report
+from tests.made.fake_llamacpp import LlamaCpp, serving
+
+
+def probed(server: LlamaCpp, *, requests: int = 9, tokens: int = 20, one_hot: bool = True) -> Report:
+    with serving(server) as url:
+        return probe(Client(url), Plan(BUILT_IN, requests, tokens), one_hot=one_hot)
+
+
+@pytest.mark.parametrize("drafter", ["none", "ngram-mod", "draft-simple"])
+def test_one_that_is_right_has_every_token_explained(drafter: str) -> None:
+    found = probed(LlamaCpp(types=drafter), one_hot=False).document
+    assert found["causes"] == []
+    assert found["verdict"]["state"] == "healthy"
+    told = (found["text"] if drafter == "none" else found["replay"]["text"])["seeds"][0]
+    assert told["stream"].startswith("mt19937")
+    assert (told["explained"], told["contradicted"]) == (6 * 20, 0)
+    assert found["replay"]["log_p"]["outside_band"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause", "words"),
+    [
+        ("forced", "text-not-from-target", "seeded"),
+        ("stale", "greedy-mismatch", ""),
+        ("temperature", "sampling-params-ignored", "temperature is ignored"),
+        ("stream", "text-not-from-target", "stream of the request 1 after"),
+        ("swapped", "greedy-mismatch", ""),
+    ],
+)
+def test_each_fault_is_named(fault: str, cause: str, words: str) -> None:
+    size: dict[str, Any] = {"requests": 18, "tokens": 24} if fault in ("forced", "temperature") else {}
+    found = json.loads(to_json.dumps(probed(LlamaCpp(fault=fault), **size)))
+    sure = {c["cause"]: c["headline"] for c in found["causes"] if c["certainty"] != "suspected"}
+    assert found["verdict"]["state"] == "wrong"
+    assert cause in sure
+    assert any(words in headline for headline in sure.values())
+
+
+def test_drafts_that_may_be_verified_by_rejection_prove_nothing() -> None:
+    """--spec-draft-sampling probabilistic is lossless and spends other draws; its answers do not say so."""
+    found = probed(LlamaCpp(rejection=True), requests=12, one_hot=False).document
+    assert found["verdict"]["state"] != "wrong"
+    assert {c["certainty"] for c in found["causes"]} <= {"suspected"}
