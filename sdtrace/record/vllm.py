@@ -1,8 +1,8 @@
 """A vLLM plugin that records trace format 1 from the rejection sampler. Set SDTRACE_RECORD to a folder and start vLLM.
 
 vLLM finds it by its entry point (`vllm.general_plugins`) in every process; without the variable it does nothing. It
-wraps functions of the first model runner (`vllm/v1/worker/gpu_model_runner.py` and `v1/sample/rejection_sampler.py`),
-the one of CPU, of ngram and of VLLM_USE_V2_MODEL_RUNNER=0; of the second runner it says that it is not recorded.
+wraps functions of both model runners, of which one serves: V1 (`vllm/v1/worker/gpu_model_runner.py`, `v1/sample/rejection_sampler.py`)
+and V2 of vLLM 0.32 and 0.33 (`vllm/v1/worker/gpu/model_runner.py`, `v1/worker/gpu/spec_decode/rejection_sampler.py`).
 
 | variable | means |
 |---|---|
@@ -19,11 +19,13 @@ process and are not seen here. On a GPU the few numbers of a step are copied wit
 """
 
 import functools
+import inspect
 import logging
 import os
 from collections.abc import Callable
 from typing import Any
 
+from sdtrace.record.vllm_second import SecondSteps
 from sdtrace.record.vllm_steps import Steps
 
 _log = logging.getLogger("sdtrace.record")
@@ -56,16 +58,47 @@ def _install() -> None:
     _second_runner()
 
 
+#: Releases whose second runner is known: its sampler was read, and run in Triton's interpreter.
+SECOND = ("0.32.", "0.33.")
+#: Arguments of vLLM's `rejection_sample` that are read.
+_READ = frozenset({
+    "target_logits", "draft_logits", "draft_sampled", "cu_num_logits", "pos", "expanded_idx_mapping", "expanded_local_pos", "temperature",
+})  # fmt: skip
+
+
 def _second_runner() -> None:
+    """Watch model runner V2, where this vLLM has it and it is one that is known; others are named, with what they would take."""
     try:
+        import vllm
         from vllm.v1.worker.gpu import model_runner
+        from vllm.v1.worker.gpu.spec_decode import rejection_sampler
     except ImportError:
         return
-    _around(model_runner.GPUModelRunner, "__init__", before=_not_recorded)
+    runner = model_runner.GPUModelRunner
+    call = inspect.signature(rejection_sampler.rejection_sample)
+    missing = sorted(_READ - set(call.parameters))
+    if not vllm.__version__.startswith(SECOND) or missing:
+        lacks = f" ({', '.join(missing)} are no arguments of its rejection_sample)" if missing else ""
+        says = (
+            f"sdtrace does not record model runner V2 of vLLM {vllm.__version__}{lacks}: known are "
+            f"{' and '.join(f'{known}x' for known in SECOND)}; it would take a look at rejection_sample in "
+            "vllm/v1/worker/gpu/spec_decode; VLLM_USE_V2_MODEL_RUNNER=0 chooses the runner that is recorded"
+        )
+        _around(runner, "__init__", before=lambda *_, **__: _log.warning(says))
+        return
+    steps = SecondSteps()
+    runner._sdtrace = steps
+    _around(runner, "execute_model", before=steps.begin)
+    _around(runner, "add_requests", after=steps.added)
+    _around(runner, "sample", before=steps.sampling, after=steps.sampled)
+    _around(runner, "sample_tokens", after=steps.end)
 
+    def verified(result: Any, *args: Any, **kwargs: Any) -> None:
+        bound = call.bind(*args, **kwargs)
+        bound.apply_defaults()
+        steps.verified(result, bound.arguments)
 
-def _not_recorded(*_: Any, **__: Any) -> None:
-    _log.warning("sdtrace does not record model runner V2: start vLLM with VLLM_USE_V2_MODEL_RUNNER=0")
+    _around(rejection_sampler, "rejection_sample", after=verified)
 
 
 def _around(

@@ -8,34 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sdtrace.record.sums import of_rows, probability
+from sdtrace.record.vllm_run import Known, asked, writer
 from sdtrace.record.writer import TraceWriter
 
 _log = logging.getLogger("sdtrace.record")
-
-
-@dataclass
-class Known:
-    """A request as the recorder follows it: what it asked for, how much of it was generated, whether it has ended."""
-
-    columns: dict[str, Any]
-    prompt_len: int
-    max_len: int
-    stops: frozenset[int]
-    step: int = 0
-    output_len: int = 0
-    reason: str | None = None
-
-    def cut(self, tokens: list[int]) -> list[int]:
-        """What the scheduler keeps of these tokens; remembers why it stopped, if it did."""
-        for i, token in enumerate(tokens):
-            self.output_len += 1
-            if token in self.stops:
-                self.reason = "stop"
-            elif self.output_len >= self.max_len:
-                self.reason = "length"
-            if self.reason is not None:
-                return tokens[: i + 1]
-        return tokens
 
 
 @dataclass
@@ -84,7 +60,7 @@ class Steps:
         self.marks = {"sampling": time.time()}
         self.inside = True
         if self.writer is None:
-            self.writer = _writer(runner)
+            self.writer = writer(runner)
         for request_id in self.now.ids:
             if request_id not in self.known:
                 self._learn(runner, request_id)
@@ -156,31 +132,10 @@ class Steps:
 
     def _learn(self, runner: Any, request_id: str) -> None:
         state = runner.requests[request_id]
-        given, prompt = state.sampling_params, list(state.prompt_token_ids or ())
-        stops = set(given.stop_token_ids or ()) | ({given.eos_token_id} if given.eos_token_id is not None else set())
-        columns: dict[str, Any] = {
-            "arrived_at": None,
-            "prompt_len": len(prompt),
-            "temperature": given.temperature,
-            "top_p": given.top_p,
-            "top_k": given.top_k if given.top_k and given.top_k > 0 else None,
-            "min_p": given.min_p or None,
-            "repetition_penalty": given.repetition_penalty,
-            "presence_penalty": given.presence_penalty,
-            "frequency_penalty": given.frequency_penalty,
-            "seed": given.seed,
-            "max_tokens": given.max_tokens,
-            "stop_token_ids": sorted(stops),
-        }
-        if given.logit_bias:
-            columns["tags"] = {"logit_bias": str(dict(given.logit_bias))}
-        if os.environ.get("SDTRACE_RECORD_PROMPTS") == "1":
-            columns["prompt_token_ids"] = prompt
-        room = runner.max_model_len - len(prompt)
-        longest = min(given.max_tokens or room, room)
-        self.known[request_id] = Known(columns, len(prompt), longest, frozenset(stops))
+        prompt = list(state.prompt_token_ids or ())
+        known = self.known[request_id] = asked(state.sampling_params, prompt, runner.max_model_len)
         if self.writer is not None:
-            self.writer.request(request_id, **columns)
+            self.writer.request(request_id, **known.columns)
 
     def _ended(self, request_id: str) -> None:
         known = self.known.pop(request_id, None)
@@ -247,43 +202,3 @@ def _lines(now: Pending, known: dict[str, Known], writer: TraceWriter) -> Iterat
             row.pop("uniforms", None)
         state.step += 1
         yield request_id, row
-
-
-def _writer(runner: Any) -> TraceWriter:
-    import vllm
-
-    config, spec = runner.vllm_config, runner.speculative_config
-    method = getattr(spec, "method", None)
-    known = ("draft_model", "eagle", "eagle3", "mtp", "medusa", "dflash", "ngram", "suffix")
-    drawn = getattr(spec, "draft_sample_method", "greedy") == "probabilistic"
-    rule = getattr(spec, "rejection_sample_method", "standard")
-    run = {
-        "run_id": f"vllm-{int(time.time())}-{os.getpid()}",
-        "engine": "vllm",
-        "engine_version": vllm.__version__,
-        "method": None if spec is None else method if method in known else "other",
-        "target_model": config.model_config.model,
-        "draft_model": getattr(spec, "model", None),
-        "rule": {"standard": "ratio" if drawn else "one-hot"}.get(rule, rule),
-        "draft_sampling": None if spec is None else "sampled" if drawn else "argmax",
-        "num_draft_tokens": getattr(spec, "num_speculative_tokens", None),
-        "prob_basis": "processed",
-        "prob_dtype": "float32",
-        "vocab_size": config.model_config.get_vocab_size(),
-        "started_at": time.time(),
-        "config": {
-            "dtype": str(config.model_config.dtype).removeprefix("torch."),
-            "device": str(runner.device),
-            "tensor_parallel_size": config.parallel_config.tensor_parallel_size,
-            "async_scheduling": bool(getattr(runner, "use_async_scheduling", False)),
-        },
-    }
-    gigabytes = os.environ.get("SDTRACE_RECORD_MAX_GB")
-    return TraceWriter(
-        os.environ["SDTRACE_RECORD"],
-        run,
-        encoding=os.environ.get("SDTRACE_RECORD_ENCODING", "jsonl"),
-        sample=float(os.environ.get("SDTRACE_RECORD_SAMPLE", "1")),
-        mode=int(os.environ.get("SDTRACE_RECORD_MODE", "600"), 8),
-        max_bytes=None if gigabytes is None else int(float(gigabytes) * 1e9),
-    )

@@ -10,30 +10,32 @@ from sdtrace.schema.arrays import Ints
 
 Words = npt.NDArray[np.uint32]
 _MULTIPLY = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-_WEYL = 0x9E3779B9, 0xBB67AE85
+_WEYL = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _MASK, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 #: The step between two floats that tl.rand can return; nothing is below it in vLLM.
 STEP = np.float32(4.6566127342e-10)
 
 
-def philox(counter: Words, key: tuple[int, int]) -> Words:
-    """Four words (..., 4) for counters (..., 4)."""
+def philox(counter: Words, key: tuple[int | Ints, int | Ints]) -> Words:
+    """Four words (..., 4) for counters (..., 4); the halves of the key are numbers, or one for every counter."""
     c = [counter[..., i].astype(np.uint64) for i in range(4)]
-    k = list(key)
+    k = [np.asarray(half).astype(np.uint64) for half in key]
     for _ in range(10):
         a, b = c[0] * _MULTIPLY[0], c[2] * _MULTIPLY[1]
         c = [
-            (b >> _HALF) ^ c[1] ^ np.uint64(k[0]),
+            (b >> _HALF) ^ c[1] ^ k[0],
             b & _MASK,
-            (a >> _HALF) ^ c[3] ^ np.uint64(k[1]),
+            (a >> _HALF) ^ c[3] ^ k[1],
             a & _MASK,
         ]
-        k = [(k[0] + _WEYL[0]) & 0xFFFFFFFF, (k[1] + _WEYL[1]) & 0xFFFFFFFF]
+        k = [(half + weyl) & _MASK for half, weyl in zip(k, _WEYL, strict=True)]
     return np.stack(c, axis=-1).astype(np.uint32)
 
 
-def uniform(seed: int, position: Ints) -> npt.NDArray[np.float32]:
-    """tl.rand(seed, position): of the first word, taken as signed, x or -x-1 where negative, times 2^-31 or nearly so."""
+def uniform(seed: int | Ints, position: Ints) -> npt.NDArray[np.float32]:
+    """`seed`: one, or one for every position.
+
+    tl.rand(seed, position): of the first word, taken as signed, x or -x-1 where negative, times 2^-31 or nearly so."""
     at = position.astype(np.uint64)
     zero = np.zeros_like(at)
     counter = np.stack([at & _MASK, at >> _HALF, zero, zero], axis=-1).astype(np.uint32)
