@@ -135,7 +135,6 @@ def bits(folder: Path, np: Any, law: str) -> dict[str, int]:
 
     globals().update(tl=tl, tl_rand32=tl_rand32)  # the interpreter looks names of a kernel up there
 
-    @triton.jit
     def draw(out: Any, seed: Any, pos: Any) -> None:
         i = tl.program_id(0)
         tl.store(out + i, tl_rand32(tl.load(seed + i), tl.load(pos + i), includes_zero=False))
@@ -148,7 +147,7 @@ def bits(folder: Path, np: Any, law: str) -> dict[str, int]:
     ][:2000]  # fmt: skip
     seed, pos, step = (torch.tensor([row[i] for row in table], dtype=torch.int64) for i in range(3))
     out = torch.empty(len(table), dtype=torch.float32)
-    draw[(len(table),)](out, seed ^ (step << 32) if law == "block" else seed, pos)
+    triton.jit(draw)[(len(table),)](out, seed ^ (step << 32) if law == "block" else seed, pos)
     told = np.array([row[3] for row in table], dtype=np.float32)
     return {"uniforms": len(table), "equal": int((told.view(np.int32) == out.numpy().view(np.int32)).sum())}
 
