@@ -71,7 +71,7 @@ def _second_runner() -> None:
     try:
         import vllm
         from vllm.v1.worker.gpu import model_runner
-        from vllm.v1.worker.gpu.spec_decode import rejection_sampler
+        from vllm.v1.worker.gpu.spec_decode import rejection_sampler, rejection_sampler_utils
     except ImportError:
         return
     runner = model_runner.GPUModelRunner
@@ -86,7 +86,7 @@ def _second_runner() -> None:
         )
         _around(runner, "__init__", before=lambda *_, **__: _log.warning(says))
         return
-    steps = SecondSteps()
+    steps = SecondSteps(mixed=hasattr(rejection_sampler_utils, "spec_step_seed"))
     runner._sdtrace = steps
     _around(runner, "execute_model", before=steps.begin)
     _around(runner, "add_requests", after=steps.added)

@@ -1,7 +1,7 @@
 """Steps of vLLM's model runner V2 (vllm/v1/worker/gpu/model_runner.py): decisions stay on the device and come over in one copy a step.
 
 The uniform of a test is not copied: it is Philox of the request's seed and of the position of its row (sdtrace.verify.streams.philox),
-with the draft step mixed into the seed under block verification. Nothing waits for the device: a step is written when its copy
+with the draft step mixed into the seed under block verification of 0.33. Nothing waits for the device: a step is written when its copy
 has arrived, at the latest `_BEHIND` steps later.
 """
 
@@ -38,6 +38,7 @@ class Batch:
     number: int
     ids: list[str]
     seeds: np.ndarray[Any, np.dtype[np.int64]]
+    mixed: bool = False  #: block verification mixes the draft step into the seed (0.33; 0.32 does not)
     rule: str | None = None
     chunks: list[dict[str, Any]] = field(default_factory=list)
     copy: Flat | None = None
@@ -50,7 +51,8 @@ class SecondSteps:
     """Collects one engine step at a time. Methods are called in the order of the engine: begin, added, sampling, verified (for each
     chunk where something was drafted), sampled, end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, mixed: bool) -> None:
+        self.mixed = mixed
         self.writer: TraceWriter | None = None
         self.known: dict[str, Known] = {}
         self.now: Batch | None = None
@@ -94,7 +96,7 @@ class SecondSteps:
             return
         self.inside = True
         seeds = runner.sampler.sampling_states.seeds.np[batch.idx_mapping_np].copy()
-        self.now = Batch(self.began, self.number, list(batch.req_ids), seeds)
+        self.now = Batch(self.began, self.number, list(batch.req_ids), seeds, self.mixed)
         self.now.ended, self.ended = self.ended, []
         self.now.times = {"sampling": time.time()}
         self.number += 1
@@ -260,7 +262,7 @@ def _drafts(batch: Batch, arrays: Mapping[str, Any]) -> Iterator[dict[str, Any]]
         cu, ids, pos = (mine[name].astype(np.int64) for name in ("cu", "ids", "pos"))
         seeds = np.repeat(batch.seeds[at : at + len(cu) - 1], np.diff(cu))
         step = np.arange(len(ids)) - np.repeat(cu[:-1], np.diff(cu))
-        drawn = uniform(seeds ^ (step << 32) if batch.rule == "block" else seeds, pos)
+        drawn = uniform(seeds ^ (step << 32) if batch.rule == "block" and batch.mixed else seeds, pos)
         for i in range(len(cu) - 1):
             begin, end = int(cu[i]), int(cu[i + 1])
             tokens = ids[begin + 1 : end]

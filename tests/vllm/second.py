@@ -132,6 +132,7 @@ def bits(folder: Path, np: Any, law: str) -> dict[str, int]:
     import torch
     from vllm.triton_utils import tl, triton
     from vllm.v1.worker.gpu.sample.gumbel import tl_rand32
+    from vllm.v1.worker.gpu.spec_decode import rejection_sampler_utils
 
     globals().update(tl=tl, tl_rand32=tl_rand32)  # the interpreter looks names of a kernel up there
 
@@ -146,8 +147,9 @@ def bits(folder: Path, np: Any, law: str) -> dict[str, int]:
         for row in rows if row["kind"] == "step" for j, u in enumerate(row.get("uniforms") or [])
     ][:2000]  # fmt: skip
     seed, pos, step = (torch.tensor([row[i] for row in table], dtype=torch.int64) for i in range(3))
+    mixed = law == "block" and hasattr(rejection_sampler_utils, "spec_step_seed")
     out = torch.empty(len(table), dtype=torch.float32)
-    triton.jit(draw)[(len(table),)](out, seed ^ (step << 32) if law == "block" else seed, pos)
+    triton.jit(draw)[(len(table),)](out, seed ^ (step << 32) if mixed else seed, pos)
     told = np.array([row[3] for row in table], dtype=np.float32)
     return {"uniforms": len(table), "equal": int((told.view(np.int32) == out.numpy().view(np.int32)).sum())}
 
