@@ -181,12 +181,11 @@ def _greedy(outcomes: Outcomes) -> bool:
 def _unheeded(outcomes: Outcomes) -> bool:
     """Whether stop ids end nothing in this record, wherever in a block they stand: requests may ignore them on purpose.
 
-    A fault that overlooks them inside a block lets those at its end end the request: hardly one of them is gone on after.
+    A fault that overlooks them inside a block lets those at its end end the request: hardly one of them is gone on after. Where
+    half of those at an end are gone on after, even if that is one of two, nothing says that any is meant to end an answer.
     """
     ends = outcomes.get("SD162")
-    if ends is None or ends.state != "fired" or 4 * ends.faults < 3 * ends.examined:
-        return False
-    return ends.faults >= 3 or 4 * ends.faults >= outcomes["SD161"].faults
+    return ends is not None and ends.state == "fired" and 2 * ends.faults >= ends.examined
 
 
 def _counts(outcomes: Outcomes) -> list[Cause]:

@@ -31,3 +31,17 @@ def test_a_law_outside_the_list_is_not_replaced_by_the_nearest_one(variant: str)
     found = diagnosed(made(Settings(variant=variant, tested=3000, vocab=128)))
     assert [c for c in found.causes if c.side == "wrong"] == []
     assert any("declares no law" in note for note in sentences(found.not_checked))
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        Cell("ignored-stop", "one-hot", "sums", "bfloat16"),
+        Cell("ignored-stop", "greedy", "rows", "decimals:4"),
+        Cell("ignored-stop", "block", "basic", "float32", 1),
+    ],
+    ids=str,
+)
+def test_few_stop_ids_at_the_end_of_a_block_prove_nothing(cell: Cell) -> None:
+    """Short traces: requests that ignore their stop ids meet only one to three of them at the end of a block."""
+    assert accused(cell, 300) == ()
