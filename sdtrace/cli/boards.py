@@ -22,7 +22,7 @@ def options(command: F) -> F:
         "--match", metavar="LABELS", default="", help='Only these targets, in PromQL: \'job="vllm",env="prod"\'.'
     )(command)
     return click.option(
-        "--engine", multiple=True, metavar="NAME", help="Only this engine (vllm, sglang, ...). Repeatable."
+        "--engine", "engines", multiple=True, metavar="NAME", help="Only this engine (vllm, sglang, ...). Repeatable."
     )(command)
 
 
@@ -31,10 +31,10 @@ def engines(given: Mapping[str, Any]) -> Sequence["Engine"]:
     from sdtrace.render.boards.figures import ENGINES
 
     known = {engine.name: engine for engine in ENGINES}
-    for name in given["engine"]:
+    for name in given["engines"]:
         if name not in known:
             raise UsageError(f"--engine {name}: no metrics of it are known", "known: " + ", ".join(known))
-    return [known[name] for name in given["engine"]] or ENGINES
+    return [known[name] for name in given["engines"]] or ENGINES
 
 
 def names(given: Mapping[str, Any]) -> "Names":

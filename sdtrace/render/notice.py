@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from sdtrace.history.notice import Notice
 from sdtrace.history.trend import FEWEST
-from sdtrace.render.text import clean
+from sdtrace.render.text import clean, sentence
 from sdtrace.results.words import TITLES
 
 Shape = Literal["slack", "teams", "json"]
@@ -35,7 +35,7 @@ def lines(notice: Notice) -> list[str]:
 
 
 def _lines(notice: Notice) -> Iterator[str]:
-    yield _begun(clean(notice.headline, 240))
+    yield sentence(clean(notice.headline, 240))
     if notice.opened:
         yield "New: " + _named([f"{clean(a.id, 120)} ({clean(a.headline, 120)})" for a in notice.opened])
     if notice.closed:
@@ -57,10 +57,6 @@ def _figure(service: str, name: str, value: float, change: float | None) -> str:
 def _named(some: list[str]) -> str:
     more = f"; and {len(some) - _NAMED} more" if len(some) > _NAMED else ""
     return "; ".join(some[:_NAMED]) + more
-
-
-def _begun(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def mail(notice: Notice, link: str | None) -> str:

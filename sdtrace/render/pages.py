@@ -10,6 +10,7 @@ from typing import Literal
 from sdtrace.checks import CHECKS
 from sdtrace.readers.reader import Reader
 from sdtrace.readers.registry import registered
+from sdtrace.render.text import sentence
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Check
 from sdtrace.results.explains import EDGES
@@ -57,8 +58,8 @@ def cause(name: str) -> Page:
     """The page of a cause: side, whom it points at, what it says, what to do, what would refute it."""
     words = WORDS[name]
     text = (
-        f"# {name}\n\n{_sentence(words.says)}\n\n- Side: {words.side}\n- Points at: {words.blame}\n"
-        f"- What to do: {_sentence(words.advice)}\n- What would refute it: {refuted_by(name, words.side, ())}\n"
+        f"# {name}\n\n{sentence(words.says)}\n\n- Side: {words.side}\n- Points at: {words.blame}\n"
+        f"- What to do: {sentence(words.advice)}\n- What would refute it: {refuted_by(name, words.side, ())}\n"
     )
     proof = f"- Proved by: {words.check} (`sdtrace help {words.check}`)\n" if words.check else ""
     signs = [f"{edge.sign} ({edge.why})" for edge in EDGES if edge.root == name]
@@ -85,12 +86,5 @@ def _documented(law: Law) -> str:
 def _format(reader: Reader) -> Page:
     """What a reader reads, and by what it knows an input."""
     engine = f"- Engine: {reader.engine}\n" if reader.engine else ""
-    text = f"# {reader.name}\n\n{_sentence(reader.says)}\n\n{engine}- Recognised by: {reader.looks_for}\n"
+    text = f"# {reader.name}\n\n{sentence(reader.says)}\n\n{engine}- Recognised by: {reader.looks_for}\n"
     return Page("format", reader.name, f"{reader.name} (input format)", text)
-
-
-def _sentence(text: str) -> str:
-    """A sentence of its own; a name with a capital inside (vLLM) keeps its first letter."""
-    first = text.split(maxsplit=1)[0] if text.strip() else ""
-    begun = text if any(c.isupper() for c in first) else text[:1].upper() + text[1:]
-    return begun + ("" if text.endswith(".") else ".")

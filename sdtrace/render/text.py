@@ -29,6 +29,13 @@ def _safe(char: str) -> str:
     return char
 
 
+def sentence(text: str) -> str:
+    """A phrase as a sentence: a capital first, but for a name with a capital inside (vLLM), and a full stop."""
+    first = text.split(maxsplit=1)[0] if text.strip() else ""
+    begun = text if any(c.isupper() for c in first) else text[:1].upper() + text[1:]
+    return begun + ("" if text.endswith(".") else ".")
+
+
 def number(value: object) -> str:
     """A figure for people: `unknown` for None, thousands separated, 3 to 4 significant digits."""
     if value is None:

@@ -11,7 +11,6 @@ import importlib
 import random
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -52,11 +51,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     rng = random.Random(given.seed)
-    encode: Callable[[str], list[int]]
     folder, made = given.tokenizer, Tokenizer(given.seed)
     if folder:
         real = importlib.import_module("tokenizers").Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
-        encode = lambda text: list(real.encode(text, add_special_tokens=False).ids)  # noqa: E731
+
+        def encode(text: str) -> list[int]:
+            return list(real.encode(text, add_special_tokens=False).ids)
+
     else:
         encode = made.encode
     answers = []

@@ -1,11 +1,10 @@
 """Watching an engine: recorded scrapes of real servers played back, with a restart and an outage between them."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +13,7 @@ import pytest
 from sdtrace.audit.live import Live, changes, figures
 from sdtrace.cli import run
 from sdtrace.schema.trace import OTHER
+from tests.made.served import Quiet, served
 
 SCRAPE = """# TYPE vllm:spec_decode_num_drafts_total counter
 vllm:spec_decode_num_drafts_total{{engine="0"}} {drafts}
@@ -39,24 +39,13 @@ def scrape(drafts: int, first: int, second: int) -> str:
 def server(answers: list[str | None]) -> Iterator[str]:
     """Gives the answers in turn (None: an error), the last one for ever."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
-            self.send_response(200 if answer is not None else 503)
-            self.end_headers()
-            self.wfile.write((answer or "").encode())
+            self.reply((answer or "").encode(), 200 if answer is not None else 503)
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{running.server_port}"
-    finally:
-        running.shutdown()
-        running.server_close()
+    with served(Handler) as address:
+        yield address.removeprefix("http://")
 
 
 def test_figures_are_differences_of_counters() -> None:

@@ -84,15 +84,14 @@ def test_an_incident_that_is_over_has_an_end(tmp_path: Path) -> None:
     assert not found["from_start"]
 
 
-CASES = Path(__file__).parents[3] / "shared" / "cases"
+LOGS = Path(__file__).parent / "logs"
 
 
-@pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not beside this checkout")
 @pytest.mark.parametrize(
     ("name", "sign"), [("07_dp4_one_bad.log", "low-acceptance"), ("27d_dp4_one_dead.prom", "drafter-miswired")]
 )
 def test_one_bad_engine_of_several_is_one_root(name: str, sign: str) -> None:
-    found = report(str(CASES / name)).document
+    found = report(str(LOGS / name)).document
     assert found["incident"]["root"] == "series-outlier"
     assert found["incident"]["consequences"] == [sign]
     assert found["incident"]["affected"]["share"] == 0.25

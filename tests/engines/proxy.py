@@ -11,13 +11,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import httpx
 import numpy as np
 
 from sdtrace.verify.streams import mersenne
+from tests.made.served import Quiet, served
 
 FAULTS = ("forced", "stale", "temperature", "stream", "swapped")
 Body = dict[str, Any]
@@ -80,39 +81,23 @@ def proxied(url: str, fault: str, port: int = 0) -> Iterator[str]:
     """The address of the proxy while the block runs."""
     client = httpx.Client(base_url=url, timeout=600)
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-        def _answer(self, body: bytes, status: int) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             told = client.get(self.path)
-            self._answer(told.content, told.status_code)
+            self.reply(told.content, told.status_code)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             given = json.loads(body)
             if self.path == "/completion" and given.get("n_predict", 0) > 1:
-                self._answer(json.dumps(generated(client, given, fault)).encode(), 200)
+                self.reply(json.dumps(generated(client, given, fault)).encode(), 200)
                 return
             told = client.post(self.path, content=body, headers={"Content-Type": "application/json"})
-            self._answer(told.content, told.status_code)
+            self.reply(told.content, told.status_code)
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-        client.close()
+    with served(Handler, port) as address:
+        yield address
+    client.close()
 
 
 if __name__ == "__main__":

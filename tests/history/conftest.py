@@ -2,21 +2,28 @@
 
 import shutil
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from sdtrace.history import clock
-from tests.made.nights import Plan, write_night
+from tests.made.nights import Plan, day, write_night
 from tests.made.states import nightly
 
 OLD = Path(__file__).parents[1] / "golden" / "state-format-1.tar.xz"
 
 
+@pytest.fixture
+def fifth_night(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stands in the fifth night."""
+    monkeypatch.setattr(clock, "now", lambda: datetime.fromisoformat(day(5)).replace(tzinfo=UTC).timestamp() + 3600)
+
+
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
     folder = tmp_path_factory.mktemp("logs")
-    return [write_night(folder, i, Plan(tested=20)) for i in range(7)]
+    return [write_night(folder, i, Plan(tested=20)) for i in range(8)]
 
 
 @pytest.fixture(scope="session")

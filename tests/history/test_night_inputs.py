@@ -1,9 +1,8 @@
-"""What a night is given: stamps ahead of the clock, faults that arrive late, inputs that cannot be read, days out of bounds."""
+"""What a night is given: stamps ahead of the clock, faults that arrive late, damage, days out of bounds."""
 
 import gzip
 import json
-import shutil
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +11,11 @@ import pytest
 from sdtrace.cli import run
 from sdtrace.history import clock
 from sdtrace.history.state import opened
+from tests.made.night_runs import alarms, document, nightly, nights
 from tests.made.nights import Plan, day, write_night
 
+pytestmark = pytest.mark.usefixtures("fifth_night")
 FUTURE = 2_000_000_000.0  # 2033-05-18
-
-
-@pytest.fixture(autouse=True)
-def today(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that stands in the fifth night."""
-    monkeypatch.setattr(clock, "now", lambda: datetime.fromisoformat(day(5)).replace(tzinfo=UTC).timestamp() + 3600)
-
-
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
-    folder = tmp_path_factory.mktemp("logs")
-    return [write_night(folder, i, Plan(tested=20)) for i in range(8)]
-
-
-def nightly(tmp: Path, *args: str | Path) -> int:
-    return run(["nightly", *map(str, args), "--state", str(tmp / "state"), "-q", "--json", str(tmp / "night.json")])
-
-
-def document(tmp: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((tmp / "night.json").read_text())
-    return found
-
-
-def alarms(tmp: Path) -> list[str]:
-    return [alarm["id"] for alarm in document(tmp)["history"]["alarms"]]
-
-
-def nights(tmp: Path) -> list[str]:
-    with opened(tmp / "state") as state:
-        return state.nights()
 
 
 def stamped(log: Path, at: Any, *, steps: int, to: Path) -> Path:
@@ -198,96 +169,6 @@ def test_data_that_adds_no_fault_to_a_faulty_night_is_no_news(
     for i in (2, 1):
         nightly(tmp_path, logs[i][0])
         assert alarm not in alarms(tmp_path)
-
-
-# -- inputs that cannot be read
-
-
-def broken(folder: Path, kind: str) -> Path:
-    file = folder / f"bad-{kind}"
-    if kind == "binary":
-        file.write_bytes(bytes(range(256)) * 40)
-    elif kind == "parquet":
-        file.write_bytes(b"PAR1" + b"\xff" * 4000)
-    elif kind == "gzip":
-        file.write_bytes(b"\x1f\x8b\x08" + b"\0" * 50)
-    elif kind == "nested":
-        file.write_text("[" * 200_000)
-    elif kind == "lines":
-        file.write_text('{"kind":"step","run_id":3}\n' * 20)
-    elif kind == "empty":
-        file.touch()
-    elif kind == "tables":
-        file.mkdir()
-        (file / "steps.parquet").write_bytes(b"PAR1 and no more")
-    return file
-
-
-@pytest.mark.parametrize("kinds", [("binary", "parquet", "gzip", "nested"), ("lines", "empty", "tables", "missing")])
-def test_bad_inputs_are_said_and_the_two_good_ones_count(
-    tmp_path: Path, logs: list[list[Path]], kinds: tuple[str, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
-    bad = [broken(tmp_path, kind) for kind in kinds]
-    assert nightly(tmp_path, logs[0][0], *bad, logs[0][1], "-o", tmp_path / "pages") == 0
-    said = capsys.readouterr().err
-    assert [path for path in bad if f"set aside: {path}: " not in said] == []
-    assert "internal error" not in said
-    with opened(tmp_path / "state") as state:
-        record = state.record(day(0))
-    assert set(record["services"]) == {"chat", "code"}
-    assert len(record["inputs"]) == 2
-    assert {one["path"] for one in record["aside"]} == {str(path) for path in bad}
-    assert {one["path"] for one in document(tmp_path)["history"]["aside"]} == {str(path) for path in bad}
-    page = (tmp_path / "pages" / f"{day(0)}.html").read_text()
-    assert sum(str(path) in page for path in bad) == 3
-
-
-def test_one_bad_input_is_said(tmp_path: Path, logs: list[list[Path]], capsys: pytest.CaptureFixture[str]) -> None:
-    bad = broken(tmp_path, "gzip")
-    assert nightly(tmp_path, logs[0][0], bad) == 0
-    assert f"set aside: {bad}: " in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("kind", ["binary", "gzip", "lines", "missing"])
-def test_a_bad_input_alone_is_an_error(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert nightly(tmp_path, broken(tmp_path, kind)) == 3
-    assert "hint: " in capsys.readouterr().err
-    assert nights(tmp_path) == []
-
-
-def test_whatever_breaks_in_one_input_is_that_inputs(
-    tmp_path: Path, logs: list[list[Path]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where it is not read but looked at."""
-    from sdtrace.history import nightly as module
-
-    real: Any = vars(module)["content"]
-    errors = {
-        str(shutil.copy(logs[0][0], tmp_path / f"bad-{error.__name__}.jsonl")): error
-        for error in (RecursionError, MemoryError, ZeroDivisionError, KeyError)
-    }
-
-    def content(opened: Any, *rest: Any) -> Any:
-        if opened.path in errors:
-            raise errors[opened.path]("x")
-        return real(opened, *rest)
-
-    monkeypatch.setattr(module, "content", content)
-    assert nightly(tmp_path, *errors, *logs[0]) == 0
-    with opened(tmp_path / "state") as state:
-        record = state.record(day(0))
-    assert [Path(i["path"]).name for i in record["inputs"]] == [p.name for p in logs[0]]
-    assert {one["path"] for one in record["aside"]} == set(errors)
-
-
-def test_a_bad_input_is_read_when_it_is_mended(tmp_path: Path, logs: list[list[Path]]) -> None:
-    bad = tmp_path / "engine.jsonl"
-    bad.write_bytes(b"\x1f\x8b\x08 broken off")
-    assert nightly(tmp_path, bad, logs[0][1]) == 0
-    shutil.copy(logs[0][0], bad)
-    assert nightly(tmp_path, bad, logs[0][1]) == 0
-    with opened(tmp_path / "state") as state:
-        assert set(state.record(day(0))["services"]) == {"chat", "code"}
 
 
 def test_the_clock_of_the_tests_is_one_of_the_programs() -> None:

@@ -3,10 +3,9 @@
 import email
 import email.policy
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +16,7 @@ from sdtrace.cli.notices import WHENS
 from sdtrace.history.alarms import Alarm
 from sdtrace.history.notice import Figure, Notice, When
 from sdtrace.render import notice as words
+from tests.made.served import Quiet, served
 
 #: Acceptance of seven nights; the fourth is bad.
 RATES = (0.6, 0.61, 0.6, 0.02, 0.6, 0.61, 0.6)
@@ -126,33 +126,26 @@ def test_when_something_is_said(when: When, change: dict[str, Any], due: bool) -
 
 
 @contextmanager
-def hook(status: int) -> Iterator[tuple[int, list[bytes]]]:
+def hook(status: int) -> Iterator[tuple[str, list[bytes]]]:
     taken: list[bytes] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             taken.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.reply(b"", status)
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1], taken
-        server.shutdown()
+    with served(Handler) as address:
+        yield address, taken
 
 
 def test_a_webhook_is_posted_once_and_a_refusal_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with hook(204) as (port, taken):
-        code = night(tmp_path, 1, 0.6, "--webhook", f"http://127.0.0.1:{port}/secret", "--notify-on", "always")
+    with hook(204) as (address, taken):
+        code = night(tmp_path, 1, 0.6, "--webhook", f"{address}/secret", "--notify-on", "always")
     assert code == 0
     assert [json.loads(body)["night"] for body in taken] == ["2026-11-01"]
     assert capsys.readouterr() == ("", "")
-    with hook(500) as (port, _):
-        code = night(tmp_path, 2, 0.6, "--webhook", f"http://127.0.0.1:{port}/secret", "--notify-on", "always")
+    with hook(500) as (address, _):
+        code = night(tmp_path, 2, 0.6, "--webhook", f"{address}/secret", "--notify-on", "always")
     assert code == 1
     said = capsys.readouterr().err
     assert "--webhook 127.0.0.1: no answer (status 500)" in said

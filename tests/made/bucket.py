@@ -1,12 +1,13 @@
 """A store of objects in a few lines: what S3 and Google's XML interface have in common (list, size, ranges)."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import md5
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.made.served import Quiet, served
 
 _ENTRY = (
     "<Contents><Key>{}</Key><Size>{}</Size><ETag>{}</ETag><LastModified>2026-11-24T00:00:00.000Z</LastModified>"
@@ -19,7 +20,7 @@ def bucket(name: str, objects: dict[str, bytes]) -> Iterator[tuple[str, list[str
     """Serves `objects` (which may change meanwhile) as a bucket; gives its address and what it was asked."""
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = -1  # head and body in one packet
 
@@ -58,24 +59,7 @@ def bucket(name: str, objects: dict[str, bytes]) -> Iterator[tuple[str, list[str
             self._answer(206, part, {"ETag": md5(data).hexdigest(), "Content-Range": place})
 
         def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-            self.send_response(status)
-            for key, value in (headers or {}).items():
-                self.send_header(key, value)
-            self.send_header("Last-Modified", "Tue, 24 Nov 2026 00:00:00 GMT")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+            self.reply(body, status, {"Last-Modified": "Tue, 24 Nov 2026 00:00:00 GMT", **(headers or {})})
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{running.server_port}", asked
-    finally:
-        running.shutdown()
-        running.server_close()
-        thread.join()
+    with served(Handler) as address:
+        yield address, asked

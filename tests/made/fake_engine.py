@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import numpy as np
 
 from sdtrace.verify.streams import murmur, philox
+from tests.made.served import Quiet, served
 
 VOCAB = 200
 FAULTS = ("forced", "stale", "temperature", "stream", "swapped")
@@ -220,16 +221,9 @@ def tokenize(text: str) -> list[int]:
 def serving(engine: Engine, *, sglang: bool = False) -> Iterator[str]:
     """The address of the engine while the block runs."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def _answer(self, value: Any, status: int = 200) -> None:
-            body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.reply(value.encode() if isinstance(value, str) else json.dumps(value).encode(), status)
 
         def do_GET(self) -> None:
             known: dict[str, Any] = {
@@ -258,12 +252,5 @@ def serving(engine: Engine, *, sglang: bool = False) -> Iterator[str]:
             else:
                 self._answer({}, 404)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Handler) as address:
+        yield address

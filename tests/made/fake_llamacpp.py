@@ -5,17 +5,17 @@ nothing but what is told: tokens of a step that drafted come with logprob 0 and 
 """
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import numpy as np
 
 from sdtrace.verify.streams import mersenne
 from tests.made.fake_engine import FAULTS, Engine, tokenize
+from tests.made.served import Quiet, served
 
 __all__ = ["FAULTS", "LlamaCpp", "serving"]
 
@@ -97,16 +97,9 @@ class LlamaCpp(Engine):
 def serving(engine: LlamaCpp) -> Iterator[str]:
     """The address of the server while the block runs."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def _answer(self, value: Any, status: int = 200) -> None:
-            body = json.dumps(value).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.reply(json.dumps(value).encode(), status)
 
         def do_GET(self) -> None:
             known = {"/props": {"build_info": "b11434-made"}, "/v1/models": {"data": [{"id": "fake.gguf"}]}}
@@ -121,12 +114,5 @@ def serving(engine: LlamaCpp) -> Iterator[str]:
             else:
                 self._answer({}, 404)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Handler) as address:
+        yield address

@@ -217,17 +217,23 @@ SCRAPE = (
 
 
 def test_an_address_is_one_scrape() -> None:
-    """1 + 2,400 / 1,000 = 3.40 tokens per drafting step; an address without a path is asked for /metrics."""
+    """1 + 2,400 / 1,000 = 3.40 tokens per drafting step; an address without a path is asked for /metrics, once a report."""
+    asked: list[int] = []
 
     def answer(peer: socket.socket, _: int) -> None:
-        peer.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(SCRAPE) + SCRAPE)
+        asked.append(len(asked))
+        body = SCRAPE if len(asked) < 3 else SCRAPE.replace(b" 2400", b" 1200")
+        peer.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
     with _server(answer) as port:
         found = report([f"http://user:secret@127.0.0.1:{port}/metrics?token=secret"])
         bare = report([f"http://127.0.0.1:{port}"])
-    for one in (found, bare):
-        assert one.document["acceptance"]["tokens_per_step"] == pytest.approx(3.4)
-        assert one.document["acceptance"]["rate_of_drafted"] == pytest.approx(0.6)
+        later = report([f"http://127.0.0.1:{port}"])
+    assert len(asked) == 3
+    assert [one.document["acceptance"]["tokens_per_step"] for one in (found, bare, later)] == pytest.approx(
+        [3.4, 3.4, 2.2]
+    )
+    assert found.document["acceptance"]["rate_of_drafted"] == pytest.approx(0.6)
     assert "secret" not in json.dumps(found.document)
 
 

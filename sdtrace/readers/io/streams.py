@@ -26,11 +26,14 @@ _KEPT: dict[object, tuple[object, Path, LimitError | None]] = {}
 
 
 def kept(path: str, limits: Limits, *, wait: bool) -> tuple[Path, LimitError | None]:
-    """The copy of a stream; the second time the same one. Raises OSError, NoInputError where there is nothing to read."""
-    if is_address(path):
-        if path not in _KEPT:
-            _KEPT[path] = (path, *_copied(_answer(path), limits))
-        return _KEPT[path][1:]
+    """The copy of a stream; the second time the same one, but for the answer of a server.
+
+    Raises OSError, NoInputError where there is nothing to read.
+    """
+    if is_address(path):  # each opening asks anew: what a server answers changes
+        answer = _copied(_answer(path), limits)
+        _KEPT[object()] = (path, *answer)
+        return answer
     known = os.stat(path) if path != "-" else None
     key: object = (known.st_dev, known.st_ino) if known is not None else id(sys.stdin.buffer)
     if key not in _KEPT:
