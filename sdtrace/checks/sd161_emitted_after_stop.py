@@ -12,7 +12,8 @@ Cut the accepted block at the first stop id before it is appended.
 
 How it can be wrong
 If the request ignores its end-of-sequence id (benchmarks do), leave it out of stop_token_ids. Where requests go on behind
-stop ids at the end of a block as well (SD162), stop ids are not obeyed at all, perhaps on purpose: nobody is accused.
+stop ids at the end of a block as well (SD162), stop ids are not obeyed at all, perhaps on purpose: nobody is accused. It is proved
+where three requests or more end with a stop id, else suspected.
 """
 
 import polars as pl

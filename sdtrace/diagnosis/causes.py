@@ -114,9 +114,9 @@ def causes(
     rows += [make("greedy-mismatch", "proved", ["SD141", "SD142"], outcomes)] if _greedy(outcomes) else []
     rows += _recovery(emitted, outcomes)
     for cause, words in WORDS.items():
-        if words.check is not None and not (cause == "emitted-after-stop" and _unheeded(outcomes)):
+        if words.check is not None and cause != "emitted-after-stop":
             rows += _one(words.check, cause)(outcomes)
-    rows += _accounting(outcomes) + _loops(outcomes)
+    rows += _after_stop(outcomes) + _accounting(outcomes) + _loops(outcomes)
     rows += _counts(outcomes)
     rows += counters(outcomes, {row.cause for row in rows}, series)
     return ranked(rows)
@@ -178,14 +178,19 @@ def _greedy(outcomes: Outcomes) -> bool:
     return fired(outcomes, "SD141") or fired(outcomes, "SD142")
 
 
-def _unheeded(outcomes: Outcomes) -> bool:
-    """Whether stop ids end nothing in this record, wherever in a block they stand: requests may ignore them on purpose.
+#: Requests that end with a stop id, by which stop ids are seen to end requests.
+_OBEYED = 3
 
-    A fault that overlooks them inside a block lets those at its end end the request: hardly one of them is gone on after. Where
-    half of those at an end are gone on after, even if that is one of two, nothing says that any is meant to end an answer.
-    """
+
+def _after_stop(outcomes: Outcomes) -> list[Cause]:
+    """Tokens behind a stop id: proved where stop ids at the end of a block are seen to end requests, which is how an engine that
+    overlooks them inside a block differs from requests that ignore them on purpose (ignore_eos, min_tokens). Suspected where fewer than
+    _OBEYED are, since an answer that ends by its length may end with one; nothing where half of them are gone on after."""
     ends = outcomes.get("SD162")
-    return ends is not None and ends.state == "fired" and 2 * ends.faults >= ends.examined
+    gone_on, at_end = (0, 0) if ends is None else (ends.faults, ends.examined)
+    if not fired(outcomes, "SD161") or (gone_on and 2 * gone_on >= at_end):
+        return []
+    return [make("emitted-after-stop", "proved" if at_end - gone_on >= _OBEYED else "suspected", ["SD161"], outcomes)]
 
 
 def _counts(outcomes: Outcomes) -> list[Cause]:

@@ -56,12 +56,13 @@ def other_prefix(steps: list[Record], requests: list[Record], rng: Generator) ->
 
 
 def past_stop(steps: list[Record], requests: list[Record], rng: Generator) -> None:
-    """The stop id comes in the middle of a step, and generation goes on. At the end of a step it would have ended the request:
-    an id that stands there, and is gone on after, is none that this engine knows as a stop."""
+    """A stop id comes in the middle of a step, and generation goes on. At the end of a step it ends the request, as it should: an id
+    that stands there earlier is none that this engine knows as a stop."""
     for request in requests:
         mine = [step for step in steps if step["request_id"] == request["request_id"]]
         ends = {step["output_token_ids"][-1] for step in mine[:-1] if step["output_token_ids"]}
         long = [step for step in mine[: len(mine) // 2 + 1] if len(step["output_token_ids"]) > 2]
         long = [step for step in long if step["output_token_ids"][0] not in ends]
-        if long:
-            request["stop_token_ids"] = [NEVER, long[-1]["output_token_ids"][0]]
+        last = mine[-1]["output_token_ids"][-1:]
+        stops = [long[-1]["output_token_ids"][0]] if long else []
+        request["stop_token_ids"] = [NEVER, *stops, *(token for token in last if token not in ends)]
