@@ -17,8 +17,8 @@ ENOUGH = 30
 _METRICS = (*range(131, 139), *range(401, 412))
 
 
-def of_counts(outcomes: Mapping[str, Outcome], series: Sequence[Judged]) -> Coverage:
-    """Where there are only counts, the engine with most of them stands for the input."""
+def of_counts(outcomes: Mapping[str, Outcome], series: Sequence[Judged], texts: Covered = "not-judged") -> Coverage:
+    """Where there are only counts, the engine with most of them stands for the input. `texts`: what tokens of responses show."""
     whole = max((j for j in series if j.tally.by == "all"), key=lambda j: j.tally.steps, default=None)
     counted = whole is not None and whole.tally.steps > 0 and not whole.chosen
     acceptance: Covered = "not-judged"
@@ -26,7 +26,7 @@ def of_counts(outcomes: Mapping[str, Outcome], series: Sequence[Judged]) -> Cove
         acceptance = "judged" if whole.enough else "too-little"
     paid = whole is not None and whole.gain is not None and whole.state in ("healthy", "slow")
     speed: Covered = "judged" if paid else acceptance if acceptance != "judged" else "not-judged"
-    return {"speed": speed, "acceptance": acceptance, "correctness": "not-judged", "metrics": _metrics(outcomes)}
+    return {"speed": speed, "acceptance": acceptance, "correctness": texts, "metrics": _metrics(outcomes)}
 
 
 def of_steps(
@@ -34,8 +34,9 @@ def of_steps(
     figures: Mapping[str, Any],
     accepted: Mapping[str, Any] | None,
     spent: Timing | None,
+    texts: Covered = "not-judged",
 ) -> Coverage:
-    """Where decisions were recorded. Speed is judged where steps have durations."""
+    """Where decisions were recorded. Speed is judged where steps have durations. `texts`: what responses beside them show."""
     tested, agree = figures["tested"], figures["agree"] + figures["disagree"]
     correctness: Covered = "judged" if agree >= ENOUGH else "too-little" if tested else "not-judged"
     acceptance: Covered = "not-judged"
@@ -43,7 +44,14 @@ def of_steps(
         acceptance = "judged" if accepted["steps"] >= STEPS else "too-little"
     timed = spent is not None and spent.ledger is not None
     speed: Covered = "not-judged" if not timed else "judged" if acceptance == "judged" else "too-little"
+    correctness = better(correctness, texts)
     return {"speed": speed, "acceptance": acceptance, "correctness": correctness, "metrics": _metrics(outcomes)}
+
+
+def better(one: Covered, other: Covered) -> Covered:
+    """Of two sources that look at the same thing, what the one with more evidence allows."""
+    order: tuple[Covered, ...] = ("judged", "too-little", "not-judged")
+    return min(one, other, key=order.index)
 
 
 def nothing() -> Coverage:
@@ -56,14 +64,15 @@ def _metrics(outcomes: Mapping[str, Outcome]) -> Covered:
     return "judged" if looked else "not-judged"
 
 
-def in_words(coverage: Coverage) -> str:
-    """`speed and acceptance judged; correctness not checked`."""
-    told = [name for name in ("speed", "acceptance", "correctness") if coverage[name] == "judged"]
-    little = [name for name in ("speed", "acceptance", "correctness") if coverage[name] == "too-little"]
-    rest = [name for name in ("speed", "acceptance", "correctness") if coverage[name] == "not-judged"]
+def in_words(coverage: Mapping[str, Covered], only: str = "") -> str:
+    """`speed and acceptance judged; correctness not checked`. `only`: what there is of what is too little."""
+    names = [name for name in ("speed", "acceptance", "correctness") if name in coverage]
+    told = [name for name in names if coverage[name] == "judged"]
+    little = [name for name in names if coverage[name] == "too-little"]
+    rest = [name for name in names if coverage[name] == "not-judged"]
     parts = [
         f"{_listed(told)} judged" if told else "",
-        f"too little to judge {_listed(little)}" if little else "",
+        f"too little to judge {_listed(little)}{f' ({only})' if only else ''}" if little else "",
         f"{_listed(rest)} not checked" if rest else "",
     ]
     return "; ".join(part for part in parts if part)

@@ -32,7 +32,7 @@ from sdtrace.diagnosis.signatures import CODES as PATTERN
 from sdtrace.diagnosis.signatures import completed, signs
 from sdtrace.diagnosis.since import since
 from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice, mixture
-from sdtrace.diagnosis.texts import text_causes, text_headline, text_notes
+from sdtrace.diagnosis.texts import text_causes, text_coverage, text_headline, text_judged, text_notes
 from sdtrace.diagnosis.trial.accounts import without_chains
 from sdtrace.diagnosis.verdict import counts_verdict, verdict
 from sdtrace.diagnosis.witnesses import telling
@@ -132,7 +132,7 @@ def _decided(
     accepted = acceptance(*tables)
     if accepted is not None:
         accepted["series"] = section(series)
-    coverage = of_steps(found, figures, accepted, spent)
+    coverage = of_steps(found, figures, accepted, spent, text_coverage(audit.texts))
     turned = [*served, *over_requests(tables[2])]
     one = incident(rows, audit, chosen, turned)
     state, headline = verdict(rows, figures, choices, coverage, one)
@@ -178,10 +178,11 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], se
     figures = counted(source, audit.windows) | {"series": section(series)} if source is not None else None
     if source is not None and figures is not None:
         figures["by_draft_length"] = by_length(audit.windows, source)
-    coverage = of_counts(found, series)
+    coverage = of_counts(found, series, text_coverage(audit.texts))
     doubt = untrusted(source, audit.inputs)
     one = incident(rows, audit, none, turned, source)
-    state, headline = counts_verdict(rows, source, series, coverage, doubt, text_headline(audit.texts), one)
+    said, few = text_headline(audit.texts), text_judged(audit.texts)
+    state, headline = counts_verdict(rows, source, series, coverage, doubt, said, one, few)
     notes = [NotChecked("said", {"says": note}) for note in text_notes(audit.texts)]
     notes += [NotChecked("counts-decisions"), NotChecked("counts-target-p")]
     if source is not None and not source.pooled and source.length is not None:

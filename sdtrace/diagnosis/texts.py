@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from sdtrace.diagnosis.coverage import Covered
 from sdtrace.responses.readings import ENOUGH, bias_at_most, greedy, power, readings
 from sdtrace.responses.streams import streams
 from sdtrace.responses.texts import Texts
@@ -154,6 +155,23 @@ def text_headline(texts: Texts) -> str | None:
     if drawn := sum(one.explained for one in streams(texts) if one.recognised and not one.contradicted):
         told.append(f"each of {drawn:,} seeded tokens is what the request's own draws give")
     return "; ".join(told)
+
+
+def text_coverage(texts: Texts) -> Covered:
+    """Whether tokens of responses were judged: enough of them under what their requests say, fewer, or none."""
+    if text_headline(texts) is not None:
+        return "judged"
+    return "too-little" if text_judged(texts) else "not-judged"
+
+
+def text_judged(texts: Texts) -> str:
+    """How many tokens were looked at: `tokens: 64 sampled, 32 at temperature 0`; nothing where none was."""
+    found, zero = readings(texts), greedy(texts, "usual")
+    sampled = sum(max((f.tokens for f in one.usual_figures.values()), default=0) for one in found)
+    drawn = sum(one.explained + one.contradicted for one in streams(texts) if one.recognised)
+    counts = {"sampled": sampled, "at temperature 0": int(zero["tokens"]) if zero is not None else 0, "seeded": drawn}
+    told = [f"{n:,} {what}" for what, n in counts.items() if n]
+    return f"tokens: {', '.join(told)}" if told else ""
 
 
 def text_notes(texts: Texts) -> list[str]:

@@ -95,10 +95,12 @@ def counts_verdict(
     doubt: str | None = None,
     text: str | None = None,
     incident: Incident | None = None,
+    few: str = "",
 ) -> tuple[VerdictState, str]:
     """State and headline where there are only counts, or responses.
 
-    `doubt`: why what was read is no evidence; `text`: what responses show where nothing is wrong.
+    `doubt`: why what was read is no evidence; `text`: what responses show where nothing is wrong; `few`: how many of their tokens were
+    looked at, where they are too few.
     """
     if (worst := _worst(rows, incident)) is not None:
         return worst
@@ -121,11 +123,12 @@ def counts_verdict(
             _short(series) if coverage["acceptance"] == "too-little" else "acceptance cannot be judged"
         )
     if any(j.unsure for j in _wholes(series)):
+        without_speed = {name: how for name, how in coverage.items() if name != "speed"}
         return (
             "cannot-tell",
-            f"{told}whether so little pays only times can tell; acceptance judged; correctness not checked",
+            f"{told}whether so little pays only times can tell; {in_words(without_speed, few)}",
         )
-    return "healthy", told + in_words(coverage)
+    return "healthy", told + in_words(coverage, few)
 
 
 def _wholes(series: Sequence[Judged]) -> list[Judged]:

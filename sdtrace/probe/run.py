@@ -11,7 +11,7 @@ from sdtrace.pipeline import diagnosis_and_report
 from sdtrace.probe.against import Against, compared
 from sdtrace.probe.ask import Answers, Plan, ask
 from sdtrace.probe.others import another_stream
-from sdtrace.probe.scored import agrees, as_document, causes, outcomes
+from sdtrace.probe.scored import as_document, causes, concluded, outcomes
 from sdtrace.probe.section import headline, section
 from sdtrace.replay.engine.client import Client, Engine, known
 from sdtrace.replay.engine.run import EngineReplay
@@ -184,16 +184,5 @@ def _document(found: Probe, client: Client) -> dict[str, Any]:
 
 
 def _verdict(document: dict[str, Any], rows: list[Cause], scored: EngineReplay | None) -> dict[str, Any]:
-    verdict = dict(document["verdict"])
-    sure = [row for row in rows if row.certainty != "suspected"]
-    if sure and verdict["state"] != "wrong":
-        verdict |= {"state": "wrong", "headline": sure[0].headline}
-        verdict["blame"] = list(dict.fromkeys([*(row.blame for row in sure), *verdict["blame"]]))
-    elif rows and verdict["state"] in ("healthy", "cannot-tell"):
-        verdict |= {"state": "cannot-tell", "headline": f"suspected only: {rows[0].headline}"}
-    elif (
-        verdict["state"] == "cannot-tell" and not document["causes"] and scored is not None and (says := agrees(scored))
-    ):
-        verdict |= {"state": "healthy", "headline": says}
-    told = headline(document["probe"])
-    return verdict | {"headline": f"{verdict['headline']}; {told}"}
+    verdict = concluded(document, scored, rows)
+    return verdict | {"headline": f"{verdict['headline']}; {headline(document['probe'])}"}

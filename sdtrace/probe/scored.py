@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from sdtrace.checks import CHECKS
-from sdtrace.diagnosis.texts import text_causes, text_document, text_headline
+from sdtrace.diagnosis.coverage import better, in_words
+from sdtrace.diagnosis.texts import text_causes, text_coverage, text_document, text_headline, text_judged
 from sdtrace.replay.engine.run import EngineReplay
 from sdtrace.replay.engine.score import far
 from sdtrace.responses.texts import Texts
@@ -84,7 +85,7 @@ def with_engine(report: Report, replayed: EngineReplay) -> Report:
     document["replay"] = as_document(replayed)
     known = {row["cause"] for row in document["causes"]}
     document["causes"] = [*(row.row() for row in rows if row.cause not in known), *document["causes"]]
-    document["verdict"] = _verdict(document["verdict"], replayed, rows, suspected=bool(known))
+    document["verdict"] = concluded(document, replayed, rows)
     document = with_incident(document)
     told = leaving(
         replace(report, document=document), without(report.not_checked, "replay", "target-p", "counts-target-p")
@@ -92,9 +93,9 @@ def with_engine(report: Report, replayed: EngineReplay) -> Report:
     return replace(told, sections=[section(document["replay"]), *report.sections])
 
 
-def agrees(replayed: EngineReplay) -> str | None:
-    """What the scores show where they accuse nobody; None where they are too few to say."""
-    told = text_headline(replayed.scored.texts)
+def agrees(replayed: EngineReplay, *, texts: bool = True) -> str | None:
+    """What the scores show where they accuse nobody, of tokens too (`texts`); None where they are too few to say."""
+    told = text_headline(replayed.scored.texts) if texts else None
     compared = len(replayed.scored.d)
     if told is None and compared < 100:
         return None
@@ -102,16 +103,38 @@ def agrees(replayed: EngineReplay) -> str | None:
     return "; ".join([*parts, *([f"scored by the engine, {told}"] if told else [])])
 
 
-def _verdict(base: Mapping[str, Any], replayed: EngineReplay, rows: list[Cause], *, suspected: bool) -> dict[str, Any]:
-    verdict = dict(base)
+def concluded(document: Mapping[str, Any], replayed: EngineReplay | None, rows: list[Cause]) -> dict[str, Any]:
+    """The verdict with what the scores show, and `rows`, the causes that they (or a probe) name. The base verdict stands where it is
+    worse; what was found right is said beside it, and covers correctness."""
+    verdict = covered(document["verdict"], replayed)
+    looked = (
+        document["verdict"]["coverage"]["correctness"] == "judged"
+    )  # before: the same tokens, by their own logprobs
+    state, says = verdict["state"], agrees(replayed, texts=not looked) if replayed is not None else None
     sure = [row for row in rows if row.certainty != "suspected"]
-    if sure and base["state"] != "wrong":
+    if sure and state != "wrong":
         verdict |= {"state": "wrong", "headline": sure[0].headline}
-        verdict["blame"] = list(dict.fromkeys([*(row.blame for row in sure), *base["blame"]]))
-    elif rows and base["state"] in ("healthy", "cannot-tell"):
+        verdict["blame"] = list(dict.fromkeys([*(row.blame for row in sure), *verdict["blame"]]))
+    elif rows and state in ("healthy", "cannot-tell"):
         verdict |= {"state": "cannot-tell", "headline": f"suspected only: {rows[0].headline}"}
-    elif base["state"] in ("healthy", "cannot-tell") and not suspected and (told := agrees(replayed)) is not None:
-        verdict |= {"state": "healthy", "headline": told}
+    elif says is not None and not document["causes"] and state in ("healthy", "cannot-tell"):
+        verdict |= {"state": "healthy", "headline": f"{verdict['headline']}; {says}" if looked else says}
+    elif says is not None and not rows and state != "wrong":
+        verdict["headline"] += f"; {says}"
+    return verdict
+
+
+def covered(verdict: Mapping[str, Any], replayed: EngineReplay | None) -> dict[str, Any]:
+    """The verdict with its coverage of correctness, and the words for it, as far as the scores reach."""
+    before = verdict["coverage"]
+    if replayed is None:
+        return dict(verdict)
+    texts = replayed.scored.texts
+    found = "judged" if agrees(replayed) is not None else text_coverage(texts)
+    after = before | {"correctness": better(before["correctness"], found)}
+    verdict = dict(verdict) | {"coverage": after}
+    if before["correctness"] == "not-judged":
+        verdict["headline"] = verdict["headline"].replace(in_words(before), in_words(after, text_judged(texts)))
     return verdict
 
 

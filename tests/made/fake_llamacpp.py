@@ -26,6 +26,14 @@ class LlamaCpp(Engine):
 
     types: str = "draft-simple"
     rejection: bool = False
+    busy: int = 0  #: steps between two looks at /metrics, which another engine's gateway adds; 0: there is none
+    looks: int = 0
+
+    def metrics(self) -> str:
+        """Three drafted a step, 1.8 of them accepted."""
+        self.looks += 1
+        counts = {"drafts": 1, "draft_tokens": 3, "accepted_tokens": 1.8}
+        return "".join(f"vllm:spec_decode_num_{n}_total {self.looks * self.busy * v}\n" for n, v in counts.items())
 
     def row(self, tokens: list[int], given: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Candidates best first, and their probabilities."""
@@ -103,6 +111,9 @@ def serving(engine: LlamaCpp) -> Iterator[str]:
 
         def do_GET(self) -> None:
             known = {"/props": {"build_info": "b11434-made"}, "/v1/models": {"data": [{"id": "fake.gguf"}]}}
+            if self.path == "/metrics" and engine.busy:
+                self.reply(engine.metrics().encode())
+                return
             self._answer(known.get(self.path, {}), 200 if self.path in known else 404)
 
         def do_POST(self) -> None:

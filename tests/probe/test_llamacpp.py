@@ -30,6 +30,23 @@ def test_one_that_is_right_has_every_token_explained(drafter: str) -> None:
     assert found["replay"]["log_p"]["outside_band"] == 0
 
 
+@pytest.mark.parametrize(("size", "covered"), [({}, "judged"), ({"requests": 3, "tokens": 6}, "too-little")])
+def test_what_was_scored_counts_as_looked_at(size: dict[str, Any], covered: str) -> None:
+    """Its answers come without logprobs where it drafts, and its counters show nothing wrong: what the scores of its tokens say covers
+    correctness, in the headline too."""
+    found = probed(LlamaCpp(busy=9000), **size).document["verdict"]
+    assert {k: v for k, v in found["coverage"].items() if k != "metrics"} == {
+        "speed": "judged",
+        "acceptance": "judged",
+        "correctness": covered,
+    }
+    assert found["state"] == "healthy"
+    assert "not checked" not in found["headline"]
+    assert ("too little to judge correctness (tokens: 12 sampled, 6 at temperature 0" in found["headline"]) == (
+        covered != "judged"
+    )
+
+
 @pytest.mark.parametrize(
     ("fault", "cause", "words"),
     [
