@@ -65,6 +65,8 @@ class LlamaCpp(Engine):
         given = {"temperature": 0.8, "top_k": 40, "n_predict": 16} | asked
         ids = given["prompt"]
         made = self.generate(ids, given)
+        if given.get("post_sampling_probs"):
+            return self._answer(given, made, [self._after(ids, made, i, given) for i in range(len(made))])
         told = []
         for i, token in enumerate(made):
             log = self.raw([*ids, *made[:i]])
@@ -84,7 +86,20 @@ class LlamaCpp(Engine):
                     "top_logprobs": top,
                 }
             )
-        echoed = {k: given[k] for k in ("temperature", "top_k", "top_p", "min_p", "n_predict", "n_probs") if k in given}
+        return self._answer(given, made, told)
+
+    def _after(self, ids: list[int], made: list[int], i: int, given: dict[str, Any]) -> dict[str, Any]:
+        """A token with the probabilities that the chain leaves."""
+        order, p = self.row([*ids, *made[:i]], given)
+        top = [{"id": int(t), "token": f" w{t}", "bytes": [], "prob": float(x)} for t, x in zip(order, p, strict=True)]
+        mine = {one["id"]: one["prob"] for one in top}
+        token = {"id": made[i], "token": f" w{made[i]}", "bytes": [], "prob": mine[made[i]]}
+        return token | {"top_probs": top[: given.get("n_probs", 0)]}
+
+    def _answer(self, given: dict[str, Any], made: list[int], told: list[dict[str, Any]]) -> dict[str, Any]:
+        echoed: dict[str, Any] = {
+            k: given[k] for k in ("temperature", "top_k", "top_p", "min_p", "n_predict", "n_probs") if k in given
+        }
         echoed |= {
             "seed": given.get("seed", 0xFFFFFFFF),
             "repeat_penalty": 1.0,
@@ -96,7 +111,7 @@ class LlamaCpp(Engine):
         }
         return {
             "index": 0, "content": "", "tokens": made, "id_slot": 0, "stop": True, "model": "fake.gguf", "tokens_predicted": len(made),
-            "tokens_evaluated": len(ids), "stop_type": "limit", "completion_probabilities": told,
+            "tokens_evaluated": len(given["prompt"]), "stop_type": "limit", "completion_probabilities": told,
             "generation_settings": echoed | {"speculative.types": self.types, "backend_sampling": False},
         }  # fmt: skip
 
