@@ -1,11 +1,12 @@
 """sdtrace: diagnostics for speculative decoding in LLM serving.
 
-`read`, `report`, `tune`, `diff`, `explain` do what the commands do. They load on first use, so that `import sdtrace` costs nothing.
+`read`, `report`, `tune`, `diff`, `replay`, `probe`, `explain` do what the commands do (`sdtrace help api`). They load on first use,
+so that `import sdtrace` costs nothing.
 
 The rooms, from the top. A room imports from rooms that stand below it only; tests/test_house.py reads this list.
 
     cli         one verb a file: what prints, writes files and chooses exit codes
-    api         read, report, tune, diff, replay, explain: the public functions
+    api         read, report, tune, diff, replay, probe, explain: the public functions; the typed report that they return
     render      finished values to HTML, JSON, terminal, JUnit, SARIF, Prometheus, Markdown, a live screen
     history     nights on disk, trends, alarms, and the night itself
     probe       a running server asked and judged; the engine's own scores as part of a report
@@ -37,19 +38,81 @@ The rooms, from the top. A room imports from rooms that stand below it only; tes
     version     the version, once
 """
 
+import sys
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sdtrace.api import diff, explain, report, tune
-    from sdtrace.pipeline import read
-    from sdtrace.results.report import Report
+    from sdtrace.api import diff, explain, probe, read, replay, report, tune
+    from sdtrace.api.frames import Frames
+    from sdtrace.api.parts import Acceptance, Cause, Change, Check, Comparison, Incident, Time, Tuning, Verdict
+    from sdtrace.api.typed_report import Report
+    from sdtrace.errors import MissingExtraError, NoInputError, OutputError, SdtraceError, StateError, UsageError
 
-__all__ = ["Report", "diff", "explain", "read", "report", "tune"]
+    __version__: str
+
+_FROM = {
+    "sdtrace.api": ("diff", "explain", "probe", "read", "replay", "report", "tune"),
+    "sdtrace.api.frames": ("Frames",),
+    "sdtrace.api.parts": (
+        *("Acceptance", "Cause", "Change", "Check", "Comparison", "Incident", "Time", "Tuning", "Verdict"),
+    ),
+    "sdtrace.api.typed_report": ("Report",),
+    "sdtrace.errors": (
+        *("MissingExtraError", "NoInputError", "OutputError", "SdtraceError", "StateError", "UsageError"),
+    ),
+}
+_HOME = {name: module for module, names in _FROM.items() for name in names}
+
+__all__ = [
+    "Acceptance",
+    "Cause",
+    "Change",
+    "Check",
+    "Comparison",
+    "Frames",
+    "Incident",
+    "MissingExtraError",
+    "NoInputError",
+    "OutputError",
+    "Report",
+    "SdtraceError",
+    "StateError",
+    "Time",
+    "Tuning",
+    "UsageError",
+    "Verdict",
+    "__version__",
+    "diff",
+    "explain",
+    "probe",
+    "read",
+    "replay",
+    "report",
+    "tune",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name == "__version__":
+        return import_module("sdtrace.version").VERSION
+    if name not in _HOME:
         raise AttributeError(f"module 'sdtrace' has no attribute {name!r}")
-    from importlib import import_module
+    return getattr(import_module(_HOME[name]), name)
 
-    return getattr(import_module("sdtrace.results.report" if name == "Report" else "sdtrace.api"), name)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """`sdtrace.replay` and `sdtrace.probe` are the functions also once the rooms of those names are loaded, which the import
+    system would put in their place. `from sdtrace.probe.run import ...` reaches the rooms."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -29,6 +29,7 @@ class SdtraceError(Exception):
     def __init__(self, message: str, hint: str) -> None:
         self.message, self.hint = redacted(message), redacted(hint)  # they quote addresses
         super().__init__(self.message)
+        self.add_note(f"hint: {self.hint}")  # a traceback in a program shows the way out too
 
     def __reduce__(self) -> tuple[type["SdtraceError"], tuple[str, str]]:
         return type(self), (self.message, self.hint)  # an error of a worker reaches the command whole

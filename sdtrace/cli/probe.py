@@ -46,27 +46,23 @@ def command(url: str, **given: Any) -> int:
     Answers at temperature 0 and sampled, with seeds and logprobs, are held against their own logprobs and scored again
     by the server. /metrics is read before and after. Prompts and texts are never written.
     """
-    from sdtrace.probe.ask import Plan
-    from sdtrace.probe.prompts import prompts
-    from sdtrace.probe.run import probe
-    from sdtrace.replay.engine.client import Client
+    from sdtrace.api import probe
 
     results.understood(given)
-    how = {"key_from": given["api_key_env"], "concurrency": given["concurrency"], "rate": given["rate"]}
-    plan = Plan(
-        tuple(prompts(given["prompts"])),
-        given["requests"],
-        given["tokens"],
-        given["budget_tokens"],
-        given["for_"],
-        tuple(dict.fromkeys(given["temperatures"])),
-    )
     found = probe(
-        Client(url, **how),
-        plan,
-        Client(given["against"], **how) if given["against"] else None,
+        url,
+        against=given["against"],
+        prompts=given["prompts"],
+        requests=given["requests"],
+        tokens=given["tokens"],
+        temperatures=given["temperatures"],
+        budget_tokens=given["budget_tokens"],
+        budget_s=given["for_"],
         one_hot=given["drafts"] == "best",
-        progress=_progress if sys.stderr.isatty() and not given["quiet"] else lambda what, done, total: None,
+        key_from=given["api_key_env"],
+        concurrency=given["concurrency"],
+        rate=given["rate"],
+        progress=_progress if sys.stderr.isatty() and not given["quiet"] else None,
     )
     return results.show(found, given)
 

@@ -11,6 +11,7 @@ from sdtrace.cli import options, outputs
 from sdtrace.results.report import Report
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R", bound=Report)
 
 #: --fail-on: verdicts that fail at each level.
 LEVELS = {
@@ -73,7 +74,7 @@ def understood(given: dict[str, Any]) -> None:
         condition(text)
 
 
-def configured(report: Report) -> Report:
+def configured(report: R) -> R:
     """The report with the configuration that the command was run under, where a file set some of it."""
     from sdtrace.cli.config import in_force
 

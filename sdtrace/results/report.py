@@ -1,6 +1,5 @@
 """The report as plain values: what every renderer prints, and nothing that has to be computed any more."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -70,11 +69,6 @@ class Report:
     viewer: list[ViewedRequest]
     ids: bool = False
     not_checked: list[NotChecked] = field(default_factory=list)
-    show: Callable[["Report"], str] | None = field(default=None, repr=False, compare=False)
-
-    def _repr_html_(self) -> str | None:
-        """The report as a notebook shows it; `show` is the renderer that was handed in."""
-        return self.show(self) if self.show is not None else None
 
 
 def leaving(report: Report, notes: list[NotChecked], **more: Any) -> Report:

@@ -11,6 +11,9 @@ Certainty = Literal["proved", "statistical", "suspected"]
 #: What a report says as a whole.
 VerdictState = Literal["wrong", "slow", "metric-suspect", "cannot-tell", "healthy"]
 
+#: Whom a cause points at.
+Blame = Literal["drafter", "verifier", "sampler", "scheduler", "traffic", "config", "metric"]
+
 SIDES: tuple[Side, ...] = get_args(Side)
 CERTAINTIES: tuple[Certainty, ...] = get_args(Certainty)
 VERDICTS: tuple[VerdictState, ...] = get_args(VerdictState)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sdtrace.cli import run
+from sdtrace.probe import ask as asking
 from sdtrace.probe.ask import Plan
 from sdtrace.probe.prompts import BUILT_IN
 from sdtrace.probe.run import probe
@@ -106,7 +107,7 @@ def test_budgets_bound_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         found = probe(Client(url), Plan(BUILT_IN, 30, 16, budget_tokens=100)).document
         assert found["probe"]["tokens"] <= 100
         # each look at the clock is a second later: two for an answer, one for what is not asked any more
-        monkeypatch.setattr("sdtrace.probe.ask.time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+        monkeypatch.setattr(asking, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
         late = probe(Client(url, concurrency=1), Plan(BUILT_IN, 30, 16, budget_s=10)).document
     assert late["probe"]["requests"] == 5
     assert sum(late["probe"]["left_out"].values()) + late["probe"]["requests"] == 30

@@ -47,7 +47,7 @@ def test_a_topic_is_a_page_for_a_terminal(
     code = {f"    {line}" for line in re.findall(r"^    (.*)", manual.page(topic, figures()), re.MULTILINE)}
     fenced = {
         f"    {line}"
-        for part in re.findall(r"```\n(.*?)```", manual.page(topic, figures()), re.DOTALL)
+        for part in re.findall(r"```\w*\n(.*?)```", manual.page(topic, figures()), re.DOTALL)
         for line in part.splitlines()
     }
     assert max(len(line) for line in out.splitlines() if line not in code | fenced) <= 80
@@ -161,9 +161,10 @@ def test_everything_that_has_a_name_has_a_page(capsys: pytest.CaptureFixture[str
         ("contributing", "entry-point"),
         ("troubleshooting", "missing-extra"),
         ("probe", "--against"),
+        ("api", "report.verdict.state"),
     ],
 )
-def test_twenty_questions(question: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_questions(question: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer in told(capsys, question)
 
 
