@@ -19,6 +19,7 @@ from sdtrace.readers.reader import Reader
 from sdtrace.readers.refusal import NO_OBJECT, PARQUET, nobody, placed
 from sdtrace.readers.registry import registered
 from sdtrace.readers.repeated import Repeated
+from sdtrace.readers.responses.request_log import RequestLog
 from sdtrace.readers.times import dated
 from sdtrace.redaction import redacted
 from sdtrace.schema.texts import changed
@@ -149,7 +150,16 @@ def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]
         more = f" (and {len(opened) - 1} more)" if len(opened) > 1 else ""
         told = why if opened[0].trouble else f"unrecognised file format: {why}"
         raise NoInputError(f"{opened[0].path}{more}: {told}", advice)
-    return opened
+    return _beside_logs(opened)
+
+
+def _beside_logs(opened: list[Opened]) -> list[Opened]:
+    """Responses that lie beside logs of vLLM are read with what those say of their requests."""
+    logs = [one.source for one in opened if one.format == "vllm-log" and one.source.file is not None]
+    if not logs or len(logs) == len(opened):
+        return opened
+    log = RequestLog(logs)
+    return [one if one.format == "vllm-log" else replace(one, disguise=log) for one in opened]
 
 
 def refusals(src: Source) -> dict[str, str | None]:

@@ -11,6 +11,8 @@ from sdtrace.readers.responses.parameters import whole
 from sdtrace.readers.responses.position import Position, floored, joined, key
 
 Node = Mapping[str, Any]
+#: Fields of a choice that only TensorRT-LLM's server has (serve/openai_protocol.py).
+_TENSORRT = frozenset({"avg_decoded_tokens_per_iter", "disaggregated_params", "context_logits", "mm_embedding_handle"})
 
 
 def rows(node: Node) -> Iterator[dict[str, Any]]:
@@ -48,7 +50,9 @@ def rows(node: Node) -> Iterator[dict[str, Any]]:
 
 
 def engine(node: Node, choice: Node) -> str:
-    """Whose answer it is, where a field of its own tells."""
+    """Whose answer it is, where a field of its own tells. TensorRT-LLM has vLLM's fields and more; what is null it leaves out."""
+    if _TENSORRT & choice.keys() or ("token_ids" in choice and "finish_reason" not in choice):
+        return "openai"
     if "timings" in node or str(node.get("system_fingerprint") or "").startswith("b"):
         return "llama.cpp"
     if "metadata" in node or "matched_stop" in choice:

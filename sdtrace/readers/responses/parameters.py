@@ -55,6 +55,7 @@ _OFF: dict[str, tuple[Any, ...]] = {
     "tfs_z": (1, 1.0),
     "adaptive_target": (-1, -1.0, 0),
     "custom_params": ({},),
+    "watermarking": (False,),
 }
 #: Settings of speculation that llama.cpp echoes: they change how tokens are drafted, not what they are drawn from.
 _SPECULATION = "speculative."

@@ -53,7 +53,7 @@ def chunks(value: Any) -> Iterator[Mapping[str, Any]]:
             made = parsed(line[5:].strip().encode()) if line.startswith("data:") else None
             if isinstance(made, Mapping):
                 yield made
-    elif isinstance(value, list) and len(value) > 1 and all(_is_chunk(one) for one in value):
+    elif isinstance(value, list) and len(value) > 1 and (all(_is_chunk(one) for one in value) or _counted(value)):
         yield from value
 
 
@@ -66,6 +66,17 @@ def _is_chunk(one: Any) -> bool:
 def _delta(one: Mapping[str, Any]) -> bool:
     """A chunk of a streamed completion is named as a whole one is; only its usage is null or missing."""
     return one.get("object") == "text_completion" and not one.get("usage")
+
+
+def _counted(value: list[Any]) -> bool:
+    """Chunks of a streamed completion that each count the tokens so far (vLLM's continuous_usage_stats, TensorRT-LLM's server)."""
+    if not all(isinstance(one, Mapping) and one.get("object") == "text_completion" for one in value):
+        return False
+    usages = [one.get("usage") for one in value]
+    counts = [whole(usage.get("completion_tokens")) for usage in usages if isinstance(usage, Mapping)]
+    known = [n for n in counts if n is not None]
+    rising = len(known) == len(value) and known == sorted(known) and known[0] < known[-1]
+    return rising and len({str(one.get("id")) for one in value}) == 1
 
 
 def _grown(before: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
