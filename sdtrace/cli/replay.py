@@ -36,7 +36,8 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     """Run the target model again over what was recorded, and compare.
 
     Needs prompt token ids in the trace (the recorder writes them when asked) and the extra: pip install 'sdtrace[replay]'. A
-    vLLM or SGLang server as verifier needs no extra: it scores the ids of traces and responses itself.
+    vLLM, SGLang or llama.cpp server as verifier needs no extra: it scores the ids of traces and responses itself, and makes
+    ids of responses that hold only text.
     """
     from sdtrace.api import replay
 

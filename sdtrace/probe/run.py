@@ -15,8 +15,7 @@ from sdtrace.probe.scored import as_document, causes, concluded, outcomes
 from sdtrace.probe.section import headline, section
 from sdtrace.replay.engine.client import Client, Engine, known
 from sdtrace.replay.engine.run import EngineReplay
-from sdtrace.replay.engine.score import Text, scores
-from sdtrace.replay.engine.texts import comparable
+from sdtrace.replay.engine.score import Text, comparable, scores
 from sdtrace.responses.readings import power
 from sdtrace.responses.streams import Stream, streams
 from sdtrace.responses.texts import Texts

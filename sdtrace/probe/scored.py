@@ -65,6 +65,7 @@ def as_document(replayed: EngineReplay) -> dict[str, Any]:
         "requests": replayed.texts - sum(replayed.scored.left_out.values()),
         "requests_in_trace": replayed.texts + sum(replayed.left_out.values()) - sum(replayed.scored.left_out.values()),
         "left_out": [{"what": what, "count": n} for what, n in replayed.left_out.most_common()],
+        "tokenised": replayed.scored.tokenised,
         "positions": replayed.scored.tokens,
         "band": {"width": replayed.scored.band},
         "log_p": {
@@ -153,6 +154,10 @@ def section(d: Mapping[str, Any]) -> Section:
     if d["greedy"] is not None:
         rows.append(
             ["tokens at temperature 0", d["greedy"]["tokens"], f"{d['greedy']['wrong']:,} below the engine's best one"]
+        )
+    if d["tokenised"]:
+        rows.append(
+            ["known by their text", d["tokenised"], "the engine made the ids: what only these show is suspected"]
         )
     rows += [["left out", one["count"], one["what"]] for one in d["left_out"]]
     says = f"{d['engine']} {d['engine_version'] or ''} scored the recorded ids again."

@@ -65,12 +65,13 @@ def judge(row: Mapping[str, Any]) -> Judged:
         return made
     rows = sure(found, row)
     if usual.temperature < GREEDY:
-        made.greedy = {v: _greedy(found, row, penalised=_penalised(asked[v])) for v in VARIANTS}
+        made.greedy = {v: _greedy(found, row, penalised=_penalised(asked[v])) for v in _variants(row)}
         return made
     if isinstance(rows, str):
         made.why = rows
         return made
-    for variant, given in asked.items():
+    for variant in _variants(row):
+        given = asked[variant]
         if isinstance(given, str):
             continue
         judged = replace(rows, seen=_seen(row, rows, found)) if given.penalised else rows
@@ -81,6 +82,11 @@ def judge(row: Mapping[str, Any]) -> Judged:
                 before[applied] = sums(judged, applied, missing)
             made.sums[basis, variant] = before[applied]
     return made
+
+
+def _variants(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where ids are a tokenisation of the text, other ones may have been emitted: nothing is held against an engine for certain."""
+    return VARIANTS[1:] if row["tokenised"] else VARIANTS
 
 
 def _neutral(row: Mapping[str, Any]) -> dict[str, Any]:

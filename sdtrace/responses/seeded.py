@@ -45,6 +45,7 @@ def seeded(row: Mapping[str, Any]) -> list[Seeded]:
     """One entry a stream of the engine and basis of its logprobs; none where the response has no seed or its draws cannot be known."""
     if (
         row["seed"] is None
+        or row["tokenised"]
         or row["engine"] not in STREAMS
         or any(v is None for v in row["logprobs"])
         or not row["token_ids"]

@@ -42,6 +42,7 @@ RESPONSE: dict[str, Column] = {
     "finish_reason": Column(STR, "", "as the response has it"),
     "completion_tokens": Column(INT, "tokens", "as the response counts them"),
     "stops": Column(INT, "tokens", "tokens that a stop may have cut from the record, where nothing counts them"),
+    "tokenised": Column(pl.Boolean(), "", "ids are an engine's tokenisation of the text, as many as were counted; null = the record's own"),
     "steered": Column(STR, "", "why tokens are not drawn from the model alone: grammar, logit_bias, ...; null = nothing asked"),
 }  # fmt: skip
 

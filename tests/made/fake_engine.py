@@ -135,7 +135,7 @@ def completion(engine: Engine, asked: dict[str, Any]) -> dict[str, Any]:
     given = {"temperature": 1.0, "max_tokens": 16, "top_k": -1} | {k: v for k, v in asked.items() if v is not None}
     prompts = given["prompt"] if given["prompt"] and isinstance(given["prompt"][0], list) else [given["prompt"]]
     choices: list[dict[str, Any]] = []
-    spent = 0
+    spent = read = 0
     for index, prompt in enumerate(prompts):
         ids = tokenize(prompt) if isinstance(prompt, str) else prompt
         made = engine.generate(ids, given)
@@ -152,12 +152,12 @@ def completion(engine: Engine, asked: dict[str, Any]) -> dict[str, Any]:
                 None,
                 *(_scored(engine.raw(ids[:i]), ids[i], given["prompt_logprobs"]) for i in range(1, len(ids))),
             ]
-        spent += len(made)
+        spent, read = spent + len(made), read + len(ids)
         choices.append({
-            "index": index, "text": "".join(f" w{t}" for t in made), "logprobs": held if given.get("logprobs") else None,
+            "index": index, "text": detokenize(made), "logprobs": held if given.get("logprobs") else None,
             "finish_reason": "length", "stop_reason": None, "prompt_logprobs": scored, "token_ids": made, "prompt_token_ids": ids,
         })  # fmt: skip
-    usage = {"completion_tokens": spent}
+    usage = {"prompt_tokens": read, "completion_tokens": spent}
     return {
         "id": f"cmpl-{len(engine.asked)}",
         "object": "text_completion",
@@ -213,8 +213,20 @@ def generate(engine: Engine, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def tokenize(text: str) -> list[int]:
-    """Words by a hash that is the same every time."""
-    return [sum(ord(c) * 31**i for i, c in enumerate(word)) % VOCAB for word in text.split()] or [0]
+    """A word of the model's own (w7) is its number, others a hash that is the same every time."""
+    own = [int(word[1:]) if word[0] == "w" and word[1:].isdigit() else -1 for word in text.split()]
+    hashed = [sum(ord(c) * 31**i for i, c in enumerate(word)) % VOCAB for word in text.split()]
+    return [a if 0 <= a < VOCAB else b for a, b in zip(own, hashed, strict=True)] or [0]
+
+
+def templated(messages: list[dict[str, Any]]) -> str:
+    """A chat as the model is shown it."""
+    return " ".join(f"{one['role']}: {one['content']}" for one in messages)
+
+
+def detokenize(tokens: list[int]) -> str:
+    """What tokens spell."""
+    return "".join(f" w{t}" for t in tokens)
 
 
 @contextmanager
@@ -248,7 +260,11 @@ def serving(engine: Engine, *, sglang: bool = False) -> Iterator[str]:
             elif self.path == "/generate" and sglang:
                 self._answer(generate(engine, asked))
             elif self.path == "/tokenize":
-                self._answer({"tokens": tokenize(asked["prompt"])})
+                self._answer(
+                    {"tokens": tokenize(asked["prompt"] if "prompt" in asked else templated(asked["messages"]))}
+                )
+            elif self.path == "/detokenize":
+                self._answer({"prompt": detokenize(asked["tokens"])})
             else:
                 self._answer({}, 404)
 

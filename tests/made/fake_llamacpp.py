@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sdtrace.verify.streams import mersenne
-from tests.made.fake_engine import FAULTS, Engine, tokenize
+from tests.made.fake_engine import FAULTS, Engine, detokenize, templated, tokenize
 from tests.made.served import Quiet, served
 
 __all__ = ["FAULTS", "LlamaCpp", "serving"]
@@ -137,6 +137,10 @@ def serving(engine: LlamaCpp) -> Iterator[str]:
                 self._answer(engine.completion(asked))
             elif self.path == "/tokenize":
                 self._answer({"tokens": tokenize(asked["content"])})
+            elif self.path == "/detokenize":
+                self._answer({"content": detokenize(asked["tokens"])})
+            elif self.path == "/apply-template":
+                self._answer({"prompt": templated(asked["messages"])})
             else:
                 self._answer({}, 404)
 

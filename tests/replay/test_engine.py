@@ -131,7 +131,7 @@ def test_what_cannot_be_scored_says_why(tmp_path: Path) -> None:
     row = json.loads(file.read_text())
     del row["request"]["prompt"], row["response"]["choices"][0]["prompt_token_ids"]
     file.write_text(json.dumps(row) + "\n")
-    with serving(engine) as url, pytest.raises(NoInputError, match="prompt's token ids"):
+    with serving(engine) as url, pytest.raises(NoInputError, match="token ids of prompt or answer"):
         replay(file, verifier=url)
     with pytest.raises(NoInputError, match="no answer"):
         replay(file, verifier="http://127.0.0.1:9")

@@ -1,12 +1,12 @@
 """Responses with logprobs and no count of drafts: what their tokens say is in `Batch.responses`, there are no windows."""
 
 from sdtrace.readers.records.shape import Node, Rows, Shape
-from sdtrace.readers.responses import holds
+from sdtrace.readers.responses import answered, holds
 
 
 def rows(node: Node) -> Rows | None:
-    """No window; the object is one that holds logprobs of emitted tokens."""
-    return [] if holds(node) else None
+    """No window; the object holds logprobs of emitted tokens, or a request with its answer, which an engine can score."""
+    return [] if holds(node) or answered(node) else None
 
 
 SHAPE = Shape(

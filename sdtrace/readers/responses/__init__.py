@@ -50,6 +50,22 @@ def holds(value: Mapping[str, Any]) -> bool:
     )
 
 
+def answered(value: Mapping[str, Any]) -> bool:
+    """Whether the object is a request with an answer whose text an engine could score."""
+    kept = value.get("response")
+    if not isinstance(value.get("request"), Mapping):
+        return False
+    part = next(chunks(kept), kept)
+    if not isinstance(part, Mapping):
+        return False
+    choices = part.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    native = isinstance(part.get("content", part.get("text")), str) and bool(
+        {"tokens_predicted", "meta_info", "stop"} & part.keys()
+    )
+    return native or (isinstance(first, Mapping) and bool({"message", "text", "delta"} & first.keys()))
+
+
 def body(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """The body of a request as a client keeps it: itself, or inside what describes the call."""
     if not {"url", "headers", "method"} & request.keys():

@@ -45,7 +45,7 @@ def conduct(
     told = progress or (lambda what, done, total: None)
     gathered = gather(sources, requests)
     left_out = Counter(gathered.left_out)
-    texts = [*of_conversations(gathered.conversations), *of_responses(sources, left_out, requests)]
+    texts = [*of_conversations(gathered.conversations), *of_responses(sources, left_out, client, engine, requests)]
     if not texts:
         why = left_out.most_common(1)[0][0] if left_out else "the inputs hold no ids"
         raise NoInputError(

@@ -38,6 +38,18 @@ class Text:
     branch: tuple[str, str, int] | None = None
 
 
+def recorded(row: dict[str, Any], logprobs: Sequence[float | None], begin: int) -> dict[int, float]:
+    """Recorded log probabilities by index, where they can be compared."""
+    return {i: v for i, v in enumerate(logprobs, begin) if v is not None} if comparable(row) else {}
+
+
+def comparable(row: dict[str, Any]) -> bool:
+    """Whether a recorded log probability is the raw one: said so, or no parameter would change it."""
+    off = {"top_k": 0, "top_p": 1, "min_p": 0, "repetition_penalty": 1, "presence_penalty": 0, "frequency_penalty": 0}
+    plain = row["temperature"] in (0, 1) and row["steered"] is None and all(row[n] == v for n, v in off.items())
+    return plain or row["basis"] == "raw"
+
+
 @dataclass
 class Scores:
     """`d`: recorded minus scored log p. `places`: where the widest ones stand. `rows`: per text the lists of RESPONSE."""
@@ -49,6 +61,7 @@ class Scores:
     left_out: Counter[str] = field(default_factory=Counter)
     band: float = LEAST_BAND
     tokens: int = 0
+    tokenised: int = 0  #: texts whose ids the engine made
 
 
 @dataclass
@@ -146,6 +159,7 @@ def _add(scores: Scores, text: Text, lists: dict[str, Any] | None) -> None:
     if lists is None:
         return
     scores.tokens += len(lists["token_ids"])
+    scores.tokenised += bool(text.row.get("tokenised"))
     unlisted = set(lists.get("unlisted", ()))
     for i, log_p in text.recorded.items():
         mine = lists["logprobs"][i - text.begin]

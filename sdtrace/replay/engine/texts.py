@@ -8,43 +8,45 @@ import numpy as np
 import polars as pl
 
 from sdtrace.readers import Opened
-from sdtrace.replay.engine.score import Scores, Text
+from sdtrace.replay.engine.client import Client, Engine
+from sdtrace.replay.engine.score import Scores, Text, recorded
+from sdtrace.replay.engine.tokenize import spelled
+from sdtrace.replay.engine.written import Written, written
 from sdtrace.replay.requests import Conversation
 from sdtrace.schema.responses import RESPONSE
 from sdtrace.schema.sampling import ticket
 
-_NO_PROMPT = "the prompt's token ids were not recorded (vLLM: return_token_ids; SGLang: input_ids in the request)"
+_NO_IDS = "token ids of prompt or answer are not recorded, nor the text of the request (vLLM: return_token_ids)"
 
 
-def of_responses(sources: Sequence[Opened], left_out: Counter[str], limit: int | None = None) -> list[Text]:
-    """A text a response whose ids are known; with `limit` those with the lowest tickets."""
-    made = []
+def of_responses(
+    sources: Sequence[Opened], left_out: Counter[str], client: Client, engine: Engine, limit: int | None = None
+) -> list[Text]:
+    """A text a response whose ids are known, or whose text the engine can tokenise; with `limit` those with the lowest tickets."""
+    made: list[Text | Written] = []
     for source in sources:
+        without = 0
         for batch in source.batches():
-            if batch.responses is None:
-                continue
-            for row in batch.responses.iter_rows(named=True):
+            for row in () if batch.responses is None else batch.responses.iter_rows(named=True):
                 tokens, prompt = row["token_ids"] or [], row["prompt_token_ids"] or []
-                if not prompt:
-                    left_out[_NO_PROMPT] += 1
-                elif not tokens or min(tokens) < 0 or min(prompt) < 0:
-                    left_out["the emitted tokens are known by their text only"] += 1
-                else:
-                    ids = [*prompt, *tokens]
-                    told = zip(range(len(prompt), len(ids)), row["logprobs"], strict=True)
-                    recorded = {i: v for i, v in told if v is not None} if comparable(row) else {}
-                    made.append(Text(ids, len(prompt), row, recorded))
+                if not prompt or not tokens or min(tokens) < 0 or min(prompt) < 0:
+                    without += 1
+                    continue
+                ids = [*prompt, *tokens]
+                made.append(Text(ids, len(prompt), row, recorded(row, row["logprobs"], len(prompt))))
+        texts = list(written(source))
+        made += texts
+        if without > len(texts):
+            left_out[_NO_IDS] += without - len(texts)
     if limit is not None and len(made) > limit:
         left_out["not chosen (--requests)"] += len(made) - limit
         made = sorted(made, key=lambda text: ticket(str(text.row["request_id"])))[:limit]
-    return made
-
-
-def comparable(row: dict[str, Any]) -> bool:
-    """Whether a recorded log probability is the raw one: said so, or no parameter would change it."""
-    off = {"top_k": 0, "top_p": 1, "min_p": 0, "repetition_penalty": 1, "presence_penalty": 0, "frequency_penalty": 0}
-    plain = row["temperature"] in (0, 1) and row["steered"] is None and all(row[n] == v for n, v in off.items())
-    return plain or row["basis"] == "raw"
+    unknown = [one for one in made if isinstance(one, Written)]
+    found = spelled(client, engine, unknown)
+    for one in found:
+        if isinstance(one, str):
+            left_out[one] += 1
+    return [one for one in (*made, *found) if isinstance(one, Text)]
 
 
 def of_conversations(conversations: Sequence[Conversation]) -> list[Text]:
