@@ -28,6 +28,7 @@ def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
         "tested": None,
         "accepted": whole(counts["accepted"]),
         "tokens_per_step": source.length,
+        "per": "step" if plain(source) else "drafting step",
         "rate_of_drafted": source.rate,
         "rate_of_tested": None,
         "marginal_by_position": marginal,

@@ -121,8 +121,8 @@ def _acceptance(table: pl.DataFrame, unit: str, axis: Axis, source: Source) -> S
         return None
     rows = _rows(table, axis, "line", "n", "length", "rate")
     says = f"Tokens per drafting step between {min(known):.2f} and {max(known):.2f} in {len(rows)} intervals, from {source.name}."
-    chart = _line(table, rows, unit, axis, "tokens per step", {"tokens per step": series})
-    columns = [unit, "line", "records", "tokens per step", "accepted / drafted"]
+    chart = _line(table, rows, unit, axis, "tokens per drafting step", {"tokens per drafting step": series})
+    columns = [unit, "line", "records", "tokens per drafting step", "accepted / drafted"]
     return Section("over-time", "Acceptance over time", says, columns, rows, chart)
 
 

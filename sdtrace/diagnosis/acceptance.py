@@ -38,6 +38,7 @@ def acceptance(laws: pl.DataFrame, positions: pl.DataFrame, requests: pl.DataFra
         "tested": int(total["tested"]),
         "accepted": int(total["accepted"]) if total["counted"] else None,
         "tokens_per_step": _ratio(appended, per),
+        "per": "step",
         "rate_of_drafted": _ratio(total["accepted"], total["drafted_counted"]),
         "rate_of_tested": _ratio(total["accepted"], total["tested"]),
         "marginal_by_position": [_ratio(a, total["drafting_counted"]) for a in by_position["accepted"]],

@@ -9,12 +9,14 @@ from sdtrace.counters.agreement import beside, emitted, over_all
 from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.counters.figures import plain, totals, whole
 from sdtrace.counters.sources import Source
+from sdtrace.counters.speed import Speed
 from sdtrace.counters.timeline import timelines
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.document.changes import changes_section
 from sdtrace.document.known import known_section
 from sdtrace.document.series import series_section
 from sdtrace.results.report import Chart, Section, Value
+from sdtrace.results.words import tokens
 
 
 def counted_sections(audit: Audit, diagnosis: Diagnosis) -> list[Section]:
@@ -49,7 +51,7 @@ def _figures(a: dict[str, Any], source: Source) -> Section:
     alone = plain(source)
     rows: list[list[Value]] = [
         [
-            "tokens per step",
+            tokens(a),
             a["tokens_per_step"],
             *ends["tokens_per_step"],
             "emitted / steps; nothing was drafted" if alone else "1 + accepted / steps that drafted",
@@ -113,16 +115,31 @@ def _speed(diagnosis: Diagnosis) -> Section | None:
     says = (
         "Tokens over time, without stretches in which nothing ran. A request's share is the throughput over the running"
     )
-    says += " requests; its step takes tokens per step over that speed."
-    columns = ["source", "covers", "tokens/s", "running requests", "tokens/s of a request", "tokens/step", "step ms"]
+    says += " requests; its step takes tokens per step over that speed. Lines without a speed are left out."
+    columns = [
+        "source",
+        "covers",
+        "tokens/s",
+        "running requests",
+        "tokens/s of a request",
+        "tokens per timed step",
+        "ms a timed step",
+    ]
     return Section("speed", "Speed", says, columns, rows)
+
+
+def best_speed(diagnosis: Diagnosis) -> Speed | None:
+    """The speed of the engine that the acceptance is of, while it drafted: of several, the one with most behind it."""
+    source = diagnosis.figures_from
+    mine = [s for s in diagnosis.speeds if source is not None and s.engine == source.engine and s.drafting]
+    return next((s for s in mine if s.step_ms), mine[0] if mine else None)
 
 
 def counted_time(diagnosis: Diagnosis) -> dict[str, Any] | None:
     """The `time` of counts: the speed that has most behind it; None where the input holds none."""
     if not diagnosis.speeds:
         return None
-    best = diagnosis.speeds[0]
+    best = best_speed(diagnosis) or diagnosis.speeds[0]
     absent = dict.fromkeys(("draft_ms", "verify_ms", "sample_ms", "unattributed_ms", "baseline_ms", "baseline_basis"))
     absent |= dict.fromkeys(("speedup", "speedup_low", "speedup_high", "break_even_tokens_per_step", "bottleneck"))
     return (
@@ -155,7 +172,7 @@ def _lengths(records: list[dict[str, Any]]) -> Section | None:
         "drafted",
         "accepted",
         "accepted / drafted",
-        "tokens per step",
+        "tokens per drafting step",
         "running requests",
     ]
     return Section("by-draft-length", "Acceptance by draft length", says, columns, rows)
@@ -203,7 +220,7 @@ def _sources(sources: list[Source], first: Source | None) -> Section | None:
         "drafted",
         "accepted",
         "emitted",
-        "tokens/step",
+        "tokens per drafting step",
         "rate",
         "beside the first",
     ]

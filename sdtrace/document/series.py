@@ -32,7 +32,7 @@ def series_section(a: Mapping[str, Any] | None) -> Section | None:
         "steps that drafted",
         "drafted",
         "accepted",
-        "tokens per step",
+        "tokens per drafting step",
         "accepted / drafted",
         "verdict",
     ]

@@ -18,7 +18,7 @@ from sdtrace.render.text import clean, configuration, number
 from sdtrace.results.clock import moment
 from sdtrace.results.explains import Named, nested, why
 from sdtrace.results.report import Report
-from sdtrace.results.words import TITLES
+from sdtrace.results.words import TITLES, tokens
 from sdtrace.schema.trace import OTHER
 
 #: Rows of a table, steps of a request, tokens of a step that a page shows; the rest is counted.
@@ -74,7 +74,7 @@ def environment() -> Environment:
     }
     made.filters |= {"facts": about.facts, "title": about.title, "moment": moment, "folded": folded}
     made.filters |= {"quiet": quiet, "emitted": emitted, "anchors": anchors}
-    made.filters |= {"met": met}
+    made.filters |= {"met": met, "tokens": tokens}
     made.tests |= {"met": met}
     made.globals |= {"svg": svg}
     return made

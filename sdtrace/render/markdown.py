@@ -5,7 +5,7 @@ from typing import Any
 
 from sdtrace.render.text import clean, configuration, number
 from sdtrace.results.report import Report
-from sdtrace.results.words import TITLES
+from sdtrace.results.words import TITLES, tokens
 
 _CAUSES = 8
 
@@ -64,7 +64,7 @@ def _figures(a: dict[str, Any] | None) -> list[str]:
     if a is None:
         return []
     rows = [
-        ("tokens per step", a["tokens_per_step"]),
+        (tokens(a), a["tokens_per_step"]),
         ("accepted of drafted", a["rate_of_drafted"]),
         ("steps", a["steps"]),
     ]

@@ -14,7 +14,7 @@ from sdtrace.results.check import Check
 from sdtrace.results.clock import moment
 from sdtrace.results.explains import nested
 from sdtrace.results.report import Report
-from sdtrace.results.words import TITLES
+from sdtrace.results.words import TITLES, tokens
 from sdtrace.schema.trace import DAMAGED, OTHER
 
 _COLOURS = {"wrong": "31", "slow": "33", "metric-suspect": "35", "cannot-tell": "36", "healthy": "32"}
@@ -149,7 +149,7 @@ def _speed(document: dict[str, Any]) -> str:
         return f"{a['rate_of_drafted']:.1%} of drafted tokens accepted; steps are not counted"
     if a is None or a["tokens_per_step"] is None:
         return "not recorded"
-    text = f"{a['tokens_per_step']:.2f} tokens per step"
+    text = f"{a['tokens_per_step']:.2f} {tokens(a)}"
     if ci := a["ci"]["tokens_per_step"]:
         text += f" ({ci[0]:.2f} to {ci[1]:.2f})"
     if a.get("expected_tokens_per_step") is not None:

@@ -30,7 +30,7 @@ def _counted(time: dict[str, Any]) -> str:
     if one is not None and (whole is None or running != 1):
         parts.append(f"{number(one)} tokens/s of a request")
     if time["step_ms"] is not None:
-        parts.append(f"{ms(time['step_ms'])} a step of {number(time['tokens_per_step'])} tokens")
+        parts.append(f"{ms(time['step_ms'])} a step")
     return ", ".join(parts)
 
 

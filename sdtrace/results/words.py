@@ -1,6 +1,7 @@
 """The closed sets of words that a report is made of, each once, in the order that every page keeps: worst or strongest first."""
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 #: What a check came to.
 State = Literal["fired", "clear", "cannot-tell", "crashed"]
@@ -34,3 +35,8 @@ IF_GONE = {
     "overhead": "the host took no time",
     "acceptance": "every drafted token were accepted",
 }
+
+
+def tokens(acceptance: Mapping[str, Any] | None) -> str:
+    """What `acceptance.tokens_per_step` is called: counts know the steps that drafted only."""
+    return f"tokens per {(acceptance or {}).get('per', 'step')}"

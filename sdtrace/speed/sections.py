@@ -74,7 +74,7 @@ def _step(timing: Timing) -> Section:
         rows[-1][-1] = timing.gains["overhead"]
         for row in rows[:-1]:
             row[-1] = None if row[0] == "sample" else row[-1]
-    says = f"A step takes {ms(spent.step)} and brings {timing.tokens or 0:.2f} tokens per request."
+    says = f"A step takes {ms(spent.step)}."
     if spent.hidden > 0.005 * spent.step:
         says += f" Another {ms(spent.hidden)} of recorded parts ran beside others and cost no time."
     if timing.bottleneck:

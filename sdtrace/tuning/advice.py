@@ -24,15 +24,20 @@ def _row(what: str, text: str, **more: Any) -> Json:
 
 def _tau(run: Tuned) -> list[Json]:
     best, current, engine = run.best, run.curve.current, run.run.get("engine")
+    if best is None and run.varied:
+        return [
+            _row("keep", "keep the draft lengths as they are: no single length that this trace can judge is faster")
+        ]
     if best is None or current is None:
         return []
     point = run.curve.at(best.tau)
     basis = point.basis if point is not None else None
     if best.tau == current or best.gain is None or best.gain < WORTH:
-        text = f"keep {current} drafted tokens: it is the best of the lengths that this trace can judge"
+        text = f"keep {_drafted(current)}: no length that this trace can judge is faster by {WORTH:.0%} or more"
         return [_row("keep", text + f" (probability {best.probability:.0%})", basis=basis)]
     interval = f" ({best.low:+.1%} to {best.high:+.1%})" if best.low is not None and best.high is not None else ""
-    text = f"draft {best.tau} tokens instead of {current}: {best.gain:+.1%} speed{interval}"
+    text = f"draft {best.tau} token{'s' if best.tau != 1 else ''} instead of {current}: {best.gain:+.1%} speed"
+    text += f"{interval}{'' if point is None or point.identified else ' or more'}"
     if best.tau == 0:
         text = f"switch speculation off for this traffic: {best.gain:+.1%} speed{interval}"
     if best.probability < SURE:
@@ -41,6 +46,10 @@ def _tau(run: Tuned) -> list[Json]:
         text += "; the price of a step at that length is assumed, not measured"
     how = {"gain": best.gain, "low": best.low, "high": best.high, "basis": basis}
     return [_row("tau", text, setting=setting(engine, best.tau), **how)]
+
+
+def _drafted(tau: int) -> str:
+    return f"{tau} drafted token{'s' if tau != 1 else ''}"
 
 
 def _by_batch(run: Tuned) -> list[Json]:
@@ -94,18 +103,19 @@ def _explore(run: Tuned) -> list[Json]:
         return []
     best = run.curve.at(run.best.tau)
     cost = run.step_cost(run.best.tau)[0]
-    if best is None or best.tokens_per_step is None or cost is None:
+    reached = None if best is None else best.tokens_per_step or best.low
+    if best is None or reached is None or cost is None:
         return []
-    rate = best.tokens_per_step / cost
+    rate = reached / cost
     for point in run.curve.points:
-        least = run.step_cost(point.tau)[1]
+        price = run.step_cost(point.tau)[0]
         if (
             not point.identified
             and point.high is not None
-            and least is not None
-            and point.high / least > rate * (1 + WORTH)
+            and price is not None
+            and point.high / price > rate * (1 + WORTH)
         ):
-            text = f"{point.tau} drafted tokens could be better (up to {point.high / least / rate - 1:+.0%}), and this trace"
+            text = f"{_drafted(point.tau)} could be better (up to {point.high / price / rate - 1:+.0%}), and this trace"
             return [_row("explore", f"{text} cannot tell: {point.why}", basis="bounds")]
     return []
 

@@ -12,7 +12,7 @@ from sdtrace.results.report import Report, leaving
 from sdtrace.schema.json_values import Json
 from sdtrace.tuning.counts import tuning_of_counts
 from sdtrace.tuning.document import tuning
-from sdtrace.tuning.run import Asked
+from sdtrace.tuning.run import Asked, Whole
 from sdtrace.tuning.sample import Traffic
 from sdtrace.tuning.sections import sections
 
@@ -28,7 +28,7 @@ def attach(report: Report, traffic: Sequence[Traffic], asked: Asked | None) -> R
     if (root := _broken(report)) is not None and asked is None:
         found, why = None, f"no advice on a trace that is wrong: mend {root} first"
     else:
-        found, why = _tried(traffic, asked) if steps >= ENOUGH else (None, _too_few(steps))
+        found, why = _tried(traffic, asked, _whole(report)) if steps >= ENOUGH else (None, _too_few(steps))
         found = found | {"advice": []} if found is not None and root is not None else found
     why = why if found is None and report.document["audit"] else None
     report = replace(report, document=one_length(report.document, found))
@@ -52,11 +52,15 @@ def one_length(document: Json, tuning: Json | None) -> Json:
     rows, verdict = [], document["verdict"]
     for row in document["causes"]:
         if row["cause"] in _LENGTHS and _LENGTHS[row["cause"]](best, current):
-            curve = f"; the best draft length is {best} instead of {current}: {gain:+.0%} speed"
+            more = " or more" if tau.get("gain_basis") == "at-least" else ""
+            curve = f"; the best draft length is {best} instead of {current}: {gain:+.0%} speed{more}"
             said = _GAINS.sub(curve, row["headline"], count=1)
             if verdict["headline"].startswith(row["headline"]):
                 verdict = verdict | {"headline": said + verdict["headline"].removeprefix(row["headline"])}
-            row = row | {"headline": said, "effect": f"throughput would be {gain:.0%} higher at the best draft length"}
+            row = row | {
+                "headline": said,
+                "effect": f"throughput would be {gain:.0%}{more} higher at the best draft length",
+            }
         rows.append(row)
     return document | {"causes": rows, "verdict": verdict}
 
@@ -79,10 +83,18 @@ def _with(report: Report, made: Json | None, why: str | None) -> Report:
     return leaving(report, notes, tuning=made)
 
 
-def _tried(traffic: Sequence[Traffic], asked: Asked | None) -> tuple[Json | None, str | None]:
+def _whole(report: Report) -> Whole:
+    """The report's own figures: the curve is brought to them."""
+    a, time = report.document["acceptance"] or {}, report.document["time"] or {}
+    ends = (a.get("ci") or {}).get("tokens_per_step") or (None, None)
+    names = ("step_ms", "baseline_ms", "speedup", "speedup_low", "speedup_high")
+    return Whole(a.get("tokens_per_step"), *ends, **{name: time.get(name) for name in names})
+
+
+def _tried(traffic: Sequence[Traffic], asked: Asked | None, whole: Whole) -> tuple[Json | None, str | None]:
     """A fault in here costs the advice, never the verdict; SDTRACE_TRACEBACK shows where it is."""
     try:
-        return tuning(traffic, asked)
+        return tuning(traffic, asked, whole)
     except Exception as error:
         if os.environ.get("SDTRACE_TRACEBACK"):
             raise

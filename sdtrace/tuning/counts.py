@@ -9,6 +9,7 @@ Cost of a step: measured at the recorded length where the input has speed; of ot
 from collections.abc import Sequence
 
 from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.document.counters import best_speed
 from sdtrace.schema.json_values import Json
 from sdtrace.tuning.curve import TAUS
 from sdtrace.tuning.run import Asked
@@ -29,11 +30,12 @@ def tuning_of_counts(diagnosis: Diagnosis, asked: Asked) -> tuple[Json | None, s
     a, source = diagnosis.acceptance, diagnosis.figures_from
     if a is None or source is None or not a["tokens_per_step"]:
         return None, "no count or mean of accepted tokens by step"
-    shares = [min(max(s or 0.0, 0.0), 1.0) for s in a["marginal_by_position"]]
+    shares = _shares(a["marginal_by_position"], a["tokens_per_step"])
     current = len(shares) or round(source.k or 0)
     if not current:
         return None, "neither acceptance by position nor the draft length is printed"
-    step = next((s.step_ms for s in diagnosis.speeds if s.engine == source.engine and s.drafting and s.step_ms), None)
+    speed = best_speed(diagnosis)
+    step = speed.step_ms if speed is not None else None
     lengths = sorted({*range(min(current, TAUS[-1]) + 1), *TAUS, current})
     ends = {tau: _tokens(tau, current, shares, a["tokens_per_step"]) for tau in lengths}
     curve = [_point(tau, ends, current, _costs(tau, current, step, asked), step) for tau in lengths]
@@ -58,6 +60,13 @@ def tuning_of_counts(diagnosis: Diagnosis, asked: Asked) -> tuple[Json | None, s
     return made | {"advice": _advice(source.engine, current, best, gain, curve, step)}, None
 
 
+def _shares(printed: Sequence[float | None], length: float) -> list[float]:
+    """Shares by position that add up to the tokens per step of the report, which have more digits, or more steps, behind them."""
+    shares = [min(max(s or 0.0, 0.0), 1.0) for s in printed]
+    whole = sum(shares)
+    return [min(s * max(length - 1, 0.0) / whole, 1.0) for s in shares] if whole else shares
+
+
 def _tokens(tau: int, current: int, shares: Sequence[float], length: float) -> tuple[float | None, float, float]:
     """Tokens per step at a length: figure (None: bounds only), least, most."""
     if tau == 0:
@@ -65,6 +74,7 @@ def _tokens(tau: int, current: int, shares: Sequence[float], length: float) -> t
     if shares:
         value = 1 + sum(shares[:tau])
         most = value + max(tau - current, 0) * shares[-1]
+        value = length if tau == current else value
         return (value, value, value) if tau <= current else (None, value, most)
     if tau == current:
         return length, length, length

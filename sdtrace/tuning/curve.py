@@ -39,7 +39,10 @@ SAME = 0.99
 
 @dataclass(frozen=True)
 class Point:
-    """One tau of a curve. `steps` (R, G) by request and batch bucket for the figure and for its two ends."""
+    """One tau of a curve. `steps` (R, G): those it takes for the recorded tokens, by request and batch bucket.
+
+    `at_most` (R, G): the same where there is no figure, but a least that tokens per step are taken to reach.
+    """
 
     tau: int
     basis: str
@@ -49,13 +52,16 @@ class Point:
     low: float | None
     high: float | None
     steps: Floats | None = None
+    at_most: Floats | None = None
 
 
 @dataclass(frozen=True)
 class Curve:
-    """`tokens` (R, G): emitted tokens by request and batch bucket; `points` by tau; `current`: the recorded tau."""
+    """`tokens`, `begun` (R, G): emitted tokens and recorded steps by request and batch bucket; `points` by tau; `current`: the
+    recorded tau."""
 
     tokens: Floats
+    begun: Floats
     points: list[Point]
     current: int | None
     stopping: float | None
@@ -93,7 +99,7 @@ def curve(text: Text, run: Mapping[str, Any], laws: Sequence[str], buckets: Ints
             points.append(_corrected(text, cells, lane, tau, depths))
         else:
             points.append(_decaying(text, cells, lane, tau, current or 0, run.get("method")))
-    return Curve(cells.tokens, points, current, stopping)
+    return Curve(cells.tokens, cells.begun, points, current, stopping)
 
 
 class _Cells:
@@ -103,6 +109,7 @@ class _Cells:
         self.shape = (text.requests, int(buckets.max(initial=0)) + 1)
         self.cell = text.request_of * self.shape[1] + (buckets[text.step_of] if len(buckets) else 0)
         self.tokens = self.add(np.ones(text.tokens))
+        self.begun = self.add(np.isin(np.arange(text.tokens), text.first).astype(np.float64))
 
     def add(self, weight: Floats) -> Floats:
         """Sum a weight over tokens."""
@@ -118,8 +125,7 @@ def _constant(text: Text, tau: int) -> bool:
 
 
 def _exact(text: Text, cells: _Cells, tau: int) -> Point:
-    begun = np.ones(text.tokens) if tau == 0 else np.isin(np.arange(text.tokens), text.first).astype(np.float64)
-    steps = cells.add(begun)
+    steps = cells.tokens if tau == 0 else cells.begun
     value, half = _ratio(text, cells.tokens.sum(axis=1), steps.sum(axis=1))
     return Point(tau, "exact", True, None, value, _less(value, half), _more(value, half), steps)
 
@@ -232,9 +238,27 @@ def _decaying(text: Text, cells: _Cells, lane: Lanes, tau: int, current: int, me
     least = (mark == 1) & (depth <= at)
     most = (mark != 0) | (depth < at)
     total = cells.tokens.sum(axis=1)
-    begun = [starts(lane, np.zeros(0), tau, ease.astype(np.float64)) for ease in (least, most)]
-    ends = [_ratio(text, total, cells.add(one).sum(axis=1)) for one in begun]
-    return Point(tau, "bounds", False, why, None, _less(*ends[0]), _more(*ends[1]))
+    begun = [cells.add(starts(lane, np.zeros(0), tau, ease.astype(np.float64))) for ease in (least, most)]
+    ends = [_ratio(text, total, one.sum(axis=1)) for one in begun]
+    cut = _cut(text, cells, tau)
+    fewest = begun[0] if cut is None or begun[0].sum() <= cut.sum() else cut
+    return Point(tau, "bounds", False, why, None, _less(*ends[0]), _more(*ends[1]), at_most=fewest)
+
+
+def _cut(text: Text, cells: _Cells, tau: int) -> Floats | None:
+    """Steps (R, G) if the first `tau` positions of a draft were accepted as they are now; None where no step tells.
+
+    A draft that ends sooner is followed by one that starts sooner, behind tokens that were drafted right: where ease lasts, it
+    is accepted more often than that.
+    """
+    known = text.n_a >= 0
+    gained = _by(text.request_of_step, np.where(known, np.minimum(text.n_a, tau) + 1.0, 0.0), text.requests)
+    if not gained.sum():
+        return None
+    whole = float(known.sum()) / float(gained.sum())
+    told = _by(text.request_of_step, known.astype(np.float64), text.requests)
+    share = np.divide(told, gained, out=np.full(text.requests, whole), where=gained > 0)
+    return np.asarray(cells.tokens * share[:, None])
 
 
 def _depths(

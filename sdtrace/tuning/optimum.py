@@ -16,7 +16,7 @@ DRAWS = 200
 
 @dataclass(frozen=True)
 class Optimum:
-    """`tau` is the best, `probability` how often it is in the bootstrap, `gain` over the recorded tau (0.1 = 10% faster)."""
+    """`tau` is the best, `probability` how often it is in the bootstrap, `gain` over what was recorded (0.1 = 10% faster)."""
 
     tau: int
     probability: float
@@ -25,8 +25,13 @@ class Optimum:
     high: float | None
 
 
-def optimum(tokens: Floats, times: dict[int, Floats], current: int | None) -> Optimum | None:
-    """From tokens (R) and the time that every tau takes for each request (R). None without a candidate."""
+def optimum(
+    tokens: Floats, times: dict[int, Floats], current: int | None, recorded: Floats | None = None
+) -> Optimum | None:
+    """From tokens (R) and the time that every tau takes for each request (R). None without a candidate.
+
+    `recorded` (R): the time of the steps as they were, where it is not that of one length.
+    """
     taus = sorted(times)
     if not taus or not tokens.sum():
         return None
@@ -35,11 +40,11 @@ def optimum(tokens: Floats, times: dict[int, Floats], current: int | None) -> Op
     drawn = weight @ spent
     best = int(np.argmin(spent.sum(axis=0)))
     won = np.argmin(drawn, axis=1)
-    gain: list[float | None] = [None, None, None]
-    if current in times:
-        mine = taus.index(current)
-        ratio = drawn[:, mine] / drawn[:, best] - 1.0
-        whole = float(spent[:, mine].sum() / spent[:, best].sum()) - 1.0
+    gain: list[float | None] = [None, None, None] if taus[best] != current or recorded is not None else [0.0] * 3
+    now = recorded if recorded is not None or current is None else times.get(current)
+    if now is not None and gain[0] is None:
+        ratio = (weight @ now) / drawn[:, best] - 1.0
+        whole = float(now.sum() / spent[:, best].sum()) - 1.0
         gain = [whole, *(float(q) for q in np.quantile(ratio, [0.025, 0.975]))]
     return Optimum(taus[best], float(np.mean(won == best)), *gain)
 

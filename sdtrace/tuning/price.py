@@ -26,7 +26,8 @@ class Price:
     """`cost`, `low`, `high` (K, G) by tau and batch bucket, NaN where not known; `basis` (K), see BASES.
 
     `plain` (G) is the cost of a step without a draft, NaN where nothing tells it, `error` its relative error (95%);
-    `unit` is ms or target steps; `why` says what is missing.
+    `mean` (G): of the steps as they were recorded; `unit` is ms or target steps; `why` says what is missing.
+    `equal`: what plain steps at equal batch take over `plain`, where acceptance and batch go together.
     """
 
     unit: str
@@ -38,6 +39,8 @@ class Price:
     plain: Floats
     error: float
     why: str | None
+    mean: Floats | None = None
+    equal: float = 1.0
 
     @property
     def known(self) -> bool:
@@ -69,6 +72,7 @@ def price(
         return Price("target steps", list(taus), cost, cost, cost, given, np.ones(buckets), 0.0, None)
     cost, low, high = (np.full((len(taus), buckets), np.nan) for _ in range(3))
     basis, plain, error = np.full(len(taus), _GIVEN), np.full(buckets, np.nan), 0.0
+    whole = np.full(buckets, np.nan)
     table, base = lengths(times.mine), times.plain(baseline_ms)
     model = step_cost(times.mine) if times.mine.height else None
     for g in range(buckets):
@@ -76,6 +80,7 @@ def price(
         if not mine.height:
             continue
         batch = float(np.average(mine["batch"].to_numpy(), weights=mine["steps"].to_numpy()))
+        whole[g] = np.average(mine["step_ms"].to_numpy(), weights=mine["steps"].to_numpy())
         if base is not None and base.plain is not None:
             # plain steps among the others had the same weather
             apart = times.weather if base.basis == "given" or base.own < 0.5 else 0.0
@@ -86,7 +91,7 @@ def price(
         cost[:, g], low[:, g], high[:, g], how = _bucket(mine, k, plain[g], model, batch)
         basis = np.maximum(basis, how)
     why = None if np.isfinite(cost).any() else "no step_ms: log it, or give --draft-cost"
-    return Price("ms", list(taus), cost, low, high, [BASES[b] for b in basis], plain, error, why)
+    return Price("ms", list(taus), cost, low, high, [BASES[b] for b in basis], plain, error, why, whole)
 
 
 def lengths(cost: pl.DataFrame) -> pl.DataFrame:

@@ -49,14 +49,15 @@ def said(tuning: Mapping[str, Any]) -> str:
     now = by.get(tau["current"])
     if now is None:
         return "Nothing was drafted in this trace."
-    text = f"Recorded at tau {tau['current']}"
+    text = f"{'Run ' + str(tuning['run_id']) + ': recorded' if tuning.get('one_of_runs', 1) > 1 else 'Recorded'} at tau {tau['current']}"
     text += f" with {now['tokens_per_step']:.2f} tokens per step." if now["tokens_per_step"] is not None else "."
     if tau["best"] is None:
         return f"{text} The best draft length is not known: {tau['why_no_best']}."
     text += f" The fastest of the lengths that can be judged is {tau['best']}"
     text += f" (probability {tau['probability']:.0%})" if tau["probability"] is not None else ""
     if tau["best"] != tau["current"] and tau["gain"] is not None:
-        text += f", {tau['gain']:.1%} faster than now"
+        text += ", at least" if tau.get("gain_basis") == "at-least" else ","
+        text += f" {tau['gain']:.1%} faster than now"
         text += f" ({tau['gain_low']:.1%} to {tau['gain_high']:.1%})" if tau["gain_low"] is not None else ""
     open_ = [str(p["tau"]) for p in tau["curve"] if not p["identified"]]
     return text + (f". Not identified by this trace: {', '.join(open_)}." if open_ else ".")

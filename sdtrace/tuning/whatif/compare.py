@@ -69,13 +69,18 @@ class Bench:
         )
         self.known: Flags = np.asarray(np.isfinite(grid.high).all(axis=0))
         self.cost: Floats | None = grid.high if self.known.any() else None
-        self.plain, self.unit = grid.plain, grid.unit
+        self.plain, self.unit = grid.plain * run.lift.plain * run.price.equal, grid.unit
         marks = self.text.mark[self.text.mark >= 0]
         self.rate = float(marks.mean()) if len(marks) else 0.5
         self.right: Flags = drafted_right(self.text, self.rate)
         self.bucket: Ints = run.traffic.buckets[self.text.step_of]
         if self.cost is not None:
-            self.cost = np.where(self.known, self.cost, np.nan)
+            # figures of the sample are brought to those of all steps, as the curve's are
+            drafting = (np.arange(self.most + 1) > 0)[:, None]
+            scale = np.where(
+                drafting, run.lift.cost, run.lift.plain if np.isfinite(grid.plain).any() else run.lift.cost
+            )
+            self.cost = np.where(self.known, self.cost * scale, np.nan)
 
     def policies(self) -> list[Policy]:
         """What can be walked: those that need prices only where there are some for every bucket."""
@@ -105,7 +110,7 @@ class Bench:
         """One policy, walked."""
         walked = walk(policy, self.text, self.right, self.bucket)
         row = _blank(policy.name, None)
-        row["tokens_per_step"] = float(walked.appended.sum() / len(walked.appended))
+        row["tokens_per_step"] = self.run.lift.tokens * float(walked.appended.sum() / len(walked.appended))
         row["basis"] = policy.basis if self.most <= (self.run.curve.current or 0) else "model"
         return row if self.cost is None else row | self._timed(walked)
 
@@ -115,7 +120,7 @@ class Bench:
         if not used.any():
             return {}
         cost = spent(walked, self.cost)[used]
-        who, tokens = walked.request[used], walked.appended[used].astype(np.float64)
+        who, tokens = walked.request[used], walked.appended[used] * self.run.lift.tokens
         r = self.text.requests
         time, count = np.bincount(who, cost, r), np.bincount(who, tokens, r)
         some = count > 0
@@ -156,5 +161,5 @@ class Bench:
             used = self.known[walked.bucket]
             cost = spent(walked, self.cost)[used]
             totals.append(np.bincount(walked.request[used], cost, self.text.requests))
-            tokens = float(walked.appended[used].sum())
+            tokens = float(walked.appended[used].sum()) * (self.run.lift.tokens if tau else 1.0)
         return float(np.min(totals, axis=0).sum()) / tokens if tokens else None

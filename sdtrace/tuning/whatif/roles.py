@@ -133,7 +133,7 @@ def _speedup(run: Tuned, tau: int) -> float | None:
     point, cost, plain = run.curve.at(tau), run.step_cost(tau)[0], run.plain_cost
     if point is None or point.tokens_per_step is None or not cost or plain is None:
         return None
-    return point.tokens_per_step * plain / cost
+    return point.tokens_per_step * plain * (run.price.equal if tau else 1.0) / cost
 
 
 def geometric(a: float, taus: Floats, costs: Floats) -> float:
