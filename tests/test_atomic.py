@@ -46,6 +46,7 @@ def hidden(folder: Path) -> list[str]:
         ["convert", CASE, "OUT/x.jsonl"],
         ["convert", CASE, "OUT/x.jsonl.gz"],
         ["convert", CASE, "OUT/folder"],
+        ["convert", CASE, "--openmetrics", "OUT/x.om"],
         ["bundle", CASE, "-o", "OUT/x.zip", "--content", "ids"],
         ["simulate", "healthy", "OUT/x.jsonl", "--tested", "30"],
     ],

@@ -62,3 +62,11 @@ def ratio(above: Floats, below: Floats) -> tuple[float | None, float | None]:
         return theta, None
     squares = float(((above - theta * below) ** 2).sum())
     return theta, student(0.975, g - 1) * float(np.sqrt(g / (g - 1) * squares)) / d
+
+
+def wilson(above: float, below: float) -> tuple[float, float]:
+    """95% interval of a share from `above` of `below` independent trials (Wilson 1927); it has a width at 0 and 1 too."""
+    z2, rate = NormalDist().inv_cdf(0.975) ** 2, above / below
+    centre = (rate + z2 / (2 * below)) / (1 + z2 / below)
+    half = math.sqrt(z2 * max(rate * (1 - rate), 0.0) / below + z2 * z2 / (4 * below * below)) / (1 + z2 / below)
+    return centre - half, centre + half

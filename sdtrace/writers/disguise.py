@@ -68,13 +68,13 @@ class Disguise:
         params = pl.col("rule_params").map_elements(known_params, return_dtype=pl.String)
         windows = batch.windows
         if windows is not None:
-            windows = self._named(windows)
+            windows = self.named(windows)
         return replace(
             batch,
             path=nameless(batch.path),
             runs=runs.with_columns(params),
-            requests=self._named(batch.requests).with_columns(tags=pl.lit(None, dtype=pl.String)),
-            steps=self._named(batch.steps),
+            requests=self.named(batch.requests).with_columns(tags=pl.lit(None, dtype=pl.String)),
+            steps=self.named(batch.steps),
             losses=_placed(batch.losses),
             notices=_placed(batch.notices),
             events=_placed(batch.events),
@@ -88,14 +88,15 @@ class Disguise:
             pl.col("model").str.extract(r"([^/\\]*)[/\\]*$"), pl.col("steered").str.slice(0, 0)
         )
         said = plain.with_columns(steered=pl.when(responses["steered"].is_not_null()).then(pl.lit("a parameter")))
-        return self._named(said).with_columns(pl.col("path").map_elements(nameless, return_dtype=pl.String))
+        return self.named(said).with_columns(pl.col("path").map_elements(nameless, return_dtype=pl.String))
 
     def pseudonym(self, request_id: str) -> str:
         """The name of a request for others: it says nothing, and is the same wherever the request is met."""
         text = request_id.encode("utf-8", "surrogatepass")
         return f"request-{blake2b(text, key=self.key, digest_size=6).hexdigest()}"
 
-    def _named(self, table: pl.DataFrame) -> pl.DataFrame:
+    def named(self, table: pl.DataFrame) -> pl.DataFrame:
+        """A table whose requests have other names."""
         return column_changed(changed(table, nameless, ("request_id",)), "request_id", self.pseudonym)
 
 

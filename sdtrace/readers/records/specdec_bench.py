@@ -32,13 +32,36 @@ def rows(node: Node) -> Rows | None:
 
 
 def _profile(node: Node) -> Row:
-    """PR 2247: rates by position, marginal and conditional, and no counts."""
-    marginal, conditional = numbers(node, "marginal_accept_rates"), numbers(node, "conditional_accept_rates")
+    """speculation_profile.json (schema 1.0, PR 2247): rates by position, marginal and conditional, the histogram of emitted
+    lengths, and in one that sdtrace wrote the drafted tokens. A stub holds rates of 0 that nobody measured."""
+    row: Row = {"engine": "specdec-bench", "surface": "speculation profile", "basis": "run"}
+    if node.get("measured") is False:
+        return row | {"bad": "a speculation profile that was not measured: its rates are placeholders"}
+    marginal, conditional = _known(node, "marginal_accept_rates"), _known(node, "conditional_accept_rates")
     if not marginal and conditional:
         marginal = list(accumulate(conditional, mul))
-    row: Row = {"engine": "specdec-bench", "surface": "speculation profile", "basis": "run"}
-    row["k"] = len(marginal) if marginal else None
-    return row | {"said_positions": marginal, "length": 1 + sum(marginal) if marginal else None}
+    row["k"] = value(node, "num_speculative_tokens") or (len(marginal) if marginal else None)
+    histogram = _steps(node.get("acceptance_length_histogram"))
+    if not histogram:
+        mean = 1 + sum(marginal) if marginal else value(node, "mean_accept_length")
+        return row | {"said_positions": marginal, "length": mean}
+    accepted, told = sum(j * n for j, n in enumerate(histogram)), node.get("counts")
+    row |= {"drafts": sum(histogram), "accepted": accepted, "histogram": histogram}
+    row |= {"emitted": accepted + sum(histogram), "drafted": value(told, "drafted") if isinstance(told, dict) else None}
+    if marginal:  # a rule on whole blocks has lengths, and no rates by position
+        reached = counts.above(histogram)
+        row["accepted_by_position"] = reached + [0.0] * (len(marginal) - len(reached))
+    return row
+
+
+def _known(node: Node, name: str) -> list[float] | None:
+    """A list of rates up to the first one that is not known."""
+    listed = node.get(name)
+    return (
+        numbers({name: listed[: listed.index(None)]}, name)
+        if isinstance(listed, list) and None in listed
+        else numbers(node, name)
+    )
 
 
 def _steps(lengths: Any) -> list[float] | None:
