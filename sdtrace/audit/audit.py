@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from sdtrace.audit.malloc import warm
 from sdtrace.audit.request_lines import heads, within
 from sdtrace.audit.seen_steps import RepeatedSteps, SeenSteps
 from sdtrace.audit.source import Source
@@ -140,6 +141,7 @@ class _State:
 def _pass(sources: Sequence[Source], state: _State) -> Audit:
     inputs: list[Input] = []
     state.seen = SeenSteps() if len(sources) > 1 else None
+    warm()
     pulled(_jobs(sources, state, inputs), partial(_measured, state, inputs), WORKERS)
     known = state.runs, state.known.drop("hash"), state.unknown
     windows = state.windows.windows(), state.events, state.windows.judged

@@ -10,7 +10,7 @@ def without_padding(steps: pl.DataFrame) -> pl.DataFrame:
     in front of others end a draft as well, for kernels reject there whatever p says.
     """
     lists = [name for name in ("draft_token_ids", "output_token_ids") if steps[name].dtype == pl.List(pl.Int64)]
-    least = [steps[name].explode().min() for name in lists]  # of all ids at once, not list by list
+    least = steps.select(pl.col(name).explode().min() for name in lists).row(0)  # of all ids at once, not list by list
     padded = [name for name, low in zip(lists, least, strict=True) if low is not None and low < 0]
     if not padded:
         return steps

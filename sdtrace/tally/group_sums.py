@@ -98,7 +98,9 @@ def _begins(table: pl.DataFrame, keys: Sequence[str]) -> Ints | None:
 def _simple(table: pl.DataFrame, sums: Sequence[str], ends: Sequence[str]) -> bool:
     """Whether all columns are of a type that runs are added up of, and none of `ends` (least and greatest) holds a NaN."""
     types = table.schema
-    if any(types[name] not in (*_NUMBERS, pl.Boolean) for name in sums) or any(types[name] not in _NUMBERS for name in ends):
+    if any(types[name] not in (*_NUMBERS, pl.Boolean) for name in sums) or any(
+        types[name] not in _NUMBERS for name in ends
+    ):
         return False
     return not any(types[name] == pl.Float64 and table[name].is_nan().any() for name in ends)
 
@@ -124,6 +126,8 @@ def _end(column: pl.Series, begin: Ints, end: np.ufunc) -> pl.Series:
     if not column.null_count():
         return pl.Series(column.name, end.reduceat(column.to_numpy(), begin))
     bound = np.inf if column.dtype == pl.Float64 else np.iinfo(np.int64).max
-    found = pl.Series(column.name, end.reduceat(column.fill_null(bound if end is np.minimum else -bound).to_numpy(), begin))
+    found = pl.Series(
+        column.name, end.reduceat(column.fill_null(bound if end is np.minimum else -bound).to_numpy(), begin)
+    )
     known = np.add.reduceat(column.is_not_null().to_numpy(), begin, dtype=np.int64)
     return found.set(pl.Series(known == 0), None)

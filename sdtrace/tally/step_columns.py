@@ -64,11 +64,14 @@ def _strange(scope: Scope) -> Ints | pl.Expr:
     if ids.max() < size and ids.min() >= 0:
         return np.zeros(len(pos.count), dtype=np.int64)
     stops = scope.steps["stop_token_ids"].list.max().max()
-    meant = (pos.emitted >= size) & (pos.token == pos.emitted) & pos.by_count & (pos.p > 0)
-    if (isinstance(stops, int) and stops >= size) or meant.any():
+    if isinstance(stops, int) and stops >= size:
         return _NEVER
-    wrong = np.flatnonzero((ids >= size) | (ids < 0))
-    return np.bincount(_owner(lists, wrong), minlength=len(pos.count))
+    beyond = np.flatnonzero(pos.emitted >= size)
+    kept = beyond[pos.by_count[beyond]]
+    if ((pos.token[kept] == pos.emitted[kept]) & (pos.p[kept] > 0)).any():
+        return _NEVER
+    before = np.concatenate(([0], np.cumsum((ids >= size) | (ids < 0))))
+    return np.asarray(before[lists.start + lists.count] - before[lists.start])
 
 
 def _beyond(scope: Scope) -> pl.Series | pl.Expr:

@@ -74,7 +74,14 @@ def _small(table: pl.DataFrame) -> pl.DataFrame:
         ([9] * 3, pl.DataFrame.clone),
         ([], pl.DataFrame.clone),
     ],
-    ids=["a key comes back", "a least value of NaN", "small numbers, whose sums are wider", "short runs", "few rows", "no row"],
+    ids=[
+        "a key comes back",
+        "a least value of NaN",
+        "small numbers, whose sums are wider",
+        "short runs",
+        "few rows",
+        "no row",
+    ],
 )
 def test_other_tables_are_added_up_in_any_order(sizes: list[int], change: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     table = change(_table(sizes, 0.1, 0))
