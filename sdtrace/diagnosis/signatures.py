@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.diagnosis.bonus_row import Row, bonus_row
 from sdtrace.diagnosis.residual_power import Powers, powers
 from sdtrace.diagnosis.wrong_rules import Explanation
 from sdtrace.results.cause import Cause, Outcomes, fired, make
@@ -40,6 +41,8 @@ _FAINT = 0.06
 _POWER = 3.0
 #: Standard errors by which one way to accept too much must be ahead of the others.
 _CLEARLY = 2.0
+#: Where bonus tokens come from that do not come from their own row.
+_ROWS = {"before": "the row before their own", "next": "the row behind their own, the first of the next request"}
 #: Standard errors up to which a statistic looks as if nothing were wrong with what it sees.
 _LIKE = 2.2
 
@@ -48,13 +51,14 @@ _LIKE = 2.2
 class Signs:
     """z of every statistic of the run that shows most, by code and part; 0 where there is none.
 
-    `powers` of q and of the residual, from the sample of steps. `lean`: how far acceptances lean to emitted tokens that the draft
-    finds likely, in standard errors.
+    `powers` of q and of the residual, from the sample of steps, and the row that bonus tokens are drawn from where it is not their
+    own. `lean`: how far acceptances lean to emitted tokens that the draft finds likely, in standard errors.
     """
 
     z: Mapping[str, float]
     trimmed: bool = False
     powers: Powers | None = None
+    bonus: Row | None = None
 
     def of(self, code: str) -> float:
         return self.z.get(code, 0.0)
@@ -75,11 +79,13 @@ def signs(tally: Tally, used: pl.Expr, runs: Mapping[str, Mapping[str, Any]]) ->
         return Signs({})
     run_id = max(found, key=lambda run: max(abs(v) for v in found[run].values()))
     counts = tally.frame("laws").select(pl.col("drafted", "verified").sum()).row(0)
-    fit = None
+    fit, bonus = None, None
+    if tally.steps is not None and abs(found[run_id].get("SD212:alone", 0.0)) > _LIKE:
+        bonus = bonus_row(tally.steps.filter(used & (pl.col("run_id") == run_id)))
     if tally.steps is not None and any(abs(found[run_id].get(code, 0.0)) > _LIKE for code in _BACK):
         sample = tally.steps.filter(used & (pl.col("run_id") == run_id) & (pl.col("law") == "ratio"))
         fit = powers(sample, runs.get(run_id, {}), "ratio")
-    return Signs(found[run_id], counts[1] < counts[0], fit)
+    return Signs(found[run_id], counts[1] < counts[0], fit, bonus)
 
 
 def _lean(row: Mapping[str, Any]) -> float:
@@ -252,6 +258,8 @@ def _reverse(outcomes: Outcomes, signs: Signs) -> tuple[str, str, str]:
 
 def _emitted(outcomes: Outcomes, signs: Signs) -> tuple[str, str, str]:
     if fired(outcomes, "SD212"):
+        if signs.bonus is not None:
+            return "misaligned-target-probs", f"bonus tokens are drawn from {_ROWS[signs.bonus]}", "SD212"
         if abs(signs.of("SD212:alone")) > max(abs(signs.of("SD212")), abs(signs.of("SD212:overlap"))):
             return "one-sided-sampling-params", "tokens that the target draws alone do not follow p", "SD212"
         return "recovered-not-residual", "emitted tokens do not follow p", "SD212"

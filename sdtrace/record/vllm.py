@@ -11,6 +11,7 @@ and V2 of vLLM 0.32 and 0.33 (`vllm/v1/worker/gpu/model_runner.py`, `v1/worker/g
 | SDTRACE_RECORD_SAMPLE=0.01 | share of the requests, by hash of their id |
 | SDTRACE_RECORD_MAX_GB=10 | size cap of a process |
 | SDTRACE_RECORD_SUMS=0 | p, q and r only: no entropies, overlaps, argmax |
+| SDTRACE_RECORD_TOP=20 | the likeliest 20 of p and q at every position, too (model runner V2): large files |
 | SDTRACE_RECORD_ENCODING=parquet | Parquet parts in place of JSON Lines |
 | SDTRACE_RECORD_MODE=640 | who may read the files; 600, their owner alone, without it |
 

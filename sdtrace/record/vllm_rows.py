@@ -57,8 +57,9 @@ def sent(found: Flat) -> tuple[Flat, Any]:
     return Flat(host, found.parts), event
 
 
-def kept(given: Mapping[str, Any], sampled: Tensor, number: Tensor, *, sums: bool) -> dict[str, Tensor]:
-    """Columns of every row, by name, and what places them; `given`: the arguments of `rejection_sample` by name.
+def kept(given: Mapping[str, Any], sampled: Tensor, number: Tensor, *, sums: bool, top: int = 0) -> dict[str, Tensor]:
+    """Columns of every row, by name, and what places them; `given`: the arguments of `rejection_sample` by name; `top`: entries of
+    p and q to keep of every row, likeliest first (FLy needs those of its entropy).
 
     `cu` (requests + 1), `ids` and `pos` (m); columns of a step (m, the bonus rows' entries of drafts are meaningless); `last_p` and
     `last_q` (requests), `sampled` and `number`: what the kernels decided.
@@ -69,11 +70,7 @@ def kept(given: Mapping[str, Any], sampled: Tensor, number: Tensor, *, sums: boo
     vocab = logits.shape[1] if q_logits is None else min(logits.shape[1], q_logits.size(-1))
     logits = logits[:, :vocab]
     drafted = torch.roll(given["draft_sampled"], -1)
-    found = _columns(given, logits, drafted.clamp(0, vocab - 1), vocab, sums=sums)
-    if given.get("fly_window_size"):
-        log_z = logits.float().logsumexp(-1, keepdim=True)
-        best = torch.topk(logits.float(), min(given["fly_entropy_top_k"], vocab), dim=-1)
-        found |= {"top_probs": (best.values - log_z).exp(), "top_ids": best.indices}
+    found = _columns(given, logits, drafted.clamp(0, vocab - 1), vocab, sums=sums, top=top)
     last = (number - 1).long().clamp(min=0)
     row = cu[:-1].long() + last
     token = sampled.gather(1, last.unsqueeze(1)).squeeze(1).clamp(0, vocab - 1)
@@ -83,14 +80,24 @@ def kept(given: Mapping[str, Any], sampled: Tensor, number: Tensor, *, sums: boo
     return found | {"cu": cu, "ids": given["draft_sampled"], "pos": given["pos"], "sampled": sampled, "number": number}
 
 
-def _columns(given: Mapping[str, Any], logits: Tensor, ids: Tensor, vocab: int, *, sums: bool) -> dict[str, Tensor]:
+def _columns(
+    given: Mapping[str, Any], logits: Tensor, ids: Tensor, vocab: int, *, sums: bool, top: int
+) -> dict[str, Tensor]:
     import torch
 
     size, parts = max(1, _CELLS // vocab), []
+    target_top = max(top, given["fly_entropy_top_k"] if given.get("fly_window_size") else 0)
     for start in range(0, logits.shape[0], size):
         rows = torch.arange(start, min(start + size, logits.shape[0]), device=logits.device)
         q = None if given["draft_logits"] is None else _q(given, rows, vocab)
-        parts.append(of_rows(logits[start : start + size], ids[start : start + size], q, sums=sums))
+        mine = logits[start : start + size]
+        parts.append(of_rows(mine, ids[start : start + size], q, sums=sums))
+        if target_top:
+            log_z, best = mine.float().logsumexp(-1, keepdim=True), mine.float().topk(min(target_top, vocab), dim=-1)
+            parts[-1] |= {"top_probs": (best.values - log_z).exp(), "top_ids": best.indices}
+        if top and q is not None:
+            best = q.topk(min(top, vocab), dim=-1)
+            parts[-1] |= {"draft_top_probs": best.values, "draft_top_ids": best.indices}
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 

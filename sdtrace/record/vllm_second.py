@@ -61,6 +61,7 @@ class SecondSteps:
         self.began, self.number = 0.0, 0
         self.dummy, self.inside = False, False
         self.sums = os.environ.get("SDTRACE_RECORD_SUMS", "1") != "0"
+        self.top = int(os.environ.get("SDTRACE_RECORD_TOP", "0"))
         self.told: set[str] = set()  #: requests whose line was written once
         self.said = False
 
@@ -114,7 +115,7 @@ class SecondSteps:
         if not self.inside or self.now is None:
             return
         self.now.rule = rule_of(given)
-        self.now.chunks.append(kept(given, *result, sums=self.sums))
+        self.now.chunks.append(kept(given, *result, sums=self.sums, top=self.top))
 
     def sampled(self, result: Any, runner: Any, *_: Any, **__: Any) -> None:
         """Tokens are chosen: the one copy of the step is queued."""
@@ -280,9 +281,10 @@ def _drafts(batch: Batch, arrays: Mapping[str, Any]) -> Iterator[dict[str, Any]]
                 row |= {name: mine[name][begin : begin + tau] for name in _DRAFT if name in mine}
                 if "target_argmax_ids" in row:
                     row["target_argmax_ids"] = row["target_argmax_ids"].astype(np.int64)
-                if "top_probs" in mine:
-                    row["target_top_ids"] = mine["top_ids"][begin : begin + tau].astype(np.int64).tolist()
-                    row["target_top_probs"] = mine["top_probs"][begin : begin + tau].tolist()
+                for side, name in (("target", "top"), ("draft", "draft_top")):
+                    if f"{name}_probs" in mine:
+                        row[f"{side}_top_ids"] = mine[f"{name}_ids"][begin : begin + tau].astype(np.int64).tolist()
+                        row[f"{side}_top_probs"] = mine[f"{name}_probs"][begin : begin + tau].tolist()
                 row["last_p"] = float(mine["last_p"][i])
                 row["last_q"] = float(mine["last_q"][i]) if "last_q" in mine else None
             yield row

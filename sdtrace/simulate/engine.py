@@ -45,7 +45,7 @@ def play(world: World, law: str, fault: Fault, strength: float) -> Outcome:
     if fault.recover:
         weights = fault.recover(world, strength, last, weights)
     race = world.race[every, last] if fault.same_noise else None
-    return outcome_of(world, n_a, _last(world, n_a, weights, race))
+    return outcome_of(world, n_a, _last(world, n_a, weights, race, fault.bonus_row))
 
 
 #: What vLLM calls the parameters of FLy, at its defaults but for the window, which must fit into a draft.
@@ -96,8 +96,8 @@ def residual(p: Rows, q: Rows) -> Rows:
     return np.asarray(np.where(left.sum(axis=-1, keepdims=True) > 0, left, p))
 
 
-def _last(world: World, n_a: Ints, weights: Rows, race: Rows | None) -> Ints:
-    bonus = draw(world.p[np.arange(len(n_a)), n_a], world.rng)
+def _last(world: World, n_a: Ints, weights: Rows, race: Rows | None, off: int = 0) -> Ints:
+    bonus = draw(world.p[np.arange(len(n_a)), np.maximum(n_a + off, 0)], world.rng)
     recovered = draw(weights, world.rng) if race is None else np.argmax(weights / race, axis=-1)
     return np.where(n_a < world.verified, recovered, bonus)
 

@@ -33,4 +33,5 @@ class Fault:
     write: Callable[[pl.DataFrame, float, np.random.Generator], pl.DataFrame] | None = None
     ask: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     same_noise: bool = False
+    bonus_row: int = 0  #: rows that the bonus token is drawn from, counted from its own
     defers: Callable[[World, Flags, int], tuple[Flags, int]] | None = None

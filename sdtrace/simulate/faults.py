@@ -208,6 +208,9 @@ FAULTS: dict[str, Fault] = {
     "greedy-sampled": Fault(
         "greedy-mismatch", "the target is sampled though the temperature is 0", laws=("greedy",), chosen=_greedy_sampled
     ),
+    "bonus-row": Fault(
+        "misaligned-target-probs", "the bonus token is drawn from the row before its own", laws=("ratio", "one-hot"), bonus_row=-1
+    ),
     "bonus-missing": Fault("bonus-missing", "the bonus token is not appended", laws=("ratio", "one-hot", "block"), write=_bonus(0)),
     "bonus-duplicated": Fault(
         "bonus-duplicated", "the bonus token is appended twice", laws=("ratio", "one-hot", "block"), write=_bonus(2)

@@ -119,6 +119,8 @@ def values_of(r: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
     for digits in range(1, 8):
         if np.all(np.abs(seen * 10**digits - np.round(seen * 10**digits)) < 1e-6):
             return float(10**digits)
+    if _spelled_short(seen[:64]) and _spelled_short(seen):
+        seen = seen.astype(np.float32).astype(np.float64)
     mantissa, _ = np.frexp(seen)
     for bits, values in ((8, 3.0 * 2**7), (11, 3.0 * 2**10)):
         if np.all(np.abs(mantissa * 2**bits - np.round(mantissa * 2**bits)) < 1e-5):
@@ -129,6 +131,11 @@ def values_of(r: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
     single = np.abs(seen.astype(np.float32).astype(np.float64) - seen) <= 1e-8 * seen
     # a double rounded to float32: 2^23 values in every octave, so that two are equal with probability 1 / (3 * 2^23)
     return 3.0 * 2**23 if single.all() else 2.0**53
+
+
+def _spelled_short(r: npt.NDArray[np.float64]) -> bool:
+    """Whether all of these are float32 in as few digits as tell them apart, which is up to half a step of float32 off."""
+    return all(float(str(single)) == value for single, value in zip(r.astype(np.float32), r, strict=True))
 
 
 def _pairs(frame: pl.DataFrame, keys: list[str]) -> int:

@@ -21,7 +21,7 @@ class Host:
         return self.values
 
 
-def step(rule: str, *, mixed: bool) -> dict[str, dict[str, Any]]:
+def step(rule: str, *, mixed: bool, **more: tuple[tuple[int, ...], list[float]]) -> dict[str, dict[str, Any]]:
     """Two requests: "a" drafted 7 and 8, kept the first and got 5 for the second; "b" drafted 9, kept it, and got a bonus 4.
 
     Rows: a's 3 (the token before, 7, 8), b's 2 (the token before, 9).
@@ -34,7 +34,7 @@ def step(rule: str, *, mixed: bool) -> dict[str, dict[str, Any]]:
         "0.last_p": ((2,), [0.125, 0.0625]),
         "sampled": ((2, 3), [7, 5, -1, 9, 4, -1]),
         "number": ((2,), [2, 2]),
-    }
+    } | {f"0.{name}": part for name, part in more.items()}
     values = [value for _, row in parts.values() for value in row]
     copy = Flat(Host(values), tuple((name, shape) for name, (shape, _) in parts.items()))
     batch = Batch(1.0, 3, ["a", "b"], np.array([77, 99]), mixed, rule, [{}], copy)
@@ -75,3 +75,13 @@ def test_uniforms_follow_from_seed_and_position(rule: str, mixed: bool, seeds: l
         assert "uniforms" not in row
         return
     assert row["uniforms"].tolist() == uniform(np.array(seeds), np.array([10, 11])).tolist()
+
+
+def test_top_rows_are_those_of_the_drafted_positions() -> None:
+    rows = [0.5, 0.25, 0.75, 0.125, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+    top = {"top_probs": ((5, 2), rows), "top_ids": ((5, 2), [float(i) for i in range(10)])}
+    found = step("ratio", mixed=True, **top, **{f"draft_{name}": part for name, part in top.items()})
+    for side in ("target", "draft"):
+        assert found["a"][f"{side}_top_ids"] == [[0, 1], [2, 3]]
+        assert found["a"][f"{side}_top_probs"] == [[0.5, 0.25], [0.75, 0.125]]
+        assert found["b"][f"{side}_top_ids"] == [[6, 7]]

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -12,6 +13,7 @@ from sdtrace.checks import CHECKS
 from sdtrace.readers import open_inputs
 from sdtrace.tally.frames import FRAMES
 from sdtrace.tally.tally import Tally, merge
+from sdtrace.tally.uniforms import values_of
 from tests.made.simulate import Scenario, Shape, document, simulate
 
 
@@ -106,3 +108,23 @@ def test_samples_stay_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert found.sums["requests"].height == 5
     kept = found.steps.group_by("hash").len()
     assert isinstance(kept, pl.DataFrame)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "values"),
+    [
+        (lambda r: (r * 2**24).astype(np.int64) / 2**24, 2.0**24),
+        (lambda r: r.astype(np.float32), 3.0 * 2**23),
+        (lambda r: r, 2.0**53),
+        (lambda r: np.round(r, 4), 1e4),
+    ],
+    ids=["grid of 24 bits", "float32", "float64", "4 decimals"],
+)
+@pytest.mark.parametrize("spelled", ["in full", "as short as it goes"])
+def test_how_many_values_a_generator_has(drawn: Any, values: float, spelled: str) -> None:
+    """float32 written with the fewest digits that tell them apart is no longer the number that was drawn: 4 of 13,000 uniforms of a
+    lawful vLLM were equal, and 9e-9 pairs expected."""
+    r = drawn(np.random.default_rng(3).random(4096))
+    short = values < 2.0**53 and spelled != "in full"
+    told = np.array([float(str(x)) for x in r.astype(np.float32)]) if short else r.astype(np.float64)
+    assert values_of(told) == values

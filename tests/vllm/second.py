@@ -1,9 +1,10 @@
 """vLLM's own rejection sampler of model runner V2 with the plugin on, in Triton's interpreter: no GPU, random logits.
 
-    TRITON_INTERPRET=1 python tests/vllm/second.py FOLDER [--law ratio] [--rows 20000]
+    python tests/vllm/second.py FOLDER [--law ratio] [--rows 20000] [--fault bonus-row]
 
-Needs torch, triton and the Python files of vLLM 0.32 or 0.33 with what they import; prints one JSON object. The kernel's own uniforms
-are drawn again (tl.rand) and compared with the recorded ones bit for bit; `sdtrace report FOLDER` judges the decisions.
+Needs torch, triton and the Python files of vLLM 0.32 or 0.33 with what they import; prints one JSON object. Drafts are drawn by vLLM's
+own kernel; the uniforms of its test are drawn again (tl.rand) and compared with the recorded ones bit for bit; `sdtrace report FOLDER`
+judges the decisions. `--fault`: one of the kernels is made wrong first (tests/vllm/mutilated.py).
 """
 
 import argparse
@@ -13,6 +14,8 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from mutilated import KERNELS, mutilate
 
 os.environ["TRITON_INTERPRET"] = "1"
 os.environ.setdefault("VLLM_TARGET_DEVICE", "empty")
@@ -51,13 +54,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--law", choices=LAWS, default="ratio")
     parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--fault", choices=sorted(KERNELS))
     given = parser.parse_args()
     os.environ["SDTRACE_RECORD"] = str(given.folder)
     vllm_on_triton()
+    if given.fault:
+        mutilate(given.fault)
     import numpy as np
     import torch
     from vllm.triton_utils import tl
     from vllm.v1.worker.gpu import model_runner
+    from vllm.v1.worker.gpu.sample.gumbel import gumbel_sample
     from vllm.v1.worker.gpu.spec_decode import rejection_sampler_utils
 
     from sdtrace.record.vllm import register
@@ -108,7 +115,9 @@ def main() -> None:
         if given.law == "one-hot":
             x = draft.argmax(-1)
         else:
-            x = torch.multinomial(draft.softmax(-1).view(-1, VOCAB), 1, generator=rng).view(BATCH, K)
+            where = (at.unsqueeze(1) + torch.arange(K)).view(-1)
+            rows, slot = draft.reshape(-1, VOCAB).contiguous(), slots.repeat_interleave(K)
+            x = gumbel_sample(rows, slot, temperature, seeds, where, True, True).view(BATCH, K)
         ids = torch.cat([torch.ones(BATCH, 1, dtype=torch.int64), x], dim=1).view(-1)
         runner.speculator = SimpleNamespace(draft_logits=None if given.law == "one-hot" else draft)
         cu = torch.arange(0, m + 1, each, dtype=torch.int32)
@@ -124,7 +133,12 @@ def main() -> None:
         at += count.long()
     steps.close()
     steps.writer.close()
-    print(json.dumps({"law": given.law, "rows": int(number + 1) * BATCH * K} | bits(given.folder, np, given.law)))
+    print(
+        json.dumps(
+            {"law": given.law, "fault": given.fault, "rows": int(number + 1) * BATCH * K}
+            | bits(given.folder, np, given.law)
+        )
+    )
 
 
 def bits(folder: Path, np: Any, law: str) -> dict[str, int]:
