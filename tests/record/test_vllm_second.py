@@ -34,7 +34,8 @@ def step(rule: str, *, mixed: bool, **more: tuple[tuple[int, ...], list[float]])
         "0.last_p": ((2,), [0.125, 0.0625]),
         "sampled": ((2, 3), [7, 5, -1, 9, 4, -1]),
         "number": ((2,), [2, 2]),
-    } | {f"0.{name}": part for name, part in more.items()}
+    }
+    parts |= {f"0.{name}": part for name, part in more.items()}
     values = [value for _, row in parts.values() for value in row]
     copy = Flat(Host(values), tuple((name, shape) for name, (shape, _) in parts.items()))
     batch = Batch(1.0, 3, ["a", "b"], np.array([77, 99]), mixed, rule, [{}], copy)
@@ -79,7 +80,10 @@ def test_uniforms_follow_from_seed_and_position(rule: str, mixed: bool, seeds: l
 
 def test_top_rows_are_those_of_the_drafted_positions() -> None:
     rows = [0.5, 0.25, 0.75, 0.125, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
-    top = {"top_probs": ((5, 2), rows), "top_ids": ((5, 2), [float(i) for i in range(10)])}
+    top: dict[str, tuple[tuple[int, ...], list[float]]] = {
+        "top_probs": ((5, 2), rows),
+        "top_ids": ((5, 2), [float(i) for i in range(10)]),
+    }
     found = step("ratio", mixed=True, **top, **{f"draft_{name}": part for name, part in top.items()})
     for side in ("target", "draft"):
         assert found["a"][f"{side}_top_ids"] == [[0, 1], [2, 3]]
