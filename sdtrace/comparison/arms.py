@@ -12,8 +12,8 @@ from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.schema.arrays import Floats
 from sdtrace.speed.strata import attributes, levels, names_session
 from sdtrace.speed.timing import Timing
-from sdtrace.stats.jackknife import FEWEST, GROUPS, Interval, groups, jackknife, summed
-from sdtrace.stats.ratio import student
+from sdtrace.stats.jackknife import GROUPS, Interval, groups, jackknife, summed
+from sdtrace.stats.ratio import FEWEST, student
 from sdtrace.stats.wander import wander
 from sdtrace.tally.frames import DEPTH
 

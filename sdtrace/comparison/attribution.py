@@ -12,8 +12,9 @@ import polars as pl
 
 from sdtrace.comparison.arms import Arm, Pair, column, names_of, over_time, two_sided, wider
 from sdtrace.schema.arrays import Floats
-from sdtrace.stats.jackknife import FEWEST, GROUPS, Interval
+from sdtrace.stats.jackknife import GROUPS, Interval
 from sdtrace.stats.lmdi import curve_and_batch, log_mean, mix_and_within, throughput_change
+from sdtrace.stats.ratio import FEWEST
 from sdtrace.tally.frames import DEPTH
 
 #: Strata of the mix; F below which a key of requests explains nothing.

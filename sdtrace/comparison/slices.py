@@ -16,7 +16,8 @@ import polars as pl
 
 from sdtrace.comparison.arms import Pair, names_of
 from sdtrace.schema.arrays import Floats
-from sdtrace.stats.jackknife import FEWEST, Interval, jackknife
+from sdtrace.stats.jackknife import Interval, jackknife
+from sdtrace.stats.ratio import FEWEST
 
 #: Slices that are reported; requests and share of lines that one must hold on each side.
 MOST, REQUESTS, SHARE = 4, 20, 0.02

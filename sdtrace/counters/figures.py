@@ -38,7 +38,7 @@ def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
         "ci": {
             "level": 0.95,
             "tokens_per_step": clustered(mine.drop_nulls(["appended", "drafts"]), "appended", "drafts"),
-            "rate_of_drafted": clustered(mine.drop_nulls(["accepted", "drafted"]), "accepted", "drafted"),
+            "rate_of_drafted": clustered(mine.drop_nulls(["accepted", "drafted"]), "accepted", "drafted", rate=True),
             "rate_of_tested": None,
             "excess": None,
         },

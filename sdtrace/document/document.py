@@ -17,6 +17,7 @@ from sdtrace.results.check import Check
 from sdtrace.results.not_checked import sentences
 from sdtrace.results.report import Chart, Report, Section
 from sdtrace.speed.sections import slice_section, time_sections
+from sdtrace.stats.ratio import FEWEST
 from sdtrace.version import VERSION
 
 _ABSENT = ("diff", "tuning", "replay", "history")
@@ -174,6 +175,8 @@ def _figures(a: Mapping[str, Any]) -> Section:
         says = f"{a['accepted']:,} of {a['drafted']:,} drafted tokens were accepted in {a['steps']:,} steps."
     if a["tokens_per_step"] is not None:
         says += f" Each step emitted {a['tokens_per_step']:.2f} tokens on average."
+    if ci["tokens_per_step"] is None and a["steps"]:
+        says += f" Too few requests for an interval: it needs {FEWEST}."
     return Section("acceptance", "Acceptance", says, ["figure", "value", "low (95%)", "high (95%)", "definition"], rows)
 
 

@@ -15,6 +15,7 @@ from sdtrace.render import about, incident
 from sdtrace.render.charts import svg
 from sdtrace.render.steps import met, quiet
 from sdtrace.render.text import clean, configuration, number
+from sdtrace.render.whisker import whiskers
 from sdtrace.results.clock import moment
 from sdtrace.results.explains import Named, nested, why
 from sdtrace.results.report import Report
@@ -74,7 +75,7 @@ def environment() -> Environment:
     }
     made.filters |= {"facts": about.facts, "title": about.title, "moment": moment, "folded": folded}
     made.filters |= {"quiet": quiet, "emitted": emitted, "anchors": anchors}
-    made.filters |= {"met": met, "tokens": tokens}
+    made.filters |= {"met": met, "tokens": tokens, "whiskers": whiskers}
     made.tests |= {"met": met}
     made.globals |= {"svg": svg}
     return made

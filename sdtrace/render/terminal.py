@@ -152,6 +152,8 @@ def _speed(document: dict[str, Any]) -> str:
     text = f"{a['tokens_per_step']:.2f} {tokens(a)}"
     if ci := a["ci"]["tokens_per_step"]:
         text += f" ({ci[0]:.2f} to {ci[1]:.2f})"
+    elif document["audit"] and a["steps"]:
+        text += " (too few requests for an interval)"
     if a.get("expected_tokens_per_step") is not None:
         text += f", {a['expected_tokens_per_step']:.2f} expected under the law"
     if a["rate_of_drafted"] is not None:

@@ -55,7 +55,7 @@ def slice_section(timing: Timing) -> Section | None:
         return None
     rows.sort(key=lambda row: (row[4] if isinstance(row[4], float) else 1.0, str(row[0])))
     says = f"{rows[0][0]} accepts least, {rows[0][4]:.0%} of its tested tokens; {rows[-1][0]} most, {rows[-1][4]:.0%}."
-    ends = [[None if row[i] is None else min(float(str(row[i])), 1.0) for row in rows[:40]] for i in (4, 5, 6)]
+    ends = [[None if row[i] is None else float(str(row[i])) for row in rows[:40]] for i in (4, 5, 6)]
     chart = Chart(
         "bars", "slice", "accepted / tested", [str(r[0]) for r in rows[:40]], {"acceptance": ends[0]}, ends[1], ends[2]
     )

@@ -28,7 +28,14 @@ def rate(places: pl.DataFrame, above: str = "accepted", below: str = "tested") -
     """sum(above) / sum(below), clustered by session."""
     (group,) = groups([places["session"]])
     sums = summed(group, places.select(above, below).to_numpy(), GROUPS)
-    return jackknife(sums, lambda s: s[..., :1] / s[..., 1:])[0]
+    found = jackknife(sums, lambda s: s[..., :1] / s[..., 1:])[0]
+    return _as_rate(found)
+
+
+def _as_rate(found: Interval) -> Interval:
+    if found.low is None or found.high is None:
+        return found
+    return Interval(found.value, max(found.low, 0.0), min(found.high, 1.0))
 
 
 def acceptance_findings(timing: Timing) -> list[Finding]:
@@ -178,7 +185,7 @@ def _gap(joined: pl.DataFrame, inside: npt.NDArray[np.bool_]) -> tuple[Interval,
         return np.stack([mine - rest, mine], axis=-1)
 
     gap, mine = jackknife(summed(group, rows, GROUPS), both, freedom=max(fewest - 1, 1))
-    return gap, mine
+    return gap, _as_rate(mine)
 
 
 def _everywhere(timing: Timing, joined: pl.DataFrame) -> Finding | None:

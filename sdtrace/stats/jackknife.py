@@ -8,12 +8,10 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.schema.arrays import Floats
-from sdtrace.stats.ratio import student
+from sdtrace.stats.ratio import FEWEST, student
 
 #: Groups of requests that are left out in turn. More cost more and say no more.
 GROUPS = 200
-#: Requests (or sessions of them) that an interval needs: fewer do not tell how much they differ.
-FEWEST = 8
 
 
 @dataclass(frozen=True)

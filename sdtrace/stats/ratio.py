@@ -9,10 +9,13 @@ import polars as pl
 
 from sdtrace.schema.arrays import Floats, Ints
 
+#: Requests (or sessions of them) that an interval needs: fewer do not tell how much they differ.
+FEWEST = 8
+
 
 def clustered(requests: pl.DataFrame, above: str, below: str, *, rate: bool = False) -> list[float] | None:
     """95% interval of sum(above) / sum(below) with requests as clusters (those of one `session` as one, where there is such a
-    column); None with fewer than two. A `rate` stays in [0, 1].
+    column); None with fewer than FEWEST. Counts over counts stay at 0 or above, a `rate` in [0, 1].
 
     Ratio of sums with the linearised variance G/(G-1) sum e_i^2 / (sum D)^2, e_i = A_i - theta D_i (Cochran 1977), and
     Student's t with G - 1 degrees of freedom.
@@ -23,7 +26,9 @@ def clustered(requests: pl.DataFrame, above: str, below: str, *, rate: bool = Fa
     theta, half = ratio(rows[above].to_numpy().astype(np.float64), rows[below].to_numpy().astype(np.float64))
     if theta is None or half is None:
         return None
-    return [max(theta - half, 0.0), min(theta + half, 1.0)] if rate else [theta - half, theta + half]
+    if rate and theta > 1:
+        return None  # more than all: what was counted is at fault
+    return [max(theta - half, 0.0), min(theta + half, 1.0)] if rate else [max(theta - half, 0.0), theta + half]
 
 
 def student(level: float, freedom: int) -> float:
@@ -48,7 +53,7 @@ def by_cluster(values: Floats, cluster: Ints) -> Floats:
 
 
 def ratio(above: Floats, below: Floats) -> tuple[float | None, float | None]:
-    """sum(above) / sum(below) over requests and half of its 95% interval; None where there is nothing, or one request.
+    """sum(above) / sum(below) over requests and half of its 95% interval; None where there is nothing, or fewer than FEWEST.
 
     Linearised variance G/(G-1) sum (A_i - theta D_i)^2 / (sum D)^2 with Student's t (Cochran 1977).
     """
@@ -58,7 +63,7 @@ def ratio(above: Floats, below: Floats) -> tuple[float | None, float | None]:
     if not d:
         return None, None
     theta = float(above.sum()) / d
-    if g < 2:
+    if g < FEWEST:
         return theta, None
     squares = float(((above - theta * below) ** 2).sum())
     return theta, student(0.975, g - 1) * float(np.sqrt(g / (g - 1) * squares)) / d

@@ -127,7 +127,8 @@ def _constant(text: Text, tau: int) -> bool:
 def _exact(text: Text, cells: _Cells, tau: int) -> Point:
     steps = cells.tokens if tau == 0 else cells.begun
     value, half = _ratio(text, cells.tokens.sum(axis=1), steps.sum(axis=1))
-    return Point(tau, "exact", True, None, value, _less(value, half), _more(value, half), steps)
+    low, high = _ends(value, half) if tau else (1.0, 1.0)
+    return Point(tau, "exact", True, None, value, low, high, steps)
 
 
 def _refusal(text: Text, run: Mapping[str, Any], laws: Sequence[str]) -> str | None:
@@ -164,10 +165,12 @@ def _invariant(
     ends = {end: _ratio(text, total, s.sum(axis=1)) for end, s in steps.items()}
     value, half = ends["point"]
     low, high = _less(*ends["low"]), _more(*ends["high"])
-    if not informative and value is not None and (tau <= current or fill.explored):
+    if half is None and (tau <= current or fill.explored) and not informative:
+        low = high = None  # too few requests for an interval
+    if not informative and value is not None and half is not None and (tau <= current or fill.explored):
         # what untested tokens would have been and which requests came are off on their own
         off = [abs(value - (ends[end][0] or value)) for end in ("low", "high")]
-        low, high = _less(value, math.hypot(half or 0.0, off[0])), _more(value, math.hypot(half or 0.0, off[1]))
+        low, high = _less(value, math.hypot(half, off[0])), _more(value, math.hypot(half, off[1]))
     if informative and missing.any():
         why = f"drafts were ended where they looked doubtful ({stopping:.0f} standard errors): log every drafted token's test"
         return Point(tau, "bounds", False, why, None, low, high, steps["point"])
@@ -285,6 +288,11 @@ def _survivors(text: Text, cells: _Cells, tau: int) -> tuple[float | None, float
     half = _ratio(text, cells.tokens.sum(axis=1), _by(text.request_of_step, np.ones(len(text.first)), text.requests))[1]
     extra = 1.96 * float(told.spread[-1]) * (high - low) if told.depth else 0.0
     return _less(low, half), _more(high, (half or 0.0) + (extra if np.isfinite(extra) else 0.0))
+
+
+def _ends(value: float | None, half: float | None) -> tuple[float | None, float | None]:
+    """The ends of the interval of a figure; None where requests are too few for one."""
+    return (None, None) if half is None else (_less(value, half), _more(value, half))
 
 
 def _less(value: float | None, half: float | None) -> float | None:

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sdtrace.stats.jackknife import FEWEST, jackknife
-from sdtrace.stats.ratio import by_cluster, clustered, ratio, student
+from sdtrace.stats.jackknife import jackknife
+from sdtrace.stats.ratio import FEWEST, by_cluster, clustered, ratio, student
 from sdtrace.stats.wander import wander
 from tests.coverage.made import weather
 

@@ -1,0 +1,67 @@
+"""No page gives one quantity two values, no interval leaves what is possible, every printed interval is drawn."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sdtrace.api import report, tune
+from sdtrace.results.report import Report
+from tests.made.slow import FAST, SLOW
+from tests.made.timing import Engine, Traffic, drive
+from tests.made.told import contradictions, impossible, told, undrawn
+
+SAMPLES = Path(__file__).parents[2] / "sample_logs"
+#: name -> engine and traffic: one length, plain steps among the others, several lengths, padding, weather, one request only.
+WORLDS: dict[str, tuple[Engine, Traffic]] = {
+    **{name: (engine, traffic) for name, (_, engine, traffic) in SLOW.items()},
+    **FAST,
+    "few": (Engine(), Traffic(requests=5)),
+    "one": (Engine(plain=0.1), Traffic(requests=1, output=(150, 150))),
+    "little": (Engine(noise=0.3), Traffic(requests=9, output=(6, 12), spread=0.2)),
+}
+#: Those that differ most in what a page has of them; all of them run among the slow tests.
+QUICK = ("draft-plain", "verify", "tau-large", "ragged", "low-adapter", "off-later", "varied", "few", "one", "little")
+LOGS = sorted(p for p in (SAMPLES / "engines").iterdir() if not p.name.endswith(".expected.json"))
+
+
+def consistent(found: Report) -> None:
+    assert contradictions(found) == []
+    assert impossible(found) == []
+    assert undrawn(found) == []
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in WORLDS])
+def test_made_traces(name: str, tmp_path: Path) -> None:
+    found = report(str(drive(*WORLDS[name], seed=3).write(tmp_path / "trace")))
+    consistent(found)
+    assert {"tokens per step", "step"} <= {one.what for one in told(found)}, "the collector reads the page"
+
+
+@pytest.mark.parametrize("path", LOGS, ids=lambda p: p.name)
+def test_logs_of_every_engine(path: Path) -> None:
+    consistent(report(path))
+
+
+@pytest.mark.parametrize("name", ["greedy", "sampled"])
+def test_what_tune_says_is_what_the_report_says(name: str) -> None:
+    path = SAMPLES / f"transformers-{name}.jsonl.gz"
+    for found in (report(path), tune(path), tune(path, baseline_ms=60.0)):
+        consistent(found)
+
+
+def test_few_requests_have_no_interval(tmp_path: Path) -> None:
+    found = report(str(drive(*WORLDS["few"], seed=3).write(tmp_path / "trace")))
+    assert found.document["acceptance"]["ci"]["tokens_per_step"] is None
+    assert found.document["time"]["speedup_low"] is None or found.document["time"]["baseline_ms"] is None
+    (section,) = [s for s in found.sections if s.id == "acceptance"]
+    assert "Too few requests for an interval" in section.sentence
+
+
+def test_the_collector_sees_a_second_value(tmp_path: Path) -> None:
+    """A page with another step time in one sentence is caught."""
+    found = report(str(drive(*WORLDS["draft-plain"], seed=3).write(tmp_path / "trace")))
+    assert contradictions(found) == []
+    time = found.document["time"]
+    time["step_ms"] *= 1.1
+    assert any(re.match("step: ", one) for one in contradictions(found))
