@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.schema.arrays import Flags, Floats, Ints
-from sdtrace.stats.ratio import by_cluster, ratio
+from sdtrace.schema.arrays import Floats, Ints
 from sdtrace.tuning.path import survival as km
 from sdtrace.tuning.path.decay import Decay, decay
+from sdtrace.tuning.path.fill import by_request, per_step, untested
 from sdtrace.tuning.path.step_replay import Lanes, lanes, starts
 from sdtrace.tuning.path.token_path import Text
 from sdtrace.verify.laws import LAWS, where
@@ -126,7 +126,7 @@ def _constant(text: Text, tau: int) -> bool:
 
 def _exact(text: Text, cells: _Cells, tau: int) -> Point:
     steps = cells.tokens if tau == 0 else cells.begun
-    value, half = _ratio(text, cells.tokens.sum(axis=1), steps.sum(axis=1))
+    value, half = per_step(text, cells.tokens.sum(axis=1), steps.sum(axis=1))
     low, high = _ends(value, half) if tau else (1.0, 1.0)
     return Point(tau, "exact", True, None, value, low, high, steps)
 
@@ -157,12 +157,12 @@ def _invariant(
     chance = np.where(np.isnan(chance), marks, chance)
     missing = np.isnan(chance)
     informative = stopping is not None and stopping > km.INFORMATIVE
-    fill = _fill(text, current, missing, informative, tau)
+    fill = untested(text, current, missing, informative, tau)
     silent = (text.tau[text.step_of] == 0) & abstains
     filled = {end: np.where(silent & (end == "point"), 0.0, value) for end, value in fill.ends.items()}
     steps = {end: cells.add(starts(lane, np.where(missing, value, chance), tau)) for end, value in filled.items()}
     total = cells.tokens.sum(axis=1)
-    ends = {end: _ratio(text, total, s.sum(axis=1)) for end, s in steps.items()}
+    ends = {end: per_step(text, total, s.sum(axis=1)) for end, s in steps.items()}
     value, half = ends["point"]
     low, high = _less(*ends["low"]), _more(*ends["high"])
     if half is None and (tau <= current or fill.explored) and not informative:
@@ -182,53 +182,6 @@ def _invariant(
     return Point(tau, "bounds", False, why, None, low, high, steps["point"])
 
 
-@dataclass(frozen=True)
-class _Fill:
-    """What stands for an untested token: the best guess and two ends; `explored`: longer drafts have shown it."""
-
-    ends: dict[str, float]
-    explored: bool
-
-
-def _fill(text: Text, current: int, missing: Flags, informative: bool, tau: int) -> _Fill:
-    """The chance that an untested token would have been drafted right.
-
-    Most stand right after a fully accepted draft. Steps that were allowed to go on there (explored, by a length decided
-    before) tell that chance; otherwise the token after the untested one lends its own. The ends are 0 and 1 for longer drafts,
-    which rest on it; for shorter ones (`tau` up to `current`) what tokens have in other places of a draft.
-    """
-    if not missing.any():
-        return _Fill({"point": 0.5, "low": 0.5, "high": 0.5}, explored=False)
-    went_on = (text.verified > current) & (text.n_a >= current)
-    n = int(went_on.sum())
-    if n >= km.ENOUGH and not informative:
-        passed = (text.n_a > current)[went_on].astype(np.float64)
-        who = text.request_of_step[went_on]
-        value, half = _ratio(text, _by(who, passed, text.requests), _by(who, np.ones(n), text.requests))
-        if value is not None and half is not None:
-            return _Fill({"point": value, "low": max(value - half, 0.0), "high": min(value + half, 1.0)}, explored=True)
-    after = text.mark[1:][missing[:-1] & (text.mark[1:] >= 0)] if text.tokens > 1 else text.mark[:0]
-    known = after if len(after) >= km.ENOUGH else text.mark[text.mark >= 0]
-    guess = float(known.mean()) if len(known) else 0.5
-    if tau > current or informative:
-        return _Fill({"point": guess, "low": 0.0, "high": 1.0}, explored=False)
-    tested = text.mark >= 0
-    deep = text.mark[tested & (text.depth >= current - 1)]
-    others = [guess, *(float(part.mean()) for part in (text.mark[tested], deep) if len(part) >= km.ENOUGH)]
-    least, most = min(others), max(others)
-    off = 1.96 * math.sqrt(max(guess * (1 - guess), 0.01) / max(len(known), 1))
-    return _Fill({"point": guess, "low": max(least - off, 0.0), "high": min(most + off, 1.0)}, explored=False)
-
-
-def _by(who: Ints, weight: Floats, requests: int) -> Floats:
-    return np.bincount(who, weight, requests).astype(np.float64)
-
-
-def _ratio(text: Text, above: Floats, below: Floats) -> tuple[float | None, float | None]:
-    """`ratio` of sums over requests (R), those of one session as one."""
-    return ratio(by_cluster(above, text.session), by_cluster(below, text.session))
-
-
 def _decaying(text: Text, cells: _Cells, lane: Lanes, tau: int, current: int, method: Any) -> Point:
     """Only what monotone decay implies: right drafts stay right closer to the start, wrong ones stay wrong further away."""
     why = f"the drafter ({method or 'method not recorded'}) may decay with depth: record some steps at this tau"
@@ -242,7 +195,7 @@ def _decaying(text: Text, cells: _Cells, lane: Lanes, tau: int, current: int, me
     most = (mark != 0) | (depth < at)
     total = cells.tokens.sum(axis=1)
     begun = [cells.add(starts(lane, np.zeros(0), tau, ease.astype(np.float64))) for ease in (least, most)]
-    ends = [_ratio(text, total, one.sum(axis=1)) for one in begun]
+    ends = [per_step(text, total, one.sum(axis=1)) for one in begun]
     cut = _cut(text, cells, tau)
     fewest = begun[0] if cut is None or begun[0].sum() <= cut.sum() else cut
     return Point(tau, "bounds", False, why, None, _less(*ends[0]), _more(*ends[1]), at_most=fewest)
@@ -255,11 +208,11 @@ def _cut(text: Text, cells: _Cells, tau: int) -> Floats | None:
     is accepted more often than that.
     """
     known = text.n_a >= 0
-    gained = _by(text.request_of_step, np.where(known, np.minimum(text.n_a, tau) + 1.0, 0.0), text.requests)
+    gained = by_request(text.request_of_step, np.where(known, np.minimum(text.n_a, tau) + 1.0, 0.0), text.requests)
     if not gained.sum():
         return None
     whole = float(known.sum()) / float(gained.sum())
-    told = _by(text.request_of_step, known.astype(np.float64), text.requests)
+    told = by_request(text.request_of_step, known.astype(np.float64), text.requests)
     share = np.divide(told, gained, out=np.full(text.requests, whole), where=gained > 0)
     return np.asarray(cells.tokens * share[:, None])
 
@@ -285,7 +238,9 @@ def _survivors(text: Text, cells: _Cells, tau: int) -> tuple[float | None, float
     """The bounds of survival with their sampling errors: of the recorded mean over requests, and Greenwood's of the last S."""
     told = km.of_text(text)
     low, high = km.bounds(told.alive, tau)
-    half = _ratio(text, cells.tokens.sum(axis=1), _by(text.request_of_step, np.ones(len(text.first)), text.requests))[1]
+    half = per_step(
+        text, cells.tokens.sum(axis=1), by_request(text.request_of_step, np.ones(len(text.first)), text.requests)
+    )[1]
     extra = 1.96 * float(told.spread[-1]) * (high - low) if told.depth else 0.0
     return _less(low, half), _more(high, (half or 0.0) + (extra if np.isfinite(extra) else 0.0))
 
