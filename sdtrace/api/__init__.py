@@ -32,6 +32,7 @@ from sdtrace.probe.prompts import prompts as _prompts
 from sdtrace.probe.run import probe as _probe
 from sdtrace.readers import Opened
 from sdtrace.replay.engine.client import KEY, Client
+from sdtrace.replay.engine.offline import PREFIX, Offline
 from sdtrace.responses.ids.answers import answers
 from sdtrace.responses.ids.judge import judge
 from sdtrace.responses.ids.section import with_ids
@@ -127,17 +128,19 @@ def replay(
     concurrency: int = 4,
     rate: float = 0.0,
 ) -> Report:
-    """The report with `verifier` (a folder, a .gguf file, a hub name, the address of a vLLM or SGLang server) run again over the trace.
+    """The report with `verifier` (a folder, a .gguf file, a hub name, a server's address, vllm:MODEL) run again over the trace.
 
     `requests`: how many, chosen by hash; `dtype`: float32, bfloat16 or float16; `device`: cpu or cuda; `state`: a folder that
     keeps finished requests. Of a server: `key_from`, the variable that holds its key, `concurrency` in requests, `rate` in
     requests a second (0 = no limit). Raises MissingExtraError without the extra `replay`, and what `report` raises.
     """
-    if verifier.startswith(("http://", "https://")):
-        only = {"drafter": drafter, "suspects": suspects, "dtype": dtype, "device": device}
+    if verifier.startswith(("http://", "https://", PREFIX)):
+        offline = verifier.startswith(PREFIX)
+        only = {"drafter": drafter, "suspects": suspects, "dtype": None if offline else dtype, "device": device}
         for name in (name for name, value in only.items() if value):
-            raise UsageError(f"--{name.removesuffix('s')} does not go with a server as verifier", "leave it out")
-        client = Client(verifier, key_from=key_from, concurrency=concurrency, rate=rate)
+            raise UsageError(f"--{name.removesuffix('s')} does not go with an engine as verifier", "leave it out")
+        server = Client(verifier, key_from=key_from, concurrency=concurrency, rate=rate)
+        client = Offline(verifier, dtype=dtype) if offline else server
         return _scored(inputs, client, format, requests, state, progress, ids=ids)
     from sdtrace.replay.setup import conduct
 

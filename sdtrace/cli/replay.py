@@ -14,7 +14,7 @@ from sdtrace.cli import options, outputs, results
     "--verifier",
     required=True,
     metavar="MODEL",
-    help="The target: a folder, a .gguf file, a hub name, or http://HOST:PORT.",
+    help="The target: a folder, a .gguf file, a hub name, http://HOST:PORT, or vllm:MODEL.",
 )
 @click.option("--drafter", metavar="MODEL", help="The draft model: q is compared too, recovery tested exactly.")
 @click.option("--suspect", multiple=True, metavar="MODEL", help="Another model that may have run instead. Repeatable.")

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from sdtrace.probe.alike import LEVEL, SURE, alike
 from sdtrace.probe.ask import Answers, by_number
 from sdtrace.responses.judge import TIE
 
@@ -12,6 +13,7 @@ from sdtrace.responses.judge import TIE
 class Against:
     """`url` of the other server. Greedy pairs: how many, how many part, of those within a near tie and beyond; `gaps` in nats.
 
+    `p`: of `sampled` pairs of answers being drawn alike, by all statistics together; `each` of them alone; `loudest`: which tells most.
     `z`: difference of the mean surprisal of sampled answers over its deviation, responses as units. `speed`: of the first over the other.
     """
 
@@ -24,6 +26,20 @@ class Against:
     z: float | None = None
     speed: float | None = None
     other_speed: float | None = None
+    sampled: int = 0
+    p: float | None = None
+    loudest: str = ""
+    each: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def differ(self) -> bool:
+        """Whether sampled answers are not drawn alike."""
+        return self.p is not None and self.p <= LEVEL
+
+    @property
+    def suspected(self) -> bool:
+        """Whether that is worth a cause: once in a thousand comparisons of servers that draw alike."""
+        return self.p is not None and self.p <= SURE
 
 
 def compared(one: Answers, other: Answers, url: str) -> Against:
@@ -32,6 +48,10 @@ def compared(one: Answers, other: Answers, url: str) -> Against:
     for n in sorted(mine.keys() & theirs.keys()):
         if not mine[n]["temperature"]:
             _part(found, mine[n], theirs[n])
+    pairs = [(mine[n], theirs[n]) for n in sorted(mine.keys() & theirs.keys()) if mine[n]["temperature"]]
+    found.sampled, told = len(pairs), alike(pairs)
+    if told is not None:
+        found.p, found.loudest, found.each = told.p, told.loudest, told.each
     found.z = _z(
         [_surprisal(row) for row in one.rows if row["temperature"]],
         [_surprisal(row) for row in other.rows if row["temperature"]],
@@ -40,6 +60,16 @@ def compared(one: Answers, other: Answers, url: str) -> Against:
     found.other_speed = slow
     found.speed = fast / slow if fast and slow else None
     return found
+
+
+def as_document(found: Against) -> dict[str, Any]:
+    """Plain values."""
+    return {
+        "url": found.url, "greedy_pairs": found.pairs, "parted": found.parted, "near_ties": found.ties, "untold": found.untold,
+        "gaps": found.gaps, "surprisal_z": found.z, "tokens_per_second_per_request": found.other_speed,
+        "sampled_pairs": found.sampled, "sampled_differ": None if found.p is None else found.differ, "sampled_p": found.p,
+        "sampled_by": found.loudest or None, "sampled_each": found.each,
+    }  # fmt: skip
 
 
 def _part(found: Against, mine: dict[str, Any], theirs: dict[str, Any]) -> None:

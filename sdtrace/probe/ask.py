@@ -22,6 +22,8 @@ from sdtrace.schema.responses import from_rows
 TEMPERATURES = (0.0, 1.0, 0.5)
 #: Seeds begin here, one a request: one that was drawn with another one's stream can be told.
 SEED = 20_261_130
+#: Where those of a server begin that another one is compared with: with the same draws their sampled answers would be the same.
+OTHER_SEED = SEED + 1_000_000
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Plan:
     budget_tokens: int | None = None
     budget_s: float | None = None
     temperatures: tuple[float, ...] = TEMPERATURES
+    seed: int = SEED
 
 
 @dataclass
@@ -71,7 +74,7 @@ def asked(plan: Plan) -> list[dict[str, Any]]:
         prompt, at = divmod(i, len(plan.temperatures))
         t = plan.temperatures[at]
         given = {"prompt": prompt % len(plan.prompts), "temperature": t, "max_tokens": plan.tokens}
-        made.append(given | {"seed": SEED + i if t else None})
+        made.append(given | {"seed": plan.seed + i if t else None})
     return made
 
 

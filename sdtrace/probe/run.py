@@ -8,10 +8,12 @@ from typing import Any
 from sdtrace.audit.live import Live, figures
 from sdtrace.errors import NoInputError
 from sdtrace.pipeline import diagnosis_and_report
-from sdtrace.probe.against import Against, compared
-from sdtrace.probe.ask import Answers, Plan, ask
+from sdtrace.probe.against import Against, as_document, compared
+from sdtrace.probe.alike import WORDS
+from sdtrace.probe.ask import OTHER_SEED, Answers, Plan, ask
 from sdtrace.probe.others import another_stream
-from sdtrace.probe.scored import as_document, causes, concluded, outcomes
+from sdtrace.probe.scored import as_document as scored_document
+from sdtrace.probe.scored import causes, concluded, outcomes
 from sdtrace.probe.section import headline, section
 from sdtrace.replay.engine.client import Client, Engine, known
 from sdtrace.replay.engine.run import EngineReplay
@@ -71,8 +73,9 @@ def probe(
     if not any(one.recognised for one in found.streams()):
         found.stream = another_stream(_rows(found, answers.table(client.shown).to_dicts()))
     if against is not None:
+        others = replace(plan, seed=OTHER_SEED)
         theirs = ask(
-            against, known(against), plan, lambda done, total: progress("asking the other server", done, total)
+            against, known(against), others, lambda done, total: progress("asking the other server", done, total)
         )
         found.against = compared(answers, theirs, against.shown)
     return _report(found, client)
@@ -136,7 +139,7 @@ def _report(found: Probe, client: Client) -> Report:
     taken = {row["cause"] for row in document["causes"]}
     document["causes"] = [*(row.row() for row in rows if row.cause not in taken), *document["causes"]]
     if found.scored is not None:
-        document["replay"] = as_document(found.scored)
+        document["replay"] = scored_document(found.scored)
     document["probe"] = _document(found, client)
     document["verdict"] = _verdict(document, rows, found.scored)
     gone = (
@@ -156,7 +159,11 @@ def _causes(found: Probe) -> list[Cause]:
         says = f"seeded answers are drawn with the stream of the request {abs(shift)} {'after' if shift > 0 else 'before'} them"
         row = make("text-not-from-target", "statistical", [], outcomes(found.texts), f"{says} (e-value {power(log_e)})")
         rows = joined([row], rows)
-    if (other := found.against) is not None and other.parted - other.ties - other.untold > 0:
+    if (other := found.against) is not None and other.suspected:
+        label = f"sampled answers of the two servers are not drawn alike: {WORDS[other.loudest]} differ (p-value {other.p:.1g})"
+        row = make("text-not-from-target", "suspected", [], outcomes(found.texts), label)
+        rows = joined(rows, [row])
+    if other is not None and other.parted - other.ties - other.untold > 0:
         n, beyond = other.pairs, other.parted - other.ties - other.untold
         label = f"greedy answers of the two servers part beyond a near tie in {beyond:,} of {n:,}"
         row = make("greedy-mismatch", "suspected", [], outcomes(found.texts), label)
@@ -175,10 +182,7 @@ def _document(found: Probe, client: Client) -> dict[str, Any]:
         "tokens_per_step": now.tokens_per_step, "acceptance": now.rate, "speculates": bool(now.drafts),
         "speed_up": None if other is None else other.speed,
         "stream_of_another_request": None if found.stream is None else {"requests_away": found.stream[0], "log_e": found.stream[1]},
-        "against": None if other is None else {
-            "url": other.url, "greedy_pairs": other.pairs, "parted": other.parted, "near_ties": other.ties, "untold": other.untold,
-            "gaps": other.gaps, "surprisal_z": other.z, "tokens_per_second_per_request": other.other_speed,
-        },
+        "against": None if other is None else as_document(other),
     }  # fmt: skip
 
 

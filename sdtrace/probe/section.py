@@ -37,6 +37,11 @@ def section(d: Mapping[str, Any]) -> Section:
                 other["parted"],
                 f"of {other['greedy_pairs']:,}; {other['near_ties']:,} at a near tie",
             ],
+            [
+                "sampled answers drawn alike",
+                other["sampled_p"],
+                f"p-value of {other['sampled_pairs']:,} pairs; 12 are the least",
+            ],
             ["surprisal of sampled answers", other["surprisal_z"], "difference in standard deviations"],
         ]
     rows += [["left out", n, why] for why, n in d["left_out"].items()]
