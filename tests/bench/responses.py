@@ -1,6 +1,6 @@
 """Stock responses: how often a sound engine is accused, and how small a fault is seen.
 
-python -m tests.bench.responses sound [FILES]    # 1,000 files of sound engines, no two alike in what they ask
+python -m tests.bench.responses sound [FILES [BEGIN]]    # 1,000 files of sound engines, no two alike in what they ask
 python -m tests.bench.responses power            # tokens until a planted fault is named, a row a fault
 """
 
@@ -38,7 +38,7 @@ def asked(n: int) -> Asked:
         min_p=float(rng.choice([0, 0, 0, 0.02, 0.1])),
         repetition_penalty=float(rng.choice([1, 1, 1, 1.05, 1.3])),
         presence_penalty=float(rng.choice([0, 0, 0, 0.5, 1.5])),
-        k=int(rng.choice([1, 2, 3, 5, 10, 20])),
+        k=int(rng.integers(1, 21)),
         basis=str(rng.choice(basis)),
         decimals=None if rng.random() < 0.5 else int(rng.choice([2, 3, 4, 6])),
         shape=shape,
@@ -80,10 +80,10 @@ def accused(texts: Texts) -> list[str]:
     return found
 
 
-def sound(files: int) -> None:
-    """Prints accusations of sound engines: there should be none."""
+def sound(files: int, begin: int = 0) -> int:
+    """Prints accusations of sound engines, of which there should be none; 1 where there is one. `begin`: the first file's number."""
     total, told, tokens, loud = Counter[str](), 0, 0, [-99.0]
-    for n in range(files):
+    for n in range(begin, begin + files):
         texts = read(asked(n), hide=n % 3 == 0)
         tokens += texts.tokens
         told += not texts.why
@@ -96,6 +96,7 @@ def sound(files: int) -> None:
         f"{files} files, {tokens:,} tokens, {told} judged whole; accused {sure}, suspected {sum(total.values()) - sure}"
     )
     print(f"largest log10 of an e-value {max(loud) / np.log(10):.1f} (an accusation needs 6)")
+    return int(sure > 0)
 
 
 #: What is planted: a fault with its strength, and what is asked.
@@ -131,4 +132,4 @@ if __name__ == "__main__":
         for what, n in power():
             print(f"| {what} | {'over 40,000' if n is None else f'{n:,}'} |")
     else:
-        sound(int(sys.argv[2]) if len(sys.argv) > 2 else 1000)
+        raise SystemExit(sound(*map(int, sys.argv[2:4])) if len(sys.argv) > 2 else sound(1000))

@@ -3,51 +3,17 @@
 import itertools
 import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from sdtrace.api import replay
 from sdtrace.cli import run
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.replay.engine.client import Client
-from tests.made.fake_engine import Engine, completion, generate, serving
+from tests.made.engine_inputs import kept
+from tests.made.fake_engine import Engine, serving
 
 KEY = "sk-canary-0123456789abcdef"
-
-
-def kept(
-    engine: Engine, file: Path, *, n: int = 8, tokens: int = 24, temperature: float = 1.0, sglang: bool = False
-) -> Path:
-    """Responses of the engine with their requests."""
-    rng, lines = np.random.default_rng(3), []
-    for _ in range(n):
-        prompt = rng.integers(0, 200, 6).tolist()
-        if sglang:
-            params = {"temperature": temperature, "max_new_tokens": tokens, "top_p": 1.0, "top_k": -1, "min_p": 0.0}
-            params |= {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
-            asked: dict[str, Any] = {
-                "input_ids": prompt,
-                "sampling_params": params,
-                "return_logprob": True,
-                "top_logprobs_num": 20,
-            }
-            answer = generate(engine, asked)
-        else:
-            asked = {
-                "prompt": prompt,
-                "max_tokens": tokens,
-                "temperature": temperature,
-                "logprobs": 20,
-                "top_p": 1.0,
-                "top_k": -1,
-            }
-            asked |= {"min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
-            answer = completion(engine, asked)
-        lines.append(json.dumps({"request": asked, "response": answer}))
-    file.write_text("\n".join(lines) + "\n")
-    return file
 
 
 @pytest.fixture(params=["vllm", "sglang"])

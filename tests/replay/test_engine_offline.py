@@ -12,10 +12,8 @@ from sdtrace.api import replay
 from sdtrace.cli import run
 from sdtrace.errors import UsageError
 from sdtrace.replay.engine import offline
+from tests.made.engine_inputs import answers, kept, trace
 from tests.made.fake_engine import Engine, completion, detokenize, serving, templated, tokenize
-from tests.replay.test_engine import kept
-from tests.replay.test_engine_texts import answers
-from tests.replay.test_engine_traces import trace
 
 
 class Words:

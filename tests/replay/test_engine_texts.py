@@ -1,6 +1,5 @@
 """Answers that are known by their text: the engine makes ids of it and back; what does not come back is left out."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +9,11 @@ from sdtrace.api import replay
 from sdtrace.cli import run
 from sdtrace.errors import NoInputError
 from tests.made import fake_llamacpp
-from tests.made.fake_engine import Engine, completion, serving, templated
+from tests.made.engine_inputs import CANARY, answers
+from tests.made.fake_engine import Engine, serving
 from tests.made.fake_llamacpp import LlamaCpp
 
-CANARY = "CANARY-of-a-customer"
 KEY = "sk-canary-0123456789abcdef"
-
-
-def answers(
-    file: Path, engine: Engine, *, chat: bool = False, temperature: float = 0.0, n: int = 8, **change: Any
-) -> Path:
-    """Requests with their answers as a client of the OpenAI interface keeps them: texts and counts, no ids."""
-    lines = []
-    for i in range(n):
-        words = f"{CANARY} asks question number {i}"
-        messages = [{"role": "user", "content": words}]
-        asked: dict[str, Any] = {"max_tokens": 24, "temperature": temperature, "top_p": 1.0, "top_k": -1, "min_p": 0.0}
-        asked |= {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
-        made = completion(engine, asked | {"prompt": templated(messages) if chat else words})
-        choice = made["choices"][0]
-        text, kept = choice["text"], {"index": 0, "finish_reason": "length"}
-        kept |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
-        answer = {
-            "id": f"a{i}",
-            "object": "x",
-            "model": "fake",
-            "choices": [kept],
-            "usage": dict(made["usage"]),
-        } | change
-        lines.append(
-            json.dumps({"request": asked | ({"messages": messages} if chat else {"prompt": words}), "response": answer})
-        )
-    file.write_text("\n".join(lines) + "\n")
-    return file
 
 
 @pytest.mark.parametrize("chat", [False, True])

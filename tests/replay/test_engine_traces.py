@@ -1,66 +1,12 @@
 """Traces scored by the engine: recorded p and decisions against its own, rejected tokens that no row lists asked for one by one."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from sdtrace.api import replay
-from tests.made.fake_engine import VOCAB, Engine, serving
-
-
-def trace(
-    engine: Engine, file: Path, *, fault: str = "", temperature: float = 1.0, requests: int = 6, steps: int = 14
-) -> Path:
-    """Format 1 as a recorder in the engine would write it: one-hot drafts, p of the drafted tokens, uniforms."""
-    rng = np.random.default_rng(4)
-    lines: list[dict[str, Any]] = [{
-        "kind": "run", "format": 1, "run_id": "r", "engine": "vllm", "rule": "one-hot", "prob_basis": "processed", "prob_dtype": "float64",
-    }]  # fmt: skip
-    for n in range(requests):
-        prompt = rng.integers(0, VOCAB, 6).tolist()
-        lines.append({
-            "kind": "request", "run_id": "r", "request_id": f"q{n}", "prompt_token_ids": prompt, "temperature": temperature, "top_p": 1.0,
-            "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0,
-        })  # fmt: skip
-        tokens = list(prompt)
-        for s in range(steps):
-            step = _step(engine, tokens, rng, fault, temperature)
-            lines.append(
-                {"kind": "step", "run_id": "r", "request_id": f"q{n}", "step": s, "context_len": len(tokens), **step}
-            )
-            tokens += step["output_token_ids"]
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return file
-
-
-def _step(
-    engine: Engine, tokens: list[int], rng: np.random.Generator, fault: str, temperature: float
-) -> dict[str, Any]:
-    drafts: list[int] = []
-    for _ in range(3):
-        # now and then a token that no list of 20 holds
-        drafts.append(int(rng.integers(VOCAB)) if rng.random() < 0.2 else engine.draft([*tokens, *drafts]))
-    rows = [np.exp(engine.raw([*tokens, *drafts[:j]])) for j in range(4)]
-    shown = [rows[0], *rows[:3]] if fault == "row" else rows
-    p = [float(shown[j][drafts[j]]) for j in range(3)]
-    if fault == "record":
-        p = [x**0.5 for x in p]
-    u = rng.random(3)
-    greedy = temperature == 0
-    right = [(int(np.argmax(rows[j])) == drafts[j]) if greedy else bool(u[j] <= p[j]) for j in range(3)]
-    if fault == "forced":
-        right = [ok or rng.random() < 0.3 for ok in right]
-    n_a = right.index(False) if False in right else 3
-    left = rows[n_a].copy()
-    if n_a < 3:
-        left[drafts[n_a]] = 0
-    y = int(np.argmax(rows[n_a])) if greedy else int(rng.choice(VOCAB, p=left / left.sum()))
-    found: dict[str, Any] = {"draft_token_ids": drafts, "num_accepted": n_a, "output_token_ids": [*drafts[:n_a], y]}
-    found |= {"target_probs": p, "last_target_prob": float(rows[n_a][y])}
-    return found | ({} if greedy else {"uniforms": u.tolist()})
+from tests.made.engine_inputs import trace
+from tests.made.fake_engine import Engine, serving
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
