@@ -7,6 +7,7 @@ and StateError where a file or a state folder cannot be used. Damaged input rais
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from sdtrace.api.arguments import Moment, between, conditions, given, positive
 from sdtrace.api.explanation import explain, worth_a_look
@@ -17,6 +18,7 @@ from sdtrace.checks import CHECKS
 from sdtrace.comparison.compare import MARGIN
 from sdtrace.diagnosis.doubt import doubted, isolated
 from sdtrace.document.document import compose
+from sdtrace.document.spelled import speller, viewed_as_text
 from sdtrace.errors import SdtraceError, UsageError
 from sdtrace.pipeline import (
     OVERFLOW_ALLOWED,
@@ -69,21 +71,27 @@ def report(
     baseline_ms: float | None = None,
     machines: Machines | None = None,
     tokenizer: str | None = None,
+    text: bool = False,
 ) -> Report:
     """Read, audit, check, diagnose: the main job.
 
     `since` and `until` are Unix seconds or times with a zone (steps without a time are left out by them), `where` holds
     conditions such as `tags.task=code` or `temperature=0`. `ids` lets token ids into the report; `baseline_ms` is the time of
     a plain step, where it is known. `machines` reads elsewhere: `sdtrace.audit.cluster.Ray().audit`.
-    `tokenizer`, a folder with tokenizer.json, has the emitted ids looked at for corrupt text.
-    Raises NoInputError and UsageError; damaged input is in the report instead.
+    `tokenizer`, a folder with tokenizer.json, has the emitted ids looked at for corrupt text; with `text` the viewer shows tokens
+    as text (extra `text`; `ids` too). Raises NoInputError and UsageError; damaged input is in the report instead.
     """
     table, span, where = None if tokenizer is None else read_table(tokenizer), between(since, until), conditions(where)
     if table is not None and (where or "-" in paths_of(given(inputs))):
         raise UsageError(
             "--tokenizer reads whole inputs, and twice", "leave --where out, and write standard input to a file"
         )
-    return _report(inputs, format, span, where, ids=ids, baseline_ms=baseline_ms, machines=machines, table=table)
+    if text and tokenizer is None:
+        raise UsageError("text needs a tokenizer", "give the folder with its tokenizer.json")
+    spell = speller(tokenizer) if text and tokenizer is not None else None
+    ids = ids or text
+    found = _report(inputs, format, span, where, ids=ids, baseline_ms=baseline_ms, machines=machines, table=table)
+    return found if spell is None else replace(found, viewer=viewed_as_text(found.viewer, spell), text=True)
 
 
 def tune(

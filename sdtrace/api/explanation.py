@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.document.spelled import speller, with_text
 from sdtrace.document.viewer import worst_requests
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.pipeline import audit_and_diagnose, read
@@ -29,11 +30,14 @@ def explain(
     step: int | None = None,
     run: str | None = None,
     format: str | None = None,
+    tokenizer: str | None = None,
 ) -> dict[str, Any]:
     """The document of `explain --json`: why each drafted token of the chosen steps was accepted or rejected.
 
+    `tokenizer`, a folder with tokenizer.json, has each token shown as text, too (extra `text`).
     A case on paper is one step; of a trace the request must be named (UsageError). Raises NoInputError where none is found.
     """
+    spell = None if tokenizer is None else speller(tokenizer)
     opened = read(input, format=format)
     if request is None and any(o.reader is None or o.reader.words is None for o in opened):
         raise UsageError(f"{input}: which request?", f"sdtrace explain {input} --request ID [--step N]")
@@ -43,7 +47,7 @@ def explain(
         demand(inputs)
         asked = f"request {request!r}" + (f", step {step}" if step is not None else "")
         raise NoInputError(f"{input}: no {asked}", "sdtrace report lists the worst requests; ids are compared exactly")
-    return {"format": 1, "steps": told}
+    return {"format": 1, "steps": told if spell is None else [with_text(step, spell) for step in told]}
 
 
 def _told(source: Opened, read: Input, request: str | None, step: int | None, run: str | None) -> list[dict[str, Any]]:

@@ -159,7 +159,7 @@ def compared(base: Kept, candidate: Kept, margin: float) -> Report:
 
 def typed(found: plain.Report, kept: Kept | None = None) -> Report:
     """A report of the stages as a program gets it."""
-    return Report(found.document, found.sections, found.viewer, found.ids, found.not_checked, kept)
+    return Report(found.document, found.sections, found.viewer, found.ids, found.not_checked, found.text, kept)
 
 
 def _written(format: Format) -> Callable[[Report], bytes]:

@@ -3,6 +3,7 @@
 import click
 
 from sdtrace.cli import options, outputs
+from sdtrace.errors import UsageError
 
 
 @click.command("explain", cls=outputs.Verb)
@@ -10,6 +11,10 @@ from sdtrace.cli import options, outputs
 @click.option("--request", metavar="ID", help="Which request of a trace.")
 @click.option("--step", type=int, metavar="N", help="Which step of it; all of them without.")
 @click.option("--run", metavar="ID", help="Which run, where two have the same request.")
+@click.option("--tokenizer", metavar="FOLDER", help="With --content text: where tokenizer.json is (extra text).")
+@click.option(
+    "--content", type=click.Choice(["ids", "text"]), default="ids", show_default=True, help="How tokens are shown."
+)
 @options.reading
 @click.option(
     "--json",
@@ -30,6 +35,8 @@ def command(
     run: str | None,
     format_: str | None,
     json_: str | None,
+    tokenizer: str | None,
+    content: str,
     *,
     verbose: bool,
 ) -> int:
@@ -37,6 +44,8 @@ def command(
 
     CASE.csv has the columns token,target,draft,r. Of a TRACE without --request, the requests that are worth a look are listed.
     """
+    if (content == "text") != (tokenizer is not None):
+        raise UsageError("--content text and --tokenizer FOLDER go together", "give both, or none of them for ids")
     from sdtrace.api import explain, worth_a_look
     from sdtrace.render import json, steps
 
@@ -46,7 +55,7 @@ def command(
         else:
             click.echo(steps.requests(path, rows), nl=False)
         return 0
-    told = explain(path, request=request, step=step, run=run, format=format_)
+    told = explain(path, request=request, step=step, run=run, format=format_, tokenizer=tokenizer)
     if json_:
         options.write(json_, json.document(told))
     else:

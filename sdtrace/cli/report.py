@@ -11,7 +11,11 @@ from sdtrace.cli import options, outputs, results
 @options.inputs
 @options.window
 @click.option("--baseline-ms", type=click.FloatRange(min=0, min_open=True), metavar="MS", help="Time of a plain step.")
-@click.option("--tokenizer", metavar="FOLDER", help="Look for corrupt text in the emitted ids, by its tokenizer.json.")
+@click.option(
+    "--tokenizer",
+    metavar="FOLDER",
+    help="Look for corrupt text in the emitted ids, by its tokenizer.json; --content text shows text.",
+)
 @outputs.html("Write the HTML report there.")
 @results.machines
 @results.judgement
@@ -40,6 +44,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         ids=given["content"] != "none",
         baseline_ms=given["baseline_ms"],
         tokenizer=given["tokenizer"],
+        text=given["content"] == "text" and given["tokenizer"] is not None,
         machines=Ray(given["address"]).audit if given["engine"] else None,
     )
     return results.show(found, given)

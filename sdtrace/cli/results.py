@@ -87,8 +87,9 @@ def show(report: Report, given: dict[str, Any]) -> int:
     from sdtrace.render import html, terminal
 
     report = configured(report)
-    if given["content"] == "text":
-        click.echo("note: traces hold token ids and no text; the ids are shown", err=True)
+    if given["content"] == "text" and not report.text:
+        way = "; report --tokenizer FOLDER shows them as text" if "tokenizer" in given else ""
+        click.echo(f"note: traces hold token ids and no text; the ids are shown{way}", err=True)
     if given["output"]:
         options.write(given["output"], html.page(report))
     taken = write(report, given)

@@ -14,7 +14,7 @@ from sdtrace.errors import SdtraceError
 from sdtrace.render import about, incident
 from sdtrace.render.charts import svg
 from sdtrace.render.steps import met, quiet
-from sdtrace.render.text import clean, configuration, number
+from sdtrace.render.text import clean, configuration, number, visible
 from sdtrace.render.whisker import whiskers
 from sdtrace.results.clock import moment
 from sdtrace.results.explains import Named, nested, why
@@ -51,6 +51,7 @@ def _render(name: str, report: Report) -> str:
         states=TITLES,
         other=OTHER,
         ids=report.ids,
+        text=report.text,
         caps={"rows": ROWS, "tokens": TOKENS, "evidence": EVIDENCE, "losses": LOSSES, "alarms": ALARMS},
     )
 
@@ -75,7 +76,7 @@ def environment() -> Environment:
     }
     made.filters |= {"facts": about.facts, "title": about.title, "moment": moment, "folded": folded}
     made.filters |= {"quiet": quiet, "emitted": emitted, "anchors": anchors}
-    made.filters |= {"met": met, "tokens": tokens, "whiskers": whiskers}
+    made.filters |= {"met": met, "tokens": tokens, "whiskers": whiskers, "visible": visible}
     made.tests |= {"met": met}
     made.globals |= {"svg": svg}
     return made
@@ -99,7 +100,9 @@ def emitted(step: dict[str, Any], ids: bool) -> Iterator[tuple[str, str, str]]:
     kept, tokens = step.get("recorded") or 0, step.get("emitted")
     count = len(tokens) if tokens is not None else kept + (1 if step["last"] else 0)
     for j in range(min(count, TOKENS)):
+        texts = step.get("emitted_text")
         name = clean(tokens[j], 12) if ids and tokens is not None else str(j) if j < kept else "+"
+        name = visible(texts[j], 16) if texts and texts[j] is not None else name
         if j < kept:
             yield "accepted", name, "accepted by the engine"
         else:
@@ -142,10 +145,12 @@ def chips(
         odd = t.get("not_finite", {})
         kind = decision.replace(" ", "-") + (" differs" if t.get("agrees") is False else "")
         name = clean(t["token"] if ids else t["position"], 12)
+        text = t.get("text")
         chances, draw = "", ""
         if decision != "not reached" and figures:
             p, q, r = (odd.get(k) or number(t[k]) for k in ("target", "draft", "r"))
             chances = f"p {p}" + (f" q {q}" if t["draft"] is not None or "draft" in odd else "")
             draw = f"r {r}" if t["r"] is not None or "r" in odd else ""
             draw += f" ratio {number(t['ratio'])}" if t["ratio"] is not None else ""
-        yield kind, clean(t["reason"], 300), _MARKS.get(decision, "?"), name, chances, draw
+        reason = clean(t["reason"], 300) if text is None else f"token {name}: {clean(t['reason'], 300)}"
+        yield kind, reason, _MARKS.get(decision, "?"), name if text is None else visible(text, 16), chances, draw

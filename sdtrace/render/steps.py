@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sdtrace.render.text import clean, number
+from sdtrace.render.text import clean, number, visible
 
 #: Tokens of a step that are shown.
 TOKENS = 200
@@ -54,7 +54,7 @@ def _step(step: Mapping[str, Any]) -> list[str]:
     rows = [
         [
             str(t["position"]),
-            clean(t["token"], 24),
+            spelled(t["token"], t.get("text"), 24),
             *(t.get("not_finite", {}).get(k) or _value(t[k]) for k in ("target", "draft", "r", "ratio")),
             clean(t["reason"], 300),
         ]
@@ -64,10 +64,17 @@ def _step(step: Mapping[str, Any]) -> list[str]:
     if len(step["tokens"]) > TOKENS:
         lines.append(f"  and {len(step['tokens']) - TOKENS:,} more tokens")
     if step.get("parts") and step.get("emitted") is not None:
-        shown = ", ".join(clean(token, 24) for token in step["emitted"][:TOKENS])
+        texts = step.get("emitted_text") or [None] * len(step["emitted"])
+        pairs = zip(step["emitted"][:TOKENS], texts, strict=False)
+        shown = ", ".join(spelled(token, text, 24) for token, text in pairs)
         lines.append(f"  the engine appended: {shown}")
     lines += textwrap.wrap(clean(step["sentence"], 600), 100, initial_indent="  ", subsequent_indent="  ")
     return [*lines, ""]
+
+
+def spelled(token: object, text: str | None, limit: int) -> str:
+    """A token by its id, and by its text where there is one: blanks and breaks are visible."""
+    return clean(token, limit) if text is None else f"{clean(token, limit)} {visible(text, limit)}"
 
 
 def _value(value: float | None) -> str:

@@ -29,6 +29,15 @@ def _safe(char: str) -> str:
     return char
 
 
+#: Blanks and breaks, as people see them.
+_VISIBLE = str.maketrans({" ": "\u2423", "\n": "\u23ce", "\r": "\u240d", "\t": "\u21e5"})
+
+
+def visible(text: str, limit: int) -> str:
+    """The text of a token, cut, with its blanks and breaks to be seen."""
+    return clean(text[: 4 * limit].translate(_VISIBLE), limit)
+
+
 def sentence(text: str) -> str:
     """A phrase as a sentence: a capital first, but for a name with a capital inside (vLLM), and a full stop."""
     first = text.split(maxsplit=1)[0] if text.strip() else ""

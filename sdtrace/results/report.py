@@ -59,7 +59,8 @@ class ViewedRequest:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that was found. `document` is the JSON of format 1; the rest is for people. `ids`: token ids may be shown.
+    """Everything that was found. `document` is the JSON of format 1; the rest is for people. `ids`: token ids may be shown,
+    `text`: so may their text.
 
     `not_checked`: what a later stage may add to and take from; the document has it in words.
     """
@@ -69,6 +70,7 @@ class Report:
     viewer: list[ViewedRequest]
     ids: bool = False
     not_checked: list[NotChecked] = field(default_factory=list)
+    text: bool = False
 
 
 def leaving(report: Report, notes: list[NotChecked], **more: Any) -> Report:

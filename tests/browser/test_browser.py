@@ -11,6 +11,7 @@ import pytest
 
 from sdtrace.api import report
 from sdtrace.render import html
+from sdtrace.render.steps import quiet
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -101,3 +102,76 @@ def test_nothing_overflows_on_a_phone(name: str, tmp_path: Path) -> None:
     title = re.search(r"<title>(\d+)</title>", shown)
     assert title is not None
     assert int(title[1]) <= 390
+
+
+def driven(page: Path, folder: Path, script: str) -> str:
+    """What `script` makes of the page in a frame, with `f` the frame's window and `key(name, target)` a pressed key."""
+    frame = folder / "drive.html"
+    frame.write_text(
+        f"<iframe id=f src={page.name} width=1200 height=900></iframe><script>"
+        "const frame = document.getElementById('f'); frame.onload = async () => { const f = frame.contentWindow, d = f.document;"
+        "const key = (name, target = d.body) => target.dispatchEvent(new f.KeyboardEvent('keydown', {key: name, bubbles: true}));"
+        "const wait = () => new Promise((done) => setTimeout(done, 60));"
+        f"document.title = await (async () => {{ {script} }})(); }}</script>"
+    )
+    shown = dom(frame, folder, "--allow-file-access-from-files")
+    title = re.search(r"<title>([^<]*)</title>", shown)
+    assert title is not None
+    return title[1]
+
+
+def test_the_viewer_is_searched_and_walked_by_keys(tmp_path: Path) -> None:
+    found = report(SAMPLES / "transformers-lenient-0.8.planted.jsonl.gz", ids=True)
+    page = tmp_path / "page.html"
+    page.write_bytes(html.page(found))
+    odd = [f"r{i}-step-{s['step']}" for i, v in enumerate(found.viewer, 1) for s in v.steps if not quiet(s)]
+    last = found.viewer[-1]
+    token = last.steps[-1]["tokens"][0]["token"]
+    seen = driven(
+        page,
+        tmp_path,
+        "const seen = [d.getElementById('finder').hidden];"
+        "const at = async () => { await wait(); seen.push(f.location.hash.slice(1)); };"
+        "key('n'); await at(); key('n'); await at(); key('p'); await at(); key('ArrowRight'); await at();"
+        "key('/'); seen.push(d.activeElement.id); const box = d.getElementById('find');"
+        f"box.value = 'token {token}'; key('Enter', box); await at();"
+        f"seen.push(d.getElementById(f.location.hash.slice(1)).textContent.includes('{token}'));"
+        f"box.value = 'request {last.request_id}'; box.dispatchEvent(new f.Event('input')); key('Enter', box); await at();"
+        "box.value = 'no such thing'; key('Enter', box); seen.push(d.getElementById('found').textContent);"
+        "const place = d.getElementById(f.location.hash.slice(1));"
+        "seen.push([...d.querySelectorAll('details')].filter((x) => x.contains(place)).every((x) => x.open));"
+        "return seen.join(' ')",
+    ).split(" ", 8)
+    assert seen[:4] == ["false", odd[0], odd[1], odd[0]]
+    assert seen[4].startswith("r1-step-")
+    assert seen[5] == "find"
+    assert seen[7] == "true"
+    assert seen[8].startswith(f"r{len(found.viewer)}-step-")
+    assert seen[8].endswith("none true")
+
+
+def test_evidence_leads_to_its_step_and_back(tmp_path: Path) -> None:
+    """Every link within the page has its place; the address of a step opens what is folded around it."""
+    page = tmp_path / "page.html"
+    page.write_bytes(html.page(report(SAMPLES / "transformers-lenient-0.8.planted.jsonl.gz")))
+    seen = driven(
+        page,
+        tmp_path,
+        "const links = [...d.querySelectorAll('a[href^=\"#\"]')];"
+        "const lost = links.filter((a) => !d.getElementById(a.getAttribute('href').slice(1)));"
+        "const evidence = d.querySelector('.evidence a'); evidence.click(); await wait();"
+        "const step = d.getElementById(f.location.hash.slice(1)); const back = step.querySelector('a[href^=\"#cause-\"]');"
+        "const shut = [...d.querySelectorAll('details')].filter((x) => x.contains(step) && !x.open).length;"
+        "back.click(); await wait(); return [links.length > 20, lost.length, shut, f.location.hash].join(' ')",
+    )
+    assert seen == "true 0 0 #cause-lenient-acceptance"
+
+
+def test_the_page_is_whole_without_script(tmp_path: Path) -> None:
+    """What the script shows is a box to find things with, and nothing else: all text is in the page as it is written."""
+    page = tmp_path / "page.html"
+    page.write_bytes(html.page(report(SAMPLES / "transformers-lenient-0.8.planted.jsonl.gz")))
+    hidden = re.findall(r"<(\w+)[^>]*\shidden", page.read_text())
+    assert sorted(hidden) == ["div", "input"]
+    assert re.search(r"<div id=\"finder\"[^>]* hidden>", page.read_text())
+    assert 'role="search" hidden' not in dom(page, tmp_path)
