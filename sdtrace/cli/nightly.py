@@ -144,6 +144,8 @@ def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool) -> N
 
     from sdtrace.errors import OutputError
     from sdtrace.history import nightly
+    from sdtrace.history.alarms import register
+    from sdtrace.history.overview import overview
     from sdtrace.history.section import trends
     from sdtrace.render import html, index, json
 
@@ -155,7 +157,7 @@ def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool) -> N
     versions = {night: state.manifest["nights"][night]["folder"] for night in nights}
     written = _written(folder / _PAGES)
     outputs.apart(paths, [str(folder / f"{night}.{ending}") for night in nights for ending in ("html", "json")])
-    first = min([n for n in nights if written.get(n) != versions[n]], default=nights[-1])
+    first = min([n for n in nights if n not in written or written[n]["version"] != versions[n]], default=nights[-1])
     for night in nights:
         # a night that is amended moves the baseline of those after it
         if every or night >= first or night == nights[-1]:
@@ -163,14 +165,20 @@ def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool) -> N
             found = results.configured(found) if night == nights[-1] else found
             atomic.write(folder / f"{night}.html", html.page(found), inside=folder)
             atomic.write(folder / f"{night}.json", json.dumps(found), inside=folder)
+            verdict = found.document["verdict"]
+            written[night] = {"version": versions[night], "state": verdict["state"], "headline": verdict["headline"]}
     for old in written.keys() - {*versions, *state.ahead()}:
         for ending in ("html", "json"):
             if _ours(folder / f"{old}.{ending}"):
                 (folder / f"{old}.{ending}").unlink()
-    page = index.page(state.records(), trends(state.records()), found.document)
+    records = state.records()
+    stays = register(records, state.manifest["acknowledged"]).stays
+    rows = overview(records, found.document, stays)
+    told = {night: one for night, one in written.items() if "state" in one}
+    page = index.page(records, trends(records), found.document, rows, stays, told)
     atomic.write(folder / "index.html", page, inside=folder)
     _latest(folder / "latest.html", f"{nights[-1]}.html")
-    atomic.write(folder / _PAGES, orjson.dumps(versions), inside=folder)
+    atomic.write(folder / _PAGES, orjson.dumps({night: written[night] for night in nights}), inside=folder)
 
 
 def _ours(page: Path) -> bool:
@@ -193,12 +201,21 @@ def _latest(file: Path, page: str) -> None:
     os.replace(half, file)
 
 
-def _written(file: Path) -> dict[str, str]:
-    """Which version of each night its page shows."""
+def _written(file: Path) -> dict[str, dict[str, str]]:
+    """Of each night which version of it its page shows, and what that page says of it."""
     import orjson
 
     try:
-        versions = orjson.loads(file.read_bytes())
+        told = orjson.loads(file.read_bytes())
     except (OSError, ValueError):
         return {}
-    return {n: v for n, v in versions.items() if _NIGHT.fullmatch(n)} if isinstance(versions, dict) else {}
+    pages = {n: v for n, v in told.items() if _NIGHT.fullmatch(n)} if isinstance(told, dict) else {}
+    # versions before this one kept the version of a night alone
+    return {n: v if _is_told(v) else {"version": v if isinstance(v, str) else ""} for n, v in pages.items()}
+
+
+def _is_told(value: object) -> bool:
+    from sdtrace.results.words import TITLES
+
+    names = ("version", "state", "headline")
+    return isinstance(value, dict) and all(isinstance(value.get(n), str) for n in names) and value["state"] in TITLES

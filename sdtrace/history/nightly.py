@@ -11,7 +11,8 @@ from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Fit
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
 from sdtrace.history import clock
-from sdtrace.history.alarms import Alarm, alarms, late
+from sdtrace.history.alarm import Alarm
+from sdtrace.history.alarms import alarms, late
 from sdtrace.history.audit_store import fits, together
 from sdtrace.history.dedup import Content, Rest, content
 from sdtrace.history.record import record
@@ -276,4 +277,6 @@ def acknowledge(state: State, names: Sequence[str], until: str, why: str) -> Non
                 f"--acknowledge {name}: no such alarm stands", f"standing: {', '.join(sorted(known)) or 'none'}"
             )
     kept = [a for a in state.manifest["acknowledged"] if a["alarm"] not in names]
-    state.commit({}, acknowledged=[*kept, *({"alarm": n, "until": until, "why": why} for n in names)])
+    night = state.nights()[-1]
+    new = [{"alarm": name, "night": night, "until": until, "why": why} for name in names]
+    state.commit({}, acknowledged=[*kept, *new])

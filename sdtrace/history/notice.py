@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sdtrace.history.alarms import Alarm, alarms
-from sdtrace.history.trend import FEWEST, metrics, series
+from sdtrace.history.alarm import Alarm, Stay
+from sdtrace.history.alarms import alarms, register
+from sdtrace.history.trend import learning
 from sdtrace.results.words import VerdictState
 from sdtrace.schema.json_values import Json
 
@@ -25,16 +26,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Notice:
-    """One night. `opened` are alarms that the night before did not have, `closed` those that it had and this one has not;
-    `active` stand and are not acknowledged, `known` are acknowledged. `learning` are services with fewer nights than a
-    baseline needs."""
+    """One night. `opened` are alarms that the night before did not have, `closed` those that it had and this one has not, each
+    with what closed it; `active` stand and are not acknowledged, `known` are acknowledged. `learning` are services with fewer
+    nights than a baseline needs."""
 
     night: str
     nights: int
     state: VerdictState
     headline: str
     opened: tuple[Alarm, ...]
-    closed: tuple[Alarm, ...]
+    closed: tuple[Stay, ...]
     active: int
     known: int
     figures: tuple[Figure, ...]
@@ -51,27 +52,29 @@ def notice(
 ) -> Notice:
     """The notice of the last of these nights. `document` is its report with its history; `faults` are news of nights
     before it. An alarm that is acknowledged neither opens nor closes."""
-    now = [*alarms(records, acknowledged), *faults]
+    told, night = register(records, acknowledged), records[-1]["night"]
+    now = [*told.standing, *faults]
     before = alarms(records[:-1], acknowledged)
-    services = list(records[-1]["services"])
+    quiet = {a.id for a in before if a.until is not None}
     return Notice(
-        records[-1]["night"],
+        night,
         len(records),
         document["verdict"]["state"],
         document["verdict"]["headline"],
-        _without(now, before),
-        _without([a for a in before if a.service in services or not a.service], now),
+        _new(now, before, told.stays, night),
+        tuple(stay for stay in told.stays if stay.closed == night and stay.id not in quiet),
         sum(a.until is None for a in now),
         sum(a.until is not None for a in now),
         tuple(f for s in document["history"]["services"] for f in _figures(s)),
-        tuple(name for name in services if len(series(records, name, metrics()[0])) <= FEWEST),
+        tuple(name for name in records[-1]["services"] if learning(records, name)),
     )
 
 
-def _without(some: Sequence[Alarm], others: Sequence[Alarm]) -> tuple[Alarm, ...]:
-    """Those that are not acknowledged and not among the others, whatever their headlines say."""
-    names = {a.id for a in others}
-    return tuple(a for a in some if a.id not in names and a.until is None)
+def _new(now: Sequence[Alarm], before: Sequence[Alarm], stays: Sequence[Stay], night: str) -> tuple[Alarm, ...]:
+    """Those that are not acknowledged and did not stand before, whatever their headlines say; what stood behind a cause that
+    said more than it is not new once that cause is gone."""
+    names = {a.id for a in before} | {s.id for s in stays if s.closed is None and s.opened < night and s.last == night}
+    return tuple(a for a in now if a.id not in names and a.until is None)
 
 
 def _figures(service: Json) -> list[Figure]:

@@ -63,18 +63,39 @@ def _service(service: Service, audit: Audit, diagnosis: Diagnosis) -> Json:
     told = {"fingerprint": service.fingerprint, "parts": service.parts}
     if not service.runs:
         figures = diagnosis.acceptance or {}
-        return told | {"figures": {n: figures.get(n) for n in _FIGURES}, "cells": {}, "evidence": {}, "disagree": None}
+        counts = {n: figures.get(n) for n in _FIGURES} | _speed_of_counts(diagnosis)
+        return told | {"figures": counts, "cells": {}, "evidence": {}, "disagree": None}
     rows = pl.col("run_id").is_in(list(service.runs))
     laws, positions, requests = (diagnosis.chosen.frame(n).filter(rows) for n in ("laws", "positions", "requests"))
     figures = acceptance(laws, positions, requests) or {}
     # what gathers over months must not gather from a damaged night: nothing in such an input is proof
     damaged = any(i.doubt is not None and i.doubt.figures for i in audit.inputs)
     return told | {
-        "figures": {n: figures.get(n) for n in _FIGURES},
+        "figures": {n: figures.get(n) for n in _FIGURES} | _speed(audit.tally.frame("cost").filter(rows)),
         "cells": cells(requests, audit.requests),
         "evidence": {} if damaged else _evidence(diagnosis.chosen.frame("evidence").filter(rows)),
         "disagree": int(laws["disagree"].sum()),
     }
+
+
+def _speed(cost: pl.DataFrame) -> dict[str, float | None]:
+    """Mean milliseconds of an engine step, and tokens per second of a request that has one token stream."""
+    w, wt, lines, tokens = (
+        cost.select(pl.col("w", "wt", "timed", "timed_tokens").sum()).row(0) if cost.height else [0] * 4
+    )
+    if not (w and wt and lines):
+        return {"step_ms": None, "tokens_per_second": None}
+    return {"step_ms": wt / w, "tokens_per_second": 1000 * (tokens / lines) / (wt / w)}
+
+
+def _speed_of_counts(diagnosis: Diagnosis) -> dict[str, float | None]:
+    """The same of the speed that has most behind it."""
+    best = diagnosis.speeds[0] if diagnosis.speeds else None
+    return (
+        {"step_ms": best.step_ms, "tokens_per_second": best.per_request}
+        if best
+        else dict.fromkeys(("step_ms", "tokens_per_second"))
+    )
 
 
 def _evidence(rows: pl.DataFrame) -> dict[str, list[float]]:

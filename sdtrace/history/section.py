@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import date
 from typing import Any
 
-from sdtrace.history.alarms import Alarm, alarms
+from sdtrace.history.alarm import Alarm
+from sdtrace.history.alarms import register
 from sdtrace.history.changepoints import shifts
-from sdtrace.history.trend import Point, change, metrics, names, series
+from sdtrace.history.fall import FEWEST
+from sdtrace.history.trend import Point, change, learning, names, series, shown
 from sdtrace.results.not_checked import without
 from sdtrace.results.report import Chart, Report, Section, leaving
 from sdtrace.results.words import VERDICTS
@@ -14,6 +17,8 @@ from sdtrace.schema.json_values import Json
 
 #: Nights that a chart shows.
 SHOWN = 180
+#: Closed alarms that a report keeps, the latest.
+PAST = 50
 
 
 def with_history(
@@ -23,13 +28,15 @@ def with_history(
     faults: Sequence[Alarm] = (),
 ) -> Report:
     """The report of the last of these nights, with what all of them say; `faults` alarm beside what stands."""
-    standing = [*alarms(records, acknowledged), *faults]
+    found = register(records, acknowledged)
+    standing = [*found.standing, *faults]
     verdict = _raised(report.document["verdict"], standing)
     history = {
         "night": records[-1]["night"],
         "nights": len(records),
         "services": [_service(records, name) for name in records[-1]["services"]],
         "alarms": [asdict(a) for a in standing],
+        "past": [asdict(stay) for stay in found.stays if stay.closed is not None][-PAST:],
         "aside": records[-1].get("aside", []),
     }
     told = leaving(report, without(report.not_checked, "history"), verdict=verdict, history=history)
@@ -50,13 +57,16 @@ def _raised(verdict: Json, standing: Sequence[Alarm]) -> Json:
 
 def _service(records: Sequence[Json], name: str) -> Json:
     rows, marks = [], []
-    for metric in metrics():
+    for metric in shown(records, name):
         points = series(records, name, metric)
         rows.append({"name": metric, "raw": points[-1].raw, **asdict(change(points))})
         marks = [{"night": p.night, "changed": list(p.marks)} for p in points if p.marks]
     since = marks[-1]["night"] if marks else next(r["night"] for r in records if name in r["services"])
     fingerprint = records[-1]["services"][name]["fingerprint"]
-    return {"service": name, "fingerprint": fingerprint, "since": since, "metrics": rows, "marks": marks}
+    nights = sum(name in r["services"] for r in records)
+    learnt = {"nights": nights, "needed": FEWEST} if learning(records, name) else None
+    told = {"service": name, "fingerprint": fingerprint, "since": since, "metrics": rows, "marks": marks}
+    return told | {"learning": learnt}
 
 
 def history_sections(records: Sequence[Json]) -> list[Section]:
@@ -66,7 +76,9 @@ def history_sections(records: Sequence[Json]) -> list[Section]:
 
 def trends(records: Sequence[Json]) -> list[Section]:
     """A section for every service and figure."""
-    lines = [(name, metric, series(records, name, metric)) for name in names(records) for metric in metrics()]
+    lines = [
+        (name, metric, series(records, name, metric)) for name in names(records) for metric in shown(records, name)
+    ]
     return [_trend(*line) for line in lines if sum(p.raw is not None for p in line[2]) >= 2]
 
 
@@ -74,7 +86,7 @@ def _tonight(records: Sequence[Json]) -> Section:
     rows: list[list[Any]] = []
     left: dict[str, None] = {}
     for name in records[-1]["services"]:
-        for metric in metrics():
+        for metric in shown(records, name):
             points = series(records, name, metric)
             c = change(points)
             left |= dict.fromkeys(c.left_out)
@@ -93,7 +105,8 @@ def _tonight(records: Sequence[Json]) -> Section:
     ]
     says = f"The night of {records[-1]['night']} against the nights before it, of which the state holds {len(records) - 1}."
     if left:
-        says += f" Left out of the baseline, since they have faults of their own: {', '.join(sorted(left)[-5:])}"
+        says += " Left out of the baseline, since they have faults of their own or fell far below the others: "
+        says += ", ".join(sorted(left)[-5:])
         says += f" and {len(left) - 5} more." if len(left) > 5 else "."
     aside = records[-1].get("aside", [])
     if aside:
@@ -116,12 +129,18 @@ def _trend(name: str, metric: str, points: Sequence[Point]) -> Section:
         shift = found.get(p.night)
         told = None if shift is None else f"{shift.change:+.1%} (chance {shift.p:.3f})"
         rows.append([p.night, p.raw, p.value, "; ".join(p.marks) or None, told])
-    marks = [i for i, p in enumerate(shown) if p.marks]
-    standard = [p.value for p in shown]
-    values = {"as counted": [p.raw for p in shown]} | (
-        {"at the usual mix": standard} if any(v is not None for v in standard) else {}
+    days = _days(shown[0].night, shown[-1].night)
+    known = {p.night: p for p in shown}
+    marks = [i for i, day in enumerate(days) if day in known and known[day].marks]
+    raw = [known[day].raw if day in known else None for day in days]
+    standard = [known[day].value if day in known else None for day in days]
+    # counts have no requests, hence no mix: both lines would be one
+    values = {"as counted": raw} | (
+        {"at the usual mix": standard}
+        if any(v is not None and v != r for v, r in zip(standard, raw, strict=True))
+        else {}
     )
-    chart = Chart("line", "night", what, [p.night[5:] for p in shown], values, marks=marks)
+    chart = Chart("line", "night", what, [day[5:] for day in days], values, marks=marks)
     says = f"{what.capitalize()} of {name} over {len(shown)} nights"
     says += (
         f"; {len(marks)} change{'s' if len(marks) > 1 else ''} of version or configuration, marked with a line"
@@ -132,6 +151,12 @@ def _trend(name: str, metric: str, points: Sequence[Point]) -> Section:
     ident = f"trend-{names_to_id(name)}-{metric.replace('_', '-')}"
     columns = ["night", "as counted", "at the usual mix", "version or configuration", "change of level"]
     return Section(ident, f"{what.capitalize()}, {name}", says + ".", columns, rows, chart)
+
+
+def _days(first: str, last: str) -> list[str]:
+    """Every night from one to another: a missing one is a gap in a chart."""
+    begin, end = date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal()
+    return [date.fromordinal(day).isoformat() for day in range(max(begin, end - 2 * SHOWN), end + 1)]
 
 
 def names_to_id(name: str) -> str:

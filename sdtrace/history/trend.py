@@ -4,13 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sdtrace.history.fall import BACK, FEWEST, certain, falls
 from sdtrace.history.mix import METRICS, standardised, weights
 from sdtrace.history.services import changes
 from sdtrace.schema.json_values import Json
 from sdtrace.stats.ratio import student
 
-#: Nights that a baseline looks back on, and the fewest that make one.
-BACK, FEWEST = 28, 3
+#: Tokens per second of a request.
+SPEED = "tokens_per_second"
 #: What nights differ by that their sampling error does not tell, as a share of the value.
 _WOBBLE = 0.003
 
@@ -19,7 +20,7 @@ _WOBBLE = 0.003
 class Point:
     """One night of one service. `value` is standardised to the usual traffic, with the variance of its error; `raw` is
     as counted. `marks` says what changed since the night before it; `deploy` numbers the stretches between changes. `faulty`:
-    the night's own report is sure of a fault of this service."""
+    the night has a fault of this service, or fell far below the nights before."""
 
     night: str
     raw: float | None
@@ -38,10 +39,11 @@ def names(records: Sequence[Json]) -> list[str]:
 def series(records: Sequence[Json], service: str, metric: str) -> list[Point]:
     """The nights that the service ran in, oldest first."""
     nights = [(r["night"], r["services"][service]) for r in records if service in r["services"]]
-    bad = {r["night"] for r in records if faulty(r, service)}
+    bad = faulty(records, service)
     points: list[Point] = []
     deploy, before = 0, None
-    usual = weights([s["cells"] for _, s in nights if s["cells"]] or [{}], metric)
+    mixed = metric in METRICS
+    usual = weights([s["cells"] for _, s in nights if s["cells"]] or [{}], metric) if mixed else {}
     for night, s in nights:
         marks: tuple[str, ...] = ()
         if before is not None and s["fingerprint"] != before["fingerprint"]:
@@ -49,16 +51,16 @@ def series(records: Sequence[Json], service: str, metric: str) -> list[Point]:
             marks = tuple(changes(before["parts"], s["parts"]))
         before = s
         raw = s["figures"].get(metric)
-        told = standardised(s["cells"], metric, usual) if s["cells"] else None
+        told = standardised(s["cells"], metric, usual) if mixed and s["cells"] else None
         value, error = told if told is not None else (None, 0.0)
         variance = None if value is None else error**2 + (_WOBBLE * value) ** 2
         points.append(Point(night, raw, value, variance or None, deploy, marks, night in bad))
     return points
 
 
-def faulty(record: Json, service: str) -> bool:
-    """Whether a night is sure of a fault of the service, or of one that it blames on none of several."""
-    return any(c["certainty"] != "suspected" and c["service"] in (service, "") for c in record["causes"])
+def faulty(records: Sequence[Json], service: str) -> set[str]:
+    """Nights that tell nothing of what is usual: sure of a fault of the service, or fallen."""
+    return {r["night"] for r in records if certain(r, service)} | falls(records, service).keys()
 
 
 @dataclass(frozen=True)
@@ -106,5 +108,16 @@ def change(points: Sequence[Point]) -> Change:
 
 
 def metrics() -> list[str]:
-    """The figures that are watched."""
+    """The figures that are watched: a change of their level is an alarm."""
     return list(METRICS)
+
+
+def shown(records: Sequence[Json], service: str) -> list[str]:
+    """The figures that are shown: speed too where it is known, which changes with the load and is no alarm by itself."""
+    known = any(r["services"].get(service, {}).get("figures", {}).get(SPEED) is not None for r in records)
+    return [*METRICS, SPEED] if known else list(METRICS)
+
+
+def learning(records: Sequence[Json], service: str) -> bool:
+    """Whether the nights of the service are too few for a baseline, and for alarms of changed figures."""
+    return sum(service in r["services"] for r in records) <= FEWEST

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from sdtrace.history.trend import BACK, faulty
+from sdtrace.history.fall import BACK
+from sdtrace.history.trend import faulty
 from sdtrace.schema.json_values import Json
 
 #: The fewest nights that make a level.
@@ -30,7 +31,8 @@ class Usual:
 
 def usual(records: Sequence[Json], service: str) -> Usual | None:
     """Of the last nights (trend.BACK at most) that held no fault; None where they are fewer than FEWEST."""
-    sound = [r["services"][service] for r in records if service in r["services"] and not faulty(r, service)]
+    bad = faulty(records, service)
+    sound = [r["services"][service] for r in records if service in r["services"] and r["night"] not in bad]
     values = [s["figures"]["rate_of_drafted"] for s in sound if s["figures"].get("rate_of_drafted") is not None][-BACK:]
     if len(values) < FEWEST:
         return None

@@ -2,51 +2,113 @@
 
 import calendar
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import date
 from typing import Any
 
 from markupsafe import Markup
 
+from sdtrace.history.alarm import Stay
+from sdtrace.history.fall import FEWEST
+from sdtrace.history.overview import Standing
+from sdtrace.history.trend import SPEED
 from sdtrace.render.html import ALARMS, ROWS, environment
+from sdtrace.render.sparkline import sparkline
+from sdtrace.render.text import number
 from sdtrace.results.report import Section
 from sdtrace.results.words import TITLES
 from sdtrace.version import VERSION
 
-#: Nights that are listed, and months of the calendar.
-NIGHTS, MONTHS = 60, 13
+#: Nights that are listed, months of the calendar, alarms of the history.
+NIGHTS, MONTHS, STAYS = 60, 13, 60
 
 
-def page(records: Sequence[dict[str, Any]], sections: Sequence[Section], document: Mapping[str, Any]) -> bytes:
-    """`records` oldest first, one at least; `document` is that of the last night, with its history."""
+#: A night as its own page tells it: verdict and sentence.
+Told = Mapping[str, Mapping[str, Any]]
+#: Figures of a service's row: title, unit, factor.
+_LINES = {
+    "tokens_per_step": ("tokens per step", "", 1.0),
+    SPEED: ("speed", " tokens/s", 1.0),
+    "rate_of_drafted": ("acceptance", "%", 100.0),
+}
+
+
+def page(
+    records: Sequence[dict[str, Any]],
+    sections: Sequence[Section],
+    document: Mapping[str, Any],
+    rows: Sequence[Standing] = (),
+    stays: Sequence[Stay] = (),
+    told: Told | None = None,
+) -> bytes:
+    """`records` oldest first, one at least; `document` is that of the last night, with its history. `rows` are the services,
+    `stays` all alarms, `told` what the page of each night says, where that is more than its record does."""
     alarms, verdict = document["history"]["alarms"], document["verdict"]
-    alarmed = {a["since"] for a in alarms if a["until"] is None}
+    said = {r["night"]: (told or {}).get(r["night"], r["verdict"]) for r in records} | {records[-1]["night"]: verdict}
     made = environment()
     style, _, _ = made.loader.get_source(made, "page.css") if made.loader else ("", None, None)
-    nights = [{"night": r["night"], **r["verdict"]} for r in reversed(records)]
+    nights = [{"night": r["night"], **_plain(said[r["night"]])} for r in reversed(records)]
     text = made.get_template("index.html").render(
         state=verdict["state"],
         headline=verdict["headline"],
         last=nights[0]["night"],
         nights=nights,
-        months=_months(records, alarmed),
+        rows=[_row(row) for row in rows],
+        stays=[_stay(stay) for stay in reversed(stays)],
+        needed=FEWEST,
+        months=_months(said, {stay.opened for stay in stays} | {a["since"] for a in alarms}),
         sections=sections,
         alarms=alarms,
         states=TITLES,
         style=Markup(style),  # our own file
         version=VERSION,
-        caps={"rows": ROWS, "nights": NIGHTS, "alarms": ALARMS},
+        caps={"rows": ROWS, "nights": NIGHTS, "alarms": ALARMS, "stays": STAYS},
     )
     return text.encode("utf-8", "replace")
 
 
-def _months(records: Sequence[dict[str, Any]], alarmed: set[str]) -> list[dict[str, Any]]:
+def _plain(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    return {"state": verdict["state"], "headline": verdict["headline"]}
+
+
+def _row(row: Standing) -> dict[str, Any]:
+    """A service for the template: its drawings, the last value and the change of each figure."""
+    lines = []
+    for name, (title, unit, factor) in _LINES.items():
+        points = [replace(p, value=None if p.value is None else factor * p.value) for p in row.figures[name]]
+        last, change = points[-1].value, row.changes.get(name)
+        lines.append(
+            {
+                "title": title,
+                "svg": sparkline(points, title, unit),
+                "last": None if last is None else number(last) + unit,
+                "change": None if change is None else f"{100 * change + 0.0:+.1f}%".replace("-0.0%", "+0.0%"),
+            }
+        )
+    return {
+        "lines": lines,
+        **{f.name: getattr(row, f.name) for f in fields(row) if f.name not in ("figures", "changes")},
+    }
+
+
+def _stay(stay: Stay) -> dict[str, Any]:
+    """An alarm's stay for the template, with its state in words."""
+    if stay.closed is not None:
+        state = f"closed {stay.closed}: {stay.by}"
+    elif stay.known is not None and (stay.known["until"] or "") >= stay.last:
+        state = f"acknowledged until {stay.known['until']}"
+    else:
+        state = "open"
+    return {"state": state, **{f.name: getattr(stay, f.name) for f in fields(stay)}}
+
+
+def _months(verdicts: Told, alarmed: set[str]) -> list[dict[str, Any]]:
     """The latest months first, each as weeks of days; None pads a week."""
-    verdicts = {r["night"]: r["verdict"] for r in records}
     months = sorted({night[:7] for night in verdicts}, reverse=True)[:MONTHS]
     return [{"name": month, "weeks": _weeks(month, verdicts, alarmed)} for month in months]
 
 
-def _weeks(month: str, verdicts: dict[str, Any], alarmed: set[str]) -> list[list[dict[str, Any] | None]]:
+def _weeks(month: str, verdicts: Told, alarmed: set[str]) -> list[list[dict[str, Any] | None]]:
     year, number = map(int, month.split("-"))
     weeks: list[list[dict[str, Any] | None]] = []
     for week in calendar.monthcalendar(year, number):
@@ -57,6 +119,6 @@ def _weeks(month: str, verdicts: dict[str, Any], alarmed: set[str]) -> list[list
                 continue
             night = date(year, number, day).isoformat()
             verdict = verdicts.get(night, {"state": None, "headline": ""})
-            days.append({"night": night, "day": day, "alarm": night in alarmed, **verdict})
+            days.append({"night": night, "day": day, "alarm": night in alarmed, **_plain(verdict)})
         weeks.append(days)
     return weeks

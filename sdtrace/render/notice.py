@@ -6,8 +6,8 @@ from email.message import EmailMessage
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from sdtrace.history.fall import FEWEST
 from sdtrace.history.notice import Notice
-from sdtrace.history.trend import FEWEST
 from sdtrace.render.text import clean, sentence
 from sdtrace.results.words import TITLES
 
@@ -39,14 +39,14 @@ def _lines(notice: Notice) -> Iterator[str]:
     if notice.opened:
         yield "New: " + _named([f"{clean(a.id, 120)} ({clean(a.headline, 120)})" for a in notice.opened])
     if notice.closed:
-        yield "Closed: " + _named([f"{clean(a.id, 120)} (since {a.since})" for a in notice.closed])
+        yield "Closed: " + _named([f"{clean(s.id, 120)} (since {s.opened}; {s.by})" for s in notice.closed])
     known = f", {notice.known} known" if notice.known else ""
     yield f"Active alarms: {notice.active}{known}; {notice.nights:,} {'night' if notice.nights == 1 else 'nights'} on record"
     if notice.learning:
         names = _named([clean(name, 60) for name in notice.learning])
         yield f"Still learning: {names}; faults alarm at once, changes of figures after {FEWEST} nights"
     elif notice.figures:
-        yield _named([_figure(f.service, f.name, f.value, f.change) for f in notice.figures])
+        yield _named([_figure(f.service, f.name, f.value, f.change) for f in notice.figures], 3)
 
 
 def _figure(service: str, name: str, value: float, change: float | None) -> str:
@@ -54,9 +54,9 @@ def _figure(service: str, name: str, value: float, change: float | None) -> str:
     return f"{clean(service, 60)}: {name.replace('_', ' ')} {value:.3g}{against}"
 
 
-def _named(some: list[str]) -> str:
-    more = f"; and {len(some) - _NAMED} more" if len(some) > _NAMED else ""
-    return "; ".join(some[:_NAMED]) + more
+def _named(some: list[str], most: int = _NAMED) -> str:
+    more = f"; and {len(some) - most} more" if len(some) > most else ""
+    return "; ".join(some[:most]) + more
 
 
 def mail(notice: Notice, link: str | None) -> str:

@@ -85,6 +85,8 @@ def night(report: Report, width: int, color: bool) -> str:
         lines += field("alarm", f"{clean(alarm['id'], 160)} since {alarm['since']}{known}", width)
         lines += field("", clean(alarm["headline"], 400), width)
     for service in history["services"]:
+        if service.get("learning"):
+            lines += field("learning", learnt(service["service"], service["learning"]), width)
         for m in service["metrics"]:
             if m["change"] is None:
                 continue
@@ -95,6 +97,15 @@ def night(report: Report, width: int, color: bool) -> str:
                 text += f" ({m['low']:+.1%} to {m['high']:+.1%})"
             lines += field("trend", f"{text} against {m['nights']} nights", width)
     return summary(report, width=width, color=color) + "\n".join(lines) + "\n"
+
+
+def learnt(service: str, learning: dict[str, int]) -> str:
+    """What a service with few nights is still learnt, and when alarms begin."""
+    nights, needed = learning["nights"], learning["needed"]
+    return (
+        f"{clean(service, 60)}: night {nights} of {needed} to learn what is usual; a fault alarms from the first night, "
+        f"a changed figure from night {needed + 1}"
+    )
 
 
 def block(head: str, word: str, text: str, right: str, width: int) -> list[str]:

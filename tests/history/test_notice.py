@@ -13,7 +13,7 @@ import pytest
 
 from sdtrace.cli import run
 from sdtrace.cli.notices import WHENS
-from sdtrace.history.alarms import Alarm
+from sdtrace.history.alarm import Alarm
 from sdtrace.history.notice import Figure, Notice, When
 from sdtrace.render import notice as words
 from tests.made.served import Quiet, served

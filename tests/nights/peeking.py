@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from sdtrace.history.alarms import Q, alarms
+from sdtrace.history.alarm import Q
+from sdtrace.history.alarms import alarms
 from tests.made.nights import BETS, day
 
 SERVICES, CHECKS, NIGHTS, DECISIONS = 32, 5, 30, 200

@@ -11,7 +11,8 @@ from statistics import median
 import numpy as np
 import pytest
 
-from sdtrace.history.alarms import Q, alarms
+from sdtrace.history.alarm import Q
+from sdtrace.history.alarms import alarms
 from sdtrace.history.nightly import add, standing
 from sdtrace.history.state import opened
 from sdtrace.stats.e_process import Process, e_bh
