@@ -26,7 +26,8 @@ DID = ("absent", "sound", "wrong", "slow", "metric", "suspected", "fell")
 
 def record(i: int, did: dict[str, str], version: str = "1") -> dict[str, Any]:
     """A night as the state keeps it."""
-    causes, services = [], {}
+    causes: list[dict[str, Any]] = []
+    services: dict[str, Any] = {}
     for name, what in did.items():
         if what == "absent":
             continue
