@@ -22,7 +22,7 @@ The rooms, from the top. A room imports from rooms that stand below it only; tes
     checks      one check a file: its expression, its columns, its manual page
     replay      the real model run again over a trace
     responses   stock responses against their own logprobs and seeds: bounds, e-values, sums that add up
-    record      recorders inside engines: vLLM, Transformers
+    record      recorders inside engines: vLLM, SGLang, Transformers
     writers     what is written back: converted traces, bundles, pseudonyms
     verify      decisions recomputed: positions, bands, precision, scope; laws/ (one law a file)
     simulate    made traces with a planted fault

@@ -1,4 +1,4 @@
-"""Recording a trace from an engine: `TraceWriter` for any of them, `transformers` and `vllm` for those two."""
+"""Recording a trace from an engine: `TraceWriter` for any of them, `transformers`, `vllm` and `sglang` for those three."""
 
 from sdtrace.record.writer import TraceWriter
 

@@ -1,4 +1,4 @@
-"""What is kept of one call of model runner V2's rejection sampler, as tensors on its device, and how they travel: in one copy.
+"""What is kept of one call of model runner V2's rejection sampler, as tensors on its device.
 
 vllm/v1/worker/gpu/spec_decode/rejection_sampler_utils.py, `rejection_sample`: row i of m holds the target's logits where token
 i of `draft_sampled` stood, so the token that was drafted for row i is the one at i + 1; the last row of a request is its bonus.
@@ -6,7 +6,6 @@ Drafts' logits are from before the temperature and lie by slot and draft step.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sdtrace.record.sums import of_rows, probability
@@ -15,46 +14,6 @@ Tensor = Any
 
 #: Entries of rows over the vocabulary that are worked on at a time.
 _CELLS = 1 << 24
-
-
-@dataclass(frozen=True)
-class Flat:
-    """Tensors end to end in one of float64, which holds every float32 and every id exactly; `parts`: (name, shape) in order."""
-
-    values: Tensor
-    parts: tuple[tuple[str, tuple[int, ...]], ...]
-
-    def arrays(self) -> dict[str, Any]:
-        """The tensors as numpy arrays of float64."""
-        whole, at, found = self.values.numpy(), 0, {}
-        for name, shape in self.parts:
-            size = 1
-            for n in shape:
-                size *= n
-            found[name] = whole[at : at + size].reshape(shape)
-            at += size
-        return found
-
-
-def flat(tensors: Mapping[str, Tensor]) -> Flat:
-    """All of them in one tensor of their device."""
-    import torch
-
-    parts = tuple((name, tuple(value.shape)) for name, value in tensors.items())
-    return Flat(torch.cat([value.reshape(-1).double() for value in tensors.values()]), parts)
-
-
-def sent(found: Flat) -> tuple[Flat, Any]:
-    """The copy on the host, and the event that ends it (None where it is there already). Nobody waits."""
-    import torch
-
-    if found.values.device.type == "cpu":
-        return found, None
-    host = torch.empty(found.values.shape, dtype=torch.float64, pin_memory=True)
-    host.copy_(found.values, non_blocking=True)
-    event = torch.Event(found.values.device)
-    event.record()
-    return Flat(host, found.parts), event
 
 
 def kept(given: Mapping[str, Any], sampled: Tensor, number: Tensor, *, sums: bool, top: int = 0) -> dict[str, Tensor]:

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.record.vllm_rows import Flat, flat, kept, sent
-from sdtrace.record.vllm_run import Known, asked, writer
+from sdtrace.record.copies import Flat, flat, sent
+from sdtrace.record.known import Known
+from sdtrace.record.vllm_rows import kept
+from sdtrace.record.vllm_run import asked, writer
 from sdtrace.record.writer import TraceWriter
 from sdtrace.verify.streams.philox import uniform
 

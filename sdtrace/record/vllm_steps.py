@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from sdtrace.record.known import Known
 from sdtrace.record.sums import of_rows, probability
-from sdtrace.record.vllm_run import Known, asked, writer
+from sdtrace.record.vllm_run import asked, writer
 from sdtrace.record.writer import TraceWriter
 
 _log = logging.getLogger("sdtrace.record")

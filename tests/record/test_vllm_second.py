@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdtrace.record.vllm_rows import Flat
-from sdtrace.record.vllm_run import Known
+from sdtrace.record.copies import Flat
+from sdtrace.record.known import Known
 from sdtrace.record.vllm_second import Batch, lines
 from sdtrace.verify.streams.philox import uniform
 

@@ -48,4 +48,4 @@ def test_every_decision_is_explained(law: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", CAUSES)
 def test_a_kernel_made_wrong_is_named(fault: str, tmp_path: Path) -> None:
     _, found = judged(tmp_path, "--fault", fault, rows=ROWS.get(fault, 2048))
-    assert next(c["cause"] for c in found["causes"] if c["side"] == "wrong") == CAUSES[fault]
+    assert found["incident"]["root"] == CAUSES[fault]

@@ -1,0 +1,47 @@
+"""Tensors of a device that travel to the host in one copy, for which nobody waits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Tensor = Any
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Tensors end to end in one of float64, which holds every float32 and every id exactly; `parts`: (name, shape) in order."""
+
+    values: Tensor
+    parts: tuple[tuple[str, tuple[int, ...]], ...]
+
+    def arrays(self) -> dict[str, Any]:
+        """The tensors as numpy arrays of float64."""
+        whole, at, found = self.values.numpy(), 0, {}
+        for name, shape in self.parts:
+            size = 1
+            for n in shape:
+                size *= n
+            found[name] = whole[at : at + size].reshape(shape)
+            at += size
+        return found
+
+
+def flat(tensors: Mapping[str, Tensor]) -> Flat:
+    """All of them in one tensor of their device."""
+    import torch
+
+    parts = tuple((name, tuple(value.shape)) for name, value in tensors.items())
+    return Flat(torch.cat([value.reshape(-1).double() for value in tensors.values()]), parts)
+
+
+def sent(found: Flat) -> tuple[Flat, Any]:
+    """The copy on the host, and the event that ends it (None where it is there already). Nobody waits."""
+    import torch
+
+    if found.values.device.type == "cpu":
+        return found, None
+    host = torch.empty(found.values.shape, dtype=torch.float64, pin_memory=True)
+    host.copy_(found.values, non_blocking=True)
+    event = torch.Event(found.values.device)
+    event.record()
+    return Flat(host, found.parts), event
