@@ -23,7 +23,7 @@ WITNESSES = 5
 
 SERIES = ("engine", "surface", "basis", "series", "origin")
 SAMPLES = ("counter", "lifetime")
-_SUMS = ("drafts", "steps", "drafted", "accepted", "emitted", "draft_ms", "busy_ms", "span_s")
+_SUMS = ("drafts", "steps", "drafted", "accepted", "emitted", "draft_ms", "busy_ms", "verify_ms", "sample_ms", "span_s")
 _LISTS = ("accepted_by_position", "drafted_by_position", "histogram")
 _MEANS = ("length", "rate", "generation_tps", "running", "waiting", "kv_usage")
 

@@ -43,6 +43,7 @@ from sdtrace.results.not_checked import STAGES, NotChecked
 from sdtrace.results.record import Record
 from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes
+from sdtrace.speed.spans import in_words, spans_ledger
 from sdtrace.speed.strata import sessions
 from sdtrace.speed.timing import Timing, timing, unmeasured
 
@@ -188,7 +189,10 @@ def _from_counts(audit: Audit, checks: Sequence[Check], counts: list[Source], se
     if source is not None and not source.pooled and source.length is not None:
         notes.append(NotChecked("means", {"source": source.name, "windows": source.windows}))
     speed = speeds(audit.windows)
-    notes += STAGES if speed else [NotChecked("time"), *STAGES]
+    spent = spans_ledger(audit.windows)
+    notes += STAGES if speed or spent is not None else [NotChecked("time"), *STAGES]
+    if source is None and state == "cannot-tell" and not rows and spent is not None:
+        headline = f"{in_words(spent)}; a profile counts no tokens"
     if source is None and state == "cannot-tell" and not rows and speed and not speed[0].drafting:
         headline = f"no drafted token is counted: plain decoding, speed in {speed[0].rows.height:,} records"
     return Diagnosis(

@@ -17,6 +17,7 @@ from sdtrace.results.check import Check
 from sdtrace.results.not_checked import sentences
 from sdtrace.results.report import Chart, Report, Section
 from sdtrace.speed.sections import slice_section, time_sections
+from sdtrace.speed.spans import spans_section, spans_time
 from sdtrace.stats.ratio import FEWEST
 from sdtrace.version import VERSION
 
@@ -53,7 +54,7 @@ def document(audit: Audit, diagnosis: Diagnosis, checks: Sequence[Check], *, ids
         "checks": [_check(check, diagnosis) for check in checks],
         "audit": diagnosis.audit,
         "acceptance": diagnosis.acceptance,
-        "time": diagnosis.timing.document if diagnosis.timing is not None else counted_time(diagnosis),
+        "time": _time(audit, diagnosis),
         **dict.fromkeys(_ABSENT),
         "record": _record(audit) if diagnosis.audit is not None else None,
         **_text(audit),
@@ -62,6 +63,13 @@ def document(audit: Audit, diagnosis: Diagnosis, checks: Sequence[Check], *, ids
         "changes": [change.row() for change in diagnosis.changes],
         "known_issues": diagnosis.known,
     }
+
+
+def _time(audit: Audit, diagnosis: Diagnosis) -> dict[str, Any] | None:
+    """Of recorded steps, else of a profile's spans, else of counts."""
+    if diagnosis.timing is not None:
+        return diagnosis.timing.document or spans_time(audit.windows)
+    return spans_time(audit.windows) or counted_time(diagnosis)
 
 
 def _text(audit: Audit) -> dict[str, Any]:
@@ -147,7 +155,8 @@ def sections(audit: Audit, diagnosis: Diagnosis) -> list[Section]:
     """Acceptance figures, then by position, over time, by request. Empty ones are left out."""
     text = [s for s in (text_section(audit.texts),) if s is not None]
     if diagnosis.audit is None:
-        return first_of_all([*text, *counted_sections(audit, diagnosis)], diagnosis)
+        spans = [s for s in (spans_section(audit.windows),) if s is not None]
+        return first_of_all([*text, *spans, *counted_sections(audit, diagnosis)], diagnosis)
     assert diagnosis.acceptance is not None
     made = [
         _figures(diagnosis.acceptance),
@@ -156,7 +165,7 @@ def sections(audit: Audit, diagnosis: Diagnosis) -> list[Section]:
         _by_request(diagnosis.chosen.frame("requests")),
     ]
     made += [slice_section(diagnosis.timing), *time_sections(diagnosis.timing)] if diagnosis.timing is not None else []
-    made += counted_sections(audit, diagnosis)
+    made += [spans_section(audit.windows), *counted_sections(audit, diagnosis)]
     return first_of_all([*(s for s in made if s is not None), *text], diagnosis)
 
 

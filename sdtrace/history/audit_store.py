@@ -19,6 +19,7 @@ from sdtrace.readers.inputs import Input
 from sdtrace.responses import store
 from sdtrace.responses.texts import merged
 from sdtrace.results.check import Counts
+from sdtrace.schema.counters import conformed
 from sdtrace.schema.json_values import Json
 from sdtrace.schema.keys import HASHING, keyed, request_hash
 from sdtrace.schema.trace import Doubt, Event, Loss, Notice
@@ -91,7 +92,7 @@ def load(folder: Path) -> Audit:
         {run["run_id"]: run for run in document["runs"]},
         pl.read_parquet(folder / "requests.parquet"),
         document["unknown"],
-        pl.read_parquet(folder / "windows.parquet"),
+        conformed(pl.read_parquet(folder / "windows.parquet")),
         [Event(**e) for e in document["events"]],
         {code: _counts(counts) for code, counts in document["judged"].items()},
         store.load(folder),

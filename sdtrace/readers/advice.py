@@ -57,6 +57,7 @@ _JUDGED = (
     ("identities of the counts", ("drafted", "accepted", "said")),
     ("throughput and load", ("generation_tps",)),
     ("draft time", ("draft_ms",)),
+    ("where the time of a step goes", ("busy_ms", "verify_ms")),
 )
 
 

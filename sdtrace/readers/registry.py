@@ -9,6 +9,7 @@ from sdtrace.readers import logs, records
 from sdtrace.readers.guard import bears
 from sdtrace.readers.io.source import Source
 from sdtrace.readers.metrics import prometheus
+from sdtrace.readers.profiler import chrome
 from sdtrace.readers.reader import Reader
 from sdtrace.readers.records import sse
 from sdtrace.readers.refusal import NO_OBJECT, NOT_HEARD, PARQUET
@@ -45,6 +46,8 @@ def _no_log(src: Source) -> str | None:
         return PARQUET
     if jsonl.sniff(src.head) is None:
         return "lines of trace format 1"
+    if chrome.sniff(src.head) is None:
+        return "Chrome trace events"
     if (shape := _record(src)) is not None:
         return f"records of {shape}"
     return "a Prometheus exposition" if prometheus.sniff(src.head) is None else None
@@ -52,7 +55,9 @@ def _no_log(src: Source) -> str | None:
 
 def _record(src: Source) -> str | None:
     """The shape of a file of JSON records; a log in JSON Lines is none, nor are events of a stream."""
-    if src.is_folder or sse.sniff(src.head) is None or src.head.startswith(b"PAR1") or jsonl.sniff(src.head) is None:
+    if src.is_folder or src.head.startswith(b"PAR1"):
+        return None
+    if any(sniff(src.head) is None for sniff in (sse.sniff, jsonl.sniff, chrome.sniff)):
         return None
     return _shape(src)
 
@@ -75,6 +80,7 @@ _OURS = (
     *(Reader(n, s.says, s.looks_for, _shaped(n), records.READ[n], s.engine) for n, s in records.SHAPES.items()),
     sse.READER,
     prometheus.READER,
+    chrome.READER,
     *(Reader(n, d.says, d.looks_for, _heard(n), logs.READ[n], d.engine) for n, d in logs.DIALECTS.items()),
     Reader(_MIXED, "a text log that several engines wrote into", "lines of two engines", _heard(_MIXED), _mixed),
     jsonl.READER,

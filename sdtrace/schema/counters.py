@@ -51,6 +51,8 @@ WINDOW: dict[str, Column] = {
     "kv_usage": Column(FLOAT, "", "share of the cache"),
     "draft_ms": Column(FLOAT, "ms", "in this window"),
     "busy_ms": Column(FLOAT, "ms", "generation time of this window"),
+    "verify_ms": Column(FLOAT, "ms", "in this window"),
+    "sample_ms": Column(FLOAT, "ms", "in this window"),
     "said": Column(STR, "", "the engine's own words and values, a JSON object"),
     "merged": Column(INT, "windows", "how many were added up or thinned into this one; null = none"),
 }
@@ -64,6 +66,14 @@ _MOST = 2.0**63
 def no_windows() -> pl.DataFrame:
     """The table without rows."""
     return pl.DataFrame(schema={name: column.dtype for name, column in WINDOW.items()} | {"path": pl.String()})
+
+
+def conformed(frame: pl.DataFrame) -> pl.DataFrame:
+    """A kept table with the columns that were added since."""
+    columns = no_windows().schema
+    return frame.select(
+        (pl.col(name) if name in frame.columns else pl.lit(None, dtype)).alias(name) for name, dtype in columns.items()
+    )
 
 
 def windows(path: str, frame: pl.DataFrame) -> pl.DataFrame:

@@ -35,15 +35,18 @@ def ledger(cost: pl.DataFrame) -> Ledger | None:
     steps = float(total["w"])
     if steps <= 0 or total["wt"] <= 0:
         return None
-    hidden = float(total["wh"]) / steps
-    parts: dict[str, float | None] = {}
+    parts = {name: float(total[sums]) / steps if total[known] else None for name, (sums, known) in _SUMS.items()}
+    return exposed(steps, float(total["wt"]) / steps, parts, float(total["wh"]) / steps)
+
+
+def exposed(steps: float, step: float, parts: Mapping[str, float | None], hidden: float) -> Ledger:
+    """A ledger from mean times as recorded: what parts overlap is taken from the draft first."""
+    shown = dict(parts)
     left = hidden
     for name in _HIDES:
-        sums, known = _SUMS[name]
-        mean = float(total[sums]) / steps if total[known] else None
+        mean = parts[name]
         taken = min(left, mean or 0.0)
         left -= taken
-        parts[name] = None if mean is None else mean - taken
-    step = float(total["wt"]) / steps
-    rest = step - sum(part or 0.0 for part in parts.values())
-    return Ledger(steps, step, {name: parts[name] for name in _SUMS}, max(rest, 0.0), hidden)
+        shown[name] = None if mean is None else mean - taken
+    rest = step - sum(part or 0.0 for part in shown.values())
+    return Ledger(steps, step, {name: shown[name] for name in _SUMS}, max(rest, 0.0), hidden)

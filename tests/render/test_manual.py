@@ -102,6 +102,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     (made / "metrics.json").write_text(json.dumps(iterations))
     shutil.copy(samples / "engines" / "vllm-responses.jsonl", made / "responses.jsonl")
+    shutil.copy(samples / "profiles" / "transformers-assisted.json.gz", made / "profile.json.gz")
     return made
 
 

@@ -121,6 +121,18 @@ def start(src: Source, most: int) -> bytes:
         return read(stream, most + 1)[0]
 
 
+def blocks(src: Source) -> Iterator[bytes]:
+    """The decompressed bytes of an input, piece by piece, as far as it unpacks; envelopes stay on."""
+    with _opened(src) as stream:
+        error = None
+        while error is None:
+            block, error = read(stream, 1 << 20)
+            src.reading.ended(error)
+            if not block:
+                return
+            yield block
+
+
 def begun(src: Source) -> Source:
     """The source as it is before anything of it was read."""
     return replace(src, reading=Reading(met=[(None, src.cut)] if src.cut is not None else []))

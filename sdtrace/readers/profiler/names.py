@@ -1,0 +1,43 @@
+"""Which part of a step a span is, by its name: those of vLLM, SGLang, Transformers, of their kernels, and plain words of one's own.
+
+Sources: vLLM's `record_function_or_nullcontext` scopes (0.10.2 to 0.33) and the annotation of its worker; SGLang's `spec_stage_span`
+(0.5.14 on) and `step[...]`; functions of transformers.generation as torch.profiler names them with `with_stack=True`.
+"""
+
+import re
+from functools import lru_cache
+from typing import Literal
+
+Role = Literal["step", "draft", "verify", "sample", "graph"]
+
+#: What stands before the name of a kernel.
+_VOID = r"(?:void )?(?:\(anonymous namespace\)::|\w+::){0,4}"
+#: (pattern of the whole name, role, engine); the first that fits counts. Words of one's own fit `record_function("draft")`.
+_NAMES: tuple[tuple[str, Role, str | None], ...] = (
+    (r"gpu_model_runner: draft|ngram_proposer_gpu: kernel|Draft", "draft", "vllm"),
+    (r"gpu_model_runner: forward|Forward", "verify", "vllm"),
+    (r"gpu_model_runner: sample|Sample", "sample", "vllm"),
+    (r"draft_extend\w*", "draft", "sglang"),
+    (r"step\[.*", "step", "sglang"),
+    (r"transformers/generation/candidate_generator\.py\(\d+\): get_candidates", "draft", "transformers"),
+    (r"nn\.Module: \w+(?:ForCausalLM|LMHeadModel|ForConditionalGeneration)_\d+", "verify", "transformers"),
+    (r"transformers/generation/utils\.py\(\d+\): _speculative_sampling", "sample", "transformers"),
+    (r"step \d+", "step", None),
+    (r"(?:sdtrace[:.] ?)?(?:draft|drafting|propose)", "draft", None),
+    (r"(?:sdtrace[:.] ?)?(?:verify|verification|target_verify|target_forward)", "verify", None),
+    (r"(?:sdtrace[:.] ?)?(?:sample|sampling|rejection_sampl\w+)", "sample", None),
+    (_VOID + r"(?:_?rejection_\w*kernel|sample_recovered_tokens_kernel|_\w*resample\w*_kernel).*", "sample", "vllm"),
+    (_VOID + r"(?:TreeSpeculativeSampling|VerifyTreeGreedy|speculative_sampling_classic).*", "sample", "sglang"),
+    (r"cu(?:da)?GraphLaunch|hipGraphLaunch", "graph", None),
+)  # fmt: skip
+_WHOLE = re.compile("|".join(f"(?P<n{i}>{pattern})" for i, (pattern, _, _) in enumerate(_NAMES)))
+
+
+@lru_cache(65_536)
+def role(name: str) -> tuple[Role, str | None] | None:
+    """The role of a span and the engine whose name that is; None where it is no part of a step that is known."""
+    found = _WHOLE.fullmatch(name[:400])
+    if found is None or found.lastgroup is None:
+        return None
+    _, which, engine = _NAMES[int(found.lastgroup[1:])]
+    return which, engine
