@@ -209,7 +209,7 @@ def _rate(above: Any, below: Any) -> float | None:
 
 
 def _ends(above: Floats, below: Floats) -> Ends:
-    """95% interval of a share from clusters; None with fewer than two. It is never narrower than that of as many independent
+    """95% interval of a share from clusters; None where they are too few. It is never narrower than that of as many independent
     tokens: clusters that all agree, such as 5 of 5, do not make a rate certain."""
     rate, half = ratio(above, below)
     if rate is None or half is None:
