@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 
 from sdtrace.audit.audit import Audit, Keep, Span, audit
-from sdtrace.audit.source import Source
+from sdtrace.audit.opened import OpenInput
 from sdtrace.checks import CHECKS
-from sdtrace.diagnosis.diagnose import Diagnosis, diagnose, misfits
-from sdtrace.diagnosis.law_choice import Fit
+from sdtrace.diagnosis.diagnose import Diagnosis, diagnose
+from sdtrace.diagnosis.law_choice import Fit, misfits
 from sdtrace.diagnosis.trial import tried
 from sdtrace.document.document import compose
 from sdtrace.errors import SdtraceError, UsageError
@@ -27,7 +27,7 @@ from sdtrace.verify.rulings import Rulings, merged
 from sdtrace.verify.scope import REQUEST_COLUMNS
 
 #: What adds up sources: the audit of this process, or of a cluster.
-Machines = Callable[[Sequence[Source], Sequence[Check], Keep | None, Rulings | None, Span], Audit]
+Machines = Callable[[Sequence[OpenInput], Sequence[Check], Keep | None, Rulings | None, Span], Audit]
 
 
 Inputs = str | Path | Sequence[str | Path] | Sequence[Opened]
@@ -69,7 +69,7 @@ def opened_and_filtered(
 
 
 def audited(
-    sources: Sequence[Source], keep: Keep | None = None, span: Span = (None, None), machines: Machines | None = None
+    sources: Sequence[OpenInput], keep: Keep | None = None, span: Span = (None, None), machines: Machines | None = None
 ) -> tuple[Audit, dict[str, Fit]]:
     """The pass over all sources, and the runs that were judged by another law than the one they declare.
 
@@ -113,7 +113,9 @@ def diagnosis_and_report(whole: Audit, overridden: Mapping[str, Fit]) -> tuple[D
     return found, attach(compose(whole, found, CHECKS), of_tally(whole, found.choices), None)
 
 
-def _again(run: Machines, sources: Sequence[Source], keep: Keep | None, span: Span, rulings: Rulings) -> Audit | None:
+def _again(
+    run: Machines, sources: Sequence[OpenInput], keep: Keep | None, span: Span, rulings: Rulings
+) -> Audit | None:
     """The pass once more under rulings; None where an input (standard input) cannot be read twice."""
     try:
         return run(sources, CHECKS, keep, rulings, span)

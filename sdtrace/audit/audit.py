@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from sdtrace.audit.malloc import warm
+from sdtrace.audit.opened import OpenInput
 from sdtrace.audit.request_lines import heads, within
 from sdtrace.audit.seen_steps import RepeatedSteps, SeenSteps
-from sdtrace.audit.source import Source
 from sdtrace.audit.workers import pulled
 from sdtrace.counters.downsample import Folder, added
 from sdtrace.readers.guard import bearing
@@ -72,7 +72,7 @@ _KEYS = ["run_id", "request_id"]
 
 
 def audit(
-    sources: Sequence[Source],
+    sources: Sequence[OpenInput],
     checks: Sequence[Check],
     keep: Keep | None = None,
     rulings: Rulings | None = None,
@@ -138,7 +138,7 @@ class _State:
         self.windows = Folder(self.checks)
 
 
-def _pass(sources: Sequence[Source], state: _State) -> Audit:
+def _pass(sources: Sequence[OpenInput], state: _State) -> Audit:
     inputs: list[Input] = []
     state.seen = SeenSteps() if len(sources) > 1 else None
     warm()
@@ -157,7 +157,7 @@ class _Job(NamedTuple):
     runs: dict[str, dict[str, Any]]
 
 
-def _jobs(sources: Sequence[Source], state: _State, inputs: list[Input]) -> Iterator[_Job]:
+def _jobs(sources: Sequence[OpenInput], state: _State, inputs: list[Input]) -> Iterator[_Job]:
     for number, source in enumerate(sources):
         read = Input(source.path, source.format, source.engine, verified=source.verified)
         inputs.append(read)

@@ -14,8 +14,8 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit.audit import Audit, Keep, Span, audit, gathered, heads_of
+from sdtrace.audit.opened import OpenInput
 from sdtrace.audit.seen_steps import RepeatedSteps
-from sdtrace.audit.source import Source
 from sdtrace.errors import MissingExtraError, UsageError
 from sdtrace.responses.texts import merged
 from sdtrace.results.check import Check
@@ -52,7 +52,7 @@ class Ray:
 
     def audit(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[OpenInput],
         checks: Sequence[Check],
         keep: Keep | None = None,
         rulings: Rulings | None = None,
@@ -78,7 +78,7 @@ class Ray:
         return _together(parts, get(total.total()), checks)
 
 
-def _one(source: Source, given: Any, before: Audit | None) -> tuple[Audit, Tally]:
+def _one(source: OpenInput, given: Any, before: Audit | None) -> tuple[Audit, Tally]:
     """One input on a worker: what it held, and its tally."""
     checks, keep, rulings, span, cwd = given
     with contextlib.suppress(OSError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.counters.sources import Source, chosen, sources
+from sdtrace.counters.sources import CounterSource, chosen, sources
 from sdtrace.errors import NoInputError
 from sdtrace.readers.guard import bears, reason
 from sdtrace.readers.inputs import Input
@@ -107,7 +107,7 @@ def figures(windows: pl.DataFrame) -> Figures:
     )
 
 
-def _positions(source: Source | None) -> list[float]:
+def _positions(source: CounterSource | None) -> list[float]:
     if source is None or not source.position_drafts:
         return []
     return [n / source.position_drafts for n in source.accepted_by_position]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import expm1
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -42,11 +42,14 @@ _SAYS = {
 }
 
 
+AnswerWord = Literal["regressed", "improved", "fine", "inconclusive"]
+
+
 @dataclass(frozen=True)
 class Answer:
-    """`word`: regressed, improved, fine, inconclusive; `needed`: requests a side that would settle it."""
+    """`needed`: requests a side that would settle it."""
 
-    word: str
+    word: AnswerWord
     metric: Metric | None
     says: str
     needed: int | None = None

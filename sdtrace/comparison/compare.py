@@ -15,6 +15,7 @@ from sdtrace.comparison.slices import Slice, slices
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.document.about import about
 from sdtrace.results.cause import Cause
+from sdtrace.results.words import VerdictState
 
 #: A relative change of speed that nobody minds.
 MARGIN = 0.03
@@ -34,11 +35,13 @@ class Change:
     settled: list[Settled] = field(default_factory=list)
 
     @property
-    def state(self) -> str:
+    def state(self) -> VerdictState:
         """The verdict's state: of the change, and of what the candidate does wrong that the base did not."""
         if any(cause.side == "wrong" and cause.certainty != "suspected" for cause in self.causes):
             return "wrong"
-        return {"regressed": "slow", "inconclusive": "cannot-tell"}.get(self.answer.word, "healthy")
+        if self.answer.word == "regressed":
+            return "slow"
+        return "cannot-tell" if self.answer.word == "inconclusive" else "healthy"
 
     @property
     def document(self) -> dict[str, Any]:

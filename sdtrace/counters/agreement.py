@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from sdtrace.counters.definitions import Totals, verifications
-from sdtrace.counters.sources import Source
+from sdtrace.counters.sources import CounterSource
 
 #: Counts that differ by less than this share are the same counts.
 SAME = 0.005
 _NAMES = (("drafts", "steps"), ("drafted", "drafted"), ("accepted", "accepted"))
 
 
-def beside(one: Source, other: Source) -> str:
+def beside(one: CounterSource, other: CounterSource) -> str:
     """What `other` says beside `one`: the same counts, or how many fewer and why."""
     if (one.engine, one.surface, one.basis) == (other.engine, other.surface, other.basis):
         return "the figures above"
@@ -39,7 +39,7 @@ def _not_counted(pairs: Sequence[tuple[str, float | None, float | None]]) -> str
     return f"; does not count {' or '.join(absent)}" if absent else ""
 
 
-def _means_only(one: Source, other: Source) -> str:
+def _means_only(one: CounterSource, other: CounterSource) -> str:
     if other.basis == "gauge":
         return "last values that the server held, no counts; they are not summed over ranks"
     if other.length is not None and one.length is not None:
@@ -52,7 +52,7 @@ def _means_only(one: Source, other: Source) -> str:
     return "counts nothing of speculation"
 
 
-def _why(one: Source, other: Source, *, less: bool) -> str:
+def _why(one: CounterSource, other: CounterSource, *, less: bool) -> str:
     """The reason that the kind and the time of the two sources give."""
     small, large = (other, one) if less else (one, other)
     if (time := _time(small, large)) is not None:
@@ -68,7 +68,7 @@ def _why(one: Source, other: Source, *, less: bool) -> str:
     return "the two cover other stretches, or one of them lost records"
 
 
-def _time(small: Source, large: Source) -> str | None:
+def _time(small: CounterSource, large: CounterSource) -> str | None:
     ends = (small.first_at, small.last_at, large.first_at, large.last_at)
     if any(t is None or t < 1e9 for t in ends):
         return None
@@ -80,7 +80,7 @@ def _time(small: Source, large: Source) -> str | None:
     return "it " + " and ".join(t for t in told if t)
 
 
-def emitted(source: Source, requests: float | None) -> str | None:
+def emitted(source: CounterSource, requests: float | None) -> str | None:
     """Where the emitted tokens came from: accepted, one a drafting step, prefill, steps without a draft; what was cut."""
     c = source.counts
     tokens, drafts, accepted = c["emitted"], c["drafts"], c["accepted"]
@@ -99,7 +99,7 @@ def emitted(source: Source, requests: float | None) -> str | None:
     return f"{whole}; {told}" + (f"; {cut:,.0f} of those were cut at the end of a request." if cut > 0 else ".")
 
 
-def over_all(source: Source, requests: float | None) -> tuple[float, float] | None:
+def over_all(source: CounterSource, requests: float | None) -> tuple[float, float] | None:
     """(every verification, tokens per step over all of them); None where nothing tells of steps without a draft."""
     c = source.counts
     if (

@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.counters.sources import Source, increments
+from sdtrace.counters.sources import CounterSource, increments
 
 #: How far from a whole number drafted / steps may be where all drafts of a window have one length; share of windows that are so.
 _WHOLE, _MOST = 0.02, 0.9
@@ -12,7 +12,7 @@ _WHOLE, _MOST = 0.02, 0.9
 LEAST = 2
 
 
-def by_length(windows: pl.DataFrame, source: Source) -> list[dict[str, Any]]:
+def by_length(windows: pl.DataFrame, source: CounterSource) -> list[dict[str, Any]]:
     """Rows of `acceptance.by_draft_length`: k, windows, counts, tokens per step, mean load. [] where one length is in force.
 
     The active length of a window is drafted / steps where that is whole, else what was printed or announced for it.

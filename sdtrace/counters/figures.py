@@ -5,11 +5,11 @@ from typing import Any
 import polars as pl
 
 from sdtrace.counters.definitions import Totals, definitions
-from sdtrace.counters.sources import Source
+from sdtrace.counters.sources import CounterSource
 from sdtrace.stats.ratio import clustered
 
 
-def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
+def counted(source: CounterSource, windows: pl.DataFrame) -> dict[str, Any]:
     """The `acceptance` section from one source of windows.
 
     tokens_per_step is of steps that drafted (1 + accepted / drafts); rates by position are marginal (Leviathan et al.
@@ -49,7 +49,7 @@ def counted(source: Source, windows: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _range(windows: pl.DataFrame, source: Source) -> list[float] | None:
+def _range(windows: pl.DataFrame, source: CounterSource) -> list[float] | None:
     """Least and greatest tokens per step of single records of the source; None where none tells it."""
     if source.basis in ("lifetime", "counter"):
         return None
@@ -58,13 +58,13 @@ def _range(windows: pl.DataFrame, source: Source) -> list[float] | None:
     return [float(end) for end in ends if isinstance(end, int | float)] or None
 
 
-def plain(source: Source) -> bool:
+def plain(source: CounterSource) -> bool:
     """Whether steps and tokens are counted and nothing says that anything was drafted: plain decoding, a baseline."""
     c = source.counts
     return c["drafts"] is None and c["accepted"] is None and bool(c["steps"]) and bool(c["emitted"])
 
 
-def totals(source: Source) -> Totals:
+def totals(source: CounterSource) -> Totals:
     """The counts of a source, for the table of definitions."""
     c = source.counts
     emitted = c["emitted"]
@@ -79,7 +79,7 @@ def whole(value: float | None) -> int | None:
     return None if value is None else round(value)
 
 
-def _conditional(source: Source, marginal: list[float]) -> list[float | None]:
+def _conditional(source: CounterSource, marginal: list[float]) -> list[float | None]:
     """Accepted of tested by position; null where shorter drafts are counted among those that did not accept."""
     if not marginal:
         return []

@@ -8,7 +8,7 @@ import polars as pl
 from sdtrace.counters.announcements import accusations, off, standing, told
 from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.counters.downsample import named
-from sdtrace.counters.sources import Source
+from sdtrace.counters.sources import CounterSource
 from sdtrace.schema.trace import Event
 
 #: Two counts of the same traffic differ by less than this share.
@@ -48,7 +48,7 @@ _ENGINE = _PLACE | {
 RARE = 0.1
 
 
-def tables(windows: pl.DataFrame, sources: Sequence[Source], events: Sequence[Event]) -> dict[str, pl.DataFrame]:
+def tables(windows: pl.DataFrame, sources: Sequence[CounterSource], events: Sequence[Event]) -> dict[str, pl.DataFrame]:
     """Every table by the name that checks use."""
     stands = standing(events, windows)
     return {
@@ -62,7 +62,7 @@ def tables(windows: pl.DataFrame, sources: Sequence[Source], events: Sequence[Ev
     }
 
 
-def _pairs(windows: pl.DataFrame, sources: Sequence[Source], events: Sequence[Event]) -> pl.DataFrame:
+def _pairs(windows: pl.DataFrame, sources: Sequence[CounterSource], events: Sequence[Event]) -> pl.DataFrame:
     """Two sources of one engine that both count drafted and accepted tokens."""
     replays = {e.engine for e in events if e.kind == "replay"}
     said = _said(windows)
@@ -93,7 +93,7 @@ def _pairs(windows: pl.DataFrame, sources: Sequence[Source], events: Sequence[Ev
     return pl.DataFrame(rows, schema=_PAIR)
 
 
-def _conversion(one: Source, other: Source, said: Mapping[tuple[str, str], float]) -> str | None:
+def _conversion(one: CounterSource, other: CounterSource, said: Mapping[tuple[str, str], float]) -> str | None:
     """Which definition each of two printed lengths follows; None where one of them follows none."""
     told = []
     for s in (one, other):
@@ -108,13 +108,13 @@ def _conversion(one: Source, other: Source, said: Mapping[tuple[str, str], float
     return "; ".join(told) + " (S steps that drafted, V all steps, A accepted, E emitted tokens)"
 
 
-def _either(one: Source, other: Source, name: str) -> float | None:
+def _either(one: CounterSource, other: CounterSource, name: str) -> float | None:
     return one.counts[name] if one.counts[name] is not None else other.counts[name]
 
 
-def _engines(windows: pl.DataFrame, sources: Sequence[Source]) -> pl.DataFrame:
+def _engines(windows: pl.DataFrame, sources: Sequence[CounterSource]) -> pl.DataFrame:
     """One row an engine: its best source that counts drafted and accepted tokens, and where its positions run dry."""
-    best: dict[str, Source] = {}
+    best: dict[str, CounterSource] = {}
     for s in sources:
         if s.counts["drafted"] is not None and s.counts["accepted"] is not None:
             best.setdefault(s.engine, s)

@@ -8,7 +8,7 @@ import polars as pl
 
 from sdtrace.counters.figures import plain
 from sdtrace.counters.places import ALIKE, BYS, By, named
-from sdtrace.counters.sources import Source, increments
+from sdtrace.counters.sources import CounterSource, increments
 
 #: Clusters of one series: neighbours are added up beyond it, which only makes a test more careful.
 CLUSTERS = 200
@@ -66,7 +66,7 @@ class Tally:
 
 
 def tallies(
-    windows: pl.DataFrame, sources: Sequence[Source], configured: Mapping[str, str]
+    windows: pl.DataFrame, sources: Sequence[CounterSource], configured: Mapping[str, str]
 ) -> list[tuple[Tally, list[Tally]]]:
     """(all, its series) of the best source of every engine that tells how much was accepted. `configured`: by path, what it says."""
     made = []
@@ -81,8 +81,8 @@ def tallies(
     return made
 
 
-def _best(sources: Sequence[Source]) -> list[Source]:
-    best: dict[str, Source] = {}
+def _best(sources: Sequence[CounterSource]) -> list[CounterSource]:
+    best: dict[str, CounterSource] = {}
     for s in sources:
         counted = s.counts["drafted"] is not None or s.counts["drafts"] is not None
         if counted and s.counts["accepted"] is not None:
@@ -93,12 +93,12 @@ def _best(sources: Sequence[Source]) -> list[Source]:
     return list(best.values())
 
 
-def one_tally(source: Source, windows: pl.DataFrame) -> Tally:
+def one_tally(source: CounterSource, windows: pl.DataFrame) -> Tally:
     """The tally of some windows of a source."""
     return _tally("all", "", source, _added(windows, source))
 
 
-def _rows(windows: pl.DataFrame, source: Source) -> pl.DataFrame:
+def _rows(windows: pl.DataFrame, source: CounterSource) -> pl.DataFrame:
     """Windows of the source as what each of them added, with what they are clusters of."""
     mine = windows.filter(
         (pl.col("engine") == source.engine) & (pl.col("surface") == source.surface) & (pl.col("basis") == source.basis)
@@ -106,7 +106,7 @@ def _rows(windows: pl.DataFrame, source: Source) -> pl.DataFrame:
     return _added(mine, source)
 
 
-def _added(mine: pl.DataFrame, source: Source) -> pl.DataFrame:
+def _added(mine: pl.DataFrame, source: CounterSource) -> pl.DataFrame:
     rows = increments(mine) if source.basis in _RUNNING else mine
     if source.counts["accepted"] is None:
         rows = _from_means(rows)
@@ -124,7 +124,7 @@ def _from_means(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(drafts=steps, accepted=steps * (pl.col("length") - 1))
 
 
-def _by_place(rows: pl.DataFrame, source: Source) -> list[Tally]:
+def _by_place(rows: pl.DataFrame, source: CounterSource) -> list[Tally]:
     """Every place that is named, and the finest of those that differ together: `engine 2` of `pod a`."""
     names = rows.select("series", "surface").unique(maintain_order=True)
     places = [named(series or "", surface) for series, surface in names.rows()]
@@ -161,7 +161,7 @@ def _at_once(rows: pl.DataFrame) -> bool:
     return bool(both.select((overlap > 0.5).sum()).item() >= spans.height - 1)
 
 
-def _grouped(rows: pl.DataFrame, source: Source, by: By, keys: list[By]) -> list[Tally]:
+def _grouped(rows: pl.DataFrame, source: CounterSource, by: By, keys: list[By]) -> list[Tally]:
     groups = rows.filter(pl.col(f"by {by}").is_not_null()).group_by(*(f"by {key}" for key in keys), maintain_order=True)
     made = []
     for place, part in groups:
@@ -171,7 +171,7 @@ def _grouped(rows: pl.DataFrame, source: Source, by: By, keys: list[By]) -> list
     return made if len(made) <= SERIES else []
 
 
-def _tally(by: By | Literal["all"], name: str, source: Source, rows: pl.DataFrame) -> Tally:
+def _tally(by: By | Literal["all"], name: str, source: CounterSource, rows: pl.DataFrame) -> Tally:
     return Tally(
         by,
         name,

@@ -16,7 +16,7 @@ _COUNTS = ("drafts", "steps", "drafted", "accepted", "emitted", "draft_ms", "bus
 
 
 @dataclass(frozen=True)
-class Source:
+class CounterSource:
     """What one surface of one engine says in all. Counts are None where no window has them.
 
     `length` (tokens per step that drafted) and `rate` (accepted of drafted) are ratios of sums where counts exist, and
@@ -53,7 +53,7 @@ class Source:
         return f"{self.engine} {self.surface}"
 
 
-def sources(windows: pl.DataFrame) -> list[Source]:
+def sources(windows: pl.DataFrame) -> list[CounterSource]:
     """Every source of the windows, the best one for figures in front."""
     if windows.is_empty():
         return []
@@ -64,7 +64,7 @@ def sources(windows: pl.DataFrame) -> list[Source]:
     return sorted(found, key=_rank)
 
 
-def _rank(source: Source) -> tuple[Any, ...]:
+def _rank(source: CounterSource) -> tuple[Any, ...]:
     """Counts before means, shallower bases later, more drafted tokens first."""
     counted = source.counts["drafted"] is not None and source.counts["accepted"] is not None
     steps = source.counts["drafts"] is not None
@@ -73,7 +73,7 @@ def _rank(source: Source) -> tuple[Any, ...]:
     return *told, not steps, _DEPTH.index(source.basis), -(source.counts["drafted"] or 0.0)
 
 
-def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source:
+def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> CounterSource:
     added = increments(part) if basis in ("lifetime", "counter") else _with_least(part)
     counts = {name: _total(added[name]) for name in _COUNTS}
     counts["drafts"] = whole(added, "drafts")
@@ -101,7 +101,7 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Source
     listed = added.filter(pl.col("accepted_by_position").is_not_null() & pl.col("drafts").is_not_null())
     by_request = drafted.filter(pl.col("drafts") > 0) if basis == "request" else drafted.clear()
     at = part["at"].drop_nulls()
-    return Source(
+    return CounterSource(
         engine,
         surface,
         basis,
@@ -232,7 +232,7 @@ def _position_increments(ordered: pl.DataFrame) -> pl.Series:
     return pl.Series(made, dtype=pl.List(pl.Float64))
 
 
-def chosen(sources: Sequence[Source]) -> Source | None:
+def chosen(sources: Sequence[CounterSource]) -> CounterSource | None:
     """The source that the figures are taken from: of the engine with most drafted tokens, its best surface."""
     telling = [s for s in sources if s.length is not None or s.rate is not None]
     if not telling:
@@ -244,7 +244,7 @@ def chosen(sources: Sequence[Source]) -> Source | None:
     return _with_steps(next(s for s in telling if s.engine == engine), sources)
 
 
-def _with_steps(source: Source, sources: Sequence[Source]) -> Source:
+def _with_steps(source: CounterSource, sources: Sequence[CounterSource]) -> CounterSource:
     """All steps, those without a draft too, from another source of the engine that counts the same drafting steps."""
     drafts = source.counts["drafts"]
     if source.counts["steps"] is not None or not drafts:

@@ -4,7 +4,7 @@ from typing import Literal
 
 import polars as pl
 
-from sdtrace.counters.sources import Source, increments
+from sdtrace.counters.sources import CounterSource, increments
 from sdtrace.results.clock import WALL, clock
 from sdtrace.results.report import Chart, Section, Value
 
@@ -19,7 +19,7 @@ _LOAD = {
 }
 
 
-def timelines(windows: pl.DataFrame, source: Source) -> list[Section]:
+def timelines(windows: pl.DataFrame, source: CounterSource) -> list[Section]:
     """Sections of one source in time; nothing where there is one window of it."""
     mine = windows.filter((pl.col("engine") == source.engine) & (pl.col("surface") == source.surface))
     mine = mine.filter(pl.col("basis") == source.basis)
@@ -114,7 +114,7 @@ def _line(
     return Chart("line", unit, what, [str(row[0]) for row in rows], series, at=at, axis=axis)
 
 
-def _acceptance(table: pl.DataFrame, unit: str, axis: Axis, source: Source) -> Section | None:
+def _acceptance(table: pl.DataFrame, unit: str, axis: Axis, source: CounterSource) -> Section | None:
     series = table["length"].to_list()
     known = [v for v in series if v is not None]
     if not known:

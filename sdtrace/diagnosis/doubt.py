@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
-from sdtrace.counters.sources import Source
+from sdtrace.counters.sources import CounterSource
 from sdtrace.readers.inputs import Input
 from sdtrace.results.cause import Cause, joined
 from sdtrace.schema.trace import Doubt
@@ -18,7 +18,7 @@ def doubted(rows: Sequence[Cause], inputs: Sequence[Input]) -> list[Cause]:
     return joined([_doubted(row, doubts, sound) for row in rows], ())
 
 
-def untrusted(source: Source | None, inputs: Sequence[Input]) -> str | None:
+def untrusted(source: CounterSource | None, inputs: Sequence[Input]) -> str | None:
     """Why the figures of a source are no evidence: sums of an input that it stands in are in doubt; None where none is."""
     doubts = {i.path: i.doubt for i in inputs if i.doubt is not None and i.doubt.figures}
     return next((doubts[path].why for path in source.paths if path in doubts), None) if source is not None else None

@@ -9,7 +9,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.checks import CHECKS
 from sdtrace.counters.changes import Change
-from sdtrace.counters.sources import Source
+from sdtrace.counters.sources import CounterSource
 from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.diagnosis.outcomes import faulty_requests
 from sdtrace.results.cause import Cause
@@ -70,7 +70,7 @@ def incident(
     audit: Audit,
     chosen: Chosen,
     changes: Sequence[Change],
-    source: Source | None = None,
+    source: CounterSource | None = None,
 ) -> Incident | None:
     """The worst incident; None where no cause is more than suspected."""
     found = incident_of([Named(row.cause, row.side, row.certainty) for row in rows])
@@ -169,7 +169,7 @@ def _moved(root: Cause, changes: Sequence[Change]) -> Change | None:
     return falls[0] if root.side == "wrong" and len(falls) == 1 and falls[0].at is not None else None
 
 
-def _counted(root: Cause, audit: Audit, source: Source | None, moved: Change | None) -> _Hit:
+def _counted(root: Cause, audit: Audit, source: CounterSource | None, moved: Change | None) -> _Hit:
     """Of counts: the windows behind the onset, or the series that the root names."""
     since = moved.at if moved is not None else None
     if source is None or root.side == "metric":

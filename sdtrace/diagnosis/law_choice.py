@@ -7,13 +7,14 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_cycle import cycle_fits
-from sdtrace.diagnosis.law_refit import refit
+from sdtrace.diagnosis.law_refit import MISFITS, refit
 from sdtrace.tally.tally import Tally
 from sdtrace.verify.band import DISAGREE
 from sdtrace.verify.laws import LAWS, candidates
-from sdtrace.verify.positions import Positions
-from sdtrace.verify.scope import Scope
+from sdtrace.verify.positions import Positions, positions
+from sdtrace.verify.scope import of_sample
 
 #: Natural log of the odds that the best law must have over the next before it is used to accuse.
 MARGIN = math.log(1e4)
@@ -100,7 +101,7 @@ def better_law(sample: pl.DataFrame, run: Mapping[str, Any], declared: str) -> F
         part = sample.filter(pl.col("law") == declared)
         if name == declared or part.is_empty():
             continue
-        pos = Positions(part, part["verified"].to_numpy())
+        pos = positions(part)
         if name in {law.name for law in candidates(pos)} and (decided := _fits(name, run, pos)):
             return Fit(name, decided)
     found = refit(sample, run, declared)
@@ -108,7 +109,7 @@ def better_law(sample: pl.DataFrame, run: Mapping[str, Any], declared: str) -> F
 
 
 def _fits(name: str, run: Mapping[str, Any], pos: Positions) -> int:
-    scope = Scope("", run, LAWS[name], "candidate", pos)
+    scope = of_sample(pos, run, name)
     judged = scope.judged
     tested, drawn = judged.tested, pos.r == pos.r
     wrong = int((judged.decision == DISAGREE).sum())
@@ -123,3 +124,23 @@ def _fits(name: str, run: Mapping[str, Any], pos: Positions) -> int:
     variance = float((beta * (1 - beta)).sum())
     off = abs(float((pos.accepted[tested] - beta).sum())) / math.sqrt(variance) if variance > 0 else math.inf
     return decided if not drawn.any() and off < 4 else 0
+
+
+def misfits(audit: Audit) -> dict[str, Fit]:
+    """Runs whose declared law has wrong decisions, or chances that are far off, while another lossless law fits (by run_id)."""
+    found: dict[str, Fit] = {}
+    rows = audit.tally.frame("laws")
+    if audit.tally.steps is None or rows.is_empty():
+        return found
+    off = audit.tally.frame("evidence").filter(
+        pl.col("code").is_in(["SD201", "SD231"]) & (pl.col("d").abs() > MISFITS * pl.col("v").sqrt())
+    )
+    doubtful = (pl.col("disagree") > 0) | pl.col("run_id").is_in(off["run_id"].to_list())
+    for row in rows.filter((pl.col("source") == "declared") & doubtful).iter_rows(named=True):
+        run = audit.runs.get(row["run_id"], {})
+        if run.get("rule") != row["law"]:
+            continue
+        sample = audit.tally.steps.filter(pl.col("run_id") == row["run_id"])
+        if fit := better_law(sample, run, row["law"]):
+            found[row["run_id"]] = fit
+    return found

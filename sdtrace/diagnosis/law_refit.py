@@ -16,8 +16,8 @@ from sdtrace.schema.arrays import Floats
 from sdtrace.verify.band import DISAGREE
 from sdtrace.verify.laws import LAWS, candidates
 from sdtrace.verify.laws.block import prefixes
-from sdtrace.verify.positions import Positions
-from sdtrace.verify.scope import Scope
+from sdtrace.verify.positions import positions
+from sdtrace.verify.scope import Scope, of_sample
 
 #: Standard errors that a law may be off and still fit, and that the declared one must be off at the least.
 FITS, MISFITS = 3.5, 6.0
@@ -30,9 +30,9 @@ def refit(sample: pl.DataFrame, run: Mapping[str, Any], declared: str) -> tuple[
     part = sample.filter(pl.col("law") == declared)
     if part.is_empty():
         return None
-    pos = Positions(part, part["verified"].to_numpy())
+    pos = positions(part)
     possible = {law.name for law in candidates(pos)} & {"ratio", "one-hot", "block", "match"}
-    scopes = {name: Scope("", run, LAWS[name], "candidate", pos) for name in possible | {declared}}
+    scopes = {name: of_sample(pos, run, name) for name in possible | {declared}}
     tested = int(scopes[declared].judged.tested.sum())
     if tested < _ENOUGH or np.isfinite(pos.r[scopes[declared].judged.tested]).any():
         return None

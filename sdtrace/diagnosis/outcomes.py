@@ -10,7 +10,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.counters.changes import Change
 from sdtrace.counters.downsample import added, judge
 from sdtrace.counters.reconcile import tables as counted_tables
-from sdtrace.counters.sources import Source
+from sdtrace.counters.sources import CounterSource
 from sdtrace.diagnosis.by_series.judge import Judged, table
 from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.diagnosis.eligible import LANES, Rows, level, rows, summed
@@ -28,7 +28,7 @@ def outcomes(
     audit: Audit,
     chosen: Chosen,
     checks: Sequence[Check],
-    sources: Sequence[Source] = (),
+    sources: Sequence[CounterSource] = (),
     series: Sequence[Judged] = (),
     turned: Sequence[Change] = (),
 ) -> dict[str, Outcome]:

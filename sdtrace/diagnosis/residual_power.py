@@ -14,9 +14,8 @@ import polars as pl
 
 from sdtrace.schema.arrays import Flags, Floats
 from sdtrace.tally.evidence.slots import slots
-from sdtrace.verify.laws import LAWS
-from sdtrace.verify.positions import Positions
-from sdtrace.verify.scope import Scope
+from sdtrace.verify.positions import positions
+from sdtrace.verify.scope import of_sample
 
 _FEWEST = 200
 
@@ -45,7 +44,7 @@ def powers(sample: pl.DataFrame | None, run: Mapping[str, Any], law: str) -> Pow
     """The fit on sampled steps of a run under the ratio law; None where there is too little to fit."""
     if sample is None or sample.is_empty() or law != "ratio":
         return None
-    here = slots(Scope("", run, LAWS[law], "declared", Positions(sample, sample["verified"].to_numpy())))
+    here = slots(of_sample(positions(sample), run, law))
     with np.errstate(invalid="ignore"):
         use = here.seen & (here.q_y > 0) & (here.p_y > here.q_y) & (here.p_y <= 1)
     left = (here.p_y - here.q_y)[use]

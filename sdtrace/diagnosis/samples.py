@@ -9,9 +9,8 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.verify.law import Bands
-from sdtrace.verify.laws import LAWS
-from sdtrace.verify.positions import Positions
-from sdtrace.verify.scope import Scope
+from sdtrace.verify.positions import positions
+from sdtrace.verify.scope import Scope, of_sample
 
 _SCALARS = (
     "target_entropy",
@@ -52,12 +51,8 @@ def sampled(audit: Audit, run_id: str, law: str) -> Sample | None:
     part = audit.tally.steps.filter((pl.col("run_id") == run_id) & (pl.col("law") == law))
     if part.is_empty():
         return None
-    scope = Scope("", audit.runs.get(run_id, {}), LAWS[law], "declared", _positions(part))
+    scope = of_sample(positions(part), audit.runs.get(run_id, {}), law)
     return Sample(_flat(scope), law, scope.bands, part)
-
-
-def _positions(part: pl.DataFrame) -> Positions:
-    return Positions(part, part["verified"].to_numpy())
 
 
 def _flat(scope: Scope) -> pl.DataFrame:
@@ -113,6 +108,6 @@ def recoveries(chosen: Chosen) -> pl.DataFrame | None:
 
 
 def _free(steps: pl.DataFrame) -> float | None:
-    pos = _positions(steps)
+    pos = positions(steps)
     tested = pos.tested & np.isfinite(pos.p) & np.isfinite(pos.q)
     return float((pos.accepted & (pos.p < pos.q))[tested].mean()) if tested.any() else None

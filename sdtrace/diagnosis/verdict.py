@@ -5,7 +5,7 @@ from typing import Any
 
 from sdtrace.counters.agreement import over_all
 from sdtrace.counters.figures import plain
-from sdtrace.counters.sources import Source
+from sdtrace.counters.sources import CounterSource
 from sdtrace.diagnosis.by_series.judge import Judged
 from sdtrace.diagnosis.by_series.pays import STEPS
 from sdtrace.diagnosis.coverage import ENOUGH, Coverage, in_words
@@ -18,10 +18,11 @@ from sdtrace.results.words import SIDES, VERDICTS, VerdictState
 
 def verdict(
     rows: Sequence[Cause],
+    incident: Incident | None,
+    *,
     figures: Mapping[str, Any],
     choices: Mapping[str, Choice],
     coverage: Coverage,
-    incident: Incident | None = None,
 ) -> tuple[VerdictState, str]:
     """State and headline where decisions were looked at; `figures` is the `audit` section of the document."""
     if (worst := _worst(rows, incident)) is not None:
@@ -89,13 +90,14 @@ def _too_little(figures: Mapping[str, Any]) -> str:
 
 def counts_verdict(
     rows: Sequence[Cause],
-    source: Source | None,
+    incident: Incident | None,
+    *,
+    source: CounterSource | None,
     series: Sequence[Judged],
     coverage: Coverage,
-    doubt: str | None = None,
-    text: str | None = None,
-    incident: Incident | None = None,
-    few: str = "",
+    doubt: str | None,
+    text: str | None,
+    few: str,
 ) -> tuple[VerdictState, str]:
     """State and headline where there are only counts, or responses.
 
@@ -144,7 +146,7 @@ def _short(series: Sequence[Judged]) -> str:
     return f"{whole.steps:,.0f} drafting steps are too few; {STEPS - whole.steps:,.0f} more would do"
 
 
-def _gained(source: Source) -> str:
+def _gained(source: CounterSource) -> str:
     """`2.31 tokens per drafting step, 1.80 over all steps (40% had no draft); `."""
     told = "" if source.length is None else f"{source.length:.2f} tokens per drafting step; "
     drafts = source.counts["drafts"] or 0.0

@@ -8,9 +8,8 @@ import polars as pl
 
 from sdtrace.schema.arrays import Floats
 from sdtrace.tally.evidence.slots import Slots, slots
-from sdtrace.verify.laws import LAWS
-from sdtrace.verify.positions import Positions
-from sdtrace.verify.scope import Scope
+from sdtrace.verify.positions import positions
+from sdtrace.verify.scope import Scope, of_sample
 
 #: Slots named for one cause.
 SHOWN = 3
@@ -25,7 +24,7 @@ def telling(
     """
     if sample is None or sample.is_empty():
         return []
-    scope = Scope("", run, LAWS[law], "declared", Positions(sample, sample["verified"].to_numpy()))
+    scope = of_sample(positions(sample), run, law)
     here = slots(scope)
     if not len(here.at):
         return []

@@ -8,7 +8,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.counters.agreement import beside, emitted, over_all
 from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.counters.figures import plain, totals, whole
-from sdtrace.counters.sources import Source
+from sdtrace.counters.sources import CounterSource
 from sdtrace.counters.speed import Speed
 from sdtrace.counters.timeline import timelines
 from sdtrace.diagnosis.diagnose import Diagnosis
@@ -39,14 +39,14 @@ def counted_sections(audit: Audit, diagnosis: Diagnosis) -> list[Section]:
     return [s for s in made if s is not None]
 
 
-def _timed(sources: list[Source], source: Source) -> Source:
+def _timed(sources: list[CounterSource], source: CounterSource) -> CounterSource:
     """The source that shows time best: stretches between lines or samples, where the engine has three of them."""
     kinds = ("interval", "iteration", "counter")
     able = [s for s in sources if s.engine == source.engine and s.basis in kinds and s.windows >= 3 and s.pooled]
     return max(able, key=lambda s: (s.first_at is not None, -kinds.index(s.basis)), default=source)
 
 
-def _figures(a: dict[str, Any], source: Source) -> Section:
+def _figures(a: dict[str, Any], source: CounterSource) -> Section:
     ends = {name: a["ci"][name] or [None, None] for name in ("tokens_per_step", "rate_of_drafted")}
     alone = plain(source)
     rows: list[list[Value]] = [
@@ -80,7 +80,7 @@ def _figures(a: dict[str, Any], source: Source) -> Section:
     return Section("acceptance", "Acceptance", says, columns, [r for r in rows if r[1] is not None])
 
 
-def _positions(source: Source) -> Section | None:
+def _positions(source: CounterSource) -> Section | None:
     drafts = source.position_drafts
     if not drafts or not source.accepted_by_position:
         return None
@@ -200,7 +200,7 @@ def _load(windows: pl.DataFrame) -> Section | None:
     return Section("load", "Load", says, columns, rows) if rows else None
 
 
-def _sources(sources: list[Source], first: Source | None) -> Section | None:
+def _sources(sources: list[CounterSource], first: CounterSource | None) -> Section | None:
     if not sources:
         return None
     rows: list[list[Value]] = []
@@ -227,13 +227,13 @@ def _sources(sources: list[Source], first: Source | None) -> Section | None:
     return Section("sources", "Sources side by side", _agreement(sources, first), columns, rows)
 
 
-def _beside(first: Source | None, other: Source) -> str | None:
+def _beside(first: CounterSource | None, other: CounterSource) -> str | None:
     if first is None:
         return None
     return beside(first, other) if other.engine == first.engine else "another engine"
 
 
-def _agreement(sources: list[Source], first: Source | None) -> str:
+def _agreement(sources: list[CounterSource], first: CounterSource | None) -> str:
     """Whether the sources of one engine count the same traffic, and what becomes of the emitted tokens."""
     told = ["Sources of one session overlap: they are compared, never added."]
     counted = [s for s in sources if s.counts["drafted"] is not None and s.counts["accepted"] is not None]
@@ -252,7 +252,7 @@ def _agreement(sources: list[Source], first: Source | None) -> str:
     return " ".join(told)
 
 
-def _definitions(diagnosis: Diagnosis, source: Source | None) -> Section | None:
+def _definitions(diagnosis: Diagnosis, source: CounterSource | None) -> Section | None:
     """Every engine's name and figure for the same counts."""
     counts = totals(source) if source is not None else _of_steps(diagnosis)
     if counts is None:

@@ -72,7 +72,7 @@ class _Group:
     """Inputs of one night, audited."""
 
     night: str
-    sources: "list[_Source]"
+    sources: "list[_NewInput]"
     audit: Audit
     overridden: dict[str, Fit]
 
@@ -121,9 +121,9 @@ def _closed(state: State, night: str, before: Audit | None, audit: Audit) -> str
     return why if fits(before, audit) else "another version wrote its night"
 
 
-def _new(state: State, inputs: Inputs, night: str | None, format: str | None, done: Told) -> "dict[_Source, Content]":
+def _new(state: State, inputs: Inputs, night: str | None, format: str | None, done: Told) -> "dict[_NewInput, Content]":
     counted = [c for n in state.every() for c in state.record(n)["inputs"]]
-    found: dict[_Source, Content] = {}
+    found: dict[_NewInput, Content] = {}
 
     def attempt(path: str, work: Callable[[], list[T]]) -> list[T]:
         result = _attempted(path, work)
@@ -142,7 +142,7 @@ def _new(state: State, inputs: Inputs, night: str | None, format: str | None, do
                     done.known.append(opened.path)
                     continue
                 counted.append(what.plain(opened.path))
-                found[_Source(opened, what.skip)] = what
+                found[_NewInput(opened, what.skip)] = what
     return found
 
 
@@ -163,21 +163,21 @@ def _attempted(path: str, work: Callable[[], T]) -> T | SdtraceError:
         return NoInputError(f"{path}: {what}", advice)
 
 
-class _Source(Rest):
+class _NewInput(Rest):
     """An input by identity: a key of what is known of it."""
 
     __hash__ = object.__hash__
     __eq__ = object.__eq__
 
 
-def _groups(sources: "list[_Source]", night: str | None, done: Told) -> list[_Group]:
+def _groups(sources: "list[_NewInput]", night: str | None, done: Told) -> list[_Group]:
     """Inputs by night, each group audited. Only inputs of several nights, or beside one that fails, are read twice."""
     every, found, overridden = _readable(sources, done)
     if not every:
         return []
     if night is not None:
         return [_Group(night, every, found, overridden)]
-    groups: dict[str, list[_Source]] = {}
+    groups: dict[str, list[_NewInput]] = {}
     days = {s: datetime.fromtimestamp(s.last_at, UTC).date().isoformat() for s in every if s.last_at is not None}
     last = max(days.values(), default=clock.today().isoformat())
     for source in every:
@@ -199,7 +199,7 @@ def _too_early(at: float) -> tuple[str, str]:
     return why, "set the clock of what wrote it, or of this machine; --night DATE counts it whatever its times say"
 
 
-def _readable(sources: "list[_Source]", done: Told) -> "tuple[list[_Source], Audit, dict[str, Fit]]":
+def _readable(sources: "list[_NewInput]", done: Told) -> "tuple[list[_NewInput], Audit, dict[str, Fit]]":
     """Those of the inputs that can be read, and the audit of them."""
     whole = _attempted(sources[0].path, partial(audited, sources))
     if isinstance(whole, SdtraceError):
@@ -211,7 +211,7 @@ def _readable(sources: "list[_Source]", done: Told) -> "tuple[list[_Source], Aud
         sources = [source for source in sources if source not in failed]
         whole = audited(sources)
     audit, overridden = whole
-    kept: list[tuple[_Source, Input]] = []
+    kept: list[tuple[_NewInput, Input]] = []
     for source, one in zip(sources, audit.inputs, strict=True):
         if _is_empty(one):
             loss = next(x for x in one.losses if x.what != OTHER)

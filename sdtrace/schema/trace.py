@@ -4,9 +4,10 @@ A column is declared once, here: type, unit, meaning. Readers produce exactly th
 nothing downstream asks whether a column exists, only whether it holds a value.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Protocol
 
 import polars as pl
 
@@ -223,3 +224,10 @@ class Batch:
 
 
 Batches = Iterator[Batch]
+
+
+class Batched(Protocol):
+    """What can be read in batches: an opened input."""
+
+    def batches(self) -> Iterable[Batch]:
+        """The input from its beginning."""

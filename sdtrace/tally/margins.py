@@ -6,6 +6,7 @@ contradiction pay for this.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import polars as pl
 from sdtrace.results.check import Check
 from sdtrace.schema.arrays import Flags, Floats, Ints
 from sdtrace.verify.band import EXACT, ratio_interval
-from sdtrace.verify.positions import Positions
+from sdtrace.verify.positions import positions
 from sdtrace.verify.scope import Scope
 
 #: Cells of an octave of the margin.
@@ -115,15 +116,15 @@ def _widening(scope: Scope, wrong: Ints) -> list[pl.DataFrame]:
     """The least width of p under which each contradiction would be none, steps with one looked at alone."""
     rows = np.unique(scope.pos.row[wrong])
     part = scope.steps[rows]
-    pos = Positions(part, part["verified"].to_numpy())
+    pos = positions(part)
     cells: dict[str, list[int]] = {"accepted": [], "rejected": []}
     before: Flags | None = None
     for octave in _TRIED:
         run: dict[str, Any] = {**scope.run, "imprecise": min(2.0**octave, 0.999)}
-        still = Scope(scope.path, run, scope.law, scope.source, pos).judged.decision == -1
+        still = replace(scope, run=run, pos=pos).judged.decision == -1
         gone = ~still if before is None else before & ~still
         if before is None:
-            gone &= Scope(scope.path, scope.run, scope.law, scope.source, pos).judged.decision == -1
+            gone &= replace(scope, pos=pos).judged.decision == -1
         for side, accepted in (("accepted", True), ("rejected", False)):
             cells[side] += [octave * FINE] * int((gone & (pos.accepted == accepted)).sum())
         before = still

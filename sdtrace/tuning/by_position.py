@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.counters.sources import Source, increments
+from sdtrace.counters.sources import CounterSource, increments
 from sdtrace.readers.counts import LONGEST
 from sdtrace.schema.arrays import Floats
 from sdtrace.schema.keys import keyed
@@ -154,7 +154,7 @@ def _of_table(
     )
 
 
-def of_counts(source: Source | None, windows: pl.DataFrame) -> Accepted | None:
+def of_counts(source: CounterSource | None, windows: pl.DataFrame) -> Accepted | None:
     """From windows of counts by position; None where the source has none. Windows are the clusters, where there are several.
 
     A conditional rate follows from counts only where every draft is as long as the list: shorter ones end without a rejection.
@@ -192,7 +192,7 @@ def of_counts(source: Source | None, windows: pl.DataFrame) -> Accepted | None:
     )
 
 
-def _by_window(source: Source, windows: pl.DataFrame, depth: int) -> tuple[Floats, Floats, float | None]:
+def _by_window(source: CounterSource, windows: pl.DataFrame, depth: int) -> tuple[Floats, Floats, float | None]:
     """Accepted by position (windows, depth) and drafting steps (windows) of what each window adds, and drafted tokens of all of
     them: of the windows that list positions, which need not be all that count."""
     named = ("engine", "surface", "basis")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,7 +11,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.schema.arrays import Ints
 from sdtrace.schema.keys import keyed
-from sdtrace.schema.trace import Batch
+from sdtrace.schema.trace import Batched
 from sdtrace.speed.strata import sessions
 from sdtrace.speed.timing import mean_step
 from sdtrace.tuning.path.token_path import Text, text
@@ -31,13 +31,6 @@ _RAW = (
 )  # fmt: skip
 
 Keep = Callable[[pl.DataFrame], pl.DataFrame]
-
-
-class Source(Protocol):
-    """What is asked of an opened input."""
-
-    def batches(self) -> Iterable[Batch]:
-        """The input from its beginning."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ def of_tally(audit: Audit, choices: Mapping[str, Choice]) -> list[Traffic]:
 
 
 def gather(
-    sources: Iterable[Source], audit: Audit, choices: Mapping[str, Choice], keep: Keep | None = None, most: int = STEPS
+    sources: Iterable[Batched], audit: Audit, choices: Mapping[str, Choice], keep: Keep | None = None, most: int = STEPS
 ) -> list[Traffic]:
     """A pass of its own over the inputs, which the report's pass has read before (its request lines are all known)."""
     sample = _Sample(most)

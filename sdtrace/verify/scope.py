@@ -143,6 +143,11 @@ class Scope:
         return frozenset(name for name, n in nulls.items() if n == self.steps.height)
 
 
+def of_sample(pos: Positions, run: Mapping[str, Any], law: str) -> Scope:
+    """Sampled steps of one run, held to a law by its name."""
+    return Scope("", run, LAWS[law], "declared", pos)
+
+
 def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping[str, Any]) -> Iterator[Scope]:
     """Split a batch of steps by run and law.
 

@@ -8,17 +8,17 @@ configuration are left out.
 import io
 import platform
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 import polars as pl
 
 from sdtrace.redaction import redacted
 from sdtrace.results.report import Report
-from sdtrace.schema.trace import Batch, conform, empty
+from sdtrace.schema.trace import Batched, conform, empty
 from sdtrace.verify.law import CHILDREN
 from sdtrace.version import VERSION
 from sdtrace.writers.convert import line
@@ -33,13 +33,6 @@ _CONFIG = (
 )
 _HIDDEN = ("prompt_token_ids", "tags")
 _KEYS = ["run_id", "request_id"]
-
-
-class Source(Protocol):
-    """An opened input."""
-
-    def batches(self) -> Iterable[Batch]:
-        """The input from its beginning."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ def concerned(report: Report) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-def piece(sources: Sequence[Source], keys: Sequence[tuple[str, str]], *, ids: bool) -> Piece:
+def piece(sources: Sequence[Batched], keys: Sequence[tuple[str, str]], *, ids: bool) -> Piece:
     """The records of these requests, of the first ones whose steps fit. Without `ids`, the sources are in disguise."""
     wanted = pl.DataFrame(keys, schema=dict.fromkeys(_KEYS, pl.String), orient="row").with_row_index("place")
     runs, requests, steps = [empty("run")], [empty("request")], []

@@ -7,7 +7,7 @@ import pytest
 
 from sdtrace.api import diff
 from sdtrace.cli import run
-from sdtrace.comparison.answer import Answer
+from sdtrace.comparison.answer import Answer, AnswerWord
 from sdtrace.comparison.metrics import Metric
 from sdtrace.comparison.settled import Settled, answered
 from sdtrace.stats.jackknife import Interval
@@ -113,12 +113,12 @@ def row(cause: str, side: Any, change: Any, now: Any = None) -> Settled:
         ("improved", [], "improved"),
     ],
 )
-def test_the_answer_where_a_cause_is_gone(word: str, rows: list[Settled], expected: str) -> None:
+def test_the_answer_where_a_cause_is_gone(word: AnswerWord, rows: list[Settled], expected: str) -> None:
     assert answered(Answer(word, None, "tokens per second +0%"), rows).word == expected
 
 
 @pytest.mark.parametrize("word", ["regressed", "fine", "inconclusive"])
-def test_figures_with_an_interval_judge_speed(word: str) -> None:
+def test_figures_with_an_interval_judge_speed(word: AnswerWord) -> None:
     told = Answer(word, Metric("tokens_per_second", 10.0, 10.1, Interval(0.01, -0.02, 0.04), True), "says")
     found = answered(told, [row("draft-too-slow", "slow", "fixed")])
     assert (found.word, found.says) == (word, "fixed: draft-too-slow; says")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sdtrace.checks import CHECKS
 from sdtrace.counters.downsample import Folder, judge, named
 from sdtrace.counters.downsample import added as both
-from sdtrace.counters.sources import Source, sources
+from sdtrace.counters.sources import CounterSource, sources
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.readers import open_inputs
 from sdtrace.readers.metrics import prometheus_server
@@ -157,7 +157,7 @@ def test_labels_may_hold_anything(tmp_path: Path) -> None:
     assert counted(tmp_path, scrape((10, 40, 20), 'model_name="a } \\"b\\" # {x} 3"')) == (10, 40, 20)
 
 
-def added(rows: list[Counts], kept: int) -> Source:
+def added(rows: list[Counts], kept: int) -> CounterSource:
     """The one source of a series of counter samples that went through a folder of this size, four at a time."""
     made = [
         {

@@ -7,7 +7,7 @@ from typing import Literal
 import polars as pl
 
 from sdtrace.counters.series import Tally, one_tally
-from sdtrace.counters.sources import Source
+from sdtrace.counters.sources import CounterSource
 from sdtrace.diagnosis.by_series.spread import Ratio, ratio, tail
 from sdtrace.results.words import Certainty
 from sdtrace.stats.discovery import bh
@@ -41,7 +41,7 @@ class Decay:
         return self.long.value / self.short.value if self.short.value else 1.0
 
 
-def decays(windows: pl.DataFrame, sources: Sequence[Source]) -> dict[str, Decay | None]:
+def decays(windows: pl.DataFrame, sources: Sequence[CounterSource]) -> dict[str, Decay | None]:
     """By engine what falls furthest, None where requests tell their lengths and nothing falls far enough."""
     axes: tuple[What, ...] = ("prompt tokens", "cached tokens")
     tried = [(source, what) for source in sources if source.basis == "request" for what in axes]
@@ -55,7 +55,7 @@ def decays(windows: pl.DataFrame, sources: Sequence[Source]) -> dict[str, Decay 
     return told
 
 
-def _thirds(windows: pl.DataFrame, source: Source, what: What) -> tuple[Decay, float] | None:
+def _thirds(windows: pl.DataFrame, source: CounterSource, what: What) -> tuple[Decay, float] | None:
     mine = windows.filter(
         (pl.col("engine") == source.engine) & (pl.col("surface") == source.surface) & (pl.col("basis") == "request")
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sdtrace.counters.agreement import over_all
 from sdtrace.counters.series import Tally
-from sdtrace.counters.sources import Source
+from sdtrace.counters.sources import CounterSource
 from sdtrace.results.words import Certainty
 from sdtrace.schema.trace import Event
 
@@ -24,7 +24,7 @@ class Idle:
     certainty: Certainty
 
 
-def idle(t: Tally, sources: Sequence[Source], methods: str, events: Sequence[Event]) -> Idle | None:
+def idle(t: Tally, sources: Sequence[CounterSource], methods: str, events: Sequence[Event]) -> Idle | None:
     """None where most steps draft, where the drafter may look text up (no method is told), or where nothing tells of idle steps."""
     if not methods:
         return None

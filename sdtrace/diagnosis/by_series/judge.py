@@ -7,7 +7,7 @@ from typing import Any, Literal
 import polars as pl
 
 from sdtrace.counters.series import Tally, tallies
-from sdtrace.counters.sources import Source
+from sdtrace.counters.sources import CounterSource
 from sdtrace.diagnosis.by_series.decay import Decay, decays
 from sdtrace.diagnosis.by_series.idle import Idle, idle
 from sdtrace.diagnosis.by_series.near_zero import Rare, behind, first
@@ -63,7 +63,7 @@ class Judged:
         return self.gain.value < UNSURE
 
 
-def judged(windows: pl.DataFrame, sources: Sequence[Source], events: Sequence[Event]) -> list[Judged]:
+def judged(windows: pl.DataFrame, sources: Sequence[CounterSource], events: Sequence[Event]) -> list[Judged]:
     """The whole of every engine in front of its series."""
     made: list[Judged] = []
     by_length = decays(windows, sources)
@@ -83,7 +83,7 @@ def _said(events: Sequence[Event], of: Literal["path", "engine"], name: str) -> 
     return {e.value for e in events if e.kind == "config" and e.value and getattr(e, of) == name}
 
 
-def _measured(t: Tally, events: Sequence[Event], sources: Sequence[Source], methods: str) -> Judged:
+def _measured(t: Tally, events: Sequence[Event], sources: Sequence[CounterSource], methods: str) -> Judged:
     """`methods`: every drafter that is told. TGI counts every step, so what its lookups do not find stands in the steps."""
     mine = [e for e in events if e.engine == t.engine]
     names = t.name.lower() if t.by == "drafter" else methods

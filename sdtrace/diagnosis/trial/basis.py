@@ -9,8 +9,8 @@ import polars as pl
 from sdtrace.diagnosis.wrong_rules import Explanation
 from sdtrace.verify.band import DISAGREE
 from sdtrace.verify.laws import LAWS
-from sdtrace.verify.positions import Positions
-from sdtrace.verify.scope import Scope
+from sdtrace.verify.positions import positions
+from sdtrace.verify.scope import of_sample
 
 #: Checks that compare p and q with what was decided or drawn.
 RESTS_ON_P = frozenset(
@@ -65,6 +65,5 @@ def _wrong(steps: pl.DataFrame, run: Mapping[str, Any], law: str) -> tuple[int, 
     """Contradictions and decided positions of steps under the law."""
     if steps.is_empty():
         return 0, 0
-    pos = Positions(steps, steps["verified"].to_numpy())
-    decision = Scope("", run, LAWS[law], "declared", pos).judged.decision
+    decision = of_sample(positions(steps), run, law).judged.decision
     return int(np.count_nonzero(decision == DISAGREE)), int(np.count_nonzero(decision))

@@ -7,7 +7,7 @@ import polars as pl
 
 from sdtrace.stats.significance import chi_square
 from sdtrace.tally.uniforms import values_of
-from sdtrace.verify.positions import Positions
+from sdtrace.verify.positions import positions
 from sdtrace.verify.rulings import not_greedy
 
 #: Share of the steps without a request line that must show that they were sampled, so that the rest is no matter.
@@ -38,7 +38,7 @@ def draws_tell(sample: pl.DataFrame) -> bool:
 
 def nearly_all_sampled(steps: pl.DataFrame) -> bool:
     """Whether nearly every step of these belongs to a request that cannot have been greedy."""
-    shown = not_greedy(Positions(steps, steps["verified"].to_numpy()))
+    shown = not_greedy(positions(steps))
     by = steps.select("hash", shown=pl.Series(shown)).group_by("hash").agg(pl.col("shown").any(), n=pl.len())
     long = by.filter(pl.col("n") >= 4)
     return bool(long.height) and float(long.filter("shown")["n"].sum()) >= NEARLY_ALL * float(long["n"].sum())
@@ -60,7 +60,7 @@ def alike(uniforms: pl.DataFrame | None, run: str, shift: int) -> bool:
 
 def by_outcome(sample: pl.DataFrame) -> bool:
     """Whether uniforms are logged at some tested positions and missing at others, by what was decided there."""
-    pos = Positions(sample, sample["verified"].to_numpy())
+    pos = positions(sample)
     with np.errstate(invalid="ignore"):
         open_ = pos.tested & (pos.p < pos.q)  # where p >= q some recorders write none, which tells nothing
     there, accepted = np.isfinite(pos.r)[open_], pos.accepted[open_]

@@ -10,7 +10,7 @@ from sdtrace.tally.margins import upper
 from sdtrace.verify.band import DISAGREE
 from sdtrace.verify.law import Law
 from sdtrace.verify.positions import positions
-from sdtrace.verify.scope import Scope
+from sdtrace.verify.scope import of_sample
 
 #: The largest margin that noise may make; where no uniform is logged, so that both sides cannot be seen.
 LARGEST, UNSEEN = 0.12, 0.05
@@ -69,7 +69,7 @@ def of_block(steps: pl.DataFrame, run: Mapping[str, Any], law: Law) -> float | N
     if steps.is_empty():
         return None
     for width in (0.0, *_WIDTHS):
-        scope = Scope("", {**run, "imprecise": width or None}, law, "declared", positions(steps))
+        scope = of_sample(positions(steps), {**run, "imprecise": width or None}, law.name)
         wrong = scope.judged.decision == DISAGREE
         if not width:
             accepted, every = int((wrong & scope.pos.accepted).sum()), int(wrong.sum())

@@ -26,7 +26,7 @@ from sdtrace.results.record import Record
 from sdtrace.verify.laws import LAWS
 from sdtrace.verify.positions import positions
 from sdtrace.verify.rulings import Ruling
-from sdtrace.verify.scope import Scope
+from sdtrace.verify.scope import of_sample
 
 
 def tried(audit: Audit, checks: Sequence[Check], before: Record | None = None) -> tuple[Record, dict[str, Ruling]]:
@@ -143,7 +143,7 @@ class _Trial:
         if line.get("mute_statistics") or LAWS[choice.law].greedy or choice.law == "unknown":
             return None
         mine = steps.filter(pl.col("law") == choice.law)
-        scope = Scope("", line, LAWS[choice.law], choice.source, positions(mine)) if mine.height else None
+        scope = of_sample(positions(mine), line, choice.law) if mine.height else None
         found = losses(scope, steps, self._requests(run))
         if found is None or not (found.depends or self.doubted):
             return None

@@ -6,7 +6,7 @@ from typing import Protocol
 from sdtrace.schema.trace import Batch
 
 
-class Source(Protocol):
+class OpenInput(Protocol):
     """What the audit asks of an opened input."""
 
     @property

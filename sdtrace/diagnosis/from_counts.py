@@ -1,0 +1,109 @@
+"""The track of counts: no step was recorded, so only counters, announcements and responses speak."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from sdtrace.audit.audit import Audit
+from sdtrace.counters.by_length import by_length
+from sdtrace.counters.figures import counted
+from sdtrace.counters.sources import CounterSource
+from sdtrace.counters.sources import chosen as chosen_of
+from sdtrace.counters.speed import Speed, speeds
+from sdtrace.diagnosis.accused import accused
+from sdtrace.diagnosis.by_series.judge import Judged, section
+from sdtrace.diagnosis.causes import counters
+from sdtrace.diagnosis.chosen import Chosen
+from sdtrace.diagnosis.coverage import Coverage, nothing, of_counts
+from sdtrace.diagnosis.doubt import untrusted
+from sdtrace.diagnosis.incident import Incident
+from sdtrace.diagnosis.outcomes import outcomes
+from sdtrace.diagnosis.texts import text_causes, text_coverage, text_headline, text_judged, text_notes
+from sdtrace.diagnosis.track import Judge, Seen, Track
+from sdtrace.diagnosis.verdict import counts_verdict
+from sdtrace.results.cause import Cause, joined
+from sdtrace.results.not_checked import STAGES, NotChecked
+from sdtrace.results.words import VerdictState
+from sdtrace.schema.trace import OTHER
+from sdtrace.speed.causes import slow_causes
+from sdtrace.speed.ledger import Ledger
+from sdtrace.speed.spans import in_words, spans_ledger
+
+
+def from_counts(seen: Seen) -> Track:
+    """Without steps: what counters and announcements say, and that decisions were not looked at."""
+    audit, counts, series = seen.audit, seen.counts, seen.series
+    chosen = Chosen(audit.tally)
+    found = outcomes(audit, chosen, seen.checks, counts, series, seen.changes)
+    if not counts and not audit.events and not audit.texts.responses:
+        return Track(chosen, found, [], None, nothing(), [], [NotChecked("everything")], judge=_nothing_read(audit))
+    source, speed, spans = chosen_of(counts), speeds(audit.windows), spans_ledger(audit.windows)
+    more = [*accused(audit.events, audit.windows), *text_causes(found)]
+    coverage = of_counts(found, series, text_coverage(audit.texts))
+    return Track(
+        chosen,
+        found,
+        joined(joined(counters(found, set(), series), more), slow_causes(audit, None)),
+        _acceptance(seen, source),
+        coverage,
+        seen.changes,
+        _not_checked(seen, source, timed=bool(speed) or spans is not None),
+        judge=partial(
+            _judge,
+            source=source,
+            series=series,
+            coverage=coverage,
+            doubt=untrusted(source, audit.inputs),
+            text=text_headline(audit.texts),
+            few=text_judged(audit.texts),
+            speed=speed,
+            spans=spans,
+        ),
+        figures_from=source,
+        speeds=speed,
+    )
+
+
+def _acceptance(seen: Seen, source: CounterSource | None) -> dict[str, Any] | None:
+    """The document's section of that name, from the source of the figures."""
+    if source is None or (figures := counted(source, seen.audit.windows)) is None:
+        return None
+    return figures | {"series": section(seen.series), "by_draft_length": by_length(seen.audit.windows, source)}
+
+
+def _not_checked(seen: Seen, source: CounterSource | None, *, timed: bool) -> list[NotChecked]:
+    notes = [NotChecked("said", {"says": note}) for note in text_notes(seen.audit.texts)]
+    notes += [NotChecked("counts-decisions"), NotChecked("counts-target-p")]
+    if source is not None and not source.pooled and source.length is not None:
+        notes.append(NotChecked("means", {"source": source.name, "windows": source.windows}))
+    return [*notes, *(() if timed else [NotChecked("time")]), *STAGES]
+
+
+def _judge(
+    rows: Sequence[Cause],
+    incident: Incident | None,
+    *,
+    source: CounterSource | None,
+    series: Sequence[Judged],
+    coverage: Coverage,
+    doubt: str | None,
+    text: str | None,
+    few: str,
+    speed: Sequence[Speed],
+    spans: Ledger | None,
+) -> tuple[VerdictState, str]:
+    state, headline = counts_verdict(
+        rows, incident, source=source, series=series, coverage=coverage, doubt=doubt, text=text, few=few
+    )
+    if source is None and state == "cannot-tell" and not rows and speed and not speed[0].drafting:
+        headline = f"no drafted token is counted: plain decoding, speed in {speed[0].rows.height:,} records"
+    if source is None and state == "cannot-tell" and not rows and spans is not None:
+        headline = f"{in_words(spans)}; a profile counts no tokens"
+    return state, headline
+
+
+def _nothing_read(audit: Audit) -> Judge:
+    """The verdict where no step, count, announcement or response was read: what most lines were lost to."""
+    lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
+    headline = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
+    return lambda _rows, _incident: ("cannot-tell", headline)
