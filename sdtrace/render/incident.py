@@ -7,9 +7,12 @@ from sdtrace.results.clock import moment
 
 
 def since(incident: Mapping[str, Any] | None) -> str:
-    """`2026-11-28 16:15:46 UTC, and still at the end of the record`; empty where no clock tells it."""
-    if not incident or incident["since"] is None:
+    """`2026-11-28 16:15:46 UTC, and still at the end of the record`; empty where neither a clock nor the count of steps tells it."""
+    if not incident:
         return ""
+    if incident["since"] is None:
+        steps, of = incident["affected"]["steps"], (incident.get("of") or {}).get("steps")
+        return "the first step, to the last; the record has no clock" if steps and steps == of else ""
     begun, end = moment(incident["since"]), incident["until"]
     if incident.get("from_start"):
         return f"the start of the record ({begun})" + (", to its end" if end is None else f", until {moment(end)}")

@@ -73,6 +73,8 @@ CACHES = {"not-rolled-back", "stale-entries"}
 POSITIONS = {"positions-ahead", "positions-behind", "positions-drift-on-rejection"}
 PROMPTS = {"first-token-dropped", "template-dropped"}
 WEIGHTS = {"precision-bfloat16", "quantised-Q4_0"}
+#: The sampler divides by a temperature that it lost: every row is NaN, nothing drafted is accepted, any token follows.
+LOST = "temperature-lost"
 FAULTS = [*PARAMETERS, *CACHES, *POSITIONS, "row-before", *PROMPTS, *WEIGHTS]
 
 
@@ -175,20 +177,20 @@ def generate(
         logits = verifier.rows(text[-1], drafted)
         if fault == "row-before":
             logits = torch.cat([before, logits[:-1]])
-        p = _probabilities(logits, theirs, text, drafted)
+        p = (logits / 0.0).softmax(-1) if fault == LOST else _probabilities(logits, theirs, text, drafted)
         greedy = asked.temperature == 0
         r = torch.rand(tau)
         best = p.argmax(-1).tolist()
         n_a = tau
         for j, x in enumerate(drafted):
-            if (x != best[j]) if greedy else bool(r[j] > p[j, x] / q[j][x]):
+            if (x != best[j]) if greedy else not bool(p[j, x] / q[j][x] >= r[j]):
                 n_a = j
                 break
         if greedy:
             y = best[n_a]
         else:
             left = p[n_a] if n_a == tau else (p[n_a] - q[n_a]).clamp(min=0)
-            y = int(torch.multinomial(left, 1))
+            y = int(left.argmax() if fault == LOST else torch.multinomial(left, 1))
         verifier.keep(n_a, tau)
         before = logits[n_a : n_a + 1]
         top = logits.topk(2, dim=-1).values
@@ -217,8 +219,12 @@ def record(
     tokens: int = 40,
     prompts: list[list[int]] | None = None,
     special: frozenset[int] = frozenset(),
+    began: float | None = None,
 ) -> Path:
-    """A trace of several requests, as the engine (broken in this way, or not at all) wrote it; random prompts by default."""
+    """A trace of several requests, as the engine (broken in this way, or not at all) wrote it; random prompts by default.
+
+    `began`: the time of the first step of each request, in Unix seconds, where steps have one; the next is a second later.
+    """
     run = {
         "run_id": fault, "engine": "transformers", "method": "draft_model", "rule": "ratio", "prob_basis": "processed",
         "prob_dtype": "float32", "vocab_size": target.config.vocab_size, "config": {"dtype": "float32"},
@@ -234,5 +240,5 @@ def record(
             )  # fmt: skip
             verifier = Verifier(model, prompt, fault, special)
             for n, row in enumerate(generate(verifier, Drafter(draft), prompt, asked, fault, tokens)):
-                writer.step(f"r{i}", n, **row)
+                writer.step(f"r{i}", n, **row, **({} if began is None else {"at": began + n}))
     return folder
