@@ -117,6 +117,10 @@ def _one(
 
 def _telling(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Steps in which engine and law part or that a finding points at, each with its neighbours; of a quiet request the first ones."""
-    odd = [i for i, s in enumerate(steps) if s["note"] or s["parts"] or any(t["agrees"] is False for t in s["tokens"])]
+    odd = [
+        i
+        for i, s in enumerate(steps)
+        if s["note"] or s["parts"] or s["beyond"] or any(t["agrees"] is False for t in s["tokens"])
+    ]
     near = {j for i in odd[:TELLING] for j in (i - 1, i, i + 1)}
     return [s for j, s in enumerate(steps) if j in near] if odd else steps[:QUIET]

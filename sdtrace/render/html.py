@@ -98,7 +98,7 @@ def templates() -> Path:
 def emitted(step: dict[str, Any], ids: bool) -> Iterator[tuple[str, str, str]]:
     """What the engine appended in a step whose decisions part from the law: class, name and title of each token, as it was."""
     kept, tokens = step.get("recorded") or 0, step.get("emitted")
-    count = len(tokens) if tokens is not None else kept + (1 if step["last"] else 0)
+    count = len(tokens) if tokens is not None else kept + (1 if step["last"] else 0) + step.get("beyond", 0)
     for j in range(min(count, TOKENS)):
         texts = step.get("emitted_text")
         name = clean(tokens[j], 12) if ids and tokens is not None else str(j) if j < kept else "+"

@@ -13,7 +13,11 @@ TOKENS = 200
 
 def quiet(step: Mapping[str, Any]) -> bool:
     """Whether engine and law agree on every decision of a step, and no finding points at it."""
-    apart = step.get("parts") or any(t.get("agrees") is False or "not_finite" in t for t in step["tokens"])
+    apart = (
+        step.get("parts")
+        or step.get("beyond")
+        or any(t.get("agrees") is False or "not_finite" in t for t in step["tokens"])
+    )
     return not apart and not step.get("note")
 
 
@@ -63,7 +67,7 @@ def _step(step: Mapping[str, Any]) -> list[str]:
     lines += table(["position", "token", "target", "draft", "r", "ratio", "decision"], rows)
     if len(step["tokens"]) > TOKENS:
         lines.append(f"  and {len(step['tokens']) - TOKENS:,} more tokens")
-    if step.get("parts") and step.get("emitted") is not None:
+    if (step.get("parts") or step.get("beyond")) and step.get("emitted") is not None:
         texts = step.get("emitted_text") or [None] * len(step["emitted"])
         pairs = zip(step["emitted"][:TOKENS], texts, strict=False)
         shown = ", ".join(spelled(token, text, 24) for token, text in pairs)

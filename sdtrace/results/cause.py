@@ -94,5 +94,10 @@ def joined(rows: Sequence[Cause], more: Sequence[Cause]) -> list[Cause]:
     return ranked([*rows, *(row for row in more if row.cause not in named)])
 
 
+#: The check of what a run declares.
+DECLARED = ("SD191",)
+
+
 def ranked(rows: Sequence[Cause]) -> list[Cause]:
-    return sorted(rows, key=lambda c: (CERTAINTIES.index(c.certainty), SIDES.index(c.side)))
+    """The strongest first; what the run itself declares behind what it does not: that is no news to whoever declared it."""
+    return sorted(rows, key=lambda c: (CERTAINTIES.index(c.certainty), SIDES.index(c.side), c.checks == DECLARED))

@@ -59,8 +59,9 @@ def _step(row: Mapping[str, Any], law: str, ids: bool) -> dict[str, Any]:
     n_a = sum(token["outcome"] for token in tokens)
     for token in tokens:
         del token["stops"], token["outcome"]
-    output = row["output_token_ids"]
-    last = _last(row, n_a if recorded is None else recorded, verified)
+    output, kept = row["output_token_ids"], n_a if recorded is None else recorded
+    last = _last(row, kept, verified)
+    more = 0 if output is None else len(output) - kept - 1
     return {
         "request_id": row["request_id"],
         "step": row["step"],
@@ -75,7 +76,8 @@ def _step(row: Mapping[str, Any], law: str, ids: bool) -> dict[str, Any]:
         "recorded": recorded,
         "emitted": output,
         "parts": recorded is not None and recorded != n_a,
-        "sentence": _sentence(law, n_a, verified, recorded, last, ids),
+        "beyond": max(more, 0),
+        "sentence": _sentence(law, n_a, verified, recorded, last, ids) + _beyond(more),
     }
 
 
@@ -242,6 +244,11 @@ def _sentence(
         return f"By the law {kept}: {why}. Then {follows}. {engine}{then}"
     token = " The record does not hold it." if not last else f" It is token {last['token']}." if ids else ""
     return f"{kept}: {why}. Then {follows}.{token}"
+
+
+def _beyond(more: int) -> str:
+    """What the record appends behind the one token that may follow a block."""
+    return "" if more < 1 else f" THE RECORD HOLDS {more} more token{'s' if more > 1 else ''}."
 
 
 def _recovery(law: str) -> str:

@@ -1,15 +1,27 @@
 """`sdtrace simulate`: made traces of the product's own simulator, which shares no code with the one of the tests."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from sdtrace.checks import CHECKS
 from sdtrace.cli import run
+from sdtrace.diagnosis.diagnose import diagnose
+from sdtrace.document.document import compose
 from sdtrace.errors import UsageError
+from sdtrace.pipeline import audited
+from sdtrace.render import terminal
+from sdtrace.results.report import Report
 from sdtrace.simulate import FAULTS, LAWS, Settings, simulate
+from sdtrace.tuning.attach import attach
+from sdtrace.tuning.sample import of_tally
+from tests.made.chips import evidence_untrue, untrue
 from tests.made.pairs import in_turn
-from tests.power.judge import at_level, judged, made
+from tests.made.told import contradictions, impossible
+from tests.power.judge import Made, at_level, judged, made
 
 #: Tested positions that show a fault with everything logged, where 600 do not.
 LARGER = {
@@ -26,12 +38,43 @@ LARGER = {
 }
 
 
+def reported(trace: Made) -> Report:
+    """The report of a trace in memory, with its ids."""
+    whole, overridden = audited([trace])
+    found = diagnose(whole, CHECKS, overridden)
+    return attach(compose(whole, found, CHECKS, ids=True), of_tally(whole, found.choices), None)
+
+
 @pytest.mark.parametrize("name", [n for n in FAULTS if n not in ("healthy", "shared-noise")])
-def test_faults_are_named(name: str) -> None:
+def test_faults_are_named_and_their_pages_hold(name: str) -> None:
+    """The first line names the fault, it is the root, no two places differ, and no token is said that was not there."""
     level = "rows" if name == "recovery-reuses-draw" else "draws"
     tested = LARGER.get(name, 600)
     trace = made(Settings(name, tested=tested, vocab=256 if tested < 1500 else 128, level=level, seed=5))
-    assert judged(trace).causes[:1] == (FAULTS[name].cause,)
+    found, cause = reported(trace), FAULTS[name].cause
+    document = found.document
+    assert document["causes"][0]["cause"] == cause
+    assert document["incident"]["root"] == cause
+    first = terminal.summary(found, width=1000, color=False).splitlines()[0]
+    assert first.startswith(f"WRONG    {document['causes'][0]['headline']}")
+    assert not document["tuning"] or not document["tuning"]["advice"]
+    assert contradictions(found) == []
+    assert impossible(found) == []
+    assert found.viewer
+    assert untrue(found, trace.held) == []
+    assert evidence_untrue(found, trace.held) == []
+
+
+def test_an_untrue_page_is_seen() -> None:
+    """The reader of chips is no rubber stamp: another token in the trace is another token on the page."""
+    trace = made(Settings("lenience", tested=600, vocab=256, seed=5))
+    found = reported(trace)
+    assert untrue(found, trace.held) == []
+    batches = [
+        replace(b, steps=b.steps.with_columns(pl.col("output_token_ids").list.eval(pl.element() + 1)))
+        for b in trace.held
+    ]
+    assert len(untrue(found, batches)) > 10
 
 
 @pytest.mark.parametrize(("law", "dtype"), in_turn(list(LAWS), ["float32", "bfloat16", "decimals:3"], of=3))
