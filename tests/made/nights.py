@@ -77,7 +77,8 @@ def record(i: int, plan: Plan, rng: np.random.Generator, requests: int = 200) ->
         services[service] = {
             "fingerprint": plan.version(service, i),
             "parts": parts,
-            "figures": {m: float(sums[1] / sums[2]) for m, sums in totals.items()},
+            "figures": {m: float(sums[1] / sums[2]) for m, sums in totals.items()}
+            | {"steps": int(totals["tokens_per_step"][2])},
             "cells": cells,
             "evidence": _evidence(rng),
             "disagree": 0,
