@@ -1,6 +1,6 @@
 """A real log of a vLLM server, rotated: one file a night, the dates moved on; a bad night accepts next to nothing.
 
-vllm-server.log.gz is what vLLM 0.32.0 wrote on 2026-11-23 (n-gram drafts, 62 intervals, 2,393 draft tokens).
+The sample is what vLLM 0.32.0 wrote on 2026-11-23 (n-gram drafts, 62 intervals, 2,393 draft tokens).
 """
 
 import gzip
@@ -8,7 +8,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-LOG = Path(__file__).with_name("vllm-server.log.gz")
+LOG = Path(__file__).parents[2] / "sample_logs" / "vllm-server.log.gz"
 _LINE = re.compile(
     r"Mean acceptance length: [\d.]+, Accepted throughput: [\d.]+ (tokens/s, Drafted throughput: [\d.]+ tokens/s), "
     r"Accepted: (\d+) tokens, Drafted: (\d+) tokens, Per-position acceptance rate: [\d., ]+, Avg Draft acceptance rate: [\d.]+%"
