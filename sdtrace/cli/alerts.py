@@ -30,7 +30,10 @@ def command(output: str, state: str | None, service: str | None, **given: Any) -
     from sdtrace.render.boards import rules
 
     usual = _usual(state, service) if state else None
-    boards.write(output, rules.dumps(boards.names(given), boards.engines(given), usual).encode())
+    found = rules.dumps(boards.names(given), boards.engines(given), usual).encode()
+    boards.write(
+        output, found, f"check it with promtool check rules {output}, and name it under rule_files in prometheus.yml"
+    )
     return 0
 
 

@@ -50,9 +50,10 @@ def names(given: Mapping[str, Any]) -> "Names":
     return Names(given["ray"], match)
 
 
-def write(output: str, content: bytes) -> None:
-    """To a file, whole or not at all, or to standard output."""
+def write(output: str, content: bytes, use: str) -> None:
+    """To a file, whole or not at all, with what to do with it; or to standard output."""
     if output == "-":
         sys.stdout.buffer.write(content)
-    else:
-        atomic.write(output, content)
+        return
+    atomic.write(output, content)
+    click.echo(f"{output}: {use}", err=True)

@@ -20,5 +20,9 @@ def command(output: str, **given: Any) -> int:
     """
     from sdtrace.render.boards import dashboard
 
-    boards.write(output, dashboard.dumps(boards.names(given), boards.engines(given)))
+    boards.write(
+        output,
+        dashboard.dumps(boards.names(given), boards.engines(given)),
+        "import it in Grafana: Dashboards, New, Import",
+    )
     return 0

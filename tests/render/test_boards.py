@@ -94,7 +94,7 @@ def test_the_same_bytes_to_a_file_and_to_standard_output(
 ) -> None:
     out = tmp_path / "board"
     assert run([verb, "--engine", "vllm", "-o", str(out)]) == 0
-    capfdbinary.readouterr()
+    assert b"board: " in capfdbinary.readouterr().err, "what to do with the file"
     assert run([verb, "--engine", "vllm"]) == 0
     assert capfdbinary.readouterr().out == out.read_bytes()
 
