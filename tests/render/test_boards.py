@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,13 @@ def test_panels_fill_the_grid_without_overlap() -> None:
     assert sum(panel["type"] == "row" for panel in board["panels"]) == len(ENGINES) + 1
 
 
+NUMBERS = count()
+
+
 def night(rate: float | None, *blamed: str, certainty: str = "proved") -> dict[str, Any]:
     causes = [{"certainty": certainty, "service": service} for service in blamed]
-    return {"causes": causes, "services": {"chat": {"figures": {"rate_of_drafted": rate}}}}
+    chat = {"fingerprint": "1", "figures": {"rate_of_drafted": rate}}
+    return {"night": f"night {next(NUMBERS)}", "causes": causes, "services": {"chat": chat}}
 
 
 def test_usual_leaves_bad_nights_out() -> None:
