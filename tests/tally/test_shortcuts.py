@@ -16,6 +16,7 @@ import sdtrace.verify.positions
 from sdtrace.diagnosis.wrong_rules.recovery import emitted
 from sdtrace.limits import USUAL, Budget
 from sdtrace.pipeline import read
+from sdtrace.readers.io.footer import RowGroup
 from sdtrace.readers.io.lines import nulls
 from sdtrace.readers.io.row_groups import _portions
 from sdtrace.tally.evidence.sums import Sums
@@ -76,27 +77,9 @@ def test_rounding_as_a_share_is_rounding_one_by_one(dtype: str, slots: list[tupl
     assert _total(share, ratio, chance, slice(None)) == pytest.approx(wide.sum(), abs=2 * len(p) * share**2)
 
 
-class File:
-    """As much of a Parquet file's metadata as is asked for."""
-
-    def __init__(self, rows: list[int]) -> None:
-        self.rows, self.num_row_groups = rows, len(rows)
-
-    def row_group(self, number: int) -> "File":
-        return File([self.rows[number]])
-
-    @property
-    def num_rows(self) -> int:
-        return sum(self.rows)
-
-    @property
-    def num_columns(self) -> int:
-        return 0
-
-
 @given(st.lists(st.integers(0, 300), max_size=8), st.integers(1, 100))
 def test_portions_are_whole_row_groups_in_batches_of_equal_size(rows: list[int], size: int) -> None:
-    portions = list(_portions(File(rows), size, Budget(USUAL, 1)))
+    portions = list(_portions([RowGroup(n, 0, None) for n in rows], size, Budget(USUAL, 1)))
     assert [n for groups, _ in portions for n in groups] == list(range(len(rows)))
     for groups, each in portions:
         total = sum(rows[n] for n in groups)

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import zstandard
 
+from sdtrace.readers.io.footer import row_groups
 from sdtrace.readers.io.source import Source
 
 #: Containers that always carry one: CRC-32 (RFC 1952), CRC of each block (bzip2), CRC-32 or CRC-64 (xz), CRC-32 (zip).
@@ -36,14 +35,13 @@ def has_checksum(src: Source) -> bool:
 def _pages_have(file: Path) -> bool:
     """Whether the first page of a Parquet file has a CRC-32: a writer gives one to every page or to none. True without pages."""
     try:
-        with pq.ParquetFile(file) as table, file.open("rb") as raw:
-            groups = [table.metadata.row_group(i) for i in range(table.metadata.num_row_groups)]
-            chunk = next((g.column(0) for g in groups if g.num_columns and g.num_rows), None)
-            if chunk is None:
-                return True
-            raw.seek(min(p for p in (chunk.dictionary_page_offset, chunk.data_page_offset) if p))
+        page = next((group.first_page for group in row_groups(file) if group.first_page and group.rows), None)
+        if page is None:
+            return True
+        with file.open("rb") as raw:
+            raw.seek(page)
             return _has_crc(raw.read(_HEADER))
-    except (pa.ArrowException, OSError, ValueError, OverflowError):
+    except (OSError, ValueError, OverflowError):
         return False
 
 

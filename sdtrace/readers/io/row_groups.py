@@ -1,6 +1,6 @@
 """A Parquet file in frames of bounded size."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sdtrace.limits import Budget, LimitError, Limits
+from sdtrace.readers.io.footer import RowGroup, row_groups
 from sdtrace.schema.trace import Loss
 
 #: Bytes of a batch: what 130,000 steps of a long record come to.
@@ -35,7 +36,7 @@ def frames(path: str, file: Path, size: int, limits: Limits, *, first: bool = Fa
         with pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True) as table:
             rows = table.metadata.num_rows
             known = _plain(table.schema_arrow)
-            for groups, each in _portions(table.metadata, size, Budget(limits, file.stat().st_size)):
+            for groups, each in _portions(row_groups(file), size, Budget(limits, file.stat().st_size)):
                 # the first batch is what all threads wait for; later ones are read while others are measured
                 table.reader.set_use_threads(first and not read)  # iter_batches only ever turns it on
                 for batch in table.iter_batches(each, row_groups=groups, use_threads=False):
@@ -68,7 +69,7 @@ def _named(kind: pa.DataType) -> None:
         _named(inside.type)
 
 
-def _portions(file: pq.FileMetaData, size: int, budget: Budget) -> Iterator[tuple[list[int], int]]:
+def _portions(every: Sequence[RowGroup], size: int, budget: Budget) -> Iterator[tuple[list[int], int]]:
     """Row groups that are read together, and rows of a batch of them: about `size`, and batches of equal cost.
 
     A batch that reached into the next row group would decompress that one's pages, too, while other threads wait. Where
@@ -77,9 +78,8 @@ def _portions(file: pq.FileMetaData, size: int, budget: Budget) -> Iterator[tupl
     """
     groups: list[int] = []
     rows = held = 0
-    for number in range(file.num_row_groups):
-        group = file.row_group(number)
-        more, most = group.num_rows, _bytes(group)
+    for number, group in enumerate(every):
+        more, most = group.rows, group.entries
         budget.take(most)
         if groups and (rows + more > size or held + most > _MUCH):
             yield groups, _even(rows, _few(size, rows, held))
@@ -87,12 +87,6 @@ def _portions(file: pq.FileMetaData, size: int, budget: Budget) -> Iterator[tupl
         groups.append(number)
         rows, held = rows + more, held + most
     yield groups, _even(rows, _few(size, rows, held))
-
-
-def _bytes(group: pq.RowGroupMetaData) -> int:
-    """What the entries of a row group come to at the least: eight bytes each, or what is stored of them."""
-    columns = (group.column(i) for i in range(group.num_columns))
-    return sum(max(8 * column.num_values, column.total_uncompressed_size) for column in columns)
 
 
 def _few(size: int, rows: int, held: int) -> int:
