@@ -25,6 +25,9 @@ _FIGURES = (
 #: Figures of a request that other lines may add.
 _BESIDE = ("emitted", "busy_ms", "drafts", "steps")
 _SINGLE = ("round", "iteration")
+#: Seconds that a record covers, of which no second one ends within the same second: of what a logger wrote twice, a container's
+#: runtime stamps each line by itself.
+_LONG = 2.0
 WHAT = "the same record again"
 ADVICE = "a shipper repeats lines, or a stretch of the file stands in it twice: it is counted once"
 
@@ -44,8 +47,11 @@ def _mark() -> pl.Expr:
     """What a record is told by. A request's own line with its time and name is enough: lines before it, which say how long
     it took, may not stand in a copied stretch."""
     named = (pl.col("basis") == "request") & pl.col("at").is_not_null() & pl.col("request_id").is_not_null()
-    alone = pl.struct(*(pl.col(n) for n in _FIGURES if n not in _BESIDE)).hash()
-    return pl.when(named & pl.col("said").is_not_null()).then(alone).otherwise(pl.struct(_FIGURES).hash())
+    long = (pl.col("basis") == "interval") & (pl.col("span_s") >= _LONG) | (pl.col("basis") == "gauge")
+    at = pl.when(long).then(pl.col("at").floor()).otherwise(pl.col("at"))
+    alone = pl.struct(at, *(pl.col(n) for n in _FIGURES if n not in ("at", *_BESIDE))).hash()
+    whole = pl.struct(at, *(pl.col(n) for n in _FIGURES if n != "at")).hash()
+    return pl.when(named & pl.col("said").is_not_null()).then(alone).otherwise(whole)
 
 
 @dataclass

@@ -83,6 +83,23 @@ def test_lines_of_a_stretch_that_stands_twice(tmp_path: Path) -> None:
     assert again["count"] == 4
 
 
+def test_lines_that_a_logger_wrote_twice_into_a_container(tmp_path: Path) -> None:
+    """Two handlers write one record: the container's runtime stamps each line by itself, microseconds apart."""
+    lines = TEXTS["vllm-dp2"].split("\n")[:4]
+    lines += [line.replace("15:45:46", "15:45:56") for line in lines]
+    second = {"15:45:46": 46, "15:45:56": 56}
+    stamped = [
+        {"log": f"{line}\n", "stream": "stderr", "time": f"2026-03-02T15:45:{at}.{100 + 40 * i:06d}000Z"}
+        for i, line in enumerate(line for line in lines for _ in range(2))
+        for at in [next(s for text, s in second.items() if text in line)]
+    ]
+    path = tmp_path / "container.log"
+    path.write_text("\n".join(map(json.dumps, stamped)) + "\n")
+    found = document(path)
+    assert found["acceptance"]["drafted"] == 32
+    assert sum(loss["count"] for loss in found["inputs"][0]["losses"] if loss["what"] == "the same record again") == 8
+
+
 @pytest.mark.parametrize(
     ("more", "counted"), [({}, 3), ({"predicted_ms": 812.375}, 1)], ids=["repeated runs", "copies"]
 )
