@@ -4,6 +4,8 @@ Counters are read as differences by series; a counter that falls means that the 
 then was counted since. An engine that does not answer is waited for.
 """
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +27,10 @@ from sdtrace.tally.tally import Tally
 NOW, BEFORE, MATTERS = 60.0, 600.0, 0.1
 #: Scrapes that are kept: the oldest are thinned beyond that.
 KEPT = 4_000
+#: Seconds without an answer after which that is said, and series that are shown.
+SILENT, SERIES = 5.0, 8
+
+Fetch = Callable[[], str]
 
 
 @dataclass
@@ -40,6 +46,9 @@ class Live:
     lines: int = 0
     used: int = 0
     cut: int = 0
+    history: list["Figures"] = field(
+        default_factory=list
+    )  #: what each scrape added to the one before it, beside `times`
 
     def take(self, text: str, at: float) -> None:
         """Add one scrape."""
@@ -51,11 +60,13 @@ class Live:
             return
         if self.scrapes and _fell(self.scrapes[-1], frame):
             self.restarts.append(at)
+        self.history.append(figures(pl.concat([*self.scrapes[-1:], frame])))
         self.scrapes.append(frame)
         self.times.append(at)
         if len(self.scrapes) > KEPT:  # every second of the older half; counters lose nothing by it
             half = KEPT // 2
             self.scrapes[:half], self.times[:half] = self.scrapes[:half:2], self.times[:half:2]
+            self.history[:half] = self.history[:half:2]
 
     def windows(self, since: float | None = None) -> pl.DataFrame:
         """Windows from the last scrape before `since` on."""
@@ -107,6 +118,16 @@ def figures(windows: pl.DataFrame) -> Figures:
     )
 
 
+def by_series(windows: pl.DataFrame) -> dict[str, Figures]:
+    """The figures of each engine or rank, where there are several: by their labels, those that all share left out."""
+    names = windows.filter(pl.col("basis") == "counter")["series"].drop_nulls().unique(maintain_order=True).to_list()
+    if len(names) < 2:
+        return {}
+    common = set.intersection(*(set(name.split()) for name in names))
+    parts = {name: windows.filter(pl.col("series") == name) for name in names[:SERIES]}
+    return {" ".join(w for w in name.split() if w not in common) or name: figures(p) for name, p in parts.items()}
+
+
 def _positions(source: CounterSource | None) -> list[float]:
     if source is None or not source.position_drafts:
         return []
@@ -143,31 +164,86 @@ def changes(now: Figures, before: Figures) -> list[str]:
     return told
 
 
-def follow(live: Live, fetch: Callable[[], str], every: float, until: float | None) -> Iterator[Live]:
-    """Scrape again and again, and say so each time; an engine that does not answer is asked again.
+def patient(fetch: Fetch) -> Iterator[str | None]:
+    """The answer at last; None whenever SILENT seconds have passed without one. What goes wrong with asking is raised here.
+
+    The asking is left alone where nobody waits for it any more: it ends with its own time limit, or with the process.
+    """
+    answers: queue.SimpleQueue[str | BaseException] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(fetch())
+        except BaseException as error:  # told where it is waited for
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    while True:
+        try:
+            answer = answers.get(timeout=SILENT)
+        except queue.Empty:
+            yield None
+            continue
+        if isinstance(answer, BaseException):
+            raise answer
+        yield answer
+        return
+
+
+def follow(
+    live: Live,
+    fetch: Fetch,
+    every: float,
+    until: float | None,
+    *,
+    once: bool = False,
+    waiting: Callable[[Fetch], Iterator[str | None]] = patient,
+) -> Iterator[Live]:
+    """Scrape again and again (or `once`), and say so each time; an engine that does not answer is asked again, and one that is silent
+    is said to be while it is waited for.
 
     Raises NoInputError where it never answered in `until` seconds, or where the first answer holds nothing known.
     """
     began = time.monotonic()
     while True:
         asked = time.monotonic()
-        try:
-            live.take(fetch(), time.time())
-        except BaseException as error:
-            if not bears(error):
-                raise
-            live.error = str(error) if isinstance(error, OSError) else reason(live.url, error)[0]
-        yield live
+        for _ in _scraped(live, waiting(fetch)):
+            yield live
+            if until is not None and time.monotonic() >= began + until:
+                break
+        else:
+            yield live
+        if once:
+            break
         left = every - (time.monotonic() - asked)
         if until is not None:
             left = min(left, began + until - time.monotonic())
             if time.monotonic() >= began + until:
                 break
         time.sleep(max(left, 0.0))
+    demand(live)
+
+
+def demand(live: Live) -> None:
+    """Raises NoInputError where nothing was scraped."""
     if not live.scrapes:
-        raise NoInputError(
-            f"{live.url}: {live.error or 'no answer'}", "check the address; it is that of the engine's /metrics"
-        )
+        hint = "check the address; it is that of the engine's /metrics"
+        raise NoInputError(f"{live.url}: {live.error or 'no answer'}", hint)
+
+
+def _scraped(live: Live, answers: Iterator[str | None]) -> Iterator[None]:
+    """Take the answer; gives a turn whenever it is still waited for. What goes wrong is kept as the trouble of the watch."""
+    try:
+        for number, answer in enumerate(answers, start=1):
+            if answer is None:
+                live.error = f"no answer for {number * SILENT:g} s"
+                yield
+            else:
+                live.take(answer, time.time())
+    except BaseException as error:
+        if not bears(error):
+            raise
+        live.error = str(error) if isinstance(error, OSError) else reason(live.url, error)[0]
 
 
 def _fell(old: pl.DataFrame, new: pl.DataFrame) -> bool:

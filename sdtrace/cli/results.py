@@ -101,6 +101,11 @@ def show(report: Report, given: dict[str, Any]) -> int:
     return exit_code(report.document, given)
 
 
+def to_standard_output(given: dict[str, Any]) -> bool:
+    """Whether one of the files is standard output."""
+    return "-" in (given[name] for name in given if name.endswith("_file") or name == "output")
+
+
 def write(report: Report, given: dict[str, Any]) -> bool:
     """Write what was asked for; whether standard output was taken by one of the files."""
     from sdtrace.render import json, junit, markdown, prometheus, sarif

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="End after that long: 60s, 5m. Else Ctrl-C or SIGTERM ends.",
 )
+@click.option("--once", is_flag=True, help="One scrape: counts since the engine started.")
 @options.limits("http_timeout", "http_max")
 @outputs.html("At the end, write the HTML report of what was seen.")
 @results.machines
@@ -35,30 +36,29 @@ def command(url: str, **given: Any) -> int:
     """Watch an engine's /metrics: tokens per step, acceptance by position, throughput, queue, what changed.
 
     URL is that of a vLLM, SGLang, llama.cpp, LMDeploy or TensorRT-LLM server, with or without /metrics. A restart of
-    the engine is survived. What was seen ends in a report with the exit code of one.
+    the engine is survived. What was seen ends in a summary and in the exit code of a report, after Ctrl-C too.
     """
-    from sdtrace.audit.live import Live, follow
+    from sdtrace.audit.live import Live, demand, follow
     from sdtrace.errors import UsageError
     from sdtrace.pipeline import diagnosis_and_report
     from sdtrace.redaction import redacted
-    from sdtrace.render import html
 
     every, until = given["every"], given["for_"]
     if every < 0.1:
         raise UsageError("--every is too short", "0.1s is the least")
+    if given["once"] and until is not None:
+        raise UsageError("--once and --for exclude each other", "leave one of them out")
     address = _address(url)
     live = Live(redacted(address))
-    with contextlib.suppress(KeyboardInterrupt), _stoppable(), _screen() as show:
-        for state in follow(live, _fetcher(address), every, until):
+    taken = results.to_standard_output(given)
+    with contextlib.suppress(KeyboardInterrupt), _stoppable(), _screen(taken=taken) as show:
+        for state in follow(live, _fetcher(address), every, until, once=given["once"]):
             show(state)
-    if not live.scrapes:
-        return 3
+    demand(live)
+    if len(live.scrapes) == 1:
+        click.echo("note: one scrape: its counts are since the engine started, and say nothing about now", err=True)
     _, found = diagnosis_and_report(live.audit(), {})
-    if given["output"]:
-        options.write(given["output"], html.page(results.configured(found)))
-        click.echo(f"report: {given['output']}", err=True)
-    results.write(found, given)
-    return results.exit_code(found.document, given)
+    return results.show(found, {**given, "quiet": False, "verbose": False, "content": "none"})
 
 
 def _address(url: str) -> str:
@@ -86,19 +86,19 @@ def _stoppable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _screen() -> Any:
-    """A screen that is drawn over on a terminal, a line a scrape elsewhere."""
+def _screen(*, taken: bool) -> Any:
+    """A screen that is drawn over on a terminal, a line a scrape elsewhere: on standard error where standard output is `taken`."""
     from sdtrace.render import live as drawn
 
-    if not sys.stdout.isatty():
+    if taken or not sys.stdout.isatty():
         told = 0
 
         def say(state: "Live") -> None:
             nonlocal told
             if len(state.restarts) > told:
-                click.echo("restarted: counters begin anew, nothing is lost")
+                click.echo("restarted: counters begin anew, nothing is lost", err=taken)
             told = len(state.restarts)
-            click.echo(drawn.line(state))
+            click.echo(drawn.line(state), err=taken)
 
         yield say
         return

@@ -1,48 +1,82 @@
 """A live engine as a line, or as a screen on a terminal."""
 
+import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from sdtrace.audit.live import BEFORE, NOW, Figures, Live, changes, figures
+from sdtrace.audit.live import BEFORE, NOW, Figures, Live, by_series, changes, figures
+from sdtrace.render.sparks import spark
 from sdtrace.render.text import clean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+#: Cells of a history.
+CELLS = 40
+
 
 def line(live: Live) -> str:
     """One scrape for a log: figures of the last minute."""
-    at = time.strftime("%H:%M:%S", time.gmtime(live.times[-1] if live.times else time.time()))
+    at = _clock(time.time() if live.error or not live.times else live.times[-1])
     if live.error or not live.scrapes:
         return f"{at}  {clean(live.error or 'nothing yet', 120)}"
     return f"{at}  " + ", ".join(f"{name} {value}" for name, value in _rows(figures(live.windows(_since(live)))))
 
 
 def screen(live: Live) -> "RenderableType":
-    """Figures of the last minute beside those of the minutes before, positions as bars, what changed."""
+    """Figures of the last minute beside those of the minutes before and their history, engines apart, positions as bars, what changed.
+
+    Trouble with the connection stands on top; what was seen before it stays.
+    """
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     head = Text(f"{clean(live.url, 120)}  {len(live.scrapes)} scrapes", style="bold")
-    if live.error or not live.scrapes:
-        return Group(head, Text(clean(live.error or "nothing yet", 120), style="red"))
+    trouble = [Text(clean(live.error, 120), style="red")] if live.error else []
+    if not live.scrapes:
+        return Group(head, *(trouble or [Text("nothing yet")]))
     now, before = figures(live.windows(_since(live))), figures(_earlier(live))
     table = Table(box=None, pad_edge=False)
-    for name in ("", "last minute", "10 minutes before"):
-        table.add_column(name, justify="left" if not name else "right")
-    older = dict(_rows(before))
+    for name in ("", "last minute", "10 minutes before", f"since {_clock(live.times[0])}"):
+        table.add_column(name, justify="left" if not name or name.startswith("since") else "right")
+    older, drawn = dict(_rows(before)), _history(live.history[1:])
     for name, value in _rows(now):
-        table.add_row(name, value, older.get(name, "-") if _earlier(live).height else "-")
+        table.add_row(name, value, older.get(name, "-") if _earlier(live).height else "-", drawn.get(name, ""))
     bars = [Text(f"position {j:<2} {p:6.1%} {'#' * round(40 * p)}") for j, p in enumerate(now.by_position[:16])]
     told = [Text(f"changed: {text}", style="yellow") for text in changes(now, before)]
-    told += [
-        Text(f"restarted: {time.strftime('%H:%M:%S', time.gmtime(at))} UTC", style="yellow")
-        for at in live.restarts[-3:]
-    ]
-    return Group(head, table, *bars, *told)
+    told += [Text(f"restarted: {_clock(at)} UTC", style="yellow") for at in live.restarts[-3:]]
+    return Group(head, *trouble, table, *_series(live), *bars, *told)
+
+
+def _history(points: Sequence[Figures]) -> dict[str, str]:
+    """Sparklines by the name of a figure."""
+    plain = not (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+    return {name: spark([getattr(p, field) for p in points], CELLS, plain=plain) for name, field, _ in _FIGURES}
+
+
+def _series(live: Live) -> "Sequence[RenderableType]":
+    """The last minute of each engine or rank, where there are several."""
+    from rich.table import Table
+
+    found = by_series(live.windows(_since(live)))
+    if not found:
+        return []
+    table = Table(box=None, pad_edge=False)
+    for name in ("series", "tokens per step", "accepted of drafted", "tokens per second"):
+        table.add_column(name, justify="left" if name == "series" else "right")
+    for name, f in found.items():
+        told = dict(_rows(f))
+        shown = [told.get(column, "-") for column in ("tokens per step", "accepted of drafted", "tokens per second")]
+        table.add_row(clean(name, 60), *shown)
+    return [table]
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%H:%M:%S", time.gmtime(at))
 
 
 def _since(live: Live) -> float:
@@ -54,13 +88,16 @@ def _earlier(live: Live) -> pl.DataFrame:
     return windows.filter(pl.col("at") <= live.times[-1] - NOW)
 
 
+_FIGURES = (
+    ("tokens per step", "tokens_per_step", "{:.3f}"),
+    ("accepted of drafted", "rate", "{:.1%}"),
+    ("tokens per second", "tokens_per_second", "{:.1f}"),
+    ("running", "running", "{:.0f}"),
+    ("waiting", "waiting", "{:.0f}"),
+    ("cache in use", "kv_usage", "{:.0%}"),
+)
+
+
 def _rows(f: Figures) -> list[tuple[str, str]]:
-    told = [
-        ("tokens per step", f.tokens_per_step, "{:.3f}"),
-        ("accepted of drafted", f.rate, "{:.1%}"),
-        ("tokens per second", f.tokens_per_second, "{:.1f}"),
-        ("running", f.running, "{:.0f}"),
-        ("waiting", f.waiting, "{:.0f}"),
-        ("cache in use", f.kv_usage, "{:.0%}"),
-    ]
+    told = [(name, getattr(f, field), form) for name, field, form in _FIGURES]
     return [(name, form.format(value)) for name, value, form in told if value is not None]

@@ -1,17 +1,25 @@
 """Watching an engine: recorded scrapes of real servers played back, with a restart and an outage between them."""
 
+import io
 import json
+import threading
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
-from sdtrace.audit.live import Live, changes, figures
+from sdtrace.audit import live as watching
+from sdtrace.audit.live import Live, by_series, changes, figures, follow, patient
 from sdtrace.cli import run
+from sdtrace.errors import NoInputError
+from sdtrace.render.live import line, screen
+from sdtrace.render.sparks import BLOCKS, spark
 from sdtrace.schema.trace import OTHER
 from tests.made.served import Quiet, served
 
@@ -28,11 +36,12 @@ vllm:kv_cache_usage_perc{{engine="0"}} 0.25
 """
 
 
-def scrape(drafts: int, first: int, second: int) -> str:
+def scrape(drafts: int, first: int, second: int, engine: int = 0) -> str:
     accepted = first + second
-    return SCRAPE.format(
+    text = SCRAPE.format(
         drafts=drafts, drafted=2 * drafts, accepted=accepted, first=first, second=second, tokens=accepted + drafts
     )
+    return text.replace('engine="0"', f'engine="{engine}",model_name="m"')
 
 
 @contextmanager
@@ -129,6 +138,7 @@ def test_watch_ends_in_a_report(
     assert "no answer" in out
     assert out.count("restarted") == 1
     assert "tokens per step 2.200" in out
+    assert "CANNOT TELL" in out or "HEALTHY" in out
     found = json.loads(document.read_text())
     assert found["acceptance"]["steps"] == 160
     assert found["acceptance"]["tokens_per_step"] == pytest.approx(2.2)
@@ -139,3 +149,152 @@ def test_watch_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["watch", "127.0.0.1:9", "--every", "0.1s", "--for", "0.2s"]) == 3
     assert "no answer" in capsys.readouterr().err
     assert run(["watch", "127.0.0.1:9", "--every", "soon"]) == 2
+
+
+def drawn(live: Live, width: int = 100) -> str:
+    """The screen as text."""
+    out = Console(file=io.StringIO(), width=width, color_system=None)
+    out.print(screen(live))
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
+
+
+def falling(scrapes: int) -> Live:
+    """A minute apart: first 1.2 accepted tokens a step, then fewer and fewer."""
+    live = Live("http://h/metrics")
+    first = second = 0
+    for i in range(scrapes):
+        first, second = first + 80 - i, second + 40 - i
+        live.take(scrape(100 * (i + 1), first, second), 2e9 + 60 * i)
+    return live
+
+
+def test_the_screen_has_a_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sdtrace.render.live.sys", SimpleNamespace(stdout=SimpleNamespace(encoding="utf-8")))
+    text = drawn(falling(30))
+    (row,) = [part for part in text.splitlines() if part.startswith("tokens per step")]
+    shape = [c for c in row if c in BLOCKS]
+    assert len(shape) == 29  # what each scrape added to the one before it
+    assert shape == sorted(shape, reverse=True)
+    assert (shape[0], shape[-1]) == (BLOCKS[-1], BLOCKS[0])
+    assert "since 03:33:20" in text
+    monkeypatch.setattr("sdtrace.render.live.sys", SimpleNamespace(stdout=SimpleNamespace(encoding="ascii")))
+    assert drawn(falling(30)).isascii()
+
+
+def test_trouble_does_not_wipe_out_what_was_seen() -> None:
+    live = falling(5)
+    live.error = "no answer for 5 s"
+    text = drawn(live)
+    assert "no answer for 5 s" in text
+    assert "tokens per step" in text
+    assert "no answer for 5 s" in line(live)
+    assert "\x1b" not in drawn(Live("http://h/\x1b[2Jmetrics", error="a\x1b[31mb"))
+
+
+def test_engines_stand_apart_under_the_labels_that_differ() -> None:
+    live = Live("u")
+    for i in (1, 2):
+        live.take(scrape(100 * i, 80 * i, 20 * i) + scrape(100 * i, 20 * i, 0, engine=1), 2e9 + i)
+    found = by_series(live.windows())
+    assert {name: f.tokens_per_step for name, f in found.items()} == {"engine=0": 2.0, "engine=1": 1.2}
+    assert "engine=1" in drawn(live)
+    assert by_series(falling(3).windows()) == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "cells", "wanted"),
+    [
+        ([], 8, ""),
+        ([None, None], 8, ""),
+        ([1, 1, 1], 8, "▅▅▅"),
+        ([0, 7], 8, "▁█"),
+        ([0, None, 7], 8, "▁ █"),
+        ([0, 2, 6, 8], 2, "▁█"),
+    ],
+)
+def test_sparks(values: list[float | None], cells: int, wanted: str) -> None:
+    assert spark(values, cells) == wanted
+
+
+def steps(live: Live, answers: list[list[str | None]], **how: bool) -> list[str | None]:
+    """The trouble at each turn of a watch that gets these answers, None where one is still waited for."""
+    left = iter(answers)
+
+    def waiting(_: Callable[[], str]) -> Iterator[str | None]:
+        yield from next(left)
+
+    return [state.error for state in follow(live, str, 0.0, None if how else 0.0, waiting=waiting, **how)]
+
+
+def test_a_silent_engine_is_told_while_it_is_waited_for() -> None:
+    """Every five seconds: an address that swallows what it is asked says nothing for the 30 seconds that an answer may take."""
+    assert watching.SILENT <= 5
+    live = Live("u")
+    assert steps(live, [[None, None, scrape(10, 8, 4)]], once=True) == ["no answer for 5 s", "no answer for 10 s", None]
+    assert len(live.scrapes) == 1
+
+
+def test_a_watch_ends_in_time_though_nobody_answers() -> None:
+    with pytest.raises(NoInputError, match="no answer for 5 s"):
+        steps(Live("u"), [[None] * 100])
+
+
+def test_waiting_says_so_and_gives_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer comes only when it was said that there is none yet."""
+    monkeypatch.setattr(watching, "SILENT", 0.01)
+    asked = threading.Event()
+
+    def fetch() -> str:
+        assert asked.wait(60)
+        return "text"
+
+    answers = patient(fetch)
+    assert next(answers) is None
+    asked.set()
+    assert [answer for answer in answers if answer is not None] == ["text"]
+
+    def broken() -> str:
+        raise OSError("no answer (ConnectError)")
+
+    with pytest.raises(OSError, match="ConnectError"):
+        list(patient(broken))
+
+
+def test_once_is_one_scrape_and_its_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    with server([scrape(1000, 800, 400)]) as url, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run(["watch", url, "--once"]) == 0
+    told = capsys.readouterr()
+    assert told.out.count("tokens per step 2.200") == 1
+    assert "2.20 tokens per" in told.out
+    assert "since the engine started" in told.err
+    assert run(["watch", "127.0.0.1:9", "--once"]) == 3
+    assert "no answer" in capsys.readouterr().err
+    assert run(["watch", "127.0.0.1:9", "--once", "--for", "5s"]) == 2
+
+
+def test_a_file_on_standard_output_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with server([scrape(1000, 800, 400)]) as url:
+        assert run(["watch", url, "--once", "--json", "-"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["acceptance"]["steps"] == 1000
+    assert "tokens per step 2.200" in told.err
+
+
+def test_the_end_of_a_watch_has_the_exit_code_of_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends a watch of an engine that accepts nothing: that fails where slow is to fail, and not where it is not."""
+    for flag, code in (("slow", 1), ("none", 0)):
+        interrupted(monkeypatch, 3)
+        with server([scrape(0, 0, 0), scrape(40_000, 0, 0), scrape(80_000, 0, 0)]) as url:
+            assert run(["watch", url, "--fail-on", flag]) == code
+
+
+def test_a_watch_that_saw_nothing_says_so_on_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupted(monkeypatch, 2)
+    assert run(["watch", "127.0.0.1:9"]) == 3
+    told = capsys.readouterr()
+    assert "no answer" in told.out
+    assert "check the address" in told.err
