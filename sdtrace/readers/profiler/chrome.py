@@ -15,11 +15,11 @@ import numpy as np
 from sdtrace.readers.io.source import Source
 from sdtrace.readers.json_value import DEPTH
 from sdtrace.readers.profiler.events import Told, begins, events
-from sdtrace.readers.profiler.names import role
+from sdtrace.readers.profiler.names import of_the_host, role
 from sdtrace.readers.profiler.steps import Spans, steps
 from sdtrace.readers.reader import Reader, of_text
 from sdtrace.schema.counters import Row, from_rows
-from sdtrace.schema.trace import OTHER, Batch, Loss, Notice, no_tables
+from sdtrace.schema.trace import OTHER, Batch, Event, Loss, Notice, no_tables
 
 #: Spans that are kept of one file: two hours of steps of a millisecond.
 MOST = 20_000_000
@@ -68,7 +68,12 @@ def batches(src: Source) -> Iterator[Batch]:
     notices += _unknown(src.path, heard) if rows else []
     lines = heard.used + sum(loss.count for loss in losses)
     src.reading.met.extend((None, error) for error in told.limits)
-    yield Batch(src.path, lines, *no_tables(), losses, notices, windows, records=heard.used)
+    events_ = [] if told.version is None else [_version(src.path, told.version)]
+    yield Batch(src.path, lines, *no_tables(), losses, notices, windows, events_, records=heard.used)
+
+
+def _version(path: str, version: str) -> Event:
+    return Event(path, None, None, "vllm", "version", "version of the engine", version)
 
 
 def _row(row: dict[str, Any], process: str, begin: float, engine: str) -> Row:
@@ -120,7 +125,11 @@ def _span(heard: _Heard, event: dict[str, Any], place: tuple[str, str], begin: f
     found = role(name)
     if found is None or heard.used >= MOST:
         heard.other += 1
-        if category in ("user_annotation", "gpu_user_annotation") and len(heard.unknown) < 10_000:
+        if (
+            category in ("user_annotation", "gpu_user_annotation")
+            and len(heard.unknown) < 10_000
+            and not of_the_host(name)
+        ):
             heard.unknown[name[:60]] += 1
         return
     which, engine = found

@@ -20,6 +20,9 @@ LONGEST = 1 << 20
 BUDGET, ATTEMPT = 64 << 20, 1 << 12
 _LIST = re.compile(r'"traceEvents"\s*:\s*\[')
 _ALONE = re.compile(r'\ufeff?\s*\[\s*\{(?=[^{}\[\]]{0,2000}"ph"\s*:)')
+_VERSION = re.compile(r'"vllm_version"\s*:\s*"(\d[\w.+-]{0,30})"')
+#: How torch's head begins: its list of groups of ranks may be longer than what is looked at.
+_TORCH = re.compile(r'\s*\{\s*"schemaVersion"\s*:\s*\d+\s*,\s*"deviceProperties"\s*:')
 _BASE = re.compile(r'"baseTimeNanoseconds"\s*:\s*(\d{1,19})')
 _NEXT = re.compile(r"[^\s,]")
 _EVENT = re.compile(r"\{(?=\s*\")")
@@ -36,6 +39,7 @@ class Told:
     strange: int = 0
     cut: bool = False  #: the list has no end
     base_ns: int | None = None
+    version: str | None = None  #: of vLLM, which writes it into the head
     limits: list[LimitError] = field(default_factory=list)
 
 
@@ -43,7 +47,8 @@ def begins(head: bytes) -> bool:
     """Whether the first bytes of an input are those of a Chrome trace."""
     start = head[:64].lstrip(b"\xef\xbb\xbf \r\n\t")[:1]
     if start == b"{":
-        return _LIST.search(head.decode("utf-8", "replace")) is not None
+        text = head.decode("utf-8", "replace")
+        return _LIST.search(text) is not None or _TORCH.match(text.lstrip("\ufeff")) is not None
     return start == b"[" and _ALONE.match(head[:4096].decode("utf-8", "replace")) is not None
 
 
@@ -114,6 +119,8 @@ def _to_the_list(text: _Text, told: Told) -> bool:
         if found := _LIST.search(text.text):
             if base := _BASE.search(text.text, 0, found.start()):
                 told.base_ns = int(base[1])
+            if version := _VERSION.search(text.text, 0, found.start()):
+                told.version = version[1]
             text.at = found.end()
             return True
         if len(text.text) > LONGEST:

@@ -8,7 +8,8 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-Role = Literal["step", "draft", "verify", "sample", "graph"]
+#: A part with a + is more of it, which begins no step: the target's logits, SGLang's second draft pass.
+Role = Literal["step", "draft", "draft+", "verify", "verify+", "sample", "graph"]
 
 #: What stands before the name of a kernel.
 _VOID = r"(?:void )?(?:\(anonymous namespace\)::|\w+::){0,4}"
@@ -16,8 +17,9 @@ _VOID = r"(?:void )?(?:\(anonymous namespace\)::|\w+::){0,4}"
 _NAMES: tuple[tuple[str, Role, str | None], ...] = (
     (r"gpu_model_runner: draft|ngram_proposer_gpu: kernel|Draft", "draft", "vllm"),
     (r"gpu_model_runner: forward|Forward", "verify", "vllm"),
+    (r"gpu_model_runner: postprocess|Postprocess", "verify+", "vllm"),  # the target's logits
     (r"gpu_model_runner: sample|Sample", "sample", "vllm"),
-    (r"draft_extend\w*", "draft", "sglang"),
+    (r"draft_extend\w*", "draft+", "sglang"),
     (r"step\[.*", "step", "sglang"),
     (r"transformers/generation/candidate_generator\.py\(\d+\): get_candidates", "draft", "transformers"),
     (r"nn\.Module: \w+(?:ForCausalLM|LMHeadModel|ForConditionalGeneration)_\d+", "verify", "transformers"),
@@ -41,3 +43,15 @@ def role(name: str) -> tuple[Role, str | None] | None:
         return None
     _, which, engine = _NAMES[int(found.lastgroup[1:])]
     return which, engine
+
+
+#: Annotations of the engines that are known to be no part: the host's own work.
+_HOST = re.compile(
+    r"gpu_model_runner: .*|schedule: .*|llm_engine step: .*|execute_(?:context|new|\d+_context)_.*"
+    r"|ProfilerStep#\d+|Preprocess|Bookkeep|EPLB"
+)
+
+
+def of_the_host(name: str) -> bool:
+    """Whether an annotation without a role is one that engines always write."""
+    return _HOST.fullmatch(name) is not None

@@ -1,7 +1,8 @@
 """From spans of one process to its steps: where a step begins and ends, and how much of it each part covers.
 
-A step is a span that says so; else it reaches from the beginning of a part to the next beginning of that part: of the one that begins
-first. Its last one ends with the last span. Stretches in which nothing ran are left out.
+A step is a span that says so; else there is one for each verification (each draft, each sampling, where there is none). It begins
+there, or, where drafts come before, with its first draft, and reaches to the next one; the last one ends with the last span. Stretches
+in which nothing ran are left out.
 """
 
 from array import array
@@ -17,6 +18,13 @@ from sdtrace.readers.profiler.names import Role
 from sdtrace.schema.arrays import Floats
 
 PARTS: tuple[Role, ...] = ("draft", "verify", "sample")
+_OF_PART: dict[Role, Role] = {
+    "draft": "draft",
+    "draft+": "draft",
+    "verify": "verify",
+    "verify+": "verify",
+    "sample": "sample",
+}
 #: A step of so many times the usual length holds a stretch in which nothing ran.
 _PAUSE = 10.0
 _US = 1e3
@@ -66,16 +74,16 @@ def steps(spans: Spans) -> Steps:
     """The steps of a process."""
     found = Steps()
     _modules(spans, found)
-    device = any(on and any(role in PARTS for role in roles) for (_, on), roles in spans.tracks.items())
+    device = any(on and any(role in _OF_PART for role in roles) for (_, on), roles in spans.tracks.items())
     lane = {track: roles for track, roles in spans.tracks.items() if track[1] == device}
     if device:
         found.dropped += sum(
             len(v) // 2 for t, roles in spans.tracks.items() if not t[1] for r, v in roles.items() if r != "graph"
         )
-    parts, nested = _parts(lane.values())
+    parts, first, nested = _parts(lane.values())
     found.dropped += nested
     everything = union(np.concatenate([NONE, *parts.values()]))
-    windows = _windows([_pairs(r["step"]) for r in lane.values() if "step" in r], parts, everything, found)
+    windows = _windows([_pairs(r["step"]) for r in lane.values() if "step" in r], first, everything, found)
     if not len(windows):
         found.dropped += sum(len(v) // 2 for roles in lane.values() for v in roles.values()) - nested
         return found
@@ -95,21 +103,28 @@ def _modules(spans: Spans, found: Steps) -> None:
             found.dropped += len(values) // 2
 
 
-def _parts(lane: Iterable[dict[Role, "array[float]"]]) -> tuple[dict[Role, Floats], int]:
-    """Each part as a union over threads, and how many spans belong to one around them."""
+def _parts(lane: Iterable[dict[Role, "array[float]"]]) -> tuple[dict[Role, Floats], dict[Role, Floats], int]:
+    """Each part as a union over threads, those of its spans that may begin a step, and how many spans belong to one around them."""
     kept: dict[Role, list[Floats]] = {role: [NONE] for role in PARTS}
+    first: dict[Role, list[Floats]] = {role: [NONE] for role in PARTS}
     nested = 0
     for roles in lane:
-        mine = {role: _pairs(roles[role]) for role in PARTS if role in roles}
+        mine = [(role, part, _pairs(roles[role])) for role, part in _OF_PART.items() if role in roles]
         if not mine:
             continue
-        whole = np.concatenate(list(mine.values()))
-        owner = np.concatenate([np.full(len(v), PARTS.index(role), dtype=np.float64) for role, v in mine.items()])
+        whole = np.concatenate([spans for _, _, spans in mine])
+        owner = np.concatenate([np.full(len(spans), PARTS.index(part), dtype=np.float64) for _, part, spans in mine])
         stands = outermost(whole, owner)
         nested += int(np.count_nonzero(~stands))
-        for role in mine:
-            kept[role].append(whole[stands & (owner == PARTS.index(role))])
-    return {role: union(np.concatenate(found)) for role, found in kept.items()}, nested
+        at = 0
+        for role, part, spans in mine:
+            alone = spans[stands[at : at + len(spans)]]
+            at += len(spans)
+            kept[part].append(alone)
+            if role == part:
+                first[part].append(alone)
+    joined = [{part: union(np.concatenate(found)) for part, found in spans.items()} for spans in (kept, first)]
+    return joined[0], joined[1], nested
 
 
 def _windows(said: list[Floats], parts: dict[Role, Floats], everything: Floats, found: Steps) -> Floats:
@@ -117,10 +132,9 @@ def _windows(said: list[Floats], parts: dict[Role, Floats], everything: Floats, 
     if said and sum(map(len, said)):
         told = np.unique(np.concatenate(said), axis=0)
         return told[told[:, 1] > told[:, 0]]
-    anchored = [spans for spans in parts.values() if len(spans)]
-    if not anchored:
+    if not any(map(len, parts.values())):
         return NONE
-    begins = min(anchored, key=lambda spans: spans[0, 0])[:, 0]
+    begins = _begins(parts, float(everything[0, 0]))
     ends = np.append(begins[1:], everything[-1, 1])
     windows = np.stack([begins, ends], axis=1)
     lasts = ends - begins
@@ -133,6 +147,18 @@ def _windows(said: list[Floats], parts: dict[Role, Floats], everything: Floats, 
         found.notes.append(("steps with a stretch in which nothing ran", gone, "they are left out of the figures"))
         found.dropped += sum(int(np.count_nonzero(_inside(spans, windows[~kept]))) for spans in parts.values())
     return windows[kept & (lasts > 0)]
+
+
+def _begins(parts: dict[Role, Floats], start: float) -> Floats:
+    """Where steps begin: one a verification. Where drafts come first, with the first draft behind the verification before."""
+    drafts, passes = parts["draft"], next((parts[p] for p in ("verify", "draft", "sample") if len(parts[p])), NONE)
+    begins = passes[:, 0].copy()
+    if len(drafts) and len(passes) and drafts[0, 0] < begins[0]:
+        index = np.searchsorted(drafts[:, 0], passes[:-1, 1])
+        known = np.append(drafts[:, 0], np.inf)[index]
+        begins[1:] = np.minimum(known, begins[1:])
+    begins[:1] = start
+    return begins
 
 
 def _inside(spans: Floats, windows: Floats) -> Any:
