@@ -32,20 +32,7 @@ def causes(replayed: EngineReplay) -> list[Cause]:
     """What the scores show, strongest first."""
     rows = text_causes(outcomes(replayed.scored.texts))
     if replayed.differs:
-        n, far_off = len(replayed.scored.d), far(replayed.scored)
-        says = f"recorded log probabilities are not the engine's: {far_off:,} of {n:,} are further off than it is from itself"
-        rows.append(
-            Cause(
-                "verifier-differs",
-                "wrong",
-                "statistical",
-                (),
-                says,
-                tuple(replayed.scored.places),
-                _DIFFERS,
-                "verifier",
-            )
-        )
+        rows.append(_differs(replayed))
     elif replayed.decisions.disagree and not (far(replayed.scored) and replayed.decisions.disagree < 3):
         d = replayed.decisions
         says = f"decisions contradict the engine's own p: {d.disagree:,} of {d.agree + d.disagree:,}"
@@ -53,9 +40,22 @@ def causes(replayed: EngineReplay) -> list[Cause]:
     return joined([], rows)
 
 
+def _differs(replayed: EngineReplay) -> Cause:
+    """The cause is named where one known way explains the records."""
+    n, far_off = len(replayed.scored.distances), far(replayed.scored)
+    where = f"{far_off:,} of {n:,} are further off than it is from itself"
+    cause, says, top = "verifier-differs", "recorded log probabilities are not the engine's", replayed.named
+    if top is not None:
+        others = sorted({one.way.says for one in replayed.rivals})
+        cause, says = top.way.cause, top.way.says + (f" (or: {'; '.join(others)})" if others else "")
+        where = f"recorded log probabilities are not the engine's, {where}"
+    made = tuple(replayed.scored.places)
+    return Cause(cause, "wrong", "statistical", (), f"{says}: {where}", made, _DIFFERS, "verifier")
+
+
 def as_document(replayed: EngineReplay) -> dict[str, Any]:
     """Plain values under the names of the replay; what does not apply is null."""
-    d = np.abs(np.array(replayed.scored.d, dtype=np.float64))
+    d = np.abs(np.array(replayed.scored.distances, dtype=np.float64))
     text = text_document(replayed.scored.texts)
     judged = replayed.decisions
     return {
@@ -71,9 +71,14 @@ def as_document(replayed: EngineReplay) -> dict[str, Any]:
         "log_p": {
             "compared": len(d), "median": float(np.median(d)) if len(d) else None,
             "p99": float(np.quantile(d, 0.99)) if len(d) else None, "max": float(d.max()) if len(d) else None,
-            "equal": int((d == 0).sum()), "outside_band": far(replayed.scored),
+            "equal": replayed.scored.d.count(0.0), "outside_band": far(replayed.scored),
         },
         "decisions": {"agree": judged.agree, "disagree": judged.disagree, "undecidable": judged.undecidable},
+        "named": None if replayed.named is None else replayed.named.way.name,
+        "ways": [
+            {"name": one.way.name, "cause": one.way.cause, "log_odds": one.log_odds, "within_band": one.within, "positions": one.positions}
+            for one in replayed.ways
+        ],
         "greedy": None if text is None else text["greedy"],
         "text": text,
     }  # fmt: skip
@@ -97,7 +102,7 @@ def with_engine(report: Report, replayed: EngineReplay) -> Report:
 def agrees(replayed: EngineReplay, *, texts: bool = True) -> str | None:
     """What the scores show where they accuse nobody, of tokens too (`texts`); None where they are too few to say."""
     told = text_headline(replayed.scored.texts) if texts else None
-    compared = len(replayed.scored.d)
+    compared = len(replayed.scored.distances)
     if told is None and compared < 100:
         return None
     parts = [f"{compared:,} recorded log probabilities are the engine's own"] if compared else []

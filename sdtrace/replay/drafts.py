@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sdtrace.replay.compare import LEAST, Uniformity, uniformity
-from sdtrace.replay.hypotheses import likelihood
+from sdtrace.replay.likelihood import likelihood
 from sdtrace.replay.model import Verifier
 from sdtrace.replay.packing import pack
 from sdtrace.replay.parameters import Parameters

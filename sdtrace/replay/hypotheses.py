@@ -1,9 +1,4 @@
-"""Known ways to be wrong: each says what the engine's p would have been, and the records say how likely that is.
-
-A way is judged by the likelihood of the distances d = recorded log p - its log p: Laplace noise of a fitted width that
-is never below the band's, mixed with 5% of anything (a fault may begin late, or spare some steps). The width is fitted
-for each way, so that one which explains most of a distance (another precision) is worth more than none.
-"""
+"""Known ways to be wrong: each says what the engine's p would have been, and the records say how likely that is."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,16 +9,13 @@ import polars as pl
 
 from sdtrace.replay.compare import LEAST, distances
 from sdtrace.replay.contexts import first_twice, not_rolled_back, shifted, stale_entries, without, without_first
+from sdtrace.replay.likelihood import BULK, OVER_HEALTHY, OVER_RIVAL, SAYS, likelihood
 from sdtrace.replay.packing import Packed, pack
 from sdtrace.replay.parameters import Parameters
 from sdtrace.replay.requests import Conversation
-from sdtrace.schema.arrays import Floats
 
 View = Callable[[Conversation], Packed]
 Change = Callable[[Parameters], Parameters]
-
-#: Log odds over the healthy engine, and over the best way of another name, before a way is named.
-OVER_HEALTHY, OVER_RIVAL = 20.0, 6.0
 
 
 @dataclass(frozen=True)
@@ -52,14 +44,14 @@ class Scored:
 def parameter_ways(given: Sequence[Parameters]) -> Iterator[Way]:
     """The parameters missing or applied twice; ways that change nothing for these requests are left out."""
     ignored: dict[str, tuple[str, Change]] = {
-        "temperature-ignored": ("the temperature is not applied", lambda p: _heat(p, 1.0)),
-        "temperature-twice": ("the temperature is applied twice", lambda p: _heat(p, p.temperature**2)),
-        "top-k-ignored": ("top-k is not applied", lambda p: replace(p, top_k=None)),
-        "top-p-ignored": ("top-p is not applied", lambda p: replace(p, top_p=None)),
+        "temperature-ignored": (SAYS["temperature-ignored"], lambda p: _heat(p, 1.0)),
+        "temperature-twice": (SAYS["temperature-twice"], lambda p: _heat(p, p.temperature**2)),
+        "top-k-ignored": (SAYS["top-k-ignored"], lambda p: replace(p, top_k=None)),
+        "top-p-ignored": (SAYS["top-p-ignored"], lambda p: replace(p, top_p=None)),
         "top-p-twice": ("top-p is applied twice", lambda p: replace(p, top_p_again=p.top_p is not None)),
-        "min-p-ignored": ("min-p is not applied", lambda p: replace(p, min_p=None)),
+        "min-p-ignored": (SAYS["min-p-ignored"], lambda p: replace(p, min_p=None)),
         "truncation-ignored": (
-            "neither top-k nor top-p nor min-p is applied",
+            SAYS["truncation-ignored"],
             lambda p: replace(p, top_k=None, top_p=None, min_p=None),
         ),
         "penalties-ignored": (
@@ -71,7 +63,7 @@ def parameter_ways(given: Sequence[Parameters]) -> Iterator[Way]:
             lambda p: replace(p, repetition=p.repetition**2, presence=2 * p.presence, frequency=2 * p.frequency),
         ),
         "bias-ignored": ("the logit bias is not applied", lambda p: replace(p, bias={})),
-        "parameters-ignored": ("no sampling parameter is applied", lambda p: p.neutral),
+        "parameters-ignored": (SAYS["parameters-ignored"], lambda p: p.neutral),
     }
     known = [list(given)]
     for name, (says, change) in ignored.items():
@@ -87,9 +79,8 @@ def _heat(given: Parameters, temperature: float) -> Parameters:
 
 def row_ways() -> Iterator[Way]:
     """The right pass, the wrong row of it."""
-    says = "p is the row of the position before"
-    yield Way("row-before", "misaligned-target-probs", says, view=lambda one: _rows(one, -1))
-    yield Way("row-after", "misaligned-target-probs", "p is the row of the position behind", lambda one: _rows(one, 1))
+    yield Way("row-before", "misaligned-target-probs", SAYS["row-before"], view=lambda one: _rows(one, -1))
+    yield Way("row-after", "misaligned-target-probs", SAYS["row-after"], lambda one: _rows(one, 1))
     says = "every position has the row of the step's first one"
     yield Way("first-row", "misaligned-target-probs", says, view=lambda one: _rows(one, 0))
 
@@ -108,9 +99,8 @@ def _rows(one: Conversation, by: int) -> Packed:
 
 def context_ways(special: frozenset[int]) -> Iterator[Way]:
     """The wrong tokens or positions in front of the right ones."""
-    kept = "rejected tokens stay in the target's context"
-    yield Way("not-rolled-back", "state-not-rolled-back", f"{kept}, later tokens stand behind them", not_rolled_back)
-    yield Way("stale-entries", "state-not-rolled-back", f"{kept}, visible at old positions", stale_entries)
+    yield Way("not-rolled-back", "state-not-rolled-back", SAYS["not-rolled-back"], not_rolled_back)
+    yield Way("stale-entries", "state-not-rolled-back", SAYS["stale-entries"], stale_entries)
     moves: dict[str, tuple[str, Callable[[Conversation, int], int]]] = {
         "positions-ahead": ("generated tokens stand one position too far", lambda one, s: 1),
         "positions-behind": ("generated tokens stand one position too early", lambda one, s: -1),
@@ -122,8 +112,8 @@ def context_ways(special: frozenset[int]) -> Iterator[Way]:
     }
     for name, (says, by) in moves.items():
         yield Way(name, "position-off-by-one", says, shifted(by))
-    yield Way("first-token-dropped", "verifier-differs", "the first token of the prompt was dropped", without_first)
-    yield Way("first-token-twice", "verifier-differs", "the first token of the prompt was there twice", first_twice)
+    yield Way("first-token-dropped", "verifier-differs", SAYS["first-token-dropped"], without_first)
+    yield Way("first-token-twice", "verifier-differs", SAYS["first-token-twice"], first_twice)
     if special:
         says = "the special tokens of the prompt (its template) were dropped"
         yield Way("template-dropped", "verifier-differs", says, without(special))
@@ -155,14 +145,6 @@ def score(way: Way | None, records: pl.DataFrame, facts: pl.DataFrame, dtype: st
     )
 
 
-def likelihood(d: Floats, least: float) -> float:
-    """Largest log-likelihood over the Laplace width b >= least, with 5% of Laplace(3) mixed in."""
-    widths = np.geomspace(least, 3.0, 40)[:, None]
-    near = np.exp(-np.abs(d) / widths) / (2 * widths)
-    far = np.exp(-np.abs(d) / 3.0) / 6.0
-    return float(np.log(0.95 * near + 0.05 * far).sum(axis=1).max())
-
-
 def best(healthy: Scored, others: Sequence[Scored]) -> tuple[Scored | None, list[Scored]]:
     """The way that explains the records, or None; and the ways that cannot be told from it (another cause, as likely).
 
@@ -173,7 +155,7 @@ def best(healthy: Scored, others: Sequence[Scored]) -> tuple[Scored | None, list
     if not ranked or ranked[0].log_likelihood < healthy.log_likelihood + OVER_HEALTHY:
         return None, []
     top = ranked[0]
-    if top.within < 0.8 and top.median > 0.75 * healthy.median:
+    if top.within < BULK and top.median > 0.75 * healthy.median:
         return None, []
     rivals = [s for s in ranked[1:] if s.log_likelihood > top.log_likelihood - OVER_RIVAL]
     return top, rivals

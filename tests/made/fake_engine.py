@@ -124,6 +124,17 @@ class Engine:
         )
 
 
+@dataclass
+class Deep(Engine):
+    """A model that looks at the first two tokens, at where a token stands, and at the last three."""
+
+    def logits(self, tokens: list[int], position: int | None = None) -> np.ndarray:
+        """Of the token behind these; `position` where it stands, if not behind them."""
+        place = len(tokens) if position is None else position
+        near = _row(self.model, *[0, 0, *tokens][-2:]) + 0.4 * _row(self.model + 1, *[0, 0, 0, *tokens][-3:-1])
+        return np.asarray(near + 0.4 * _row(self.model + 2, *[*tokens, 0][:2]) + 0.4 * _row(self.model + 3, place, 0))
+
+
 def seeded(tokens: int) -> dict[str, Any]:
     """A request at temperature 1 with nothing cut and a seed."""
     said = {"prompt": [3, 4, 5], "max_tokens": tokens, "temperature": 1.0, "logprobs": 20, "top_p": 1.0, "top_k": -1}
@@ -168,10 +179,9 @@ def completion(engine: Engine, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scored(log: np.ndarray, token: int, k: int) -> dict[str, Any]:
-    order = np.argsort(-log, kind="stable")
-    rank = {int(t): r for r, t in enumerate(order, 1)}
+    told = [token, *map(int, np.argsort(-log, kind="stable")[:k])]
     return {
-        str(t): {"logprob": float(log[t]), "rank": rank[t], "decoded_token": ""} for t in [token, *map(int, order[:k])]
+        str(t): {"logprob": float(log[t]), "rank": int((log > log[t]).sum()) + 1, "decoded_token": ""} for t in told
     }
 
 

@@ -1,5 +1,6 @@
 """`replay --verifier http://...`: gather, score, compare; what was found as part of a report."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,9 @@ from sdtrace.readers import Opened
 from sdtrace.replay.compare import COUNT, SHARE, Decisions, decisions
 from sdtrace.replay.engine.client import Client, Engine, known
 from sdtrace.replay.engine.score import Scores, far, scores
-from sdtrace.replay.engine.texts import branches, facts, of_conversations, of_responses, rejected
-from sdtrace.replay.requests import gather
+from sdtrace.replay.engine.texts import branches, facts, of_conversations, of_responses, raw, rejected
+from sdtrace.replay.engine.ways import WIDE, Scored, Seen, Tried, Way, bounded, distance, named, seen, tried, ways
+from sdtrace.replay.requests import Conversation, gather
 
 
 @dataclass
@@ -25,12 +27,15 @@ class EngineReplay:
     texts: int
     left_out: Counter[str] = field(default_factory=Counter)
     decisions: Decisions = field(default_factory=lambda: Decisions(0, 0, 0, ()))
+    ways: list[Tried] = field(default_factory=list)
+    named: Tried | None = None
+    rivals: list[Tried] = field(default_factory=list)
 
     @property
     def differs(self) -> bool:
         """Whether recorded log probabilities are not the engine's: more than strays lie outside the band."""
         n = far(self.scored)
-        return n >= COUNT and n > SHARE * len(self.scored.d)
+        return n >= COUNT and n > SHARE * len(self.scored.distances)
 
 
 def conduct(
@@ -63,10 +68,73 @@ def conduct(
         pairs = [(text.branch, lists) for text, lists in zip(more, side.rows, strict=True) if text.branch and lists]
         extra = {key: lists["logprobs"][0] for key, lists in pairs if lists["logprobs"][0] is not None}
         found.tokens += side.tokens
-    judged = Decisions(0, 0, 0, ())
+    made = EngineReplay(client.shown, engine, found, len(texts), left_out + found.left_out)
     if gathered.conversations:
-        table = facts(gathered.conversations, found, extra)
-        found.d += rejected(gathered.conversations, table)
-        with np.errstate(all="ignore"):
-            judged = decisions(gathered.conversations, table, found.band)
-    return EngineReplay(client.shown, engine, found, len(texts), left_out + found.left_out, judged)
+        _compared(made, gathered.conversations, extra, client, told)
+    return made
+
+
+def _compared(
+    made: EngineReplay,
+    ones: Sequence[Conversation],
+    extra: dict[tuple[str, str, int], float],
+    client: Client,
+    progress: Callable[[str, int, int], None],
+) -> None:
+    """Recorded p, decisions, and known ways to be wrong, where p is not the engine's."""
+    found = made.scored
+    own = [
+        None if lists is None else Scored(lists, len(one.prompt)) for one, lists in zip(ones, found.rows, strict=False)
+    ]
+    table = facts(ones, found, extra, own)
+    found.d += rejected(ones, table)
+    recorded = seen(ones, extra)
+    sound = [bounded(one, None, ones, own) for one in recorded]
+    for one, bounds in zip(recorded, sound, strict=True):
+        if bounds is not None and not raw(ones[one.of]) and not one.rejected:
+            _bounded(made, ones[one.of], one, bounds)
+    found.widest()
+    # bounds are half a band wide where parameters shaped p
+    width = found.band if all(map(raw, ones)) else 2 * found.band
+    with np.errstate(all="ignore"):
+        made.decisions = decisions(ones, table, width)
+    if made.differs:
+        for way in ways(ones):
+            its = _under(way, recorded, ones, own, made, client, progress)
+            if (told := tried(way, recorded, sound, its, found.band)) is not None:
+                made.ways.append(told)
+        made.ways.sort(key=lambda told: -told.log_odds)
+        made.named, made.rivals = named(made.ways)
+
+
+def _bounded(made: EngineReplay, conversation: Conversation, one: Seen, bounds: tuple[float, float]) -> None:
+    off, found = distance(one.log_p, bounds), made.scored
+    if off or bounds[1] - bounds[0] <= WIDE:
+        found.bounded.append(off)
+    if abs(off) > found.band:
+        row, nearest = conversation.steps[one.step].row, bounds[0] if off < 0 else bounds[1]
+        place = {"path": row["path"], "line": row["line"], "request_id": row["request_id"], "step": one.step}
+        found.places.append(
+            place | {"position": one.position, "recorded": math.exp(one.log_p), "scored": math.exp(nearest)}
+        )
+
+
+def _under(
+    way: Way,
+    recorded: Sequence[Seen],
+    ones: Sequence[Conversation],
+    own: Sequence[Scored | None],
+    made: EngineReplay,
+    client: Client,
+    progress: Callable[[str, int, int], None],
+) -> list[tuple[float, float] | None]:
+    """Bounds of what was recorded under a way; texts that it needs are scored."""
+    texts = own
+    if way.texts:
+        new = [text for text, _ in way.texts]
+        scored = scores(client, made.engine, new, None, progress)
+        made.scored.tokens += scored.tokens
+        texts = [
+            None if lists is None else Scored(lists, text.begin) for text, lists in zip(new, scored.rows, strict=True)
+        ]
+    return [bounded(one, way, ones, texts) for one in recorded]

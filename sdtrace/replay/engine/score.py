@@ -52,16 +52,28 @@ def comparable(row: dict[str, Any]) -> bool:
 
 @dataclass
 class Scores:
-    """`d`: recorded minus scored log p. `places`: where the widest ones stand. `rows`: per text the lists of RESPONSE."""
+    """`d`: recorded minus scored log p; `bounded`: how far recorded ones lie outside of what parameters make of the scored ones.
+    `places`: where the widest ones stand. `rows`: per text the lists of RESPONSE."""
 
     texts: Texts = field(default_factory=Texts)
     d: list[float] = field(default_factory=list)
+    bounded: list[float] = field(default_factory=list)
     places: list[dict[str, Any]] = field(default_factory=list)
     rows: list[dict[str, Any] | None] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     band: float = LEAST_BAND
     tokens: int = 0
     tokenised: int = 0  #: texts whose ids the engine made
+
+    @property
+    def distances(self) -> list[float]:
+        """Of all recorded log probabilities that can be compared."""
+        return [*self.d, *self.bounded]
+
+    def widest(self) -> None:
+        """Keep the places that are furthest off."""
+        self.places.sort(key=lambda row: -abs(math.log(row["recorded"] or 1e-300) - math.log(row["scored"] or 1e-300)))
+        del self.places[8:]
 
 
 @dataclass
@@ -172,12 +184,11 @@ def _add(scores: Scores, text: Text, lists: dict[str, Any] | None) -> None:
             scores.places.append(
                 place | {"token_at": i - text.begin, "recorded": math.exp(log_p), "scored": math.exp(mine)}
             )
-    scores.places.sort(key=lambda row: -abs(math.log(row["recorded"] or 1e-300) - math.log(row["scored"] or 1e-300)))
-    del scores.places[8:]
+    scores.widest()
     if text.branch is None:
         scores.texts.add(from_rows(str(text.row.get("path")), [text.row | lists]))
 
 
 def far(scores: Scores) -> int:
     """How many recorded log probabilities are further off than the engine is from itself."""
-    return int((np.abs(np.array(scores.d, dtype=np.float64)) > scores.band).sum())
+    return int((np.abs(np.array(scores.distances, dtype=np.float64)) > scores.band).sum())

@@ -11,8 +11,10 @@ from sdtrace.readers import Opened
 from sdtrace.replay.engine.client import Client, Engine
 from sdtrace.replay.engine.score import Scores, Text, recorded
 from sdtrace.replay.engine.tokenize import spelled
+from sdtrace.replay.engine.ways import Scored, applied
 from sdtrace.replay.engine.written import Written, written
 from sdtrace.replay.requests import Conversation
+from sdtrace.responses.bounds import Sampling
 from sdtrace.schema.responses import RESPONSE
 from sdtrace.schema.sampling import ticket
 
@@ -133,21 +135,27 @@ def rejected(conversations: Sequence[Conversation], table: pl.DataFrame) -> list
 
 
 def facts(
-    conversations: Sequence[Conversation], scores: Scores, extra: dict[tuple[str, str, int], float]
+    conversations: Sequence[Conversation],
+    scores: Scores,
+    extra: dict[tuple[str, str, int], float],
+    own: Sequence[Scored | None],
 ) -> pl.DataFrame:
-    """Rows of the replay's facts: log p of drafted tokens where p is the model's own, the argmax and its margin over the second."""
+    """Rows of the replay's facts: log p of drafted tokens where it is known, the argmax and its margin over the second. `own`: the
+    conversations' texts, for what parameters make of p."""
     rows = []
-    for one, lists in zip(conversations, scores.rows, strict=False):
-        plain = raw(one)
+    for one, lists, text in zip(conversations, scores.rows, own, strict=False):
+        plain, given = raw(one), applied(one)
         for s, step in enumerate(one.steps):
             for j, x in enumerate(step.draft):
                 listed = {} if lists is None else _row(lists, step.begin + j - len(one.prompt))
                 tested = j <= step.n_a and bool(listed)
                 order = sorted(listed.values(), reverse=True)
                 log_p = listed.get(x, extra.get((*one.key, s)) if j == step.n_a else None)
+                if not plain:
+                    log_p = _shaped(text, given, step.begin + j, x, log_p, scores.band)
                 rows.append({
                     "run_id": one.key[0], "request_id": one.key[1], "step": s, "position": j, "drafted": x,
-                    "log_p": log_p if tested and plain else None, "best": max(listed, key=lambda t: listed[t]) if tested else None,
+                    "log_p": log_p if tested else None, "best": max(listed, key=lambda t: listed[t]) if tested else None,
                     "gap": order[0] - order[1] if tested and len(order) > 1 else None,
                 })  # fmt: skip
     schema = {
@@ -155,3 +163,11 @@ def facts(
         "log_p": pl.Float64, "best": pl.Int64, "gap": pl.Float64,
     }  # fmt: skip
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _shaped(
+    text: Scored | None, given: Sampling | None, at: int, token: int, own: float | None, band: float
+) -> float | None:
+    """Log p after the request's parameters, where it is known to within the band."""
+    bounds = None if text is None or given is None else text.bounds(at, token, given, own)
+    return None if bounds is None or bounds[1] - bounds[0] > band else sum(bounds) / 2

@@ -1,0 +1,238 @@
+"""What the engine's scores make of a recorded probability, and which known way to be wrong explains those that are not the engine's.
+
+An engine tells raw log probabilities of the best tokens of a row. What a request's temperature and cuts make of them is known between
+bounds (`responses.bounds`), which are narrow where the listed tokens hold nearly all of what is left. Penalties need logits, which are not
+told: what they shaped is not compared. Positions and weights of a cache cannot be asked for: those ways are left to a replay of the model.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from sdtrace.replay.compare import LEAST
+from sdtrace.replay.contexts import not_rolled_back
+from sdtrace.replay.engine.score import Text
+from sdtrace.replay.likelihood import BULK, OVER_HEALTHY, OVER_RIVAL, SAYS, likelihood
+from sdtrace.replay.requests import Conversation
+from sdtrace.responses.bounds import GREEDY, Sampling, Weights, weights
+from sdtrace.responses.evidence import Rows
+from sdtrace.responses.positions import listed, sampling, sure
+
+#: Bounds of a log probability this close, in nats, tell a way; those wider than the other tell nothing at all.
+NARROW, WIDE = 0.1, 0.5
+#: Recorded probabilities that a way has to speak of, at least.
+_ENOUGH = 20
+#: A row of a text and what is applied to it: one place of a step under a way.
+Place = tuple[int, int]
+Change = Callable[[Sampling], Sampling]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A recorded log probability of `token` at a place of a conversation; `own`: the engine's, where it was asked for by itself."""
+
+    of: int
+    step: int
+    position: int
+    token: int
+    log_p: float
+    rejected: bool
+    own: float | None = None
+
+
+@dataclass
+class Scored:
+    """A text with what the engine says of it: bounds of any token's log probability at any place from `begin` on."""
+
+    lists: Mapping[str, Any]
+    begin: int
+    rows: Rows | str = field(init=False)
+    found: dict[Sampling, Weights] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rows = sure(listed(self.lists), self.lists)
+
+    def bounds(self, at: int, token: int, given: Sampling, own: float | None = None) -> tuple[float, float] | None:
+        """Least and greatest log probability; None where nothing is told of the token."""
+        r, rows = at - self.begin, self.rows
+        if isinstance(rows, str) or not 0 <= r < len(rows.top):
+            return None
+        if given not in self.found:
+            self.found[given] = weights(rows.top, rows.edge, rows.error, given)
+        all_of = self.found[given]
+        low, high = float(all_of.low[r].sum()), float(all_of.high[r].sum())
+        rest_low, rest_high = float(all_of.rest_low[r]), float(all_of.rest_high[r])
+        hit = np.flatnonzero(rows.ids[r] == token)
+        if len(hit):
+            least, most = float(all_of.low[r, hit[0]]), float(all_of.high[r, hit[0]])
+            return _log(least, high - most + rest_high), _log(most, low - least + rest_low)
+        raw = dict(zip(self.lists["top_ids"][r], self.lists["top_logprobs"][r], strict=True)).get(token, own)
+        if raw is None:
+            return None
+        most = math.exp((raw - float(rows.top[r, 0]) + float(rows.error[r, 0])) / given.temperature)
+        least = most * math.exp(-2 * float(rows.error[r, 0]) / given.temperature) if given.uncut else 0.0
+        most = min(most, rest_high)
+        return _log(least, high + max(rest_high - least, 0.0)), _log(most, low + max(rest_low - most, 0.0))
+
+
+def _log(part: float, others: float) -> float:
+    return math.log(max(part / (part + others), LEAST)) if part > 0 else math.log(LEAST)
+
+
+def applied(one: Conversation) -> Sampling | None:
+    """What shaped recorded p of a request: nothing, its parameters, or None where that is not said or cannot be known."""
+    request: dict[str, Any] = dict.fromkeys(("steered", "temperature_last")) | dict(one.request)
+    request["top_k"] = max(request["top_k"] or 0, 0)
+    request |= {name: request.get(name) or 0.0 for name in ("presence_penalty", "frequency_penalty")}
+    plain = sampling(
+        request | {"temperature": request["temperature"] if request["temperature"] is not None else 1.0}, usual=True
+    )
+    if one.run.get("prob_basis") == "raw" or plain == Sampling(1.0, temperature_last=None):
+        return Sampling(1.0)
+    if one.run.get("prob_basis") != "processed" or isinstance(plain, str) or request["temperature"] is None:
+        return None
+    if plain.temperature < GREEDY or plain.penalised or (request.get("tags") and "logit_bias" in str(request["tags"])):
+        return None
+    known = one.run.get("engine") in ("vllm", "sglang", "transformers")
+    return replace(plain, temperature_last=False if known else None)
+
+
+def seen(conversations: Sequence[Conversation], extra: Mapping[tuple[str, str, int], float]) -> list[Seen]:
+    """Every recorded probability of a place that was looked at. `extra`: the engine's log p of rejected tokens that no row lists."""
+    found = []
+    for of, one in enumerate(conversations):
+        for s, step in enumerate(one.steps):
+            for j, p in enumerate((step.row["target_probs"] or [])[: min(step.n_a + 1, len(step.draft))]):
+                if p is not None and 0 < p <= 1.001:
+                    own = extra.get((*one.key, s)) if j == step.n_a else None
+                    found.append(Seen(of, s, j, step.draft[j], math.log(max(p, LEAST)), j == step.n_a, own))
+            last = step.row["last_target_prob"]
+            if last is not None and 0 < last <= 1.001 and len(step.output) == step.n_a + 1:
+                found.append(Seen(of, s, step.n_a, step.output[step.n_a], math.log(max(last, LEAST)), False))
+    return found
+
+
+@dataclass(frozen=True)
+class Way:
+    """A known way to be wrong. `change` of the parameters, `by` rows away, or other texts: `moved` places in them."""
+
+    name: str
+    cause: str
+    change: Change | None = None
+    by: int = 0
+    texts: tuple[tuple[Text, dict[Place, int]], ...] = ()
+
+    @property
+    def says(self) -> str:
+        """For the headline."""
+        return SAYS[self.name]
+
+
+_CHANGES: dict[str, Change] = {
+    "temperature-ignored": lambda p: replace(p, temperature=1.0),
+    "temperature-twice": lambda p: replace(p, temperature=p.temperature**2),
+    "top-k-ignored": lambda p: replace(p, top_k=0),
+    "top-p-ignored": lambda p: replace(p, top_p=1.0),
+    "min-p-ignored": lambda p: replace(p, min_p=0.0),
+    "truncation-ignored": lambda p: replace(p, top_k=0, top_p=1.0, min_p=0.0),
+    "parameters-ignored": lambda p: Sampling(1.0),
+}
+
+
+def ways(conversations: Sequence[Conversation]) -> Iterator[Way]:
+    """Those that an engine's scores can tell, of these requests."""
+    given = [one for c in conversations if (one := applied(c)) is not None]
+    known = [given]
+    for name, change in _CHANGES.items():
+        changed = [change(one) for one in given]
+        if changed not in known:
+            known.append(changed)
+            yield Way(name, "sampling-params-ignored", change)
+    yield Way("row-before", "misaligned-target-probs", by=-1)
+    yield Way("row-after", "misaligned-target-probs", by=1)
+    kept = tuple(_kept(one) for one in conversations)
+    yield Way("not-rolled-back", "state-not-rolled-back", texts=kept)
+    if all(len(one.prompt) > 1 for one in conversations):
+        yield Way(
+            "first-token-dropped",
+            "verifier-differs",
+            texts=tuple(_prompt(one, one.prompt[1:]) for one in conversations),
+        )
+    twice = tuple(_prompt(one, [one.prompt[0], *one.prompt]) for one in conversations)
+    yield Way("first-token-twice", "verifier-differs", texts=twice)
+
+
+def _kept(one: Conversation) -> tuple[Text, dict[Place, int]]:
+    packed = not_rolled_back(one)
+    ids = [*packed.tokens.tolist(), one.tokens[-1]]
+    return Text(ids, len(one.prompt), {}, {}, ("", "", 0)), {place: row + 1 for place, row in packed.where.items()}
+
+
+def _prompt(one: Conversation, prompt: list[int]) -> tuple[Text, dict[Place, int]]:
+    by = len(prompt) - len(one.prompt)
+    text = Text([*prompt, *one.tokens[len(one.prompt) :]], len(prompt), {}, {}, ("", "", 0))
+    return text, {(s, j): step.begin + j + by for s, step in enumerate(one.steps) for j in range(step.n_a + 1)}
+
+
+def bounded(
+    one: Seen, way: Way | None, conversations: Sequence[Conversation], texts: Sequence[Scored | None]
+) -> tuple[float, float] | None:
+    """Bounds of a recorded log probability under a way (None: none), whose texts, or the conversations' own, were scored."""
+    text, given = texts[one.of], applied(conversations[one.of])
+    if text is None or given is None:
+        return None
+    if way is not None and way.texts:
+        at = way.texts[one.of][1].get((one.step, one.position))
+        return None if at is None else text.bounds(at, one.token, given)
+    at = conversations[one.of].steps[one.step].begin + one.position
+    if way is not None and way.change is not None:
+        given = way.change(given)
+    by = way.by if way is not None else 0
+    return text.bounds(at + by, one.token, given, None if by else one.own)
+
+
+def distance(log_p: float, bounds: tuple[float, float]) -> float:
+    """How far outside of the bounds, in nats."""
+    return log_p - min(max(log_p, bounds[0]), bounds[1])
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How much likelier records are under a way, the share of them inside the band, of how many it speaks."""
+
+    way: Way
+    log_odds: float
+    within: float
+    positions: int
+
+
+def tried(
+    way: Way,
+    ones: Sequence[Seen],
+    healthy: Sequence[tuple[float, float] | None],
+    its: Sequence[tuple[float, float] | None],
+    band: float,
+) -> Tried | None:
+    """A way against the sound engine, on the records of which it, and the sound engine, say enough."""
+    both = [
+        (distance(one.log_p, h), distance(one.log_p, w))
+        for one, h, w in zip(ones, healthy, its, strict=True)
+        if h is not None and w is not None and w[1] - w[0] <= NARROW and h[1] - h[0] <= WIDE
+    ]
+    if len(both) < _ENOUGH:
+        return None
+    sound, mine = (np.array(values) for values in zip(*both, strict=True))
+    odds = likelihood(mine, band / 4) - likelihood(sound, band / 4)
+    return Tried(way, odds, float((np.abs(mine) <= band).mean()), len(both))
+
+
+def named(found: Sequence[Tried]) -> tuple[Tried | None, list[Tried]]:
+    """The way that explains the records, and those of another cause that explain them as well."""
+    top = max(found, key=lambda one: one.log_odds, default=None)
+    if top is None or top.log_odds < OVER_HEALTHY or top.within < BULK:
+        return None, []
+    rivals = [one for one in found if one.log_odds > top.log_odds - OVER_RIVAL and one.way.cause != top.way.cause]
+    return top, rivals

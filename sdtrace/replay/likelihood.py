@@ -1,0 +1,40 @@
+"""How likely recorded log probabilities are under a known way to be wrong, and the words for ways that every replay knows.
+
+A way is judged by the likelihood of the distances d = recorded log p - its log p: Laplace noise of a fitted width that
+is never below the band's, mixed with 5% of anything (a fault may begin late, or spare some steps). The width is fitted
+for each way, so that one which explains most of a distance (another precision) is worth more than none.
+"""
+
+import numpy as np
+
+from sdtrace.schema.arrays import Floats
+
+#: Log odds over the healthy engine, and over the best way of another name, before a way is named.
+OVER_HEALTHY, OVER_RIVAL = 20.0, 6.0
+#: Share of positions inside the band from which a way explains the bulk of them.
+BULK = 0.8
+_KEPT = "rejected tokens stay in the target's context"
+#: What a way is, for the headline.
+SAYS = {
+    "temperature-ignored": "the temperature is not applied",
+    "temperature-twice": "the temperature is applied twice",
+    "top-k-ignored": "top-k is not applied",
+    "top-p-ignored": "top-p is not applied",
+    "min-p-ignored": "min-p is not applied",
+    "truncation-ignored": "neither top-k nor top-p nor min-p is applied",
+    "parameters-ignored": "no sampling parameter is applied",
+    "row-before": "p is the row of the position before",
+    "row-after": "p is the row of the position behind",
+    "not-rolled-back": f"{_KEPT}, later tokens stand behind them",
+    "stale-entries": f"{_KEPT}, visible at old positions",
+    "first-token-dropped": "the first token of the prompt was dropped",
+    "first-token-twice": "the first token of the prompt was there twice",
+}
+
+
+def likelihood(d: Floats, least: float) -> float:
+    """Largest log-likelihood over the Laplace width b >= least, with 5% of Laplace(3) mixed in."""
+    widths = np.geomspace(least, 3.0, 40)[:, None]
+    near = np.exp(-np.abs(d) / widths) / (2 * widths)
+    far = np.exp(-np.abs(d) / 3.0) / 6.0
+    return float(np.log(0.95 * near + 0.05 * far).sum(axis=1).max())
