@@ -81,9 +81,16 @@ def answer(lines: Lines) -> Bare | None:
         return None if not found else Bare(_in_order(found))
     if not inside or not all(text.lstrip()[:1] in "{[" for _, text in inside[:20]):
         return None
-    made = [(n, entry) for n, text in inside if (node := _json(text)) is not None for entry in _entries(node)]
-    held = {n for n, _ in made}
-    return Bare(_in_order(made), len(lines) - len(held)) if len(held) >= 0.8 * len(inside) else None
+    made: list[tuple[int, Entry]] = []
+    empty = 0
+    for n, text in inside:
+        node = _json(text)
+        found = [] if node is None else _entries(node)
+        made += [(n, entry) for entry in found]
+        empty += not found
+        if empty > 0.2 * len(inside):
+            return None
+    return Bare(_in_order(made), len(lines) - (len(inside) - empty))
 
 
 def _json(text: str) -> Any:

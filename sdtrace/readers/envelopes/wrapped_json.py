@@ -28,7 +28,8 @@ def wrapped(lines: Lines) -> Bare | None:
     while i < len(lines):
         n, text = lines[i]
         ahead = LINES if vain < VAIN else 2
-        stop, looked = _end(lines, i, ahead) if _BEGINS.match(text) else (i + 1, 0)
+        cut = _BEGINS.match(text) and not _is_json(text)  # a line that is JSON closes all that it opens
+        stop, looked = _end(lines, i, ahead) if cut else (i + 1, 0)
         one = _record([text for _, text in lines[i:stop]], width) if stop > i + 1 else None
         if one is None:
             made.append((n, text))

@@ -111,8 +111,8 @@ def _present(file: Path) -> list[str]:
     """The columns that samples of the file name: DuckDB need not look for others, which costs it half its time."""
     size, named = file.stat().st_size, {"run_id", "request_id", "step", "draft_token_ids"}
     with file.open("rb") as stream:
-        for part in range(5):
-            stream.seek(max(0, size - _SAMPLE) * part // 4)
+        for begin in sorted({max(0, size - _SAMPLE) * part // 4 for part in range(5)}):
+            stream.seek(begin)
             named |= _named(stream.read(_SAMPLE))
     return sorted(named)
 
@@ -131,10 +131,7 @@ def _parsed(file: Path, rows: int, names: Sequence[str], skip: int, longest: int
         f"select * from read_json(?, format='newline_delimited', columns={{'kind':'VARCHAR',{columns}}}, "
         f"ignore_errors=true, maximum_object_size={longest})" + (f" offset {skip}" if skip else "")
     )
-    with duckdb.connect() as connection:
-        connection.execute("set preserve_insertion_order=true")
-        threads = int((connection.execute("select current_setting('threads')").fetchone() or (1,))[0])
-        connection.execute(f"set memory_limit='{MEMORY + 4 * threads * (longest >> 20)}MB'")
+    with _database(longest).cursor() as connection:
         connection.execute("set enable_progress_bar=false")  # a notebook or `python -c` would get one on its output
         try:
             relation = connection.sql(query, params=[str(file)])
@@ -145,7 +142,18 @@ def _parsed(file: Path, rows: int, names: Sequence[str], skip: int, longest: int
                 assert isinstance(frame, pl.DataFrame)
                 yield frame
         except (duckdb.Error, OSError):
+            _database.cache_clear()  # the next file has a sound one
             return
+
+
+@lru_cache(4)
+def _database(longest: int) -> duckdb.DuckDBPyConnection:
+    """DuckDB for lines of so many bytes, begun once: to begin costs more than to read a short trace."""
+    connection = duckdb.connect()
+    connection.execute("set preserve_insertion_order=true")
+    threads = int((connection.execute("select current_setting('threads')").fetchone() or (1,))[0])
+    connection.execute(f"set memory_limit='{MEMORY + 4 * threads * (longest >> 20)}MB'")
+    return connection
 
 
 def _duck_type(dtype: pl.DataType) -> str:

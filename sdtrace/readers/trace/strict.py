@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import orjson
 import polars as pl
+import pyarrow as pa
 
 from sdtrace.readers.json_value import too_deep, whole
 from sdtrace.schema.trace import OBJECTS, TABLES, Loss, Notice, conform, empty, schema
@@ -38,10 +39,25 @@ class Parsed:
         wanted = dict(schema(table))
         if table == "step":
             wanted["line"] = pl.Int64()
-        frame = pl.DataFrame(
-            {name: pl.Series(name, [row.get(name) for row in rows], dtype=dtype) for name, dtype in wanted.items()}
-        )
+        frame = pl.DataFrame([_series(name, [row.get(name) for row in rows], dtype) for name, dtype in wanted.items()])
         return frame if table == "step" else conform(frame, table)
+
+
+def _series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
+    """Typed values as a column. Lists come by Arrow: polars would make a column of each first."""
+    if not isinstance(dtype, pl.List):
+        return pl.Series(name, values, dtype=dtype)
+    made = pl.Series(name, pa.array(values, _arrow(dtype)))
+    assert made.dtype == dtype
+    return made
+
+
+def _arrow(dtype: pl.DataType) -> pa.DataType:
+    if isinstance(dtype, pl.List):
+        return pa.large_list(_arrow(cast(pl.DataType, dtype.inner)))
+    return {pl.String: pa.large_string(), pl.Int64: pa.int64(), pl.Float64: pa.float64(), pl.Boolean: pa.bool_()}[
+        type(dtype)
+    ]
 
 
 def parse(path: str, lines: Iterable[tuple[int, bytes]], last_is_cut: bool = False) -> Parsed:
@@ -146,7 +162,7 @@ def _converter(dtype: pl.DataType) -> Callable[[Any], Any]:
     if isinstance(dtype, pl.List):
         inner = _converter(cast(pl.DataType, dtype.inner))  # an instance wherever a table declares it
         return lambda value: _list(value, inner)
-    return {pl.String: _text, pl.Int64: _integer, pl.Float64: _number, pl.Boolean: _flag}[type(dtype)]
+    return _CONVERTERS[type(dtype)]
 
 
 def _list(value: Any, inner: Callable[[Any], Any]) -> list[Any]:
@@ -193,6 +209,14 @@ def _flag(value: Any) -> bool:
     if isinstance(value, int) and value in (0, 1):
         return bool(value)
     raise _Refused(f"expected true or false, got {_short(value)}")
+
+
+_CONVERTERS: dict[type[pl.DataType], Callable[[Any], Any]] = {
+    pl.String: _text,
+    pl.Int64: _integer,
+    pl.Float64: _number,
+    pl.Boolean: _flag,
+}
 
 
 def _short(value: Any) -> str:
