@@ -75,8 +75,9 @@ def judge(check: Check, table: pl.DataFrame) -> Counts:
     if table.is_empty():
         return Counts(0, 0, 0, ())
     judged = pl.col("judged").fill_null(value=False)
-    found = table.select(judged=check.judged, fault=check.fault).select(judged, fault=judged & pl.col("fault"))
-    faulty = table.filter(found["fault"].fill_null(value=False))
+    asked = table.lazy().select(judged=check.judged, fault=check.fault)
+    found = asked.select(judged, fault=judged & pl.col("fault")).collect()
+    faulty = table.filter(found["fault"]) if found["fault"].any() else table.clear()
     missing = tuple(n for n in check.needs if n in table.columns and table[n].null_count() == table.height)
     shown = tuple(_place(row, check) for row in faulty.head(WITNESSES).to_dicts())
     return Counts(table.height, int(found["judged"].sum()), faulty.height, missing, shown)

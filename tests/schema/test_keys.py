@@ -27,6 +27,12 @@ def table(pairs: list[tuple[str | None, str]]) -> pl.DataFrame:
     return pl.DataFrame(pairs, schema={"run_id": pl.String, "request_id": pl.String}, orient="row")
 
 
+@pytest.fixture(autouse=True, params=[0, 1024], ids=["as of many rows", "as of few rows"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows are hashed one after the other, many by what differs: the number is the same."""
+    monkeypatch.setattr("sdtrace.schema.keys._FEW", request.param)
+
+
 @pytest.mark.parametrize("pair", KNOWN, ids=str)
 def test_the_number_of_a_request_is_for_ever(pair: tuple[str | None, str]) -> None:
     assert keyed(table([pair]))["hash"].to_list() == [KNOWN[pair]]

@@ -85,9 +85,9 @@ def answer(lines: Lines) -> Bare | None:
     empty = 0
     for n, text in inside:
         node = _json(text)
-        found = [] if node is None else _entries(node)
-        made += [(n, entry) for entry in found]
-        empty += not found
+        mine = [] if node is None else _entries(node)
+        made += [(n, entry) for entry in mine]
+        empty += not mine
         if empty > 0.2 * len(inside):
             return None
     return Bare(_in_order(made), len(lines) - (len(inside) - empty))

@@ -96,7 +96,7 @@ class Lines:
         """Put the text that is left to the front and read on until `size` bytes are held; True at the end of the file."""
         left = self.buffer[self.used : self.held]
         if len(self.buffer) < size:
-            self.buffer = memoryview(np.empty(size + size // 4, np.uint8))  # not cleared: most files need little of it
+            self.buffer = np.empty(size + size // 4, np.uint8).data  # not cleared: most files need little of it
         self.buffer[: len(left)] = left
         self.used, self.held = 0, len(left)
         while self.held < size:
