@@ -41,8 +41,9 @@ def timings(scopes: Iterable[Scope]) -> Tally:
     lines = _lines(pl.concat(frames) if len(frames) > 1 else frames[0], first.path)
     timed = lines["t"].null_count() < lines.height
     tally.sums["cost"] = _cost(lines) if timed else _no_cost(tuple(lines.schema.items()))
-    tally.sums["places"] = _places(lines, timed)
-    tally.sums["blocks"], tally.width = _blocks(lines, timed)
+    decode = lines.filter(~pl.col("prefill")) if lines["prefill"].any() else lines
+    tally.sums["places"] = _places(decode, timed)
+    tally.sums["blocks"], tally.width = _blocks(lines, decode, timed)
     return tally
 
 
@@ -180,16 +181,15 @@ def _no_cost(columns: tuple[tuple[str, pl.DataType], ...]) -> pl.DataFrame:
     return _cost(pl.DataFrame(schema=dict(columns)))
 
 
-def _places(lines: pl.DataFrame, timed: bool) -> pl.DataFrame:
+def _places(decode: pl.DataFrame, timed: bool) -> pl.DataFrame:
     """Requests by where their steps were: context and batch (powers of 2), graph, rank, age within the request.
 
     Counts over lines that are no prefill; `v0`.. and `a0`..: lines that verified and accepted more than j tokens (the
     last one adds all deeper positions up); sums of `_terms`; `wnn`, `wnv`, for a line through verify_ms over n.
     """
-    decode = lines.filter(~pl.col("prefill"))
     w = pl.when(pl.col("t").is_not_null() & pl.col("verify_ms").is_not_null()).then(pl.col("w"))
     where = {"context": _octave("context_len"), "graph": pl.col("graph"), "rank": pl.col("rank")}
-    where = {name: expr for name, expr in where.items() if not _empty(lines, name)}
+    where = {name: expr for name, expr in where.items() if not _empty(decode, name)}
     where["batch"] = _octave("b")
     where["age"] = sum((pl.col("step") >= 4**power).cast(pl.Int64) for power in range(2, 6)) + pl.lit(1, pl.Int64)
     terms = {
@@ -201,7 +201,7 @@ def _places(lines: pl.DataFrame, timed: bool) -> pl.DataFrame:
         "padded": pl.col("longest") - pl.col("verified"),
         "wb": pl.lit(1.0),  # b / b
         **_terms(timed),
-        **_depths(lines),
+        **_depths(decode),
     }
     if timed:
         terms |= {
@@ -257,7 +257,7 @@ def _depths(lines: pl.DataFrame) -> dict[str, pl.Expr]:
     return found
 
 
-def _blocks(lines: pl.DataFrame, timed: bool) -> tuple[pl.DataFrame, float]:
+def _blocks(lines: pl.DataFrame, decode: pl.DataFrame, timed: bool) -> tuple[pl.DataFrame, float]:
     """Stretches of time (of lines, where no time is recorded), FINE of them to a bucket of the timeline."""
     known = lines["at"].null_count() < lines.height
     width = 1.0 if known else 1024.0
@@ -267,6 +267,6 @@ def _blocks(lines: pl.DataFrame, timed: bool) -> tuple[pl.DataFrame, float]:
     terms = {"tested": pl.col("tested"), "accepted": pl.col("accepted"), **_terms(timed)}
     if timed:
         terms |= {"wnn": w * pl.col("n") ** 2, "wnv": w * pl.col("n") * pl.col("verify_ms")}
-    part = lines.filter(~pl.col("prefill")).select("run_id", bucket=bucket, **terms)
+    part = decode.select("run_id", bucket=bucket, **terms)
     table = group_sums(part, ["run_id", "bucket"], tuple(terms)).rename({"rows": "lines"}).drop_nulls("bucket")
     return _added(table, ("wnn", "wnv", "lines", "tested", "accepted", *_SUMS)), width

@@ -19,6 +19,7 @@ from sdtrace.pipeline import read
 from sdtrace.readers.io.footer import RowGroup
 from sdtrace.readers.io.lines import nulls
 from sdtrace.readers.io.row_groups import _portions
+from sdtrace.tally.evidence.by_step import _of_small
 from sdtrace.tally.evidence.sums import Sums
 from sdtrace.tally.evidence.tokens import _half_of, _spread, _total
 from sdtrace.verify.band import rounding
@@ -75,6 +76,14 @@ def test_rounding_as_a_share_is_rounding_one_by_one(dtype: str, slots: list[tupl
     assert_frame_equal(*frames, abs_tol=1e-9)
     # a ratio next to 1 counts as 1 in the share: rounding of rounding
     assert _total(share, ratio, chance, slice(None)) == pytest.approx(wide.sum(), abs=2 * len(p) * share**2)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 2, 64, 4095]), st.floats(-2, 2)), min_size=1, max_size=40))
+def test_sums_of_small_numbers_are_those_of_any(rows: list[tuple[int, float]]) -> None:
+    values = pl.Series("v", [value for value, _ in rows], dtype=pl.Int64)
+    sums = pl.DataFrame({"n": [1.0] * len(rows), "d": [d for _, d in rows]})
+    wanted = sums.group_by(values.alias("value"), maintain_order=True).sum()
+    assert_frame_equal(_of_small(sums, values.to_numpy()), wanted, abs_tol=1e-12)
 
 
 @given(st.lists(st.integers(0, 300), max_size=8), st.integers(1, 100))

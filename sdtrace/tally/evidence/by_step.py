@@ -15,6 +15,7 @@ import polars as pl
 from sdtrace.schema.arrays import Floats, Ints
 from sdtrace.tally.evidence.slots import Slots
 from sdtrace.tally.evidence.sums import Half
+from sdtrace.tally.group_sums import group_sums
 from sdtrace.verify.scope import Scope
 
 Hashes = npt.NDArray[np.uint64]
@@ -34,6 +35,8 @@ STEP_LANES = _table(mix=pl.UInt64, position=pl.Int64, n=pl.Float64, d=pl.Float64
 #: Engine steps of a batch whose rows are compared; steps of a request up to which its age is told apart.
 _COMPARED = 8_192
 AGES = (1, 2, 4, 8, 16, 64, 256)
+#: Numbers below it have a cell each when sums are added up by them.
+_SMALL = 4096
 #: Positions that are told apart.
 _DEEPEST = 16
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -100,7 +103,7 @@ class BySteps:
 
     def _requests(self, sums: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
         table = steps.select("hash", "request_id").hstack(sums)
-        grouped = table.group_by("hash", maintain_order=True).agg(pl.col("request_id").first(), pl.col(_SUMS).sum())
+        grouped = group_sums(table, ["hash"], _SUMS, first={"request_id": "request_id"})
         return self._headed(grouped.filter(pl.col("n") > 0)).select(REQUEST_SUMS.columns)
 
     def _lanes(self) -> pl.DataFrame:
@@ -140,7 +143,22 @@ def _grouped(sums: pl.DataFrame, values: pl.Series) -> pl.DataFrame:
     """The sums of every value; most columns hold one in a whole batch."""
     if not values.null_count() and values.min() == values.max():
         return sums.sum().with_columns(value=pl.lit(values[0]))
+    if values.dtype == pl.Int64 and not values.null_count():
+        numbers = values.to_numpy()
+        if numbers.min() >= 0 and numbers.max() < _SMALL:
+            return _of_small(sums, numbers)
     return sums.group_by(values.alias("value"), maintain_order=True).sum()
+
+
+def _of_small(sums: pl.DataFrame, values: Ints) -> pl.DataFrame:
+    """The sums of every value that occurs, in the order of the first ones: a cell for each number, and nothing is hashed."""
+    first = np.zeros(int(values.max()) + 1, dtype=np.int64)
+    first[values[::-1]] = np.arange(len(values))[::-1]
+    found = np.flatnonzero(np.bincount(values))
+    found = found[np.argsort(first[found])]
+    return pl.DataFrame(
+        {"value": found} | {name: np.bincount(values, sums[name].to_numpy())[found] for name in sums.columns}
+    )
 
 
 def octave(column: pl.Series) -> pl.Series:
