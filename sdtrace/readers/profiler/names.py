@@ -28,17 +28,17 @@ _NAMES: tuple[tuple[str, Role, str | None], ...] = (
     (r"(?:sdtrace[:.] ?)?(?:draft|drafting|propose)", "draft", None),
     (r"(?:sdtrace[:.] ?)?(?:verify|verification|target_verify|target_forward)", "verify", None),
     (r"(?:sdtrace[:.] ?)?(?:sample|sampling|rejection_sampl\w+)", "sample", None),
-    (_VOID + r"(?:_?rejection_\w*kernel|sample_recovered_tokens_kernel|_\w*resample\w*_kernel).*", "sample", "vllm"),
+    (_VOID + r"(?:_?rejection_\w*kernel|sample_recovered_tokens_kernel|_\w{0,32}resample\w{0,32}_kernel).*", "sample", "vllm"),
     (_VOID + r"(?:TreeSpeculativeSampling|VerifyTreeGreedy|speculative_sampling_classic).*", "sample", "sglang"),
     (r"cu(?:da)?GraphLaunch|hipGraphLaunch", "graph", None),
 )  # fmt: skip
-_WHOLE = re.compile("|".join(f"(?P<n{i}>{pattern})" for i, (pattern, _, _) in enumerate(_NAMES)))
+_KNOWN_SPAN = re.compile("|".join(f"(?P<n{i}>{pattern})" for i, (pattern, _, _) in enumerate(_NAMES)))
 
 
 @lru_cache(65_536)
 def role(name: str) -> tuple[Role, str | None] | None:
     """The role of a span and the engine whose name that is; None where it is no part of a step that is known."""
-    found = _WHOLE.fullmatch(name[:400])
+    found = _KNOWN_SPAN.fullmatch(name[:400])
     if found is None or found.lastgroup is None:
         return None
     _, which, engine = _NAMES[int(found.lastgroup[1:])]
