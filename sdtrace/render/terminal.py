@@ -42,7 +42,8 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
         else:
             lines += block("also", "also", clean(cause["headline"], 400), cause["certainty"], width)
         lines += cause_lines(incidents.later(cause, document), width, verbose=verbose)
-    lines += field("speed", _speed(document), width)
+    if document["acceptance"] or not document["time"]:  # a profile has times alone
+        lines += field("speed", _speed(document), width)
     if document["time"]:
         lines += field("time", step_time(document["time"]), width)
     audit = document["audit"]

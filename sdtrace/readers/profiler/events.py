@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from sdtrace.limits import LimitError, lifted, size
@@ -43,8 +44,9 @@ class Told:
     limits: list[LimitError] = field(default_factory=list)
 
 
+@lru_cache(4)
 def begins(head: bytes) -> bool:
-    """Whether the first bytes of an input are those of a Chrome trace."""
+    """Whether the first bytes of an input are those of a Chrome trace. Every other reader asks it too."""
     start = head[:64].lstrip(b"\xef\xbb\xbf \r\n\t")[:1]
     if start == b"{":
         text = head.decode("utf-8", "replace")
