@@ -55,8 +55,6 @@ def command(url: str, **given: Any) -> int:
         for state in follow(live, _fetcher(address), every, until, once=given["once"]):
             show(state)
     demand(live)
-    if len(live.scrapes) == 1:
-        click.echo("note: one scrape: its counts are since the engine started, and say nothing about now", err=True)
     _, found = diagnosis_and_report(live.audit(), {})
     return results.show(found, {**given, "quiet": False, "verbose": False, "content": "none"})
 

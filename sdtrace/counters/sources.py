@@ -12,6 +12,8 @@ from sdtrace.counters.steps import Delivered, bounds, delivered_of, notes, over_
 #: What is taken for the figures first: the closer to single decisions, the better.
 _DEPTH = ("round", "request", "iteration", "interval", "run", "lifetime", "counter", "gauge")
 _PLACE = ["series", "origin"]
+#: What is said of counters that were sampled once.
+LIFETIME = "one scrape: counts since the engine started"
 _COUNTS = ("drafts", "steps", "drafted", "accepted", "emitted", "draft_ms", "busy_ms")
 
 
@@ -151,7 +153,7 @@ def _families(part: pl.DataFrame, added: pl.DataFrame) -> list[str]:
     running = part["basis"][0] in ("lifetime", "counter")
     assumed = int(not running and added["drafts"].count() > part["drafts"].count())
     lone = part["basis"][0] == "counter" and part.height == part["series"].n_unique()
-    told += ["one scrape: counts since the engine started"] * int(lone)
+    told += [LIFETIME] * int(lone)
     return told + ["steps of windows that accepted nothing: at least drafted / k"] * assumed
 
 

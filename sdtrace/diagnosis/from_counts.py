@@ -7,7 +7,7 @@ from typing import Any
 from sdtrace.audit.audit import Audit
 from sdtrace.counters.by_length import by_length
 from sdtrace.counters.figures import counted
-from sdtrace.counters.sources import CounterSource
+from sdtrace.counters.sources import LIFETIME, CounterSource
 from sdtrace.counters.sources import chosen as chosen_of
 from sdtrace.counters.speed import Speed, speeds
 from sdtrace.diagnosis.accused import accused
@@ -76,6 +76,8 @@ def _not_checked(seen: Seen, source: CounterSource | None, *, timed: bool) -> li
     notes += [NotChecked("counts-decisions"), NotChecked("counts-target-p")]
     if source is not None and not source.pooled and source.length is not None:
         notes.append(NotChecked("means", {"source": source.name, "windows": source.windows}))
+    if source is not None and LIFETIME in source.families:
+        notes.append(NotChecked("lifetime", {"source": source.name}))
     return [*notes, *(() if timed else [NotChecked("time")]), *STAGES]
 
 

@@ -10,7 +10,7 @@ Code = Literal[
     "target-p", "not-replayed", "partly-replayed", "draws", "bias", "target-probs", "other-law", "unknown-rule", "tree",
     "watermark",
     "inferred", "undeclared", "rivals", "requests", "distrusted", "columns", "durations", "parts", "speed-bounds",
-    "tuning", "said", "counts-decisions", "counts-target-p", "means", "everything",
+    "tuning", "said", "counts-decisions", "counts-target-p", "means", "lifetime", "everything",
 ]  # fmt: skip
 #: The stages have their words together, below.
 WORDS: dict[Code | Stage, str] = {
@@ -40,6 +40,7 @@ WORDS: dict[Code | Stage, str] = {
     "counts-decisions": "single decisions: counts say how many tokens were accepted, not whether rightly; record a trace to see",
     "counts-target-p": "whether p is the target model's own: only a replay would tell",
     "means": "{source} prints means without counts: the figure is the plain mean of {windows:,} of them",
+    "lifetime": "what the engine does now: one scrape of {source} counts since the engine started; two scrapes tell, or sdtrace watch",
     "everything": "everything: no step and no figure was read",
 }
 _STAGES: dict[Stage, str] = {

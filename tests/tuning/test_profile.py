@@ -103,6 +103,19 @@ def test_an_interval_needs_eight_requests(requests: int, tmp_path: Path) -> None
     assert (found["intervals"]["mean_accept_length"] is None) == (requests < 8)
 
 
+def test_more_requests_than_are_kept_apart_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests in groups: every count stays what it is, and intervals are of as many groups."""
+    rows = [step(f"r{i % 90}", i, 3, (i // 3) % 4) for i in range(900)]
+    whole = profile(written(tmp_path, rows), tmp_path)
+    monkeypatch.setattr("sdtrace.tuning.by_position._CLUSTERS", 12)
+    found = profile(written(tmp_path, rows), tmp_path)
+    for key in ("counts", "conditional_accept_rates", "acceptance_length_histogram", "mean_accept_length"):
+        assert found[key] == whole[key]
+    assert found["intervals"]["clusters_used"] == 12
+    assert found["mean_accept_length_per_request"] is None
+    assert found["intervals"]["conditional_accept_rates"][0] is not None
+
+
 def test_a_rule_on_blocks_has_lengths_and_no_rates_by_position(tmp_path: Path) -> None:
     rows = [step(f"r{i % 2}", i, 2, i % 3) for i in range(9)]
     found = profile(written(tmp_path, rows, rule="block"), tmp_path)
