@@ -125,6 +125,8 @@ def _end(column: pl.Series, begin: Ints, end: np.ufunc) -> pl.Series:
     """The least (np.minimum) or greatest (np.maximum) value of every run; null where it has none."""
     if not column.null_count():
         return pl.Series(column.name, end.reduceat(column.to_numpy(), begin))
+    if column.null_count() == len(column):
+        return column.new_from_index(0, len(begin))
     bound = np.inf if column.dtype == pl.Float64 else np.iinfo(np.int64).max
     found = pl.Series(
         column.name, end.reduceat(column.fill_null(bound if end is np.minimum else -bound).to_numpy(), begin)

@@ -56,7 +56,7 @@ def generate(folder: Path, steps: int) -> tuple[Path, Path]:
     rng = np.random.default_rng(0)
     tables = folder / "trace"
     (tables / "steps").mkdir(parents=True)
-    run = {"run_id": "bench", "rule": "ratio", "prob_dtype": "float32", "vocab_size": VOCABULARY}
+    run = {"run_id": "bench", "rule": "ratio", "prob_dtype": "float32", "vocab_size": 2 * VOCABULARY}
     pl.DataFrame([run]).write_parquet(tables / "runs.parquet")
     requests = pl.DataFrame({"request_id": [f"r{i}" for i in range(-(-steps // PER_REQUEST))]})
     requests = requests.with_columns(run_id=pl.lit("bench"), temperature=pl.lit(1.0))

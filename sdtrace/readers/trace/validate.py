@@ -54,10 +54,13 @@ class Validator:
         if not steps.height:
             return steps, [], None
         present = {name for name, n in steps.null_count().row(0, named=True).items() if n < steps.height}
-        reasons = [r for r in _REASONS if r.column is None or r.column in present]
         counted = steps.with_columns(tau=_TAU).with_columns(verified=_VERIFIED)
         drafted = without_padding(steps)  # lists may be as long as the draft with its padding, or without it
-        counted = counted.with_columns(drafted=drafted.select(_TAU).to_series() if drafted is not steps else "tau")
+        padded = drafted is not steps
+        if padded:
+            counted = counted.with_columns(drafted=drafted.select(_TAU).to_series())
+        every = (*_REASONS, *_LISTS[padded])
+        reasons = [r for r in every if r.column is None or r.column in present]
         bad = counted.select(pl.any_horizontal(r.when for r in reasons).fill_null(value=False)).to_series()
         lost: list[Loss] = []
         if bad.any():
@@ -173,21 +176,22 @@ class _Reason(NamedTuple):
     why: pl.Expr
 
 
-def _lengths() -> list[_Reason]:
-    """Lists of one step that do not fit its draft, each with the numbers."""
+def _lengths(*, padded: bool) -> list[_Reason]:
+    """Lists of one step that do not fit its draft, each with the numbers. `padded`: drafts may be shorter than their lists."""
     tau, verified = pl.col("tau"), pl.col("verified")
-    decided = pl.min_horizontal(pl.col("num_accepted") + 1, verified, "drafted")
+    drafted = pl.col("drafted") if padded else tau
+    decided = pl.min_horizontal(pl.col("num_accepted") + 1, verified, drafted)
     accepted = pl.coalesce("num_accepted", pl.col("output_token_ids").list.len().cast(pl.Int64) - 1)
-    made = pl.min_horizontal(accepted + 1, verified, "drafted")
-    drafted = pl.col("drafted")
+    made = pl.min_horizontal(accepted + 1, verified, drafted)
+    whole = [tau, verified, drafted] if padded else [tau, verified]
     reasons: list[_Reason] = []
     for name in (*_PER_DRAFT, "target_probs", *_PER_TARGET):
         n = pl.col(name).list.len().cast(pl.Int64)
-        fits = (
-            (n == tau) | (n == verified) | (n == drafted) | (n == made).fill_null(value=False)
-        )  # `made`: only what was tested
-        if name in _PER_TARGET:
-            fits |= (n == tau + 1) | (n == verified + 1) | (n == drafted + 1)
+        fits = (n == made).fill_null(value=False)  # only what was tested
+        for size in whole:
+            fits |= n == size
+            if name in _PER_TARGET:
+                fits |= n == size + 1
         reasons.append(_Reason(name, ~fits, pl.format(name + " has {} entries for {} drafted tokens", n, tau)))
     n = pl.col("accepted").list.len().cast(pl.Int64)
     why = pl.format("accepted has {} entries, {} decisions were made", n, decided)
@@ -197,7 +201,7 @@ def _lengths() -> list[_Reason]:
 
 _NO_DRAFT = (pl.col("verified_len").fill_null(0) == 0) & (pl.col("target_probs").list.len().fill_null(0) == 0)
 
-#: In this order: a step is set aside for the first that holds.
+#: In this order: a step is set aside for the first that holds; then come those of `_lengths`.
 _REASONS: list[_Reason] = [
     _Reason(None, pl.col("request_id").is_null(), pl.lit("request_id is missing")),
     _Reason(None, pl.col("step").is_null(), pl.lit("step is missing")),
@@ -209,5 +213,6 @@ _REASONS: list[_Reason] = [
         pl.col("tau") > LONGEST,
         pl.format("draft_token_ids has {} entries, more than any drafter proposes", pl.col("tau")),
     ),
-    *_lengths(),
 ]
+#: Those of lists, without and with padding in the batch.
+_LISTS = (_lengths(padded=False), _lengths(padded=True))
