@@ -15,6 +15,7 @@ import polars as pl
 
 from sdtrace.audit.malloc import warm
 from sdtrace.audit.opened import OpenInput
+from sdtrace.audit.parts import Parts
 from sdtrace.audit.request_lines import heads, within
 from sdtrace.audit.seen_steps import RepeatedSteps, SeenSteps
 from sdtrace.audit.workers import pulled
@@ -62,6 +63,7 @@ class Audit:
     texts: Texts = field(default_factory=Texts)
     record: Record = field(default_factory=Record)  #: what the trial of it found
     repeated: pl.DataFrame | None = None  #: some of the steps whose key was taken, keyed, with `path`
+    parts: pl.DataFrame | None = None  #: where requests begin and end in each of several inputs (`sdtrace.audit.parts`)
 
 
 class _LateRequest(BaseException):
@@ -78,21 +80,23 @@ def audit(
     rulings: Rulings | None = None,
     span: Span = (None, None),
     before: "Audit | None" = None,
+    parts: Parts | None = None,
 ) -> Audit:
     """One pass over all sources; a second one if a file kept its request lines for the end.
 
     `keep` filters steps, joined with their request's columns; `rulings` amend run lines; `span` is the
-    Unix time that windows are taken from; `before` has run lines from before these sources, and all known request lines.
+    Unix time that windows are taken from; `before` has run lines from before these sources, and all known request lines; `parts`
+    follows the requests of one source that is one of several.
     """
     if before is not None:
-        return _pass(
-            sources, _State(checks, keep, rulings or {}, span, heads([before.requests]), True, dict(before.runs))
-        )
+        known = heads([before.requests])
+        return _pass(sources, _State(checks, keep, rulings or {}, span, known, True, dict(before.runs), parts=parts))
     try:
-        return _pass(sources, _State(checks, keep, rulings or {}, span, heads([]), complete=False))
+        return _pass(sources, _State(checks, keep, rulings or {}, span, heads([]), complete=False, parts=parts))
     except _LateRequest:
         known = heads(b.requests for source in sources for b in source.batches() if b.requests.height)
-        return _pass(sources, _State(checks, keep, rulings or {}, span, known, complete=True))
+        again = None if parts is None else Parts()
+        return _pass(sources, _State(checks, keep, rulings or {}, span, known, complete=True, parts=again))
 
 
 def gathered(audits: Sequence[Audit], checks: Sequence[Check] = ()) -> tuple[pl.DataFrame, dict[str, Counts]]:
@@ -130,6 +134,7 @@ class _State:
     unknown: int = 0
     seen: SeenSteps | None = None
     repeated: RepeatedSteps = field(default_factory=RepeatedSteps)
+    parts: Parts | None = None
     texts: Texts = field(default_factory=Texts)
 
     def __post_init__(self) -> None:
@@ -140,12 +145,14 @@ class _State:
 
 def _pass(sources: Sequence[OpenInput], state: _State) -> Audit:
     inputs: list[Input] = []
-    state.seen = SeenSteps() if len(sources) > 1 else None
+    if len(sources) > 1:
+        state.seen, state.parts = SeenSteps(), Parts()
     warm()
     pulled(_jobs(sources, state, inputs), partial(_measured, state, inputs), WORKERS)
     known = state.runs, state.known.drop("hash"), state.unknown
     windows = state.windows.windows(), state.events, state.windows.judged
-    return Audit(state.total.total(), inputs, *known, *windows, state.texts, repeated=state.repeated.rows)
+    parts = None if state.parts is None else state.parts.rows()
+    return Audit(state.total.total(), inputs, *known, *windows, state.texts, repeated=state.repeated.rows, parts=parts)
 
 
 class _Job(NamedTuple):
@@ -197,11 +204,13 @@ def _taken(state: _State, source: int, read: Input, batch: Batch) -> Iterator[_J
     if state.seen is not None:
         with state.adding:
             steps = state.seen.kept(steps, read, batch.path, state.repeated)
+    if state.parts is not None:
+        state.parts.add(steps, read.path)
     mine, missing = _requests_of(state, steps)
     if state.complete:
         state.unknown += _orphans(steps, missing)
     if state.complete or missing.is_empty():
-        yield _job(state, place, steps, mine)
+        yield _Job(place, steps, mine, dict(state.runs))
         return
     state.waiting.append((place, steps))
     yield from _release(state)
@@ -234,7 +243,7 @@ def _release(state: _State) -> Iterator[_Job]:
         if missing.height:
             return
         state.waiting.pop(0)
-        yield _job(state, place, steps, mine)
+        yield _Job(place, steps, mine, dict(state.runs))
 
 
 def _flush(state: _State) -> Iterator[_Job]:
@@ -244,17 +253,13 @@ def _flush(state: _State) -> Iterator[_Job]:
         state.unknown += _orphans(steps, missing)
         seen = state.judged_unknown
         state.judged_unknown = missing if seen is None else pl.concat([seen, missing]).unique()
-        yield _job(state, place, steps, mine)
+        yield _Job(place, steps, mine, dict(state.runs))
     state.waiting.clear()
 
 
 def _orphans(steps: pl.DataFrame, missing: pl.DataFrame) -> int:
     """How many steps belong to requests that are not known."""
     return steps.select("hash").join(missing, on="hash", how="semi").height if missing.height else 0
-
-
-def _job(state: _State, place: Place, steps: pl.DataFrame, requests: pl.DataFrame) -> _Job:
-    return _Job(place, steps, requests, dict(state.runs))
 
 
 def _lose(state: _State, read: Input, batch: Batch, error: BaseException) -> None:

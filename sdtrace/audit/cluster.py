@@ -15,6 +15,7 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit, Keep, Span, audit, gathered, heads_of
 from sdtrace.audit.opened import OpenInput
+from sdtrace.audit.parts import Parts
 from sdtrace.audit.seen_steps import RepeatedSteps
 from sdtrace.errors import MissingExtraError, UsageError
 from sdtrace.responses.texts import merged
@@ -83,7 +84,7 @@ def _one(source: OpenInput, given: Any, before: Audit | None) -> tuple[Audit, Ta
     checks, keep, rulings, span, cwd = given
     with contextlib.suppress(OSError):
         os.chdir(cwd)  # paths are relative to where the command was given
-    found = audit([source], checks, keep, rulings, span, before)
+    found = audit([source], checks, keep, rulings, span, before, Parts())
     return replace(found, tally=Tally()), found.tally
 
 
@@ -121,6 +122,7 @@ def _together(parts: Sequence[Audit], tally: Tally, checks: Sequence[Check]) -> 
     for part in parts:
         if part.repeated is not None:
             repeated.add(part.repeated, "")
+    followed = [part.parts for part in parts if part.parts is not None]
     return Audit(
         tally,
         [i for part in parts for i in part.inputs],
@@ -132,4 +134,5 @@ def _together(parts: Sequence[Audit], tally: Tally, checks: Sequence[Check]) -> 
         judged,
         merged([part.texts for part in parts]),
         repeated=repeated.rows,
+        parts=pl.concat(followed) if len(parts) > 1 and followed else None,
     )

@@ -88,6 +88,7 @@ def _record(audit: Audit) -> dict[str, Any]:
         "greedy": record.greedy,
         "losses_depend_on_outcome": record.losses_depend_on_outcome,
         "noise": record.noise,
+        **({"joined": [dict(row) for row in record.joined]} if record.joined else {}),
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sdtrace.results.cause import Cause
 
@@ -14,7 +15,7 @@ class Record:
     are those that were compared is declared, inferred or unknown. `seeds`: known, unknown, or shared (requests draw the
     same). `greedy`: whether each request was sampled is known, inferred or unknown. `noise`: how far a recorded p is from the
     compared one, relative to itself. `not_judged`: steps by the reason for which no law judges them. `distrusted`: runs
-    that should have been judged again and could not be.
+    that should have been judged again and could not be. `joined`: requests that begin in one input and finish in another, by pair.
     """
 
     keys: str = "unique"
@@ -27,3 +28,4 @@ class Record:
     notes: tuple[str, ...] = ()
     not_judged: Mapping[str, int] = field(default_factory=dict)
     distrusted: frozenset[str] = frozenset()
+    joined: tuple[Mapping[str, Any], ...] = ()

@@ -18,6 +18,7 @@ from sdtrace.diagnosis.trial.counts import NEEDED, over_counted
 from sdtrace.diagnosis.trial.keys import conflict
 from sdtrace.diagnosis.trial.losses import losses
 from sdtrace.diagnosis.trial.noise import imprecise, of_block, told
+from sdtrace.diagnosis.trial.parts import joined
 from sdtrace.diagnosis.wrong_rules import explain_decisions
 from sdtrace.results.cause import Cause, with_command
 from sdtrace.results.cause_words import WORDS
@@ -28,6 +29,9 @@ from sdtrace.verify.positions import positions
 from sdtrace.verify.rulings import Ruling
 from sdtrace.verify.scope import of_sample
 
+#: Pairs of inputs that share requests, which the report names one by one.
+_PAIRS = 4
+
 
 def tried(audit: Audit, checks: Sequence[Check], before: Record | None = None) -> tuple[Record, dict[str, Ruling]]:
     """What the record is, and what is to be judged again under (by run; empty: nothing).
@@ -36,6 +40,7 @@ def tried(audit: Audit, checks: Sequence[Check], before: Record | None = None) -
     """
     trial = _Trial(audit, checks, before or Record())
     trial.keys()
+    trial.parts()
     if audit.tally.steps is None or audit.tally.frame("laws").is_empty():
         return trial.record, {}
     for run in trial.choices:
@@ -97,6 +102,15 @@ class _Trial:
         self.record = replace(self.record, keys="repeated" if ranks else "conflicting")
         name = "decision-mismatch" if ranks else "record-broken"
         self._add(replace(_cause(name, found.headline, found.evidence[0]), evidence=found.evidence, weight=found.steps))
+
+    def parts(self) -> None:
+        """Requests that go over from one input to another, and the clocks of both."""
+        if self.record.joined:
+            return
+        found = joined(self.audit.parts, self.audit.tally.steps, self.audit.repeated)
+        self.record = replace(self.record, joined=tuple(one.row() for one in found))
+        for one in found[:_PAIRS]:
+            self._note(one.says())
 
     def of(self, run: str, describe: bool) -> None:
         """Try one run; the first thing that is found wrong with it is mended before the next one is asked."""

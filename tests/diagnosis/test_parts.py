@@ -1,0 +1,117 @@
+"""Requests that begin on one host and finish on another: joined by where their context goes on, clocks aligned or said not to be."""
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from sdtrace.api import report
+
+SKEW = 7.5  #: s that the clock of host B is ahead
+STEP = 0.05
+
+
+def step(run: str, request: str, number: int, at: float, context: int) -> dict[str, Any]:
+    """One lawful step: one of two drafted tokens kept, two tokens appended."""
+    draw = Random(f"{request} {context} {run}")
+    return {
+        "kind": "step", "run_id": run, "request_id": request, "step": number, "at": at, "step_ms": 40.0, "context_len": context,
+        "draft_token_ids": [5, 6], "draft_probs": [0.5, 0.5], "target_probs": [0.6, 0.1], "num_accepted": 1,
+        "uniforms": [draw.random(), draw.uniform(0.2, 1.0)], "output_token_ids": [5, 9], "last_kind": "recovered",
+    }  # fmt: skip
+
+
+def hosts(
+    folder: Path,
+    moves: list[tuple[str, str]],
+    *,
+    runs: tuple[str, str] = ("a", "b"),
+    shared: int = 0,
+    goes_on: bool = True,
+    skew: float = SKEW,
+    clocks: bool = True,
+) -> list[str]:
+    """Two files of two hosts. Request i takes 4 steps on the first host of moves[i] and 4 on the second; of these, `shared` steps of
+    the first half are recorded by both. `goes_on`: the second half has the context of the first one behind it."""
+    files: dict[str, list[dict[str, Any]]] = {"a": [], "b": []}
+    for i, (first, second) in enumerate(moves):
+        for number in range(8):
+            here = first if number < 4 else second
+            context = 100 + i + 2 * number if goes_on or number < 4 else 100 + i + 2 * (number - 4)
+            copies = {here} | ({second} if number < 4 and number >= 4 - shared else set())
+            for host in copies:
+                at = 1_790_000_000 + i + STEP * number + (skew if host == "b" else 0.0)
+                run = runs[0] if host == "a" else runs[1]
+                of_part = number if runs[0] == runs[1] or number < 4 else number - 4
+                row = step(run, f"q{i}", of_part, at, context)
+                files[host].append(row if clocks else row | {"at": None})
+    paths = []
+    for host, rows in files.items():
+        run = runs[0] if host == "a" else runs[1]
+        head = {"kind": "run", "format": 1, "run_id": run, "rule": "ratio", "draft_sampling": "sampled"}
+        path = folder / f"host-{host}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in [head, *rows]))
+        paths.append(str(path))
+    return paths
+
+
+def told(paths: list[str]) -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
+    """The section `record.joined` of the report, the notes that speak of it, and the document."""
+    document = report(paths).document
+    notes = " ".join(str(note) for note in document["verdict"]["not_checked"] if " in " in str(note))
+    assert document["audit"]["disagree"] == 0
+    assert [c["cause"] for c in document["causes"] if c["side"] == "wrong"] == []
+    return document["record"].get("joined", []), notes, document
+
+
+def test_one_way_is_joined_and_not_aligned(tmp_path: Path) -> None:
+    """A part from a clock that is behind begins before the first one ended: said, and no pause is made of it."""
+    rows, notes, document = told(hosts(tmp_path, [("a", "b")] * 5, skew=-SKEW))
+    (row,) = rows
+    assert (row["requests"], row["clock"], row["pause_s"]) == (5, None, None)
+    assert row["ahead_at_most_s"] == pytest.approx(STEP - SKEW)
+    assert "5 requests begin in" in notes
+    assert "not aligned" in notes
+    assert "behind by 7.45 s at least" in notes
+    assert document["audit"]["steps"] == 40
+
+
+def test_both_ways_align_the_clocks(tmp_path: Path) -> None:
+    rows, notes, _ = told(hosts(tmp_path, [("a", "b"), ("b", "a")] * 4))
+    assert [row["requests"] for row in rows] == [4, 4]
+    ahead = next(row for row in rows if row["begin"].endswith("a.jsonl"))
+    assert ahead["clock"]["basis"] == "requests both ways"
+    assert ahead["clock"]["low_s"] <= SKEW <= ahead["clock"]["high_s"]
+    assert ahead["clock"]["high_s"] - ahead["clock"]["low_s"] == pytest.approx(2 * STEP, abs=1e-3)
+    back = next(row for row in rows if row is not ahead)
+    assert back["clock"]["ahead_s"] == pytest.approx(-ahead["clock"]["ahead_s"])
+    assert all(row["pause_s"] >= 0 for row in rows)
+    assert "by 8 requests both ways" in notes
+
+
+def test_shared_steps_align_the_clocks_and_count_once(tmp_path: Path) -> None:
+    rows, notes, document = told(hosts(tmp_path, [("a", "b")] * 4, runs=("one", "one"), shared=2))
+    (row,) = rows
+    assert row["clock"] == {"ahead_s": SKEW, "low_s": SKEW, "high_s": SKEW, "basis": "shared steps", "n": 8}
+    assert row["pause_s"] == pytest.approx(STEP, abs=1e-3)
+    assert document["audit"]["steps"] == 32
+    assert "by 8 shared steps" in notes
+
+
+def test_without_times(tmp_path: Path) -> None:
+    rows, notes, _ = told(hosts(tmp_path, [("a", "b")] * 4, clocks=False))
+    (row,) = rows
+    assert (row["clock"], row["ahead_at_most_s"], row["pause_s"]) == (None, None, None)
+    assert "steps have no times" in notes
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"goes_on": False}, {"runs": ("one", "one"), "skew": 0.0}],
+    ids=["two benchmarks with the same ids", "files of one process"],
+)
+def test_what_is_no_handover(more: dict[str, Any], tmp_path: Path) -> None:
+    rows, _, _ = told(hosts(tmp_path, [("a", "b")] * 5, **more))
+    assert rows == []
