@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sdtrace.replay.requests import Conversation
+from sdtrace.replay.bands import LEAST, Band, band_of
+from sdtrace.replay.conversation import Conversation
 from sdtrace.schema.arrays import Floats
 from sdtrace.schema.json_values import Json
 from sdtrace.schema.keys import keyed
@@ -25,24 +26,9 @@ from sdtrace.verify.precision import band as precision
 from sdtrace.verify.scope import REQUEST_COLUMNS, Scope, scopes
 
 KEYS = ["run_id", "request_id", "step", "position"]
-#: Probabilities below are not told apart: a log of 1e-9 is as good as zero for every decision.
-LEAST = 1e-9
-#: The band is never narrower: engines add in another order than this one (float32, |logit| near 20).
-LEAST_BAND = 1e-4
 #: Share of positions outside the band, and how many of them, before anything is said against an engine.
 SHARE, COUNT = 0.02, 5
 _UNTESTED = np.int8(2)
-
-
-@dataclass(frozen=True)
-class Band:
-    """How far log p moves between two ways to run the same tokens: quantiles of |d log p|, and the band made of them."""
-
-    median: float
-    p99: float
-    most: float
-    positions: int
-    width: float
 
 
 def band(one: pl.DataFrame, other: pl.DataFrame) -> Band:
@@ -51,11 +37,7 @@ def band(one: pl.DataFrame, other: pl.DataFrame) -> Band:
     moved = np.concatenate(
         [np.abs(_log(both[name]) - _log(both[f"{name}_other"])) for name in ("log_p", "log_p_emitted")]
     )
-    moved = moved[np.isfinite(moved)]
-    if not len(moved):
-        return Band(0.0, 0.0, 0.0, 0, LEAST_BAND)
-    p99 = float(np.quantile(moved, 0.99))
-    return Band(float(np.median(moved)), p99, float(moved.max()), len(moved), max(4 * p99, LEAST_BAND))
+    return band_of(moved)
 
 
 def _log(column: pl.Series) -> Floats:

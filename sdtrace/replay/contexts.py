@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.packing import Packed, pack, places
-from sdtrace.replay.requests import Conversation
 
 
 def not_rolled_back(one: Conversation) -> Packed:

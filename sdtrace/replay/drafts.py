@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from sdtrace.replay.compare import LEAST, Uniformity, uniformity
+from sdtrace.replay.bands import LEAST
+from sdtrace.replay.compare import Uniformity, uniformity
+from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.likelihood import likelihood
 from sdtrace.replay.model import Verifier
 from sdtrace.replay.packing import pack
 from sdtrace.replay.parameters import Parameters
 from sdtrace.replay.passes import run, shape_rows
-from sdtrace.replay.requests import Conversation
 from sdtrace.schema.sampling import ticket
 
 

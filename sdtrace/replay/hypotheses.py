@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sdtrace.replay.compare import LEAST, distances
+from sdtrace.replay.bands import LEAST
+from sdtrace.replay.compare import distances
 from sdtrace.replay.contexts import first_twice, not_rolled_back, shifted, stale_entries, without, without_first
+from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.likelihood import BULK, OVER_HEALTHY, OVER_RIVAL, SAYS, likelihood
 from sdtrace.replay.packing import Packed, pack
 from sdtrace.replay.parameters import Parameters
-from sdtrace.replay.requests import Conversation
 
 View = Callable[[Conversation], Packed]
 Change = Callable[[Parameters], Parameters]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sdtrace.replay.requests import Conversation, Step
+from sdtrace.replay.conversation import Conversation, Step
 from sdtrace.schema.arrays import Ints
 
 

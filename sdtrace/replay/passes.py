@@ -1,7 +1,7 @@
 """Forward passes over packed requests, and the few numbers that are kept of every row of p.
 
 Rows stay on the device; what leaves it is one line a position: log p of the drafted and of the emitted token, the
-argmax and its margin, and where the emitted token stands in the cumulative distribution.
+argmax and its margin, and where the emitted token stands in the cumulative distribution. torch and numpy are enough for it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,25 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 
+from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.model import Verifier
 from sdtrace.replay.packing import Packed, batches, chunks, places
 from sdtrace.replay.parameters import Parameters, shaped
-from sdtrace.replay.requests import Conversation
 
 Tensor = Any
 
 #: Tokens of one pass, and elements of a block of logits rows (float32) that exist at a time.
 TOKENS = {"cpu": 1024, "cuda": 8192}
 ELEMENTS = {"cpu": 1 << 24, "cuda": 1 << 28}
-
-SCHEMA = {
-    "run_id": pl.String, "request_id": pl.String, "step": pl.Int64, "position": pl.Int64,
-    "drafted": pl.Int64, "emitted": pl.Int64, "log_p": pl.Float64, "log_p_emitted": pl.Float64, "below": pl.Float64,
-    "best": pl.Int64, "gap": pl.Float64, "margin": pl.Float64, "margin_drafted": pl.Float64,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -172,8 +165,10 @@ def shape_rows(
     return out
 
 
-def facts(places: list[Place], logits: Tensor, conversations: Sequence[Conversation]) -> pl.DataFrame:
-    """One line a row, from shaped logits; columns of SCHEMA. log 0 is -inf; `margin` is the best logit minus the token's."""
+def numbers(places: list[Place], logits: Tensor) -> dict[str, Any]:
+    """What is kept of each row, from shaped logits, as numpy arrays (m): log p of the drafted and of the emitted token, how much of p
+    lies below the latter (`below`), the best token and its lead (`gap`), and by how much the two tokens are behind it (`margin`). log 0
+    is -inf; columns of a token that is None mean nothing."""
     with torch.inference_mode():
         log_p = logits.log_softmax(-1)
         best = logits.topk(2, dim=-1)
@@ -187,29 +182,4 @@ def facts(places: list[Place], logits: Tensor, conversations: Sequence[Conversat
             columns["margin_drafted" if name == "drafted" else "margin"] = margin
             if name == "emitted":
                 columns["below"] = (log_p.exp().cumsum(-1).gather(-1, index).squeeze(-1) - value.exp()).clamp(0, 1)
-        numbers = {name: value.cpu().numpy() for name, value in columns.items()}
-    frame = pl.DataFrame(
-        {
-            "run_id": [conversations[p.one].key[0] for p in places],
-            "request_id": [conversations[p.one].key[1] for p in places],
-            "step": [p.step for p in places],
-            "position": [p.position for p in places],
-            "drafted": [p.drafted for p in places],
-            "emitted": [p.emitted for p in places],
-            **numbers,
-        },
-        schema_overrides={"drafted": pl.Int64, "emitted": pl.Int64},
-    )
-    for column, of in _TOKEN_OF.items():
-        frame = frame.with_columns(pl.when(pl.col(of).is_not_null()).then(pl.col(column)).alias(column))
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
-
-
-#: Which token a column speaks of: it is null where there is no such token.
-_TOKEN_OF = {
-    "log_p": "drafted",
-    "margin_drafted": "drafted",
-    "log_p_emitted": "emitted",
-    "margin": "emitted",
-    "below": "emitted",
-}
+        return {name: value.cpu().numpy() for name, value in columns.items()}

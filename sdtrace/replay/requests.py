@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers import Opened
+from sdtrace.replay.conversation import Conversation, Step
 from sdtrace.schema.json_values import Json
 from sdtrace.schema.sampling import ticket
 
@@ -17,38 +18,6 @@ COLUMNS = (
     "run_id", "request_id", "step", "line", "draft_token_ids", "draft_probs", "target_probs", "uniforms", "accepted",
     "num_accepted", "verified_len", "output_token_ids", "last_kind", "last_target_prob", "context_len",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Step:
-    """One verification. `begin` is the number of tokens before it: prompt and everything appended so far."""
-
-    row: Json
-    begin: int
-    draft: list[int]
-    output: list[int]
-    n_a: int
-
-    @property
-    def rejected(self) -> bool:
-        """Whether a drafted token was rejected."""
-        return self.n_a < len(self.draft)
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """A request that can be run again: `tokens` is the prompt and every appended token."""
-
-    run: Mapping[str, Any]
-    request: Mapping[str, Any]
-    prompt: list[int]
-    steps: list[Step]
-    tokens: list[int]
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """run_id and request_id."""
-        return self.request["run_id"], self.request["request_id"]
 
 
 @dataclass

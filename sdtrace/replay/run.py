@@ -9,8 +9,11 @@ from typing import Any
 import polars as pl
 
 from sdtrace.replay import compare
-from sdtrace.replay.compare import Band, Decisions, Greedy, Uniformity
+from sdtrace.replay.bands import Band
+from sdtrace.replay.compare import Decisions, Greedy, Uniformity
+from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.drafts import Drafts, drafts
+from sdtrace.replay.facts import SCHEMA, facts
 from sdtrace.replay.hypotheses import (
     Scored,
     Way,
@@ -25,9 +28,9 @@ from sdtrace.replay.hypotheses import (
 from sdtrace.replay.model import Verifier, load, special_ids
 from sdtrace.replay.packing import pack
 from sdtrace.replay.parameters import Parameters, of_request
-from sdtrace.replay.passes import SCHEMA, facts, run, shape_rows, stepwise
+from sdtrace.replay.passes import run, shape_rows, stepwise
 from sdtrace.replay.quantise import rounded
-from sdtrace.replay.requests import Conversation, Gathered
+from sdtrace.replay.requests import Gathered
 from sdtrace.replay.state import State
 from sdtrace.schema.json_values import Json
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from sdtrace import atomic
 from sdtrace.errors import OutputError, UsageError
-from sdtrace.replay.passes import SCHEMA
+from sdtrace.replay.facts import SCHEMA
 
 
 class State:

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from sdtrace.replay import passes
+from sdtrace.replay.conversation import Conversation, Step
+from sdtrace.replay.facts import facts
 from sdtrace.replay.model import Verifier, load
 from sdtrace.replay.packing import batches, pack
 from sdtrace.replay.parameters import Parameters
-from sdtrace.replay.requests import Conversation, Step
 from tests.model.engine import tiny
 
 
@@ -74,7 +75,7 @@ def main() -> None:
     count = sum(map(len, packed))
 
     def take(places: Any, logits: Any) -> None:
-        passes.facts(places, passes.shape_rows(places, logits, ones, shapes), ones)
+        facts(places, passes.shape_rows(places, logits, ones, shapes), ones)
 
     def plain() -> None:
         """As many tokens in the same batches, causal, with logits of every token."""

@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 
 from sdtrace.replay import passes
+from sdtrace.replay.conversation import Conversation, Step
+from sdtrace.replay.facts import facts
 from sdtrace.replay.model import Verifier
 from sdtrace.replay.packing import pack
 from sdtrace.replay.parameters import Parameters
-from sdtrace.replay.requests import Conversation, Step
 from tests.model.conftest import World
 
 
@@ -33,7 +34,7 @@ def collected(ones: list[Conversation], go: Any) -> pl.DataFrame:
     given = dict.fromkeys(range(len(ones)), Parameters(temperature=0.8))
 
     def take(places: Any, logits: Any) -> None:
-        frames.append(passes.facts(places, passes.shape_rows(places, logits, ones, given), ones))
+        frames.append(facts(places, passes.shape_rows(places, logits, ones, given), ones))
 
     go(take)
     return pl.concat(frames).sort("request_id", "step", "position")

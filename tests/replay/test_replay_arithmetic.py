@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sdtrace.cli import run
 from sdtrace.replay import compare
 from sdtrace.replay.contexts import not_rolled_back, stale_entries
+from sdtrace.replay.conversation import Conversation, Step
 from sdtrace.replay.packing import batches, chunks, pack, places
-from sdtrace.replay.requests import Conversation, Step
 from sdtrace.schema.trace import schema
 
 

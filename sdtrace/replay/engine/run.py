@@ -10,11 +10,12 @@ import numpy as np
 from sdtrace.errors import NoInputError
 from sdtrace.readers import Opened
 from sdtrace.replay.compare import COUNT, SHARE, Decisions, decisions
+from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.engine.client import Client, Engine, known
 from sdtrace.replay.engine.score import Scores, far, scores
 from sdtrace.replay.engine.texts import branches, facts, of_conversations, of_responses, raw, rejected
 from sdtrace.replay.engine.ways import WIDE, Scored, Seen, Tried, Way, bounded, distance, named, seen, tried, ways
-from sdtrace.replay.requests import Conversation, gather
+from sdtrace.replay.requests import gather
 
 
 @dataclass

@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 
 from sdtrace.readers import Opened
+from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.engine.client import Client, Engine
 from sdtrace.replay.engine.score import Scores, Text, recorded
 from sdtrace.replay.engine.tokenize import spelled
 from sdtrace.replay.engine.ways import Scored, applied
 from sdtrace.replay.engine.written import Written, written
-from sdtrace.replay.requests import Conversation
 from sdtrace.responses.bounds import Sampling
 from sdtrace.schema.responses import RESPONSE
 from sdtrace.schema.sampling import ticket

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.replay.compare import LEAST
+from sdtrace.replay.bands import LEAST
 from sdtrace.replay.contexts import not_rolled_back
+from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.engine.score import Text
 from sdtrace.replay.likelihood import BULK, OVER_HEALTHY, OVER_RIVAL, SAYS, likelihood
-from sdtrace.replay.requests import Conversation
 from sdtrace.responses.bounds import GREEDY, Sampling, Weights, weights
 from sdtrace.responses.evidence import Rows
 from sdtrace.responses.positions import listed, sampling, sure
