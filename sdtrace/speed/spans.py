@@ -62,7 +62,7 @@ def spans_section(windows: pl.DataFrame) -> Section | None:
     rows.append(["unattributed", spent.unattributed, spent.unattributed / spent.step, None, None, None])
     whole = mine["busy_ms"]
     rows.append(["step", spent.step, 1.0, *(_quantile(whole, q) for q in (0.5, 0.95, 1.0))])
-    says = f"{in_words(spent)}, over {round(spent.steps):,} steps of a profile."
+    says = f"A{in_words(spent)[1:]}, over {round(spent.steps):,} steps of a profile."
     if spent.hidden > 0.005 * spent.step:
         says += f" Another {ms(spent.hidden)} of parts ran beside others and cost no time."
     graph = _graph(_said(mine))
@@ -77,7 +77,7 @@ def spans_section(windows: pl.DataFrame) -> Section | None:
 
 
 def in_words(spent: Ledger) -> str:
-    """`A step takes 41 ms: draft 40%, verify 52%, unattributed 8%`."""
+    """`a step takes 41 ms: draft 40%, verify 52%, unattributed 8%`."""
     parts = {name: part for name, part in spent.parts.items() if part is not None} | {
         "unattributed": spent.unattributed
     }

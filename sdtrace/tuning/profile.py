@@ -35,6 +35,7 @@ def profile(audit: Audit, found: Diagnosis, sources: Sequence[Readable]) -> dict
     method, width = _one(runs, "method"), _one([{"children": children(parameters(r))} for r in runs], "children")
     configured = _one(runs, "num_draft_tokens")
     k = max(int(configured or 0), seen.k, len(seen.tested)) or None
+    one_length = k is not None and (len(runs) < 2 or configured is not None)
     laws = found.chosen.frame("laws").filter(pl.col("steps") > 0)["law"].unique().to_list() if steps else []
     withheld = sorted(law for law in laws if law in LAWS and LAWS[law].decides != "token")
     chain = str(method).lower() in _CHAINS and width in (None, 1)
@@ -57,13 +58,13 @@ def profile(audit: Audit, found: Diagnosis, sources: Sequence[Readable]) -> dict
         "num_speculative_tokens": k,
         "block_size": None,
         "max_supported_k": None,
-        "verification_method": "block" if withheld else "longest_prefix",
+        "verification_method": " and ".join(withheld) or "longest_prefix",
         **rates,
         **(_reason(withheld) if withheld else {}),
         "mean_accept_length": seen.mean,
         "mean_accept_length_per_request": seen.mean_per_request,
         "accept_length_model": "chain_analytic" if chain else "measured_per_k",
-        "accept_length_by_k": {str(k): seen.mean} if k and seen.mean is not None else {},
+        "accept_length_by_k": {str(k): seen.mean} if one_length and seen.mean is not None else {},
         "acceptance_length_histogram": seen.histogram,
         "per_category": None,
         "measurement_conditions": _conditions(audit, found, seen, runs, steps=steps),

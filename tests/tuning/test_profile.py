@@ -127,6 +127,15 @@ def test_a_rule_on_blocks_has_lengths_and_no_rates_by_position(tmp_path: Path) -
     assert (back["tokens_per_step"], back["marginal_by_position"]) == (2.0, [])
 
 
+def test_two_draft_lengths_have_no_mean_of_one(tmp_path: Path) -> None:
+    rows = [{"kind": "run", "format": 1, "run_id": name, "num_draft_tokens": k} for name, k in (("x", 2), ("y", 4))]
+    rows += [step("a", i, k, 1, run_id=name) for name, k in (("x", 2), ("y", 4)) for i in range(3)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = profile(tmp_path / "t.jsonl", tmp_path)
+    assert (found["accept_length_by_k"], found["num_speculative_tokens"]) == ({}, 4)
+    assert found["counts"]["tested_by_position"][:2] == [6, 6]
+
+
 @pytest.mark.parametrize("name", ["transformers-sampled.jsonl.gz", "engines/vllm.log"])
 def test_read_back_it_gives_the_same_figures(name: str, tmp_path: Path) -> None:
     """Counts cannot tell the conditional rate behind a draft that was cut short: there it is null, and never another one.
