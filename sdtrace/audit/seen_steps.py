@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from sdtrace.readers.inputs import Input
-from sdtrace.schema.trace import Loss
+from sdtrace.schema.trace import REPEATED, Loss
 
 #: Repeated steps that are kept to be compared.
 KEPT = 4_000
-#: How the loss of such a step begins, as that of a step which stands twice in one input.
-REPEATED = "duplicate of request"
 
 
 @dataclass

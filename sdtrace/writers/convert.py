@@ -5,11 +5,12 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
 import orjson
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
@@ -18,7 +19,7 @@ from sdtrace import atomic
 from sdtrace.errors import UsageError
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.inputs import Input, add, book, demand
-from sdtrace.schema.trace import OBJECTS, TABLES, Batch, Loss, Notice, empty
+from sdtrace.schema.trace import OBJECTS, REPEATED, TABLES, Batch, Loss, Notice, empty
 
 
 @dataclass
@@ -49,8 +50,17 @@ def _batches(opened: Sequence[Opened]) -> Iterator[Batch]:
         inputs.append(Input(source.path, source.format, source.engine))
         for batch in source.as_written():
             book(inputs[-1], batch)
-            yield batch
+            yield _with_repeated(batch)
     demand(inputs)
+
+
+def _with_repeated(batch: Batch) -> Batch:
+    """The batch with the steps whose key was taken: what several answers under one id, or a retry, make of a record is for its
+    reader to judge."""
+    if batch.repeated is None or batch.repeated.is_empty():
+        return batch
+    steps = pl.concat([batch.steps, batch.repeated.select(batch.steps.columns)]).sort("line", maintain_order=True)
+    return replace(batch, steps=steps, losses=[x for x in batch.losses if not x.what.startswith(REPEATED)])
 
 
 def write(found: Iterator[Batch], out: str | Path | IO[bytes]) -> Converted:

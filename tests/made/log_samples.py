@@ -84,6 +84,15 @@ LLAMA_A = """\
 2026-05-14 22:40:29.046 | statistics mtp: #calls(b,g,a) = 1 861 690, #gen drafts = 690, #acc drafts = 690, #gen tokens = 1207, \
 #acc tokens = 1186, dur(b,g,a) = 0.006, 3112.317, 0.287 ms
 """
+#: builds of May 2026 stamp the first line of a block alone
+LLAMA_A_STAMPED = """\
+0.01.000.000 I slot print_timing: id  0 | task 0 |\x20
+prompt eval time =     100.00 ms /    10 tokens (   10.00 ms per token,   100.00 tokens per second)
+       eval time =    1000.00 ms /   100 tokens (   10.00 ms per token,   100.00 tokens per second)
+      total time =    1100.00 ms /   110 tokens
+draft acceptance rate = 0.75000 (   60 accepted /    80 generated)
+0.01.100.000 I slot      release: id  0 | task 0 | stop processing: n_tokens = 110, truncated = 0
+"""
 LLAMA_C = """\
 0.07.112.318 I slot print_timing: id  0 | task 12 |        eval time =    1988.80 ms /   221 tokens (    9.00 ms per token)
 0.07.112.340 I slot print_timing: id  0 | task 12 | draft acceptance = 0.58333 (  140 accepted /   240 generated), mean \
@@ -182,6 +191,7 @@ SAMPLES: dict[str, tuple[str, str, str]] = {
     "sglang-0.5.20": (SGLANG_NEW, "sglang-log", "sglang"),
     "sglang-finish": (SGLANG_FINISH, "sglang-log", "sglang"),
     "llama.cpp-a": (LLAMA_A, "llamacpp-log", "llama.cpp"),
+    "llama.cpp-a-stamped": (LLAMA_A_STAMPED, "llamacpp-log", "llama.cpp"),
     "llama.cpp-c": (LLAMA_C, "llamacpp-log", "llama.cpp"),
     "llama.cpp-d": (LLAMA_D, "llamacpp-log", "llama.cpp"),
     "llama.cpp-jsonl": (LLAMA_JSONL, "llamacpp-log", "llama.cpp"),

@@ -45,6 +45,18 @@ def test_samples(name: str, tmp_path: Path) -> None:
     assert same(sorted(before, key=lambda r: order[r["kind"]]), round_trip(source, tmp_path))
 
 
+def test_steps_whose_key_is_taken_are_records(tmp_path: Path) -> None:
+    """Four answers under one id, or a retry: what that makes of a record, its reader judges."""
+    step = {"kind": "step", "request_id": "a", "step": 0, "draft_token_ids": [1, 2], "num_accepted": 1}
+    rows = [step, step | {"draft_token_ids": [3, 4]}, step | {"step": 1}, step]
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in [{"kind": "run", "format": 1}, *rows]))
+    done = convert([source], tmp_path / "out.jsonl")
+    assert (done.steps, done.losses) == (4, [])
+    assert records(tmp_path / "out.jsonl")[1:] == rows
+    assert round_trip(source, tmp_path)[1:] == rows
+
+
 numbers = st.floats(allow_nan=True, allow_infinity=True)
 ids = st.integers(-1, 2**40)
 text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)

@@ -8,7 +8,6 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.audit.seen_steps import REPEATED
 from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.diagnosis.law_choice import Choice, better_law, choose
 from sdtrace.diagnosis.outcomes import outcomes
@@ -24,6 +23,7 @@ from sdtrace.results.cause import Cause, with_command
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Check
 from sdtrace.results.record import Record
+from sdtrace.schema.trace import REPEATED
 from sdtrace.verify.laws import LAWS
 from sdtrace.verify.positions import positions
 from sdtrace.verify.rulings import Ruling

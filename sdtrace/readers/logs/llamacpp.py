@@ -29,10 +29,11 @@ _BEFORE = re.compile(
     r"|[A-Z][a-z]{2} ++\d++ [\d:]++ \S++ [\w.@-]++\[\d++\]: |[\w.-]++\s*+\| |spec common_specu: )*+"
     r"(?:slot\s+print_timings?: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \|\s*)?$"
 )
-#: a bare head (builds to May 2026 stamp it alone), and the lines that the engine prints behind it without one
+#: a bare head (builds to May 2026 stamp it alone), and the lines that the engine prints behind it without one, each behind what
+#: a container or a shipper puts there
 _HEAD = re.compile(r"slot\s+print_timings?: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \|\s*$")
 _TAIL = re.compile(
-    r"^\s*(?:(?P<prompt>prompt eval time =)|(?P<eval>eval time =)|(?P<total>total time =)|(?P<rate>draft acceptance(?: rate)? =)"
+    r"(?:(?P<prompt>prompt eval time =)|(?P<eval>(?<!prompt )eval time =)|(?P<total>total time =)|(?P<rate>draft acceptance(?: rate)? =)"
     r"|(?P<statistics>statistics\s+[\w-]+: #calls))"
 )
 _OWN = re.compile(r"(?:^|[IWED]\s|\s)(?:slot|srv|spec|main)\s+\S+: ")
@@ -64,10 +65,12 @@ def _goes_on(line: int, text: str, state: State) -> bool:
     if head := _HEAD.search(text):
         state.block = head["slot"], head["task"], line, 0
         return False
-    if state.block is None:
+    if state.block is None or not text.strip():
         return False
     slot, task, last, place = state.block
     tail = _TAIL.search(text)
+    if tail is not None and not _BEFORE.match(text[: tail.start()]):
+        tail = None
     now = tail.re.groupindex[tail.lastgroup] if tail and tail.lastgroup else 0
     follows = line - last <= 2 and (now > place or now == place == _TAIL.groups)
     state.block = (slot, task, line, now) if follows else None

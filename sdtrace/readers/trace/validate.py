@@ -14,7 +14,7 @@ import polars as pl
 from sdtrace.readers.counts import LONGEST
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.schema.padding import without_padding
-from sdtrace.schema.trace import Batch, Loss, Notice, no_tables
+from sdtrace.schema.trace import REPEATED, Batch, Loss, Notice, no_tables
 
 _COUNTS = ("num_accepted", "verified_len", "step", "batch_size", "batch_tokens", "context_len")
 _PER_DRAFT = ("draft_probs", "uniforms", "overlap", "draft_sq", "draft_entropy", "draft_varentropy", "draft_confidence")
@@ -72,7 +72,7 @@ class Validator:
         again, rows = self._duplicates(steps), None
         if again.any():
             rows = steps.filter(pl.Series(again))
-            whys = [f"duplicate of request {r!r}, step {s}" for r, s in rows.select("request_id", "step").rows()]
+            whys = [f"{REPEATED} {r!r}, step {s}" for r, s in rows.select("request_id", "step").rows()]
             lost += self._losses(rows["line"].to_list(), whys)
             steps = steps.filter(pl.Series(~again))
         return steps, lost, rows
