@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from sdtrace.api import report
+from sdtrace.cli import run
 from sdtrace.render import html
 from sdtrace.render.steps import quiet
+from tests.made.rotated import night
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -91,8 +93,22 @@ def test_hostile_strings_run_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["sampled", "lenient-0.8.planted"])
 def test_nothing_overflows_on_a_phone(name: str, tmp_path: Path) -> None:
-    """The page in a frame of 390 px: its document is not wider than the frame."""
     (tmp_path / "page.html").write_bytes(html.page(report(SAMPLES / f"transformers-{name}.jsonl.gz")))
+    assert width_on_a_phone(tmp_path) <= 390
+
+
+def test_the_index_of_nights_fits_a_phone(tmp_path: Path) -> None:
+    """A row of a service, the history of an alarm, a calendar."""
+    for day in range(14, 18):
+        kept = ["--state", str(tmp_path / "state"), "-o", str(tmp_path / "pages")]
+        run(["nightly", str(night(tmp_path, day, bad=day == 17)), *kept, "-q"])
+    shutil.copy(tmp_path / "pages" / "index.html", tmp_path / "page.html")
+    assert "fell to 1.05" in (tmp_path / "page.html").read_text()
+    assert width_on_a_phone(tmp_path) <= 390
+
+
+def width_on_a_phone(tmp_path: Path) -> int:
+    """The width of page.html in a frame of 390 px: more than that where its document is wider than the frame."""
     frame = tmp_path / "frame.html"
     frame.write_text(
         "<iframe id=f src=page.html width=390 height=800></iframe><script>"
@@ -101,7 +117,7 @@ def test_nothing_overflows_on_a_phone(name: str, tmp_path: Path) -> None:
     shown = dom(frame, tmp_path, "--allow-file-access-from-files")
     title = re.search(r"<title>(\d+)</title>", shown)
     assert title is not None
-    assert int(title[1]) <= 390
+    return int(title[1])
 
 
 def driven(page: Path, folder: Path, script: str) -> str:
