@@ -102,9 +102,11 @@ def state_of(record: Json, service: str) -> VerdictState | None:
 def _since(mine: Sequence[Json], name: str, stays: Sequence[Stay]) -> str:
     """The first of the last nights in a row that say the same, after the last alarm of the service was closed."""
     now, since = state_of(mine[-1], name), str(mine[-1]["night"])
+    # a night with another's fault alone, and a healthy one: in neither this service has one
+    same = (None, "healthy") if now is None else (now,)
     closed = max((s.closed for s in stays if s.service in (name, "") and s.closed is not None), default="")
     for r in reversed(mine):
-        if state_of(r, name) != now or r["night"] < closed:
+        if state_of(r, name) not in same or r["night"] < closed:
             break
         since = str(r["night"])
     return since

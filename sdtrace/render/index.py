@@ -54,7 +54,7 @@ def page(
         last=nights[0]["night"],
         nights=nights,
         rows=[_row(row) for row in rows],
-        stays=[_stay(stay) for stay in reversed(stays)],
+        stays=[_stay(stay, alarms) for stay in reversed(stays)],
         needed=FEWEST,
         months=_months(said, {stay.opened for stay in stays} | {a["since"] for a in alarms}),
         sections=sections,
@@ -91,14 +91,16 @@ def _row(row: Standing) -> dict[str, Any]:
     }
 
 
-def _stay(stay: Stay) -> dict[str, Any]:
-    """An alarm's stay for the template, with its state in words."""
+def _stay(stay: Stay, standing: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """An alarm's stay for the template, with its state in words; `open` is what stands in the list of alarms, unacknowledged."""
+    mine = next((alarm for alarm in standing if alarm["id"] == stay.id), None)
     if stay.closed is not None:
         state = f"closed {stay.closed}: {stay.by}"
-    elif stay.known is not None and (stay.known["until"] or "") >= stay.last:
-        state = f"acknowledged until {stay.known['until']}"
+    elif mine is None:
+        named = any(alarm["service"] == stay.service and alarm["kind"] == "cause" for alarm in standing)
+        state = "explained by a cause" if named else f"not seen since {stay.last}"
     else:
-        state = "open"
+        state = "open" if mine["until"] is None else f"acknowledged until {mine['until']}"
     return {"state": state, **{f.name: getattr(stay, f.name) for f in fields(stay)}}
 
 

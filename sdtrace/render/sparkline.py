@@ -8,7 +8,7 @@ from markupsafe import Markup
 from sdtrace.history.overview import Seen
 from sdtrace.render.text import clean, number
 
-WIDTH, HEIGHT, PAD = 132.0, 30.0, 4.0
+WIDTH, HEIGHT, PAD = 112.0, 30.0, 4.0
 
 
 def sparkline(points: Sequence[Seen], what: str, unit: str) -> Markup:

@@ -165,6 +165,10 @@ def test_no_two_sentences_about_one_night_contradict_each_other(made: tuple[Any,
     assert news.active == sum(a["until"] is None for a in standing)
     page = index.page(records, trends(records), document, rows, alarms.stays).decode()
     assert ("No active alarms." in page) == (not standing)
+    states = re.findall(r'<td class="n">([a-z][^<]*)</td><td>(?:chat|code)', page)
+    assert len(states) == len(alarms.stays)
+    assert states.count("open") == news.active, "the list of alarms and their history say the same"
+    assert sum(state.startswith("acknowledged") for state in states) == news.known
     assert re.findall(rf'class="tone-([\w-]+)" href="{night}\.html" title', page) == [verdict["state"]]
 
 
