@@ -144,6 +144,16 @@ def test_spans_of_the_host_over_kernels_are_times_of_launching(tmp_path: Path) -
     assert any("launching" in n["what"] for n in told)
 
 
+def test_a_known_kernel_does_not_take_the_place_of_the_hosts_spans(tmp_path: Path) -> None:
+    """Without annotations of the device its rejection kernel alone is known there: the host's parts stay. Alone it tells of sampling."""
+    kernels = [span("rejection_random_sample_kernel", 10 * i + 5, 1, tid="stream 7", cat="kernel") for i in range(10)]
+    found = read(tmp_path, [*vllm(10, device=False), *kernels])
+    assert (found["time"]["verify_ms"], found["time"]["draft_ms"]) == pytest.approx((5.0, 3.0))
+    assert any("launching" in n["what"] for n in found["inputs"][0]["notices"])
+    alone = read(tmp_path, kernels)["time"]
+    assert (alone["steps"], alone["sample_ms"], alone["verify_ms"]) == (10, pytest.approx(1.0), None)
+
+
 def test_steps_of_sglang(tmp_path: Path) -> None:
     """A step says where it ends: what stands between two of them is no step. draft_extend is drafting; kernels in verify are verify."""
     made = []

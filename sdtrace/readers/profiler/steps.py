@@ -74,12 +74,10 @@ def steps(spans: Spans) -> Steps:
     """The steps of a process."""
     found = Steps()
     _modules(spans, found)
-    device = any(on and any(role in _OF_PART for role in roles) for (_, on), roles in spans.tracks.items())
+    device = _on_device(spans)
     lane = {track: roles for track, roles in spans.tracks.items() if track[1] == device}
-    if device:
-        found.dropped += sum(
-            len(v) // 2 for t, roles in spans.tracks.items() if not t[1] for r, v in roles.items() if r != "graph"
-        )
+    aside = [roles for track, roles in spans.tracks.items() if track not in lane]
+    found.dropped += sum(len(v) // 2 for roles in aside for role, v in roles.items() if role != "graph")
     parts, first, nested = _parts(lane.values())
     found.dropped += nested
     everything = union(np.concatenate([NONE, *parts.values()]))
@@ -92,6 +90,16 @@ def steps(spans: Spans) -> Steps:
     _say(found, parts, windows, graphs, device=device, kernels=len(kernels))
     found.rows = _rows(windows, parts, everything, graphs, kernels)
     return found
+
+
+def _on_device(spans: Spans) -> bool:
+    """Whether the device's spans are those that count: of whole parts, or the only ones. For a kernel that is known by its name the
+    host's spans are not left out."""
+    seen = {
+        on: {_OF_PART[r] for (_, d), roles in spans.tracks.items() if d == on for r in roles if r in _OF_PART}
+        for on in (True, False)
+    }
+    return bool(seen[True] - {"sample"}) or (bool(seen[True]) and not seen[False])
 
 
 def _modules(spans: Spans, found: Steps) -> None:
