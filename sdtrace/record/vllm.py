@@ -89,6 +89,8 @@ def _second_runner() -> None:
         return
     steps = SecondSteps(mixed=hasattr(rejection_sampler_utils, "spec_step_seed"))
     runner._sdtrace = steps
+    if not steps.mixed:
+        _around(runner, "__init__", after=_block_draws_twice)
     _around(runner, "execute_model", before=steps.begin)
     _around(runner, "add_requests", after=steps.added)
     _around(runner, "sample", before=steps.sampling, after=steps.sampled)
@@ -100,6 +102,16 @@ def _second_runner() -> None:
         steps.verified(result, bound.arguments)
 
     _around(rejection_sampler, "rejection_sample", after=verified)
+
+
+def _block_draws_twice(result: Any, runner: Any, *_: Any, **__: Any) -> None:
+    """Block verification looks at the uniforms of all drafted positions. 0.32 draws them by position alone, so that those behind the
+    accepted block, known to be too large by then, are compared again in the next step; 0.33 mixes the draft step into the seed."""
+    if getattr(getattr(runner, "speculative_config", None), "rejection_sample_method", None) == "block":
+        _log.warning(
+            "block verification of this vLLM compares uniforms again that an earlier step found too large: its text is off the "
+            "target's distribution by a little; vLLM 0.33 draws afresh. sdtrace does not record these uniforms"
+        )
 
 
 def _around(

@@ -1,10 +1,13 @@
 """What the recorder makes of a step of vLLM's model runner V2 from numbers that have arrived (tests/vllm drives the engine's sampler)."""
 
+import logging
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sdtrace.record import vllm
 from sdtrace.record.copies import Flat
 from sdtrace.record.known import Known
 from sdtrace.record.vllm_second import Batch, lines
@@ -89,3 +92,14 @@ def test_top_rows_are_those_of_the_drafted_positions() -> None:
         assert found["a"][f"{side}_top_ids"] == [[0, 1], [2, 3]]
         assert found["a"][f"{side}_top_probs"] == [[0.5, 0.25], [0.75, 0.125]]
         assert found["b"][f"{side}_top_ids"] == [[6, 7]]
+
+
+@pytest.mark.parametrize(("method", "warned"), [("block", True), ("standard", False)])
+def test_block_verification_that_draws_twice_is_said(
+    method: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "sdtrace.record"):
+        vllm._block_draws_twice(
+            None, SimpleNamespace(speculative_config=SimpleNamespace(rejection_sample_method=method))
+        )
+    assert ("vLLM 0.33 draws afresh" in caplog.text) == warned
