@@ -1,6 +1,7 @@
 """A real model that is really run wrongly: which fault does the replay name?
 
     python tests/model/faults.py --verifier MODEL --drafter MODEL --trace TRACE [--requests 4] [--tokens 28] [--only FAULT...]
+        [--server URL]    # p from a server of the same model: what it can be asked for is named, the rest is seen to differ
 
 TRACE is a sampled trace of assisted generation with prompt ids (`sample_logs/make/record_transformers.py --prompts`). It is
 replayed as it is, and nothing may be named. Its prompts then go, inside the model's chat template, through the engine of
@@ -11,6 +12,7 @@ wrong, its p is recorded and its decisions follow from it. Exits 1 on a wrong na
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,12 @@ from tests.model import engine
 from tests.model.engine import Asked, record
 
 ASKED = Asked(temperature=0.8, top_k=20, top_p=0.9, repetition=1.1)
+#: What p under a penalty would be, an engine does not tell.
+UNPENALISED = replace(ASKED, repetition=1.0)
 FAULTS = [*engine.FAULTS, "another-checkpoint"]
+NAMED_BY_SCORES = {
+    "temperature-ignored", "temperature-twice", "top-k-ignored", "top-p-ignored", "not-rolled-back", "row-before", "first-token-dropped",
+}  # fmt: skip
 
 
 def main() -> int:
@@ -35,6 +42,7 @@ def main() -> int:
     parser.add_argument("--trace", required=True)
     parser.add_argument("--requests", type=int, default=4)
     parser.add_argument("--tokens", type=int, default=28)
+    parser.add_argument("--server")
     parser.add_argument("--only", nargs="+", default=FAULTS, choices=FAULTS)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -45,14 +53,15 @@ def main() -> int:
         for name in (given.verifier, given.drafter)
     )
     prompts, special = templated(given), special_ids(given.verifier)
-    wrong = int(told("recorded by Transformers", given.trace, given, None))
+    asked = UNPENALISED if given.server else ASKED
+    wrong = 0 if given.server else int(told("recorded by Transformers", given.trace, given, None))
     for fault in ["healthy", *given.only]:
         with tempfile.TemporaryDirectory() as folder:
             model = draft if fault == "another-checkpoint" else target
             how: dict[str, Any] = {"prompts": prompts, "tokens": given.tokens, "special": special}
-            trace = record(Path(folder) / "t", model, draft, ASKED, fault, **how)
+            trace = record(Path(folder) / "t", model, draft, asked, fault, **how)
             expected = {"healthy": None, "another-checkpoint": f"model:{given.drafter}"}.get(fault, fault)
-            wrong += told(fault, trace, given, expected)
+            wrong += (scored if given.server else told)(fault, trace, given, expected)
     return int(wrong > 0)
 
 
@@ -66,6 +75,22 @@ def templated(given: argparse.Namespace) -> list[list[int]]:
         )["input_ids"]
         for one in ones
     ]
+
+
+def scored(fault: str, trace: Any, given: argparse.Namespace, expected: str | None) -> bool:
+    """One line of the table by a server's scores; whether it is wrong."""
+    document = replay(trace, verifier=given.server).document
+    found, causes = document["replay"], [c["cause"] for c in document["causes"] if c["side"] == "wrong"]
+    log_p, name = found["log_p"], expected if expected in NAMED_BY_SCORES else None
+    right = found["named"] == name and bool(causes) == (expected is not None)
+    print(
+        f"{'ok   ' if right else 'OTHER'} {fault}: named {found['named']} ({document['verdict']['state']}, {causes}); "
+        f"median |d log p| {log_p['median']:.2g}, {log_p['outside_band']} of {log_p['compared']} outside {found['band']['width']:.1g}; "
+        f"decisions: {found['decisions']['agree']} agree, {found['decisions']['disagree']} disagree; "
+        f"likeliest {[(w['name'], round(w['log_odds']), round(w['within_band'], 2)) for w in found['ways'][:2]]}",
+        flush=True,
+    )
+    return not right
 
 
 def told(fault: str, trace: Any, given: argparse.Namespace, expected: str | None) -> bool:
