@@ -21,13 +21,13 @@ class Unanswered(OSError):
 
 
 class Server:
-    """Asks one server, again and again if need be."""
+    """Asks one server, again and again if need be. `tls`: that of another one, to share."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, tls: Any = None) -> None:
         import httpx  # only here: the rest of the tool opens no connection
 
         self._httpx, self._limits = httpx, limits or current()
-        self._tls = httpx.create_ssl_context()  # slow to make, and the same every time
+        self.tls = httpx.create_ssl_context() if tls is None else tls  # slow to make, and the same every time
         self._sockets: list[socket.socket] = []
 
     def get(self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> bytes:
@@ -46,7 +46,7 @@ class Server:
             asked = httpx.URL(url, params=params) if params else httpx.URL(url)
             given = {"Accept-Encoding": "gzip", **(headers or {})}
             timeout = self._limits.http_timeout
-            with self._deadline(late), httpx.Client(timeout=timeout, verify=self._tls, headers=given) as client:
+            with self._deadline(late), httpx.Client(timeout=timeout, verify=self.tls, headers=given) as client:
                 return self._followed(client, asked) if body is None else self._posted(client, asked, body)
         except Unanswered:
             if not late.is_set():

@@ -43,6 +43,7 @@ class Client:
     _next: float = 0.0
     _lock: Any = field(default_factory=threading.Lock, repr=False)
     _local: Any = field(default_factory=threading.local, repr=False)
+    _tls: Any = field(default=None, repr=False)
 
     @property
     def shown(self) -> str:
@@ -96,7 +97,9 @@ class Client:
         if not hasattr(self._local, "server"):
             patient = self.limits.http_timeout == USUAL.http_timeout
             limits = replace(self.limits, http_timeout=PATIENCE) if patient else self.limits
-            self._local.server = Server(limits)  # one a thread: it holds its connections
+            with self._lock:
+                made = self._local.server = Server(limits, self._tls)  # one a thread: it holds its connections
+                self._tls = made.tls
         found: Server = self._local.server
         return found
 

@@ -22,6 +22,8 @@ from sdtrace.schema.responses import from_rows
 
 #: The band is never narrower, in nats: engines add in another order when a batch has another shape.
 LEAST_BAND = 2e-2
+#: Texts whose tokens are judged at a time.
+_TOGETHER = 200
 #: Texts that are scored twice to measure it.
 _TWICE = 4
 
@@ -128,6 +130,7 @@ def scores(
     found.band = _band(client, engine, texts, [kept.found.get(key) for key in keys])
     for text, key in zip(texts, keys, strict=True):
         _add(found, text, kept.found.get(key))
+    _judge(found, texts)
     return found
 
 
@@ -185,8 +188,17 @@ def _add(scores: Scores, text: Text, lists: dict[str, Any] | None) -> None:
                 place | {"token_at": i - text.begin, "recorded": math.exp(log_p), "scored": math.exp(mine)}
             )
     scores.widest()
-    if text.branch is None:
-        scores.texts.add(from_rows(str(text.row.get("path")), [text.row | lists]))
+
+
+def _judge(scores: Scores, texts: Sequence[Text]) -> None:
+    """Tokens under the engine's rows, many texts at a time: each time costs, however few there are."""
+    by_path: dict[str, list[dict[str, Any]]] = {}
+    for text, lists in zip(texts, scores.rows, strict=True):
+        if lists is not None and text.branch is None:
+            by_path.setdefault(str(text.row.get("path")), []).append(text.row | lists)
+    for path, rows in by_path.items():
+        for begin in range(0, len(rows), _TOGETHER):
+            scores.texts.add(from_rows(path, rows[begin : begin + _TOGETHER]))
 
 
 def far(scores: Scores) -> int:
