@@ -59,6 +59,9 @@ class Validator:
         padded = drafted is not steps
         if padded:
             counted = counted.with_columns(drafted=drafted.select(_TAU).to_series())
+        counted = counted.with_columns(
+            made=pl.min_horizontal(_ACCEPTED + 1, "verified", "drafted" if padded else "tau")
+        )
         every = (*_REASONS, *_LISTS[padded])
         reasons = [r for r in every if r.column is None or r.column in present]
         bad = counted.select(pl.any_horizontal(r.when for r in reasons).fill_null(value=False)).to_series()
@@ -166,6 +169,7 @@ def _pack(low: int, high: int, n: int) -> int:
 #: What reasons compare lists with.
 _TAU = pl.col("draft_token_ids").list.len().fill_null(0).cast(pl.Int64)
 _VERIFIED = pl.min_horizontal(pl.coalesce("verified_len", "tau"), "tau")
+_ACCEPTED = pl.coalesce("num_accepted", pl.col("output_token_ids").list.len().cast(pl.Int64) - 1)
 
 
 class _Reason(NamedTuple):
@@ -181,13 +185,11 @@ def _lengths(*, padded: bool) -> list[_Reason]:
     tau, verified = pl.col("tau"), pl.col("verified")
     drafted = pl.col("drafted") if padded else tau
     decided = pl.min_horizontal(pl.col("num_accepted") + 1, verified, drafted)
-    accepted = pl.coalesce("num_accepted", pl.col("output_token_ids").list.len().cast(pl.Int64) - 1)
-    made = pl.min_horizontal(accepted + 1, verified, drafted)
     whole = [tau, verified, drafted] if padded else [tau, verified]
     reasons: list[_Reason] = []
     for name in (*_PER_DRAFT, "target_probs", *_PER_TARGET):
         n = pl.col(name).list.len().cast(pl.Int64)
-        fits = (n == made).fill_null(value=False)  # only what was tested
+        fits = (n == pl.col("made")).fill_null(value=False)  # only what was tested
         for size in whole:
             fits |= n == size
             if name in _PER_TARGET:
