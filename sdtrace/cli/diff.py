@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sdtrace.cli import options, outputs, results
+from sdtrace.cli import options, outputs, progress, results
 
 
 @click.command("diff", cls=outputs.Verb)
@@ -33,15 +33,16 @@ def command(base: str, candidate: str, **given: Any) -> int:
     from sdtrace.render import difference, html
 
     results.understood(given)
-    found = diff(
-        base,
-        candidate,
-        format=given["format_"],
-        since=given["since"],
-        until=given["until"],
-        where=given["where"],
-        margin=given["margin"],
-    )
+    with progress.reading(quiet=given["quiet"]):
+        found = diff(
+            base,
+            candidate,
+            format=given["format_"],
+            since=given["since"],
+            until=given["until"],
+            where=given["where"],
+            margin=given["margin"],
+        )
     if given["output"]:
         options.write(given["output"], html.page(results.configured(found)))
     taken = results.write(found, given)

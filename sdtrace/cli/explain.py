@@ -53,12 +53,12 @@ def command(
         if json_:
             options.write(json_, json.document({"format": 1, "steps": [], "requests": rows}))
         else:
-            click.echo(steps.requests(path, rows), nl=False)
+            click.echo(steps.requests(path, rows, width=options.width(), color=options.colour()), nl=False)
         return 0
     told = explain(path, request=request, step=step, run=run, format=format_, tokenizer=tokenizer)
     if json_:
         options.write(json_, json.document(told))
     else:
         full = verbose or step is not None or len(told["steps"]) < 4
-        click.echo(steps.explanation(told, full=full), nl=False)
+        click.echo(steps.explanation(told, full=full, width=options.width(), color=options.colour()), nl=False)
     return 0

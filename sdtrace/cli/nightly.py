@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sdtrace import atomic
-from sdtrace.cli import notices, options, outputs, results
+from sdtrace.cli import notices, options, outputs, progress, results
 
 if TYPE_CHECKING:
     from sdtrace.history.nightly import Told
@@ -79,7 +79,8 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     with opened(given["state"], create=bool(paths)) as state:
         told = nightly.Told()
         if paths:
-            told = nightly.add(state, paths, night=given["night"], format=given["format_"])
+            with progress.reading(quiet=given["quiet"]):
+                told = nightly.add(state, paths, night=given["night"], format=given["format_"])
         if given["retention"]:
             told.forgotten = state.retain(given["retention"])
         if given["acknowledge"]:

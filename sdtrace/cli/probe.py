@@ -1,11 +1,10 @@
 """`sdtrace probe`: a running server asked and judged."""
 
-import sys
 from typing import Any
 
 import click
 
-from sdtrace.cli import options, outputs, results, times
+from sdtrace.cli import options, outputs, progress, results, times
 
 
 @click.command("probe", cls=outputs.Verb)
@@ -49,23 +48,20 @@ def command(url: str, **given: Any) -> int:
     from sdtrace.api import probe
 
     results.understood(given)
-    found = probe(
-        url,
-        against=given["against"],
-        prompts=given["prompts"],
-        requests=given["requests"],
-        tokens=given["tokens"],
-        temperatures=given["temperatures"],
-        budget_tokens=given["budget_tokens"],
-        budget_s=given["for_"],
-        one_hot=given["drafts"] == "best",
-        key_from=given["api_key_env"],
-        concurrency=given["concurrency"],
-        rate=given["rate"],
-        progress=_progress if sys.stderr.isatty() and not given["quiet"] else None,
-    )
+    with progress.stages(quiet=given["quiet"]) as told:
+        found = probe(
+            url,
+            against=given["against"],
+            prompts=given["prompts"],
+            requests=given["requests"],
+            tokens=given["tokens"],
+            temperatures=given["temperatures"],
+            budget_tokens=given["budget_tokens"],
+            budget_s=given["for_"],
+            one_hot=given["drafts"] == "best",
+            key_from=given["api_key_env"],
+            concurrency=given["concurrency"],
+            rate=given["rate"],
+            progress=told,
+        )
     return results.show(found, given)
-
-
-def _progress(what: str, done: int, total: int) -> None:
-    click.echo(f"\r{what} {done}/{total}", nl=done >= total, err=True)

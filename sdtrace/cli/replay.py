@@ -1,11 +1,10 @@
 """`sdtrace replay`: the real target model over a trace."""
 
-import sys
 from typing import Any
 
 import click
 
-from sdtrace.cli import options, outputs, results
+from sdtrace.cli import options, outputs, progress, results
 
 
 @click.command("replay", cls=outputs.Verb)
@@ -42,24 +41,19 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     from sdtrace.api import replay
 
     results.understood(given)
-    found = replay(
-        paths,
-        verifier=given["verifier"],
-        drafter=given["drafter"],
-        suspects=given["suspect"],
-        requests=given["requests"],
-        dtype=given["dtype"],
-        device=given["device"],
-        state=given["state"],
-        **options.of_engine(given["verifier"], given),
-        format=given["format_"],
-        ids=given["content"] != "none",
-        progress=_progress if sys.stderr.isatty() and not given["quiet"] else None,
-    )
+    with progress.stages(quiet=given["quiet"]) as told:
+        found = replay(
+            paths,
+            verifier=given["verifier"],
+            drafter=given["drafter"],
+            suspects=given["suspect"],
+            requests=given["requests"],
+            dtype=given["dtype"],
+            device=given["device"],
+            state=given["state"],
+            **options.of_engine(given["verifier"], given),
+            format=given["format_"],
+            ids=given["content"] != "none",
+            progress=told,
+        )
     return results.show(found, given)
-
-
-def _progress(what: str, done: int, total: int) -> None:
-    share = done / total if total else 1.0
-    bar = "#" * round(30 * share)
-    click.echo(f"\r{what} [{bar:<30}] {share:4.0%}", nl=done >= total, err=True)

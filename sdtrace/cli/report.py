@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from sdtrace.cli import options, outputs, results
+from sdtrace.cli import options, outputs, progress, results
 
 
 @click.command("report", cls=outputs.Verb)
@@ -35,16 +35,17 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     results.understood(given)
     if given["address"] and not given["engine"]:
         raise UsageError("--address is for --engine ray", "sdtrace report INPUT --engine ray --address ADDR")
-    found = report(
-        paths,
-        format=given["format_"],
-        since=given["since"],
-        until=given["until"],
-        where=given["where"],
-        ids=given["content"] != "none",
-        baseline_ms=given["baseline_ms"],
-        tokenizer=given["tokenizer"],
-        text=given["content"] == "text" and given["tokenizer"] is not None,
-        machines=Ray(given["address"]).audit if given["engine"] else None,
-    )
+    with progress.reading(quiet=given["quiet"]):
+        found = report(
+            paths,
+            format=given["format_"],
+            since=given["since"],
+            until=given["until"],
+            where=given["where"],
+            ids=given["content"] != "none",
+            baseline_ms=given["baseline_ms"],
+            tokenizer=given["tokenizer"],
+            text=given["content"] == "text" and given["tokenizer"] is not None,
+            machines=Ray(given["address"]).audit if given["engine"] else None,
+        )
     return results.show(found, given)

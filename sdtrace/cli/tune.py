@@ -1,11 +1,10 @@
 """`sdtrace tune`: what to set."""
 
-import shutil
 from typing import Any
 
 import click
 
-from sdtrace.cli import options, outputs, results
+from sdtrace.cli import options, outputs, progress, results
 
 
 @click.command("tune", cls=outputs.Verb)
@@ -36,25 +35,25 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     for name in ("baseline_ms", "draft_cost", "slo_tpot_ms", "slo_itl_ms"):
         if given[name] is not None and not 0 < given[name] < float("inf"):
             raise click.BadParameter(f"--{name.replace('_', '-')} must be a positive number")
-    found = tune(
-        paths,
-        format=given["format_"],
-        since=given["since"],
-        until=given["until"],
-        where=given["where"],
-        baseline_ms=given["baseline_ms"],
-        draft_cost=given["draft_cost"],
-        slo_tpot_ms=given["slo_tpot_ms"],
-        slo_itl_ms=given["slo_itl_ms"],
-    )
+    with progress.reading(quiet=given["quiet"]):
+        found = tune(
+            paths,
+            format=given["format_"],
+            since=given["since"],
+            until=given["until"],
+            where=given["where"],
+            baseline_ms=given["baseline_ms"],
+            draft_cost=given["draft_cost"],
+            slo_tpot_ms=given["slo_tpot_ms"],
+            slo_itl_ms=given["slo_itl_ms"],
+        )
     found = results.configured(found)
     if given["output"]:
         options.write(given["output"], html.page(found))
     if given["json_"]:
         options.write(given["json_"], json.dumps(found))
     if not given["quiet"] and given["json_"] != "-":
-        width = min(shutil.get_terminal_size((100, 24)).columns, 120)
-        click.echo(tuning.summary(found, width=width), nl=False)
+        click.echo(tuning.summary(found, width=options.width(), color=options.colour()), nl=False)
         if given["output"] and given["output"] != "-":
             click.echo(f"report: {given['output']}", err=True)
     return 0

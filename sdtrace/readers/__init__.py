@@ -14,6 +14,7 @@ from sdtrace.readers.io.checksum import has_checksum
 from sdtrace.readers.io.paths import expand
 from sdtrace.readers.io.row_groups import UNREADABLE
 from sdtrace.readers.io.source import HEAD, Source, begun, source, start
+from sdtrace.readers.listening import heard
 from sdtrace.readers.metrics import prometheus_server
 from sdtrace.readers.reader import Reader
 from sdtrace.readers.refusal import NO_OBJECT, PARQUET, nobody, placed
@@ -52,8 +53,16 @@ class Opened:
 
     def batches(self) -> Iterator[Batch]:
         """Bounded batches, in the order of the input; one that cannot be read to its end ends in a loss that says why."""
-        found = map(_discreet, map(dated, self.as_written()))
+        found = heard(self.path, map(_discreet, map(dated, self.as_written())), self._about())
         return found if self.disguise is None else map(self.disguise, found)
+
+    def _about(self) -> int | None:
+        """About how many lines there are, by the length of the first ones; None of packed inputs, folders and servers."""
+        src = self.source
+        breaks = src.head.count(b"\n")
+        if src.file is None or src.packing is not None or src.is_folder or not breaks:
+            return None
+        return int(src.file.stat().st_size / (src.head.rindex(b"\n") + 1) * breaks)
 
     def as_written(self) -> Iterator[Batch]:
         """The batches with times that are none."""

@@ -4,6 +4,7 @@ from math import expm1
 from typing import Any
 
 from sdtrace.render.incident import later
+from sdtrace.render.tables import Cell, table
 from sdtrace.render.terminal import block, cause_lines, field
 from sdtrace.render.text import clean, figure
 from sdtrace.results.explains import nested
@@ -23,7 +24,8 @@ def summary(report: Report, *, width: int, color: bool) -> str:
         head, word.upper(), clean(document["verdict"]["headline"].removeprefix(f"{told['answer']}: "), 400), "", width
     )
     for row in told.get("causes", []):
-        lines += field(FATES[row["change"]], f"{row['cause']}: {clean(row['headline'], 200)}", width)
+        said = field(FATES[row["change"]], f"{row['cause']}: {clean(row['headline'], 400)}", width)
+        lines += _painted(said, FATES[row["change"]], color=color)
     for name, (one, other) in told["configuration"].items():
         lines += field("differs", f"{clean(name, 60)}: {_plain(one)} to {_plain(other)}", width)
     for cause, signs in nested(document):
@@ -33,15 +35,24 @@ def summary(report: Report, *, width: int, color: bool) -> str:
     if told["attribution"]:
         lines += field("terms", ", ".join(_term(term) for term in told["attribution"]), width)
     lines += [line for row in told["slices"] if row["confirmed"] for line in field("slice", _slice(row), width)]
-    for metric in told["metrics"]:
-        if metric["name"] in _SHOWN:
-            lines += field("", _metric(metric), width)
+    if rows := [_metric(metric) for metric in told["metrics"] if metric["name"] in _SHOWN]:
+        lines += table(["figure", "base", "candidate", "change", "95% interval"], rows, width=width, color=color)
     lines += field("unseen", "; ".join(clean(note, 300) for note in document["verdict"]["not_checked"]), width)
     return "\n".join(lines) + "\n"
 
 
 #: What became of a cause, as people read it.
 FATES: dict[str | None, str] = {"fixed": "FIXED", "still": "STILL", "new": "NEW", None: "unknown"}
+
+
+#: Their colours.
+_PAINT = {"FIXED": "32", "STILL": "33", "NEW": "31"}
+
+
+def _painted(lines: list[str], word: str, *, color: bool) -> list[str]:
+    if not color or word not in _PAINT:
+        return lines
+    return [lines[0].replace(word, f"\x1b[{_PAINT[word]}m{word}\x1b[0m", 1), *lines[1:]]
 
 
 def _plain(value: Any) -> str:
@@ -59,10 +70,14 @@ def _slice(row: dict[str, Any]) -> str:
     return f"{where}: {row['contribution']:+.3f} tokens per step{ends}"
 
 
-def _metric(metric: dict[str, Any]) -> str:
-    said = (figure(metric["name"], metric[side]) for side in ("base", "candidate"))
-    text = f"{metric['name'].replace('_', ' ').removesuffix(' ms')}: {' to '.join(said)}"
-    if metric["change"] is None:
-        return text
-    ends = "" if metric["low"] is None else f" ({metric['low']:+.1%} to {metric['high']:+.1%})"
-    return f"{text}, {metric['change']:+.1%}{ends}"
+def _metric(metric: dict[str, Any]) -> list[Cell]:
+    """A row of the table; a change that is sure is green where it is for the better, red where it is not."""
+    name, change, low, high = (metric[n] for n in ("name", "change", "low", "high"))
+    sides = [figure(name, metric[side]).removesuffix(" tokens/s") for side in ("base", "candidate")]
+    shown = name.replace("_", " ").removesuffix(" ms").removesuffix(" s")
+    if change is None:
+        return [shown, *sides, "-", "-"]
+    sure = low is not None and (low > 0 or high < 0)
+    better = (change < 0) == name.endswith(("_ms", "_s"))
+    told = (f"{change:+.1%}", ("green" if better else "red") if sure else "")
+    return [shown, *sides, told, "-" if low is None else f"{100 * low:+.1f} to {high:+.1%}"]

@@ -2,13 +2,14 @@
 
 import shlex
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sdtrace.render.tables import Cell, table
 from sdtrace.render.text import clean, number, visible
 
-#: Tokens of a step that are shown.
-TOKENS = 200
+#: Tokens of a step that are shown; requests that are listed, so that the command below them stands on the first screen.
+TOKENS, LISTED = 200, 15
 
 
 def quiet(step: Mapping[str, Any]) -> bool:
@@ -26,7 +27,7 @@ def met(check: Mapping[str, Any]) -> bool:
     return check["state"] != "cannot-tell" or check["total"] > 0 or bool(check["missing"])
 
 
-def explanation(document: Mapping[str, Any], *, full: bool = True) -> str:
+def explanation(document: Mapping[str, Any], *, full: bool = True, width: int = 120, color: bool = False) -> str:
     """The steps in their order, a table each, then the sentence. Not `full`: quiet neighbours are one line."""
     lines: list[str] = []
     calm: list[Mapping[str, Any]] = []
@@ -34,7 +35,7 @@ def explanation(document: Mapping[str, Any], *, full: bool = True) -> str:
         if not full and quiet(step) and (not calm or calm[-1]["request_id"] == step["request_id"]):
             calm.append(step)
             continue
-        lines += _folded(calm) + _step(step)
+        lines += _folded(calm) + _step(step, width, color=color)
         calm = []
     return "\n".join([*lines, *_folded(calm)])
 
@@ -53,18 +54,26 @@ def _folded(steps: Sequence[Mapping[str, Any]]) -> list[str]:
     return [text, ""]
 
 
-def _step(step: Mapping[str, Any]) -> list[str]:
+#: Columns of a terminal from which figures have six digits.
+_WIDE = 100
+#: How a decision is coloured.
+_STYLES = {"accepted": "green", "rejected": "red", "undecidable": "cyan"}
+
+
+def _step(step: Mapping[str, Any], width: int, *, color: bool) -> list[str]:
     lines = [f"request {clean(step['request_id'], 80)}, step {step['step']}, {clean(step['rule'], 40)} law"]
-    rows = [
+    digits = 6 if width >= _WIDE else 4
+    rows: list[list[Cell]] = [
         [
             str(t["position"]),
             spelled(t["token"], t.get("text"), 24),
-            *(t.get("not_finite", {}).get(k) or _value(t[k]) for k in ("target", "draft", "r", "ratio")),
-            clean(t["reason"], 300),
+            *(t.get("not_finite", {}).get(k) or _value(t[k], digits) for k in ("target", "draft", "r", "ratio")),
+            (clean(t["reason"], 300), "bold red" if t["agrees"] is False else _STYLES.get(t["decision"], "")),
         ]
         for t in step["tokens"][:TOKENS]
     ]
-    lines += table(["position", "token", "target", "draft", "r", "ratio", "decision"], rows)
+    head = ["position" if width >= _WIDE else "at", "token", "target", "draft", "r", "ratio", "decision"]
+    lines += table(head, rows, width=width, color=color, wrapped=6)
     if len(step["tokens"]) > TOKENS:
         lines.append(f"  and {len(step['tokens']) - TOKENS:,} more tokens")
     if (step.get("parts") or step.get("beyond")) and step.get("emitted") is not None:
@@ -72,7 +81,8 @@ def _step(step: Mapping[str, Any]) -> list[str]:
         pairs = zip(step["emitted"][:TOKENS], texts, strict=False)
         shown = ", ".join(spelled(token, text, 24) for token, text in pairs)
         lines.append(f"  the engine appended: {shown}")
-    lines += textwrap.wrap(clean(step["sentence"], 600), 100, initial_indent="  ", subsequent_indent="  ")
+    said = clean(step["sentence"], 600)
+    lines += textwrap.wrap(said, min(width, 100), initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     return [*lines, ""]
 
 
@@ -81,18 +91,11 @@ def spelled(token: object, text: str | None, limit: int) -> str:
     return clean(token, limit) if text is None else f"{clean(token, limit)} {visible(text, limit)}"
 
 
-def _value(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6g}"
+def _value(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}g}"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Aligned columns, two blanks apart."""
-    cells = [list(head), *(list(row) for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    return ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in cells]
-
-
-def requests(path: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def requests(path: str, rows: Sequence[Mapping[str, Any]], *, width: int = 120, color: bool = False) -> str:
     """Requests that are worth a look, with the command that shows the first one."""
     if not rows:
         return f"{clean(path)}: no request has steps to explain\n"
@@ -109,5 +112,8 @@ def requests(path: str, rows: Sequence[Mapping[str, Any]]) -> str:
     words = ["sdtrace", "explain", path, "--request", str(rows[0]["request_id"])]
     words += [] if rows[0]["step"] is None else ["--step", str(rows[0]["step"])]
     lines = ["Requests worth a look, those that findings point at first:"]
-    lines += table(["request", "steps", "contradict the law", "accepted", "findings"], cells)
+    head = ["request", "steps", "contradict the law", "accepted", "findings"]
+    lines += table(head, cells[:LISTED], width=width, color=color, wrapped=4)
+    if len(cells) > LISTED:
+        lines.append(f"  and {len(cells) - LISTED} more in --json")
     return "\n".join([*lines, "", "Show one:", f"  {clean(shlex.join(words), 1000)}"]) + "\n"

@@ -7,7 +7,8 @@ from typing import Any
 from sdtrace.diagnosis.known.issue import Known
 from sdtrace.render import incident as incidents
 from sdtrace.render.about import facts
-from sdtrace.render.steps import met, table
+from sdtrace.render.steps import met
+from sdtrace.render.tables import table
 from sdtrace.render.text import clean, number
 from sdtrace.render.time import step_time
 from sdtrace.results.check import Check
@@ -20,8 +21,8 @@ from sdtrace.schema.trace import DAMAGED, OTHER
 _COLOURS = {"wrong": "31", "slow": "33", "metric-suspect": "35", "cannot-tell": "36", "healthy": "32"}
 
 
-def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -> str:
-    """The report in a few lines."""
+def summary(report: Report, *, width: int, color: bool, verbose: bool = False, beside: Sequence[str] = ()) -> str:
+    """The report in a few lines. `beside`: lines that stand behind the first cause, on the first screen."""
     document = report.document
     verdict = document["verdict"]
     word = TITLES[verdict["state"]].upper()
@@ -42,6 +43,8 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False) -
         else:
             lines += block("also", "also", clean(cause["headline"], 400), cause["certainty"], width)
         lines += cause_lines(incidents.later(cause, document), width, verbose=verbose)
+        lines += beside if i == 0 else ()
+    lines += beside if not document["causes"] else ()
     if document["acceptance"] or not document["time"]:  # a profile has times alone
         lines += field("speed", _speed(document), width)
     if document["time"]:
@@ -97,7 +100,9 @@ def night(report: Report, width: int, color: bool) -> str:
             if m["low"] is not None:
                 text += f" ({m['low']:+.1%} to {m['high']:+.1%})"
             lines += field("trend", f"{text} against {m['nights']} nights", width)
-    return summary(report, width=width, color=color) + "\n".join(lines) + "\n"
+    active = [a for a in history["alarms"] if not a["until"]]
+    beside = field("night", f"{history['night']}: {_counted(len(active), 'alarms')} active, below", width)
+    return summary(report, width=width, color=color, beside=beside) + "\n".join(lines) + "\n"
 
 
 def learnt(service: str, learning: dict[str, int]) -> str:
@@ -111,8 +116,8 @@ def learnt(service: str, learning: dict[str, int]) -> str:
 
 def block(head: str, word: str, text: str, right: str, width: int) -> list[str]:
     """A headline behind its word, wrapped; `right` stands at the end of the first line."""
-    room = width - 9 - len(right) - 2
-    wrapped = textwrap.wrap(text, max(room, 30)) or [""]
+    room = width - max(9, len(word) + 1) - (len(right) + 2 if right else 0)
+    wrapped = textwrap.wrap(text, max(room, 30), break_on_hyphens=False) or [""]
     gap = max(9 - len(word), 1)
     first = f"{head}{' ' * gap}{wrapped[0]}"
     if right:
@@ -216,7 +221,7 @@ def _counted(count: int, things: str) -> str:
 def catalogue(checks: Sequence[Check]) -> str:
     """Every check in one line."""
     rows = [[c.code, c.name, clean(c.text.strip().split("\n", 1)[0], 120)] for c in checks]
-    return "\n".join(table(["code", "name", "finds"], rows)) + "\n"
+    return "\n".join(table(["code", "name", "finds"], rows, width=200, color=False, wrapped=2)) + "\n"
 
 
 def issues(known: Sequence[Known]) -> str:

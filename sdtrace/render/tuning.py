@@ -1,9 +1,10 @@
 """What `sdtrace tune` prints: the answer first, then the tables, then what to set."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from sdtrace.render.tables import table
 from sdtrace.render.text import clean, number
 from sdtrace.results.not_checked import sentences
 from sdtrace.results.report import Report, Section
@@ -16,7 +17,7 @@ _COUNTS = (
 ROWS = 16
 
 
-def summary(report: Report, *, width: int) -> str:
+def summary(report: Report, *, width: int, color: bool = False) -> str:
     """The tuning sections, plain."""
     verdict = report.document["verdict"]
     lines = []
@@ -30,19 +31,27 @@ def summary(report: Report, *, width: int) -> str:
         return "\n".join([*lines, *_wrapped(why, width, "")]) + "\n"
     advice = report.document["tuning"]["advice"]
     for row in advice:
+        head = f"\x1b[1m{row['what']}\x1b[0m" if color else row["what"]
         lines += _wrapped(f"{row['what']}: {row['text']}", width, "    ")
-        lines += _wrapped(f"    {row['setting']}", width, "    ") if row["setting"] else []
+        lines[-_height(row, width)] = lines[-_height(row, width)].replace(row["what"], head, 1)
+        # on a line of its own, never broken: it is there to be copied
+        lines += [f"    {clean(row['setting'], 1000)}"] if row["setting"] else []
     for section in report.sections:
         if section.id.startswith("tune-") and section.id != "tune-advice":
-            lines += ["", *_section(section, width)]
+            lines += ["", *_section(section, width, color=color)]
     lines += ["", *(_line for note in report.document["tuning"]["notes"] for _line in _wrapped(note, width, "  "))]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _section(section: Section, width: int) -> list[str]:
-    lines = [section.title.upper(), *_wrapped(section.sentence, width, "")]
+def _height(row: Mapping[str, Any], width: int) -> int:
+    return len(_wrapped(f"{row['what']}: {row['text']}", width, "    "))
+
+
+def _section(section: Section, width: int, *, color: bool) -> list[str]:
+    title = section.title.upper()
+    lines = [f"\x1b[1m{title}\x1b[0m" if color else title, *_wrapped(section.sentence, width, "")]
     shown = [[_cell(value) for value in row] for row in section.rows[:ROWS]]
-    lines += _table(section.columns, shown, width)
+    lines += table(section.columns, shown, width=width, color=color)
     if len(section.rows) > ROWS:
         lines.append(f"  and {len(section.rows) - ROWS} more in --json and -o")
     return lines
@@ -58,17 +67,3 @@ def _cell(value: Any) -> str:
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:
     return textwrap.wrap(clean(text, 900), width, subsequent_indent=indent, break_on_hyphens=False) or [""]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Columns from the left as long as they fit."""
-    table = [list(head), *(list(row) for row in rows)]
-    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
-    fits = next((i for i in range(len(head)) if i and sum(widths[: i + 1]) + 2 * (i + 1) > width), len(head))
-    lines = []
-    for row in table:
-        cells = [
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  " + "  ".join(cells[:fits]).rstrip())
-    return lines

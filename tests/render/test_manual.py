@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -75,7 +76,7 @@ def test_a_page_names_only_what_there_is(topic: str) -> None:
 
 
 #: What a command of a page needs that a test has not: an engine, a model, a cluster, a machine's own folders.
-ELSEWHERE = re.compile(r"https?://|s3://|prometheus://|--verifier|--engine ray|/var/|\[")
+ELSEWHERE = re.compile(r"sample_logs|https?://|s3://|prometheus://|--verifier|--engine ray|/var/|\[")
 
 
 def commands() -> dict[str, list[str]]:
@@ -119,6 +120,43 @@ def test_every_command_of_the_pages_runs(
         words = shlex.split(command.replace("--service chat", "--service vllm").replace("ID", "code-100"))[1:]
         code = run(words)
         assert code in (0, 1), (command, code, capsys.readouterr().err)
+
+
+#: A screen of the page: its command, and what stands below it, as it is printed.
+SCREEN = re.compile(r"^    (sdtrace [^\n]*)\n\n```text\n(.*?)```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def screens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the page on screens speaks of: a clone of this repository."""
+    made = tmp_path_factory.mktemp("screens")
+    shutil.copytree(TOP / "sample_logs", made / "sample_logs", ignore=shutil.ignore_patterns("make"))
+    return made
+
+
+def test_the_screens_are_what_is_printed(
+    screens: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """24 lines of 80 columns of each verb; `SDTRACE_GOLDEN=write` renews them. Each command on them runs when pasted."""
+    monkeypatch.chdir(screens)
+    monkeypatch.setenv("COLUMNS", "80")
+    page = TOP / "templates" / "manual" / "screens.md"
+    text = page.read_text("utf-8")
+    found = SCREEN.findall(text)
+    assert {command.split()[1] for command, _ in found} == {"report", "diff", "explain", "tune", "nightly"}
+    for command, shown in found:
+        assert run(shlex.split(command)[1:]) in (0, 1)
+        printed = "".join(f"{line}\n" for line in capsys.readouterr().out.splitlines()[:24])
+        if os.environ.get("SDTRACE_GOLDEN") == "write":
+            text = text.replace(f"{command}\n\n```text\n{shown}```", f"{command}\n\n```text\n{printed}```")
+        else:
+            assert shown == printed, command
+        pasted = re.findall(r"^ +(sdtrace .*)$", printed, re.MULTILINE)
+        for line in pasted:
+            assert run(shlex.split(line)[1:]) in (0, 1), line
+            capsys.readouterr()
+    if os.environ.get("SDTRACE_GOLDEN") == "write":
+        page.write_text(text, "utf-8")
 
 
 def test_the_page_on_security_lists_every_limit_that_is_an_option() -> None:
