@@ -66,11 +66,13 @@ def _series(live: Live) -> "Sequence[RenderableType]":
     if not found:
         return []
     table = Table(box=None, pad_edge=False)
-    for name in ("series", "tokens per step", "accepted of drafted", "tokens per second"):
+    for name in ("series", "tokens per drafting step", "accepted of drafted", "tokens per second"):
         table.add_column(name, justify="left" if name == "series" else "right")
     for name, f in found.items():
         told = dict(_rows(f))
-        shown = [told.get(column, "-") for column in ("tokens per step", "accepted of drafted", "tokens per second")]
+        shown = [
+            told.get(column, "-") for column in ("tokens per drafting step", "accepted of drafted", "tokens per second")
+        ]
         table.add_row(clean(name, 60), *shown)
     return [table]
 

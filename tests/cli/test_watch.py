@@ -172,7 +172,7 @@ def falling(scrapes: int) -> Live:
 def test_the_screen_has_a_history(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sdtrace.render.live.sys", SimpleNamespace(stdout=SimpleNamespace(encoding="utf-8")))
     text = drawn(falling(30))
-    (row,) = [part for part in text.splitlines() if part.startswith("tokens per step")]
+    (row,) = [part for part in text.splitlines() if part.startswith("tokens per drafting step")]
     shape = [c for c in row if c in BLOCKS]
     assert len(shape) == 29  # what each scrape added to the one before it
     assert shape == sorted(shape, reverse=True)
@@ -187,7 +187,7 @@ def test_trouble_does_not_wipe_out_what_was_seen() -> None:
     live.error = "no answer for 5 s"
     text = drawn(live)
     assert "no answer for 5 s" in text
-    assert "tokens per step" in text
+    assert "tokens per drafting step" in text
     assert "no answer for 5 s" in line(live)
     assert "\x1b" not in drawn(Live("http://h/\x1b[2Jmetrics", error="a\x1b[31mb"))
 
