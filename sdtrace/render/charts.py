@@ -15,6 +15,8 @@ POINTS = 320
 HOVERED = 130
 #: Beyond that a scale is no number any more (figures of damaged inputs come to that): such a value is a gap.
 _LARGEST = 1e300
+#: Series that are for the better or the worse: one colour each, on every chart.
+_MEANING = {"gain": "#1f7a4d", "loss": "#b3261e"}
 _COLOURS = ("#3b6fd4", "#c2571a", "#4d8b31", "#8a4fbf")
 
 
@@ -72,7 +74,7 @@ def _bars(chart: Chart, frame: Frame, top: float) -> list[Markup]:
                     y,
                     max(width - 1.5, 1.0),
                     max(zero - y, 0.5),
-                    _COLOURS[k % len(_COLOURS)],
+                    _MEANING.get(name, _COLOURS[k % len(_COLOURS)]),
                     f"{clean(name, 40)}, {clean(chart.x[i], 40)}: {number(value)}",
                 )
             )
@@ -225,7 +227,7 @@ def _legend(chart: Chart, frame: Frame) -> list[Markup]:
     parts: list[Markup] = []
     x = float(frame.left)
     for k, name in enumerate(chart.series if len(chart.series) > 1 else ()):
-        colour = _COLOURS[k % len(_COLOURS)]
+        colour = _MEANING.get(name, _COLOURS[k % len(_COLOURS)])
         fill = colour if k == 0 else "none"
         parts.append(
             Markup('<rect x="{:.0f}" y="1" width="9" height="9" fill="{}" stroke="{}"/>').format(x, fill, colour)

@@ -2,13 +2,14 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from sdtrace.errors import SdtraceError
 from sdtrace.render import about, incident
@@ -72,6 +73,8 @@ def environment() -> Environment:
         "since": incident.since,
         "advised": incident.advised,
         "later": incident.later,
+        "commanded": incident.commanded,
+        "unbroken": unbroken,
         "why": _why,
     }
     made.filters |= {"facts": about.facts, "title": about.title, "moment": moment, "folded": folded}
@@ -93,6 +96,11 @@ def templates() -> Path:
         if (folder / "report.html").is_file():
             return folder
     raise SdtraceError("the page templates are missing", "install sdtrace again: the package is incomplete")
+
+
+def unbroken(text: str) -> Markup:
+    """Escaped, its options in one piece: a narrow page breaks none at a hyphen."""
+    return Markup(re.sub(r"(?<!\S)(--[\w-]+)", r'<span class="option">\1</span>', str(escape(text))))
 
 
 def emitted(step: dict[str, Any], ids: bool) -> Iterator[tuple[str, str, str]]:

@@ -43,6 +43,15 @@ def advised(cause: Mapping[str, Any]) -> tuple[str, str | None]:
     return cause["advice"].removesuffix(f"; {command}") if command else cause["advice"], command
 
 
+def commanded(text: str) -> tuple[str, str | None]:
+    """A sentence, and the command at its end, which stands on a line of its own."""
+    for mark, kept in ((": sdtrace ", ":"), ("; sdtrace ", "")):
+        says, found, command = text.rpartition(mark)
+        if found and "; " not in command:
+            return f"{says}{kept}", f"sdtrace {command}"
+    return text, None
+
+
 def later(cause: dict[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
     """The cause; one of speed, on a trace that is wrong, without its advice: it is judged when the fault is mended."""
     incident = document.get("incident")

@@ -31,7 +31,8 @@ def attach(report: Report, traffic: Sequence[Traffic], asked: Asked | None) -> R
         found, why = _tried(traffic, asked, _whole(report)) if steps >= ENOUGH else (None, _too_few(steps))
         found = found | {"advice": []} if found is not None and root is not None else found
     why = why if found is None and report.document["audit"] else None
-    report = replace(report, document=one_length(report.document, found))
+    document = one_length(report.document, found) if root is None else _no_length(report.document)
+    report = replace(report, document=document)
     return replace(_with(report, found, why), sections=[*report.sections, *sections(found)])
 
 
@@ -63,6 +64,17 @@ def one_length(document: Json, tuning: Json | None) -> Json:
             }
         rows.append(row)
     return document | {"causes": rows, "verdict": verdict}
+
+
+def _no_length(document: Json) -> Json:
+    """The document of a trace that is wrong: its causes recommend no draft length."""
+    rows = [
+        row | {"headline": _GAINS.sub("", row["headline"], count=1), "effect": None}
+        if row["cause"] in _LENGTHS
+        else row
+        for row in document["causes"]
+    ]
+    return document | {"causes": rows}
 
 
 def _broken(report: Report) -> str | None:

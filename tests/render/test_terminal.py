@@ -12,7 +12,9 @@ from sdtrace.cli.progress import Bar
 from sdtrace.readers.listening import listening
 from sdtrace.render.tables import Cell, table
 
-SAMPLES = Path(__file__).parents[2] / "sample_logs"
+TOP = Path(__file__).parents[2]
+#: From the top of the repository: a longer path would not fit a line.
+SAMPLES = Path("sample_logs")
 PLANTED = str(SAMPLES / "transformers-lenient-0.8.planted.jsonl.gz")
 SCREENS: dict[str, tuple[list[str], str]] = {
     "report": (["report", PLANTED], r"WRONG "),
@@ -28,6 +30,7 @@ FOUND = ("report", "diff", "explain", "nightly")
 @pytest.fixture(autouse=True)
 def screen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(TOP)
 
 
 def lines_of(args: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
