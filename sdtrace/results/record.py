@@ -16,6 +16,7 @@ class Record:
     same). `greedy`: whether each request was sampled is known, inferred or unknown. `noise`: how far a recorded p is from the
     compared one, relative to itself. `not_judged`: steps by the reason for which no law judges them. `distrusted`: runs
     that should have been judged again and could not be. `joined`: requests that begin in one input and finish in another, by pair.
+    `copies`: the repeated steps are letter by letter those that took their keys.
     """
 
     keys: str = "unique"
@@ -29,3 +30,4 @@ class Record:
     not_judged: Mapping[str, int] = field(default_factory=dict)
     distrusted: frozenset[str] = frozenset()
     joined: tuple[Mapping[str, Any], ...] = ()
+    copies: bool = False

@@ -122,6 +122,16 @@ def test_ranks_that_disagree_are_the_engine_s_fault(tmp_path: Path) -> None:
     assert "ranks" in cause["headline"]
 
 
+def test_a_fault_is_named_although_its_steps_stand_twice(tmp_path: Path) -> None:
+    """Copies are no other answers: what follows what is known, in one file with its copy and in two."""
+    late = max(r["step"] for r in steps(rows(1))) // 3
+    one = [r | {"context_len": r["context_len"] + 3} if r.get("step", 0) > late else r for r in rows(1)]
+    causes = {c["cause"] for c in told([one], tmp_path)["causes"]}
+    assert causes
+    for inputs in ([[*one, *steps(one)]], [one, one]):
+        assert {c["cause"] for c in told(inputs, tmp_path)["causes"]} == causes
+
+
 @pytest.mark.parametrize("ranks", [False, True])
 def test_the_same_step_again_is_no_fault(ranks: bool, tmp_path: Path) -> None:
     one = rows(1)

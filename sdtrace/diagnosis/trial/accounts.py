@@ -21,12 +21,13 @@ def missing_steps(cause: Cause) -> Cause:
 
 
 def without_chains(causes: Sequence[Cause], record: Record) -> tuple[list[Cause], Record]:
-    """Causes that do not rest on the order of steps; those that do become one about the record where keys repeat.
+    """Causes that do not rest on the order of steps; those that do become one about the record where keys repeat,
+    but for steps that are copies: what is left without them is one record.
 
     Two answers, a retry or two engines under one request id: their steps cannot be told apart.
     """
     causes = [missing_steps(cause) for cause in causes]
-    if record.keys == "unique":
+    if record.keys == "unique" or record.copies:
         return causes, record
     chained = [c for c in causes if c.checks and set(c.checks) <= CHAINED]
     if not chained:

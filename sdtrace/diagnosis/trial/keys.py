@@ -42,20 +42,22 @@ class Conflict:
         return f"one (run, request, step) stands for several: {SAYS[self.kind]}; {self.steps:,} of {self.pairs:,} repeated steps differ"
 
 
-def conflict(sample: pl.DataFrame, repeated: pl.DataFrame) -> Conflict | None:
-    """What the repeated steps of a run are; None where they are what was there before. `sample`: steps that were first."""
+def compared(sample: pl.DataFrame, repeated: pl.DataFrame) -> pl.DataFrame:
+    """Repeated steps beside those that took their keys (`sample`: steps that were first), with `same` and `same_draft`."""
     first = sample.select("hash", "step", *_TAKEN).unique(["hash", "step"], keep="first", maintain_order=True)
     pairs = repeated.select("hash", "step", "run_id", "request_id", *_TAKEN).join(
         first, on=["hash", "step"], suffix="_first", maintain_order="left"
     )
-    if pairs.is_empty():
-        return None
     same = {name: pl.col(name).eq_missing(pl.col(f"{name}_first")) for name in _COMPARED}
-    pairs = pairs.with_columns(same=pl.all_horizontal(same.values()), same_draft=same["draft_token_ids"])
+    return pairs.with_columns(same=pl.all_horizontal(same.values()), same_draft=same["draft_token_ids"])
+
+
+def conflict(sample: pl.DataFrame, pairs: pl.DataFrame) -> Conflict | None:
+    """What the repeated steps of a run are; None where they are what was there before. `pairs`: as `compared` gives them."""
     other = pairs.filter(~pl.col("same"))
     if other.is_empty():
         return None
-    share = other["hash"].n_unique() / first["hash"].n_unique()
+    share = other["hash"].n_unique() / sample["hash"].n_unique()
     kind = "ranks" if _ranks(pairs) else _kind(other, share)
     names = ("path", "line", "run_id", "request_id", "step", "num_accepted")
     shown = other.head(3).select(*names, *(f"{name}_first" for name in ("path", "line", "num_accepted")))

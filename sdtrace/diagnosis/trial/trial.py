@@ -14,7 +14,7 @@ from sdtrace.diagnosis.outcomes import outcomes
 from sdtrace.diagnosis.samples import sampled
 from sdtrace.diagnosis.trial import basis, draws
 from sdtrace.diagnosis.trial.counts import NEEDED, over_counted
-from sdtrace.diagnosis.trial.keys import conflict
+from sdtrace.diagnosis.trial.keys import compared, conflict
 from sdtrace.diagnosis.trial.losses import losses
 from sdtrace.diagnosis.trial.noise import imprecise, of_block, told
 from sdtrace.diagnosis.trial.parts import joined
@@ -29,6 +29,8 @@ from sdtrace.verify.positions import positions
 from sdtrace.verify.rulings import Ruling
 from sdtrace.verify.scope import of_sample
 
+#: Repeated steps that are compared with those that took their keys, and are all the same, where all are copies.
+_COMPARED = 100
 #: Pairs of inputs that share requests, which the report names one by one.
 _PAIRS = 4
 
@@ -95,8 +97,10 @@ class _Trial:
         self._note(f"{sum(x.count for x in lost):,} steps under a key that was there before: each key counts once")
         if self.audit.repeated is None or self.audit.tally.steps is None:
             return
-        found = conflict(self.audit.tally.steps, self.audit.repeated)
-        if found is None:
+        pairs = compared(self.audit.tally.steps, self.audit.repeated)
+        if (found := conflict(self.audit.tally.steps, pairs)) is None:
+            enough = pairs.height >= min(sum(x.count for x in lost), _COMPARED)
+            self.record = replace(self.record, copies=enough)
             return
         ranks = found.kind == "ranks"  # whose steps they are is known, then
         self.record = replace(self.record, keys="repeated" if ranks else "conflicting")
