@@ -178,6 +178,8 @@ class Acceptance:
     expected_rate: float | None
     excess: float | None
     expected_tokens_per_step: float | None
+    #: what `tokens_per_step` is a mean over
+    per: Literal["step", "drafting step"]
     intervals: AcceptanceIntervals
     definitions: Mapping[str, float | None]
     series: tuple[Series, ...]
