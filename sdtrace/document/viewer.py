@@ -15,7 +15,8 @@ WORST, TYPICAL, STEPS = 3, 3, 40
 
 
 def viewed(audit: Audit, diagnosis: Diagnosis, *, ids: bool = False) -> list[ViewedRequest]:
-    """The worst requests (by wrong decisions, then by acceptance) and the ones nearest the median acceptance."""
+    """Requests of the evidence, in its order, so that it leads to their steps; then the worst (by wrong decisions, then by acceptance),
+    and the ones nearest the median acceptance."""
     sample, requests = diagnosis.chosen.steps, diagnosis.chosen.frame("requests")
     if sample is None:
         return []
@@ -26,7 +27,9 @@ def viewed(audit: Audit, diagnosis: Diagnosis, *, ids: bool = False) -> list[Vie
         ["disagree", "rate", "request_id"], descending=[True, False, False], nulls_last=True
     )
     faulty = _faulty(diagnosis)
-    worst = ranked.filter((pl.col("disagree") > 0) | pl.col("request_id").is_in(list(faulty))).head(WORST)
+    order = pl.col("request_id").replace_strict(faulty, list(range(len(faulty))), default=len(faulty))
+    worst = ranked.filter((pl.col("disagree") > 0) | pl.col("request_id").is_in(faulty))
+    worst = worst.sort(order, maintain_order=True).head(WORST)
     rest = ranked.join(worst, on=["run_id", "request_id"], how="anti")
     median = rest["rate"].median()
     near = rest.sort(
@@ -80,8 +83,10 @@ def worst_requests(diagnosis: Diagnosis) -> list[dict[str, Any]]:
     return rows
 
 
-def _faulty(diagnosis: Diagnosis) -> set[str]:
-    return {str(w["request_id"]) for c in diagnosis.causes for w in c.evidence if w.get("request_id") is not None}
+def _faulty(diagnosis: Diagnosis) -> list[str]:
+    """Requests that evidence points at, the first cause's first."""
+    named = (str(w["request_id"]) for c in diagnosis.causes for w in c.evidence if w.get("request_id") is not None)
+    return list(dict.fromkeys(named))
 
 
 def _notes(diagnosis: Diagnosis) -> dict[tuple[str, int], str]:

@@ -175,6 +175,8 @@ def test_evidence_leads_to_its_step_and_back(tmp_path: Path) -> None:
         tmp_path,
         "const links = [...d.querySelectorAll('a[href^=\"#\"]')];"
         "const lost = links.filter((a) => !d.getElementById(a.getAttribute('href').slice(1)));"
+        "const rows = [...d.querySelector('.evidence').tBodies[0].rows];"
+        "if (!rows.every((row) => row.querySelector('a'))) return 'a piece of evidence leads nowhere';"
         "const evidence = d.querySelector('.evidence a'); evidence.click(); await wait();"
         "const step = d.getElementById(f.location.hash.slice(1)); const back = step.querySelector('a[href^=\"#cause-\"]');"
         "const shut = [...d.querySelectorAll('details')].filter((x) => x.contains(step) && !x.open).length;"
