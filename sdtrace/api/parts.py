@@ -161,8 +161,7 @@ class AcceptanceIntervals:
 class Acceptance:
     """Counts in steps and tokens, rates as fractions, one entry a draft position from 0 (`sdtrace help reading-a-report`).
 
-    `per`: what `tokens_per_step` is over, "step", or "drafting step" of counts. `definitions`: what each engine and tool would
-    have printed for the same traffic.
+    `definitions`: what each engine and tool would have printed for the same traffic.
     """
 
     steps: int | None
@@ -170,7 +169,6 @@ class Acceptance:
     tested: int | None
     accepted: int | None
     tokens_per_step: float | None
-    per: str
     rate_of_drafted: float | None
     rate_of_tested: float | None
     marginal_by_position: tuple[float | None, ...]
