@@ -98,6 +98,27 @@ def test_numbers_in_a_log(kind: str, of: str, tmp_path: Path) -> None:
     _found(tmp_path / "a.log")
 
 
+def test_a_draft_length_of_thousands_of_digits(tmp_path: Path) -> None:
+    head = "0.12.769.223 I spec common_specu: adding speculative implementation 'draft-simple'"
+    line = "0.12.769.245 I spec common_specu: - n_max={}, n_min=0, p_min=0.000000"
+    (tmp_path / "a.log").write_text(f"{head}\n{line.format('9' * 4400)}\n")
+    _found(tmp_path / "a.log")
+
+
+def test_a_counter_by_position_that_falls_below_zero(tmp_path: Path) -> None:
+    """A damaged sample of one position is no trial of it: what stands at the others is judged."""
+    lines = []
+    for i in range(8):
+        counts = {"drafts": 73 * i, "draft_tokens": 290 * i, "accepted_tokens": 175 * i}
+        lines += [f"llamacpp:spec_decode_num_{n}_total {v} {1795453125000 + 5000 * i}" for n, v in counts.items()]
+        for j, each in enumerate((60, 50, 40, 25)):
+            value = -62135596801 if (i, j) == (5, 1) else each * i
+            name = f'llamacpp:spec_decode_num_accepted_tokens_per_pos_total{{position="{j}"}}'
+            lines.append(f"{name} {value} {1795453125000 + 5000 * i}")
+    (tmp_path / "a.prom").write_text("\n".join(lines) + "\n")
+    assert _found(tmp_path / "a.prom")["records"] >= 1
+
+
 VALUES = ["7", BIG, "1e300", "-5", "1e999", "NaN", '"x"', "[1]", '{"a":1}', "null", "1e9"]
 RECORDS = [
     '{"metrics":{"speculative_decoding":{"num_spec_steps":@,"num_accepted_draft_tokens":3}},"created":@}',

@@ -71,6 +71,7 @@ def _trials(j: int, positions: list[float], steps: float, drafted: float) -> tup
 
 
 def _rare(position: int, clusters: list[tuple[float, float]]) -> Rare:
+    clusters = [c for c in clusters if c[0] >= 0]  # counters that go back where nothing began anew are damaged
     hits, trials = (sum(c[i] for c in clusters) for i in (0, 1))
     spread = inflation(clusters)
     bound = upper(hits / spread, trials / spread)

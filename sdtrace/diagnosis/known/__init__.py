@@ -64,7 +64,7 @@ def facts(
         "engine": next((e for e in engines if e), None),
         "version": version,
         "method": config.get("method") or run.get("method"),
-        "k": int(config["k"]) if config.get("k", "").isdecimal() else None,
+        "k": _length(config.get("k", "")),
         "rate": (figures or {}).get("rate_of_drafted"),
         "length": (figures or {}).get("tokens_per_step"),
         "first": positions[0] if positions else None,
@@ -87,3 +87,8 @@ def row(issue: Known, seen: Facts) -> dict[str, Any]:
         "fixed_in": issue.fixed_in,
         "workaround": issue.workaround,
     }
+
+
+def _length(told: str) -> int | None:
+    """A draft length as a log says it; None where it is no number, or one of thousands of digits."""
+    return int(told) if told.isdecimal() and len(told) < 6 else None
