@@ -13,7 +13,7 @@ _CRI = re.compile(
     r"^(?P<at>\d{4}-\d\d-\d\dT[\d:.]{8,24}(?:Z|[+-]\d\d:?\d\d)) (?P<stream>stdout|stderr) (?P<part>[FP])(?: (?P<text>.*))?$"
 )
 _PIECE = re.compile(r'^\s*\{.{0,400}?"log"\s*:')
-_BYTES = re.compile(r'"MESSAGE"\s*:\s*\[\s*\d|"type"\s*:\s*"Buffer"')
+_BYTES = re.compile(r'"MESSAGE"\s*:\s*\[\s*[\d\]]|"type"\s*:\s*"Buffer"')
 #: a line that speaks for itself gets no stamp in front: JSON, an event of a stream, a sample of a metric
 ALONE = re.compile(
     r'^\s*(?:[\[{]"|\[?\{|\||data: |: |event: |# (?:HELP|TYPE) |[a-zA-Z_:][\w:]*(?:\{[^}]*\})? -?[\d.]+(?:e[+-]?\d+)?(?: \d+)?$)'

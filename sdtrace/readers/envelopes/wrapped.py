@@ -37,6 +37,8 @@ _WHOLE = re.compile(
 #: ... if what follows is not the rest of a number.
 _NUMBER = re.compile(r"[\d.,e+%]{1,16}(?: \d{1,16})?")
 _LAST, _FIRST = re.compile(r"(?<![\w#./-])[\w#./-]++$"), re.compile(r"[\w#./-]+|\(token/s\)")
+#: A line drawn across a console: it fills its line, and is no part of a text.
+_RULE = re.compile(r"\s*+(?:={4,}+|-{4,}+|_{4,}+|\*{4,}+|~{4,}+|#{4,}+)\s*+")
 #: The value of a metric, and its time.
 _VALUE = re.compile(r"(?<![\d.])-?[\d.]++(?:e[+-]?\d{1,4})?(?: \d{1,20})?$")
 #: Words of engines' lines that have a blank on either side.
@@ -129,6 +131,8 @@ def _begins(known: list[str]) -> re.Pattern[str] | None:
 
 def _hard(text: str, following: str, width: int, begins: re.Pattern[str]) -> bool:
     """Whether a line ends at the edge, one blank before it at the most, and the next one begins no record."""
+    if _RULE.fullmatch(text) or _RULE.fullmatch(following):
+        return False
     whole = _WHOLE.search(text) and not (_NUMBER.fullmatch(following) or following[:1] == ",")
     at_edge = width - 1 <= len(text) <= width and not whole
     return at_edge and bool(following.strip()) and not _starts(text, following, begins)
@@ -142,6 +146,8 @@ def _soft(text: str, following: str, width: int, begins: re.Pattern[str]) -> boo
         return True
     if (
         not text.strip()
+        or _RULE.fullmatch(text)
+        or _RULE.fullmatch(following)
         or text.startswith("# ")
         or not following.strip()
         or _starts(text, following, begins)
