@@ -1,7 +1,7 @@
 """From an audit to verdict, causes and figures: everything the document needs, decided here and nowhere later."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sdtrace.audit.audit import Audit
@@ -18,16 +18,16 @@ from sdtrace.results.check import Check
 from sdtrace.results.words import VerdictState
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis(Track):
     """What was found: a track whose causes are dated and doubted, its incident and its verdict."""
 
-    state: VerdictState = "cannot-tell"
-    headline: str = ""
-    sources: list[CounterSource] = field(default_factory=list)
-    incident: Incident | None = None
+    state: VerdictState
+    headline: str
+    sources: list[CounterSource]
+    incident: Incident | None
     #: rows of `known_issues`: whose signature the input has
-    known: list[dict[str, Any]] = field(default_factory=list)
+    known: list[dict[str, Any]]
 
     @property
     def choices(self) -> Mapping[str, Choice]:

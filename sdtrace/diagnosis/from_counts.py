@@ -11,19 +11,17 @@ from sdtrace.counters.sources import LIFETIME, CounterSource
 from sdtrace.counters.sources import chosen as chosen_of
 from sdtrace.counters.speed import Speed, speeds
 from sdtrace.diagnosis.accused import accused
-from sdtrace.diagnosis.by_series.judge import Judged, section
+from sdtrace.diagnosis.by_series.judge import section
 from sdtrace.diagnosis.causes import counters
 from sdtrace.diagnosis.chosen import Chosen
-from sdtrace.diagnosis.coverage import Coverage, nothing, of_counts
+from sdtrace.diagnosis.coverage import nothing, of_counts
 from sdtrace.diagnosis.doubt import untrusted
-from sdtrace.diagnosis.incident import Incident
 from sdtrace.diagnosis.outcomes import outcomes
 from sdtrace.diagnosis.texts import text_causes, text_coverage, text_headline, text_judged, text_notes
 from sdtrace.diagnosis.track import Judge, Seen, Track
 from sdtrace.diagnosis.verdict import counts_verdict
-from sdtrace.results.cause import Cause, joined
+from sdtrace.results.cause import joined
 from sdtrace.results.not_checked import STAGES, NotChecked
-from sdtrace.results.words import VerdictState
 from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.ledger import Ledger
@@ -49,15 +47,14 @@ def from_counts(seen: Seen) -> Track:
         seen.changes,
         _not_checked(seen, source, timed=bool(speed) or spans is not None),
         judge=partial(
-            _judge,
+            counts_verdict,
             source=source,
             series=series,
             coverage=coverage,
             doubt=untrusted(source, audit.inputs),
             text=text_headline(audit.texts),
             few=text_judged(audit.texts),
-            speed=speed,
-            spans=spans,
+            uncounted=_uncounted(speed, spans),
         ),
         figures_from=source,
         speeds=speed,
@@ -81,27 +78,13 @@ def _not_checked(seen: Seen, source: CounterSource | None, *, timed: bool) -> li
     return [*notes, *(() if timed else [NotChecked("time")]), *STAGES]
 
 
-def _judge(
-    rows: Sequence[Cause],
-    incident: Incident | None,
-    *,
-    source: CounterSource | None,
-    series: Sequence[Judged],
-    coverage: Coverage,
-    doubt: str | None,
-    text: str | None,
-    few: str,
-    speed: Sequence[Speed],
-    spans: Ledger | None,
-) -> tuple[VerdictState, str]:
-    state, headline = counts_verdict(
-        rows, incident, source=source, series=series, coverage=coverage, doubt=doubt, text=text, few=few
-    )
-    if source is None and state == "cannot-tell" and not rows and speed and not speed[0].drafting:
-        headline = f"no drafted token is counted: plain decoding, speed in {speed[0].rows.height:,} records"
-    if source is None and state == "cannot-tell" and not rows and spans is not None:
-        headline = f"{in_words(spans)}; a profile counts no tokens"
-    return state, headline
+def _uncounted(speed: Sequence[Speed], spans: Ledger | None) -> str:
+    """What an input tells in which nothing counts drafted tokens."""
+    if spans is not None:
+        return f"{in_words(spans)}; a profile counts no tokens"
+    if speed and not speed[0].drafting:
+        return f"no drafted token is counted: plain decoding, speed in {speed[0].rows.height:,} records"
+    return "nothing in the input counts drafted or accepted tokens"
 
 
 def _nothing_read(audit: Audit) -> Judge:

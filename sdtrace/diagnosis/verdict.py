@@ -98,11 +98,12 @@ def counts_verdict(
     doubt: str | None,
     text: str | None,
     few: str,
+    uncounted: str,
 ) -> tuple[VerdictState, str]:
     """State and headline where there are only counts, or responses.
 
     `doubt`: why what was read is no evidence; `text`: what responses show where nothing is wrong; `few`: how many of their tokens were
-    looked at, where they are too few.
+    looked at, where they are too few; `uncounted`: what an input tells in which nothing counts drafted tokens.
     """
     if (worst := _worst(rows, incident)) is not None:
         return worst
@@ -111,7 +112,7 @@ def counts_verdict(
     if text is not None:
         return "healthy", text
     if source is None:
-        return "cannot-tell", "nothing in the input counts drafted or accepted tokens"
+        return "cannot-tell", uncounted
     if plain(source):
         return (
             "cannot-tell",

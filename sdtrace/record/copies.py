@@ -6,6 +6,12 @@ from typing import Any
 
 Tensor = Any
 
+#: Steps that may be on their way before the oldest is waited for.
+BEHIND = 64
+#: Columns of a row of p, and of a drafted token, that are made on the device.
+OF_TARGET = ("target_argmax_ids", "target_top2_gap", "target_sq", "target_entropy", "target_varentropy")
+OF_DRAFT = ("draft_probs", "overlap", "draft_sq", "draft_entropy")
+
 
 @dataclass(frozen=True)
 class Flat:

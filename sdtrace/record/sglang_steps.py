@@ -13,18 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.record.copies import Flat, flat, sent
+from sdtrace.record.copies import BEHIND, OF_DRAFT, OF_TARGET, Flat, flat, sent
 from sdtrace.record.known import Known
 from sdtrace.record.sglang_rows import Rows, of_drafts, of_last, of_nodes
 from sdtrace.record.writer import TraceWriter
 from sdtrace.schema.arrays import Ints
 
-#: Steps that may be on their way before the oldest is waited for.
-_BEHIND = 64
 #: Requests that are remembered; the oldest of more are over.
 _REMEMBERED = 65_536
-_NODE = ("target_argmax_ids", "target_top2_gap", "target_sq", "target_entropy", "target_varentropy")
-_DRAFT = ("draft_probs", "overlap", "draft_sq", "draft_entropy")
 
 
 @dataclass
@@ -95,7 +91,7 @@ class TreeSteps:
         drawn = sample is not None
         self.waiting.append(Batch(self.at, self.number, ids, copy, event, drawn, drawn and not self.simulated))
         self.number += 1
-        self.drain(_BEHIND)
+        self.drain(BEHIND)
 
     def _meet(self, req: Any) -> None:
         if str(req.rid) in self.known:
@@ -203,7 +199,7 @@ def _columns(batch: Batch, arrays: Mapping[str, Any], i: int, chain: Ints, *, gr
     request in a greedy tree nobody shaped p: then the best token alone is told."""
     n, nodes = arrays["candidates"].shape
     rows = np.concatenate(([0], chain))  # entry j is the row that node j of the chain is held against
-    row = {name: arrays[f"node.{name}"].reshape(n, nodes)[i, rows] for name in _NODE if f"node.{name}" in arrays}
+    row = {name: arrays[f"node.{name}"].reshape(n, nodes)[i, rows] for name in OF_TARGET if f"node.{name}" in arrays}
     if "target_argmax_ids" in row:
         row["target_argmax_ids"] = row["target_argmax_ids"].astype(np.int64)
     if greedy == batch.drawn:
@@ -212,7 +208,7 @@ def _columns(batch: Batch, arrays: Mapping[str, Any], i: int, chain: Ints, *, gr
     if batch.drawn:
         row |= {
             name: arrays[f"draft.{name}"].reshape(n, -1)[i, : len(chain)]
-            for name in _DRAFT
+            for name in OF_DRAFT
             if f"draft.{name}" in arrays
         }
     if batch.coins:

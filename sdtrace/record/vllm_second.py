@@ -2,7 +2,7 @@
 
 The uniform of a test is not copied: it is Philox of the request's seed and of the position of its row (sdtrace.verify.streams.philox),
 with the draft step mixed into the seed under block verification of 0.33. Nothing waits for the device: a step is written when its copy
-has arrived, at the latest `_BEHIND` steps later.
+has arrived, at the latest `BEHIND` steps later.
 """
 
 import atexit
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.record.copies import Flat, flat, sent
+from sdtrace.record.copies import BEHIND, OF_DRAFT, OF_TARGET, Flat, flat, sent
 from sdtrace.record.known import Known
 from sdtrace.record.vllm_rows import kept
 from sdtrace.record.vllm_run import asked, writer
@@ -24,12 +24,8 @@ from sdtrace.record.writer import TraceWriter
 from sdtrace.verify.streams.philox import uniform
 
 _log = logging.getLogger("sdtrace.record")
-#: Steps that may be on their way before the oldest is waited for.
-_BEHIND = 64
 #: Requests that vLLM makes for itself before it serves.
 _WARM_UP = ("_warmup", "_v2_mixed_warmup", "_mixed_warmup")
-_TARGET = ("target_argmax_ids", "target_top2_gap", "target_sq", "target_entropy", "target_varentropy")
-_DRAFT = ("draft_probs", "overlap", "draft_sq", "draft_entropy")
 
 
 @dataclass
@@ -72,7 +68,7 @@ class SecondSteps:
         self.dummy = bool(given.get("dummy_run", args[1] if len(args) > 1 else False))
         if self.dummy:
             return
-        self._drain(_BEHIND)
+        self._drain(BEHIND)
         self.began = time.time()
         self.ended += sorted(getattr(scheduled, "finished_req_ids", ()))
 
@@ -144,7 +140,7 @@ class SecondSteps:
                 "step_ms": (ended - begin) * 1e3,
             }
         self.waiting.append(now)
-        self._drain(_BEHIND)
+        self._drain(BEHIND)
 
     def _drain(self, behind: int) -> None:
         """Write what has arrived, in order; wait only for what is more than `behind` steps old."""
@@ -279,8 +275,8 @@ def _drafts(batch: Batch, arrays: Mapping[str, Any]) -> Iterator[dict[str, Any]]
                 if batch.rule != "block" or batch.mixed:
                     row["uniforms"] = drawn[begin : begin + tau]
                 row["target_probs"] = mine["target_probs"][begin : begin + tau]
-                row |= {name: mine[name][whole] for name in _TARGET if name in mine}
-                row |= {name: mine[name][begin : begin + tau] for name in _DRAFT if name in mine}
+                row |= {name: mine[name][whole] for name in OF_TARGET if name in mine}
+                row |= {name: mine[name][begin : begin + tau] for name in OF_DRAFT if name in mine}
                 if "target_argmax_ids" in row:
                     row["target_argmax_ids"] = row["target_argmax_ids"].astype(np.int64)
                 for side, name in (("target", "top"), ("draft", "draft_top")):

@@ -38,8 +38,9 @@ def test_functions_keep_their_names_beside_the_rooms() -> None:
 
     assert [type(getattr(sdtrace, name)).__name__ for name in ("probe", "replay")] == ["function", "function"]
     assert all(getattr(sdtrace, name) is not None for name in sdtrace.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'reprot'"):
-        getattr(sdtrace, "reprot")  # noqa: B009
+    wrong = "reprot"
+    with pytest.raises(AttributeError, match=f"no attribute {wrong!r}"):
+        getattr(sdtrace, wrong)
 
 
 @pytest.mark.slow

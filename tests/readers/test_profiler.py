@@ -5,18 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sdtrace.api import report
 from sdtrace.cli import run
 from sdtrace.readers.io.source import source
 from sdtrace.readers.profiler import events as reading
-from sdtrace.readers.profiler.intervals import outermost, union, within
-from sdtrace.schema.counters import conformed, no_windows
 
 REAL = Path(__file__).resolve().parents[2] / "sample_logs" / "profiles" / "transformers-assisted.json.gz"
 
@@ -302,29 +296,3 @@ def test_the_report_of_its_own_export_is_the_ledger_of_the_trace(tmp_path: Path)
     back, first = report(tmp_path / "c.json").document, report(tmp_path / "t.jsonl").document
     assert ledger(back) == pytest.approx({k: v or 0.0 for k, v in ledger(first).items()}, abs=1e-3)
     assert back["time"]["steps"] == 8  # two requests of one engine step are one step
-
-
-def test_windows_of_an_older_state_have_the_new_columns() -> None:
-    old = no_windows().drop("verify_ms", "sample_ms")
-    assert conformed(old).schema == no_windows().schema
-    assert pl.concat([conformed(old), no_windows()]).is_empty()
-
-
-INTERVALS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12)), max_size=12)
-
-
-@given(INTERVALS, INTERVALS)
-def test_intervals_by_counting(spans: list[tuple[int, int]], windows: list[tuple[int, int]]) -> None:
-    """Held to a clock that ticks through every unit of time."""
-    made = np.array([(a, a + n) for a, n in spans], dtype=np.float64).reshape(-1, 2)
-    asked = np.array([(a, a + n) for a, n in windows], dtype=np.float64).reshape(-1, 2)
-    covered = {t for a, n in spans for t in range(a, a + n)}
-    merged = union(made)
-    assert (merged[1:, 0] > merged[:-1, 1]).all()
-    assert [len(covered & set(range(a, a + n))) for a, n in windows] == within(merged, asked).tolist()
-
-
-def test_outermost() -> None:
-    spans = np.array([[0, 10], [2, 4], [3, 5], [10, 12], [11, 20]], dtype=np.float64)
-    owner = np.array([0.0, 1.0, 0.0, 1.0, 2.0])
-    assert outermost(spans, owner).tolist() == [True, False, True, True, False]

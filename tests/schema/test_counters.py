@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from sdtrace.counters.sources import sources
-from sdtrace.schema.counters import from_rows, windows
+from sdtrace.schema.counters import conformed, from_rows, no_windows, windows
 
 ROW = {"engine": "x", "surface": "y", "basis": "interval", "drafts": 10.0, "drafted": 20.0, "accepted": 9.0}
 
@@ -32,3 +32,9 @@ def test_a_lone_surrogate_is_no_text(said: object) -> None:
     frame = from_rows("p", [ROW | {"said": said, "request_id": "a\ud800", "series": "\udfff"}])
     assert frame["request_id"].to_list() == ["a?"]
     assert sources(frame)[0].counts["accepted"] == 9.0
+
+
+def test_windows_of_an_older_state_have_the_new_columns() -> None:
+    old = no_windows().drop("verify_ms", "sample_ms")
+    assert conformed(old).schema == no_windows().schema
+    assert pl.concat([conformed(old), no_windows()]).is_empty()
