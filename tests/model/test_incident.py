@@ -51,7 +51,7 @@ def test_the_pages_of_it(found: Report) -> None:
     assert f"{REQUESTS} of {REQUESTS} requests" in impact
     for name in ("since", "signs", "next"):
         assert any(line.startswith(name) for line in first), name
-    assert "since    the start of the record (2023-11-14 22:13:20 UTC), to its end" in first
+    assert "since    the start of the record, first seen 2023-11-14 22:13:20 UTC, to its end" in first
     page = html.page(found).decode()
     assert page.count('<article class="cause"') == 1
     assert "Recommended settings" not in page
