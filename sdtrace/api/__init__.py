@@ -147,8 +147,9 @@ def replay(
         only = {"drafter": drafter, "suspects": suspects, "dtype": None if offline else dtype, "device": device}
         for name in (name for name, value in only.items() if value):
             raise UsageError(f"--{name.removesuffix('s')} does not go with an engine as verifier", "leave it out")
-        server = Client(verifier, key_from=key_from, concurrency=concurrency, rate=rate)
-        client = Offline(verifier, dtype=dtype) if offline else server
+        if offline:
+            return _scored(inputs, Offline(verifier, dtype=dtype), format, requests, state, progress, ids=ids)
+        client = Client(verifier, key_from=key_from, concurrency=concurrency, rate=rate)
         return _scored(inputs, client, format, requests, state, progress, ids=ids)
     from sdtrace.replay.setup import conduct
 

@@ -15,7 +15,9 @@ def since(incident: Mapping[str, Any] | None) -> str:
         return "the first step, to the last; the record has no clock" if steps and steps == of else ""
     begun, end = moment(incident["since"]), incident["until"]
     if incident.get("from_start"):
-        return f"the start of the record, first seen {begun}" + (", to its end" if end is None else f", until {moment(end)}")
+        return f"the start of the record, first seen {begun}" + (
+            ", to its end" if end is None else f", until {moment(end)}"
+        )
     return f"{begun}, still there at the end of the record" if end is None else f"{begun}, until {moment(end)}"
 
 
