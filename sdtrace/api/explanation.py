@@ -11,6 +11,7 @@ from sdtrace.errors import NoInputError, UsageError
 from sdtrace.pipeline import audit_and_diagnose, read
 from sdtrace.readers import Opened
 from sdtrace.readers.inputs import Input, book, demand
+from sdtrace.schema.run import Run, runs_of
 from sdtrace.verify.explain import explain_steps
 
 
@@ -51,11 +52,11 @@ def explain(
 
 
 def _told(source: Opened, read: Input, request: str | None, step: int | None, run: str | None) -> list[dict[str, Any]]:
-    runs: dict[str, dict[str, Any]] = {}
+    runs: dict[str, Run] = {}
     found, temperatures = [], []
     for batch in source.batches():
         book(read, batch)
-        runs |= {row["run_id"]: row for row in batch.runs.iter_rows(named=True)}
+        runs |= runs_of(batch.runs)
         wanted = pl.lit(value=True) if request is None else pl.col("request_id") == request
         if run is not None:
             wanted &= pl.col("run_id") == run
@@ -66,7 +67,7 @@ def _told(source: Opened, read: Input, request: str | None, step: int | None, ru
     steps = pl.concat(found).join(known, on=["run_id", "request_id"], how="left").with_columns(path=pl.lit(source.path))
     told = []
     for (run_id,), part in steps.sort("run_id", "request_id", "step").group_by("run_id", maintain_order=True):
-        told += explain_steps(part, runs.get(str(run_id), {}))
+        told += explain_steps(part, runs.get(str(run_id), Run()))
     if source.reader is None or source.reader.words is None:
         return told
     with source.at_hand() as src:

@@ -117,7 +117,7 @@ class Frames:
     @cached_property
     def runs(self) -> pl.DataFrame:
         """One row a run, as the trace declares it."""
-        return _rows("runs", list(self.kept.audit.runs.values()) if self.kept else [])
+        return _rows("runs", [run.row() for run in self.kept.audit.runs.values()] if self.kept else [])
 
     @cached_property
     def requests(self) -> pl.DataFrame:

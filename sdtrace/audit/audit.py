@@ -6,10 +6,10 @@ ends. Past the bound they are judged without it; if the line does turn up later,
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
@@ -27,6 +27,7 @@ from sdtrace.results.check import Check, Counts
 from sdtrace.results.record import Record
 from sdtrace.schema.counters import no_windows
 from sdtrace.schema.keys import keyed
+from sdtrace.schema.run import Run, runs_of
 from sdtrace.schema.trace import Batch, Event, empty
 from sdtrace.tally.measure import measure
 from sdtrace.tally.ordered_merge import Gathered, Place, Tallied, in_process
@@ -54,7 +55,7 @@ class Audit:
 
     tally: Tally
     inputs: list[Input]
-    runs: dict[str, dict[str, Any]]
+    runs: dict[str, Run]
     requests: pl.DataFrame
     unknown_requests: int
     windows: pl.DataFrame = field(default_factory=no_windows)
@@ -124,7 +125,7 @@ class _State:
     span: Span
     known: pl.DataFrame
     complete: bool
-    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
     total: Gathered[Tally] = field(default_factory=in_process)
     open: dict[int, Tallied] = field(default_factory=dict)
     waiting: list[tuple[Place, pl.DataFrame]] = field(default_factory=list)
@@ -139,7 +140,7 @@ class _State:
 
     def __post_init__(self) -> None:
         for run_id, ruling in self.rulings.items():  # a run may have no line of its own
-            self.runs.setdefault(run_id, {"run_id": run_id, **ruling})
+            self.runs.setdefault(run_id, Run(run_id=run_id, **ruling))
         self.windows = Folder(self.checks)
 
 
@@ -161,7 +162,7 @@ class _Job(NamedTuple):
     place: Place
     steps: pl.DataFrame
     requests: pl.DataFrame
-    runs: dict[str, dict[str, Any]]
+    runs: dict[str, Run]
 
 
 def _jobs(sources: Sequence[OpenInput], state: _State, inputs: list[Input]) -> Iterator[_Job]:
@@ -184,8 +185,8 @@ def _jobs(sources: Sequence[OpenInput], state: _State, inputs: list[Input]) -> I
 
 
 def _taken(state: _State, source: int, read: Input, batch: Batch) -> Iterator[_Job]:
-    for run in batch.runs.iter_rows(named=True):
-        state.runs[run["run_id"]] = {**run, **state.rulings.get(run["run_id"], {})}
+    for run_id, run in runs_of(batch.runs).items():
+        state.runs[run_id] = replace(run, **state.rulings.get(run_id, {}))
     state.events.extend(batch.events)
     if batch.windows is not None and batch.windows.height:
         state.windows.add(within(batch.windows, state.span))

@@ -20,6 +20,7 @@ from sdtrace.audit.seen_steps import RepeatedSteps
 from sdtrace.errors import MissingExtraError, UsageError
 from sdtrace.responses.texts import merged
 from sdtrace.results.check import Check
+from sdtrace.schema.run import Run
 from sdtrace.tally.ordered_merge import Gathered
 from sdtrace.tally.tally import Tally, merge
 from sdtrace.verify.rulings import Rulings
@@ -92,9 +93,9 @@ def _added(*tallies: Tally) -> Tally:
     return merge(tallies)
 
 
-def _before(parts: Sequence[Audit]) -> list[dict[str, dict[str, Any]]]:
+def _before(parts: Sequence[Audit]) -> list[dict[str, Run]]:
     """The run lines that stood in the inputs before each."""
-    runs: dict[str, dict[str, Any]] = {}
+    runs: dict[str, Run] = {}
     found = []
     for part in parts:
         found.append(dict(runs))
@@ -102,7 +103,7 @@ def _before(parts: Sequence[Audit]) -> list[dict[str, dict[str, Any]]]:
     return found
 
 
-def _elsewhere(part: Audit, before: Mapping[str, Any]) -> bool:
+def _elsewhere(part: Audit, before: Mapping[str, Run]) -> bool:
     """Whether steps of this input may belong to request or run lines of another one."""
     return part.unknown_requests > 0 or any(
         run not in part.runs or part.runs[run] != line for run, line in before.items()
@@ -115,7 +116,7 @@ def _empty(heads: pl.DataFrame) -> Audit:
 
 def _together(parts: Sequence[Audit], tally: Tally, checks: Sequence[Check]) -> Audit:
     windows, judged = gathered(parts, checks)
-    runs: dict[str, dict[str, Any]] = {}
+    runs: dict[str, Run] = {}
     for part in parts:
         runs |= part.runs
     repeated = RepeatedSteps()

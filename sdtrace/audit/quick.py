@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.schema.keys import keyed
+from sdtrace.schema.run import Run, runs_of
 from sdtrace.schema.trace import conform, empty
 from sdtrace.verify.band import DISAGREE, UNDECIDABLE, compare
 from sdtrace.verify.precision import band
@@ -39,10 +40,10 @@ def count_decisions(path: str | Path) -> Counts:
 
 
 def _any(opened: Opened) -> Iterator[Counts]:
-    runs: dict[str, dict[str, Any]] = {}
+    runs: dict[str, Run] = {}
     requests = empty("request")
     for batch in opened.batches():
-        runs |= {row["run_id"]: row for row in batch.runs.iter_rows(named=True)}
+        runs |= runs_of(batch.runs)
         requests = pl.concat([requests, batch.requests])
         if not batch.steps.height:
             continue

@@ -1,6 +1,6 @@
 """The whole comparison: figures, answer, attribution, slices, causes, as the document of `sdtrace diff`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.document.about import about
 from sdtrace.results.cause import Cause
 from sdtrace.results.words import VerdictState
+from sdtrace.schema.run import Run
 
 #: A relative change of speed that nobody minds.
 MARGIN = 0.03
@@ -141,8 +142,8 @@ def _configured(
     base: tuple[str, Audit, Diagnosis], candidate: tuple[str, Audit, Diagnosis]
 ) -> dict[str, tuple[Any, Any]]:
     """What run lines, logs and announcements of both sides say differently."""
-    runs: Sequence[Mapping[str, Any]] = [
-        d.timing.run if d.timing is not None else next(iter(audit.runs.values()), {})
+    runs = [
+        d.timing.run if d.timing is not None else next(iter(audit.runs.values()), Run())
         for _, audit, d in (base, candidate)
     ]
     return differences([about(audit, d) for _, audit, d in (base, candidate)], runs)

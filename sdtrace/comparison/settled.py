@@ -9,6 +9,7 @@ from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.document.about import settings
 from sdtrace.results.cause import Cause
 from sdtrace.results.words import Certainty, Side
+from sdtrace.schema.run import Run
 
 #: What became of a cause; None where the candidate does not record what would show it.
 Fate = Literal["fixed", "still", "new"]
@@ -80,7 +81,7 @@ def answered(answer: Answer, rows: Sequence[Settled]) -> Answer:
     return replace(answer, word="improved", says=says, needed=None)
 
 
-def differences(sides: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, Any]]:
+def differences(sides: Sequence[Mapping[str, Any]], runs: Sequence[Run]) -> dict[str, tuple[Any, Any]]:
     """What run lines, logs and announcements say differently. `sides`: what each report is about; `runs`: a run line of each."""
     values = [_flat(about, run) for about, run in zip(sides, runs, strict=True)]
     names = [name for name in dict.fromkeys([*values[0], *values[1]]) if values[0].get(name) != values[1].get(name)]
@@ -92,7 +93,7 @@ _MOST = 40
 _RUN = ("draft_sampling", "prob_basis", "prob_dtype", "rule", "rule_params", "vocab_size")
 
 
-def _flat(about: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(about: Mapping[str, Any], run: Run) -> dict[str, Any]:
     engines = about["engines"]
     found = {
         "engine": _one([e["engine"] for e in engines]),
@@ -102,9 +103,9 @@ def _flat(about: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
         "draft_model": _one(about["draft_models"]),
         "num_draft_tokens": _one(about["draft_lengths"]),
         "precision": _one(about["precision"]),
-        **{name: run.get(name) for name in _RUN},
+        **{name: getattr(run, name) for name in _RUN},
         **{name: _one(values) for name, values in about["sampling"].items()},
-        **{f"config.{name}": value for name, value in settings([run] if run else []).items()},
+        **{f"config.{name}": value for name, value in settings([run]).items()},
     }
     return {name: value for name, value in found.items() if value is not None}
 

@@ -33,6 +33,7 @@ from sdtrace.diagnosis.wrong_rules import Explanation, emitted, explain_decision
 from sdtrace.results.cause import Cause, fired, joined, with_evidence
 from sdtrace.results.check import Outcome
 from sdtrace.results.record import Record
+from sdtrace.schema.run import Run
 from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.strata import sessions
 from sdtrace.speed.timing import timing, unmeasured
@@ -112,9 +113,9 @@ def _configured(audit: Audit) -> list[Cause]:
     for run_id, run in audit.runs.items():
         if lossless(run) is not False:
             continue
-        rule = str(run["rule"])
+        rule = run.rule
         cause = "synthetic-acceptance" if rule == "synthetic" else "lenient-acceptance"
-        headline = f"the run declares the lossy rule {rule} {run.get('rule_params') or ''}".rstrip()
+        headline = f"the run declares the lossy rule {rule} {run.rule_params or ''}".rstrip()
         advice = (
             "use a lossless rule if the text must follow the target model; every other check holds it to its own rule"
         )
@@ -132,7 +133,7 @@ def _shown(cause: Cause, audit: Audit, choices: Mapping[str, Choice]) -> Cause:
     sample = audit.tally.steps.filter((pl.col("run_id") == run_id) & (pl.col("law") == law))
     if cause.checks[0] == "SD206":
         sample = chosen_steps(audit, sample, cause.evidence[0])
-    return with_evidence(cause, telling(sample, audit.runs.get(run_id, {}), law, cause.checks[0], effect))
+    return with_evidence(cause, telling(sample, audit.runs.get(run_id, Run()), law, cause.checks[0], effect))
 
 
 def _with_effect(cause: Cause, a: Mapping[str, Any] | None) -> Cause:

@@ -10,6 +10,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_cycle import cycle_fits
 from sdtrace.diagnosis.law_refit import MISFITS, refit
+from sdtrace.schema.run import Run
 from sdtrace.tally.tally import Tally
 from sdtrace.verify.band import DISAGREE
 from sdtrace.verify.laws import LAWS, candidates
@@ -90,7 +91,7 @@ class Fit:
     decided: int
 
 
-def better_law(sample: pl.DataFrame, run: Mapping[str, Any], declared: str) -> Fit | None:
+def better_law(sample: pl.DataFrame, run: Run, declared: str) -> Fit | None:
     """A lossless law under which not one sampled decision is wrong, where the declared law has wrong ones.
 
     Its residual must fit as well: a test of one law with the residual of another is the law of nobody.
@@ -108,7 +109,7 @@ def better_law(sample: pl.DataFrame, run: Mapping[str, Any], declared: str) -> F
     return Fit(*found) if found else None
 
 
-def _fits(name: str, run: Mapping[str, Any], pos: Positions) -> int:
+def _fits(name: str, run: Run, pos: Positions) -> int:
     scope = of_sample(pos, run, name)
     judged = scope.judged
     tested, drawn = judged.tested, pos.r == pos.r
@@ -137,8 +138,8 @@ def misfits(audit: Audit) -> dict[str, Fit]:
     )
     doubtful = (pl.col("disagree") > 0) | pl.col("run_id").is_in(off["run_id"].to_list())
     for row in rows.filter((pl.col("source") == "declared") & doubtful).iter_rows(named=True):
-        run = audit.runs.get(row["run_id"], {})
-        if run.get("rule") != row["law"]:
+        run = audit.runs.get(row["run_id"], Run())
+        if run.rule != row["law"]:
             continue
         sample = audit.tally.steps.filter(pl.col("run_id") == row["run_id"])
         if fit := better_law(sample, run, row["law"]):

@@ -5,14 +5,13 @@ recorded contradicts it and its own calibration holds at the first position and 
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from sdtrace.diagnosis.law_cycle import cycle_fits
 from sdtrace.schema.arrays import Floats
+from sdtrace.schema.run import Run
 from sdtrace.verify.band import DISAGREE
 from sdtrace.verify.laws import LAWS, candidates
 from sdtrace.verify.laws.block import prefixes
@@ -25,7 +24,7 @@ FITS, MISFITS = 3.5, 6.0
 _ENOUGH, _LUCK = 100, 0.5
 
 
-def refit(sample: pl.DataFrame, run: Mapping[str, Any], declared: str) -> tuple[str, int] | None:
+def refit(sample: pl.DataFrame, run: Run, declared: str) -> tuple[str, int] | None:
     """(law, decisions) that fits the sampled steps of a run; None where none does, or more than one."""
     part = sample.filter(pl.col("law") == declared)
     if part.is_empty():

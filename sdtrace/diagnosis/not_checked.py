@@ -1,7 +1,6 @@
 """What a report did not check: what was not recorded, what another law or a replay would tell."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import polars as pl
 
@@ -10,6 +9,7 @@ from sdtrace.diagnosis.law_choice import Choice, Fit
 from sdtrace.diagnosis.watermarks import marked
 from sdtrace.results.check import Outcome
 from sdtrace.results.not_checked import STAGES, NotChecked
+from sdtrace.schema.run import Run
 from sdtrace.verify.law import children, parameters
 from sdtrace.verify.laws import where
 
@@ -35,7 +35,7 @@ def not_checked_notes(
         notes.append(NotChecked("target-probs"))
     notes += [NotChecked("other-law", {"run": run, "law": fit.law}) for run, fit in overridden.items()]
     for run, choice in choices.items():
-        notes += _of_law(run, choice, audit.runs.get(run, {}))
+        notes += _of_law(run, choice, audit.runs.get(run, Run()))
     notes += [NotChecked("watermark", {"run": run}) for run in sorted(marked(audit))]
     if audit.unknown_requests:
         notes.append(NotChecked("requests", {"steps": audit.unknown_requests}))
@@ -48,10 +48,10 @@ def not_checked_notes(
     return [*notes, *STAGES]
 
 
-def _of_law(run: str, choice: Choice, line: Mapping[str, Any]) -> Iterator[NotChecked]:
+def _of_law(run: str, choice: Choice, line: Run) -> Iterator[NotChecked]:
     """What the law of a run leaves open."""
     if choice.law == "unknown":
-        yield NotChecked("unknown-rule", {"run": run, "rule": str(line.get("rule"))[:60]})
+        yield NotChecked("unknown-rule", {"run": run, "rule": str(line.rule)[:60]})
     if choice.law in ("multi-draft", "tree-coin") and children(parameters(line)) != 1:
         yield NotChecked("tree", {"run": run, "law": choice.law})
     if choice.source == "inferred":

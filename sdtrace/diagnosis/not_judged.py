@@ -13,7 +13,7 @@ def not_judged(audit: Audit, laws: pl.DataFrame, choices: Mapping[str, Choice]) 
     """Steps by reason, those that there are. `laws`: the rows of the chosen laws."""
     doubted = int(laws.filter(pl.col("source") == "doubted")["steps"].sum())
     unknown = int(laws.filter((pl.col("law") == "unknown") & (pl.col("source") != "doubted"))["steps"].sum())
-    raw = [run for run, line in audit.runs.items() if line.get("prob_basis") == "raw"]
+    raw = [run for run, line in audit.runs.items() if line.prob_basis == "raw"]
     basis = int(
         laws.filter(
             pl.col("run_id").is_in(raw)
@@ -21,7 +21,7 @@ def not_judged(audit: Audit, laws: pl.DataFrame, choices: Mapping[str, Choice]) 
         )["steps"].sum()
     )
     unsure = pl.col("run_id").is_in([run for run, choice in choices.items() if not choice.accuses])
-    muted = pl.col("run_id").is_in([run for run, line in audit.runs.items() if line.get("mute_statistics")])
+    muted = pl.col("run_id").is_in([run for run, line in audit.runs.items() if line.mute_statistics])
     silent = (
         (pl.col("with_target") == 0) & (pl.col("tested") > 0) & ~pl.col("law").is_in(["greedy", "greedy?", "unknown"])
     )

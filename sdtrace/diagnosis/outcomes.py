@@ -18,6 +18,7 @@ from sdtrace.diagnosis.since import falls
 from sdtrace.diagnosis.slices import slices
 from sdtrace.diagnosis.watermarks import marked
 from sdtrace.results.check import Check, Counts, Outcome
+from sdtrace.schema.run import Run
 from sdtrace.tally.tally import WITNESSES
 from sdtrace.tally.uniforms import repeats
 from sdtrace.verify.law import loose, parameters
@@ -134,16 +135,14 @@ def _uniforms(chosen: Chosen) -> pl.DataFrame:
 
 
 def _runs(audit: Audit) -> pl.DataFrame:
-    rows = [
-        {"run_id": run_id, "rule": run.get("rule"), "lossless": lossless(run)} for run_id, run in audit.runs.items()
-    ]
+    rows = [{"run_id": run_id, "rule": run.rule, "lossless": lossless(run)} for run_id, run in audit.runs.items()]
     schema = {"run_id": pl.String(), "rule": pl.String(), "lossless": pl.Boolean()}
     return pl.DataFrame(rows, schema=schema)
 
 
-def lossless(run: Mapping[str, Any]) -> bool | None:
+def lossless(run: Run) -> bool | None:
     """Whether the rule that a run declares keeps the target's distribution; None where it declares no known rule."""
-    law = named(run.get("rule"))
+    law = named(run.rule)
     if law is None or law is LAWS["unknown"]:
         return None
     return law.lossless and not loose(parameters(run))

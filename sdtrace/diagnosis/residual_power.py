@@ -5,14 +5,13 @@ draft from q^a gives a log q, a recovery from the residual to the power b gives 
 tells which side is off (constants of a row blur it, and do not turn it).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from sdtrace.schema.arrays import Flags, Floats
+from sdtrace.schema.run import Run
 from sdtrace.tally.evidence.slots import slots
 from sdtrace.verify.positions import positions
 from sdtrace.verify.scope import of_sample
@@ -40,7 +39,7 @@ class Powers:
         return (self.residual - 1.0) / self.residual_error
 
 
-def powers(sample: pl.DataFrame | None, run: Mapping[str, Any], law: str) -> Powers | None:
+def powers(sample: pl.DataFrame | None, run: Run, law: str) -> Powers | None:
     """The fit on sampled steps of a run under the ratio law; None where there is too little to fit."""
     if sample is None or sample.is_empty() or law != "ratio":
         return None

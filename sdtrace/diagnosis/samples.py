@@ -8,6 +8,7 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.chosen import Chosen
+from sdtrace.schema.run import Run
 from sdtrace.verify.law import Bands
 from sdtrace.verify.positions import positions
 from sdtrace.verify.scope import Scope, of_sample
@@ -51,7 +52,7 @@ def sampled(audit: Audit, run_id: str, law: str) -> Sample | None:
     part = audit.tally.steps.filter((pl.col("run_id") == run_id) & (pl.col("law") == law))
     if part.is_empty():
         return None
-    scope = of_sample(positions(part), audit.runs.get(run_id, {}), law)
+    scope = of_sample(positions(part), audit.runs.get(run_id, Run()), law)
     return Sample(_flat(scope), law, scope.bands, part)
 
 

@@ -17,6 +17,7 @@ from sdtrace.diagnosis.residual_power import Powers, powers
 from sdtrace.diagnosis.wrong_rules import Explanation
 from sdtrace.results.cause import Cause, Outcomes, fired, make
 from sdtrace.results.check import Outcome
+from sdtrace.schema.run import Run
 from sdtrace.stats.significance import read
 from sdtrace.tally.tally import Tally
 
@@ -64,7 +65,7 @@ class Signs:
         return self.z.get(code, 0.0)
 
 
-def signs(tally: Tally, used: pl.Expr, runs: Mapping[str, Mapping[str, Any]]) -> Signs:
+def signs(tally: Tally, used: pl.Expr, runs: Mapping[str, Run]) -> Signs:
     """The signs of a tally, of the run whose evidence is strongest. `used` chooses the law of each run; `runs`: their lines."""
     rows = tally.frame("evidence")
     if rows.is_empty():
@@ -84,7 +85,7 @@ def signs(tally: Tally, used: pl.Expr, runs: Mapping[str, Mapping[str, Any]]) ->
         bonus = bonus_row(tally.steps.filter(used & (pl.col("run_id") == run_id)))
     if tally.steps is not None and any(abs(found[run_id].get(code, 0.0)) > _LIKE for code in _BACK):
         sample = tally.steps.filter(used & (pl.col("run_id") == run_id) & (pl.col("law") == "ratio"))
-        fit = powers(sample, runs.get(run_id, {}), "ratio")
+        fit = powers(sample, runs.get(run_id, Run()), "ratio")
     return Signs(found[run_id], counts[1] < counts[0], fit, bonus)
 
 

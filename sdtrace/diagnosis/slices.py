@@ -3,7 +3,6 @@ the draw. Accepted minus chance is a martingale in every such part, so each has 
 Ramdas 2022).
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +11,7 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.chosen import Chosen
+from sdtrace.schema.json_values import json_object
 from sdtrace.stats.e_process import e_bh
 from sdtrace.stats.e_value import log_e
 from sdtrace.stats.significance import INFORMATION
@@ -166,11 +166,7 @@ def _tags(joined: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 def pairs(tags: str | None) -> Sequence[tuple[str, str]]:
     """The tags of a request line; none where they are no object."""
-    try:
-        held = json.loads(tags or "{}")
-    except ValueError:
-        return []
-    return [(str(k), str(v)) for k, v in held.items()] if isinstance(held, dict) else []
+    return [(str(k), str(v)) for k, v in json_object(tags).items()]
 
 
 def _read(row: dict[str, Any]) -> dict[str, Any]:

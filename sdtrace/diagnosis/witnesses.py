@@ -1,12 +1,12 @@
 """The slots that weigh most in a statistic: where to look first. None of them proves anything by itself."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from sdtrace.schema.arrays import Floats
+from sdtrace.schema.run import Run
 from sdtrace.tally.evidence.slots import Slots, slots
 from sdtrace.verify.positions import positions
 from sdtrace.verify.scope import Scope, of_sample
@@ -15,9 +15,7 @@ from sdtrace.verify.scope import Scope, of_sample
 SHOWN = 3
 
 
-def telling(
-    sample: pl.DataFrame | None, run: Mapping[str, Any], law: str, code: str, sign: float
-) -> list[dict[str, Any]]:
+def telling(sample: pl.DataFrame | None, run: Run, law: str, code: str, sign: float) -> list[dict[str, Any]]:
     """Rows with path, line, run_id, request_id, step, position, accepted, p, q (and p_y, q_y of the emitted token).
 
     `code` is the check that shows the cause, `sign` the direction in which it is off.

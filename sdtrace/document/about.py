@@ -1,9 +1,8 @@
 """What a report is about: engine and version, models, method, draft length, sampling, hosts, the period, requests and tokens."""
 
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import polars as pl
 
@@ -11,6 +10,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.redaction import redacted
 from sdtrace.results.clock import WALL
+from sdtrace.schema.run import Run
 
 #: Values of one kind that are listed; more are counted by who shows them.
 LISTED = 8
@@ -28,11 +28,11 @@ def about(audit: Audit, diagnosis: Diagnosis) -> dict[str, Any]:
     labels = windows["series"].drop_nulls().unique(maintain_order=True).to_list() if windows.height else []
     shown = _told(labels)
     versions: set[tuple[str, str | None]] = {(e.engine, e.value) for e in events if e.kind == "version" and e.value}
-    versions |= {(str(r["engine"]), r.get("engine_version")) for r in runs if r.get("engine")}
+    versions |= {(r.engine, r.engine_version) for r in runs if r.engine}
     known = {engine for engine, _ in versions}
     names = [*windows["engine"].drop_nulls().unique(maintain_order=True).to_list(), *(e.engine for e in events)]
     versions |= {(name, None) for name in dict.fromkeys(names) if name and name not in known}
-    lengths = {int(r["num_draft_tokens"]) for r in runs if r.get("num_draft_tokens") is not None}
+    lengths = {r.num_draft_tokens for r in runs if r.num_draft_tokens is not None}
     lengths |= {int(k) for k in windows["k"].drop_nulls().unique().to_list()} if windows.height else set()
     lengths |= {int(k) for k in told.get("k", []) if k.isdigit() and len(k) < 6}
     first, last = _period(audit, diagnosis)
@@ -64,32 +64,24 @@ def _told(texts: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _values(runs: Iterable[Mapping[str, Any]], name: str) -> list[str]:
-    return list(dict.fromkeys(str(run[name]) for run in runs if run.get(name)))[:LISTED]
+def _values(runs: Iterable[Run], name: Literal["target_model", "draft_model", "method"]) -> list[str]:
+    return list(dict.fromkeys(str(getattr(run, name)) for run in runs if getattr(run, name)))[:LISTED]
 
 
-def _config(run: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        found = json.loads(run.get("config") or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _precision(runs: Iterable[Mapping[str, Any]]) -> list[str]:
-    found = [_config(run).get(name) for run in runs for name in ("dtype", "quantization")]
+def _precision(runs: Iterable[Run]) -> list[str]:
+    found = [run.settings.get(name) for run in runs for name in ("dtype", "quantization")]
     return list(dict.fromkeys(str(v) for v in found if isinstance(v, str)))[:LISTED]
 
 
-def settings(runs: Sequence[Mapping[str, Any]]) -> dict[str, str | int | float | bool]:
+def settings(runs: Sequence[Run]) -> dict[str, str | int | float | bool]:
     """What else the first run line sets: plain values, without credentials."""
-    found = _config(runs[0]) if runs else {}
+    found = runs[0].settings if runs else {}
     plain = {k: v for k, v in found.items() if isinstance(v, str | int | float | bool) and k not in _PLACES}
     return {k: v for k, v in list(plain.items())[:40] if redacted(f"?{k}={v}") == f"?{k}={v}" and v == v}
 
 
-def _hosts(runs: Iterable[Mapping[str, Any]], labels: Iterable[str]) -> list[str]:
-    found = [_config(run).get(name) for run in runs for name in _PLACES]
+def _hosts(runs: Iterable[Run], labels: Iterable[str]) -> list[str]:
+    found = [run.settings.get(name) for run in runs for name in _PLACES]
     places = [m[0] for label in labels for m in _PLACE.finditer(label[:400])]
     return list(dict.fromkeys([*(str(v) for v in found if isinstance(v, str)), *places]))[:LISTED]
 

@@ -8,6 +8,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.results.report import ViewedRequest
+from sdtrace.schema.run import Run
 from sdtrace.verify.explain import explain_steps
 
 #: How many requests and how many steps of each are shown.
@@ -112,7 +113,7 @@ def _one(
     )
     marked = [s for s in steps["step"].to_list() if (row["request_id"], s) in notes]
     shown = steps.filter(pl.col("step").is_in(marked[:STEPS]) | (pl.int_range(pl.len()) < STEPS - len(marked[:STEPS])))
-    run = audit.runs.get(row["run_id"], {})
+    run = audit.runs.get(row["run_id"], Run())
     told = explain_steps(shown, run, ids=ids)
     for step in told:
         step["note"] = notes.get((row["request_id"], step["step"]))

@@ -22,6 +22,7 @@ from sdtrace.results.check import Counts
 from sdtrace.schema.counters import conformed
 from sdtrace.schema.json_values import Json
 from sdtrace.schema.keys import HASHING, keyed, request_hash
+from sdtrace.schema.run import Run, run_of
 from sdtrace.schema.trace import Doubt, Event, Loss, Notice
 from sdtrace.tally.tally import REQUESTS, Tally, merge
 from sdtrace.writers.pseudonyms import pseudonyms, without_stop_ids
@@ -60,7 +61,7 @@ def save(audit: Audit, folder: Path) -> None:
             for (r, law, code), rows in t.witnesses.items()
         ],
         "inputs": [{k: v for k, v in asdict(i).items() if k != "doubt" or v} for i in audit.inputs],
-        "runs": [run | {"config": json.dumps(kept_config(run))} for run in audit.runs.values()],
+        "runs": [run.row() | {"config": json.dumps(kept_config(run))} for run in audit.runs.values()],
         "unknown": audit.unknown_requests,
         "events": [asdict(e) for e in audit.events],
         "judged": {code: asdict(counts) for code, counts in audit.judged.items()},
@@ -89,7 +90,7 @@ def load(folder: Path) -> Audit:
     return Audit(
         tally,
         [_input(i) for i in document["inputs"]],
-        {run["run_id"]: run for run in document["runs"]},
+        {run["run_id"]: run_of(run) for run in document["runs"]},
         pl.read_parquet(folder / "requests.parquet"),
         document["unknown"],
         conformed(pl.read_parquet(folder / "windows.parquet")),
@@ -134,7 +135,7 @@ def together(audits: Sequence[Audit]) -> Audit:
     """Audits of different inputs as one."""
     if len(audits) == 1:
         return audits[0]
-    runs: dict[str, Json] = {}
+    runs: dict[str, Run] = {}
     for audit in audits:
         runs |= audit.runs
     heads = pl.concat([a.requests for a in audits]).unique(["run_id", "request_id"], keep="last", maintain_order=True)

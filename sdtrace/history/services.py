@@ -5,10 +5,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sdtrace.audit.audit import Audit
 from sdtrace.schema.json_values import Json
+from sdtrace.schema.run import Run
 
 #: What of a run line is the configuration; a change of any of it is a deploy.
 _PARTS = (
@@ -66,7 +66,7 @@ def services(audit: Audit) -> list[Service]:
     ids = audit.tally.frame("laws")["run_id"].unique(maintain_order=True).to_list()
     grouped: dict[str, list[str]] = {}
     for run_id in ids:
-        grouped.setdefault(_name(audit.runs.get(run_id, {})), []).append(run_id)
+        grouped.setdefault(_name(audit.runs.get(run_id, Run())), []).append(run_id)
     found = [Service(name, tuple(sorted(runs)), _parts(audit, runs)) for name, runs in sorted(grouped.items())]
     return found or _counted(audit)
 
@@ -77,23 +77,18 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     return [f"{n} {before.get(n, 'not told')} -> {after.get(n, 'not told')}" for n in names]
 
 
-def _name(run: Mapping[str, Any]) -> str:
+def _name(run: Run) -> str:
     config = kept_config(run)
     for key in _NAMES:
         if isinstance(config.get(key), str) and config[key]:
             return str(config[key])
-    models = [_clean(str(run[k])).rsplit("/", 1)[-1] for k in ("target_model", "draft_model") if run.get(k)]
-    return " with ".join(models) or _clean(str(run.get("engine") or "unnamed"))
+    models = [_clean(name).rsplit("/", 1)[-1] for name in (run.target_model, run.draft_model) if name]
+    return " with ".join(models) or _clean(run.engine or "unnamed")
 
 
-def kept_config(run: Mapping[str, Any]) -> Json:
+def kept_config(run: Run) -> Json:
     """What the state keeps of the `config` of a run: names and _SETTINGS, where they are plain values."""
-    try:
-        config = json.loads(run.get("config") or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(config, dict):
-        return {}
+    config = run.settings
     known = {k: config[k] for k in (*_NAMES, *sorted(_SETTINGS)) if k in config}
     plain = {
         k: v for k, v in known.items() if isinstance(v, str | bool) or (isinstance(v, int | float) and abs(v) < 1e18)
@@ -147,8 +142,8 @@ def _clean(text: str) -> str:
 def _parts(audit: Audit, runs: list[str]) -> dict[str, str]:
     values: dict[str, set[str]] = {}
     for run_id in runs:
-        run = audit.runs.get(run_id, {})
-        known = {name: run.get(name) for name in _PARTS}
+        run = audit.runs.get(run_id, Run())
+        known = {name: getattr(run, name) for name in _PARTS}
         known |= {f"config.{k}": v for k, v in kept_config(run).items() if k in _SETTINGS}
         for name, value in known.items():
             if value is not None:

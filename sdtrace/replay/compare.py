@@ -114,7 +114,7 @@ class Decisions:
 
 def decisions(conversations: Sequence[Conversation], facts: pl.DataFrame, width: float) -> Decisions:
     """Recompute under the law of each run, with the band as the rounding of p."""
-    runs = {one.key[0]: dict(one.run) for one in conversations}
+    runs = {one.key[0]: one.run for one in conversations}
     replaced = _replaced(conversations, facts)
     requests = pl.DataFrame(
         [{k: one.request[k] for k in ("run_id", "request_id", *REQUEST_COLUMNS)} for one in conversations],

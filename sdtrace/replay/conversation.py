@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdtrace.schema.json_values import Json
+from sdtrace.schema.run import Run
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Step:
 class Conversation:
     """A request that can be run again: `tokens` is the prompt and every appended token."""
 
-    run: Mapping[str, Any]
+    run: Run
     request: Mapping[str, Any]
     prompt: list[int]
     steps: list[Step]

@@ -6,12 +6,13 @@ top-p, min-p. Presence and frequency penalties count generated tokens, the repet
 """
 
 import ast
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+
+from sdtrace.schema.json_values import json_object
 
 Tensor = Any
 
@@ -50,7 +51,7 @@ def of_request(request: Mapping[str, Any], engine: str | None) -> Parameters:
         value = request[name]
         return neutral if value is None else float(value)
 
-    bias = json.loads(request["tags"] or "{}").get("logit_bias")
+    bias = json_object(request["tags"]).get("logit_bias")
     return Parameters(
         temperature=given("temperature", 1.0),
         top_k=request["top_k"] if request["top_k"] and request["top_k"] > 0 else None,

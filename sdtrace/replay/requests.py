@@ -1,6 +1,5 @@
 """What a replay reads of a trace: whole requests with their prompt, their steps in order, their sampling parameters."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import polars as pl
 from sdtrace.readers import Opened
 from sdtrace.replay.conversation import Conversation, Step
 from sdtrace.schema.json_values import Json
+from sdtrace.schema.run import Run, runs_of
 from sdtrace.schema.sampling import ticket
 
 #: What a replay reads of a step; the rest of a trace does not have to stay in memory.
@@ -31,13 +31,13 @@ class Gathered:
 
 def gather(sources: Sequence[Opened], limit: int | None = None) -> Gathered:
     """Read whole requests; with `limit` those with the lowest tickets (a sample by hash), in bounded memory."""
-    runs: dict[str, Json] = {}
+    runs: dict[str, Run] = {}
     heads: dict[tuple[str, str], Json] = {}
     steps: dict[tuple[str, str], list[Json]] = {}
     highest, seen = 2.0, set[tuple[str, str]]()
     for source in sources:
         for batch in source.batches():
-            runs |= {row["run_id"]: row for row in batch.runs.iter_rows(named=True)}
+            runs |= runs_of(batch.runs)
             for row in batch.requests.iter_rows(named=True):
                 heads[row["run_id"], row["request_id"]] = row
             ids = batch.steps.select("run_id", "request_id").unique(maintain_order=True).rows()
@@ -57,7 +57,7 @@ def gather(sources: Sequence[Opened], limit: int | None = None) -> Gathered:
                 steps, highest = {key: steps[key] for key in kept}, ticket(kept[-1][1])
     found = Gathered([], requests=len(seen))
     for key in sorted(steps, key=lambda key: (ticket(key[1]), key)):
-        one = _conversation(runs.get(key[0], {}), heads.get(key), steps[key])
+        one = _conversation(runs.get(key[0], Run()), heads.get(key), steps[key])
         if isinstance(one, str):
             found.left_out[one] += 1
         else:
@@ -65,7 +65,7 @@ def gather(sources: Sequence[Opened], limit: int | None = None) -> Gathered:
     return found
 
 
-def _conversation(run: Mapping[str, Any], request: Mapping[str, Any] | None, rows: list[Json]) -> Conversation | str:
+def _conversation(run: Run, request: Mapping[str, Any] | None, rows: list[Json]) -> Conversation | str:
     """The request, or why it cannot be run again."""
     if request is None or not request["prompt_token_ids"]:
         return "the prompt's token ids were not recorded"
@@ -90,6 +90,6 @@ def _conversation(run: Mapping[str, Any], request: Mapping[str, Any] | None, row
 
 def dtype(conversations: Sequence[Conversation]) -> str | None:
     """The precision that the engine says it computed in, if every run says the same one."""
-    told = {json.loads(c.run.get("config") or "{}").get("dtype") for c in conversations}
+    told = {c.run.settings.get("dtype") for c in conversations}
     one = told.pop() if len(told) == 1 else None
     return one if one in ("float32", "bfloat16", "float16") else None

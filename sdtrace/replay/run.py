@@ -84,12 +84,12 @@ def replayed(
     left_out = gathered.left_out.copy()
     if len(ones) < len(gathered.conversations):
         left_out["token ids beyond the verifier's vocabulary"] += len(gathered.conversations) - len(ones)
-    given = [of_request(one.request, one.run.get("engine")) for one in ones]
+    given = [of_request(one.request, one.run.engine) for one in ones]
     spread, whole = _band(verifier, ones, given, engine_dtype)
     found = _facts(verifier, ones, given, state, whole, progress)
-    dtype = ones[0].run.get("prob_dtype") if ones else None
+    dtype = ones[0].run.prob_dtype if ones else None
     records = compare.recorded(ones)
-    raw = any(one.run.get("prob_basis") == "raw" for one in ones)
+    raw = any(one.run.prob_basis == "raw" for one in ones)
     basis = found if not raw else _raw(verifier, ones, given, whole)
     table = compare.distances(records, basis, dtype)
     greedy = {one.key for one, p in zip(ones, given, strict=True) if p.temperature == 0.0}

@@ -41,7 +41,7 @@ def _as_rate(found: Interval) -> Interval:
 def acceptance_findings(timing: Timing) -> list[Finding]:
     """Every finding about acceptance; each looks at lines that drafted."""
     places = timing.places
-    if places["drafting"].sum() < ENOUGH or timing.run.get("method") in LOOKUPS:
+    if places["drafting"].sum() < ENOUGH or timing.run.method in LOOKUPS:
         return []
     joined = attributes(places, timing.requests)
     found = [_miswired(timing, joined), *decays(timing, joined), _shift(timing, joined)]

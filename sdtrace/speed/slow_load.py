@@ -22,8 +22,8 @@ def _off(timing: Timing) -> Finding | None:
     """Configured, and most decoding steps draft nothing; drafters that look tokens up may find nothing."""
     lines, drafting = total(timing.places, "lines"), total(timing.places, "drafting")
     run = timing.run
-    meant = bool(run.get("num_draft_tokens") or run.get("draft_model") or run.get("method") or drafting)
-    if lines < ENOUGH or not meant or run.get("method") in LOOKUPS or drafting >= (1 - OFF) * lines:
+    meant = bool(run.num_draft_tokens or run.draft_model or run.method or drafting)
+    if lines < ENOUGH or not meant or run.method in LOOKUPS or drafting >= (1 - OFF) * lines:
         return None
     idle = timing.places.filter(pl.col("drafting") == 0)
     gained = total(timing.places, "tokens") / lines

@@ -98,7 +98,7 @@ def _host(timing: Timing, decode: pl.DataFrame) -> Finding | None:
     spent, gain = timing.ledger, timing.gains.get("overhead")
     if gain is None or gain < HOST or spent.parts["verify"] is None:
         return None
-    if spent.parts["draft"] is None and timing.run.get("method") not in (None, *LOOKUPS):
+    if spent.parts["draft"] is None and timing.run.method not in (None, *LOOKUPS):
         return None  # what is unattributed may be the draft
     share = spent.overhead / spent.step
     says = f"{ms(spent.overhead)} of {ms(spent.step)} a step ({share:.0%}) is neither drafting nor verifying"

@@ -10,6 +10,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.results.not_checked import NotChecked
 from sdtrace.schema.arrays import Floats
+from sdtrace.schema.run import Run
 from sdtrace.speed.baseline import Baseline, baseline
 from sdtrace.speed.formulas import tokens_per_step
 from sdtrace.speed.ledger import Ledger, ledger
@@ -31,7 +32,7 @@ class Timing:
     `requests` has tags and times of their requests. The rest is None where no step has a time."""
 
     runs: list[str]
-    run: Mapping[str, Any]
+    run: Run
     cost: pl.DataFrame
     places: pl.DataFrame
     blocks: pl.DataFrame
@@ -90,7 +91,7 @@ def timing(audit: Audit, given: float | None = None) -> Timing | None:
     mine = pl.col("run_id").is_in(runs)
     told = Timing(
         runs,
-        audit.runs.get(runs[0], {}),
+        audit.runs.get(runs[0], Run()),
         cost.filter(mine) if not cost.is_empty() else cost,
         places.filter(mine),
         audit.tally.frame("blocks").filter(mine),
@@ -125,7 +126,7 @@ def unmeasured(timing: Timing | None) -> list[NotChecked]:
 def _runs(audit: Audit, places: pl.DataFrame) -> tuple[list[str], list[str]]:
     """Runs of the configuration with most drafting steps, and what was left out."""
     by = places.group_by("run_id", maintain_order=True).agg(pl.col("drafting", "lines").sum())
-    keys = {run: tuple(audit.runs.get(run, {}).get(name) for name in _SAME) for run in by["run_id"].to_list()}
+    keys = {run: tuple(getattr(audit.runs.get(run, Run()), name) for name in _SAME) for run in by["run_id"].to_list()}
     weight: dict[tuple[Any, ...], tuple[float, float]] = {}
     for row in by.iter_rows(named=True):
         a, b = weight.get(keys[row["run_id"]], (0.0, 0.0))
@@ -139,12 +140,12 @@ def _runs(audit: Audit, places: pl.DataFrame) -> tuple[list[str], list[str]]:
     return runs, told
 
 
-def _plain_twins(audit: Audit, run: Mapping[str, Any]) -> pl.Expr:
+def _plain_twins(audit: Audit, run: Run) -> pl.Expr:
     """Runs of the same target on the same engine: their plain steps are a baseline."""
     same = [
         name
         for name, other in audit.runs.items()
-        if all(other.get(key) == run.get(key) for key in ("engine", "target_model"))
+        if (other.engine, other.target_model) == (run.engine, run.target_model)
     ]
     return pl.col("run_id").is_in(same)
 

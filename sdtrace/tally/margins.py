@@ -7,7 +7,6 @@ contradiction pay for this.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -120,7 +119,7 @@ def _widening(scope: Scope, wrong: Ints) -> list[pl.DataFrame]:
     cells: dict[str, list[int]] = {"accepted": [], "rejected": []}
     before: Flags | None = None
     for octave in _TRIED:
-        run: dict[str, Any] = {**scope.run, "imprecise": min(2.0**octave, 0.999)}
+        run = replace(scope.run, imprecise=min(2.0**octave, 0.999))
         still = replace(scope, run=run, pos=pos).judged.decision == -1
         gone = ~still if before is None else before & ~still
         if before is None:

@@ -125,7 +125,7 @@ _SUMMED = (
 
 def _laws(scope: Scope, requests: pl.DataFrame) -> pl.DataFrame:
     return requests.select(
-        run_id=pl.lit(str(scope.run.get("run_id") or requests["run_id"][0] or "")),
+        run_id=pl.lit(str(scope.run.run_id or requests["run_id"][0] or "")),
         law=pl.lit(scope.law.name),
         source=pl.lit(scope.source),
         steps=pl.col("steps").sum(),

@@ -46,7 +46,7 @@ def loops(scope: Scope) -> pl.DataFrame:
 def degenerate(scope: Scope) -> dict[str, Ints]:
     """Per step: tested positions with a recorded entropy, with a one-hot or flat row, and with p = 1/vocabulary."""
     pos, n = scope.pos, len(scope.pos.count)
-    vocabulary = scope.run.get("vocab_size")
+    vocabulary = scope.run.vocab_size
     tested = scope.judged.tested
     zero = np.zeros(n, dtype=np.int64)
     found = dict.fromkeys(("one_hot", "flat", "entropies", "uniform_p"), zero)

@@ -56,7 +56,7 @@ def _strange(scope: Scope) -> Ints | pl.Expr:
     Some write the tokenizer's size without its added tokens: a stop id beyond it, or an accepted token beyond it to which the
     target gives a probability, shows that it is not the size of the target's rows.
     """
-    size, pos = scope.run.get("vocab_size"), scope.pos
+    size, pos = scope.run.vocab_size, scope.pos
     lists = pos.lists("output_token_ids")
     if not size or not len(lists.values):
         return _NEVER
@@ -81,7 +81,7 @@ def _beyond(scope: Scope) -> pl.Series | pl.Expr:
     is that of temperature 1.
     """
     pos, steps = scope.pos, scope.steps
-    if scope.run.get("prob_basis") != "processed" or (scope.absent("top_k") and scope.absent("min_p")):
+    if scope.run.prob_basis != "processed" or (scope.absent("top_k") and scope.absent("min_p")):
         return _NEVER
     warm = (steps["temperature"] > 0).fill_null(value=True)
     top_k = steps["top_k"].cast(pl.Float64).set(~warm | (steps["top_k"] <= 0).fill_null(value=True), None)

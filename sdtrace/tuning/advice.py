@@ -23,7 +23,7 @@ def _row(what: str, text: str, **more: Any) -> Json:
 
 
 def _tau(run: Tuned) -> list[Json]:
-    best, current, engine = run.best, run.curve.current, run.run.get("engine")
+    best, current, engine = run.best, run.curve.current, run.run.engine
     if best is None and run.varied:
         return [
             _row("keep", "keep the draft lengths as they are: no single length that this trace can judge is faster")
@@ -65,7 +65,7 @@ def _by_batch(run: Tuned) -> list[Json]:
         (1 if i == 0 else first, None if i == len(table) - 1 else last, t) for i, (first, last, t) in enumerate(table)
     ]
     words = ", ".join(f"{tau} at batch {p.where['batch_size']}" for p, tau in zip(parts, lengths, strict=True))
-    flag = batch_table(run.run.get("engine"), rows)
+    flag = batch_table(run.run.engine, rows)
     return [_row("batch-table", f"the best length depends on the batch: {words}", setting=flag, basis="model")]
 
 

@@ -12,13 +12,14 @@ stays wrong at greater depth.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sdtrace.schema.arrays import Floats, Ints
+from sdtrace.schema.run import Run
 from sdtrace.tuning.path import survival as km
 from sdtrace.tuning.path.decay import Decay, decay
 from sdtrace.tuning.path.fill import by_request, per_step, untested
@@ -77,7 +78,7 @@ def recorded_tau(text: Text) -> int | None:
     return int(np.bincount(drafted).argmax()) if len(drafted) else None
 
 
-def curve(text: Text, run: Mapping[str, Any], laws: Sequence[str], buckets: Ints, taus: Sequence[int] = TAUS) -> Curve:
+def curve(text: Text, run: Run, laws: Sequence[str], buckets: Ints, taus: Sequence[int] = TAUS) -> Curve:
     """The curve of one run; `buckets` (S) numbers the batch bucket of each step, `laws` verified its steps."""
     current = recorded_tau(text)
     cells = _Cells(text, buckets)
@@ -92,13 +93,13 @@ def curve(text: Text, run: Mapping[str, Any], laws: Sequence[str], buckets: Ints
             points.append(_exact(text, cells, tau))
         elif refusal is not None:
             points.append(Point(tau, "bounds", False, refusal, None, 1.0, tau + 1.0))
-        elif run.get("method") in INVARIANT:
-            abstains = run.get("method") in ABSTAINS
+        elif run.method in INVARIANT:
+            abstains = run.method in ABSTAINS
             points.append(_invariant(text, cells, lane, tau, current or 0, stopping, abstains))
         elif depths is not None and tau < (current or 0):
             points.append(_corrected(text, cells, lane, tau, depths))
         else:
-            points.append(_decaying(text, cells, lane, tau, current or 0, run.get("method")))
+            points.append(_decaying(text, cells, lane, tau, current or 0, run.method))
     return Curve(cells.tokens, cells.begun, points, current, stopping)
 
 
@@ -131,7 +132,7 @@ def _exact(text: Text, cells: _Cells, tau: int) -> Point:
     return Point(tau, "exact", True, None, value, low, high, steps)
 
 
-def _refusal(text: Text, run: Mapping[str, Any], laws: Sequence[str]) -> str | None:
+def _refusal(text: Text, run: Run, laws: Sequence[str]) -> str | None:
     """Why no other tau can be tried on this text."""
     strange = [law for law in laws if law not in REPLAYABLE]
     if any(law in LAWS and LAWS[law].decides == "block" for law in strange):
@@ -218,11 +219,11 @@ def _cut(text: Text, cells: _Cells, tau: int) -> Floats | None:
 
 
 def _depths(
-    text: Text, run: Mapping[str, Any], lane: Lanes, current: int | None, refusal: str | None, stopping: float | None
+    text: Text, run: Run, lane: Lanes, current: int | None, refusal: str | None, stopping: float | None
 ) -> Decay | None:
     """How the drafter decays, where that matters and can be told."""
     informative = stopping is not None and stopping > km.INFORMATIVE
-    if run.get("method") in INVARIANT or refusal is not None or informative or not current:
+    if run.method in INVARIANT or refusal is not None or informative or not current:
         return None
     return decay(text, lane, current)
 

@@ -5,15 +5,16 @@ The keys are those of ModelOpt's speculation_profile.json (schema 1.0): `conditi
 stand `intervals` and `counts`, which that schema does not have. What is not known is null: no rate is made up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.redaction import nameless
+from sdtrace.schema.run import Run
 from sdtrace.tuning.by_position import Accepted, Readable, of_counts, of_steps
 from sdtrace.verify.law import children, parameters
 from sdtrace.verify.laws import LAWS
@@ -32,8 +33,8 @@ def profile(audit: Audit, found: Diagnosis, sources: Sequence[Readable]) -> dict
     if seen is None:
         return None
     runs = list(audit.runs.values())
-    method, width = _one(runs, "method"), _one([{"children": children(parameters(r))} for r in runs], "children")
-    configured = _one(runs, "num_draft_tokens")
+    method, width = _one(r.method for r in runs), _one(children(parameters(r)) for r in runs)
+    configured = _one(r.num_draft_tokens for r in runs)
     k = max(int(configured or 0), seen.k, len(seen.tested)) or None
     one_length = k is not None and (len(runs) < 2 or configured is not None)
     laws = found.chosen.frame("laws").filter(pl.col("steps") > 0)["law"].unique().to_list() if steps else []
@@ -53,8 +54,8 @@ def profile(audit: Audit, found: Diagnosis, sources: Sequence[Readable]) -> dict
         "schema_version": "1.0",
         "measured": True,
         "method": method,
-        "draft_checkpoint": _model(_one(runs, "draft_model")),
-        "target_model": _model(_one(runs, "target_model")),
+        "draft_checkpoint": _model(_one(r.draft_model for r in runs)),
+        "target_model": _model(_one(r.target_model for r in runs)),
         "num_speculative_tokens": k,
         "block_size": None,
         "max_supported_k": None,
@@ -87,10 +88,13 @@ def _reason(laws: Sequence[str]) -> dict[str, str]:
     return {"vectors_unavailable_reason": told}
 
 
-def _one(rows: Sequence[Mapping[str, Any]], name: str) -> Any:
-    """The value that all rows share; None where they differ or do not tell."""
-    values = {row.get(name) for row in rows}
-    return values.pop() if len(values) == 1 else None
+_Value = TypeVar("_Value")
+
+
+def _one(values: Iterable[_Value | None]) -> _Value | None:
+    """The value that all of them are; None where they differ or there is none."""
+    different = set(values)
+    return different.pop() if len(different) == 1 else None
 
 
 def _filled(values: Sequence[Any], k: int | None) -> list[Any]:
@@ -104,16 +108,14 @@ def _model(path: str | None) -> dict[str, str] | None:
     return {"id": nameless("/".join(parts[-2:]))} if parts else None
 
 
-def _conditions(
-    audit: Audit, found: Diagnosis, seen: Accepted, runs: Sequence[Mapping[str, Any]], *, steps: bool
-) -> dict[str, Any]:
+def _conditions(audit: Audit, found: Diagnosis, seen: Accepted, runs: Sequence[Run], *, steps: bool) -> dict[str, Any]:
     """What the numbers were measured on. No path, host or name of a request is among it."""
     engines = {i.engine for i in audit.inputs if i.engine}
     told = audit.requests["temperature"].drop_nulls().unique().sort().to_list()
     return {
         "source": "recorded steps" if steps else "counters",
-        "engine": _one(runs, "engine") or (engines.pop() if len(engines) == 1 else None),
-        "engine_version": _one(runs, "engine_version"),
+        "engine": _one(r.engine for r in runs) or (engines.pop() if len(engines) == 1 else None),
+        "engine_version": _one(r.engine_version for r in runs),
         "requests": seen.requests,
         "from": seen.first_at,
         "to": seen.last_at,

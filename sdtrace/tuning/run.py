@@ -1,7 +1,5 @@
 """One run, tuned: its curve, what its steps cost, the best tau overall, by batch bucket and by slice."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -9,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from sdtrace.schema.arrays import Flags, Floats
+from sdtrace.schema.json_values import json_object
+from sdtrace.schema.run import Run
 from sdtrace.stats.ratio import by_cluster, ratio
 from sdtrace.tuning.curve import TAUS, Curve, Point, curve
 from sdtrace.tuning.optimum import Optimum, optimum
@@ -84,7 +84,7 @@ class Tuned:
     lift: Lift = Lift()
 
     @property
-    def run(self) -> Mapping[str, Any]:
+    def run(self) -> Run:
         """The run line, {} where there was none."""
         return self.traffic.run
 
@@ -262,11 +262,7 @@ def slice_members(traffic: Traffic) -> dict[tuple[str, str], list[int]]:
 
 
 def _tags(text: str | None) -> dict[str, str]:
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+    return {str(k): str(v) for k, v in json_object(text).items()}
 
 
 def _part(run: Tuned, where: dict[str, str], mask: Flags, bucket: int | None) -> Part:

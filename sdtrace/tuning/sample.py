@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,6 +10,7 @@ from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.schema.arrays import Ints
 from sdtrace.schema.keys import keyed
+from sdtrace.schema.run import Run
 from sdtrace.schema.trace import Batched
 from sdtrace.speed.strata import sessions
 from sdtrace.speed.timing import mean_step
@@ -38,7 +38,7 @@ class Traffic:
     """One run: its text, the batch bucket of each step (S), its times, and how many steps it had in all."""
 
     run_id: str
-    run: Mapping[str, Any]
+    run: Run
     laws: list[str]
     text: Text
     buckets: Ints
@@ -136,7 +136,7 @@ def _split(steps: pl.DataFrame, audit: Audit) -> list[Traffic]:
         found.append((-total, run, laws, made, np.asarray(buckets)))
     kept = sorted(found, key=lambda one: one[:2])[:RUNS]
     return [
-        Traffic(run, audit.runs.get(run, {}), laws, made, buckets, _times(run, audit), -total)
+        Traffic(run, audit.runs.get(run, Run()), laws, made, buckets, _times(run, audit), -total)
         for total, run, laws, made, buckets in kept
     ]
 
@@ -155,11 +155,11 @@ def _times(run: str, audit: Audit) -> Times:
     cost = audit.tally.frame("cost")
     if cost.is_empty():
         return Times(cost, cost)
-    mine = audit.runs.get(run, {})
+    mine = audit.runs.get(run, Run())
     same = [
         name
         for name, other in audit.runs.items()
-        if name != run and all(other.get(key) == mine.get(key) for key in ("engine", "target_model"))
+        if name != run and (other.engine, other.target_model) == (mine.engine, mine.target_model)
     ]
     decode, blocks = cost.filter(pl.col("prefill") == 0), audit.tally.frame("blocks")
     weather = mean_step(blocks.filter(pl.col("run_id") == run))

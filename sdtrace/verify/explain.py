@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from sdtrace.schema.run import Run
 from sdtrace.verify.law import children, parameters
 from sdtrace.verify.laws import named
 from sdtrace.verify.laws.greedy import NEAR_TIE
@@ -20,9 +21,7 @@ Verdict = tuple[str, str]
 ACCEPTED, REJECTED, NOT_REACHED, UNDECIDABLE = "accepted", "rejected", "not reached", "undecidable"
 
 
-def explain_steps(
-    steps: pl.DataFrame, run: Mapping[str, Any], law: str | None = None, *, ids: bool = True
-) -> list[dict[str, Any]]:
+def explain_steps(steps: pl.DataFrame, run: Run, law: str | None = None, *, ids: bool = True) -> list[dict[str, Any]]:
     """The `steps` of `explain --json` for a frame with the columns of STEP and `line`.
 
     `ids` False leaves every token id out of values and words.
@@ -38,12 +37,12 @@ def _without_ids(step: dict[str, Any]) -> dict[str, Any]:
     return step | {"last": last, "emitted": None, "tokens": [{**token, "token": None} for token in step["tokens"]]}
 
 
-def _law(row: Mapping[str, Any], run: Mapping[str, Any], law: str | None) -> str:
+def _law(row: Mapping[str, Any], run: Run, law: str | None) -> str:
     if law is not None:
         return law
     if row.get("temperature") == 0:
         return "greedy"
-    return str(row.get("law") or run.get("rule") or "ratio")
+    return str(row.get("law") or run.rule or "ratio")
 
 
 def _step(row: Mapping[str, Any], law: str, ids: bool) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What a verification law is to the audit: a way to recompute decisions, and the facts that checks ask of it."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sdtrace.schema.arrays import Floats
+from sdtrace.schema.run import Run
 from sdtrace.verify.band import Rounding
 from sdtrace.verify.positions import Positions
 
@@ -100,9 +100,9 @@ def children(params: Mapping[str, Any]) -> int | None:
 CHILDREN = ("topk", "eagle_topk", "speculative_eagle_topk", "num_drafts", "draft_width")
 
 
-def parameters(run: Mapping[str, Any]) -> Mapping[str, Any]:
+def parameters(run: Run) -> Mapping[str, Any]:
     """`rule_params` of a run as a mapping, with what `config` has of the draft tree and of thresholds; {} where there is nothing."""
-    config, params = (_object(run.get(name)) for name in ("config", "rule_params"))
+    config, params = run.settings, run.rule_settings
     found = {name: config[name] for name in (*CHILDREN, *_OF_LAWS) if name in config} | params
     return found | {short: found[long] for long, short in _SHORT.items() if long in found and short not in found}
 
@@ -122,14 +122,6 @@ def loose(params: Mapping[str, Any]) -> bool:
     """Whether a threshold below 1 makes a law accept more than the target's distribution allows."""
     names = ("threshold_acc", "threshold_single", "lenience")
     return any(isinstance(params.get(name), int | float) and params[name] < 1.0 for name in names)
-
-
-def _object(text: str | None) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def undecided(pos: Positions) -> Judged:

@@ -1,12 +1,13 @@
 """What the trial of a record decided, written into the run that it concerns, where every later stage reads it."""
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 import polars as pl
 
 from sdtrace.schema.arrays import Flags
+from sdtrace.schema.run import Run
 from sdtrace.verify.positions import Positions, positions
 
 
@@ -42,16 +43,16 @@ def merged(one: Rulings, other: Rulings) -> dict[str, Ruling]:
     return found
 
 
-def ruled(runs: Mapping[str, Mapping[str, Any]], ids: pl.Series, name: str) -> list[str]:
+def ruled(runs: Mapping[str, Run], ids: pl.Series, name: Literal["over_counted", "apart"]) -> list[str]:
     """The runs among `ids` (one a step) that a ruling of that name concerns; cheap where there is none."""
-    concerned = [run for run, line in runs.items() if line.get(name)]
+    concerned = [run for run, line in runs.items() if getattr(line, name)]
     return [run for run in ids.unique() if run in concerned] if concerned else []
 
 
-def corrected(steps: pl.DataFrame, runs: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
+def corrected(steps: pl.DataFrame, runs: Mapping[str, Run]) -> pl.DataFrame:
     """Steps whose num_accepted is what the run means by it; decisions that were derived from it are left out with it."""
     for run in ruled(runs, steps["run_id"], "over_counted"):
-        mine, less = pl.col("run_id") == run, int(runs[run]["over_counted"])
+        mine, less = pl.col("run_id") == run, runs[run].over_counted or 0
         block = pl.col("output_token_ids").list.len().cast(pl.Int64) - 1
         # a full block may be clipped, and a cut one does not tell: then what was appended is looked at
         off = (pl.col("num_accepted") > block) if less > 0 else (pl.col("num_accepted") < block)
@@ -61,14 +62,14 @@ def corrected(steps: pl.DataFrame, runs: Mapping[str, Mapping[str, Any]]) -> pl.
     return steps
 
 
-def set_apart(steps: pl.DataFrame, runs: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
+def set_apart(steps: pl.DataFrame, runs: Mapping[str, Run]) -> pl.DataFrame:
     """Derived steps with `greedy` and `doubt`: of requests without a line it is said, or left open, how they were verified."""
     for run in ruled(runs, steps["run_id"], "apart"):
         alone = (steps["run_id"] == run) & ~steps["has_request"].fill_null(value=False)
         if not alone.any():
             continue
         drew = steps["uniforms"].list.len().fill_null(0) > 0
-        if runs[run]["apart"] == "draws":
+        if runs[run].apart == "draws":
             greedy = alone & ~drew & steps["target_argmax_ids"].is_not_null()
             doubt = alone & ~drew & ~greedy
         else:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.schema.arrays import Flags, Floats
+from sdtrace.schema.run import Run
 from sdtrace.verify.law import Bands, Judged, Law, parameters
 from sdtrace.verify.laws import LAWS, candidates, named
 from sdtrace.verify.positions import Positions, derive, positions
@@ -37,7 +38,7 @@ class Scope:
     """Steps of one run under one law. `source` says where the law comes from: declared, temperature, candidate."""
 
     path: str
-    run: Mapping[str, Any]
+    run: Run
     law: Law
     source: str
     pos: Positions
@@ -50,7 +51,7 @@ class Scope:
     @cached_property
     def bands(self) -> Bands:
         """Rounding of the logged probabilities."""
-        return widened(bands(self.pos, self.run.get("prob_dtype")), self.run.get("imprecise"))
+        return widened(bands(self.pos, self.run.prob_dtype), self.run.imprecise)
 
     @cached_property
     def params(self) -> Mapping[str, Any]:
@@ -88,7 +89,7 @@ class Scope:
 
     @property
     def _biased(self) -> bool:
-        return bool(self.run.get("mute_statistics"))
+        return bool(self.run.mute_statistics)
 
     @cached_property
     def _told(self) -> bool:
@@ -103,7 +104,7 @@ class Scope:
     @property
     def unshaped(self) -> bool:
         """The log holds probabilities from before temperature, top-k and top-p: no draw follows them."""
-        return self.run.get("prob_basis") == "raw"
+        return self.run.prob_basis == "raw"
 
     @property
     def raw(self) -> bool:
@@ -143,12 +144,12 @@ class Scope:
         return frozenset(name for name, n in nulls.items() if n == self.steps.height)
 
 
-def of_sample(pos: Positions, run: Mapping[str, Any], law: str) -> Scope:
+def of_sample(pos: Positions, run: Run, law: str) -> Scope:
     """Sampled steps of one run, held to a law by its name."""
     return Scope("", run, LAWS[law], "declared", pos)
 
 
-def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping[str, Any]) -> Iterator[Scope]:
+def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping[str, Run]) -> Iterator[Scope]:
     """Split a batch of steps by run and law.
 
     `steps` and `requests` are keyed; `requests` has REQUEST_COLUMNS. A request at temperature 0 is verified greedily whatever the
@@ -164,7 +165,7 @@ def scopes(path: str, steps: pl.DataFrame, requests: pl.DataFrame, runs: Mapping
     greedy = pl.col("temperature").eq(0.0).fill_null(False)
     joined = set_apart(joined.with_columns(greedy=greedy, doubt=pl.lit(value=False)), runs)
     for part in _parts(joined):
-        run = runs.get(part["run_id"][0], {})
+        run = runs.get(part["run_id"][0], Run())
         if part["doubt"][0]:
             yield Scope(path, run, LAWS["unknown"], "doubted", positions(part))
         else:
@@ -179,8 +180,8 @@ def _parts(joined: pl.DataFrame) -> list[pl.DataFrame]:
     return joined.partition_by("run_id", "greedy", "doubt", maintain_order=True)
 
 
-def _laws(path: str, run: Mapping[str, Any], greedy: bool, pos: Positions) -> Iterator[Scope]:
-    rule = run.get("rule")
+def _laws(path: str, run: Run, greedy: bool, pos: Positions) -> Iterator[Scope]:
+    rule = run.rule
     law = named(rule)
     if greedy and not (law is not None and law.of_greedy):
         yield Scope(path, run, LAWS["greedy"], "declared", pos)

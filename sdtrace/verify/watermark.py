@@ -7,10 +7,11 @@ variance that independent draws give it.
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
+
+from sdtrace.schema.run import Run
 
 _WORD = "watermark"
 _OFF = frozenset({"", "0", "false", "none", "null", "no", "off", "disabled"})
@@ -18,9 +19,9 @@ _OFF = frozenset({"", "0", "false", "none", "null", "no", "off", "disabled"})
 _DEPTH = 4
 
 
-def watermarked(run: Mapping[str, Any]) -> bool:
+def watermarked(run: Run) -> bool:
     """Whether a run's `config` or `rule_params` name a watermark that is on."""
-    return any(_in_text(run.get(name)) for name in ("config", "rule_params"))
+    return any(_in_text(text) for text in (run.config, run.rule_params))
 
 
 def tagged(tags: pl.Series) -> bool:

@@ -5,7 +5,7 @@ when each began: they are drawn one behind the other from the beginning of the s
 Spans hold no token, no text and no tag.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -13,6 +13,7 @@ import polars as pl
 
 from sdtrace.redaction import nameless
 from sdtrace.schema.keys import keyed
+from sdtrace.schema.run import Run, runs_of
 from sdtrace.verify.positions import derive
 from sdtrace.version import VERSION
 from sdtrace.writers.bundle import Piece
@@ -34,9 +35,9 @@ def events(part: Piece) -> list[Event]:
     begin = begin if isinstance(begin, float) else 0.0
     named: list[Event] = []
     spans: list[Event] = []
-    runs = {row["run_id"]: row for row in part.runs.iter_rows(named=True)}
+    runs = runs_of(part.runs)
     for pid, ((run_id,), of_run) in enumerate(steps.group_by("run_id", maintain_order=True), start=1):
-        named.append(_named("process_name", pid, None, _process(runs.get(run_id, {}))))
+        named.append(_named("process_name", pid, None, _process(runs.get(str(run_id), Run()))))
         for tid, ((request_id,), mine) in enumerate(of_run.group_by("request_id", maintain_order=True), start=1):
             named.append(_named("thread_name", pid, tid, str(request_id)[:200]))
             spans += [{"pid": pid, "tid": tid} | event for event in _request(mine.sort("step"), begin)]
@@ -57,8 +58,8 @@ def _named(what: str, pid: int, tid: int | None, name: str) -> Event:
     return {"ph": "M", "name": what, "pid": pid, "tid": tid or 0, "args": {"name": name}}
 
 
-def _process(run: Mapping[str, Any]) -> str:
-    told = " ".join(str(run[name]) for name in ("engine", "engine_version", "method") if run.get(name))
+def _process(run: Run) -> str:
+    told = " ".join(name for name in (run.engine, run.engine_version, run.method) if name)
     return nameless(told)[:200] or "engine not told"
 
 

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from sdtrace.schema.keys import keyed
+from sdtrace.schema.run import run_of
 from sdtrace.schema.trace import conform
 from sdtrace.tally.timings import timings
 from sdtrace.tuning.curve import Curve, Point
@@ -149,7 +150,7 @@ def record(
 def traffic(steps: pl.DataFrame, *, law: str = "ratio", **run: object) -> Traffic:
     """The run of these steps, as `tune` is handed it; the drafter sees the prefix only unless told otherwise."""
     mine = derived(steps).with_columns(law=pl.lit(law))
-    declared = {"method": "draft_model"} | run
+    declared = run_of({"method": "draft_model"} | run)
     made, scope = text(mine), Scope("made.jsonl", declared, LAWS[law], "declared", positions(mine))
     cost = timings([scope]).frame("cost")
     times = Times(cost, cost.clear())

@@ -22,6 +22,7 @@ from sdtrace.replay.facts import facts
 from sdtrace.replay.model import Verifier, load
 from sdtrace.replay.packing import batches, pack
 from sdtrace.replay.parameters import Parameters
+from sdtrace.schema.run import Run
 from tests.model.engine import tiny
 
 
@@ -35,7 +36,7 @@ def conversation(number: int, vocabulary: int, tokens: int, tau: int) -> Convers
         output = [*draft[:n_a], draw.randrange(vocabulary)]
         steps.append(Step({}, len(text), draft, output, n_a))
         text += output
-    return Conversation({}, {"run_id": "", "request_id": f"r{number}"}, prompt, steps, text)
+    return Conversation(Run(), {"run_id": "", "request_id": f"r{number}"}, prompt, steps, text)
 
 
 def timed(work: Callable[[], Any], device: str) -> float:

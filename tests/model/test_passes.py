@@ -12,6 +12,7 @@ from sdtrace.replay.facts import facts
 from sdtrace.replay.model import Verifier
 from sdtrace.replay.packing import pack
 from sdtrace.replay.parameters import Parameters
+from sdtrace.schema.run import Run
 from tests.model.conftest import World
 
 
@@ -26,7 +27,7 @@ def conversation(seed: int, steps: int = 20) -> Conversation:
         output = [*draft[:n_a], draw.randrange(500)]
         made.append(Step({"step": n}, len(tokens), draft, output, n_a))
         tokens += output
-    return Conversation({}, {"run_id": "a", "request_id": f"r{seed}"}, prompt, made, tokens)
+    return Conversation(Run(), {"run_id": "a", "request_id": f"r{seed}"}, prompt, made, tokens)
 
 
 def collected(ones: list[Conversation], go: Any) -> pl.DataFrame:

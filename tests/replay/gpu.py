@@ -28,6 +28,7 @@ from sdtrace.replay.conversation import Conversation, Step
 from sdtrace.replay.model import Verifier
 from sdtrace.replay.packing import batches, pack
 from sdtrace.replay.parameters import Parameters
+from sdtrace.schema.run import Run
 
 #: Layers, hidden size, heads, key and value heads, size of the middle of a layer, vocabulary.
 SIZES = {"tiny": (4, 128, 8, 4, 256, 512), "small": (8, 512, 8, 4, 1536, 8192), "1b": (16, 2048, 32, 8, 8192, 128_256)}
@@ -154,7 +155,7 @@ def conversation(number: int, vocabulary: int, tokens: int, tau: int) -> Convers
         output = [*draft[:n_a], draw.randrange(vocabulary)]
         steps.append(Step({}, len(text), draft, output, n_a))
         text += output
-    return Conversation({}, {"run_id": "", "request_id": f"r{number}"}, prompt, steps, text)
+    return Conversation(Run(), {"run_id": "", "request_id": f"r{number}"}, prompt, steps, text)
 
 
 Told = dict[

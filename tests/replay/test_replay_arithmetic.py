@@ -16,6 +16,7 @@ from sdtrace.replay import compare
 from sdtrace.replay.contexts import not_rolled_back, stale_entries
 from sdtrace.replay.conversation import Conversation, Step
 from sdtrace.replay.packing import batches, chunks, pack, places
+from sdtrace.schema.run import Run
 from sdtrace.schema.trace import schema
 
 
@@ -33,7 +34,7 @@ def conversations(draw: Any) -> Conversation:
             output = output[: max(len(output) - 1, 1)]
         steps.append(Step({"step": n}, len(tokens), drafted, output, n_a))
         tokens += output
-    return Conversation({}, {"run_id": "", "request_id": "r"}, prompt, steps, tokens)
+    return Conversation(Run(), {"run_id": "", "request_id": "r"}, prompt, steps, tokens)
 
 
 def context(one: Conversation, s: int, j: int) -> list[int]:
@@ -90,7 +91,7 @@ def test_batches_are_bounded() -> None:
 
 
 def _long(n: int) -> Conversation:
-    return Conversation({}, {"run_id": "", "request_id": "r"}, [1], [Step({}, 1, [], [2] * n, 0)], [1] + [2] * n)
+    return Conversation(Run(), {"run_id": "", "request_id": "r"}, [1], [Step({}, 1, [], [2] * n, 0)], [1] + [2] * n)
 
 
 @settings(max_examples=50, deadline=None)
@@ -173,7 +174,7 @@ def test_decisions_are_made_again_with_the_models_p() -> None:
     }  # fmt: skip
     request = dict.fromkeys(schema("request")) | {"run_id": "a", "request_id": "r", "temperature": 1.0}
     step = Step(row, 1, [5, 6, 7], [5, 6, 7, 8], 3)
-    one = Conversation({"run_id": "a", "rule": "ratio"}, request, [1], [step], [1, 5, 6, 7, 8])
+    one = Conversation(Run(run_id="a", rule="ratio"), request, [1], [step], [1, 5, 6, 7, 8])
     p = [0.4, 0.2, 0.4]
     keys = {"run_id": ["a"] * 3, "request_id": ["r"] * 3, "step": [0] * 3, "position": [0, 1, 2], "drafted": [5, 6, 7]}
     facts = pl.DataFrame(keys | {"log_p": np.log(p), "best": [5, 6, 7], "gap": [1.0, 1.0, 1.0]})

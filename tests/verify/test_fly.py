@@ -2,11 +2,13 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sdtrace.results.not_checked import sentences
+from sdtrace.schema.run import Run
 from sdtrace.simulate import Settings
 from sdtrace.verify.band import EXACT
 from sdtrace.verify.law import Bands, parameters
@@ -114,9 +116,9 @@ def test_requests_at_temperature_0_defer_too() -> None:
     ],
 )
 def test_a_watermark_is_on_where_the_run_says_so(config: Any, on: bool) -> None:
-    assert watermarked({"config": json.dumps(config)}) is on
-    assert watermarked({"config": None, "rule_params": json.dumps(config)}) is on
-    assert not watermarked({"config": json.dumps(config)[:-1] + "watermark"})
+    assert watermarked(Run(config=json.dumps(config))) is on
+    assert watermarked(Run(rule_params=json.dumps(config))) is on
+    assert not watermarked(Run(config=json.dumps(config)[:-1] + "watermark"))
 
 
 @pytest.mark.parametrize("variant", ["watermark", "watermark-tagged"])
@@ -137,6 +139,6 @@ def test_tags_without_a_watermark_are_none() -> None:
 
 
 def test_thresholds_stand_under_the_names_of_the_engine() -> None:
-    run = {"config": '{"speculative_accept_threshold_acc": 0.5, "eagle_topk": 1}', "rule_params": None}
+    run = Run(config='{"speculative_accept_threshold_acc": 0.5, "eagle_topk": 1}')
     assert parameters(run)["threshold_acc"] == 0.5
-    assert parameters(run | {"rule_params": '{"threshold_acc": 0.7}'})["threshold_acc"] == 0.7
+    assert parameters(replace(run, rule_params='{"threshold_acc": 0.7}'))["threshold_acc"] == 0.7

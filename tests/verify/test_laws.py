@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sdtrace.schema.run import Run
 from sdtrace.stats.ratio import FEWEST, clustered
 from sdtrace.verify.band import AGREE, DISAGREE, EXACT
 from sdtrace.verify.explain import explain_steps
@@ -155,7 +156,7 @@ def test_the_words_and_the_audit_never_contradict(
     row = {"draft_token_ids": list(range(len(p))), "target_probs": p, "draft_probs": q, "uniforms": r}
     frame = steps([row | {"num_accepted": n_a}])
     decided = LAWS[law].judge(flat(frame), {}, SURE)
-    told = explain_steps(frame, {"rule": law})[0]["tokens"]
+    told = explain_steps(frame, Run(rule=law))[0]["tokens"]
     for audit, tested, token in zip(decided.decision, decided.tested, told, strict=True):
         if token["decision"] in ("not reached", "undecidable") or not tested:
             continue

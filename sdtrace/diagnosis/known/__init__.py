@@ -9,6 +9,7 @@ from sdtrace.diagnosis.known import others, sglang, vllm, vllm_text
 from sdtrace.diagnosis.known.issue import Facts, Known, matches
 from sdtrace.results.cause import Cause
 from sdtrace.results.check import Outcome
+from sdtrace.schema.run import Run
 
 ISSUES: tuple[Known, ...] = vllm.ROWS + vllm_text.ROWS + sglang.ROWS + others.ROWS
 #: Issues that are named at the most, those with most conditions first.
@@ -47,13 +48,13 @@ def facts(
         if "config" in told
         else {}
     )
-    run: Mapping[str, Any] = next(iter(audit.runs.values()), {})
+    run = next(iter(audit.runs.values()), Run())
     engines = [
         *audit.windows["engine"].drop_nulls().to_list()[:1],
         *(e.engine for e in audit.events[:1]),
-        run.get("engine"),
+        run.engine,
     ]
-    version = told["version"].value if "version" in told else run.get("engine_version")
+    version = told["version"].value if "version" in told else run.engine_version
     positions = (figures or {}).get("marginal_by_position") or []
     said = (
         {e.kind for e in audit.events} | {e.key for e in audit.events if e.key is not None} | {c.what for c in turned}
@@ -63,7 +64,7 @@ def facts(
     return {
         "engine": next((e for e in engines if e), None),
         "version": version,
-        "method": config.get("method") or run.get("method"),
+        "method": config.get("method") or run.method,
         "k": _length(config.get("k", "")),
         "rate": (figures or {}).get("rate_of_drafted"),
         "length": (figures or {}).get("tokens_per_step"),

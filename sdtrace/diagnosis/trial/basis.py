@@ -1,12 +1,12 @@
 """Whether recorded probabilities are the compared ones, where nobody says: raw ones prove nothing against an engine."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from sdtrace.diagnosis.wrong_rules import Explanation
+from sdtrace.schema.run import Run
 from sdtrace.verify.band import DISAGREE
 from sdtrace.verify.laws import LAWS
 from sdtrace.verify.positions import positions
@@ -39,16 +39,14 @@ _UNTOUCHED = (
 _GREEDY = (pl.col("temperature") == 0.0).fill_null(value=False)
 
 
-def open_runs(
-    runs: Mapping[str, Mapping[str, Any]], ids: Sequence[str], requests: pl.DataFrame, orphans: bool
-) -> set[str]:
+def open_runs(runs: Mapping[str, Run], ids: Sequence[str], requests: pl.DataFrame, orphans: bool) -> set[str]:
     """Runs without a declared basis in which a request was, or may have been, sampled with parameters that change p."""
-    silent = [run for run in ids if runs.get(run, {}).get("prob_basis") is None]
+    silent = [run for run in ids if runs.get(run, Run()).prob_basis is None]
     shaped = requests.filter(~_UNTOUCHED & ~_GREEDY)["run_id"].unique()
     return {run for run in silent if orphans or run in shaped}
 
 
-def raw(sample: pl.DataFrame, run: Mapping[str, Any], law: str, explained: Sequence[Explanation]) -> bool:
+def raw(sample: pl.DataFrame, run: Run, law: str, explained: Sequence[Explanation]) -> bool:
     """Whether what contradicts the law may be no more than a log of raw probabilities. `sample`: steps of the run."""
     best = explained[0] if explained else None
     exact = (
@@ -61,7 +59,7 @@ def raw(sample: pl.DataFrame, run: Mapping[str, Any], law: str, explained: Seque
     return not (wrong and decided >= PLAIN)
 
 
-def _wrong(steps: pl.DataFrame, run: Mapping[str, Any], law: str) -> tuple[int, int]:
+def _wrong(steps: pl.DataFrame, run: Run, law: str) -> tuple[int, int]:
     """Contradictions and decided positions of steps under the law."""
     if steps.is_empty():
         return 0, 0

@@ -1,11 +1,10 @@
 """Whether contradictions are the noise of a recorded p: few, near the boundary, on both sides of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import polars as pl
 
+from sdtrace.schema.run import Run
 from sdtrace.tally.margins import upper
 from sdtrace.verify.band import DISAGREE
 from sdtrace.verify.law import Law
@@ -63,13 +62,13 @@ def imprecise(rows: pl.DataFrame) -> float | None:
     return BEYOND * seen.largest
 
 
-def of_block(steps: pl.DataFrame, run: Mapping[str, Any], law: Law) -> float | None:
+def of_block(steps: pl.DataFrame, run: Run, law: Law) -> float | None:
     """The same for a law whose decisions hold products of many p: the least width, of a few, that leaves no contradiction in the
     sample, where there are some on both sides."""
     if steps.is_empty():
         return None
     for width in (0.0, *_WIDTHS):
-        scope = of_sample(positions(steps), {**run, "imprecise": width or None}, law.name)
+        scope = of_sample(positions(steps), replace(run, imprecise=width or None), law.name)
         wrong = scope.judged.decision == DISAGREE
         if not width:
             accepted, every = int((wrong & scope.pos.accepted).sum()), int(wrong.sum())

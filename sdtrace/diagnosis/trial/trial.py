@@ -23,6 +23,7 @@ from sdtrace.results.cause import Cause, with_command
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Check
 from sdtrace.results.record import Record
+from sdtrace.schema.run import Run
 from sdtrace.schema.trace import REPEATED
 from sdtrace.verify.laws import LAWS
 from sdtrace.verify.positions import positions
@@ -118,7 +119,7 @@ class _Trial:
 
     def of(self, run: str, describe: bool) -> None:
         """Try one run; the first thing that is found wrong with it is mended before the next one is asked."""
-        line, choice = self.audit.runs.get(run, {}), self.choices[run]
+        line, choice = self.audit.runs.get(run, Run()), self.choices[run]
         assert self.audit.tally.steps is not None
         steps = self.sampled.get(run, self.audit.tally.steps.clear())
         mine = steps.filter(pl.col("law").is_in([choice.law, "unknown"]) | (pl.col("law") == "greedy"))
@@ -129,9 +130,9 @@ class _Trial:
                 self.rulings[run] = ruling
                 return
 
-    def _describe(self, run: str, line: Mapping[str, Any], steps: pl.DataFrame) -> None:
+    def _describe(self, run: str, line: Run, steps: pl.DataFrame) -> None:
         alone = bool(self.audit.unknown_requests) and draws.orphans(steps).height > 0
-        told_by = "declared" if line.get("prob_basis") else "unknown" if run in self.open_basis else "inferred"
+        told_by = "declared" if line.prob_basis else "unknown" if run in self.open_basis else "inferred"
         sampled = "known" if not alone else "inferred" if draws.draws_tell(steps) else "unknown"
         drew = not alone or not _some(steps, "uniforms")
         self.record = replace(
@@ -141,8 +142,8 @@ class _Trial:
             greedy=_worst(self.record.greedy, sampled, ("known", "inferred", "unknown")),
         )
 
-    def _counts(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
-        if line.get("over_counted"):
+    def _counts(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
+        if line.over_counted:
             return None
         # a step is there once for every law that was tried; whole rows cost more to compare than what is asked of them
         once = steps.select(NEEDED).unique(["hash", "step"], keep="first", maintain_order=True)
@@ -157,8 +158,8 @@ class _Trial:
         self._note("num_accepted as it stands: it was corrected by what the steps appended")
         return {"over_counted": less}
 
-    def _losses(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
-        if line.get("mute_statistics") or LAWS[choice.law].greedy or choice.law == "unknown":
+    def _losses(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
+        if line.mute_statistics or LAWS[choice.law].greedy or choice.law == "unknown":
             return None
         mine = steps.filter(pl.col("law") == choice.law)
         scope = of_sample(positions(mine), line, choice.law) if mine.height else None
@@ -181,11 +182,9 @@ class _Trial:
         asked = self.audit.requests.select("run_id", "request_id", "output_len", "finish_reason")
         return by.join(asked, on=["run_id", "request_id"], how="left", maintain_order="left")
 
-    def _unknown_requests(
-        self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame
-    ) -> Ruling | None:
+    def _unknown_requests(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
         """Greedy or sampled? It matters only where something speaks against the engine."""
-        if not self.audit.unknown_requests or line.get("apart") or LAWS[choice.law].greedy:
+        if not self.audit.unknown_requests or line.apart or LAWS[choice.law].greedy:
             return None
         alone = draws.orphans(steps)
         if alone.is_empty() or not self.doubted:
@@ -207,9 +206,9 @@ class _Trial:
             )
         return {"apart": how, "mask_unknown": shared or few or how == "draws"}
 
-    def _noise(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
+    def _noise(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
         rows = self.audit.tally.frame("margins")
-        if rows.is_empty() or line.get("imprecise") or not choice.accuses:
+        if rows.is_empty() or line.imprecise or not choice.accuses:
             return None
         rows = rows.filter((pl.col("run_id") == run) & (pl.col("law") == choice.law))
         width, seen = imprecise(rows), told(rows)
@@ -231,8 +230,8 @@ class _Trial:
         self.record = replace(self.record, noise=max(self.record.noise or 0.0, width))
         return {"imprecise": width}
 
-    def _basis(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
-        if run not in self.open_basis or line.get("prob_basis") or not self.doubted:
+    def _basis(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
+        if run not in self.open_basis or line.prob_basis or not self.doubted:
             return None
         mine = steps.filter(pl.col("law") == choice.law)
         if choice.source == "declared" and better_law(mine, line, choice.law) is not None:
@@ -247,8 +246,8 @@ class _Trial:
         )
         return {"prob_basis": "raw", "basis_doubted": True}
 
-    def _draws(self, run: str, line: Mapping[str, Any], choice: Choice, steps: pl.DataFrame) -> Ruling | None:
-        if line.get("mute_draws") or not _some(steps, "uniforms") or not draws.by_outcome(steps):
+    def _draws(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
+        if line.mute_draws or not _some(steps, "uniforms") or not draws.by_outcome(steps):
             return None
         self._note("uniform draws as a whole: whether one is recorded depends on the decision")
         return {"mute_draws": True}

@@ -56,8 +56,8 @@ def of_conversations(conversations: Sequence[Conversation]) -> list[Text]:
     made = []
     for one in conversations:
         row = dict.fromkeys(RESPONSE) | {
-            "engine": one.run.get("engine") or "openai",
-            "model": one.run.get("target_model"),
+            "engine": one.run.engine or "openai",
+            "model": one.run.target_model,
         }
         row |= {name: one.request.get(name) for name in RESPONSE if name in one.request}
         row |= {
@@ -81,9 +81,7 @@ def raw(one: Conversation) -> bool:
     r = one.request
     unsaid = {"top_k": (None, 0, -1), "top_p": (None, 1.0), "min_p": (None, 0.0), "repetition_penalty": (None, 1.0)}
     unsaid |= {"presence_penalty": (None, 0.0), "frequency_penalty": (None, 0.0)}
-    return one.run.get("prob_basis") == "raw" or (
-        r["temperature"] == 1 and all(r[n] in off for n, off in unsaid.items())
-    )
+    return one.run.prob_basis == "raw" or (r["temperature"] == 1 and all(r[n] in off for n, off in unsaid.items()))
 
 
 def _recorded(one: Conversation) -> dict[int, float]:

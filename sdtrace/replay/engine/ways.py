@@ -90,13 +90,13 @@ def applied(one: Conversation) -> Sampling | None:
     plain = sampling(
         request | {"temperature": request["temperature"] if request["temperature"] is not None else 1.0}, usual=True
     )
-    if one.run.get("prob_basis") == "raw" or plain == Sampling(1.0, temperature_last=None):
+    if one.run.prob_basis == "raw" or plain == Sampling(1.0, temperature_last=None):
         return Sampling(1.0)
-    if one.run.get("prob_basis") != "processed" or isinstance(plain, str) or request["temperature"] is None:
+    if one.run.prob_basis != "processed" or isinstance(plain, str) or request["temperature"] is None:
         return None
     if plain.temperature < GREEDY or plain.penalised or (request.get("tags") and "logit_bias" in str(request["tags"])):
         return None
-    known = one.run.get("engine") in ("vllm", "sglang", "transformers")
+    known = one.run.engine in ("vllm", "sglang", "transformers")
     return replace(plain, temperature_last=False if known else None)
 
 

@@ -4,8 +4,7 @@ Whether an answer had speculation is what its run or its tags say. Whether anyth
 drafts where a text repeats itself, and so its answers without a draft are other texts.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +12,8 @@ import polars as pl
 
 from sdtrace.readers import Opened
 from sdtrace.responses.ids.signs import Answer
+from sdtrace.schema.json_values import json_object
+from sdtrace.schema.run import Run, runs_of
 from sdtrace.schema.sampling import ticket
 
 #: Requests and tokens that are kept; whole requests of highest ticket go first.
@@ -40,7 +41,7 @@ class _Held:
 
     steps: dict[tuple[str, str], list[tuple[int, list[int], float | None]]] = field(default_factory=dict)
     lines: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
     drafted: set[str] = field(default_factory=set)
     paths: dict[str, str] = field(default_factory=dict)  #: where steps of a run were read first
     limit: float = 1.0
@@ -52,7 +53,7 @@ def answers(sources: Iterable[Opened], keep: Keep = None) -> list[Answer]:
     held = _Held()
     for source in sources:
         for batch in source.batches():
-            held.runs |= {row["run_id"]: row for row in batch.runs.iter_rows(named=True)}
+            held.runs |= runs_of(batch.runs)
             for row in batch.requests.select(_REQUEST).iter_rows(named=True):
                 if ticket(row["request_id"] or "") < held.limit:
                     held.lines[(row["run_id"], row["request_id"])] = row
@@ -82,7 +83,7 @@ def _add(held: _Held, steps: pl.DataFrame) -> None:
 
 
 def _answer(key: tuple[str, str], held: _Held) -> Answer:
-    line, run = held.lines.get(key, {}), held.runs.get(key[0], {})
+    line, run = held.lines.get(key, {}), held.runs.get(key[0], Run())
     steps = sorted(held.steps[key], key=lambda step: step[0])
     stretches: list[list[int]] = []
     before: int | None = None
@@ -106,7 +107,7 @@ def _answer(key: tuple[str, str], held: _Held) -> Answer:
         path=held.paths.get(key[0], ""),
         stretches=stretches,
         prompt=prompt or None,
-        speculation=said if said is not None else key[0] in held.drafted or run.get("method") is not None,
+        speculation=said if said is not None else key[0] in held.drafted or run.method is not None,
         finish=line.get("finish_reason"),
         key=asked,
         cached=None if cached is None else cached > 0,
@@ -114,29 +115,21 @@ def _answer(key: tuple[str, str], held: _Held) -> Answer:
     )
 
 
-def _engine(run: Mapping[str, Any]) -> tuple[object, ...] | None:
+def _engine(run: Run) -> tuple[object, ...] | None:
     """What runs must share to be compared: the model above all; None where the run does not name it."""
-    if not run.get("target_model"):
+    if not run.target_model:
         return None
-    config = _object(run.get("config"))
+    config = run.settings
     same = ("dtype", "quantization", "kv_cache_dtype", "max_model_len", "tensor_parallel_size")
-    return run["target_model"], run.get("engine"), run.get("engine_version"), *(str(config.get(name)) for name in same)
+    return run.target_model, run.engine, run.engine_version, *(str(config.get(name)) for name in same)
 
 
 def _said(tags: str | None) -> bool | None:
     """What a request's tags say of speculation."""
     for name in ("speculation", "speculative", "spec"):
-        value = str(_object(tags).get(name, "")).lower()
+        value = str(json_object(tags).get(name, "")).lower()
         if value in ("on", "true", "yes", "1"):
             return True
         if value in ("off", "false", "no", "0", "none"):
             return False
     return None
-
-
-def _object(text: str | None) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -41,7 +41,7 @@ def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
     """The frames `evidence` (keys run_id, law, code) and `lanes` (keys run_id, law, step, position) of one scope, and those of
     `sdtrace.tally.evidence.by_step`; see `sdtrace.tally.tally` for their keys."""
     sums = Sums(str(scope.steps["run_id"][0]), scope.law.name)
-    if scope.law.greedy or not scope.law.lossless or scope.run.get("mute_statistics") or scope.watermarked:
+    if scope.law.greedy or not scope.law.lossless or scope.run.mute_statistics or scope.watermarked:
         return NOTHING
     block = scope.law.decides == "block"
     if block and _ends_early(scope):
@@ -52,7 +52,7 @@ def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
         tokens(scope, here, sums, steps)
         if not block:
             draws(scope, here.at, here.later, sums)
-        if scope.law.residual == "ratio" and not (scope.raw or scope.run.get("mute_draws")):
+        if scope.law.residual == "ratio" and not (scope.raw or scope.run.mute_draws):
             coupled(scope, here.at, here.accepted, scope.judged.expected[here.at], sums)
         if lanes is not None:
             lanes.add(scope, here)

@@ -14,7 +14,7 @@ def draws(scope: Scope, at: Ints, later: Flags, sums: Sums) -> None:
     `at`: verified positions that drew, whole steps of them; `later`: not the first of its step. Moments do not care for
     the rounding of r, as bins would.
     """
-    if not scope.law.draws or scope.absent("uniforms") or scope.run.get("mute_draws"):
+    if not scope.law.draws or scope.absent("uniforms") or scope.run.mute_draws:
         return
     r = scope.pos.r[at]
     valid = (r >= 0.0) & (r <= 1.0)
@@ -42,7 +42,7 @@ def coupled(scope: Scope, at: Ints, accepted: Flags, chance: Floats | None, sums
 
     A place is the rank among the slots looked at, in [-1, 1]; its mean over them is 0.
     """
-    if scope.run.get("draft_sampling") == "argmax" or scope.absent("draft_probs"):
+    if scope.run.draft_sampling == "argmax" or scope.absent("draft_probs"):
         return
     at, accepted = at[:_RANKED], accepted[:_RANKED]
     token = scope.pos.token[at]

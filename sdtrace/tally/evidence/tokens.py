@@ -68,7 +68,7 @@ def _whole(which: Flags) -> Flags | slice:
 
 def _fixed_draft(scope: Scope) -> bool:
     """Whether the drafted token is fixed before the target draws; match may couple a sampled draft with its own draw."""
-    return scope.law.residual != "same" or scope.absent("draft_probs") or scope.run.get("draft_sampling") == "argmax"
+    return scope.law.residual != "same" or scope.absent("draft_probs") or scope.run.draft_sampling == "argmax"
 
 
 def _ratio(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
@@ -78,7 +78,7 @@ def _ratio(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
     use = _whole(known)
     beta = np.minimum(raw, 1.0) if isinstance(use, slice) else np.where(known, np.minimum(raw, 1.0), np.nan)
     half = _half_of(scope, here.p, here.q, raw, p_band, q_band)
-    if scope.source == "candidate" and scope.run.get("draft_sampling") == "sampled":
+    if scope.source == "candidate" and scope.run.draft_sampling == "sampled":
         _likelihood(here.p, here.q, raw, known & ~here.later, scope, sums)
     sums.chances("SD201", beta[use], here.accepted[use], part_of(half, use), here.later[use])
     steps.add(here, beta, half)

@@ -25,14 +25,14 @@ def compare(run: Tuned, asked: Asked) -> tuple[list[Json], str | None]:
     """Rows of the policies, and why there are none where there are none."""
     if not run.curve.current:
         return [], "policies: nothing was drafted"
-    if run.run.get("method") not in INVARIANT or any(law not in REPLAYABLE for law in run.traffic.laws):
+    if run.run.method not in INVARIANT or any(law not in REPLAYABLE for law in run.traffic.laws):
         return [], "policies: other lengths than the recorded one are not identified (see tau)"
     if run.curve.stopping is not None and run.curve.stopping > 4:
         return [], "policies: the recorded draft lengths depend on what was drafted"
     bench = Bench(run, asked)
     rows = [bench.row(policy) for policy in bench.policies()]
     rows += threshold(run, bench.cost)
-    sampled = run.run.get("draft_sampling") != "argmax"
+    sampled = run.run.draft_sampling != "argmax"
     rows += [_blank("drop doubtful tokens unverified", _ANTICIPATES)] if sampled else []
     best = bench.oracle()
     for row in rows:

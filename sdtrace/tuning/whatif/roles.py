@@ -20,7 +20,7 @@ MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 def drafter(run: Tuned) -> str:
     """How the drafter of a run is called."""
-    named = [str(run.run[name]) for name in ("method", "draft_model") if run.run.get(name)]
+    named = [name for name in (run.run.method, run.run.draft_model) if name]
     return ": ".join(named) or f"run {run.traffic.run_id}"
 
 
