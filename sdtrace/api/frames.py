@@ -121,8 +121,9 @@ class Frames:
 
     @cached_property
     def requests(self) -> pl.DataFrame:
-        """One row a request of a trace: its sums, and how it was sampled."""
-        sums = self._sums("requests")
+        """One row a request of a trace: its sums, and how it was sampled. One that another run went on with is a row of the run in
+        which it began."""
+        sums = pl.DataFrame() if self.kept is None else self.kept.diagnosis.chosen.requests
         if self.kept is None or sums.is_empty():
             return _rows("requests", [])
         lines = self.kept.audit.requests

@@ -63,6 +63,33 @@ def of_several(parts: pl.DataFrame | None) -> pl.DataFrame | None:
     return rows.sort("request_id", "first_context", "first_step", "begins", "path") if rows.height else None
 
 
+#: `run_id`, `request_id` and `hash` of a part that another run began, and `began_in`, `head`: the run that did, and its part's hash.
+_MOVED = {"run_id": pl.String, "request_id": pl.String, "hash": pl.UInt64, "began_in": pl.String, "head": pl.UInt64}
+
+
+def goes_on() -> pl.Expr:
+    """Of rows as `of_several` sorts them: whether a request goes on here from the row before, in another input."""
+    before = [pl.col(name).shift(1).over("request_id") for name in ("path", "end_context", "first_context")]
+    other = before[0] != pl.col("path")
+    return (other & (before[1] == pl.col("first_context")) & (before[2] < pl.col("first_context"))).fill_null(
+        value=False
+    )
+
+
+def moved(parts: pl.DataFrame | None) -> pl.DataFrame:
+    """Parts of requests under another run than the one in which they began (`_MOVED`), one row a run and request."""
+    rows = of_several(parts)
+    if rows is None:
+        return pl.DataFrame(schema=_MOVED)
+    rows = rows.with_columns(chain=(~goes_on()).cum_sum().over("request_id"))
+    rows = rows.with_columns(began_in=pl.col("run_id").first().over("request_id", "chain"))
+    rows = rows.filter(pl.col("began_in") != pl.col("run_id")).unique(
+        ["run_id", "request_id"], keep="first", maintain_order=True
+    )
+    heads = request_hash(rows, ("began_in", "request_id"))
+    return rows.select("run_id", "request_id", "began_in", hash=request_hash(rows), head=heads).select(*_MOVED)
+
+
 def _merged(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows of one part, from several batches, as one."""
     ordered = rows.sort("first_step", maintain_order=True)

@@ -6,16 +6,21 @@ from functools import cached_property
 
 import polars as pl
 
+from sdtrace.audit.parts import moved
 from sdtrace.diagnosis.law_choice import Choice
-from sdtrace.tally.tally import Tally
+from sdtrace.tally.tally import Tally, add
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A tally and the law of each of its runs. A step is in the tally once for every law that was tried on it, and here once."""
+    """A tally and the law of each of its runs. A step is in the tally once for every law that was tried on it, and here once.
+
+    `moved`: parts of requests that another run began (`sdtrace.audit.parts.moved`).
+    """
 
     tally: Tally = field(default_factory=Tally)
     choices: Mapping[str, Choice] = field(default_factory=dict)
+    moved: pl.DataFrame = field(default_factory=lambda: moved(None))
     _frames: dict[str, pl.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -33,6 +38,24 @@ class Chosen:
             whole = self.tally.frame(name)
             self._frames[name] = whole if whole.is_empty() else whole.filter(self.rows)
         return self._frames[name]
+
+    @cached_property
+    def requests(self) -> pl.DataFrame:
+        """The frame of requests, each of them once: parts that another run began are added to its row, under the law there."""
+        rows = self.frame("requests")
+        if self.moved.is_empty() or rows.is_empty():
+            return rows
+        of = rows.join(self.moved.drop("hash"), on=["run_id", "request_id"], how="left", maintain_order="left")
+        of = of.with_columns(run_id=pl.coalesce("began_in", "run_id"), hash=pl.coalesce("head", "hash"))
+        of = of.sort(pl.col("began_in").is_not_null(), maintain_order=True)
+        first = [pl.col("law").first().over("run_id", "request_id")]
+        return add("requests", [of.with_columns(first).select(rows.columns)])
+
+    def once(self, hashes: pl.Series) -> pl.Series:
+        """`hash` of parts as that of the request that they are a part of."""
+        if self.moved.is_empty():
+            return hashes
+        return hashes.replace(self.moved["hash"], self.moved["head"])
 
     @cached_property
     def steps(self) -> pl.DataFrame | None:

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit.audit import Audit
+from sdtrace.audit.parts import moved
 from sdtrace.counters.changes import over_requests
 from sdtrace.diagnosis.acceptance import acceptance, totals
 from sdtrace.diagnosis.accused import accused
@@ -44,10 +45,10 @@ def from_steps(seen: Seen, overridden: Mapping[str, Fit], baseline_ms: float | N
     `baseline_ms`: a plain step, where the user knows it."""
     audit, counts, series, served = seen.audit, seen.counts, seen.series, seen.changes
     choices = _trusted(choose(audit.tally), audit.record)
-    chosen = Chosen(audit.tally, choices)
+    chosen = Chosen(audit.tally, choices, moved(audit.parts))
     found = outcomes(audit, chosen, seen.checks, counts, series, served)
     spent = timing(audit, baseline_ms)
-    laws, asked = chosen.frame("laws"), chosen.frame("requests")
+    laws, asked = chosen.frame("laws"), chosen.requests
     tables = laws, chosen.frame("positions"), asked.with_columns(session=sessions(asked, audit.requests))
     rows = _of_decisions(seen, chosen, found)
     figures = audited_figures(audit, chosen, overridden)

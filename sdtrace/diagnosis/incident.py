@@ -95,28 +95,33 @@ def _hit(root: Cause, audit: Audit, chosen: Chosen) -> _Hit | None:
     requests, rows = chosen.frame("requests"), audit.tally.frame("affected")
     mine = chosen.frame("affected").filter(pl.col("code").is_in(root.checks))
     known = ["hash", "steps", "appended", "first_at", "last_at"]
-    parts = [mine.select(known)] if mine.height else []
+    # of several checks of one step the one with most is taken: what they have in common is not recorded
+    most = [pl.col("steps", "appended", "last_at").max(), pl.col("first_at").min()]
+    parts = []
+    if mine.height:
+        each = mine.group_by("hash").agg(most)
+        of = [pl.col("steps", "appended").sum(), pl.col("first_at").min(), pl.col("last_at").max()]
+        parts.append(each.with_columns(chosen.once(each["hash"])).group_by("hash").agg(of).select(known))
     for check in (c for c in CHECKS if c.code in root.checks and c.table == "requests"):
         parts.append(faulty_requests(check, audit, chosen).select(known))
     parts = [part for part in parts if part.height]
     if not parts:
         return None
-    # of several checks of one step the one with most is taken: what they have in common is not recorded
-    hit = pl.concat(parts).group_by("hash").agg(pl.col("steps", "appended", "last_at").max(), pl.col("first_at").min())
+    hit = pl.concat(parts).group_by("hash").agg(most)
     steps = int(hit["steps"].sum())
     whole = int(chosen.frame("laws")["steps"].sum())
     full = requests.height < REQUESTS and rows.height < REQUESTS
     affected = Affected(
         hit.height if full else None, steps, int(hit["appended"].sum()), steps / whole if whole else None
     )
-    of = (requests["hash"].n_unique() if full else None, whole)
+    total = (chosen.once(requests["hash"]).n_unique() if full else None, whole)
     first, last = hit["first_at"].min(), hit["last_at"].max()
     if not isinstance(first, float) or not isinstance(last, float):
-        return affected, None, None, True, of
+        return affected, None, None, True, total
     inside, before, behind = _around(audit, first, last)
     rate = steps / max(inside, steps, 1)
     start = before * rate < CLEAN
-    return affected, first, None if behind * rate < CLEAN else last, start, of
+    return affected, first, None if behind * rate < CLEAN else last, start, total
 
 
 def _around(audit: Audit, first: float, last: float) -> tuple[float, float, float]:
@@ -139,7 +144,7 @@ def _whole(chosen: Chosen, root: Cause) -> _Hit:
     laws, requests = chosen.frame("laws"), chosen.frame("requests")
     all_steps = int(laws["steps"].sum())
     full = requests.height < REQUESTS
-    of = (requests["hash"].n_unique() if full else None, all_steps)
+    of = (chosen.once(requests["hash"]).n_unique() if full else None, all_steps)
     if root.side != "wrong" or any("where" in row for row in root.evidence):
         return Affected(), None, None, True, of
     run_id = root.evidence[0].get("run_id") if root.evidence else None
@@ -149,7 +154,7 @@ def _whole(chosen: Chosen, root: Cause) -> _Hit:
     steps = int(laws["drafting"].sum())
     first = laws["first_at"].min()
     affected = Affected(
-        mine["hash"].n_unique() if full else None,
+        chosen.once(mine["hash"]).n_unique() if full else None,
         steps,
         int(laws["appended"].sum()) if laws["known_appended"].sum() else None,
         steps / all_steps if all_steps else None,

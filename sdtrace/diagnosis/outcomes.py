@@ -120,7 +120,7 @@ def faulty_requests(check: Check, audit: Audit, chosen: Chosen) -> pl.DataFrame:
 def _requests(audit: Audit, chosen: Chosen) -> pl.DataFrame:
     if audit.tally.frame("requests").is_empty():
         return audit.tally.frame("requests")
-    rows = chosen.frame("requests")
+    rows = chosen.requests
     known = audit.requests.with_columns(has_request=pl.lit(value=True))
     joined = rows.join(known, on=["run_id", "request_id"], how="left", maintain_order="left")
     if keyed := marked(audit):  # SGLang puts the keyed token in the place of the whole row

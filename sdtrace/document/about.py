@@ -10,7 +10,9 @@ from sdtrace.audit.audit import Audit
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.redaction import redacted
 from sdtrace.results.clock import WALL
+from sdtrace.schema.keys import request_hash
 from sdtrace.schema.run import Run
+from sdtrace.tally.tally import REQUESTS
 
 #: Values of one kind that are listed; more are counted by who shows them.
 LISTED = 8
@@ -117,7 +119,7 @@ def _amounts(audit: Audit, diagnosis: Diagnosis) -> dict[str, int | None]:
         laws = diagnosis.chosen.frame("laws")
         told = int(laws["appended"].sum()) if laws["known_appended"].sum() else None
         return {
-            "requests": sum(i.requests for i in audit.inputs) or _seen(audit),
+            "requests": _requests(audit, diagnosis),
             "steps": int(laws["steps"].sum()),
             "tokens": told,
         }
@@ -130,6 +132,12 @@ def _amounts(audit: Audit, diagnosis: Diagnosis) -> dict[str, int | None]:
     }
 
 
-def _seen(audit: Audit) -> int | None:
-    requests = audit.tally.frame("requests")
-    return None if requests.is_empty() else requests["hash"].n_unique()
+def _requests(audit: Audit, diagnosis: Diagnosis) -> int | None:
+    """Requests that have a line, each once: one that moved to another run or file has a line in both. Without lines, those that
+    steps name."""
+    once = diagnosis.chosen.once
+    if lines := sum(i.requests for i in audit.inputs):
+        known = audit.requests.height
+        return once(request_hash(audit.requests)).n_unique() if 0 < known < REQUESTS else lines
+    seen = audit.tally.frame("requests")
+    return None if seen.is_empty() else once(seen["hash"]).n_unique()

@@ -163,7 +163,7 @@ def sections(audit: Audit, diagnosis: Diagnosis) -> list[Section]:
         _figures(diagnosis.acceptance),
         _by_position(diagnosis.chosen.frame("positions")),
         over_time(audit, diagnosis),
-        _by_request(diagnosis.chosen.frame("requests")),
+        _by_request(diagnosis.chosen.requests),
     ]
     made += [slice_section(diagnosis.timing), *time_sections(diagnosis.timing)] if diagnosis.timing is not None else []
     made += [spans_section(audit.windows), *counted_sections(audit, diagnosis)]

@@ -11,6 +11,7 @@ from sdtrace.api import report
 
 SKEW = 7.5  #: s that the clock of host B is ahead
 STEP = 0.05
+STOP = 2
 
 
 def step(run: str, request: str, number: int, at: float, context: int) -> dict[str, Any]:
@@ -32,9 +33,12 @@ def hosts(
     goes_on: bool = True,
     skew: float = SKEW,
     clocks: bool = True,
+    lines: bool = False,
+    wrong: bool = False,
 ) -> list[str]:
     """Two files of two hosts. Request i takes 4 steps on the first host of moves[i] and 4 on the second; of these, `shared` steps of
-    the first half are recorded by both. `goes_on`: the second half has the context of the first one behind it."""
+    the first half are recorded by both. `goes_on`: the second half has the context of the first one behind it. `lines`: each host
+    writes a line of the request with its whole output, which ends in a stop token. `wrong`: the token that is kept had to go."""
     files: dict[str, list[dict[str, Any]]] = {"a": [], "b": []}
     for i, (first, second) in enumerate(moves):
         for number in range(8):
@@ -46,13 +50,19 @@ def hosts(
                 run = runs[0] if host == "a" else runs[1]
                 of_part = number if runs[0] == runs[1] or number < 4 else number - 4
                 row = step(run, f"q{i}", of_part, at, context)
+                if wrong:
+                    row |= {"uniforms": [0.9, 0.9], "target_probs": [0.05, 0.05]}
+                if number == 7:
+                    row["output_token_ids"] = [5, STOP]
                 files[host].append(row if clocks else row | {"at": None})
     paths = []
     for host, rows in files.items():
         run = runs[0] if host == "a" else runs[1]
         head = {"kind": "run", "format": 1, "run_id": run, "rule": "ratio", "draft_sampling": "sampled"}
+        ids = dict.fromkeys(row["request_id"] for row in rows) if lines else ()
+        told = {"kind": "request", "run_id": run, "temperature": 1.0, "output_len": 16, "stop_token_ids": [STOP]}
         path = folder / f"host-{host}.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for row in [head, *rows]))
+        path.write_text("".join(json.dumps(r) + "\n" for r in [head, *(told | {"request_id": i} for i in ids), *rows]))
         paths.append(str(path))
     return paths
 
@@ -115,3 +125,29 @@ def test_without_times(tmp_path: Path) -> None:
 def test_what_is_no_handover(more: dict[str, Any], tmp_path: Path) -> None:
     rows, _, _ = told(hosts(tmp_path, [("a", "b")] * 5, **more))
     assert rows == []
+
+
+@pytest.mark.parametrize("lines", [False, True], ids=["steps alone", "with request lines"])
+@pytest.mark.parametrize(
+    ("more", "whole"),
+    [({}, 12), ({"runs": ("one", "one"), "shared": 1}, 12), ({"goes_on": False}, 24)],
+    ids=["two runs", "one run", "two benchmarks with the same ids"],
+)
+def test_a_request_that_moved_counts_once(more: dict[str, Any], whole: int, lines: bool, tmp_path: Path) -> None:
+    """In the document, on the page, in the frames; and its output is held against the steps of both hosts."""
+    found = report(hosts(tmp_path, [("a", "b"), ("b", "a")] * 6, lines=lines, **more))
+    by_request = next(section for section in found.sections if section.id == "by-request")
+    assert found.document["about"]["requests"] == whole
+    assert found.frames.requests.height == whole
+    assert by_request.sentence.startswith(f"{whole} requests")
+    assert len(by_request.rows) == whole
+    assert sum(int(str(row[1])) for row in by_request.rows) == 96
+    if "goes_on" not in more:
+        assert [c["cause"] for c in found.document["causes"] if c["side"] != "slow"] == []
+
+
+def test_what_an_incident_touched_counts_once(tmp_path: Path) -> None:
+    incident = report(hosts(tmp_path, [("a", "b"), ("b", "a")] * 6, wrong=True)).document["incident"]
+    assert incident["affected"]["requests"] == 12
+    assert incident["affected"]["steps"] == 96
+    assert incident["of"] == {"requests": 12, "steps": 96}

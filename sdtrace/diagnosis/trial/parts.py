@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from sdtrace.audit.parts import of_several
+from sdtrace.audit.parts import goes_on, of_several
 
 #: Steps that both inputs recorded, or requests either way, that align two clocks.
 _FEWEST = 3
@@ -78,14 +78,9 @@ def joined(
     if rows is None:
         return ()
     before = [
-        pl.col(name).shift(1).over("request_id").alias(f"before_{name}")
-        for name in ("path", "run_id", "rank", "end_context", "first_context", "ends")
+        pl.col(name).shift(1).over("request_id").alias(f"before_{name}") for name in ("path", "run_id", "rank", "ends")
     ]
-    went = rows.with_columns(before).filter(
-        (pl.col("before_path") != pl.col("path"))
-        & (pl.col("before_end_context") == pl.col("first_context"))
-        & (pl.col("before_first_context") < pl.col("first_context"))
-    )
+    went = rows.with_columns(*before, goes_on=goes_on()).filter("goes_on")
     went = went.with_columns(wait=pl.col("begins") - pl.col("before_ends"))
     shared = _shared(sample, repeated)
     found = []

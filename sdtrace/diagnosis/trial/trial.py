@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.audit.audit import Audit
+from sdtrace.audit.parts import moved
 from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.diagnosis.law_choice import Choice, better_law, choose
 from sdtrace.diagnosis.outcomes import outcomes
@@ -64,7 +65,7 @@ class _Trial:
 
     @cached_property
     def chosen(self) -> Chosen:
-        return Chosen(self.audit.tally, self.choices)
+        return Chosen(self.audit.tally, self.choices, moved(self.audit.parts))
 
     @cached_property
     def fired(self) -> frozenset[str]:
@@ -175,7 +176,7 @@ class _Trial:
     def _requests(self, run: str) -> pl.DataFrame:
         """One row a request of a run, with what its line says of its output."""
         names = ("steps", "appended", "known_appended", "idle")
-        rows = self.chosen.frame("requests").filter(pl.col("run_id") == run)
+        rows = self.chosen.requests.filter(pl.col("run_id") == run)
         by = rows.group_by("run_id", "request_id", maintain_order=True).agg(
             pl.col(names).sum(), pl.col("min_step").min(), pl.col("max_step", "last_at").max()
         )
