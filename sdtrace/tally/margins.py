@@ -119,7 +119,7 @@ def _widening(scope: Scope, wrong: Ints) -> list[pl.DataFrame]:
     cells: dict[str, list[int]] = {"accepted": [], "rejected": []}
     before: Flags | None = None
     for octave in _TRIED:
-        run = replace(scope.run, imprecise=min(2.0**octave, 0.999))
+        run = replace(scope.run, imprecise=2.0**octave)
         still = replace(scope, run=run, pos=pos).judged.decision == -1
         gone = ~still if before is None else before & ~still
         if before is None:

@@ -41,11 +41,15 @@ def bands(pos: Positions, declared: str | None) -> Bands:
     return Bands(band(pos.p, declared), band(pos.q, declared))
 
 
+#: What a probability may be off by at most, relative to itself: its greatest value is p / (1 - relative).
+_WIDEST = 0.999
+
+
 def widened(bands: Bands, imprecise: float | None) -> Bands:
-    """Bands in which a target probability may be off by `imprecise`, relative to itself, as well."""
+    """Bands in which a target probability may be off by `imprecise`, relative to itself, as well; never by all of itself."""
     if not imprecise:
         return bands
-    return Bands(Rounding(bands.p.relative + imprecise, bands.p.absolute), bands.q)
+    return Bands(Rounding(min(bands.p.relative + imprecise, _WIDEST), bands.p.absolute), bands.q)
 
 
 def band(values: Floats, declared: str | None) -> Rounding:

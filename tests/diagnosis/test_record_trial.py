@@ -60,8 +60,20 @@ def test_noise_in_blocks_is_told_by_the_width_that_explains_it() -> None:
     document, found = told(made(Settings(variant="noise-2%", law="block", tested=2500, vocab=128, level="draws")))
     assert [c.cause for c in found.causes] == ["record-imprecise"]
     assert document["audit"]["disagree"] == 0
-    flipped, wrong = told(made(Settings("flip", 0.05, law="ratio", tested=2500, vocab=128, level="draws")))
-    assert (flipped["record"]["noise"], wrong.causes[0].cause) == (None, "decision-mismatch")
+
+
+def test_few_contradictions_of_blocks_stand_on_one_side_by_chance() -> None:
+    """Three rejections that a p off by 0.4% explains accused a lawful engine: the width of a p was tried beyond 100%."""
+    settings = Settings(variant="noise-2%", law="block", tested=1500, vocab=128, dtype="bfloat16", seed=7004)
+    document, found = told(made(settings))
+    assert [c.cause for c in found.causes] == ["record-imprecise"]
+    assert 0 < document["record"]["noise"] < 0.05
+
+
+@pytest.mark.parametrize("threshold", [0.95, 0.9])
+def test_a_lenient_rule_for_blocks_is_no_noise(threshold: float) -> None:
+    document, found = told(made(Settings("lenience", threshold, law="block", tested=2500, vocab=128, level="draws")))
+    assert (document["record"]["noise"], found.causes[0].cause) == (None, "lenient-acceptance")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def imprecise(rows: pl.DataFrame) -> float | None:
 
 def of_block(steps: pl.DataFrame, run: Run, law: Law) -> float | None:
     """The same for a law whose decisions hold products of many p: the least width, of a few, that leaves no contradiction in the
-    sample, where there are some on both sides."""
+    sample, where there are some on both sides, or so few that one side shows them all by chance."""
     if steps.is_empty():
         return None
     for width in (0.0, *_WIDTHS):
@@ -72,7 +72,9 @@ def of_block(steps: pl.DataFrame, run: Run, law: Law) -> float | None:
         wrong = scope.judged.decision == DISAGREE
         if not width:
             accepted, every = int((wrong & scope.pos.accepted).sum()), int(wrong.sum())
-            if not every or min(accepted, every - accepted) <= 0.1 * every:
+            # a block that ends shows one acceptance, and a rejection at every position behind it
+            few = SIDED if 2 * accepted > every else 2 * SIDED
+            if not every or (min(accepted, every - accepted) <= 0.1 * every and every >= few):
                 return None
         elif not wrong.any():
             return BEYOND * width

@@ -212,12 +212,12 @@ class _Trial:
         if rows.is_empty() or line.imprecise or not choice.accuses:
             return None
         rows = rows.filter((pl.col("run_id") == run) & (pl.col("law") == choice.law))
-        width, seen = imprecise(rows), told(rows)
-        if width is None and seen is not None and LAWS[choice.law].decides == "block":
-            width = of_block(steps.filter(pl.col("law") == choice.law), line, LAWS[choice.law])
+        block = LAWS[choice.law].decides == "block"
+        mine = steps.filter(pl.col("law") == choice.law)
+        width, seen = of_block(mine, line, LAWS[choice.law]) if block else imprecise(rows), told(rows)
         if width is None or seen is None:
             return None
-        if imprecise(rows) is None:
+        if block:
             said = f"{seen.accepted + seen.rejected:,} decisions contradict the law, none where p may be off by {width:.1%}"
         else:
             said = (
