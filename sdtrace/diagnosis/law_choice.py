@@ -98,13 +98,13 @@ def better_law(sample: pl.DataFrame, run: Run, declared: str) -> Fit | None:
     A law that draws must be shown by uniforms, greedy by the recorded argmax; match fits any decision, so it must
     also predict the acceptance from p(x), and only where no uniform was logged.
     """
-    for name in ("one-hot", "ratio", "greedy?", "block", "match"):
-        part = sample.filter(pl.col("law") == declared)
-        if name == declared or part.is_empty():
-            continue
+    part = sample.filter(pl.col("law") == declared)
+    if part.height:
         pos = positions(part)
-        if name in {law.name for law in candidates(pos)} and (decided := _fits(name, run, pos)):
-            return Fit(name, decided)
+        possible = {law.name for law in candidates(pos)} - {declared}
+        for name in ("one-hot", "ratio", "greedy?", "block", "match"):
+            if name in possible and (decided := _fits(name, run, pos)):
+                return Fit(name, decided)
     found = refit(sample, run, declared)
     return Fit(*found) if found else None
 

@@ -8,7 +8,7 @@ import polars as pl
 def changed(table: pl.DataFrame, change: Callable[[str], str], but: tuple[str, ...] = ()) -> pl.DataFrame:
     """`change` of every text column, `but` those named; nulls stay."""
     for name, dtype in table.schema.items():
-        if dtype == pl.String and name not in but:
+        if dtype == pl.String and name not in but and table[name].null_count() < table.height:
             table = column_changed(table, name, change)
     return table
 

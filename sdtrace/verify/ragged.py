@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from sdtrace.schema.arrays import Flags, Ints
 
@@ -40,21 +41,23 @@ _NUMBERS = (pl.List(pl.Int64), pl.List(pl.Float64))
 
 def ragged(column: pl.Series) -> Ragged:
     """Flatten a list column. Null numbers become NaN; null ids and null lists of them count as absent entries (-1)."""
-    if not column.null_count() and column.n_chunks() == 1 and len(column):
-        lists = column.to_arrow()
-        if not lists.values.null_count and column.dtype in _NUMBERS:  # the usual case: nothing is copied
-            offset = lists.offsets.to_numpy()
-            start = offset[:-1] - offset[0]
-            values = lists.values.to_numpy()[offset[0] : offset[-1]]
-            return Ragged(values, start, np.diff(offset), None)
-    count = column.list.len().fill_null(0).cast(pl.Int64).to_numpy()
-    flat = column.explode(empty_as_null=False, keep_nulls=False)
-    nulls = flat.is_null().to_numpy() if flat.null_count() else None
-    if flat.dtype == pl.Int64 and flat.null_count():
+    lists = column.rechunk().to_arrow()
+    offset = lists.offsets.to_numpy()
+    start, count = offset[:-1] - offset[:1], np.diff(offset)
+    if not lists.null_count and not lists.values.null_count and column.dtype in _NUMBERS:
+        return Ragged(
+            lists.values.to_numpy()[offset[0] : offset[-1]], start, count
+        )  # the usual case: nothing is copied
+    if lists.null_count:  # a null list may cover entries, which are nobody's
+        count = np.where(lists.is_valid().to_numpy(zero_copy_only=False), count, 0)
+        start = np.cumsum(count) - count
+    flat = lists.flatten()
+    nulls = flat.is_null().to_numpy(zero_copy_only=False) if flat.null_count else None
+    if column.dtype == pl.List(pl.Boolean):
+        flat = flat.cast(pa.int8())
+    if nulls is not None and not pa.types.is_floating(flat.type):
         flat = flat.fill_null(-1)
-    if flat.dtype == pl.Boolean:
-        flat = flat.cast(pl.Int8).fill_null(-1)
-    return Ragged(flat.to_numpy(), np.cumsum(count) - count, count, nulls)
+    return Ragged(flat.to_numpy(zero_copy_only=False), start, count, nulls)
 
 
 def heads(lists: Ragged, part: slice, kept: Ints) -> npt.NDArray[np.generic]:

@@ -1,6 +1,9 @@
 """Whether contradictions are the noise of a recorded p: few, near the boundary, on both sides of it."""
 
+from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import polars as pl
 
@@ -36,15 +39,15 @@ class Margins:
 
 def told(rows: pl.DataFrame) -> Margins | None:
     """The margins of one run's rows of the frame `margins`; None where nothing contradicts."""
-    wrong = rows.filter(pl.col("wrong") > 0).sort("cell")
-    if wrong.is_empty():
+    wrong = sorted(rows.filter(pl.col("wrong") > 0).select("cell", "side", "wrong").rows())
+    if not wrong:
         return None
-    by = dict(wrong.group_by("side").agg(pl.col("wrong").sum()).iter_rows())
-    reached = wrong.with_columns(pl.col("wrong").cum_sum())
-    half = reached.filter(2 * pl.col("wrong") >= pl.col("wrong").max())["cell"][0]
-    sides = (int(by.get(side, 0)) for side in ("accepted", "rejected", "recovered"))
-    accepted, rejected, recovered = sides
-    return Margins(accepted, rejected, recovered, upper(int(half)), upper(int(wrong["cell"][-1])))
+    by: Counter[str] = Counter()
+    for _, side, n in wrong:
+        by[side] += n
+    reached = list(accumulate(n for _, _, n in wrong))
+    half = wrong[bisect_left(reached, reached[-1] / 2)]
+    return Margins(by["accepted"], by["rejected"], by["recovered"], upper(half[0]), upper(wrong[-1][0]))
 
 
 def imprecise(rows: pl.DataFrame) -> float | None:

@@ -56,7 +56,8 @@ def explain_decisions(decisions: pl.DataFrame, law: str, p_band: Rounding, q_ban
 
 
 def _arrays(decisions: pl.DataFrame, law: str, p_band: Rounding, q_band: Rounding) -> Decisions:
-    columns = {name: decisions[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in _COLUMNS}
+    numbers = decisions.select(pl.col(*_COLUMNS).cast(pl.Float64).fill_null(np.nan))
+    columns = {name: numbers[name].to_numpy() for name in _COLUMNS}
     if LAWS[law].draft == "point-mass":
         columns["q"] = np.ones_like(columns["q"])
         q_band = EXACT
