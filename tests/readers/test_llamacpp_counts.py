@@ -47,6 +47,12 @@ TABLE: dict[str, tuple[str, tuple[Any, ...]]] = {
     ),
     # a mean length is printed: it is per call, 1 + 300/150, and 50 drafts were never judged
     "calls are steps": (statistics(200, 150, 100, 1500, 300, ", #mean acc len = 3.00"), (150, 1500, 300, 3.0, None)),
+    # 213 = 1 + 1 + 211 steps; of the share 0.005 of one accepted token alone 182 to 222 could be
+    "a share of few": (
+        f"{SLOT} {EVAL.format(n=213)}\n{SLOT} draft acceptance = 0.00158 (    1 accepted /   633 generated), "
+        "mean acceptance length =  1.00, acceptance rate per position = (0.005, 0.000, 0.000)\n",
+        (211, 633, 1, 1 + 1 / 211, None),
+    ),
     # 110 of 110 by construction: the statistics line counts 110 of 214 in 81 drafts
     "no way back": (
         f"{FIXED}\n{request_a(200, 110, 110)}{statistics(81, 33, 33, 214, 110)}", (81, 214, 110, 1 + 110 / 81, None)

@@ -117,10 +117,21 @@ def _low(outcomes: Outcomes, rows: Sequence[Judged]) -> Cause | None:
 
 def _cause(cause: str, code: str, hit: Sequence[Judged], words: Any) -> Cause:
     side, blame, says, advice, _ = WORDS[cause]
+    hit = _once(hit)
     told = "; ".join(words(j) for j in hit[:NAMED]) + (f"; {len(hit) - NAMED} more" if len(hit) > NAMED else "")
     headline = told if cause == "drafter-miswired" else f"{says}: {told}"
     evidence = tuple(_place(j) for j in hit[:8])
     return Cause(cause, side, "statistical", (code,), headline, evidence, advice, blame, len(hit))
+
+
+def _once(hit: Sequence[Judged]) -> list[Judged]:
+    """Without the series that repeat a wider one: the one engine of a pod has the pod's own records."""
+    kept: list[Judged] = []
+    for j in hit:
+        inside = (o for o in kept if j.tally.name.endswith(f" of {o.tally.label}"))
+        if not any(o.tally.engine == j.tally.engine and j.tally.steps > 0.5 * o.tally.steps for o in inside):
+            kept.append(j)
+    return kept
 
 
 def _place(j: Judged) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Splunk, Grafana. Every entry becomes its line again, oldest first, the time of t
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,6 +30,7 @@ _MESSAGES = (
     "Message",
     "Line",
     "LogMessage",
+    "LogEntry",
 )
 _TIMES = (
     "timestamp",
@@ -52,13 +54,19 @@ _PODS = (
     "k8s.pod.name",
     "kubernetes_pod_name",
     "kubernetes.pod.name",
+    "PodName",
+    "ContainerName",
     "container_name",
     "container",
     "instance",
     "service_instance_id",
     "logStreamName",
     "host",
+    "Host",
 )
+_ISO = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d")
+#: What a table says of its clock behind the name of the column.
+_ZONE = re.compile(r" *[\[(](?:UTC|GMT|local)[\])]$", re.IGNORECASE)
 #: keys that a shipper's own line has; such lines are taken off where they are heard, each for itself
 _HEARD = ("log", "MESSAGE", "message", "msg")
 
@@ -228,7 +236,9 @@ def _lists(node: dict[Any, Any], name: str) -> list[dict[Any, Any]]:
 
 
 def _time(node: dict[Any, Any]) -> str:
-    return next((at for name in _TIMES if name in node and (at := moment(node[name]))), "")
+    """Its first time that ISO writes or a number is: the order of day and month is another one in every country."""
+    told = (moment(node[name]) for name in _TIMES if name in node)
+    return next((at for at in told if _ISO.match(at)), "")
 
 
 def _attributes(node: Any) -> dict[Any, Any]:
@@ -255,9 +265,9 @@ def table(lines: Lines) -> Bare | None:
     """An export as CSV: a column of lines, mostly one of times too."""
     inside = full(lines)
     head = next(csv.reader(io.StringIO(inside[0][1]))) if inside and "," in inside[0][1] else []
-    names = {name.strip(): i for i, name in enumerate(head)}
+    names = {_ZONE.sub("", name.strip()): i for i, name in enumerate(head)}
     column = next((names[n] for n in _MESSAGES if n in names), None)
-    if column is None or len(names) < 2 or not any(n in names for n in _TIMES):
+    if column is None or len(names) < 2 or not any(n in names for n in (*_TIMES, *_PODS)):
         return None
     found: list[tuple[int, Entry]] = []
     rows = csv.reader(io.StringIO("\n".join(text for n, text in lines if n > inside[0][0])))

@@ -11,10 +11,14 @@ _BLANKS = dict.fromkeys((160, 5760, 8239, 8287, 12288, *range(8192, 8203)), " ")
 #: no-break and other blanks become a blank, characters without a width go
 BLANKS: dict[int, str | None] = {**_BLANKS, **dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))}
 _ODD = re.compile("[" + "".join(chr(code) for code in BLANKS) + "]")
+#: the same as JSON escapes them
+_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*+\\u(00a0|1680|202f|205f|3000|200[0-9a-d]|2060|feff)", re.IGNORECASE)
 #: words without which a line with odd blanks is a user's
 _OURS = re.compile(
     r"accept|SpecDecoding|Speculative metrics|throughput|Decode batch|eval time|statistics |draft|_total\b|slot |tokens/s"
 )
+#: tqdm's bar, up to the bracket that ends it, where more stands behind
+_BAR = re.compile(r"[^\r\n|]{0,80}\d{1,3}%\|[^|\r\n]{0,200}\|[^\]\r\n]{1,300}\](?=[\w(\[])")
 #: a record of a trace, in whose strings a blank of any kind is data: ids and tags are compared exactly
 _RECORD = re.compile(r'"kind"\s*:\s*"(?:run|request|step)"')
 
@@ -47,9 +51,33 @@ def blanks(lines: Lines) -> Bare | None:
     return Bare(changed) if any(a != b for a, b in zip(changed, lines, strict=True)) else None
 
 
+def escaped(lines: Lines) -> Bare | None:
+    """Odd blanks that JSON escapes, in a line of JSON that an engine's own words stand in."""
+    made = []
+    for n, text in lines:
+        new = _ESCAPED.sub(_unescaped, text) if "\\u" in text and text.lstrip()[:1] in ("{", "[") else text
+        made.append((n, text if new == text or _whole(text) or not _OURS.search(new) else new))
+    return Bare(made) if any(a != b for a, b in zip(made, lines, strict=True)) else None
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return found[0][: -len(r"\u00a0")] + (BLANKS[int(found[1], 16)] or "")
+
+
 def _whole(text: str) -> bool:
     """Whether a line is a record of a trace as it stands."""
     return _RECORD.search(text) is not None and parsed(text.encode("utf-8", "replace")) is not None
+
+
+def drawn_over(lines: Lines) -> Bare | None:
+    """A bar of progress that a terminal draws over, and the record that a program prints behind it, each on a line."""
+    made = []
+    for n, text in lines:
+        bar = _BAR.match(text)
+        parts = text.split("\r") if "\r" in text else [bar[0], text[bar.end() :]] if bar else [text]
+        kept = [part for part in parts if part.strip() and not (len(parts) > 1 and _BAR.match(part + "("))]
+        made += [(n, part) for part in kept or parts[-1:]]
+    return Bare(made) if made != lines else None
 
 
 def entities(lines: Lines) -> Bare | None:
@@ -61,6 +89,8 @@ def entities(lines: Lines) -> Bare | None:
 
 ENVELOPES = (
     Envelope("no-break spaces", lambda text: not text.isascii(), blanks),
+    Envelope("escaped no-break spaces", holds(r"\u00a0", r"\u00A0", r"\u20", r"\u3000", r"\ufeff", r"\uFEFF"), escaped),
+    Envelope("bars of progress", lambda text: "%|" in text or "\r" in text, drawn_over),
     Envelope("entities of HTML", holds("&quot;", "&#34;"), entities),
     Envelope("quotes of Markdown", holds(">"), quotes),
 )

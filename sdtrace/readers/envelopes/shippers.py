@@ -14,6 +14,15 @@ _CRI = re.compile(
 )
 _PIECE = re.compile(r'^\s*\{.{0,400}?"log"\s*:')
 _BYTES = re.compile(r'"MESSAGE"\s*:\s*\[\s*[\d\]]|"type"\s*:\s*"Buffer"')
+_LOGFMT = re.compile(
+    r'^(?:(?:time|ts|t)="?(?P<at>[\dT:.Z+-]{8,40})"? +)?(?:level|lvl|severity)="?\w+"? +'
+    r'(?:(?!msg=)\w+=(?:"[^"]{0,400}"|\S{0,400}) +){0,8}(?:msg|message)=(?P<text>"(?:[^"\\]|\\.)*+")'
+)
+#: How the lines begin that an engine prints and a logger of Go passes on; what that logger says of its own has other words.
+_ENGINE = re.compile(
+    r"^\W*(?:\[\d+\] )?(?:[\d.]+ [IWED] )?(?:slot +\w|srv +\w|(?:prompt )?eval time =|total time =|draft acceptance"
+    r"|statistics +\S+: #calls)|SpecDecoding metrics:|Avg prompt throughput:|\] Decode batch"
+)
 #: a line that speaks for itself gets no stamp in front: JSON, an event of a stream, a sample of a metric
 ALONE = re.compile(
     r'^\s*(?:[\[{]"|\[?\{|\||data: |: |event: |# (?:HELP|TYPE) |[a-zA-Z_:][\w:]*(?:\{[^}]*\})? -?[\d.]+(?:e[+-]?\d+)?(?: \d+)?$)'
@@ -79,6 +88,27 @@ def docker_pieces(lines: Lines) -> Bare | None:
     return Bare(timed(sorted([*made, *held.values()], key=lambda entry: entry[0])))
 
 
+def logfmt(lines: Lines) -> Bare | None:
+    """`time=.. level=info msg="an engine's line" component=..`: the line behind its time, where a message is an engine's."""
+    made: list[tuple[int, str, str]] = []
+    found = 0
+    for n, text in lines:
+        m = _LOGFMT.match(text)
+        said = _quoted(m["text"]) if m else None
+        found += said is not None and _ENGINE.search(said) is not None
+        made.append((n, "", text) if said is None or m is None else (n, m["at"] or "", said))
+    return Bare(timed(made)) if found else None
+
+
+def _quoted(text: str) -> str | None:
+    """A string as Go quotes it; it is JSON but for rare escapes."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text[1:-1]
+    return found if isinstance(found, str) else None
+
+
 def byte_arrays(lines: Lines) -> Bare | None:
     """journald writes a message that is no clean text as a list of bytes, JavaScript a Buffer likewise."""
     if not any(_BYTES.search(text[:20_000]) for _, text in lines):
@@ -128,5 +158,6 @@ def moment(at: Any) -> str:
 ENVELOPES = (
     Envelope("CRI", holds(" stdout ", " stderr "), cri),
     Envelope("pieces of docker", holds('"log":', '"log" :'), docker_pieces),
+    Envelope("lines of logfmt", holds('msg="', 'message="'), logfmt),
     Envelope("arrays of bytes", holds('"MESSAGE"', '"Buffer"'), byte_arrays),
 )

@@ -60,7 +60,8 @@ BLANKS = 6
 
 
 def wrapped(lines: Lines) -> Bare | None:
-    """The text with cut lines put together; None where it was not cut."""
+    """The text with cut lines put together; None where it was not cut. Blanks that pad a screen's lines to its width are no text."""
+    lines = [(n, text.rstrip() if text.endswith("  ") else text) for n, text in lines]
     known = [text for _, text in full(lines)]
     width = max((len(text) for text in known), default=0)
     words = max((len(text) for text in known if " " in text.strip()), default=0)  # a word that fits nowhere stays whole

@@ -255,7 +255,7 @@ DIALECT = Dialect(
     ),
     mark=re.compile(
         r"slot\s+\S+: id\s+-?\d+ \| task|slot\s+(?:print_timing|launch_slot_|update_slots|release)|srv\s+\S+: "
-        r"|draft acceptance(?: rate)? = [\d.]+ \("
+        r"|draft acceptance(?: rate)? = [\d.]+ \(|prompt eval time =\s+[\d.]+ ms /"
         r"|statistics\s+[\w-]+: #calls|llama_model_loader|llama_perf_context_print|\{\"type\":\"log\",\"time\":"
         r"|n_drafted\s+= |spec common_specu|adaptive draft depth seq|\br = [\d.]+, p_dft = "
     ),

@@ -1,6 +1,8 @@
 """The figures of llama.cpp's lines: acceptance of a request, cumulative statistics, rounds, adaptive depth, summaries."""
 
+import math
 import re
+from collections.abc import Sequence
 
 from sdtrace.readers.logs.dialect import number
 from sdtrace.schema.counters import Row
@@ -30,6 +32,8 @@ ADAPTIVE = re.compile(
 SUMMARY = re.compile(r"\b(n_drafted|n_accept|n_predict|n_draft)\s+= +(\d{1,15})\s*$")
 RELEASED = re.compile(r"slot\s+release: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \| stop processing")
 
+#: How far apart, of their number, steps may lie that fit the printed shares, for one of them to be taken.
+NARROW = 0.02
 _WORDS = {"gd": "#gen drafts", "ad": "#acc drafts", "gt": "#gen tokens", "at": "#acc tokens", "len": "#mean acc len"}
 
 
@@ -52,15 +56,29 @@ def stepped(row: Row) -> Row:
     length is printed (generation A), steps that drafted are at most these. A stop inside a draft makes them too few.
     """
     emitted, accepted, drafted = row.get("emitted"), row.get("accepted"), row.get("drafted")
-    if row.get("drafts") is not None or emitted is None or not drafted or accepted is None:
+    if emitted is None or not drafted or accepted is None:
         return row
     every, length = emitted - 1 - accepted, row.get("said_length")
     if every < 1 or (row.get("k") and drafted > row["k"] * every):
         return row
     if length is None:
-        return row | {"steps": float(every)}
+        return row | {"steps": float(every)} if row.get("drafts") is None else row
     low, high = _between(accepted, length)
-    return row | {"drafts": float(every)} if low <= every <= high else row
+    if said := row.get("said_positions"):
+        low, high = max(low, _by_shares(accepted, said)[0]), min(high, _by_shares(accepted, said)[1])
+    if not low <= every <= high:
+        return row
+    return row | {"drafts": float(every)} | _by_position(said, float(every))
+
+
+def _by_shares(accepted: int, shares: Sequence[float]) -> tuple[float, float]:
+    """Steps that give the printed shares, each rounded to three decimals."""
+    total, slack = sum(shares), 0.0005 * len(shares)
+    return accepted / (total + slack), accepted / (total - slack) if total > slack else math.inf
+
+
+def _by_position(shares: Sequence[float] | None, drafts: float) -> Row:
+    return {"accepted_by_position": [float(round(v * drafts)) for v in shares]} if shares else {}
 
 
 def _between(accepted: int, length: float) -> tuple[float, float]:
@@ -99,10 +117,11 @@ def by_position(row: Row, text: str) -> None:
     row["said_positions"] = [v if v is not None else 0.0 for v in values]
     drafts = row.get("drafts")
     if drafts is None and row.get("accepted") and sum(row["said_positions"]):
-        drafts = round(row["accepted"] / sum(row["said_positions"]))
-        row["drafts"] = float(drafts)
+        low, high = _by_shares(row["accepted"], row["said_positions"])
+        if high - low <= max(1.0, NARROW * low):  # shares of few accepted tokens tell little
+            row["drafts"] = drafts = float(round(row["accepted"] / sum(row["said_positions"])))
     if drafts:
-        row["accepted_by_position"] = [float(round(v * drafts)) for v in row["said_positions"]]
+        row |= _by_position(row["said_positions"], drafts)
 
 
 def _family(match: re.Match[str]) -> str:

@@ -15,7 +15,7 @@ import polars as pl
 
 from sdtrace.readers.logs.dialect import Envelope
 from sdtrace.readers.logs.fields import fields
-from sdtrace.readers.logs.place import PLACE
+from sdtrace.readers.logs.place import place_of
 from sdtrace.schema.arrays import Floats
 
 #: Lines that must agree before one that does not is set aside.
@@ -33,7 +33,7 @@ def strangers(envelope: Envelope, heard: pl.DataFrame) -> dict[int, str]:
     told = heard.select(
         "line",
         kind=text.str.extract(f"({envelope.speaks})").str.replace_all("[0-9]+", "0"),
-        who=pl.concat_str(_first(PLACE), pl.lit(" "), text.str.extract(PLACE, 2).fill_null(""), who),
+        who=pl.concat_str(place_of(text), pl.lit(" "), who),
         where=where,
         clock=clock,
         fields=text.str.count_matches(": ", literal=True),
@@ -52,10 +52,6 @@ def strangers(envelope: Envelope, heard: pl.DataFrame) -> dict[int, str]:
     for mine in [told] if one else told.partition_by("who", maintain_order=True):
         found |= dict.fromkeys(_misplaced(mine), "its time is not between those of its neighbours")
     return found
-
-
-def _first(pattern: str) -> pl.Expr:
-    return pl.col("text").str.extract(pattern).fill_null("")
 
 
 def _other_process(rows: pl.DataFrame) -> list[int]:

@@ -1,13 +1,34 @@
-"""Whose lines a file holds where a shipper put them together: the pod, container or service named in front of a line."""
+"""Whose lines a file holds where a shipper put them together: the pod, container, service, replica or file named in front of a line."""
 
 import re
 
-#: `[pod/NAME/CONTAINER] ` of kubectl --prefix, `NAME-1  | ` of docker compose
-PLACE = r"^\s*(?:\[((?:pod/)?[a-z][\w./-]*)\] |([A-Za-z][\w.-]*)\s*\| )"
-_PLACE = re.compile(PLACE)
+import polars as pl
+
+#: `[pod/NAME/CONTAINER] ` of kubectl --prefix, `NAME-1  | ` of docker compose, `NAME-7f9c6d-abcde CONTAINER ` of stern,
+#: `(ServeReplica:APP:DEPLOYMENT pid=12, ip=10.0.0.3) ` of Ray, `logs/a.log:12:` of grep over several files; no look around: polars reads it
+_PLACE = (
+    r"^\s*(?:\[(?:pod/)?(?P<bracket>[a-z][\w./-]*)\] |(?P<service>[A-Za-z][\w.-]*)\s*\| "
+    r"|(?:\+ )?(?P<pod>[a-z][a-z0-9.-]{0,200}-(?:[a-z0-9]{5}|[0-9]{1,3})) [a-z][a-z0-9-]{0,62} (?:[(\[0-9]|INFO|DEBUG|WARNING|ERROR)"
+    r"|\(ServeReplica:[^ )]{1,200} pid=(?P<process>[0-9]+)(?:, ip=(?P<address>[0-9a-fA-F.:]+))?\) "
+    r"|(?P<file>[\w./-]{1,200}\.(?:log|txt|out|err))(?:[:-][0-9]+)?[:-][(\[A-Z0-9 ])"
+)
+_RE = re.compile(_PLACE)
+_WHOLE = ("bracket", "service", "pod", "file")
 
 
 def place(text: str) -> str:
     """The name in front of a line; nothing where there is none."""
-    found = _PLACE.match(text[:200])
-    return (found[1] or found[2]) if found else ""
+    found = _RE.match(text[:400])
+    if found is None:
+        return ""
+    if found["process"]:
+        return f"replica-{found['process']}@{found['address'] or 'local'}".replace(":", ".")
+    return next(found[name] for name in _WHOLE if found[name])
+
+
+def place_of(text: pl.Expr) -> pl.Expr:
+    """The same for a column of lines."""
+    parts = text.str.head(400).str.extract_groups(_PLACE).struct
+    address = parts.field("address").fill_null("local").str.replace_all(":", ".", literal=True)
+    replica = pl.concat_str(pl.lit("replica-"), parts.field("process"), pl.lit("@"), address)
+    return pl.coalesce(*(parts.field(name) for name in _WHOLE), replica, pl.lit(""))

@@ -15,7 +15,7 @@ import polars as pl
 from sdtrace.readers.logs import announcements, vllm_lines
 from sdtrace.readers.logs.clock import DAY, iso, newest_time, stamped
 from sdtrace.readers.logs.dialect import Dialect, Envelope, Heard
-from sdtrace.readers.logs.place import PLACE
+from sdtrace.readers.logs.place import place_of
 from sdtrace.readers.logs.vllm_events import NEEDLES, announced, configured_length, corrupted
 from sdtrace.readers.logs.vllm_lines import STAMPED
 from sdtrace.schema.counters import Row, windows
@@ -136,9 +136,13 @@ def _begin(text: str, after: int, before: int) -> int:
 def _named(lines: pl.DataFrame, engines: dict[str, str]) -> pl.DataFrame:
     """The process that wrote each line, its stamp, and the engine: of a line without one, that of the Engine line before."""
     parts = _prefixes(lines["text"])
-    pods = lines["text"].str.extract_groups(PLACE).struct
-    pod = pods.field("1").fill_null(pods.field("2")).fill_null("")
-    who = pod + " " + parts["proc"].fill_null("") + ":" + parts["pid"].fill_null("")
+    who = (
+        lines.select(place_of(pl.col("text"))).to_series()
+        + " "
+        + parts["proc"].fill_null("")
+        + ":"
+        + parts["pid"].fill_null("")
+    )
     text = lines["text"]
     own = text.str.extract(r"(Engine \d+):")
     if text.str.contains(" Engines Aggregated:", literal=True).any():

@@ -1,0 +1,116 @@
+"""How people hand in logs: what a shipper, a shell or a terminal puts around an engine's lines takes none away, and names places."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.made.envelope_samples import sums
+from tests.made.simulate import document
+
+
+def vllm(second: int, accepted: int) -> str:
+    """100 steps of three drafted tokens, in one window of 10 s."""
+    return (
+        f"(APIServer pid=1) INFO 11-23 10:00:{second:02d} [metrics.py:101] SpecDecoding metrics: "
+        f"Mean acceptance length: {1 + accepted / 100:.2f}, Accepted throughput: {accepted / 10:.2f} tokens/s, "
+        f"Drafted throughput: 30.00 tokens/s, Accepted: {accepted} tokens, Drafted: 300 tokens, Per-position acceptance rate: "
+        f"{accepted / 300:.3f}, {accepted / 300:.3f}, {accepted / 300:.3f}, Avg Draft acceptance rate: {accepted / 3:.1f}%"
+    )
+
+
+LINES = [vllm(10 * i, 150 + i) for i in range(6)]
+BAR = "Processed prompts:  34%|###4      | 34/100 [00:10<00:20,  3.10it/s, est. speed input: 20.1 toks/s, output: 45.1 toks/s]"
+LLAMACPP = [
+    "prompt eval time =    1630.37 ms /    43 tokens (   37.92 ms per token,    26.37 tokens per second)",
+    "       eval time =   10000.00 ms /   161 tokens (   62.11 ms per token,    16.10 tokens per second)",
+    "draft acceptance rate = 0.62500 (  100 accepted /   160 generated)",
+]
+Wrap = Callable[[list[str]], str]
+
+
+def each(make: Callable[[int, str], str]) -> Wrap:
+    return lambda lines: "\n".join(make(i, line) for i, line in enumerate(lines)) + "\n"
+
+
+def logfmt(i: int, line: str) -> str:
+    return f'time="2026-11-23T10:00:{i:02d}Z" level=info msg={json.dumps(line)} component=llama.cpp'
+
+
+def docker(line: str, *, ascii: bool) -> str:
+    return json.dumps({"log": line.replace(" ", "\u00a0") + "\n", "stream": "stderr"}, ensure_ascii=ascii)
+
+
+#: name -> (lines, what stands around them): the sums are those of the lines alone
+AROUND: dict[str, tuple[list[str], Wrap]] = {
+    "no-break spaces that JSON escapes": (LINES, each(lambda _, s: docker(s, ascii=True))),
+    "no-break spaces in JSON": (LINES, each(lambda _, s: docker(s, ascii=False))),
+    "a bar that is drawn over": (LINES, each(lambda _, s: f"{BAR}\r{s}")),
+    "a bar in front": (LINES, each(lambda _, s: BAR + s)),
+    "a screen padded to its width": (LLAMACPP, each(lambda _, s: s.ljust(180))),
+    "logfmt": (LLAMACPP, each(logfmt)),
+    "logfmt, another order": (LLAMACPP, each(lambda _, s: f"level=info ts=2026-11-23T10:00:00Z caller=x.go:1 msg={json.dumps(s)}")),
+    "a table of Azure": (
+        LINES,
+        lambda lines: "TimeGenerated [UTC],PodName,LogMessage\n"
+        + each(lambda i, s: f'"11/23/2026, 9:59:{i:02d}.123 AM",vllm-0,"{s}"')(lines),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AROUND)
+def test_what_stands_around_takes_nothing_away(name: str, tmp_path: Path) -> None:
+    lines, around = AROUND[name]
+    alone, wrapped = tmp_path / "alone.log", tmp_path / "wrapped.log"
+    alone.write_text("\n".join(lines) + "\n")
+    wrapped.write_bytes(around(lines).encode())
+    assert sums(wrapped)[1] == sums(alone)[1]
+    assert sums(alone)[1]["accepted"] > 0
+
+
+def test_the_lines_of_a_plain_run_behind_a_logger_are_its_speed(tmp_path: Path) -> None:
+    """161 tokens in 10 s of a run that drafts nothing: the base of a comparison."""
+    path = tmp_path / "plain.log"
+    path.write_text(each(logfmt)(LLAMACPP[:2]))
+    assert sums(path)[1]["emitted"] == 161
+
+
+def test_what_a_logger_of_go_says_of_itself_is_no_line_of_an_engine(tmp_path: Path) -> None:
+    path = tmp_path / "own.log"
+    text = 'time=2026-11-23T10:00:00Z level=INFO source=a.go:1 msg="loading draft model" path=/m\n'
+    path.write_text(text + each(logfmt)(LLAMACPP))
+    assert sums(path)[1:] == ({**sums(path)[1], "accepted": 100.0}, 0)
+
+
+#: name -> (what stands in front of a line, by place), the places: one accepts half of its drafts, the other a twentieth
+PLACES: dict[str, tuple[Callable[[str], str], tuple[str, str]]] = {
+    "stern": (lambda p: f"vllm-7f9c6d-{p} vllm ", ("pod vllm-7f9c6d-abcde", "pod vllm-7f9c6d-fghij")),
+    "kubectl --prefix": (lambda p: f"[pod/vllm-{p}/vllm] ", ("pod vllm-abcde/vllm", "pod vllm-fghij/vllm")),
+    "grep -rn": (lambda p: f"logs/{p}/server.log:120:", ("replica logs/abcde/server.log", "replica logs/fghij/server.log")),
+    "grep -r": (lambda p: f"{p}.log:", ("replica abcde.log", "replica fghij.log")),
+    "Ray Serve": (
+        lambda p: f"(ServeReplica:default:LLM:q pid={len(p) + (p == 'fghij')}, ip=10.0.0.3) ",
+        ("replica 5@10.0.0.3", "replica 6@10.0.0.3"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_places_are_told_apart(name: str, tmp_path: Path) -> None:
+    """Ten windows of 100 steps each: 50% and 5% of 3,000 drafted tokens, with figures that are the same again and again."""
+    front, places = PLACES[name]
+    own = "(APIServer pid=1) " if name == "Ray Serve" else ""
+    lines = [
+        front(place) + vllm(5 * i, accepted).removeprefix(own)
+        for i in range(10)
+        for place, accepted in (("abcde", 150), ("fghij", 15))
+    ]
+    path = tmp_path / "server.log"
+    path.write_text("\n".join(lines) + "\n")
+    found = document(path)
+    series = {f"{s['by']} {s['name']}": (s["drafted"], s["accepted"]) for s in found["acceptance"]["series"]}
+    assert {name: series.get(name) for name in places} == dict(zip(places, ((3000, 1500), (3000, 150)), strict=True))
+    assert found["causes"][0]["cause"] == "series-outlier"
+    assert places[1] in found["causes"][0]["headline"]
+    assert found["causes"][0]["headline"].count(places[1]) == 1
