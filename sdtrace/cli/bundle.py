@@ -1,10 +1,11 @@
 """`sdtrace bundle`: the evidence in one file."""
 
+import shlex
 from dataclasses import replace
 
 import click
 
-from sdtrace.cli import options, outputs, results
+from sdtrace.cli import options, outputs, progress, results
 
 
 @click.command("bundle", cls=outputs.Verb)
@@ -20,7 +21,8 @@ from sdtrace.cli import options, outputs, results
 @click.option(
     "--content", type=click.Choice(["none", "ids"]), default="none", show_default=True, help="Content packed."
 )
-def command(paths: tuple[str, ...], format_: str | None, output: str, content: str) -> int:
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+def command(paths: tuple[str, ...], format_: str | None, output: str, content: str, *, quiet: bool) -> int:
     """Pack the evidence of a report for a postmortem or an issue: the steps concerned, the report, versions, commands.
 
     Nothing that can be read back to text or to a person goes in: token ids are renumbered, requests get other names,
@@ -31,7 +33,7 @@ def command(paths: tuple[str, ...], format_: str | None, output: str, content: s
     from sdtrace.pipeline import read
     from sdtrace.redaction import nameless
     from sdtrace.render import html, json
-    from sdtrace.render.text import clean
+    from sdtrace.render.text import clean, counted
     from sdtrace.writers.bundle import concerned, pack, piece
     from sdtrace.writers.disguise import Disguise, key_of
 
@@ -40,13 +42,17 @@ def command(paths: tuple[str, ...], format_: str | None, output: str, content: s
     if not ids:
         key = key_of(one.source for one in inputs)
         inputs = [replace(one, path=nameless(one.path), disguise=Disguise(key)) for one in inputs]
-    found = results.configured(report(inputs, format=format_, ids=ids))
-    part = piece(inputs, concerned(found), ids=ids)
+    with progress.reading(quiet=quiet):
+        found = results.configured(report(inputs, format=format_, ids=ids))
+        part = piece(inputs, concerned(found), ids=ids)
     if part.steps.is_empty():
         raise NoInputError(
             f"{paths[0]}: no step to pack", "bundles hold steps; counts and logs are handed on as they are"
         )
     options.write(output, pack(found, part, html.page(found), json.dumps(found), ids=ids))
-    requests = part.steps["request_id"].n_unique()
-    click.echo(f"{part.steps.height:,} steps of {requests:,} requests packed into {clean(output)}", err=True)
+    if not quiet:
+        requests = part.steps["request_id"].n_unique()
+        packed = f"{counted(part.steps.height, 'steps')} of {counted(requests, 'requests')}"
+        again = "" if output == "-" else f"; read it with\n  sdtrace report {shlex.quote(clean(output))}"
+        click.echo(f"{packed} packed into {clean(output)}{again}", err=True)
     return 0

@@ -23,5 +23,5 @@ def command(code: str | None) -> int:
             click.echo(terminal.page(by_code(code)))
         click.echo(manual.shown(pages.cause(code.lower()).markdown, options.width(), options.colour()), nl=False)
         return 0
-    click.echo(terminal.page(by_code(code)) if code else terminal.catalogue(CHECKS), nl=False)
+    click.echo(terminal.page(by_code(code)) if code else terminal.catalogue(CHECKS, options.list_width()), nl=False)
     return 0

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sdtrace.cli import options, outputs
+from sdtrace.cli import options, outputs, progress
 from sdtrace.errors import NoInputError, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def asked(function: F) -> F:
     return function
 
 
-def write(paths: Sequence[str], format_: str | None, given: Mapping[str, Any]) -> None:
+def write(paths: Sequence[str], format_: str | None, given: Mapping[str, Any], *, quiet: bool = False) -> None:
     """Write what is asked for, from one audit. Raises UsageError for standard input, NoInputError where nothing is to be written."""
     from sdtrace.pipeline import OVERFLOW_ALLOWED
 
@@ -41,8 +41,9 @@ def write(paths: Sequence[str], format_: str | None, given: Mapping[str, Any]) -
         raise UsageError("exports read their input twice", "write standard input to a file first")
     files = {name: given[name] for name in KINDS if given[name]}
     outputs.apart(paths, files.values())
-    OVERFLOW_ALLOWED(_written)(paths, format_, files, ids=given["content"] == "ids")
-    for name, file in files.items():
+    with progress.reading(quiet=quiet):
+        OVERFLOW_ALLOWED(_written)(paths, format_, files, ids=given["content"] == "ids")
+    for name, file in files.items() if not quiet else ():
         click.echo(f"{name}: {file}", err=True)
 
 

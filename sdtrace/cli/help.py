@@ -14,21 +14,27 @@ if TYPE_CHECKING:
 
 
 @click.command("help", cls=outputs.Verb)
-@click.argument("topic", required=False)
+@click.argument("words", metavar="[TOPIC|QUESTION]...", nargs=-1)
 @click.pass_context
-def command(ctx: click.Context, topic: str | None) -> int:
-    """A page of the manual; without TOPIC, all topics. A command, cause, check, rule or format is a topic too."""
+def command(ctx: click.Context, words: tuple[str, ...]) -> int:
+    """A page of the manual; without TOPIC, all topics. A command, cause, check, rule or format is a topic too.
+
+    Other words are looked for in all pages: sdtrace help what is a bonus token.
+    """
     from sdtrace.cli import VERBS
     from sdtrace.render import manual
+    from sdtrace.render.answers import answers
+    from sdtrace.render.tables import table
 
-    if topic is None:
-        topics = manual.topics()
-        width = max(map(len, topics))
+    topic = " ".join(words)
+    if not topic:
+        rows = [[name, says.partition(". ")[0].rstrip(".")] for name, says in manual.topics().items()]
         click.echo("Topics: sdtrace help TOPIC\n")
-        for name, says in topics.items():
-            click.echo(f"  {name:<{width}}  {says}")
+        click.echo("\n".join(table(["topic", "what"], rows, width=options.width(), color=options.colour(), wrapped=1)))
         click.echo("\nCommands, causes, checks (SD204), verification rules and input formats are topics too.")
-        click.echo("sdtrace manual -o DIR writes all pages as a site.")
+        click.echo(
+            "sdtrace help how do I record: finds an answer by its words.\nsdtrace manual -o DIR writes all pages as a site."
+        )
         return 0
     name = topic.lower()
     if name in VERBS and name not in manual.topics():
@@ -40,9 +46,14 @@ def command(ctx: click.Context, topic: str | None) -> int:
             click.echo(manual.shown(page.markdown, options.width(), options.colour()), nl=False)
             return 0
     near = nearest(name, [n for page in known for n in (page.name, page.also) if n])
-    raise UsageError(
-        f"{topic}: no such topic", near if len(name) > 2 and "did you mean" in near else "sdtrace help lists them"
-    )
+    slip = len(words) == 1 and len(name) > 2 and "did you mean" in near
+    if not slip and "/" not in name and (found := answers(known, name)):
+        click.echo(manual.shown(found[0].markdown, options.width(), options.colour()), nl=False)
+        click.echo(f"\nFrom: sdtrace help {found[0].page.name}")
+        also = dict.fromkeys(part.page.name for part in found if part.page.name != found[0].page.name)
+        click.echo("".join(f"See:  sdtrace help {name}\n" for name in also), nl=False)
+        return 0
+    raise UsageError(f"{topic}: no such topic", near if slip else "sdtrace help lists them")
 
 
 def pages(ctx: click.Context) -> Iterator["Page"]:

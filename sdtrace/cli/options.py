@@ -113,6 +113,11 @@ def width() -> int:
     return min(shutil.get_terminal_size((100, 24)).columns, 120)
 
 
+def list_width() -> int:
+    """Columns of a list: those of the terminal, or wide where a pipe or a file takes a line each."""
+    return width() if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
+
+
 def colour() -> bool:
     """Colour only on a terminal, and never against NO_COLOR."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -35,21 +35,12 @@ def command(fault: str | None, out: str | None, **given: Any) -> int:
     """Write a made trace (SYNTHETIC) with one planted FAULT, or `healthy`, to OUT: .jsonl (.gz, .zst) or a folder."""
     from sdtrace.errors import UsageError
     from sdtrace.render.text import clean
-    from sdtrace.simulate import FAULTS, LAWS, VARIANTS, Settings, simulate
+    from sdtrace.simulate import LAWS, Settings, simulate
     from sdtrace.simulate.responses import TEXT_FAULTS, Asked, responses
     from sdtrace.writers.convert import write
 
     if given["list_"]:
-        for name, what in FAULTS.items():
-            strength = f" [{what.means} {what.strength:g}]" if what.means else ""
-            click.echo(f"{name:<22} {what.cause or '-':<26} {what.says}{strength}; {', '.join(what.laws)}")
-        click.echo("\nlawful (--variant NAME):")
-        for name, variant in VARIANTS.items():
-            click.echo(f"{name:<28} {variant.says}; {', '.join(variant.laws)}")
-        click.echo("\nresponses with logprobs, no trace (a line a request and its response, .jsonl):")
-        for name, text in TEXT_FAULTS.items():
-            strength = f" [{text.means} {text.strength:g}]" if text.means else ""
-            click.echo(f"{name:<22} {text.cause or '-':<26} {text.says}{strength}")
+        click.echo("\n".join(_listed()))
         return 0
     if fault is None or out is None:
         raise UsageError(
@@ -72,3 +63,27 @@ def command(fault: str | None, out: str | None, **given: Any) -> int:
     done = write(simulate(Settings(fault=fault, declared=not given["undeclared"], **wanted)), out)
     click.echo(f"{done.steps:,} steps of {done.requests:,} requests written to {clean(out)} (SYNTHETIC)", err=True)
     return 0
+
+
+def _listed() -> list[str]:
+    """Every fault with its cause and what it does, then lawful strangeness, then faults of responses."""
+    from sdtrace.render.tables import table
+    from sdtrace.simulate import FAULTS, VARIANTS
+    from sdtrace.simulate.responses import TEXT_FAULTS
+
+    def strong(means: str | None, strength: float | None) -> str:
+        return f" [{means} {strength:g}]" if means else ""
+
+    faults = [
+        [n, f.cause or "-", f"{f.says}{strong(f.means, f.strength)}; {', '.join(f.laws)}"] for n, f in FAULTS.items()
+    ]
+    variants = [[n, f"{v.says}; {', '.join(v.laws)}"] for n, v in VARIANTS.items()]
+    texts = [[n, f.cause or "-", f"{f.says}{strong(f.means, f.strength)}"] for n, f in TEXT_FAULTS.items()]
+    width = options.list_width()
+    return [
+        *table(["fault", "cause", "what it does; laws"], faults, width=width, color=False, wrapped=2),
+        "\nlawful (--variant NAME):",
+        *table(["variant", "what it does; laws"], variants, width=width, color=False, wrapped=1),
+        "\nresponses with logprobs, no trace (a line a request and its response, .jsonl):",
+        *table(["fault", "cause", "what it does"], texts, width=width, color=False, wrapped=2),
+    ]

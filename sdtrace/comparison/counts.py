@@ -8,6 +8,8 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.comparison.metrics import Metric, relative
 from sdtrace.comparison.speed import compared
+from sdtrace.counters.agreement import SAME
+from sdtrace.counters.sources import with_least
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.schema.arrays import Floats
 from sdtrace.stats.jackknife import GROUPS, jackknife, summed
@@ -20,13 +22,13 @@ def counted_metrics(
     throughput as printed. And what was in the way of comparing speed."""
     sides = [_table(*side) for side in (base, candidate)]
     found = [
-        _metric("tokens_per_step", sides, lambda s: 1 + s[..., 1] / s[..., 0]),
-        _metric("accepted_of_drafted", sides, lambda s: s[..., 1] / s[..., 2]),
+        _metric("tokens_per_step", [_held(rows, 0) for rows in sides], lambda s: 1 + s[..., 1] / s[..., 0]),
+        _metric("accepted_of_drafted", [_held(rows, 2) for rows in sides], lambda s: s[..., 1] / s[..., 2]),
     ]
     printed = [_printed(side[0]) for side in (base, candidate)]
     if any(value is not None for value in printed):
         found.append(Metric("generated_tokens_per_second", printed[0], printed[1], None, True))
-    means = [side[1].acceptance for side in (base, candidate)]
+    means = [side[1].acceptance if side[1].timing is None else None for side in (base, candidate)]
     speed = compared(base[1].speeds, candidate[1].speeds, margin)
     return [*speed.metrics, *(_or_mean(one, means) for one in found)], speed.notes
 
@@ -46,7 +48,14 @@ def _table(audit: Audit, diagnosis: Diagnosis) -> Floats:
         row = [counts.get(name) for name in ("drafts", "accepted", "drafted")]
         return np.array([[np.nan if x is None else x for x in row]], dtype=np.float64)
     mine = audit.windows.filter((pl.col("engine") == source.engine) & (pl.col("surface") == source.surface))
-    return mine.select(pl.col("drafts", "accepted", "drafted").cast(pl.Float64)).drop_nulls().to_numpy()
+    # as the report counts them: a window in which nothing was accepted tells its steps at least
+    return with_least(mine).select(pl.col("drafts", "accepted", "drafted").cast(pl.Float64)).to_numpy()
+
+
+def _held(rows: Floats, below: int) -> Floats:
+    """The rows that hold both sides of a ratio: accepted tokens, and what they are divided by."""
+    held: Floats = rows[np.isfinite(rows[:, 1]) & np.isfinite(rows[:, below])]
+    return held
 
 
 def _metric(name: str, sides: list[Floats], figure: Any) -> Metric:
@@ -73,11 +82,15 @@ def _printed(audit: Audit) -> float | None:
 
 
 def _or_mean(one: Metric, means: list[Any]) -> Metric:
-    """Where a side prints means without counts, its plain mean stands in, without an interval."""
+    """Where a side prints means without counts, its plain mean stands in, without an interval; so does the figure of a side's
+    own report where its records alone give another one."""
     key = {"tokens_per_step": "tokens_per_step", "accepted_of_drafted": "rate_of_drafted"}.get(one.name)
-    if key is None or one.change is not None:
+    if key is None:
         return one
     told = [mean[key] if mean else None for mean in means]
-    base = one.base if one.base is not None else told[0]
-    candidate = one.candidate if one.candidate is not None else told[1]
+    sides = (one.base, one.candidate)
+    apart = any(a is not None and b is not None and abs(a - b) > SAME * b for a, b in zip(sides, told, strict=True))
+    if one.change is not None and not apart:
+        return one
+    base, candidate = (b if a is None or (apart and b is not None) else a for a, b in zip(sides, told, strict=True))
     return Metric(one.name, base, candidate, None, one.timed)

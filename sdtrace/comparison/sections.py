@@ -30,9 +30,17 @@ def _figures(change: Change) -> Section:
     rows: list[list[Value]] = []
     for one in change.metrics:
         ends = [one.change.value, one.change.low, one.change.high] if one.change else [None, None, None]
-        rows.append([one.name.replace("_", " "), one.base, one.candidate, *ends])
+        rows.append([_spoken(one.name), one.base, one.candidate, *ends])
     columns = ["figure", "base", "candidate", "relative change", "low (95%)", "high (95%)"]
     return Section("diff", "What changed", f"{change.answer.word.capitalize()}: {change.answer.says}.", columns, rows)
+
+
+def _spoken(name: str) -> str:
+    """A figure with its unit behind it."""
+    for ending, unit in (("_ms", ", ms"), ("_s", ", s")):
+        if name.endswith(ending):
+            name = name.removesuffix(ending) + unit
+    return name.replace("_", " ")
 
 
 def _waterfall(change: Change) -> Section | None:

@@ -76,7 +76,7 @@ def _rank(source: CounterSource) -> tuple[Any, ...]:
 
 
 def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> CounterSource:
-    added = increments(part) if basis in ("lifetime", "counter") else _with_least(part)
+    added = increments(part) if basis in ("lifetime", "counter") else with_least(part)
     counts = {name: _total(added[name]) for name in _COUNTS}
     counts["drafts"] = whole(added, "drafts")
     drafted = added.filter(pl.col("drafts").is_not_null() & pl.col("accepted").is_not_null())
@@ -137,7 +137,7 @@ def _shares(part: pl.DataFrame) -> list[float]:
     return [float(sum(column)) / len(printed) for column in zip(*printed.to_list(), strict=True)]
 
 
-def _with_least(part: pl.DataFrame) -> pl.DataFrame:
+def with_least(part: pl.DataFrame) -> pl.DataFrame:
     """Steps of windows that accepted nothing, where they were not printed: at least drafted / k.
 
     A printed mean of 1.00 does not tell over how many steps. Leaving such windows out would raise the mean of the rest.

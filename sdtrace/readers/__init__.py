@@ -53,7 +53,7 @@ class Opened:
 
     def batches(self) -> Iterator[Batch]:
         """Bounded batches, in the order of the input; one that cannot be read to its end ends in a loss that says why."""
-        found = heard(self.path, map(_discreet, map(dated, self.as_written())), self._about())
+        found = map(_discreet, map(dated, self.as_written()))
         return found if self.disguise is None else map(self.disguise, found)
 
     def _about(self) -> int | None:
@@ -67,7 +67,8 @@ class Opened:
     def as_written(self) -> Iterator[Batch]:
         """The batches with times that are none."""
         src = begun(self.source)
-        return guarded(self.path, lambda: self._batches(src), lambda: src.reading.line)
+        read = guarded(self.path, lambda: self._batches(src), lambda: src.reading.line)
+        return heard(self.path, read, self._about())
 
     def _batches(self, src: Source) -> Iterator[Batch]:
         if self.format == "prometheus-server":

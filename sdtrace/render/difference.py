@@ -5,10 +5,11 @@ from typing import Any
 
 from sdtrace.render.incident import later
 from sdtrace.render.tables import Cell, table
-from sdtrace.render.terminal import block, cause_lines, field
+from sdtrace.render.terminal import block, cause_lines, field, next_lines
 from sdtrace.render.text import clean, figure
 from sdtrace.results.explains import nested
 from sdtrace.results.report import Report
+from sdtrace.results.words import tokens
 
 _COLOURS = {"wrong": "31", "regressed": "33", "improved": "32", "fine": "32", "inconclusive": "36"}
 #: Figures that are listed; the JSON has all.
@@ -23,6 +24,7 @@ def summary(report: Report, *, width: int, color: bool) -> str:
     lines = block(
         head, word.upper(), clean(document["verdict"]["headline"].removeprefix(f"{told['answer']}: "), 400), "", width
     )
+    lines += next_lines(document, width)
     for row in told.get("causes", []):
         said = field(FATES[row["change"]], f"{row['cause']}: {clean(row['headline'], 400)}", width)
         lines += _painted(said, FATES[row["change"]], color=color)
@@ -35,7 +37,8 @@ def summary(report: Report, *, width: int, color: bool) -> str:
     if told["attribution"]:
         lines += field("terms", ", ".join(_term(term) for term in told["attribution"]), width)
     lines += [line for row in told["slices"] if row["confirmed"] for line in field("slice", _slice(row), width)]
-    if rows := [_metric(metric) for metric in told["metrics"] if metric["name"] in _SHOWN]:
+    per = tokens(document["acceptance"])
+    if rows := [_metric(metric, per) for metric in told["metrics"] if metric["name"] in _SHOWN]:
         lines += table(["figure", "base", "candidate", "change", "95% interval"], rows, width=width, color=color)
     lines += field("unseen", "; ".join(clean(note, 300) for note in document["verdict"]["not_checked"]), width)
     return "\n".join(lines) + "\n"
@@ -70,11 +73,14 @@ def _slice(row: dict[str, Any]) -> str:
     return f"{where}: {row['contribution']:+.3f} tokens per step{ends}"
 
 
-def _metric(metric: dict[str, Any]) -> list[Cell]:
-    """A row of the table; a change that is sure is green where it is for the better, red where it is not."""
+def _metric(metric: dict[str, Any], per: str) -> list[Cell]:
+    """A row of the table; `per`: what tokens per step are over.
+
+    A change that is sure is green where it is for the better, red where it is not.
+    """
     name, change, low, high = (metric[n] for n in ("name", "change", "low", "high"))
     sides = [figure(name, metric[side]).removesuffix(" tokens/s") for side in ("base", "candidate")]
-    shown = name.replace("_", " ").removesuffix(" ms").removesuffix(" s")
+    shown = per if name == "tokens_per_step" else name.replace("_", " ").removesuffix(" ms").removesuffix(" s")
     if change is None:
         return [shown, *sides, "-", "-"]
     sure = low is not None and (low > 0 or high < 0)

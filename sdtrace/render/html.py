@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from sdtrace.errors import SdtraceError
 from sdtrace.render import about, incident
 from sdtrace.render.charts import svg
+from sdtrace.render.next_step import next_step
 from sdtrace.render.steps import met, quiet
 from sdtrace.render.text import clean, configuration, number, visible
 from sdtrace.render.whisker import whiskers
@@ -72,6 +73,7 @@ def environment() -> Environment:
         "impact": incident.impact,
         "since": incident.since,
         "advised": incident.advised,
+        "next_step": next_step,
         "later": incident.later,
         "commanded": incident.commanded,
         "unbroken": unbroken,

@@ -7,9 +7,10 @@ from typing import Any
 from sdtrace.diagnosis.known.issue import Known
 from sdtrace.render import incident as incidents
 from sdtrace.render.about import facts
+from sdtrace.render.next_step import next_step
 from sdtrace.render.steps import met
 from sdtrace.render.tables import table
-from sdtrace.render.text import clean, number
+from sdtrace.render.text import clean, counted, number
 from sdtrace.render.time import step_time
 from sdtrace.results.check import Check
 from sdtrace.results.clock import moment
@@ -44,6 +45,7 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False, b
             lines += block("also", "also", clean(cause["headline"], 400), cause["certainty"], width)
         lines += cause_lines(incidents.later(cause, document), width, verbose=verbose)
         lines += beside if i == 0 else ()
+    lines += next_lines(document, width)
     lines += beside if not document["causes"] else ()
     if document["acceptance"] or not document["time"]:  # a profile has times alone
         lines += field("speed", _speed(document), width)
@@ -83,7 +85,7 @@ def _root(
 def night(report: Report, width: int, color: bool) -> str:
     """The night's summary, then its alarms and its change against the baseline."""
     history = report.document["history"]
-    lines = [f"Night of {history['night']} ({_counted(history['nights'], 'nights')} on record)"]
+    lines = [f"Night of {history['night']} ({counted(history['nights'], 'nights')} on record)"]
     for alarm in history["alarms"]:
         known = f" (known until {alarm['until']})" if alarm["until"] else ""
         lines += field("alarm", f"{clean(alarm['id'], 160)} since {alarm['since']}{known}", width)
@@ -101,8 +103,17 @@ def night(report: Report, width: int, color: bool) -> str:
                 text += f" ({m['low']:+.1%} to {m['high']:+.1%})"
             lines += field("trend", f"{text} against {m['nights']} nights", width)
     active = [a for a in history["alarms"] if not a["until"]]
-    beside = field("night", f"{history['night']}: {_counted(len(active), 'alarms')} active, below", width)
+    beside = field("night", f"{history['night']}: {counted(len(active), 'alarms')} active, below", width)
     return summary(report, width=width, color=color, beside=beside) + "\n".join(lines) + "\n"
+
+
+def next_lines(document: dict[str, Any], width: int) -> list[str]:
+    """What to do where nothing is accused; the command on a line of its own, never broken."""
+    found = next_step(document)
+    if found is None:
+        return []
+    says, command = found
+    return [*field("next", says, width), *([f"         {command}"] if command else [])]
 
 
 def learnt(service: str, learning: dict[str, int]) -> str:
@@ -202,9 +213,9 @@ def _inputs(inputs: Sequence[dict[str, Any]]) -> str:
     lost = sum(loss["count"] for loss in losses if loss["what"] != OTHER)
     other = sum(loss["count"] for loss in losses if loss["what"] == OTHER)
     total["responses"] = sum(i["records"] for i in inputs if i["format"] == "responses")
-    counts = [_counted(total["responses"], "responses")] if total["responses"] else []
-    counts += [_counted(total[n], n) for n in names[1:] if total[n] or (n != "windows" and total["steps"])]
-    text = f"{_counted(total['lines'], 'lines')}: {', '.join(counts) or 'nothing read'}, {lost:,} lost"
+    counts = [counted(total["responses"], "responses")] if total["responses"] else []
+    counts += [counted(total[n], n) for n in names[1:] if total[n] or (n != "windows" and total["steps"])]
+    text = f"{counted(total['lines'], 'lines')}: {', '.join(counts) or 'nothing read'}, {lost:,} lost"
     if other:
         text += f", {other:,} about other things"
     first = next((loss for loss in losses if loss["what"] != OTHER), None)
@@ -214,14 +225,10 @@ def _inputs(inputs: Sequence[dict[str, Any]]) -> str:
     return text + (f"; {clean(damage['where'], 80)}: {DAMAGED}, {clean(damage['advice'], 100)}" if damage else "")
 
 
-def _counted(count: int, things: str) -> str:
-    return f"{count:,} {things if count != 1 else things.removesuffix('s')}"
-
-
-def catalogue(checks: Sequence[Check]) -> str:
-    """Every check in one line."""
+def catalogue(checks: Sequence[Check], width: int) -> str:
+    """Every check: code, name, what it finds."""
     rows = [[c.code, c.name, clean(c.text.strip().split("\n", 1)[0], 120)] for c in checks]
-    return "\n".join(table(["code", "name", "finds"], rows, width=200, color=False, wrapped=2)) + "\n"
+    return "\n".join(table(["code", "name", "finds"], rows, width=width, color=False, wrapped=2)) + "\n"
 
 
 def issues(known: Sequence[Known]) -> str:

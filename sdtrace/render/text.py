@@ -62,6 +62,11 @@ def number(value: object) -> str:
     return clean(value)
 
 
+def counted(count: int, things: str) -> str:
+    """`1 step`, `2,182 steps`."""
+    return f"{count:,} {things if count != 1 else things.removesuffix('s')}"
+
+
 #: How the name of a figure ends -> its unit.
 _UNITS = {"tokens_per_second": " tokens/s", "_s": " s"}
 

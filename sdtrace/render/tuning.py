@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sdtrace.render.tables import table
+from sdtrace.render.terminal import field
 from sdtrace.render.text import clean, number
 from sdtrace.results.not_checked import sentences
+from sdtrace.results.numbers import ms
 from sdtrace.results.report import Report, Section
 
 _COUNTS = (
-    "tuning: counts do not tell which tokens would have been accepted at another length; give a trace of steps (README, "
-    "Recording a trace)"
+    "counts do not tell which tokens would be accepted at another draft length; record a trace: sdtrace help recording"
 )
 #: Rows of a table on the terminal; the page and the JSON have all.
 ROWS = 16
@@ -30,12 +31,15 @@ def summary(report: Report, *, width: int, color: bool = False) -> str:
         why = next((n for n in sentences(m for m in report.not_checked if m.code == "tuning")), _COUNTS)
         return "\n".join([*lines, *_wrapped(why, width, "")]) + "\n"
     advice = report.document["tuning"]["advice"]
+    tau = report.document["tuning"]["tau"]
+    if tau["best"] is None and not any(row["what"] == "keep" for row in advice):
+        lines += _said("best", "not known from this input", width, color=color)
     for row in advice:
-        head = f"\x1b[1m{row['what']}\x1b[0m" if color else row["what"]
-        lines += _wrapped(f"{row['what']}: {row['text']}", width, "    ")
-        lines[-_height(row, width)] = lines[-_height(row, width)].replace(row["what"], head, 1)
+        lines += _said(_LABELS.get(row["what"], row["what"]), row["text"], width, color=color)
         # on a line of its own, never broken: it is there to be copied
-        lines += [f"    {clean(row['setting'], 1000)}"] if row["setting"] else []
+        lines += [f"         {clean(row['setting'], 1000)}"] if row["setting"] else []
+        if row is advice[0]:
+            lines += _said("now", _now(tau), width, color=color)
     for section in report.sections:
         if section.id.startswith("tune-") and section.id != "tune-advice":
             lines += ["", *_section(section, width, color=color)]
@@ -43,8 +47,22 @@ def summary(report: Report, *, width: int, color: bool = False) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _height(row: Mapping[str, Any], width: int) -> int:
-    return len(_wrapped(f"{row['what']}: {row['text']}", width, "    "))
+#: How the kinds of advice begin; the keys are those of the JSON.
+_LABELS = {"tau": "best", "keep": "best", "batch-table": "batches", "explore": "open", "log": "to log"}
+
+
+def _said(label: str, text: str, width: int, *, color: bool) -> list[str]:
+    first, *rest = field(label, clean(text, 900), width)
+    return [first.replace(label, f"\x1b[1m{label}\x1b[0m", 1) if color else first, *rest]
+
+
+def _now(tau: Mapping[str, Any]) -> str:
+    """The draft length of the record, and what it gives."""
+    point = next((p for p in tau["curve"] if p["tau"] == tau["current"]), None)
+    if point is None or point["tokens_per_step"] is None:
+        return f"draft length (k) {number(tau['current'])}"
+    step = "" if point["step_ms"] is None else f", {ms(point['step_ms'])} a step"
+    return f"draft length (k) {tau['current']}: {point['tokens_per_step']:.2f} tokens per step{step}"
 
 
 def _section(section: Section, width: int, *, color: bool) -> list[str]:

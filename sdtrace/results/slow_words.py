@@ -7,7 +7,7 @@ SLOW: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] = 
         "slow",
         "config",
         "speculation is configured and does nothing",
-        "read the engine's reason at the line named; remove what it cannot do together, or switch speculation off",
+        "read the engine's reason at the line named; remove the option that it cannot combine with speculation, or switch speculation off",
     ),
     "low-acceptance": (
         "slow",
@@ -24,8 +24,8 @@ SLOW: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] = 
     "series-outlier": (
         "slow",
         "scheduler",
-        "one of several that run the same drafter accepts far less than the others",
-        "take it out of the rotation and start it anew; compare its start-up lines, versions and traffic with a sibling's",
+        "one engine accepts far less than the others with the same drafter",
+        "take it out of the rotation and restart it; compare its start-up lines, version and traffic with those of another one",
     ),
     "idle-speculation": (
         "slow",
@@ -43,7 +43,7 @@ SLOW: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] = 
         "slow",
         "traffic",
         "the traffic changed, not the drafter",
-        "compare acceptance within slices before blaming a deploy; choose tau or the drafter by slice",
+        "compare acceptance within slices before blaming a deploy; choose the draft length or the drafter by slice",
     ),
     "draft-too-slow": (
         "slow",
@@ -55,7 +55,7 @@ SLOW: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] = 
         "slow",
         "verifier",
         "the verifying pass costs more than a plain one",
-        "lower tau at large batches, or limit speculation by batch size: see sdtrace tune",
+        "draft fewer tokens at large batches, or limit speculation by batch size: see sdtrace tune",
     ),
     "host-overhead": (
         "slow",
@@ -84,19 +84,19 @@ SLOW: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] = 
     "prefill-heavy": (
         "slow",
         "traffic",
-        "prompts outweigh answers",
+        "prompts take more time than answers",
         "speculation speeds up decoding only: look at prefix caching, chunked prefill and queueing instead",
     ),
     "graph-missed": (
         "slow",
         "config",
         "some steps run without their CUDA graph",
-        "capture the sizes that occur, batch x (tau + 1), or pad ragged drafts to one that was captured",
+        "capture the sizes that occur, batch x (draft length + 1), or pad ragged drafts to one that was captured",
     ),
     "stragglers": (
         "slow",
         "scheduler",
-        "everybody waits for the slowest",
-        "batch requests of like draft length together; compare clocks, topology and load of the rank that is slow",
+        "all ranks wait for the slowest one",
+        "batch requests with similar draft lengths together; compare clocks, topology and load of the rank that is slow",
     ),
 }

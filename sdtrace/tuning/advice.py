@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sdtrace.results.numbers import chance
 from sdtrace.schema.json_values import Json
 from sdtrace.tuning.run import Tuned
 from sdtrace.tuning.whatif.settings import batch_table, setting
@@ -34,7 +35,7 @@ def _tau(run: Tuned) -> list[Json]:
     basis = point.basis if point is not None else None
     if best.tau == current or best.gain is None or best.gain < WORTH:
         text = f"keep {_drafted(current)}: no length that this trace can judge is faster by {WORTH:.0%} or more"
-        return [_row("keep", text + f" (probability {best.probability:.0%})", basis=basis)]
+        return [_row("keep", text + f" (probability {chance(best.probability)})", basis=basis)]
     interval = f" ({best.low:+.1%} to {best.high:+.1%})" if best.low is not None and best.high is not None else ""
     text = f"draft {best.tau} token{'s' if best.tau != 1 else ''} instead of {current}: {best.gain:+.1%} speed"
     text += f"{interval}{'' if point is None or point.identified else ' or more'}"

@@ -3,9 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sdtrace.results.numbers import chance
 from sdtrace.results.report import Chart, Section, Value
 
-_CURVE = ["tau", "basis", "tokens per step", "low", "high", "step cost", "speed-up", "low", "high", "cost basis"]
+
+def _cost(what: str, tuning: Mapping[str, Any]) -> str:
+    """The name of a column of costs, with its unit: milliseconds, or steps of the target without a draft."""
+    unit = tuning["tau"].get("unit")
+    return what if unit is None else f"{what}, {'ms' if unit == 'ms' else 'plain steps'}"
 
 
 def sections(tuning: Mapping[str, Any] | None) -> list[Section]:
@@ -38,23 +43,26 @@ def _curve(tuning: Mapping[str, Any]) -> Section | None:
     x = [str(p["tau"]) for p in points]
     series = {"tokens per step": [p["tokens_per_step"] for p in points]}
     series |= {"at least": [p["low"] for p in points], "at most": [p["high"] for p in points]}
-    chart = Chart("line", "drafted tokens a step (tau)", "tokens per step", x, series)
-    return Section("tune-tau", "Best draft length", said(tuning), _CURVE, rows, chart)
+    chart = Chart("line", "draft length (k)", "tokens per step", x, series)
+    columns = ["draft length", "basis", "tokens per step", "low", "high", _cost("step cost", tuning)]
+    columns += ["speed-up", "low", "high", "cost basis"]
+    return Section("tune-tau", "Best draft length", said(tuning), columns, rows, chart)
 
 
 def said(tuning: Mapping[str, Any]) -> str:
-    """The answer about tau in a sentence or two."""
+    """The answer about the draft length in a sentence or two."""
     tau = tuning["tau"]
     by = {p["tau"]: p for p in tau["curve"]}
     now = by.get(tau["current"])
     if now is None:
         return "Nothing was drafted in this trace."
-    text = f"{'Run ' + str(tuning['run_id']) + ': recorded' if tuning.get('one_of_runs', 1) > 1 else 'Recorded'} at tau {tau['current']}"
+    begun = f"Run {tuning['run_id']}: recorded" if tuning.get("one_of_runs", 1) > 1 else "Recorded"
+    text = f"{begun} at draft length {tau['current']}"
     text += f" with {now['tokens_per_step']:.2f} tokens per step." if now["tokens_per_step"] is not None else "."
     if tau["best"] is None:
         return f"{text} The best draft length is not known: {tau['why_no_best']}."
     text += f" The fastest of the lengths that can be judged is {tau['best']}"
-    text += f" (probability {tau['probability']:.0%})" if tau["probability"] is not None else ""
+    text += f" (probability {chance(tau['probability'])})" if tau["probability"] is not None else ""
     if tau["best"] != tau["current"] and tau["gain"] is not None:
         text += ", at least" if tau.get("gain_basis") == "at-least" else ","
         text += f" {tau['gain']:.1%} faster than now"
@@ -76,7 +84,7 @@ def _slices(tuning: Mapping[str, Any]) -> Section | None:
         return None
     different = sorted({str(r[4]) for r in rows if r[4] is not None})
     says = (
-        f"The best tau by slice and batch: {', '.join(different)}."
+        f"The best draft length by slice and batch: {', '.join(different)}."
         if different
         else "Tokens per step by slice and batch."
     )
@@ -85,7 +93,7 @@ def _slices(tuning: Mapping[str, Any]) -> Section | None:
         "requests",
         "tokens",
         "tokens per step",
-        "best tau",
+        "best draft length",
         "tokens per step there",
         "probability",
         "gain",
@@ -110,22 +118,30 @@ def _policies(tuning: Mapping[str, Any]) -> Section | None:
         "itl_p99",
     )
     priced = [row for row in told if row["cost"] is not None]
-    says = "Rules for the draft length, each walked over the recorded text with one controller a request."
+    says = "Rules that choose the draft length, each replayed over the recorded text with one controller per request."
     if priced:
         best = min(priced, key=lambda row: row["cost"])
         says += f" The cheapest per token is {best['name']}."
         if best["regret"] is not None:
             says += (
-                f" It costs {best['regret']:.1%} more than the best fixed length of every request, known beforehand."
+                f" It costs {best['regret']:.1%} more than an oracle that knows the best fixed length of every request."
             )
     for row in tuning["policies"]:
         says += f" {row['name'].capitalize()}: {row['why']}." if row["tokens_per_step"] is None else ""
-    by, title = ("cost", "cost per token") if priced else ("tokens_per_step", "tokens per step")
+    by, title = ("cost", _cost("cost per token", tuning)) if priced else ("tokens_per_step", "tokens per step")
     x = [str(i + 1) for i in range(len(told))]
     chart = Chart("bars", "policy, in the order of the table", title, x, {title: [r[by] for r in told]})
-    columns = ["policy", "basis", "tokens per step", "cost per token", "speed-up", "regret", "limits met"]
+    columns = [
+        "policy",
+        "basis",
+        "tokens per step",
+        _cost("cost per token", tuning),
+        "speed-up",
+        "regret",
+        "limits met",
+    ]
     columns += ["per token p50", "per token p99", "burst p99"]
-    return Section("tune-policies", "Which policy", says, columns, _rows(told, names), chart)
+    return Section("tune-policies", "Best policy", says, columns, _rows(told, names), chart)
 
 
 def _rows(table: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[list[Value]]:
@@ -172,22 +188,30 @@ def _roles(tuning: Mapping[str, Any]) -> Section | None:
             [where, row["drafter"], *(row[n] for n in ("tau", "cost_per_token", "speedup", "probability", "basis"))]
         )
     says = f"The cheapest drafter per token, with none among them; {tuning['roles']['traffic']}."
-    columns = ["slice", "drafter", "tau", "cost per token", "speed-up", "probability of being the best", "basis"]
-    return Section("tune-roles", "Which drafter", says, columns, rows)
+    columns = [
+        "slice",
+        "drafter",
+        "draft length",
+        "cost per token",
+        "speed-up",
+        "probability of being the best",
+        "basis",
+    ]
+    return Section("tune-roles", "Best drafter", says, columns, rows)
 
 
 def _iso(tuning: Mapping[str, Any]) -> Section | None:
     rows = _rows(tuning["iso"], ("multiple", "draft_cost", "acceptance_to_match", "acceptance_to_pay"))
     if not rows:
         return None
-    says = "What acceptance another drafter needs, by its price: for the speed-up of now, and to pay at all (geometric drafts)."
+    says = "Acceptance per token that another drafter needs at each price: for the same speed-up, and to break even (geometric drafts)."
     columns = [
-        "price, times the recorded one",
-        "price in target steps",
-        "acceptance for the same speed-up",
-        "acceptance to pay",
+        "price (1 = recorded)",
+        "price, target steps",
+        "same speed-up",
+        "break even",
     ]
-    return Section("tune-iso", "What another drafter would have to reach", says, columns, rows)
+    return Section("tune-iso", "Acceptance that another drafter needs", says, columns, rows)
 
 
 def _queue(tuning: Mapping[str, Any]) -> Section | None:
@@ -195,8 +219,8 @@ def _queue(tuning: Mapping[str, Any]) -> Section | None:
     rows = _rows(tuning["queue"], names)
     if not rows:
         return None
-    says = "Recorded arrivals served in one batch at each tau (a model: no prefill, no limit of memory)."
-    columns = ["tau", "basis", "tokens per second", "mean batch", "ms per token p50", "ms per token p99"]
+    says = "Recorded arrivals served in one batch at each draft length (a model: no prefill, no memory limit)."
+    columns = ["draft length", "basis", "tokens per second", "mean batch", "ms per token p50", "ms per token p99"]
     columns += ["request ms p50", "request ms p99"]
     return Section("tune-queue", "Under load", says, columns, rows)
 
@@ -211,7 +235,7 @@ def _advice(tuning: Mapping[str, Any]) -> Section | None:
     ]
     if not rows:
         return None
-    says = f"{len(rows)} answers; every gain is over the recorded setting."
+    says = "Every gain is over the recorded setting."
     return Section(
         "tune-advice", "Recommended settings", says, ["advice", "setting", "gain", "low", "high", "basis"], rows
     )

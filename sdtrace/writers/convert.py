@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from sdtrace import atomic
-from sdtrace.errors import UsageError
+from sdtrace.errors import NoInputError, UsageError
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.inputs import Input, add, book, demand
 from sdtrace.schema.trace import OBJECTS, REPEATED, TABLES, Batch, Loss, Notice, empty
@@ -37,14 +37,15 @@ def convert(inputs: Sequence[str | Path], out: str | Path | IO[bytes], *, format
     """Write JSON Lines (`out` ends in .jsonl, .jsonl.gz, .jsonl.zst, or is a stream) or a Parquet folder (anything else).
 
     There and back is the identity on records; absent keys stay absent, non-finite numbers stay what they are. Raises
-    NoInputError, UsageError (an ending that is neither), OutputError.
+    NoInputError (also where an input holds counts alone), UsageError (an ending that is neither), OutputError.
     """
     opened = open_inputs([str(path) for path in inputs], format)
     return write(_batches(opened), out)
 
 
 def _batches(opened: Sequence[Opened]) -> Iterator[Batch]:
-    """Of all inputs. Raises NoInputError behind them where none of them could be read."""
+    """Of all inputs. Raises NoInputError behind them where none of them could be read, or none holds a record of a trace: an
+    empty file would look like one."""
     inputs = []
     for source in opened:
         inputs.append(Input(source.path, source.format, source.engine))
@@ -52,6 +53,11 @@ def _batches(opened: Sequence[Opened]) -> Iterator[Batch]:
             book(inputs[-1], batch)
             yield _with_repeated(batch)
     demand(inputs)
+    if any(i.windows for i in inputs) and not any(i.runs or i.requests or i.steps for i in inputs):
+        raise NoInputError(
+            f"{inputs[0].path}: counts, and no step that a trace could hold",
+            "--openmetrics FILE or --profile FILE write counts; sdtrace help recording says how to record steps",
+        )
 
 
 def _with_repeated(batch: Batch) -> Batch:

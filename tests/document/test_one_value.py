@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sdtrace.api import report, tune
+from sdtrace.api import diff, report, tune
+from sdtrace.history import nightly
+from sdtrace.history.state import opened
 from sdtrace.results.report import Report
 from tests.made.slow import FAST, SLOW
 from tests.made.timing import Engine, Traffic, drive
@@ -48,6 +50,33 @@ def test_what_tune_says_is_what_the_report_says(name: str) -> None:
     path = SAMPLES / f"transformers-{name}.jsonl.gz"
     for found in (report(path), tune(path), tune(path, baseline_ms=60.0)):
         consistent(found)
+
+
+CHANGE = SAMPLES / "change"
+#: Traces, a log that prints no steps for a part of its windows, and the healthy log of a server.
+PAIRS = {
+    "traces": (CHANGE / "tau-2.jsonl.gz", CHANGE / "tau-6.jsonl.gz"),
+    "logs": (SAMPLES / "vllm-server.log.gz", SAMPLES / "engines" / "vllm.log"),
+    "a trace and a log": (CHANGE / "tau-2.jsonl.gz", SAMPLES / "vllm-server.log.gz"),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_comparison_says_what_the_report_of_its_candidate_says(name: str) -> None:
+    found = diff(*PAIRS[name])
+    consistent(found)
+    assert {"tokens per step", "step"} <= {one.what for one in told(found)}
+
+
+def test_nights(tmp_path: Path) -> None:
+    inputs = (SAMPLES / "transformers-lenient-0.8.planted.jsonl.gz", SAMPLES / "vllm-server.log.gz")
+    with opened(str(tmp_path / "state"), create=True) as state:
+        for day, path in enumerate(inputs, 20):
+            nightly.add(state, [str(path)], night=f"2026-11-{day}")
+        for night in state.nights():
+            found = nightly.report_of(state, night)
+            consistent(found)
+            assert any(one.where.startswith("history") for one in told(found)), "the trend is read too"
 
 
 def test_few_requests_have_no_interval(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from sdtrace.render import html, markdown, terminal
+from sdtrace.render import difference, html, markdown, terminal
 from sdtrace.results.report import Report, Section
 
 #: name -> phrases that print it, the number as group 1. Other quantities beside it have other words (`speed bought with it`).
 _PHRASES = {
     "tokens per step": [
-        r"(?<!bought with it: )(?<!costs )(?<!to )(?<![+\d.])(\d[\d,.]*\d|\d) tokens per (?:drafting )?step\b(?! where| there)",
+        r"(?<!bought with it: )(?<!costs )(?<!to )(?<![+\d.-])(\d[\d,.]*\d|\d) tokens per (?:drafting )?step\b(?! where| there)",
         r"\| tokens per (?:drafting )?step \| ([\d.,]+) \|",
         r"Each step emitted ([\d.]+) tokens on average",
     ],
@@ -31,7 +31,7 @@ _PHRASES = {
         r"draft \d+ tokens? instead of \d+: ([+-][\d.]+%) speed",
         r"switch speculation off for this traffic: ([+-][\d.]+%) speed",
         r"throughput would be ([\d.]+%)(?: or more)? higher at the best draft length",
-        r"judged is \d+(?: \(probability \d+%\))?,(?: at least)? ([\d.]+%) faster than now",
+        r"judged is \d+(?: \(probability [^)]*\))?,(?: at least)? ([\d.]+%) faster than now",
     ],
 }
 
@@ -51,8 +51,19 @@ def shown(report: Report) -> str:
     page = html.page(report).decode()
     page = re.sub(r"<(script|style|svg).*?</\1>", " ", page, flags=re.DOTALL)
     page = escapes.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
-    words = terminal.summary(report, width=10_000, color=False, verbose=True)
-    return "\n".join([page, words, markdown.dumps(report).decode()])
+    words = _on_terminal(report)
+    text = "\n".join([page, words, markdown.dumps(report).decode()])
+    for gone in (report.document["diff"] or {}).get("causes", []):  # what was so in the base speaks of the base
+        text = text.replace(" ".join(gone["headline"].split()), " ") if gone["change"] == "fixed" else text
+    return text
+
+
+def _on_terminal(report: Report) -> str:
+    if report.document["diff"]:
+        return difference.summary(report, width=10_000, color=False)
+    if report.document["history"]:
+        return terminal.night(report, 10_000, color=False)
+    return terminal.summary(report, width=10_000, color=False, verbose=True)
 
 
 def told(report: Report) -> Iterator[Told]:
@@ -72,6 +83,11 @@ def _of_document(document: dict[str, Any]) -> Iterator[Told]:
     yield from _known("step", time.get("step_ms"), "time.step_ms")
     yield from _known("plain step", time.get("baseline_ms"), "time.baseline_ms")
     yield from _known("speed-up", time.get("speedup"), "time.speedup")
+    for metric in (document["diff"] or {"metrics": []})["metrics"]:  # the page of a comparison is its candidate's
+        if (what := _METRICS.get(metric["name"])) is not None:
+            yield from _known(what, metric["candidate"], f"diff.metrics, {metric['name']}")
+    for service in (document["history"] or {"services": []})["services"]:
+        yield from _of_night(service, len(document["history"]["services"]))
     tuning = document["tuning"]
     if tuning is None or tuning.get("one_of_runs", 1) > 1:
         return
@@ -97,6 +113,17 @@ def _of_document(document: dict[str, Any]) -> Iterator[Told]:
         if row["name"].endswith("(as recorded)"):
             yield from _known("tokens per step", row["tokens_per_step"], row["name"])
             yield from _known("speed-up", row["speedup"], row["name"])
+
+
+#: Figures of a comparison that the page has elsewhere.
+_METRICS = {"tokens_per_step": "tokens per step", "step_ms": "step"}
+
+
+def _of_night(service: dict[str, Any], services: int) -> Iterator[Told]:
+    """Figures of a night's only service are those of the night."""
+    for metric in service["metrics"] if services == 1 else ():
+        if (what := _METRICS.get(metric["name"])) is not None:
+            yield from _known(what, metric["value"], f"history, {service['service']}, {metric['name']}")
 
 
 def _known(what: str, value: float | None, where: str) -> Iterator[Told]:

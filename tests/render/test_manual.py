@@ -35,7 +35,7 @@ def test_without_a_topic_all_are_listed(capsys: pytest.CaptureFixture[str]) -> N
     out = told(capsys)
     assert "security" in TOPICS
     for topic in TOPICS:
-        assert re.search(rf"^  {topic} +[A-Z].*\.$", out, re.MULTILINE)
+        assert re.search(rf"^  {topic} +[A-Z].*", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("topic", TOPICS)
@@ -231,6 +231,44 @@ def test_html_in_a_page_is_text() -> None:
         assert content.count(b"<script>") <= 1
         assert b'href="javascript' not in content
         assert b"alert(1)</script>" not in content
+
+
+@pytest.mark.parametrize(
+    ("question", "page", "holds"),
+    [
+        ("what does SD204 mean", "sd204", "residual"),
+        ("how do I record from SGLang", "questions", "SDTRACE_RECORD"),
+        ("why does it say cannot tell", "questions", "sdtrace detect"),
+        ("is 40% acceptance good", "questions", "tokens per step"),
+        ("how do I silence a finding", "questions", "--acknowledge"),
+        ("how do I get rid of an alarm", "questions", "--acknowledge"),
+        ("what is tau", "questions", "draft length"),
+        ("what is a bonus token", "questions", "accepted"),
+        ("p q r", "questions", "uniform"),
+        ("why is speculation slower", "questions", "sdtrace diff"),
+        ("NaN probabilities", "invalid-probabilities", "logits"),
+        ("bf16 tolerance", "questions", "rounded"),
+        ("what does metric suspect mean", "questions", "METRIC"),
+        ("how do I switch speculation off", "questions", "--speculative-config"),
+        ("can I send a trace to the vendor", "questions", "sdtrace bundle"),
+        ("fail a CI job", "questions", "--fail-on"),
+        ("open it in perfetto", "exports", "--chrome"),
+        ("docker logs", "formats", "docker"),
+        ("llama.cpp log verbosity", "start-llama-cpp", "-lv 4"),
+        ("does it run without a gpu", None, ""),
+        ("compare two versions", "questions", "REGRESSED"),
+        ("is any text in a report", "questions", "--content ids"),
+    ],
+)
+def test_a_newcomers_question(question: str, page: str | None, holds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = told(capsys, *question.split())
+    assert holds in " ".join(out.split())
+    assert page is None or f"From: sdtrace help {page}\n" in out
+
+
+def test_a_question_of_words_that_no_page_has(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["help", "zqxv", "vqzx"]) == 2
+    assert "no such topic" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """The terminal: what matters on the first screen of 24 lines by 80 columns, tables that are aligned and whole, colour only where asked."""
 
+import gzip
 import re
+import shlex
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -21,10 +24,10 @@ SCREENS: dict[str, tuple[list[str], str]] = {
     "a log": (["report", str(SAMPLES / "engines" / "vllm.log")], r"CANNOT TELL|HEALTHY"),
     "diff": (["diff", *(str(SAMPLES / "change" / f"tau-{k}.jsonl.gz") for k in (2, 6))], r"REGRESSED "),
     "explain": (["explain", PLANTED], r"Requests worth a look"),
-    "tune": (["tune", str(SAMPLES / "transformers-greedy.jsonl.gz")], r"tau: "),
+    "tune": (["tune", str(SAMPLES / "transformers-greedy.jsonl.gz")], r"best "),
 }
 #: Screens that end in something to do.
-FOUND = ("report", "diff", "explain", "nightly")
+FOUND = ("report", "a log", "diff", "explain", "nightly")
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +117,47 @@ def test_nothing_is_drawn_in_the_first_second_or_without_a_terminal(capsys: pyte
         assert told is None
     assert run(["report", PLANTED]) == 1
     assert "reading" not in capsys.readouterr().err
+
+
+def test_what_to_do_where_nothing_is_accused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Healthy or not to be told: one next step, its command runs as it is pasted; a damaged file is to be got again."""
+    half = tmp_path / "half.json.gz"
+    half.write_bytes((SAMPLES / "profiles" / "vllm-0.32-ngram.json.gz").read_bytes()[:3000])
+    begun = tmp_path / "begun.log"
+    whole = gzip.decompress((SAMPLES / "vllm-server.log.gz").read_bytes())
+    begun.write_bytes(b"".join(whole.splitlines(keepends=True)[:26]))
+    for path, says, command in (
+        (SAMPLES / "vllm-server.log.gz", "to check correctness, record more", "sdtrace detect "),
+        (SAMPLES / "profiles" / "vllm-0.32-ngram.json.gz", "a profile counts no tokens", "sdtrace help profiles"),
+        (begun, "give a log that covers some minutes of traffic", "sdtrace detect "),
+        (half, f"get {half} again", None),
+    ):
+        lines = lines_of(["report", str(path)], capsys)[:24]
+        at = next(i for i, line in enumerate(lines) if line.startswith("next "))
+        assert says in " ".join(" ".join(lines[at : at + 4]).split()), path
+        found = [line.strip() for line in lines if line.strip().startswith("sdtrace ")]
+        assert len(found) == (command is not None)
+        for line in found:
+            assert line.startswith(str(command))
+            assert run(shlex.split(line)[1:]) == 0
+            capsys.readouterr()
+
+
+def test_every_reading_command_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(Bar, "at", lambda self, what, done, total: drawn.append(what))
+    trace = str(SAMPLES / "transformers-greedy.jsonl.gz")
+    for args in (
+        ["convert", trace, "-o", str(tmp_path / "a.jsonl")],
+        ["convert", trace, "--openmetrics", str(tmp_path / "a.om")],
+        ["bundle", trace, "-o", str(tmp_path / "a.zip")],
+    ):
+        drawn.clear()
+        assert run([*args, "-q"]) == 0
+        assert drawn == [], "quiet"
+        assert run(args) == 0
+        assert f"reading {trace}"[:30] in drawn[0], args
 
 
 def test_readers_tell_how_far_they_are() -> None:

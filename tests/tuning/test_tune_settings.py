@@ -211,7 +211,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     assert "BEST DRAFT LENGTH" in out
     assert "num_assistant_tokens" in out or "without assistant_model" in out
-    assert b"Which policy" in page.read_bytes()
+    assert b"Best policy" in page.read_bytes()
     assert command(["tune", str(SAMPLE), "--draft-cost", "-1"]) == 2
     assert command(["tune", str(SAMPLE), "--where", "tags.task=nothing"]) == 0
     assert "tuning" in capsys.readouterr().out

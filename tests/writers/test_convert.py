@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sdtrace.cli import run
 from sdtrace.errors import OutputError, UsageError
 from sdtrace.writers.convert import convert
 
@@ -108,6 +109,28 @@ def test_blanks_of_any_kind_in_ids_and_tags_are_data(blank: str, tmp_path: Path)
     request = {"kind": "request", "request_id": f"a{blank}b", "tags": {f"x{blank}": blank}}
     (tmp_path / "in.jsonl").write_text(f"{json.dumps(request)}\n{json.dumps(step)}\n")
     assert same(round_trip(tmp_path / "in.jsonl", tmp_path), [request, step])
+
+
+def test_the_option_is_the_same_as_the_last_argument(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case, made = str(SAMPLES / "paper-case.csv"), [tmp_path / f"{i}.jsonl" for i in range(3)]
+    assert run(["convert", case, str(made[0])]) == 0
+    assert run(["convert", case, "-o", str(made[1])]) == 0
+    assert made[0].read_bytes() == made[1].read_bytes()
+    assert "1 run, 0 requests, 1 step written to" in capsys.readouterr().err
+    trace = str(SAMPLES / "transformers-greedy.jsonl.gz")
+    assert run(["convert", case, trace, "-o", str(made[2]), "--openmetrics", str(tmp_path / "x.om"), "-q"]) == 0
+    assert len(records(made[2])) == 1 + 1 + 433 - 1 + 1
+    assert (tmp_path / "x.om").exists()
+    assert capsys.readouterr().err == ""
+    assert run(["convert", str(made[0]), str(made[2]), "-o", str(made[2])]) == 2
+    assert "is the input" in capsys.readouterr().err
+
+
+def test_counts_are_no_empty_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "trace.jsonl"
+    assert run(["convert", str(SAMPLES / "vllm-server.log.gz"), "-o", str(out)]) == 3
+    assert "counts, and no step" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_endings_and_occupied_places(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""What to do with an input in which nothing is accused: one sentence and one command, the same on the page and the terminal."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from sdtrace.render.text import clean
+from sdtrace.schema.trace import DAMAGED
+
+
+def next_step(document: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    """(what to do, command); None where a cause says it, or nothing is left to do."""
+    if document["causes"]:
+        return None
+    if (told := document.get("diff")) is not None:
+        return _compared(told)
+    inputs = document["inputs"]
+    cut = next((i for i in inputs if any(n["what"].startswith(DAMAGED) for n in i["notices"])), None)
+    if cut is not None:
+        return f"get {clean(cut['path'], 120)} again: the compressed file is damaged, its end is missing", None
+    state = document["verdict"]["state"]
+    if inputs and all(i["format"] == "chrome-trace" for i in inputs):
+        return "add the engine's log or a trace: a profile counts no tokens", "sdtrace help profiles"
+    if state == "healthy" and document["audit"]:
+        return "run the target model again to check the recorded probabilities", "sdtrace help replay"
+    path = inputs[0]["path"] if inputs else "-"
+    look = "sdtrace help recording" if path == "-" else shlex.join(["sdtrace", "detect", clean(path, 400)])
+    if state == "healthy":
+        return "to check correctness, record more; what to record:", look
+    logs = all(i["engine"] and i["format"].endswith("-log") for i in inputs)
+    if inputs and logs and not any(i[name] for i in inputs for name in _RECORDS):
+        return (
+            "give a log that covers some minutes of traffic; if it does, the engine's statistics are off; what to log:",
+            look,
+        )
+    return "give more of this traffic, or log more; what to log:", look
+
+
+#: Records of an input that hold figures.
+_RECORDS = ("requests", "steps", "windows")
+
+
+def _compared(told: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    if told["answer"] != "inconclusive":
+        return None
+    if any(row["low"] is not None for row in told["metrics"]):
+        return "compare more requests, the same ones on both sides", "sdtrace help speed"
+    return "compare more requests; traces tell more than logs", "sdtrace help recording"
