@@ -1,11 +1,16 @@
-"""Shared by all tests: nothing is written beside the sources, and a busy machine is no failure."""
+"""Shared by all tests: nothing is written beside the sources, and a busy machine is no failure.
+
+Workers of pytest-xdist take the whole suite file by file, so that what the tests of a file share is made once, and not by each.
+"""
 
 import atexit
 import os
 import shutil
 import sys
 import tempfile
+from typing import Any
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("COLUMNS", "100")
@@ -19,3 +24,15 @@ if sys.dont_write_bytecode and "PYTHONPYCACHEPREFIX" not in os.environ:
 
 settings.register_profile("calm", deadline=None)
 settings.load_profile("calm")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """By file where no file is named; a few slow ones are still spread test by test."""
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS or config.getoption("markexpr") != "not slow":
+        return None
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)

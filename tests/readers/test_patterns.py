@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,24 @@ from sdtrace.readers.logs.announcements import BY_KEY
 from tests.made.backtracking import worst
 
 ROOT = Path(sdtrace.__file__).parent
-SOURCES = {path: path.read_text() for path in sorted(ROOT.rglob("*.py"))}
 USES = {"match", "fullmatch", "search", "finditer", "findall", "sub", "split"}
 #: Modules that need what a test run may lack.
 EXTRA = ("sdtrace.replay", "sdtrace.record", "sdtrace.__main__")
-USED: dict[str, set[str]] = {}
-for text in SOURCES.values():
-    for name, use in re.findall(rf"\b(\w+)(?:\[\w+\])?\.({'|'.join(USES)})\(", text):
-        USED.setdefault(name, set()).add(use)
+
+
+@cache
+def sources() -> dict[Path, str]:
+    """The text of every module; read by the worker that runs these tests, not by each that collects them."""
+    return {path: path.read_text() for path in sorted(ROOT.rglob("*.py"))}
+
+
+def used() -> dict[str, set[str]]:
+    """Methods that a variable of each name is used with."""
+    found: dict[str, set[str]] = {}
+    for text in sources().values():
+        for name, use in re.findall(rf"\b(\w+)(?:\[\w+\])?\.({'|'.join(USES)})\(", text):
+            found.setdefault(name, set()).add(use)
+    return found
 
 
 def held(value: Any, name: str, depth: int = 4) -> Iterator[tuple[str, re.Pattern[Any]]]:
@@ -43,20 +54,27 @@ def held(value: Any, name: str, depth: int = 4) -> Iterator[tuple[str, re.Patter
             yield from held(getattr(value, one.name, None), one.name, depth - 1)
 
 
+_CALLS = re.compile(rf"\bre\.({'|'.join(USES)})\(")
+
+
+@cache
 def patterns() -> dict[tuple[Any, int], tuple[str, set[str]]]:
     """(pattern, flags) -> where it is, and the methods that it is used with."""
     found: dict[tuple[Any, int], tuple[str, set[str]]] = {}
+    uses = used()
     for info in pkgutil.walk_packages([str(ROOT)], "sdtrace."):
         if info.name.startswith(EXTRA):
             continue
         for variable, value in vars(importlib.import_module(info.name)).items():
             for name, pattern in held(value, variable):
-                found.setdefault((pattern.pattern, pattern.flags), (f"{info.name}.{variable}", USED.get(name, set())))
+                found.setdefault((pattern.pattern, pattern.flags), (f"{info.name}.{variable}", uses.get(name, set())))
     # what engines say of themselves stands at the beginning of a message; other rows with a field `pattern` are searched for
-    assert "row.pattern.match(message)" in SOURCES[ROOT / "readers" / "logs" / "announcements" / "__init__.py"]
+    assert "row.pattern.match(message)" in sources()[ROOT / "readers" / "logs" / "announcements" / "__init__.py"]
     for key, row in BY_KEY.items():
         found[row.pattern.pattern, row.pattern.flags] = (f"announcement {key}", {"match"})
-    for path, text in SOURCES.items():
+    for path, text in sources().items():
+        if not _CALLS.search(text):  # a tree of each of 650 modules costs seconds
+            continue
         for call in ast.walk(ast.parse(text)):
             if (told := written(call, path)) is not None:
                 pattern, use = told
@@ -79,18 +97,15 @@ def written(call: ast.AST, path: Path) -> tuple[re.Pattern[Any], str] | None:
     return None
 
 
-FOUND = patterns()
-
-
 def test_patterns_are_found() -> None:
-    where = {name for name, _ in FOUND.values()}
-    assert len(FOUND) > 100
+    where = {name for name, _ in patterns().values()}
+    assert len(patterns()) > 100
     assert {"sdtrace.readers.logs.llamacpp._BEFORE", "sdtrace.readers.logs.user_text._OPENS"} <= where
 
 
 def test_every_pattern_is_linear() -> None:
     slow = {}
-    for (pattern, flags), (where, uses) in FOUND.items():
+    for (pattern, flags), (where, uses) in patterns().items():
         growth, text = worst(re.compile(pattern, flags), uses)
         if growth > 2.6:
             slow[where] = f"steps grow {growth:.1f} times for twice as much of {text}"
