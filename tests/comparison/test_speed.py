@@ -13,6 +13,7 @@ from sdtrace.comparison.answer import answer
 from sdtrace.comparison.compare import MARGIN
 from sdtrace.comparison.speed import compared
 from sdtrace.counters.speed import Speed
+from tests.made.pairs import one_of
 from tests.made.speed_lines import DECODE, llama, vllm
 
 
@@ -64,7 +65,7 @@ TABLE: dict[str, tuple[str, str, str, tuple[float, float] | None]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", one_of(3, TABLE))
 def test_answer(name: str, tmp_path: Path) -> None:
     base, candidate, word, speeds = TABLE[name]
     kind = "r.json" if base.startswith("{") else "server.log"

@@ -7,6 +7,7 @@ import pytest
 from sdtrace.results.not_checked import sentences
 from sdtrace.simulate import VARIANTS, Settings
 from tests.lawful.cells import Cell, accused, sampled
+from tests.made.pairs import in_turn
 from tests.power.judge import diagnosed, made
 
 
@@ -33,8 +34,7 @@ def test_a_law_outside_the_list_is_not_replaced_by_the_nearest_one(variant: str)
     assert any("declares no law" in note for note in sentences(found.not_checked))
 
 
-@pytest.mark.parametrize("tested", [40, 300])
-@pytest.mark.parametrize("law", ["ratio", "greedy", "block"])
+@pytest.mark.parametrize(("law", "tested"), in_turn(["ratio", "greedy", "block"], [40, 300], of=2))
 def test_few_stop_ids_at_the_end_of_a_block_prove_nothing(law: str, tested: int) -> None:
     """Short traces: requests that ignore their stop ids meet none or few of them at the end of a block."""
     for seed in range(4):

@@ -7,6 +7,7 @@ import pytest
 
 from tests.made.faults import FAULTS, QUIET
 from tests.made.log import Log
+from tests.made.pairs import one_of
 from tests.made.simulate import Scenario, document, documented, simulate
 from tests.made.world import Shape
 
@@ -34,7 +35,7 @@ def assert_one_incident(found: dict[str, Any], root: str) -> None:
     assert 0 < incident["affected"]["requests"] <= incident["of"]["requests"]
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", one_of(3, FAULTS))
 def test_with_uniforms(name: str) -> None:
     found = documented(Scenario(fault=name))
     assert found["verdict"]["state"] == "wrong"

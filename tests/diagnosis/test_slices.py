@@ -8,6 +8,7 @@ import pytest
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.simulate import Settings
 from sdtrace.stats.e_value import log_e
+from tests.made.pairs import one_of
 from tests.power.judge import at_level, diagnosed, made
 
 #: What a slice is called, and how many decisions show it without uniforms.
@@ -30,7 +31,7 @@ def where(found: Diagnosis) -> dict[str, str]:
     return dict(evidence["where"])
 
 
-@pytest.mark.parametrize("fault", PARTS)
+@pytest.mark.parametrize("fault", one_of(3, PARTS))
 def test_a_sliced_fault_is_named_with_its_part(fault: str) -> None:
     """By the statistics of the part alone, and by its decisions where uniforms are logged; both give the threshold."""
     by, tested = PARTS[fault]

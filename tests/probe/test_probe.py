@@ -32,10 +32,10 @@ def probed(
     ("fault", "causes", "words"),
     [
         ("forced", {"text-not-from-target"}, "seeded"),
-        ("stale", {"greedy-mismatch", "text-not-from-target"}, ""),
+        pytest.param("stale", {"greedy-mismatch", "text-not-from-target"}, "", marks=pytest.mark.slow),
         ("temperature", {"sampling-params-ignored"}, "temperature is ignored"),
-        ("stream", {"text-not-from-target"}, "stream of the request 1 after"),
-        ("swapped", {"greedy-mismatch", "text-not-from-target"}, ""),
+        pytest.param("stream", {"text-not-from-target"}, "stream of the request 1 after", marks=pytest.mark.slow),
+        pytest.param("swapped", {"greedy-mismatch", "text-not-from-target"}, "", marks=pytest.mark.slow),
     ],
 )
 def test_each_fault_is_named(fault: str, causes: set[str], words: str) -> None:
@@ -47,7 +47,11 @@ def test_each_fault_is_named(fault: str, causes: set[str], words: str) -> None:
     assert any(words in headline for headline in sure.values())
 
 
-@pytest.mark.parametrize("engine", [Engine(), Engine(k=0), Engine(k=5, model=4)], ids=["speculates", "plain", "long"])
+@pytest.mark.parametrize(
+    "engine",
+    [Engine(), *(pytest.param(e, marks=pytest.mark.slow) for e in (Engine(k=0), Engine(k=5, model=4)))],
+    ids=["speculates", "plain", "long"],
+)
 def test_nothing_is_said_against_one_that_is_right(engine: Engine) -> None:
     found = probed(engine, one_hot=True).document
     assert found["causes"] == []
