@@ -183,7 +183,8 @@ def derive(steps: pl.DataFrame) -> pl.DataFrame:
     appended (one token fewer);
     `x_rejected` is the drafted token at the first rejection, `y` the token appended after the accepted block.
     `last_tested` is the last position whose decision is recorded (-1 = none). Some engines clip num_accepted when a
-    stop id or max_tokens cuts the block: the last kept token is then a drafted one, and its "rejection" is none.
+    stop id or max_tokens cuts the block: the last kept token is then a drafted one, and its "rejection" is none. Others clip it
+    to all that was kept: then the token behind the cut may have been accepted as well (see `_cut_at_count`).
     """
     steps = without_padding(steps)
     tau = pl.col("draft_token_ids").list.len().fill_null(0).cast(pl.Int64)
@@ -209,7 +210,17 @@ def derive(steps: pl.DataFrame) -> pl.DataFrame:
     )
     ends = pl.col("is_last") | pl.col("stop_token_ids").list.contains(pl.col("y")).fill_null(value=False)
     clipped = ends & (pl.col("y") == pl.col("x_rejected")) & (pl.col("last_kind").fill_null("") != "recovered")
-    return steps.with_columns(last_tested=pl.col("n_a") - clipped.fill_null(value=False).cast(pl.Int64))
+    clipped = clipped.fill_null(value=False) | _cut_at_count()
+    return steps.with_columns(last_tested=pl.col("n_a") - clipped.cast(pl.Int64))
+
+
+def _cut_at_count() -> pl.Expr:
+    """Ends of requests that appended exactly num_accepted tokens, fewer than were verified, in runs without a step that shows more
+    accepted tokens than appended ones (an engine that shows them counts what its verifier decided)."""
+    stopped = pl.col("stop_token_ids").list.contains(pl.col("output_token_ids").list.last()).fill_null(value=False)
+    cut = (pl.col("appended") == pl.col("n_a")) & (pl.col("n_a") < pl.col("verified")) & pl.col("last_kind").is_null()
+    counts_all = (pl.col("n_a") > pl.col("appended")).any().over("run_id")
+    return ((pl.col("is_last") | stopped) & cut & ~counts_all).fill_null(value=False)
 
 
 def positions(steps: pl.DataFrame) -> Positions:

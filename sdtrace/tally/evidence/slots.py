@@ -59,7 +59,8 @@ def slots(scope: Scope) -> Slots:
 def pieces(scope: Scope, size: int = PIECE) -> Iterator[Slots]:
     """Slots of requests whose uniforms are their own: those that share a user seed repeat each other lawfully.
 
-    An engine that clips num_accepted at a cut hides that the last kept token was an accepted one: it is counted as such.
+    An engine that clips num_accepted at a cut hides that the last kept token was an accepted one: it is counted as such. What was
+    decided behind the last kept token is not recorded then, and the statistics stop there.
     Pieces hold whole steps and about `size` verified positions; there is at least one.
     """
     pos, facts = scope.pos, _steps(scope)
@@ -92,7 +93,9 @@ def _steps(scope: Scope) -> _Steps:
     pos, steps, count = scope.pos, scope.steps, scope.pos.count
     n_a, last = steps["n_a"].to_numpy(), steps["last_tested"].to_numpy()
     clipped = (n_a >= 0) & (n_a < count) & (last < n_a)
-    ends = np.minimum(n_a, count - 1)
+    limit = steps["appended"].fill_null(2**40).to_numpy()
+    behind = clipped & (limit <= n_a)
+    ends, clipped = np.where(behind, last, np.minimum(n_a, count - 1)), clipped & ~behind
     if not scope.absent("seed"):
         ends = np.where(_own_uniforms(steps), ends, -1)
     if scope.run.mask_unknown:
@@ -100,7 +103,6 @@ def _steps(scope: Scope) -> _Steps:
     p_last, q_last = (steps[name].fill_null(np.nan).to_numpy() for name in ("last_target_prob", "last_draft_prob"))
     if scope.law.residual != "ratio" or scope.absent("draft_probs"):
         q_last = np.where(np.isnan(p_last), np.nan, 0.0)
-    limit = steps["appended"].fill_null(2**40).to_numpy()
     rejects = (ends >= 0) & (ends == n_a) & ~clipped
     known = np.isfinite(p_last) & np.isfinite(q_last)
     shown = _shown(scope, rejects, known, n_a < limit)

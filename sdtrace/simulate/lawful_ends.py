@@ -1,0 +1,41 @@
+"""Requests that end inside a block, by engines that count what was accepted there in three ways."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from sdtrace.simulate.variant import Variant
+
+_CHAIN = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin")
+
+Frame = Callable[[pl.DataFrame, np.random.Generator], pl.DataFrame]
+
+
+def _cut(counts: Literal["decided", "appended - 1", "appended"]) -> Frame:
+    """max_tokens falls inside the last step of every request, at a place that was known before it was drafted.
+
+    `counts`: what num_accepted says there: all that the verifier accepted, or no more than that.
+    """
+
+    def steps(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+        last = pl.col("step") == pl.col("step").max().over("request_id")
+        room = pl.when(last).then(pl.Series("room", rng.integers(1, 5, frame.height))).otherwise(2**31)
+        made = frame.with_columns(output_token_ids=pl.col("output_token_ids").list.head(room))
+        kept = pl.col("output_token_ids").list.len().cast(pl.Int64)
+        cut = kept <= frame["num_accepted"]
+        most = {"decided": pl.col("num_accepted"), "appended - 1": kept - 1, "appended": kept}[counts]
+        return made.with_columns(
+            num_accepted=pl.when(cut).then(pl.min_horizontal("num_accepted", most)).otherwise("num_accepted"),
+            **{name: pl.when(~cut).then(name) for name in ("last_kind", "last_target_prob", "last_draft_prob")},
+        )
+
+    return steps
+
+
+LAWFUL_ENDS: dict[str, Variant] = {
+    "cut": Variant("max_tokens inside a block; num_accepted is what the verifier decided", _CHAIN, steps=_cut("decided")),
+    "cut-clipped": Variant("max_tokens inside a block; num_accepted is what was appended less one", _CHAIN, steps=_cut("appended - 1")),
+    "cut-clipped-to-all": Variant("max_tokens inside a block; num_accepted is what was appended, at most", _CHAIN, steps=_cut("appended")),
+}  # fmt: skip
