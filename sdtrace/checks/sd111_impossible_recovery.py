@@ -1,7 +1,8 @@
 """After a rejection came a token that the residual distribution cannot give.
 
 What it finds
-Under the ratio law a recovered token y has p(y) > q(y); under one-hot and match it has p(y) > 0. Rounding is allowed for.
+Under the ratio law a recovered token y has p(y) > q(y); under block verification P p(y) > q(y), P that of the kept prefix; under
+one-hot and match it has p(y) > 0. Rounding is allowed for.
 
 Why it matters
 The recovered token is then drawn from something else, often the target itself: the text leans to the draft.
@@ -38,6 +39,6 @@ CHECK = Check(
     .then(pl.col("p_band_high_y") <= 0.0)
     .otherwise((pl.col("p_band_high_y") < pl.col("q_band_low_y")) | (pl.col("p_band_high_y") <= 0.0)),
     read=counted("recovered tokens are impossible under the residual"),
-    laws=where(lambda law: law.residual == "ratio"),
+    laws=where(lambda law: law.residual in ("ratio", "block")),
     shows=("y", "x_rejected", "last_target_prob", "last_draft_prob"),
 )

@@ -21,7 +21,7 @@ def audited_figures(audit: Audit, chosen: Chosen, overridden: Mapping[str, Fit])
     source = "declared"
     if main["law"] == choice.law:
         source = "inferred" if main["run_id"] in overridden else choice.source
-    tested, disagree = int(laws["tested"].sum()), int(laws["disagree"].sum())
+    tested, disagree = int(laws["judged"].sum()), int(laws["disagree"].sum())
     undecidable = int(laws["undecidable"].sum())
     return {
         "rule": LAWS[main["law"]].word,
@@ -31,7 +31,7 @@ def audited_figures(audit: Audit, chosen: Chosen, overridden: Mapping[str, Fit])
         "accuses": choice.accuses,
         "laws": {
             LAWS[name].word: int(n)
-            for name, n in laws.group_by("law", maintain_order=True).agg(pl.col("tested").sum()).rows()
+            for name, n in laws.group_by("law", maintain_order=True).agg(pl.col("judged").sum()).rows()
         },
         "steps": int(laws["steps"].sum()),
         "tested": tested,

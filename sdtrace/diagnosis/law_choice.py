@@ -74,7 +74,7 @@ def _likeliest(rows: list[dict[str, Any]]) -> Choice:
     rivals = tuple(LAWS[r["law"]].word for r in others if score - (r["loglik"] - _unfit(r)) < MARGIN)
     blocked = not drawn and any(r["law"] == "block" for r in rows) and best["disagree"] > 0
     # uniforms that settle every decision show the law; a law that fits nearly is another one, outside the list
-    exact = LAWS[best["law"]].draws and best["with_uniform"] >= SETTLED * best["tested"] and not best["disagree"]
+    exact = LAWS[best["law"]].draws and best["with_uniform"] >= SETTLED * best["judged"] and not best["disagree"]
     return Choice(best["law"], "inferred", margin, rivals + (("block",) if blocked else ()), not rivals and bool(exact))
 
 

@@ -23,9 +23,9 @@ def not_checked_notes(
 ) -> list[NotChecked]:
     """Codes with their facts; `sdtrace.results.not_checked` has the words."""
     notes = [NotChecked("target-p")]
-    tested, drawn = float(laws["tested"].sum()), float(laws["with_uniform"].sum())
+    tested, drawn = float(laws["judged"].sum()), float(laws["with_uniform"].sum())
     by_chance = pl.col("law").is_in(sorted(where(lambda law: law.lossless and law.draws)))
-    chance = float(laws.filter(by_chance)["tested"].sum())
+    chance = float(laws.filter(by_chance)["judged"].sum())
     if chance and drawn < 0.5 * chance:
         notes.append(NotChecked("draws"))
         forward = outcomes.get("SD201")

@@ -74,6 +74,8 @@ def _flat(scope: Scope) -> pl.DataFrame:
         for suffix, shift in (("next", 1), ("prev", -1)):
             columns[f"{name}_{suffix}"] = pos.lists(lists).at(pos.row, pos.position + shift, np.nan)
     columns |= {name: pos.column(name) for name in _SCALARS}
+    best = pos.column("target_argmax_ids", absent=-1).astype(np.int64)
+    columns["best"] = np.where(best >= 0, (best == pos.token).astype(np.float64), np.nan)
     frame = pl.DataFrame(columns).filter(pl.Series(judged.tested))
     floats = [name for name, dtype in frame.schema.items() if dtype == pl.Float64]
     return frame.with_columns(pl.col(floats).fill_nan(None))

@@ -235,6 +235,10 @@ def _reverse(outcomes: Outcomes, signs: Signs) -> tuple[str, str, str]:
     draft's: shared noise is worth about .02 of distribution a token (vllm#47386) and takes some ten thousand.
     """
     best = max((code for code in _BACK if fired(outcomes, code)), key=lambda code: abs(signs.of(code)))
+    stop = signs.of("SD202:stop")
+    if best == "SD202" and abs(stop) > max(_LIKE, *(abs(signs.of(code)) for code in _BACK)):
+        often = "more" if stop < 0 else "less"
+        return "recovered-not-residual", f"stop ids are recovered {often} often than the residual has them", best
     fit = signs.powers
     if fit is not None and fit.residual_off > _POWER and fit.residual_off > 2.0 * fit.draft_off:
         return (

@@ -125,4 +125,6 @@ def _block(world: World, fault: Fault, strength: float) -> Outcome:
         n_a, kept = np.where(taken, i, n_a), np.where(taken, reach, kept)
     every, last = np.arange(n), np.minimum(n_a, k - 1)
     weights = residual(kept[:, None] * world.p[every, last], world.q[every, last])
+    if fault.recover:
+        weights = fault.recover(world, strength, last, weights)
     return outcome_of(world, n_a, _last(world, n_a, weights, None))

@@ -9,6 +9,7 @@ import polars as pl
 from sdtrace.schema.arrays import Flags, Ints
 from sdtrace.simulate.engine import over, residual
 from sdtrace.simulate.fault import Fault
+from sdtrace.simulate.record import entropy
 from sdtrace.simulate.world import Rows, World, at, draw, hot, tempered, top
 
 _ALL = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin", "multi-draft", "fly")
@@ -19,6 +20,11 @@ def _ratio(world: World, p: Rows | None = None, q: Rows | None = None) -> Rows:
         at(world.p[:, :-1] if p is None else p, world.x),
         at(world.q if q is None else q, world.x),
     )
+
+
+def _certainly(accept: Flags) -> Rows:
+    """The level of a test that no draw takes part in."""
+    return np.where(accept, np.float32(2), np.float32(-1))
 
 
 def _next(rows: Rows) -> Rows:
@@ -85,6 +91,16 @@ def _other_q(world: World, s: float, last: Ints, weights: Rows) -> Rows:
     return residual(_rows_at(world.p, last), tempered(_rows_at(world.q, last), s))
 
 
+#: Ids that requests name as stops, and go on after (ignore_eos).
+_STOPS = range(4)
+
+
+def _leaning_to_stops(world: World, s: float, last: Ints, weights: Rows) -> Rows:
+    leaning = weights.copy()
+    leaning[:, : len(_STOPS)] *= np.float32(s)
+    return leaning
+
+
 def _reuse(world: World, s: float, last: Ints, weights: Rows) -> Rows:
     edge = np.cumsum(weights, axis=1, dtype=np.float64)
     u = world.r[np.arange(len(last)), last][:, None] * edge[:, -1:]
@@ -129,6 +145,14 @@ FAULTS: dict[str, Fault] = {
         "decision-mismatch", "a share of decisions accepts whatever p and q say", 0.05, "share", forced=_force
     ),
     "flip": Fault("decision-mismatch", "a share of decisions is turned round", 0.05, "share", forced=_flip),
+    "typical-test": Fault(
+        "lenient-acceptance", "typical acceptance: p(x) above min(0.09, 0.3 exp(-entropy)), whatever q and r",
+        level=lambda w, s: _certainly(at(w.p[:, :-1], w.x) > np.minimum(0.09, 0.3 * np.exp(-entropy(w.p[:, :-1])))),
+    ),
+    "greedy-test": Fault(
+        "sampling-params-ignored", "a drafted token is kept if it is the best one of the target, as at temperature 0",
+        level=lambda w, s: _certainly(w.x == np.argmax(w.p[:, :-1], axis=-1)),
+    ),
     "synthetic": Fault(
         "synthetic-acceptance", "accepted when r <= a rate, whatever p and q", 0.8, "rate",
         level=lambda w, s: np.full(w.x.shape, s, np.float32),
@@ -180,6 +204,14 @@ FAULTS: dict[str, Fault] = {
     "residual-squared": Fault(
         "recovered-not-residual", "the recovered token is drawn from a power of the residual", 2.0, "power",
         recover=lambda w, s, last, left: (left.astype(np.float64) ** s / (left.max(axis=-1, keepdims=True) ** s)).astype(np.float32),
+    ),
+    "residual-stops": Fault(
+        "recovered-not-residual", "stop ids are recovered more often than the residual has them", 4.0, "times",
+        recover=_leaning_to_stops, ask=lambda asked: asked.with_columns(stop_token_ids=pl.lit(list(_STOPS), dtype=pl.List(pl.Int64))),
+    ),
+    "block-recovered-from-target": Fault(
+        "recovered-from-target", "block verification draws the recovered token from p", laws=("block",),
+        recover=lambda w, s, last, _: _rows_at(w.p, last),
     ),
     "residual-argmax": Fault(
         "recovered-not-residual", "the recovered token is the likeliest of the residual",

@@ -119,11 +119,11 @@ def _columns(settings: Settings, law: str, world: World) -> dict[str, npt.NDArra
         found["target_top2_gap"] = np.minimum(np.log(best[..., 1] / np.maximum(best[..., 0], 1e-30)), 50.0)
     if settings.logs("sums"):
         found["target_sq"] = rounded((world.p.astype(np.float64) ** 2).sum(axis=-1), dtype)
-        found["target_entropy"] = _entropy(world.p)
+        found["target_entropy"] = entropy(world.p)
         if law not in POINT:
             found["overlap"] = rounded(np.minimum(world.p[:, :-1], world.q).astype(np.float64).sum(axis=-1), dtype)
             found["draft_sq"] = rounded((world.q.astype(np.float64) ** 2).sum(axis=-1), dtype)
-            found["draft_entropy"] = _entropy(world.q)
+            found["draft_entropy"] = entropy(world.q)
     if settings.logs("draws") and law not in ("match", "greedy"):
         found["uniforms"] = world.r.astype(np.float64)
     return found
@@ -141,6 +141,7 @@ def _top_rows(settings: Settings, law: str, world: World) -> dict[str, pl.Series
     return found
 
 
-def _entropy(rows: Numbers) -> npt.NDArray[np.float64]:
+def entropy(rows: Numbers) -> npt.NDArray[np.float64]:
+    """Of rows over the vocabulary, in nats."""
     wide = rows.astype(np.float64)
     return np.asarray(-(wide * np.log(np.where(wide > 0, wide, 1.0))).sum(axis=-1))

@@ -79,6 +79,7 @@ _COUNTS = {
     "drafted_counted": _count("drafted tokens of those steps"),
     "drafting_counted": _count("those of them with a draft"),
     **_DECIDED,
+    "judged": _sum("decisions that the law was held to", "tokens"),
     "undecidable": _sum("tested positions that the record does not decide", "tokens"),
     "expected_n": _sum("tested positions whose chance of acceptance is known", "tokens"),
     "observed": _sum("accepted ones of them", "tokens"),

@@ -76,16 +76,17 @@ def _of_decisions(scope: Scope) -> Floats:
 
 
 def _impossible(scope: Scope, rows: pl.DataFrame, checks: Sequence[Check]) -> Floats | None:
-    """ln q/p of recovered tokens that the residual cannot give; None where there is none."""
+    """ln q/p of recovered tokens that the residual cannot give (q/(P p) under block verification); None where there is none."""
     check = next((c for c in checks if c.code == "SD111"), None)
     if check is None or scope.law.name not in (check.laws or ()) or any(scope.absent(name) for name in check.needs):
         return None
     faulty = rows.filter((check.judged & check.fault).fill_null(value=False))
     if faulty.is_empty():
         return None
-    p, q = (
-        faulty[name].fill_null(np.nan).to_numpy().astype(np.float64) for name in ("last_target_prob", "last_draft_prob")
+    names = (
+        ("p_band_high_y", "q_band_low_y") if scope.law.decides == "block" else ("last_target_prob", "last_draft_prob")
     )
+    p, q = (faulty[name].fill_null(np.nan).to_numpy().astype(np.float64) for name in names)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.log(q / p))
 

@@ -59,11 +59,13 @@ def _per_step(scope: Scope, rows: pl.DataFrame) -> pl.DataFrame:
     n_a = scope.steps["n_a"].to_numpy()
     expected = pos.sums(scope.expected)
     accepted = np.maximum(n_a, 0).astype(np.float64)
-    tested = pos.counts(judged.tested) if scope.law.decides == "block" else _tested(scope)
+    tested = _tested(scope)
     flagged = not scope.absent("accepted")
     counts = pl.col("n_a") >= 0  # the record tells how many tokens were accepted
     counted = {
         "tested": tested,
+        # block verification decides about positions behind the kept prefix, and not about those inside it
+        "judged": pos.counts(judged.tested) if scope.law.decides == "block" else tested,
         "accepted": accepted,
         "disagree": pos.counts(judged.decision == -1),
         "undecidable": pos.counts(judged.tested & (judged.decision == 0)),
@@ -113,6 +115,7 @@ _SUMMED = (
     "drafted_counted",
     "drafting_counted",
     "tested",
+    "judged",
     "accepted",
     "disagree",
     "undecidable",
@@ -181,8 +184,7 @@ def _positions(scope: Scope) -> pl.DataFrame:
         ends = np.bincount(counts.astype(np.int64), minlength=size + 1)[: size + 1]
         return (len(counts) - np.cumsum(ends))[:size].astype(np.float64)
 
-    block = scope.law.decides == "block"
-    tested = by_position(judged.tested) if block else reached(_tested(scope))
+    tested = reached(_tested(scope))
     return pl.DataFrame(
         {
             "run_id": pl.Series([str(scope.steps["run_id"][0])] * size, dtype=pl.String),

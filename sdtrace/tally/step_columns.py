@@ -10,6 +10,7 @@ import polars as pl
 
 from sdtrace.schema.arrays import Flags, Ints
 from sdtrace.verify.band import Rounding, highest, in_range
+from sdtrace.verify.laws.block import reach
 from sdtrace.verify.positions import Positions
 from sdtrace.verify.ragged import Ragged
 from sdtrace.verify.scope import Scope
@@ -26,6 +27,7 @@ def enriched(scope: Scope) -> pl.DataFrame:
     pos, bands = scope.pos, scope.bands
     steps = scope.steps
     p_y, q_y = (_NULL if scope.raw else pl.col(name) for name in ("last_target_prob", "last_draft_prob"))
+    kept = pl.Series(reach(pos, bands)) if scope.law.decides == "block" else pl.lit(1.0)
     added: dict[str, Ints | pl.Series | pl.Expr] = {
         "bad_p": _outside(pos, "target_probs", bands.p),
         "bad_q": _outside(pos, "draft_probs", bands.q),
@@ -42,7 +44,7 @@ def enriched(scope: Scope) -> pl.DataFrame:
         "argmax_y": _NEVER if scope.absent("target_argmax_ids") else _argmax(pos),
     }
     return steps.with_columns(
-        p_band_high_y=_high(p_y, bands.p),
+        p_band_high_y=_high(p_y, bands.p) * kept,
         q_band_low_y=_low(q_y, bands.q),
         idle=_IDLE.cast(pl.Int64),
         bad_y=_bad("last_target_prob", bands.p) + _bad("last_draft_prob", bands.q),

@@ -32,6 +32,7 @@ LARGER = {
     "recovered-other-q": 2000,
     "residual-squared": 1500,
     "residual-argmax": 1500,
+    "residual-stops": 6000,
     "lenience-one-adapter": 6000,
     "lenience-one-rank": 6000,
     "lenience-first-steps": 6000,

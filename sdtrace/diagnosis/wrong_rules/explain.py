@@ -9,6 +9,7 @@ from sdtrace.diagnosis.wrong_rules.exact import HYPOTHESES, Decisions, inverted,
 from sdtrace.diagnosis.wrong_rules.explanation import Explanation
 from sdtrace.diagnosis.wrong_rules.likelihood import likeliest
 from sdtrace.diagnosis.wrong_rules.regression import dependence, other_row, read
+from sdtrace.diagnosis.wrong_rules.target_alone import of_target_alone
 from sdtrace.schema.arrays import Flags
 from sdtrace.verify.band import EXACT, Rounding
 from sdtrace.verify.laws import LAWS
@@ -28,6 +29,7 @@ _COLUMNS = (
     "draft_entropy",
     "draft_varentropy",
     "draft_sq",
+    "best",
 )
 
 
@@ -49,7 +51,7 @@ def explain_decisions(decisions: pl.DataFrame, law: str, p_band: Rounding, q_ban
         rejected = _arrays(ends, law, p_band, q_band)
         found = _of_window(rejected, int((ends["decision"] == -1).sum())) if drawn else []
         return [*(replace(e, decided=decisions.height) for e in found), nothing]
-    found = _settled(d, wrong.height, accepts) if drawn else _before_the_cut(d, wrong.height)
+    found = _settled(d, wrong.height, accepts) if drawn else _without_draws(d, wrong.height)
     if not found:
         found = _depends(d, wrong.height, drawn)
     return [*found, nothing]
@@ -71,7 +73,7 @@ def _settled(d: Decisions, wrong: int, accepts: int) -> list[Explanation]:
     if accepts < wrong:  # a lenient rule only accepts too much
         found = [e for e in found if e.cause != "lenient-acceptance"]
     # temperature is interpolated, so it is held to less: a tenth of the disagreements may remain
-    found = [e for e in found + shifted(d) if e.contradictions <= 0.03 * wrong]
+    found = [e for e in found + of_target_alone(d) + shifted(d) if e.contradictions <= 0.03 * wrong]
     # a row of another position next to which everything, or nothing, is accepted: any temperature would fit that
     found = found or other_row(d, wrong) or [e for e in tempered(d) if e.contradictions <= 0.25 * wrong]
     return sorted(found, key=lambda e: e.contradictions)
@@ -96,10 +98,12 @@ def _of_block(wrong: int, accepts: int, decided: int) -> list[Explanation]:
 _FEW = 8
 
 
-def _before_the_cut(d: Decisions, wrong: int) -> list[Explanation]:
-    """Without uniforms, impossible events tell this rule alone: accepted at p = 0, rejected a little above q."""
+def _without_draws(d: Decisions, wrong: int) -> list[Explanation]:
+    """Without uniforms, impossible events tell these rules alone: accepted at p = 0, rejected a little above q; and those that no
+    draw takes part in."""
     guess = uncut(d)
-    return [guess] if guess is not None and guess.contradictions <= 0.03 * wrong else []
+    found = [*([guess] if guess is not None else []), *of_target_alone(d)]
+    return sorted((e for e in found if e.contradictions <= 0.03 * wrong), key=lambda e: e.contradictions)
 
 
 def _depends(d: Decisions, wrong: int, drawn: bool) -> list[Explanation]:

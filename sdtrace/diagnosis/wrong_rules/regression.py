@@ -75,6 +75,11 @@ def read(d: Decisions, fit: Dependence, contradictions: int, decided: int) -> Ex
         cause, label = "synthetic-acceptance", "acceptance depends on neither p nor q"
     elif no_p and -fit.q > 3 * fit.q_error:
         cause, label = "misaligned-target-probs", "decisions depend on q and r, but not on the recorded p"
+    elif no_q and fit.p > 3 * fit.p_error and _target_alone(d, fit):
+        cause, label = (
+            "lenient-acceptance",
+            "decisions follow the target alone (a typical, top-k or argmax test), not q",
+        )
     elif no_q and fit.p > 3 * fit.p_error:
         cause, label = "misaligned-draft-probs", "decisions depend on p and r, but not on the recorded q"
     elif side := _heavier(fit):
@@ -85,6 +90,18 @@ def read(d: Decisions, fit: Dependence, contradictions: int, decided: int) -> Ex
     if not cause:
         return None
     return Explanation(cause, label, None, None, None, contradictions, decided)
+
+
+def _target_alone(d: Decisions, fit: Dependence) -> bool:
+    """Whether no draw takes part: r has no slope where it is recorded, and p orders accepted before rejected tokens elsewhere. With
+    q of another row the draw blurs that order."""
+    if np.isfinite(d["r"]).mean() > 0.9:
+        return abs(fit.r) < max(2.5 * fit.r_error, 0.2 * abs(fit.p))
+    return _rank(np.log(np.clip(d["p"], 1e-9, None)), d.accepted) > _ORDERED
+
+
+#: Area under the curve from which an order is taken to be that of a rule.
+_ORDERED = 0.94
 
 
 def _heavier(fit: Dependence) -> str | None:

@@ -95,11 +95,21 @@ def _ratio(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
     q_y = here.q_y[seen]
     decade = (q_y < 0.1).astype(np.intp) + (q_y < 0.01) + (q_y < 0.001)
     sums.chances("SD202", gamma[seen], here.accepted[seen], part_of(half_y, seen), here.later[seen], decade)
+    _stops(scope, here, gamma, half_y, shown, sums)
     bent(scope, here, gamma, half_y, shown, sums)
     both = _total(half, raw, beta, seen) + _total(half_y, turned, gamma, seen)
     sums.bounded("SD203", (gamma - beta)[seen], both)
     if not (isinstance(half, float) or isinstance(half_y, float)):  # as `_half_of` has them where rows are logged
         _rows(scope, here, sums, beta, half, gamma, half_y, shown)
+
+
+def _stops(scope: Scope, here: Slots, gamma: Floats, half: Half, shown: Flags, sums: Sums) -> None:
+    """Row SD202:stop: SD202 where a stop id was emitted, of whichever request: what is emitted may choose what is looked at."""
+    if scope.absent("stop_token_ids"):
+        return
+    ids = scope.steps["stop_token_ids"].explode().drop_nulls().unique().to_numpy()
+    at = np.flatnonzero(shown & np.isin(scope.pos.emitted[here.at], ids))
+    sums.chances("SD202:stop", gamma[at], here.accepted[at], part_of(half, at))
 
 
 def _half_of(

@@ -61,6 +61,18 @@ def thresholds(pos: Positions, bands: Bands) -> tuple[Floats, Floats]:
     return low * (1 - 4 * ENGINE_ERROR), high * (1 + 4 * ENGINE_ERROR)
 
 
+def reach(pos: Positions, bands: Bands) -> Floats:
+    """Upper bound of P at the kept prefix of every step (n entries): 1 where nothing was kept, or where it is not known. A recovered
+    token y has P p(y) > q(y)."""
+    p_high, q_low = np.minimum(bands.p.high(pos.p), 1.0), bands.q.low(pos.q)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        high = _running(pos, np.nan_to_num(p_high / q_low * (1 + ENGINE_ERROR), nan=np.inf))
+    n_a = pos.steps["n_a"].to_numpy()
+    found, kept = np.ones(len(pos.count)), np.flatnonzero((n_a > 0) & (n_a <= pos.count))
+    found[kept] = high[pos.start[kept] + n_a[kept] - 1]
+    return found
+
+
 def prefixes(pos: Positions) -> Floats:
     """P_i at every verified position as logged (0-based position j is prefix length j + 1); NaN where unknown."""
     one_hot = np.repeat(pos.steps["draft_probs"].is_null().to_numpy(), pos.count)
