@@ -70,7 +70,10 @@ def _recovery(emitted: Explanation | None, outcomes: Outcomes) -> list[Cause]:
     ):
         return []  # a rejection that should not have been leaves hardly anything but the rejected token to draw
     cause = emitted.cause if emitted is not None else "recovered-not-residual"
-    return [make(cause, "proved", codes, outcomes)]
+    if emitted is None or emitted.where is None:
+        return [make(cause, "proved", codes, outcomes)]
+    row = make(cause, "proved", codes, outcomes, f"{WORDS[cause].says}, {emitted.label}")
+    return [replace(row, evidence=(*row.evidence, {"where": dict(emitted.where), "share": emitted.share}))]
 
 
 def _loops(outcomes: Outcomes) -> list[Cause]:

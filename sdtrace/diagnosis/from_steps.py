@@ -21,16 +21,16 @@ from sdtrace.diagnosis.doubt import isolated
 from sdtrace.diagnosis.law_choice import Choice, Fit, choose
 from sdtrace.diagnosis.not_checked import not_checked_notes
 from sdtrace.diagnosis.outcomes import lossless, outcomes
-from sdtrace.diagnosis.samples import decisions, recoveries
+from sdtrace.diagnosis.samples import decisions
 from sdtrace.diagnosis.signatures import CODES as PATTERN
 from sdtrace.diagnosis.signatures import completed, signs
-from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice, mixture
+from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice, mixture, recovered_by
 from sdtrace.diagnosis.texts import text_causes, text_coverage
 from sdtrace.diagnosis.track import Seen, Track
 from sdtrace.diagnosis.trial.accounts import without_chains
 from sdtrace.diagnosis.verdict import verdict
 from sdtrace.diagnosis.witnesses import telling
-from sdtrace.diagnosis.wrong_rules import Explanation, emitted, explain_decisions
+from sdtrace.diagnosis.wrong_rules import Explanation, explain_decisions
 from sdtrace.results.cause import Cause, fired, joined, with_evidence
 from sdtrace.results.check import Outcome
 from sdtrace.results.record import Record
@@ -103,8 +103,7 @@ def _explained(
         explained = explain_decisions(sample.rows, sample.law, sample.bands.p, sample.bands.q)
         explained = [*confined(audit, sample, explained), *explained]
     if live & {"SD111", "SD112"}:
-        rows = recoveries(chosen)
-        recovery = emitted(rows) if rows is not None else None
+        recovery = recovered_by(audit, chosen.steps)
     return explained, recovery
 
 

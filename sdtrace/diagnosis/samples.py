@@ -81,22 +81,25 @@ def _flat(scope: Scope) -> pl.DataFrame:
     return frame.with_columns(pl.col(floats).fill_nan(None))
 
 
-def recoveries(chosen: Chosen) -> pl.DataFrame | None:
-    """Recovered tokens of the sample: p_y, q_y, same (y = x), p_x, q_x, overlap, and `free`; None where there is none.
-
-    `free`, the same in every row: the share of tested slots that accepted a token with p < q, which is the mean chance that
-    a token drawn from p is such a token.
-    """
-    if chosen.steps is None:
+def recovered(steps: pl.DataFrame | None) -> pl.DataFrame | None:
+    """The steps that show a token recovered after a rejection; None where there is none."""
+    if steps is None:
         return None
-    part = chosen.steps.filter(
+    part = steps.filter(
         (pl.col("n_a") >= 0)
         & (pl.col("n_a") < pl.col("verified"))
         & pl.col("y").is_not_null()
         & pl.col("last_target_prob").is_not_null()
     )
-    if part.is_empty():
-        return None
+    return None if part.is_empty() else part
+
+
+def recoveries(part: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Recovered tokens of `part` (see `recovered`), some of `steps`: p_y, q_y, same (y = x), p_x, q_x, overlap, and `free`.
+
+    `free`, the same in every row: the share of tested slots that accepted a token with p < q, which is the mean chance that
+    a token drawn from p is such a token.
+    """
     at = pl.col("n_a")
     return part.select(
         p_y="last_target_prob",
@@ -106,7 +109,7 @@ def recoveries(chosen: Chosen) -> pl.DataFrame | None:
         q_x=pl.col("draft_probs").list.get(at, null_on_oob=True),
         overlap=pl.col("overlap").list.get(at, null_on_oob=True),
         target_sq=pl.col("target_sq").list.get(at, null_on_oob=True),
-        free=pl.lit(_free(chosen.steps)),
+        free=pl.lit(_free(steps)),
     )
 
 

@@ -10,9 +10,9 @@ import polars as pl
 from sdtrace.audit.audit import Audit
 from sdtrace.checks.sd206_acceptance_by_slice import words
 from sdtrace.diagnosis.law_choice import Choice
-from sdtrace.diagnosis.samples import Sample, sampled
+from sdtrace.diagnosis.samples import Sample, recovered, recoveries, sampled
 from sdtrace.diagnosis.slices import between, pairs
-from sdtrace.diagnosis.wrong_rules import Explanation, explain_decisions
+from sdtrace.diagnosis.wrong_rules import Explanation, emitted, explain_decisions
 from sdtrace.results.check import Outcome
 from sdtrace.schema.arrays import Flags, Floats
 from sdtrace.verify.laws import LAWS
@@ -21,7 +21,13 @@ from sdtrace.verify.laws import LAWS
 _HELD, _LUCK = 0.97, 1e-6
 #: A slice that holds nearly everything is no slice.
 _MOST = 0.8
-_NUMBERS = {"batch_size": "batch_size", "context_len": "context_len", "step": "step", "tau": "num_draft_tokens"}
+_NUMBERS = {
+    "slot": "slot",
+    "batch_size": "batch_size",
+    "context_len": "context_len",
+    "step": "step",
+    "tau": "num_draft_tokens",
+}
 
 
 def places(audit: Audit, steps: pl.DataFrame) -> pl.DataFrame:
@@ -137,18 +143,7 @@ def _placed(audit: Audit, sample: Sample) -> pl.DataFrame:
 def confined(audit: Audit, sample: Sample, whole: Sequence[Explanation]) -> list[Explanation]:
     """The explanation in the smallest slice that holds the wrong decisions; [] where they stand everywhere."""
     rows = _placed(audit, sample)
-    wrong = (rows["decision"] == -1).to_numpy()
-    if wrong.sum() < 5:
-        return []
-    best: tuple[float, str, str, pl.Series] | None = None
-    for by, value, inside in _holding(rows, wrong):
-        mine = inside.to_numpy()
-        share, held = float(mine.mean()), int((wrong & mine).sum())
-        if held < _HELD * wrong.sum() or share > _MOST or (held - 2) * np.log(share) > np.log(_LUCK):
-            continue
-        if best is None or share < best[0]:
-            best = share, by, value, inside
-    if best is None:
+    if (best := _smallest(rows, (rows["decision"] == -1).to_numpy())) is None:
         return []
     share, by, value, inside = best
     # the fits read steps by their number, not by their place in the request
@@ -159,10 +154,45 @@ def confined(audit: Audit, sample: Sample, whole: Sequence[Explanation]) -> list
     return [replace(first, label=f"{first.label}, {only}", where={by: value}, share=share)]
 
 
+def recovered_by(audit: Audit, steps: pl.DataFrame | None) -> Explanation | None:
+    """Where recovered tokens that the residual cannot give come from, in the smallest slice that holds them, or everywhere."""
+    if steps is None or (part := recovered(steps)) is None:
+        return None
+    places_of = places(audit, part).with_columns(position=part["n_a"])
+    low = recoveries(part, steps).select(
+        ((pl.col("p_y") < pl.col("q_y") * _BELOW) | pl.col("same")).fill_null(value=False)
+    )
+    if (best := _smallest(places_of, low.to_series().to_numpy())) is None:
+        return emitted(recoveries(part, steps))
+    share, by, value, inside = best
+    found = emitted(recoveries(part.filter(inside), steps))
+    only = f"only where {words({by: value})} ({share:.0%} of the recovered tokens)"
+    return replace(found, label=only, where={by: value}, share=share)
+
+
+#: A recovered token with p below so much of q is one that the residual cannot give, whatever was rounded.
+_BELOW = 0.98
+
+
+def _smallest(rows: pl.DataFrame, wrong: Flags) -> tuple[float, str, str, pl.Series] | None:
+    """(share of the rows, name, value, which rows) of the smallest slice that holds the wrong ones and not by luck."""
+    if wrong.sum() < 5:
+        return None
+    best: tuple[float, str, str, pl.Series] | None = None
+    for by, value, inside in _holding(rows, wrong):
+        mine = inside.to_numpy()
+        share, held = float(mine.mean()), int((wrong & mine).sum())
+        if held < _HELD * wrong.sum() or share > _MOST or (held - 2) * np.log(share) > np.log(_LUCK):
+            continue
+        if best is None or share < best[0]:
+            best = share, by, value, inside
+    return best
+
+
 def _holding(rows: pl.DataFrame, wrong: Flags) -> Iterator[tuple[str, str, pl.Series]]:
     """Slices that could hold the wrong decisions: of words the commonest among them, of numbers their range."""
     faulty = rows.filter(pl.Series(wrong))
-    names = ("batch_size", "context_len", "step", "num_draft_tokens", "hour", "hour_of_day", "position")
+    names = ("slot", "batch_size", "context_len", "step", "num_draft_tokens", "hour", "hour_of_day", "position")
     for by in rows.columns:
         here = faulty[by]
         if here.null_count() == len(here):
@@ -172,7 +202,7 @@ def _holding(rows: pl.DataFrame, wrong: Flags) -> Iterator[tuple[str, str, pl.Se
             low, high = int(values.min()), int(values.max())
             top = high == rows[by].max()
             value = between(by, low, None if top and low < high else high)
-            if by not in ("hour", "hour_of_day") or low == high:
+            if low == high or by != "hour_of_day" and (by != "hour" or top):
                 yield by, value, rows[by].is_between(low, high).fill_null(value=False)
         elif by in ("rank", "graph", "prefix_hit") or by.startswith("tags."):
             value = here.mode().sort()[0]

@@ -125,7 +125,8 @@ def _end_of(by: str, low: int) -> int | None:
 def between(by: str, low: int, high: int | None) -> str:
     """A range in words."""
     if by == "hour":
-        return f"{datetime.fromtimestamp(3600 * low, UTC):%Y-%m-%d %H:00 UTC}"
+        begins = f"{datetime.fromtimestamp(3600 * low, UTC):%Y-%m-%d %H:00 UTC}"
+        return f"{begins} and later" if high is None else begins
     if by == "hour_of_day":
         return f"{low:02d}:00 UTC, every day"
     return f"> {low - 1}" if high is None else str(low) if high <= low else f"{low} to {high}"
