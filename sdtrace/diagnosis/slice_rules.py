@@ -202,7 +202,7 @@ def _holding(rows: pl.DataFrame, wrong: Flags) -> Iterator[tuple[str, str, pl.Se
             low, high = int(values.min()), int(values.max())
             top = high == rows[by].max()
             value = between(by, low, None if top and low < high else high)
-            if low == high or by != "hour_of_day" and (by != "hour" or top):
+            if low == high or (by != "hour_of_day" and (by != "hour" or top)):
                 yield by, value, rows[by].is_between(low, high).fill_null(value=False)
         elif by in ("rank", "graph", "prefix_hit") or by.startswith("tags."):
             value = here.mode().sort()[0]
