@@ -165,10 +165,12 @@ def _evidence(row: dict[str, Any]) -> str:
     if row.get("request_id") is not None:
         parts.append(f"request {clean(row['request_id'], 60)}")
     parts += [f"{name} {row[name]}" for name in ("step", "position") if row.get(name) is not None]
+    if not parts and row.get("run_id") is not None:
+        parts.append(f"run {clean(row['run_id'], 60)}")
     text = ", ".join(parts)
     skip = {"path", "line", "request_id", "run_id", "step", "position", "command", "p", "q", "token"}
     values = [f"{k} {moment(v) if k == 'at' else number(v)}" for k, v in row.items() if k not in skip]
-    return f"{text}: {', '.join(values)}" if values else text
+    return ": ".join(part for part in (text, ", ".join(values)) if part)
 
 
 def _speed(document: dict[str, Any]) -> str:

@@ -63,6 +63,14 @@ def test_the_first_screen_of_a_night(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert any(re.match(r"night +2026-11-23: 2 alarms active", line) for line in lines[:24])
 
 
+def test_what_a_run_declares_is_shown_by_its_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has no line of its own to point at."""
+    trace = str(tmp_path / "fly.jsonl")
+    assert run(["simulate", "healthy", trace, "--law", "fly", "--tested", "40"]) == 0
+    text = " ".join(" ".join(lines_of(["report", trace, "-o", str(tmp_path / "r.html")], capsys)).split())
+    assert "lenient-acceptance; first: run simulated: rule fly" in text
+
+
 ROWS = [["[red]a[/red]", "1", "two words"], ["]b", "12", "w" * 40], ["c", "-", ""]]
 
 
