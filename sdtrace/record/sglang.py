@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from sdtrace.record import settings
 from sdtrace.record.sglang_steps import TreeSteps
 from sdtrace.record.writer import TraceWriter
 
@@ -43,9 +44,11 @@ def register() -> None:
     if not os.environ.get("SDTRACE_RECORD") or "sglang.srt.managers.scheduler" not in sys.modules:
         return  # tokens are verified in the process of a scheduler
     try:
+        if told := settings.checked():
+            _log.warning("sdtrace: %s", told)
         installed()
     except Exception as error:  # a recorder must not keep a server from starting
-        _log.warning("sdtrace does not record: %s: %s", type(error).__name__, error)
+        _log.warning("sdtrace does not record: %s", settings.said(error))
 
 
 def installed() -> "Hooks | None":
@@ -174,10 +177,8 @@ def writer(args: Any, spec: Any, topk: int, *, simulated: bool) -> TraceWriter:
     names = ("dtype", "tp_size", "dp_size", "attention_backend")
     config = {name: str(value) for name in names if (value := getattr(args, name, None)) is not None}
     nodes = spec.speculative_num_draft_tokens or 1
-    gigabytes = os.environ.get("SDTRACE_RECORD_MAX_GB")
     drawn = bool(spec.speculative_use_rejection_sampling)
-    return TraceWriter(
-        os.environ["SDTRACE_RECORD"],
+    return settings.writer(
         {
             "run_id": f"sglang-{int(time.time())}-{os.getpid()}",
             "engine": "sglang",
@@ -193,9 +194,5 @@ def writer(args: Any, spec: Any, topk: int, *, simulated: bool) -> TraceWriter:
             "prob_dtype": "float32",
             "started_at": time.time(),
             "config": config,
-        },
-        encoding=os.environ.get("SDTRACE_RECORD_ENCODING", "jsonl"),
-        sample=float(os.environ.get("SDTRACE_RECORD_SAMPLE", "1")),
-        mode=int(os.environ.get("SDTRACE_RECORD_MODE", "600"), 8),
-        max_bytes=None if gigabytes is None else int(float(gigabytes) * 1e9),
+        }
     )

@@ -26,6 +26,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from sdtrace.record import settings
 from sdtrace.record.vllm_second import SecondSteps
 from sdtrace.record.vllm_steps import Steps
 
@@ -37,9 +38,11 @@ def register() -> None:
     if not os.environ.get("SDTRACE_RECORD"):
         return
     try:
+        if told := settings.checked():
+            _log.warning("sdtrace: %s", told)
         _install()
     except Exception as error:  # a recorder must not keep a server from starting
-        _log.warning("sdtrace does not record: %s: %s", type(error).__name__, error)
+        _log.warning("sdtrace does not record: %s", settings.said(error))
 
 
 def _install() -> None:

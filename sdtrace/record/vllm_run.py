@@ -4,6 +4,7 @@ import os
 import time
 from typing import Any
 
+from sdtrace.record import settings
 from sdtrace.record.known import Known
 from sdtrace.record.writer import TraceWriter
 
@@ -64,12 +65,4 @@ def writer(runner: Any, **more: Any) -> TraceWriter:
         },
     }
     run["config"] |= more.pop("config", {})
-    gigabytes = os.environ.get("SDTRACE_RECORD_MAX_GB")
-    return TraceWriter(
-        os.environ["SDTRACE_RECORD"],
-        run | more,
-        encoding=os.environ.get("SDTRACE_RECORD_ENCODING", "jsonl"),
-        sample=float(os.environ.get("SDTRACE_RECORD_SAMPLE", "1")),
-        mode=int(os.environ.get("SDTRACE_RECORD_MODE", "600"), 8),
-        max_bytes=None if gigabytes is None else int(float(gigabytes) * 1e9),
-    )
+    return settings.writer(run | more)

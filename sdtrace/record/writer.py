@@ -23,6 +23,8 @@ from sdtrace.schema.sampling import ticket
 from sdtrace.schema.trace import TABLES
 
 _log = logging.getLogger("sdtrace.record")
+#: What follows an error of the disk.
+_MENDED = " in {}; it records again, in a new file, as soon as that folder can be written to"
 
 
 class TraceWriter:
@@ -115,11 +117,11 @@ class TraceWriter:
             except queue.Full:
                 self._drop("queue full: the disk is slower than the engine")
 
-    def _drop(self, why: str, count: int = 1) -> None:
+    def _drop(self, why: str, count: int = 1, more: str = "") -> None:
         self.dropped[why] += count
         if why not in self._said:
             self._said.add(why)
-            _log.warning("sdtrace drops records from now on: %s (counted in the trace)", why)
+            _log.warning("sdtrace drops records from now on: %s%s (counted in the trace)", why, more)
 
     def _work(self) -> None:
         buffer: list[Row] = []
@@ -153,7 +155,8 @@ class TraceWriter:
         try:
             self.bytes += self._files.write(buffer)
         except Exception as error:
-            self._drop(f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"[:160], records)
+            why = f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"[:160]
+            self._drop(why, records, _MENDED.format(self.folder) if isinstance(error, OSError) else "")
             return
         for (table, why), count in self._files.refused.items():
             self._drop(why, count)
