@@ -8,7 +8,7 @@ import numpy as np
 
 from sdtrace.responses.bounds import GREEDY
 from sdtrace.responses.evidence import Rows, Sums, sums
-from sdtrace.responses.positions import Listed, listed, lost, sampling, seen, sure
+from sdtrace.responses.positions import Listed, from_prompt, listed, lost, sampling, seen, sure
 from sdtrace.schema.arrays import Flags
 
 #: At temperature 0 a token this far below the best one may be a tie that another order of additions decides, in nats.
@@ -101,16 +101,14 @@ def _penalised(given: Any) -> bool:
 
 
 def _seen(row: Mapping[str, Any], rows: Rows, listed: Listed) -> Flags:
-    everywhere = row["repetition_penalty"] != 1
-    return seen(rows.ids, listed.token, row["prompt_token_ids"], everywhere=everywhere)
+    return seen(rows.ids, listed.token, row["prompt_token_ids"], everywhere=from_prompt(row))
 
 
 def _greedy(listed: Listed, row: Mapping[str, Any], *, penalised: bool) -> tuple[int, int, int, float]:
     """Tokens, near ties, wrong ones and the widest gap: what stands above the emitted token, by how much."""
     above = listed.logprobs
     if penalised:
-        everywhere = row["repetition_penalty"] != 1
-        came = seen(listed.ids, listed.token, row["prompt_token_ids"], everywhere=everywhere)
+        came = seen(listed.ids, listed.token, row["prompt_token_ids"], everywhere=from_prompt(row))
         above = np.where(came, -np.inf, above)
     best = above.max(axis=1)
     with np.errstate(invalid="ignore"):  # nothing stands above where all of it came before

@@ -130,6 +130,11 @@ def seen(ids: Ints, token: Ints, prompt: Sequence[int] | None, *, everywhere: bo
     return np.asarray(found)
 
 
+def from_prompt(row: Mapping[str, Any]) -> bool:
+    """Whether penalties may count tokens of the prompt: a repetition penalty does; the others do in llama.cpp, not in vLLM and SGLang."""
+    return row["repetition_penalty"] != 1 or row["engine"] not in ("vllm", "sglang")
+
+
 def lost(row: Mapping[str, Any]) -> int | str:
     """How many tokens the record may lack because of what they were (the last one, those of a stop string); or why that is too many."""
     counted, n = row["completion_tokens"], len(row["token_ids"])

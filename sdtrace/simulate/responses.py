@@ -35,6 +35,7 @@ class Asked:
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
     k: int = 5
     basis: str = "raw"
     decimals: int | None = None
@@ -119,7 +120,8 @@ class _Response:
         a = self.asked
         given = {
             "temperature": a.temperature, "top_p": a.top_p, "top_k": a.top_k or -1, "min_p": a.min_p,
-            "repetition_penalty": a.repetition_penalty, "presence_penalty": a.presence_penalty, "frequency_penalty": 0.0,
+            "repetition_penalty": a.repetition_penalty, "presence_penalty": a.presence_penalty,
+            "frequency_penalty": a.frequency_penalty,
         }  # fmt: skip
         told: Json = {"model": "made", "prompt": self.prompt, "max_tokens": a.tokens, "logprobs": a.k}
         if a.shape == "chat":
@@ -145,8 +147,11 @@ def shape(logits: Floats, asked: Asked, seen: list[int], written: list[int]) -> 
     if asked.repetition_penalty != 1:
         came = np.unique(seen)
         out[came] = np.where(out[came] > 0, out[came] / asked.repetition_penalty, out[came] * asked.repetition_penalty)
-    if asked.presence_penalty and written:
-        out[np.unique(written)] -= asked.presence_penalty
+    if asked.presence_penalty or asked.frequency_penalty:  # llama.cpp holds them against what the prompt says too
+        came, times = np.unique(
+            np.array(seen if asked.shape == "llamacpp" else written, dtype=np.int64), return_counts=True
+        )
+        out[came] -= asked.presence_penalty + asked.frequency_penalty * times
     out = out / (asked.temperature if asked.temperature > 0 else 1.0)
     if asked.min_p:
         out[_log_softmax(out) < _log_softmax(out).max() + np.log(asked.min_p)] = -np.inf

@@ -48,7 +48,8 @@ def asked(n: int) -> Asked:
     )
     unsaid = tuple(u for u in ("top_p", "top_k", "min_p", "repetition_penalty") if rng.random() < 0.3)
     # a request that leaves the penalty to a server that has one: what is not said is not known
-    return replace(one, unsaid=unsaid)
+    rng = np.random.default_rng([n, 92])
+    return replace(one, unsaid=unsaid, frequency_penalty=float(rng.choice([0, 0, 0, 0.1, 0.6, 1.8])))
 
 
 def read(one: Asked, *, hide: bool = False) -> Texts:

@@ -2,7 +2,7 @@
 
 Real ones are started where their command is known, small ones that draw as they do stand in otherwise:
 
-    SDTRACE_LLAMACPP="llama-server -m target.gguf -md draft.gguf -c 4096 -np 4"    # its answers go wrong in `proxy`
+    SDTRACE_LLAMACPP="llama-server -m target.gguf -md draft.gguf --spec-type draft-simple -c 4096 -np 4"    # goes wrong in `proxy`
     SDTRACE_VLLM="vllm serve MODEL --max-model-len 1024 --max-num-seqs 8"
     python -m pytest tests/engines
 """
@@ -99,8 +99,9 @@ def test_a_sound_llama_server_is_accused_of_nothing(llamacpp: str, through_proxy
         code, found = probed(llamacpp, tmp_path, "--drafts", "best")
     assert (code, sure(found)) == (0, {})
     seeds = [*found["text"]["seeds"], *found["replay"]["text"]["seeds"]]
-    assert sum(one["contradicted"] for one in seeds) == 0
-    assert sum(one["explained"] for one in seeds) >= 6 * 24 - 3
+    assert [one["contradicted"] for one in seeds] == [0] * len(seeds)
+    assert [one["explained"] for one in seeds] == [one["tokens"] for one in seeds]
+    assert sum(one["tokens"] for one in seeds) >= 60  # of a real model's answers, some end early
 
 
 @pytest.mark.parametrize("fault", FAULTS)

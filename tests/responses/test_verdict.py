@@ -46,6 +46,9 @@ def test_a_fault_is_named_first(fault: str, more: dict[str, Any], tmp_path: Path
         {"temperature": 0.7, "top_p": 0.9, "shape": "sglang", "basis": "scaled"},
         {"temperature": 0.7, "basis": "processed"},
         {"temperature": 1.3, "repetition_penalty": 1.2, "shape": "llamacpp"},
+        {"temperature": 0.0, "presence_penalty": 2.0, "shape": "llamacpp"},  # of the prompt's tokens too
+        {"temperature": 0.0, "frequency_penalty": 1.8, "shape": "llamacpp"},
+        {"temperature": 1.0, "presence_penalty": 0.5, "frequency_penalty": 0.8, "shape": "chat"},
         {"stop": 0.1, "decimals": 2},
     ],
 )
