@@ -66,7 +66,8 @@ def _llamacpp(asked: Any, lists: Lists, prompt: list[int], finish: str, n: int) 
     settings = {
         "temperature": asked.temperature, "top_k": asked.top_k, "top_p": asked.top_p, "min_p": asked.min_p,
         "repeat_penalty": asked.repetition_penalty, "presence_penalty": asked.presence_penalty,
-        "frequency_penalty": asked.frequency_penalty, "n_probs": asked.k, "samplers": ["temperature", "min_p", "top_k", "top_p"], "seed": 4294967295,
+        "frequency_penalty": asked.frequency_penalty, "n_probs": asked.k, "seed": 4294967295,
+        "samplers": ["temperature", "min_p", "top_k", "top_p"],
     }  # fmt: skip
     return {
         "content": "", "tokens": lists["tokens"], "stop": True, "stop_type": "limit" if finish == "length" else "eos",
