@@ -144,13 +144,20 @@ def replay(
     """
     if verifier.startswith(("http://", "https://", PREFIX)):
         offline = verifier.startswith(PREFIX)
-        only = {"drafter": drafter, "suspects": suspects, "dtype": None if offline else dtype, "device": device}
+        only = {"drafter": drafter, "dtype": None if offline else dtype, "device": device}
         for name in (name for name, value in only.items() if value):
-            raise UsageError(f"--{name.removesuffix('s')} does not go with an engine as verifier", "leave it out")
-        if offline:
-            return _scored(inputs, Offline(verifier, dtype=dtype), format, requests, state, progress, ids=ids)
-        client = Client(verifier, key_from=key_from, concurrency=concurrency, rate=rate)
-        return _scored(inputs, client, format, requests, state, progress, ids=ids)
+            raise UsageError(f"--{name} does not go with an engine as verifier", "leave it out")
+        for one in suspects:
+            if not one.startswith(("http://", "https://")):
+                raise UsageError(
+                    f"--suspect {one}: is no address of a server",
+                    "an engine as verifier takes engines as suspects: start one with that model, and give http://HOST:PORT",
+                )
+        others = [Client(one, key_from=key_from, concurrency=concurrency, rate=rate) for one in suspects]
+        asked: Client = Offline(verifier, dtype=dtype)
+        if not offline:
+            asked = Client(verifier, key_from=key_from, concurrency=concurrency, rate=rate)
+        return _scored(inputs, asked, others, format, requests, state, progress, ids=ids)
     from sdtrace.replay.setup import conduct
 
     found = conduct(
@@ -178,6 +185,7 @@ def replay(
 def _scored(
     inputs: Inputs,
     client: Client,
+    suspects: Sequence[Client],
     format: str | None,
     requests: int | None,
     state: str | None,
@@ -189,7 +197,7 @@ def _scored(
     from sdtrace.probe.scored import with_engine
     from sdtrace.replay.engine.run import conduct
 
-    found = conduct(read(inputs, format=format), client, requests, state, progress)
+    found = conduct(read(inputs, format=format), client, requests, state, progress, suspects)
     plain = report(inputs, format=format, ids=ids)
     return typed(with_engine(plain, found), plain.kept)
 

@@ -19,6 +19,7 @@ from sdtrace.results.not_checked import without
 from sdtrace.results.report import Report, Section, leaving
 
 _DIFFERS = "compare weights, precision and version of the engine that wrote the text with the one that was asked"
+_SAME = "start the engine that is asked in the precision of the recorded one (vLLM and SGLang: --dtype {}), and replay again"
 _DECISION = "decide on the row of the token before, after the request's parameters, and accept where r <= p/q"
 
 
@@ -31,13 +32,31 @@ def outcomes(texts: Texts) -> dict[str, Outcome]:
 def causes(replayed: EngineReplay) -> list[Cause]:
     """What the scores show, strongest first."""
     rows = text_causes(outcomes(replayed.scored.texts))
-    if replayed.differs:
+    if replayed.named is not None:  # tokens follow from the p that they were decided on
+        rows = [_differs(replayed), *(row for row in rows if row.cause in ("greedy-mismatch", "record-broken"))]
+    elif replayed.differs:
         rows.append(_differs(replayed))
     elif replayed.decisions.disagree and not (far(replayed.scored) and replayed.decisions.disagree < 3):
         d = replayed.decisions
         says = f"decisions contradict the engine's own p: {d.disagree:,} of {d.agree + d.disagree:,}"
         rows.append(Cause("decision-mismatch", "wrong", "proved", (), says, d.witnesses, _DECISION, "sampler"))
-    return joined([], rows)
+    found = joined([], rows)
+    return [_precision_first(row, replayed) for row in found] if replayed.apart else found
+
+
+def _precision_first(row: Cause, replayed: EngineReplay) -> Cause:
+    """What two precisions may make: no engine's fault, until both compute in the same one."""
+    if row.cause == "verifier-differs" and replayed.said_precision not in (None, replayed.recorded_precision):
+        return row  # the recorded engine computed in another precision than it says
+    says = f"{_computes(replayed)}: compare in one precision first; {row.headline}"
+    advice = f"{_SAME.format(replayed.recorded_precision)}; what is left then is a finding"
+    return replace(row, certainty="suspected", headline=says, advice=advice)
+
+
+def _computes(replayed: EngineReplay) -> str:
+    return (
+        f"the engine that was asked computes in {replayed.precision}, the recorded one in {replayed.recorded_precision}"
+    )
 
 
 def _differs(replayed: EngineReplay) -> Cause:
@@ -48,6 +67,9 @@ def _differs(replayed: EngineReplay) -> Cause:
     if top is not None:
         others = sorted({one.way.says for one in replayed.rivals})
         cause, says = top.way.cause, top.way.says + (f" (or: {'; '.join(others)})" if others else "")
+        where = f"recorded log probabilities are not the engine's, {where}"
+    elif replayed.apart and replayed.said_precision not in (None, replayed.recorded_precision):
+        says = f"the target computed in {replayed.recorded_precision}, the run says {replayed.said_precision}"
         where = f"recorded log probabilities are not the engine's, {where}"
     made = tuple(replayed.scored.places)
     return Cause(cause, "wrong", "statistical", (), f"{says}: {where}", made, _DIFFERS, "verifier")
@@ -74,7 +96,9 @@ def as_document(replayed: EngineReplay) -> dict[str, Any]:
             "equal": replayed.scored.d.count(0.0), "outside_band": far(replayed.scored),
         },
         "decisions": {"agree": judged.agree, "disagree": judged.disagree, "undecidable": judged.undecidable},
-        "named": None if replayed.named is None else replayed.named.way.name,
+        "named": replayed.name,
+        "precision": replayed.precision,
+        "recorded_precision": replayed.recorded_precision,
         "ways": [
             {"name": one.way.name, "cause": one.way.cause, "log_odds": one.log_odds, "within_band": one.within, "positions": one.positions}
             for one in replayed.ways

@@ -116,8 +116,7 @@ def context_ways(special: frozenset[int]) -> Iterator[Way]:
     yield Way("first-token-dropped", "verifier-differs", SAYS["first-token-dropped"], without_first)
     yield Way("first-token-twice", "verifier-differs", SAYS["first-token-twice"], first_twice)
     if special:
-        says = "the special tokens of the prompt (its template) were dropped"
-        yield Way("template-dropped", "verifier-differs", says, without(special))
+        yield Way("template-dropped", "verifier-differs", SAYS["template-dropped"], without(special))
 
 
 def weight_ways(dtype: str, suspects: Sequence[str]) -> Iterator[Way]:

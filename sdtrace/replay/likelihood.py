@@ -27,6 +27,12 @@ SAYS = {
     "row-after": "p is the row of the position behind",
     "not-rolled-back": f"{_KEPT}, later tokens stand behind them",
     "stale-entries": f"{_KEPT}, visible at old positions",
+    "positions-shifted": "p is right behind the prompt alone: generated tokens stand at wrong positions",
+    "positions-drift": "p is off from the second step on: positions move with every step",
+    "positions-drift-on-rejection": "p is off from the first rejection on: positions move with every rejection",
+    "template-dropped": "the special tokens of the prompt (its template) were dropped",
+    "precision-bfloat16": "the target computed in bfloat16",
+    "precision-float16": "the target computed in float16",
     "first-token-dropped": "the first token of the prompt was dropped",
     "first-token-twice": "the first token of the prompt was there twice",
 }
@@ -38,3 +44,9 @@ def likelihood(d: Floats, least: float) -> float:
     near = np.exp(-np.abs(d) / widths) / (2 * widths)
     far = np.exp(-np.abs(d) / 3.0) / 6.0
     return float(np.log(0.95 * near + 0.05 * far).sum(axis=1).max())
+
+
+def early(d: Floats, width: Floats) -> float:
+    """Log-likelihood of distances that should be none: Laplace noise of a known width each, with 5% of Laplace(3)."""
+    near = np.exp(-np.abs(d) / width) / (2 * width)
+    return float(np.log(0.95 * near + 0.05 * np.exp(-np.abs(d) / 3.0) / 6.0).sum())

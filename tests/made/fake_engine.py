@@ -19,6 +19,8 @@ from sdtrace.verify.streams import murmur, philox
 from tests.made.served import Quiet, served
 
 VOCAB = 200
+#: What the third token spells: one that templates put in.
+SPECIAL = "<|im_start|>"
 FAULTS = ("forced", "stale", "temperature", "stream", "swapped")
 
 
@@ -135,6 +137,21 @@ class Deep(Engine):
         return np.asarray(near + 0.4 * _row(self.model + 2, *[*tokens, 0][:2]) + 0.4 * _row(self.model + 3, place, 0))
 
 
+def coarse(logits: np.ndarray) -> np.ndarray:
+    """Rounded to bfloat16: 8 bits of mantissa."""
+    fraction, exponent = np.frexp(logits)
+    return np.asarray(np.ldexp(np.round(fraction * 256) / 256, exponent))
+
+
+@dataclass
+class Coarse(Deep):
+    """The same model in bfloat16."""
+
+    def logits(self, tokens: list[int], position: int | None = None) -> np.ndarray:
+        """Of the token behind these."""
+        return coarse(super().logits(tokens, position))
+
+
 def seeded(tokens: int) -> dict[str, Any]:
     """A request at temperature 1 with nothing cut and a seed."""
     said = {"prompt": [3, 4, 5], "max_tokens": tokens, "temperature": 1.0, "logprobs": 20, "top_p": 1.0, "top_k": -1}
@@ -224,7 +241,8 @@ def generate(engine: Engine, asked: dict[str, Any]) -> dict[str, Any]:
 
 def tokenize(text: str) -> list[int]:
     """A word of the model's own (w7) is its number, others a hash that is the same every time."""
-    own = [int(word[1:]) if word[0] == "w" and word[1:].isdigit() else -1 for word in text.split()]
+    words = ["w3" if word == SPECIAL else word for word in text.split()]
+    own = [int(word[1:]) if word[0] == "w" and word[1:].isdigit() else -1 for word in words]
     hashed = [sum(ord(c) * 31**i for i, c in enumerate(word)) % VOCAB for word in text.split()]
     return [a if 0 <= a < VOCAB else b for a, b in zip(own, hashed, strict=True)] or [0]
 
@@ -236,7 +254,7 @@ def templated(messages: list[dict[str, Any]]) -> str:
 
 def detokenize(tokens: list[int]) -> str:
     """What tokens spell."""
-    return "".join(f" w{t}" for t in tokens)
+    return "".join(f" {SPECIAL}" if t == 3 else f" w{t}" for t in tokens)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.made.fake_engine import VOCAB, Deep
+from tests.made.fake_engine import VOCAB, Deep, coarse
 
 #: Requests as they are asked; a token of the prompt that stands for its template.
 ASKED = {"temperature": 0.8, "top_k": 20, "top_p": 0.9}
@@ -21,7 +21,7 @@ PARAMETERS: dict[str, dict[str, float]] = {
 }
 CONTEXTS = ("not-rolled-back", "stale-entries", "first-token-dropped", "template-dropped")
 POSITIONS = ("positions-ahead", "positions-behind", "positions-drift-on-rejection")
-WEIGHTS = ("quantised-Q4_0", "another-checkpoint")
+WEIGHTS = ("precision-bfloat16", "quantised-Q4_0", "another-checkpoint")
 FAULTS = (*PARAMETERS, *CONTEXTS, *POSITIONS, "row-before", *WEIGHTS)
 
 
@@ -65,7 +65,10 @@ class Verifier:
         if self.fault == "stale-entries":
             at = len(self.prompt) + len(self.text) + len(drafts)
         by = {"positions-ahead": 1, "positions-behind": -1, "positions-drift-on-rejection": self.rejections}
-        logits = self.model.logits(tokens, at + by.get(self.fault, 0))
+        # the row behind the prompt alone is of the prompt's own pass, which stands right
+        logits = self.model.logits(tokens, at + (by.get(self.fault, 0) if self.text or drafts else 0))
+        if self.fault == "precision-bfloat16":
+            logits = coarse(logits)
         if self.fault == "quantised-Q4_0":
             logits = np.round(logits / 0.4) * 0.4
         return shaped(logits, asked | PARAMETERS.get(self.fault, {}))
@@ -78,9 +81,14 @@ class Verifier:
 
 
 def trace(
-    file: Path, fault: str = "", requests: int = 5, steps: int = 16, asked: dict[str, float] | None = None
+    file: Path,
+    fault: str = "",
+    requests: int = 5,
+    steps: int = 16,
+    asked: dict[str, float] | None = None,
+    dtype: str | None = None,
 ) -> Path:
-    """Format 1; one-hot drafts of a drafter that is right about half of the time."""
+    """Format 1; one-hot drafts of a drafter that is right about half of the time. `dtype`: the precision that the run says."""
     rng, given, sound = np.random.default_rng(8), asked or ASKED, Deep()
     model = Deep(model=50) if fault == "another-checkpoint" else sound
     run = {
@@ -91,6 +99,7 @@ def trace(
         "rule": "one-hot",
         "prob_basis": "processed",
         "prob_dtype": "float64",
+        "config": {} if dtype is None else {"dtype": dtype},
     }
     lines: list[dict[str, Any]] = [run]
     for n in range(requests):

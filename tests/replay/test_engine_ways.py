@@ -5,29 +5,62 @@ from pathlib import Path
 import pytest
 
 from sdtrace.api import replay
-from tests.made.fake_engine import Deep, serving
+from tests.made.fake_engine import Coarse, Deep, serving
 from tests.made.wrong_verifier import ASKED, FAULTS, trace
 
-#: What an engine cannot be asked for: positions, entries of its cache, its template, its weights.
-UNTOLD = frozenset(FAULTS) - {
-    "temperature-ignored", "temperature-twice", "top-k-ignored", "top-p-ignored", "row-before", "not-rolled-back", "first-token-dropped",
+#: What scores tell of weights is that p differs; which weights, an engine that has them tells.
+UNTOLD = frozenset({"quantised-Q4_0", "another-checkpoint"})
+#: Whether positions are ahead or behind cannot be told.
+TOLD = {"positions-ahead": "positions-shifted", "positions-behind": "positions-shifted"}
+CAUSES = {
+    "not-rolled-back": "state-not-rolled-back", "stale-entries": "state-not-rolled-back", "row-before": "misaligned-target-probs",
+    "temperature-ignored": "sampling-params-ignored", "temperature-twice": "sampling-params-ignored",
+    "top-k-ignored": "sampling-params-ignored", "top-p-ignored": "sampling-params-ignored",
+    "positions-ahead": "position-off-by-one", "positions-behind": "position-off-by-one",
+    "positions-drift-on-rejection": "position-off-by-one",
 }  # fmt: skip
 
-
 #: One of each kind is tried each time; the others are slow ones.
-OFTEN = ("temperature-ignored", "top-k-ignored", "not-rolled-back", "row-before", "positions-ahead")
+OFTEN = (
+    "temperature-ignored",
+    "top-k-ignored",
+    "not-rolled-back",
+    "stale-entries",
+    "positions-ahead",
+    "template-dropped",
+)
 
 
 @pytest.mark.parametrize("fault", [f if f in OFTEN else pytest.param(f, marks=pytest.mark.slow) for f in FAULTS])
 def test_each_fault_is_seen_and_named_as_far_as_scores_can(fault: str, tmp_path: Path) -> None:
     asked = {"temperature": 0.6, "top_k": 4, "top_p": 0.9} if fault == "top-k-ignored" else ASKED
     with serving(Deep()) as url:
-        found = replay(trace(tmp_path / "t.jsonl", fault, asked=asked), verifier=url).document
-    cause = {c["cause"]: c["certainty"] for c in found["causes"]}
+        found = replay(trace(tmp_path / "t.jsonl", fault, asked=asked, dtype="float32"), verifier=url).document
+    causes = [c["cause"] for c in found["causes"]]
     assert found["verdict"]["state"] == "wrong"
-    assert found["replay"]["named"] == (None if fault in UNTOLD else fault)
-    named = next((way["cause"] for way in found["replay"]["ways"] if way["name"] == fault), "verifier-differs")
-    assert named in cause
+    assert found["replay"]["named"] == (None if fault in UNTOLD else TOLD.get(fault, fault))
+    assert CAUSES.get(fault, "verifier-differs") in (causes if fault in UNTOLD else causes[:1])
+
+
+def test_an_engine_that_has_the_weights_tells_which_model_ran(tmp_path: Path) -> None:
+    file = trace(tmp_path / "t.jsonl", "another-checkpoint")
+    with serving(Deep()) as url, serving(Deep(model=50)) as other:
+        found = replay(file, verifier=url, suspects=[other]).document
+    assert found["replay"]["named"] == "model:fake"
+    assert f"another model: fake at {other}" in found["causes"][0]["headline"]
+
+
+@pytest.mark.parametrize("said", ["float32", None])
+def test_an_engine_in_another_precision_accuses_nobody(said: str | None, tmp_path: Path) -> None:
+    """What it tells of every row says that it computes in bfloat16; recorded p of one row says float32 where the run does not."""
+    with serving(Coarse()) as url:
+        found = replay(trace(tmp_path / "t.jsonl", dtype=said), verifier=url).document
+    assert found["replay"]["precision"] == "bfloat16"
+    assert found["replay"]["recorded_precision"] == "float32"
+    assert [c["certainty"] for c in found["causes"]] == ["suspected"]
+    assert found["verdict"]["state"] == "cannot-tell"
+    assert "compare in one precision first" in found["causes"][0]["headline"]
+    assert "--dtype float32" in found["causes"][0]["advice"]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,9 @@ class Offline(Client):
         """Answers in order, many at a time: what the server's own scheduler would batch."""
         longest = max((len(body["prompt"]) for _, body in jobs), default=0)
         n = 0
+        if any("prompt_logprobs" not in body for _, body in jobs):
+            yield from (Unanswered("it writes no tokens here", "start a server") for _ in jobs)
+            return
         for part in _parts([body for _, body in jobs], _BATCH):
             for answer in self._scored(part, longest):
                 n += 1

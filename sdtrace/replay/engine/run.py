@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,11 +11,15 @@ from sdtrace.errors import NoInputError
 from sdtrace.readers import Opened
 from sdtrace.replay.compare import COUNT, SHARE, Decisions, decisions
 from sdtrace.replay.conversation import Conversation
+from sdtrace.replay.engine import precision
 from sdtrace.replay.engine.client import Client, Engine, known
+from sdtrace.replay.engine.known import ways
 from sdtrace.replay.engine.score import Scores, far, scores
 from sdtrace.replay.engine.texts import branches, facts, of_conversations, of_responses, raw, rejected
-from sdtrace.replay.engine.ways import WIDE, Scored, Seen, Tried, Way, bounded, distance, named, seen, tried, ways
-from sdtrace.replay.requests import gather
+from sdtrace.replay.engine.tokenize import special
+from sdtrace.replay.engine.tried import Tried, named, tried
+from sdtrace.replay.engine.ways import WIDE, Scored, Seen, Way, bounded, distance, seen
+from sdtrace.replay.requests import dtype, gather
 
 
 @dataclass
@@ -31,12 +35,28 @@ class EngineReplay:
     ways: list[Tried] = field(default_factory=list)
     named: Tried | None = None
     rivals: list[Tried] = field(default_factory=list)
+    precision: str | None = None  #: in which the engine that was asked computes, by what it tells
+    recorded_precision: str | None = None  #: in which the recorded one did, by its p or by what the run says
+    said_precision: str | None = None  #: what the run says
 
     @property
     def differs(self) -> bool:
         """Whether recorded log probabilities are not the engine's: more than strays lie outside the band."""
         n = far(self.scored)
         return n >= COUNT and n > SHARE * len(self.scored.distances)
+
+    @property
+    def apart(self) -> bool:
+        """Whether the recorded engine and the one that was asked compute in two precisions, which move log p by as much."""
+        d = np.abs(np.array(self.scored.distances, dtype=np.float64))
+        return self.named is None and precision.explains(self.precision, self.recorded_precision, d)
+
+    @property
+    def name(self) -> str | None:
+        """Of the known way to be wrong that explains the records."""
+        if self.named is not None:
+            return self.named.way.name
+        return f"precision-{self.recorded_precision}" if self.differs and self.apart else None
 
 
 def conduct(
@@ -45,8 +65,10 @@ def conduct(
     requests: int | None = None,
     state: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    suspects: Sequence[Client] = (),
 ) -> EngineReplay:
-    """Raises NoInputError where the inputs hold nothing that can be scored, or nothing answers."""
+    """`suspects`: engines that serve another model, which may have run instead. Raises NoInputError where the inputs hold nothing that
+    can be scored, or nothing answers."""
     engine = known(client)
     told = progress or (lambda what, done, total: None)
     gathered = gather(sources, requests)
@@ -70,8 +92,14 @@ def conduct(
         extra = {key: lists["logprobs"][0] for key, lists in pairs if lists["logprobs"][0] is not None}
         found.tokens += side.tokens
     made = EngineReplay(client.shown, engine, found, len(texts), left_out + found.left_out)
+    made.precision = precision.of_scores(found.rows)
+    raw_rows = [text.row for text in texts if text.recorded]
+    made.recorded_precision = precision.of_scores(raw_rows)
     if gathered.conversations:
-        _compared(made, gathered.conversations, extra, client, told)
+        made.said_precision = dtype(gathered.conversations)
+        told_by_p = precision.of_records(gathered.conversations)
+        made.recorded_precision = told_by_p or made.said_precision or made.recorded_precision
+        _compared(made, gathered.conversations, extra, client, told, suspects)
     return made
 
 
@@ -81,6 +109,7 @@ def _compared(
     extra: dict[tuple[str, str, int], float],
     client: Client,
     progress: Callable[[str, int, int], None],
+    suspects: Sequence[Client],
 ) -> None:
     """Recorded p, decisions, and known ways to be wrong, where p is not the engine's."""
     found = made.scored
@@ -97,15 +126,31 @@ def _compared(
     found.widest()
     # bounds are half a band wide where parameters shaped p
     width = found.band if all(map(raw, ones)) else 2 * found.band
+    if made.apart:
+        width = max(width, max(precision.MOVES[one][1] for one in (made.precision, made.recorded_precision) if one))
     with np.errstate(all="ignore"):
         made.decisions = decisions(ones, table, width)
     if made.differs:
-        for way in ways(ones):
-            its = _under(way, recorded, ones, own, made, client, progress)
-            if (told := tried(way, recorded, sound, its, found.band)) is not None:
+        template = special(client, made.engine, {token for one in ones for token in one.prompt})
+        tries = [(way, _under(way, recorded, ones, own, made, client, progress)) for way in ways(ones, template)]
+        tries += [_suspected(other, recorded, ones, progress) for other in suspects]
+        for way, its in tries:
+            if (told := tried(way, recorded, sound, its, found.band, ones)) is not None:
                 made.ways.append(told)
         made.ways.sort(key=lambda told: -told.log_odds)
         made.named, made.rivals = named(made.ways)
+
+
+def _suspected(
+    other: Client, recorded: Sequence[Seen], ones: Sequence[Conversation], progress: Callable[[str, int, int], None]
+) -> tuple[Way, list[tuple[float, float] | None]]:
+    """Bounds of what was recorded under the model of another engine. Raises NoInputError where none answers."""
+    engine = known(other)
+    name = f"{engine.model} at {other.shown}" if engine.model else other.shown
+    rows = scores(other, engine, of_conversations(ones), None, progress).rows
+    texts = [None if lists is None else Scored(lists, len(one.prompt)) for one, lists in zip(ones, rows, strict=True)]
+    way = Way(f"model:{engine.model or other.shown}", "verifier-differs", model=name)
+    return way, [bounded(replace(one, own=None), way, ones, texts) for one in recorded]
 
 
 def _bounded(made: EngineReplay, conversation: Conversation, one: Seen, bounds: tuple[float, float]) -> None:

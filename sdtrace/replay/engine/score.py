@@ -15,8 +15,9 @@ import orjson
 
 from sdtrace.errors import StateError
 from sdtrace.readers.io.http import Unanswered
+from sdtrace.readers.responses import responses
 from sdtrace.replay.engine.client import Client, Engine
-from sdtrace.replay.engine.dialects import score, scored
+from sdtrace.replay.engine.dialects import complete, score, scored
 from sdtrace.responses.texts import Texts
 from sdtrace.schema.responses import from_rows
 
@@ -24,8 +25,10 @@ from sdtrace.schema.responses import from_rows
 LEAST_BAND = 2e-2
 #: Texts whose tokens are judged at a time.
 _TOGETHER = 200
-#: Texts that are scored twice to measure it.
-_TWICE = 4
+#: Texts that are scored twice to measure it, and places of each that are asked for by themselves.
+_TWICE, _ALONE = 4, 3
+#: Never wider on account of the latter: that much is no arithmetic.
+_MOST_ALONE = 0.25
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,8 @@ def _key(client: Client, engine: Engine, text: Text) -> str:
 
 
 def _band(client: Client, engine: Engine, texts: Sequence[Text], known: Sequence[Any]) -> float:
-    """How far the engine is from itself when it scores the same ids again: four times the widest of some texts."""
+    """How far the engine is from itself: four times the widest of some texts that it scores again, and of some of their rows in passes of
+    another shape."""
     chosen = [i for i, lists in enumerate(known) if lists is not None][:_TWICE]
     moved = [0.0]
     for i, again in zip(chosen, _asked(client, engine, [texts[i] for i in chosen]), strict=True):
@@ -166,7 +170,31 @@ def _band(client: Client, engine: Engine, texts: Sequence[Text], known: Sequence
             moved += [
                 abs(a - b) for a, b in both if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)
             ]
-    return max(4 * max(moved), LEAST_BAND)
+    alone = _alone(client, engine, [(texts[i], known[i]) for i in chosen if texts[i].branch is None])
+    return max(4 * max(moved), min(4 * alone, _MOST_ALONE), LEAST_BAND)
+
+
+def _alone(client: Client, engine: Engine, some: Sequence[tuple[Text, dict[str, Any]]]) -> float:
+    """The widest difference, in nats, between rows of a scored text and the same ones of requests for one token, as in decoding: passes
+    of another shape add in another order, in low precision by much. 0 where that cannot be asked, or is told on another basis."""
+    if engine.name == "llama.cpp":
+        return 0.0  # each row comes from a request of its own
+    places = [
+        (text, lists, i)
+        for text, lists in some
+        for i in np.linspace(0, len(lists["top_ids"]) - 1, min(_ALONE, len(lists["top_ids"])), dtype=int).tolist()
+    ]
+    given = {"max_tokens": 1, "temperature": 0.0}
+    jobs = [complete(engine, text.ids[: text.begin + i], given) for text, _, i in places]
+    moved = list[float]()
+    for (_, body), (_, lists, i), answer in zip(jobs, places, client.all(jobs), strict=True):
+        row = next(iter(responses({"request": body, "response": answer})), None) if isinstance(answer, dict) else None
+        if row is None or not row["top_ids"]:
+            continue
+        mine = dict(zip(lists["top_ids"][i], lists["top_logprobs"][i], strict=True))
+        told = zip(row["top_ids"][0], row["top_logprobs"][0], strict=True)
+        moved += [abs(v - mine[t]) for t, v in told if t in mine and v is not None and v > -12]
+    return max(moved) if moved and float(np.median(moved)) < _MOST_ALONE else 0.0
 
 
 def _add(scores: Scores, text: Text, lists: dict[str, Any] | None) -> None:

@@ -1,6 +1,8 @@
 """Text to ids by the engine's own /tokenize, and back again to see that nothing was lost."""
 
+import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +16,8 @@ _NO_COUNT = "how many tokens the prompt and the answer had is not recorded: keep
 _PROMPT = "the engine makes another number of tokens of the prompt: another template, or tools"
 _COUNT = "the engine makes another number of tokens of the text: it was emitted in other tokens, or cut at a stop"
 _ROUND = "the text that the engine makes of its tokens is not the recorded one"
+#: What a template's own token spells, and how many of a prompt's are looked at.
+_SPECIAL, _LOOKED_AT = re.compile(r"<[^<>\s]{1,60}>|\[/?[A-Z_]{2,30}\]"), 400
 _NONE = "the engine makes no tokens of the text (/tokenize, /detokenize)"
 
 
@@ -94,3 +98,11 @@ def _text(client: Client, engine: Engine, ids: Sequence[int]) -> str | None:
         return None
     text = told.get("content", told.get("prompt", told.get("text")))
     return text if isinstance(text, str) else None
+
+
+def special(client: Client, engine: Engine, ids: AbstractSet[int]) -> frozenset[int]:
+    """Which of them a chat template puts in, by what the engine says that each spells (`<|im_start|>`, `[INST]`)."""
+    some = sorted(ids)[:_LOOKED_AT]
+    with ThreadPoolExecutor(client.concurrency) as pool:
+        words = list(pool.map(lambda one: _text(client, engine, [one]), some))
+    return frozenset(one for one, word in zip(some, words, strict=True) if word and _SPECIAL.fullmatch(word.strip()))

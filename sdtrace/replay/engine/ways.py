@@ -6,28 +6,26 @@ told: what they shaped is not compared. Positions and weights of a cache cannot 
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from sdtrace.replay.bands import LEAST
-from sdtrace.replay.contexts import not_rolled_back
 from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.engine.score import Text
-from sdtrace.replay.likelihood import BULK, OVER_HEALTHY, OVER_RIVAL, SAYS, likelihood
+from sdtrace.replay.likelihood import SAYS
 from sdtrace.responses.bounds import GREEDY, Sampling, Weights, weights
 from sdtrace.responses.evidence import Rows
 from sdtrace.responses.positions import listed, sampling, sure
 
-#: Bounds of a log probability this close, in nats, tell a way; those wider than the other tell nothing at all.
-NARROW, WIDE = 0.1, 0.5
-#: Recorded probabilities that a way has to speak of, at least.
-_ENOUGH = 20
+#: Bounds of a log probability wider than this, in nats, tell nothing.
+WIDE = 0.5
 #: A row of a text and what is applied to it: one place of a step under a way.
 Place = tuple[int, int]
 Change = Callable[[Sampling], Sampling]
+Begin = Callable[[Conversation], Place]
 
 
 @dataclass(frozen=True)
@@ -117,64 +115,21 @@ def seen(conversations: Sequence[Conversation], extra: Mapping[tuple[str, str, i
 
 @dataclass(frozen=True)
 class Way:
-    """A known way to be wrong. `change` of the parameters, `by` rows away, or other texts: `moved` places in them."""
+    """A known way to be wrong. `change` of the parameters, `by` rows away, or other texts with where places stand in them; `begin`: all of
+    that only from this place of a conversation on, before it p is right. `model`: another one, with its name."""
 
     name: str
     cause: str
     change: Change | None = None
     by: int = 0
     texts: tuple[tuple[Text, dict[Place, int]], ...] = ()
+    begin: Begin | None = None
+    model: str | None = None
 
     @property
     def says(self) -> str:
         """For the headline."""
-        return SAYS[self.name]
-
-
-_CHANGES: dict[str, Change] = {
-    "temperature-ignored": lambda p: replace(p, temperature=1.0),
-    "temperature-twice": lambda p: replace(p, temperature=p.temperature**2),
-    "top-k-ignored": lambda p: replace(p, top_k=0),
-    "top-p-ignored": lambda p: replace(p, top_p=1.0),
-    "min-p-ignored": lambda p: replace(p, min_p=0.0),
-    "truncation-ignored": lambda p: replace(p, top_k=0, top_p=1.0, min_p=0.0),
-    "parameters-ignored": lambda p: Sampling(1.0),
-}
-
-
-def ways(conversations: Sequence[Conversation]) -> Iterator[Way]:
-    """Those that an engine's scores can tell, of these requests."""
-    given = [one for c in conversations if (one := applied(c)) is not None]
-    known = [given]
-    for name, change in _CHANGES.items():
-        changed = [change(one) for one in given]
-        if changed not in known:
-            known.append(changed)
-            yield Way(name, "sampling-params-ignored", change)
-    yield Way("row-before", "misaligned-target-probs", by=-1)
-    yield Way("row-after", "misaligned-target-probs", by=1)
-    kept = tuple(_kept(one) for one in conversations)
-    yield Way("not-rolled-back", "state-not-rolled-back", texts=kept)
-    if all(len(one.prompt) > 1 for one in conversations):
-        yield Way(
-            "first-token-dropped",
-            "verifier-differs",
-            texts=tuple(_prompt(one, one.prompt[1:]) for one in conversations),
-        )
-    twice = tuple(_prompt(one, [one.prompt[0], *one.prompt]) for one in conversations)
-    yield Way("first-token-twice", "verifier-differs", texts=twice)
-
-
-def _kept(one: Conversation) -> tuple[Text, dict[Place, int]]:
-    packed = not_rolled_back(one)
-    ids = [*packed.tokens.tolist(), one.tokens[-1]]
-    return Text(ids, len(one.prompt), {}, {}, ("", "", 0)), {place: row + 1 for place, row in packed.where.items()}
-
-
-def _prompt(one: Conversation, prompt: list[int]) -> tuple[Text, dict[Place, int]]:
-    by = len(prompt) - len(one.prompt)
-    text = Text([*prompt, *one.tokens[len(one.prompt) :]], len(prompt), {}, {}, ("", "", 0))
-    return text, {(s, j): step.begin + j + by for s, step in enumerate(one.steps) for j in range(step.n_a + 1)}
+        return f"the target was another model: {self.model}" if self.model is not None else SAYS[self.name]
 
 
 def bounded(
@@ -197,42 +152,3 @@ def bounded(
 def distance(log_p: float, bounds: tuple[float, float]) -> float:
     """How far outside of the bounds, in nats."""
     return log_p - min(max(log_p, bounds[0]), bounds[1])
-
-
-@dataclass(frozen=True)
-class Tried:
-    """How much likelier records are under a way, the share of them inside the band, of how many it speaks."""
-
-    way: Way
-    log_odds: float
-    within: float
-    positions: int
-
-
-def tried(
-    way: Way,
-    ones: Sequence[Seen],
-    healthy: Sequence[tuple[float, float] | None],
-    its: Sequence[tuple[float, float] | None],
-    band: float,
-) -> Tried | None:
-    """A way against the sound engine, on the records of which it, and the sound engine, say enough."""
-    both = [
-        (distance(one.log_p, h), distance(one.log_p, w))
-        for one, h, w in zip(ones, healthy, its, strict=True)
-        if h is not None and w is not None and w[1] - w[0] <= NARROW and h[1] - h[0] <= WIDE
-    ]
-    if len(both) < _ENOUGH:
-        return None
-    sound, mine = (np.array(values) for values in zip(*both, strict=True))
-    odds = likelihood(mine, band / 4) - likelihood(sound, band / 4)
-    return Tried(way, odds, float((np.abs(mine) <= band).mean()), len(both))
-
-
-def named(found: Sequence[Tried]) -> tuple[Tried | None, list[Tried]]:
-    """The way that explains the records, and those of another cause that explain them as well."""
-    top = max(found, key=lambda one: one.log_odds, default=None)
-    if top is None or top.log_odds < OVER_HEALTHY or top.within < BULK:
-        return None, []
-    rivals = [one for one in found if one.log_odds > top.log_odds - OVER_RIVAL and one.way.cause != top.way.cause]
-    return top, rivals
