@@ -28,9 +28,14 @@ def text_causes(outcomes: Outcomes) -> list[Cause]:
     live = [code for code in _SAMPLED if fired(outcomes, code)]
     rows += [_sampled(outcomes, live)] if live else []
     if fired(outcomes, "SD311"):
-        sure = outcomes["SD311"].witnesses[0]["assumed"] is None
-        label = "tokens of seeded requests are none that their draws give"
-        rows.append(make("text-not-from-target", "statistical" if sure else "suspected", ["SD311"], outcomes, label))
+        server = outcomes["SD311"].witnesses[0]
+        cause, label = "text-not-from-target", "tokens of seeded requests are none that their draws give"
+        if server["untempered"]:
+            cause, label = (
+                "sampling-params-ignored",
+                "the temperature is ignored: seeded tokens are drawn from the logits as they are",
+            )
+        rows.append(make(cause, "suspected" if server["assumed"] else "statistical", ["SD311"], outcomes, label))
     if fired(outcomes, "SD306"):
         rows.append(make("degenerate-target", "suspected", ["SD306"], outcomes))
     if fired(outcomes, "SD307"):

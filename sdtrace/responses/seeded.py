@@ -1,7 +1,7 @@
 """Responses with a seed: each token against the draws that its engine makes of that seed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ STREAMS: dict[str, tuple[tuple[str, int], ...]] = {
 #: llama.cpp can draw a draft model's tokens and verify them by rejection (--spec-draft-sampling probabilistic), which spends other
 #: draws; its answers do not say so. By match it is where nothing drafts, or a lookup does.
 BY_MATCH = "drafts verified by match"
+#: Behind the name of a stream: its draws taken from the logits as they are, where those of the request's temperature contradict a token.
+UNTEMPERED = ", at temperature 1"
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,12 @@ def seeded(row: Mapping[str, Any]) -> list[Seeded]:
         known = _known(rows, found, applied)
         for name, shift in STREAMS[row["engine"]]:
             answer = _answer(row, known, shift)
-            if answer is not None:
-                made.append(_counted(_named(name, row), basis, answer))
+            if answer is None:
+                continue
+            made.append(_counted(_named(name, row), basis, answer))
+            if made[-1].contradicted and applied.temperature != 1:
+                plain = _answer(row, _known(rows, found, replace(applied, temperature=1.0)), shift)
+                made += [] if plain is None else [_counted(_named(name, row) + UNTEMPERED, basis, plain)]
     return made
 
 

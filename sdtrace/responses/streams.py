@@ -1,12 +1,13 @@
 """What seeded responses say: whether the stream is the engine's own, and which tokens it contradicts."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from sdtrace.responses.evidence import mean
 from sdtrace.responses.readings import LEVEL, power
-from sdtrace.responses.seeded import BY_MATCH, ODDS
+from sdtrace.responses.seeded import BY_MATCH, ODDS, UNTEMPERED
 from sdtrace.responses.texts import Texts
 from sdtrace.results.check import Counts, Outcome
 
@@ -26,6 +27,7 @@ class Stream:
     contradicted: int
     untold: int
     log_e: float
+    untempered: bool = False  #: its draws, taken from the logits as they are, give the tokens
 
     @property
     def tokens(self) -> int:
@@ -40,9 +42,29 @@ class Stream:
 
 def streams(texts: Texts) -> list[Stream]:
     """One a server with seeded responses: of the streams and bases that it can mean, one that is recognised and contradicts least."""
+    found: dict[tuple[str, str], Stream] = {}
+    every = _every(texts)
+    for one in every:
+        if one.stream.endswith(UNTEMPERED):
+            continue
+        key = one.engine, one.model
+        one = replace(one, untempered=_untempered(one, every))
+        if key not in found or _rank(one) > _rank(found[key]):
+            found[key] = one
+    return list(found.values())
+
+
+def _untempered(one: Stream, every: Sequence[Stream]) -> bool:
+    """Whether the stream with the temperature left out explains most tokens that this one contradicts."""
+    name = one.engine, one.model, one.basis, one.stream + UNTEMPERED
+    plain = next((other for other in every if (other.engine, other.model, other.basis, other.stream) == name), None)
+    return plain is not None and plain.recognised and 4 * plain.contradicted <= one.contradicted
+
+
+def _every(texts: Texts) -> list[Stream]:
     if texts.seeds is None:
         return []
-    found: dict[tuple[str, str], Stream] = {}
+    found = []
     keys = ("engine", "model", "stream", "basis")
     for row in texts.seeds.group_by(keys, maintain_order=True).agg(pl.col(pl.Int64, pl.Float64).sum()).to_dicts():
         one = Stream(
@@ -53,13 +75,13 @@ def streams(texts: Texts) -> list[Stream]:
         known = texts.basis.known(key)
         if known is not None and (one.basis == "raw") != (known == "raw"):
             continue
-        if key not in found or _rank(one) > _rank(found[key]):
-            found[key] = one
-    return list(found.values())
+        found.append(one)
+    return found
 
 
 def _rank(one: Stream) -> tuple[bool, int, float]:
-    return one.recognised, -one.contradicted if one.recognised else 0, one.log_e
+    known = one.recognised or one.untempered
+    return known, -one.contradicted if known else 0, one.log_e
 
 
 def outcome(counts: Counts) -> Outcome:
@@ -72,8 +94,9 @@ def outcome(counts: Counts) -> Outcome:
         return Outcome(
             "cannot-tell", 0, texts.tokens, (), None, "no seeded response of an engine whose draws are known here"
         )
-    known = [one for one in found if one.recognised and not (one.engine == "sglang" and one.contradicted)]
-    other = [one for one in found if one.recognised and one not in known]
+    spoken = [one for one in found if one.recognised or one.untempered]
+    known = [one for one in spoken if not (one.engine == "sglang" and one.contradicted)]
+    other = [one for one in spoken if one not in known]
     bad = [one for one in known if one.contradicted]
     if bad:
         worst = max(bad, key=lambda one: one.contradicted)
@@ -92,7 +115,7 @@ def outcome(counts: Counts) -> Outcome:
         ]
         first = (seen[0] if seen else {}) | {
             "engine": worst.engine, "statistic": "seeded tokens", "tokens": worst.tokens, "contradicted": worst.contradicted,
-            "assumed": assumed,
+            "assumed": assumed, "untempered": many and worst.untempered,
         }  # fmt: skip
         return Outcome(
             "fired",

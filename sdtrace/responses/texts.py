@@ -11,7 +11,7 @@ import polars as pl
 from sdtrace.responses.basis import Basis
 from sdtrace.responses.evidence import BETS, Sums
 from sdtrace.responses.judge import Judged, judge
-from sdtrace.responses.seeded import Seeded, seeded
+from sdtrace.responses.seeded import UNTEMPERED, Seeded, seeded
 
 _MOST = max(BETS.values())
 BET_COLUMNS = tuple(f"bet{i}" for i in range(_MOST))
@@ -97,7 +97,7 @@ class Texts:
         for variant, (n, _, wrong, gap) in judged.greedy.items():
             if wrong:
                 self._keep(f"greedy {variant}", place | {"tokens": n, "wrong": wrong, "gap": gap}, gap)
-        fewest = min((one.contradicted for one in drawn), default=0)
+        fewest = min((one.contradicted for one in drawn if not one.stream.endswith(UNTEMPERED)), default=0)
         if fewest:
             self._keep("seeds", place | {"tokens": judged.tokens, "contradicted": fewest}, fewest)
         for code, (n, bad) in judged.identity.items():

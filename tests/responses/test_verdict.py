@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 
 from sdtrace.api import report
+from sdtrace.diagnosis.texts import text_causes
+from sdtrace.readers.responses import responses as parse
 from sdtrace.render import html, terminal
+from sdtrace.responses.streams import outcome
+from sdtrace.responses.texts import Texts
+from sdtrace.schema.responses import from_rows
 from sdtrace.simulate.responses import TEXT_FAULTS, Asked, responses
 from tests.made.fake_engine import Engine, completion, seeded
+from tests.made.responses import counts
 
 CANARY = "CANARY-prompt-text"
 
@@ -56,6 +62,20 @@ def test_what_is_right_is_not_accused(more: dict[str, Any], tmp_path: Path) -> N
     found = document(tmp_path, vocab=200, k=6, responses=16, **more)
     assert found["causes"] == []
     assert found["verdict"]["state"] in ("healthy", "cannot-tell")
+
+
+@pytest.mark.parametrize(("fault", "ignored"), [("temperature", True), ("forced", False)])
+def test_seeded_tokens_tell_an_ignored_temperature(fault: str, ignored: bool) -> None:
+    """The request's draws contradict its tokens; taken from the logits as they are, they give every one."""
+    asked, held = seeded(200) | {"temperature": 0.5 if ignored else 1.0}, Texts()
+    answer = completion(Engine(k=0 if ignored else 3, fault=fault), asked)
+    rows = [row | {"basis": "raw"} for row in parse({"request": asked, "response": answer})]
+    held.add(from_rows("made", rows))
+    found = outcome(counts(held))
+    assert found.state == "fired"
+    assert found.witnesses[0]["untempered"] is ignored
+    causes = text_causes({"SD311": found})
+    assert causes[0].cause == ("sampling-params-ignored" if ignored else "text-not-from-target")
 
 
 def test_a_seed_decides_single_tokens(tmp_path: Path) -> None:
