@@ -52,7 +52,7 @@ def of_records(conversations: Sequence[Conversation]) -> str | None:
     found = []
     for one in conversations:
         given = applied(one)
-        if given is None or one.run.get("prob_dtype") not in ("float32", "float64"):
+        if given is None or one.run.prob_dtype not in ("float32", "float64"):
             continue
         for step in one.steps:
             p, y = step.row["target_probs"] or [], step.row["last_target_prob"]
