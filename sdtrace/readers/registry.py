@@ -19,8 +19,8 @@ from sdtrace.schema.trace import Batch
 #: Where a package of its own offers a Reader: [project.entry-points."sdtrace.readers"] my-format = "my_package:READER".
 GROUP = "sdtrace.readers"
 
-#: Every reader of records asks; it is answered once a file.
-_shape = lru_cache(4)(records.shape_of)
+#: Every reader of logs or of records asks; it is answered once a file.
+_once = lru_cache(4)
 
 
 def _heard(name: str) -> Callable[[Source], str | None]:
@@ -39,6 +39,7 @@ def _heard(name: str) -> Callable[[Source], str | None]:
     return refuse
 
 
+@_once
 def _no_log(src: Source) -> str | None:
     if src.is_folder:
         return "a folder"
@@ -53,13 +54,14 @@ def _no_log(src: Source) -> str | None:
     return "a Prometheus exposition" if prometheus.sniff(src.head) is None else None
 
 
+@_once
 def _record(src: Source) -> str | None:
     """The shape of a file of JSON records; a log in JSON Lines is none, nor are events of a stream."""
     if src.is_folder or src.head.startswith(b"PAR1"):
         return None
     if any(sniff(src.head) is None for sniff in (sse.sniff, jsonl.sniff, chrome.sniff)):
         return None
-    return _shape(src)
+    return records.shape_of(src)
 
 
 def _shaped(name: str) -> Callable[[Source], str | None]:

@@ -13,6 +13,8 @@ _PLACE = (
     r"|(?P<file>[\w./-]{1,200}\.(?:log|txt|out|err))(?:[:-][0-9]+)?[:-][(\[A-Z0-9 ])"
 )
 _RE = re.compile(_PLACE)
+#: The same without bounds, which only a search that goes back needs: polars compiles it in 2 ms instead of 100, for every log anew.
+_UNBOUNDED = _PLACE.replace("{0,200}", "*").replace("{1,200}", "+").replace("{0,62}", "*")
 _WHOLE = ("bracket", "service", "pod", "file")
 
 
@@ -28,7 +30,7 @@ def place(text: str) -> str:
 
 def place_of(text: pl.Expr) -> pl.Expr:
     """The same for a column of lines."""
-    parts = text.str.head(400).str.extract_groups(_PLACE).struct
+    parts = text.str.head(400).str.extract_groups(_UNBOUNDED).struct
     address = parts.field("address").fill_null("local").str.replace_all(":", ".", literal=True)
     replica = pl.concat_str(pl.lit("replica-"), parts.field("process"), pl.lit("@"), address)
     return pl.coalesce(*(parts.field(name) for name in _WHOLE), replica, pl.lit(""))
