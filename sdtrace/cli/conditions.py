@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdtrace.errors import UsageError
+from sdtrace.schema.json_values import Json
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -72,12 +73,12 @@ def condition(text: str) -> Condition:
     return Condition(" ".join(text.split()), name, compare, float(bound) / (100 if percent else 1), bool(percent))
 
 
-def judge(conditions: list[Condition], document: dict[str, Any]) -> list[Result]:
+def judge(conditions: list[Condition], document: Json) -> list[Result]:
     """Every condition against a document. Raises UsageError for a figure that no document has."""
     return [result for c in conditions for result in _judge(c, document)]
 
 
-def _judge(c: Condition, document: dict[str, Any]) -> Iterator[Result]:
+def _judge(c: Condition, document: Json) -> Iterator[Result]:
     told = list(_changes(c.name, document) if c.relative else _values(c.name, document))
     if not told:
         raise UsageError(
@@ -88,7 +89,7 @@ def _judge(c: Condition, document: dict[str, Any]) -> Iterator[Result]:
         yield Result(c, value is not None and _OPERATORS[c.compare](value, c.bound), value, of)
 
 
-def _values(name: str, document: dict[str, Any]) -> Iterator[tuple[str, float | None]]:
+def _values(name: str, document: Json) -> Iterator[tuple[str, float | None]]:
     history = document.get("history")
     if name == "alarms":
         yield "", None if history is None else float(sum(a["until"] is None for a in history["alarms"]))
@@ -102,7 +103,7 @@ def _values(name: str, document: dict[str, Any]) -> Iterator[tuple[str, float | 
         yield "", None
 
 
-def _changes(name: str, document: dict[str, Any]) -> Iterator[tuple[str, float | None]]:
+def _changes(name: str, document: Json) -> Iterator[tuple[str, float | None]]:
     for service in (document.get("history") or {}).get("services", []):
         yield from ((service["service"], m["change"]) for m in service["metrics"] if m["name"] == name)
     diff = document.get("diff") or {}

@@ -9,6 +9,7 @@ import click
 
 from sdtrace.cli import options, outputs
 from sdtrace.results.report import Report
+from sdtrace.schema.json_values import Json
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R", bound=Report)
@@ -66,7 +67,7 @@ def people(function: F) -> F:
     return click.option("--content", type=what, default="none", show_default=True, help="Content shown.")(function)
 
 
-def understood(given: dict[str, Any]) -> None:
+def understood(given: Json) -> None:
     """A slip in a condition is told before the work, not after it."""
     from sdtrace.cli.conditions import condition
 
@@ -82,7 +83,7 @@ def configured(report: R) -> R:
     return report if mine is None else replace(report, document=report.document | {"configuration": mine.document()})
 
 
-def show(report: Report, given: dict[str, Any]) -> int:
+def show(report: Report, given: Json) -> int:
     """Write and print a report as the flags ask; the exit code."""
     from sdtrace.render import html, terminal
 
@@ -101,12 +102,12 @@ def show(report: Report, given: dict[str, Any]) -> int:
     return exit_code(report.document, given)
 
 
-def to_standard_output(given: dict[str, Any]) -> bool:
+def to_standard_output(given: Json) -> bool:
     """Whether one of the files is standard output."""
     return "-" in (given[name] for name in given if name.endswith("_file") or name == "output")
 
 
-def write(report: Report, given: dict[str, Any]) -> bool:
+def write(report: Report, given: Json) -> bool:
     """Write what was asked for; whether standard output was taken by one of the files."""
     from sdtrace.render import json, junit, markdown, prometheus, sarif
 
@@ -122,7 +123,7 @@ def write(report: Report, given: dict[str, Any]) -> bool:
     return "-" in asked.values()
 
 
-def exit_code(document: dict[str, Any], given: dict[str, Any]) -> int:
+def exit_code(document: Json, given: Json) -> int:
     """The exit code of a report. What is acknowledged does not fail; conditions are told on standard error."""
     from sdtrace.cli.conditions import condition, judge
     from sdtrace.render.text import clean
@@ -139,7 +140,7 @@ def exit_code(document: dict[str, Any], given: dict[str, Any]) -> int:
     return 4 if given["require_evidence"] and document["verdict"]["state"] == "cannot-tell" else 0
 
 
-def _states(document: dict[str, Any]) -> set[str]:
+def _states(document: Json) -> set[str]:
     """The verdict, and the sides of standing alarms; of a night whose causes are all known, only what is not."""
     history = document["history"]
     if history is None:

@@ -10,6 +10,7 @@ from sdtrace.render.text import clean, figure
 from sdtrace.results.explains import nested
 from sdtrace.results.report import Report
 from sdtrace.results.words import tokens
+from sdtrace.schema.json_values import Json
 
 _COLOURS = {"wrong": "31", "regressed": "33", "improved": "32", "fine": "32", "inconclusive": "36"}
 #: Figures that are listed; the JSON has all.
@@ -62,18 +63,18 @@ def _plain(value: Any) -> str:
     return "not recorded" if value is None else clean(value, 80)
 
 
-def _term(term: dict[str, Any]) -> str:
+def _term(term: Json) -> str:
     ends = "" if term["low"] is None else f" ({expm1(term['low']):+.1%} to {expm1(term['high']):+.1%})"
     return f"{term['term']} {expm1(term['log_change']):+.1%}{ends}"
 
 
-def _slice(row: dict[str, Any]) -> str:
+def _slice(row: Json) -> str:
     where = " and ".join(f"{clean(k, 40)}={clean(v, 60)}" for k, v in row["where"].items())
     ends = "" if row["low"] is None else f" ({row['low']:+.3f} to {row['high']:+.3f})"
     return f"{where}: {row['contribution']:+.3f} tokens per step{ends}"
 
 
-def _metric(metric: dict[str, Any], per: str) -> list[Cell]:
+def _metric(metric: Json, per: str) -> list[Cell]:
     """A row of the table; `per`: what tokens per step are over.
 
     A change that is sure is green where it is for the better, red where it is not.

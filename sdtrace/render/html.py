@@ -22,6 +22,7 @@ from sdtrace.results.clock import moment
 from sdtrace.results.explains import Named, nested, why
 from sdtrace.results.report import Report
 from sdtrace.results.words import TITLES, tokens
+from sdtrace.schema.json_values import Json
 from sdtrace.schema.trace import OTHER
 
 #: Rows of a table, steps of a request, tokens of a step that a page shows; the rest is counted.
@@ -87,7 +88,7 @@ def environment() -> Environment:
     return made
 
 
-def _why(root: dict[str, Any], sign: dict[str, Any]) -> str | None:
+def _why(root: Json, sign: Json) -> str | None:
     return why(*(Named(c["cause"], c["side"], c["certainty"]) for c in (root, sign)))
 
 
@@ -105,7 +106,7 @@ def unbroken(text: str) -> Markup:
     return Markup(re.sub(r"(?<!\S)(--[\w-]+)", r'<span class="option">\1</span>', str(escape(text))))
 
 
-def emitted(step: dict[str, Any], ids: bool) -> Iterator[tuple[str, str, str]]:
+def emitted(step: Json, ids: bool) -> Iterator[tuple[str, str, str]]:
     """What the engine appended in a step whose decisions part from the law: class, name and title of each token, as it was."""
     kept, tokens = step.get("recorded") or 0, step.get("emitted")
     count = len(tokens) if tokens is not None else kept + (1 if step["last"] else 0) + step.get("beyond", 0)
@@ -128,9 +129,9 @@ def anchors(viewer: Iterable[Any]) -> dict[tuple[str, int], str]:
     }
 
 
-def folded(steps: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+def folded(steps: list[Json]) -> list[list[Json]]:
     """Steps in groups: neighbours that follow the law and that no finding points at are one group."""
-    groups: list[list[dict[str, Any]]] = []
+    groups: list[list[Json]] = []
     for step in steps:
         if groups and quiet(step) and quiet(groups[-1][-1]):
             groups[-1].append(step)
@@ -142,9 +143,7 @@ def folded(steps: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 _MARKS = {"accepted": Markup("&#10003;"), "rejected": Markup("&#10007;"), "not reached": Markup("&middot;")}
 
 
-def chips(
-    tokens: Iterable[dict[str, Any]], ids: bool, *, figures: bool = True
-) -> Iterator[tuple[str, str, str, str, str, str]]:
+def chips(tokens: Iterable[Json], ids: bool, *, figures: bool = True) -> Iterator[tuple[str, str, str, str, str, str]]:
     """For each token its class, reason, mark and name, its chances and its draw ("" where it was not reached), as text.
 
     `figures`: whether chances and draws are written out; the reason has them, too.

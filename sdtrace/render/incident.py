@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sdtrace.results.clock import moment
+from sdtrace.schema.json_values import Json
 
 
 def since(incident: Mapping[str, Any] | None) -> str:
@@ -54,7 +55,7 @@ def commanded(text: str) -> tuple[str, str | None]:
     return text, None
 
 
-def later(cause: dict[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+def later(cause: Json, document: Mapping[str, Any]) -> Json:
     """The cause; one of speed, on a trace that is wrong, without its advice: it is judged when the fault is mended."""
     incident = document.get("incident")
     if document["verdict"]["state"] != "wrong" or not incident or cause["side"] != "slow":

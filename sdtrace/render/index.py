@@ -17,6 +17,7 @@ from sdtrace.render.sparkline import sparkline
 from sdtrace.render.text import number
 from sdtrace.results.report import Section
 from sdtrace.results.words import TITLES
+from sdtrace.schema.json_values import Json
 from sdtrace.version import VERSION
 
 #: Nights that are listed, months of the calendar, alarms of the history.
@@ -34,7 +35,7 @@ _LINES = {
 
 
 def page(
-    records: Sequence[dict[str, Any]],
+    records: Sequence[Json],
     sections: Sequence[Section],
     document: Mapping[str, Any],
     rows: Sequence[Standing] = (),
@@ -67,11 +68,11 @@ def page(
     return text.encode("utf-8", "replace")
 
 
-def _plain(verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(verdict: Mapping[str, Any]) -> Json:
     return {"state": verdict["state"], "headline": verdict["headline"]}
 
 
-def _row(row: Standing) -> dict[str, Any]:
+def _row(row: Standing) -> Json:
     """A service for the template: its drawings, the last value and the change of each figure."""
     lines = []
     for name, (title, unit, factor) in _LINES.items():
@@ -91,7 +92,7 @@ def _row(row: Standing) -> dict[str, Any]:
     }
 
 
-def _stay(stay: Stay, standing: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _stay(stay: Stay, standing: Sequence[Mapping[str, Any]]) -> Json:
     """An alarm's stay for the template, with its state in words; `open` is what stands in the list of alarms, unacknowledged."""
     mine = next((alarm for alarm in standing if alarm["id"] == stay.id), None)
     if stay.closed is not None:
@@ -104,17 +105,17 @@ def _stay(stay: Stay, standing: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"state": state, **{f.name: getattr(stay, f.name) for f in fields(stay)}}
 
 
-def _months(verdicts: Told, alarmed: set[str]) -> list[dict[str, Any]]:
+def _months(verdicts: Told, alarmed: set[str]) -> list[Json]:
     """The latest months first, each as weeks of days; None pads a week."""
     months = sorted({night[:7] for night in verdicts}, reverse=True)[:MONTHS]
     return [{"name": month, "weeks": _weeks(month, verdicts, alarmed)} for month in months]
 
 
-def _weeks(month: str, verdicts: Told, alarmed: set[str]) -> list[list[dict[str, Any] | None]]:
+def _weeks(month: str, verdicts: Told, alarmed: set[str]) -> list[list[Json | None]]:
     year, number = map(int, month.split("-"))
-    weeks: list[list[dict[str, Any] | None]] = []
+    weeks: list[list[Json | None]] = []
     for week in calendar.monthcalendar(year, number):
-        days: list[dict[str, Any] | None] = []
+        days: list[Json | None] = []
         for day in week:
             if not day:
                 days.append(None)

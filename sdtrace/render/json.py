@@ -6,6 +6,7 @@ import orjson
 
 from sdtrace.redaction import redacted
 from sdtrace.results.report import Report
+from sdtrace.schema.json_values import Json
 
 
 def dumps(report: Report) -> bytes:
@@ -13,7 +14,7 @@ def dumps(report: Report) -> bytes:
     return document(report.document)
 
 
-def document(value: dict[str, Any]) -> bytes:
+def document(value: Json) -> bytes:
     """Any document of plain values. Raises TypeError on a value that JSON has no word for."""
     return orjson.dumps(_plain(value), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 

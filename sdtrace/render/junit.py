@@ -1,10 +1,10 @@
 """JUnit XML: one test case a check, and one an alarm, so that a CI shows which check failed and why."""
 
-from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from sdtrace.render.text import clean, configuration
 from sdtrace.results.report import Report
+from sdtrace.schema.json_values import Json
 
 
 def dumps(report: Report) -> bytes:
@@ -42,7 +42,7 @@ def dumps(report: Report) -> bytes:
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + text + b"\n"
 
 
-def _case(suite: Element, check: dict[str, Any], causes: list[dict[str, Any]]) -> None:
+def _case(suite: Element, check: Json, causes: list[Json]) -> None:
     case = SubElement(suite, "testcase", {"classname": "sdtrace.checks", "name": f"{check['code']} {check['name']}"})
     headline = clean(check["headline"], 400)
     if check["state"] == "fired":
@@ -54,14 +54,14 @@ def _case(suite: Element, check: dict[str, Any], causes: list[dict[str, Any]]) -
         SubElement(case, "skipped", {"message": headline})
 
 
-def _told(cause: dict[str, Any]) -> str:
+def _told(cause: Json) -> str:
     lines = [f"{cause['cause']} ({cause['certainty']}): {clean(cause['headline'], 400)}"]
     for row in cause["evidence"][:3]:
         lines.append("  " + ", ".join(f"{k} {clean(v, 80)}" for k, v in row.items() if v is not None))
     return "\n".join([*lines, f"next: {clean(cause['advice'], 500)}"])
 
 
-def _alarm(suite: Element, alarm: dict[str, Any]) -> None:
+def _alarm(suite: Element, alarm: Json) -> None:
     case = SubElement(suite, "testcase", {"classname": "sdtrace.alarms", "name": clean(alarm["id"], 160)})
     told = f"{clean(alarm['headline'], 400)} (since {alarm['since']})"
     if alarm["until"] is not None:

@@ -1,11 +1,11 @@
 """A summary for a chat or an issue. Nothing from a log can form markup: it stands in code spans or is escaped."""
 
 import re
-from typing import Any
 
 from sdtrace.render.text import clean, configuration, number
 from sdtrace.results.report import Report
 from sdtrace.results.words import TITLES, tokens
+from sdtrace.schema.json_values import Json
 
 _CAUSES = 8
 
@@ -51,7 +51,7 @@ def _code(text: object, limit: int = 120) -> str:
     return "`" + clean(text, limit).replace("`", "'") + "`"
 
 
-def _evidence(row: dict[str, Any]) -> str:
+def _evidence(row: Json) -> str:
     place = f"{row['path']}:{row['line']}" if row.get("path") and row.get("line") is not None else row.get("path")
     parts = [_code(place)] if place else []
     parts += [
@@ -60,7 +60,7 @@ def _evidence(row: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _figures(a: dict[str, Any] | None) -> list[str]:
+def _figures(a: Json | None) -> list[str]:
     if a is None:
         return []
     rows = [
@@ -71,7 +71,7 @@ def _figures(a: dict[str, Any] | None) -> list[str]:
     return ["", "| figure | value |", "|---|---|", *(f"| {name} | {number(value)} |" for name, value in rows)]
 
 
-def _history(history: dict[str, Any] | None) -> list[str]:
+def _history(history: Json | None) -> list[str]:
     if history is None:
         return []
     lines = ["", f"Night of {history['night']} ({history['nights']:,} nights on record)."]

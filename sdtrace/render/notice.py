@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from email.message import EmailMessage
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from sdtrace.history.fall import FEWEST
 from sdtrace.history.notice import Notice
 from sdtrace.render.text import clean, sentence
 from sdtrace.results.words import TITLES
+from sdtrace.schema.json_values import Json
 
 Shape = Literal["slack", "teams", "json"]
 #: Alarms and figures that are named; the rest is counted.
@@ -111,7 +112,7 @@ def body(notice: Notice, link: str | None, shape: Shape) -> bytes:
     )
 
 
-def _dumped(value: dict[str, Any]) -> bytes:
+def _dumped(value: Json) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 

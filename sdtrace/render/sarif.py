@@ -1,13 +1,13 @@
 """SARIF 2.1.0: a rule for every cause that was found, a result with the place of each of its first pieces of evidence."""
 
 import re
-from typing import Any
 from urllib.parse import quote
 
 import orjson
 
 from sdtrace.render.text import clean, configuration
 from sdtrace.results.report import Report
+from sdtrace.schema.json_values import Json
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 _SEEN = 20
@@ -35,7 +35,7 @@ def dumps(report: Report) -> bytes:
     )
 
 
-def _configuration(document: dict[str, Any]) -> dict[str, str]:
+def _configuration(document: Json) -> dict[str, str]:
     if "configuration" not in document:
         return {}
     mine = document["configuration"]
@@ -48,7 +48,7 @@ def _said(text: object, limit: int) -> str:
     return re.sub(r"@(?=\w)|[#!](?=\d)|:(?=//)|www(?=\.)|GH(?=-\d)", "\\g<0>\u2060", shown, flags=re.IGNORECASE)
 
 
-def _rule(name: str, advice: str) -> dict[str, Any]:
+def _rule(name: str, advice: str) -> Json:
     return {
         "id": name,
         "name": "".join(word.capitalize() for word in name.split("-")),
@@ -57,13 +57,13 @@ def _rule(name: str, advice: str) -> dict[str, Any]:
     }
 
 
-def _level(cause: dict[str, Any]) -> str:
+def _level(cause: Json) -> str:
     if cause["certainty"] == "suspected":
         return "note"
     return "error" if cause["side"] == "wrong" else "warning"
 
 
-def _results(cause: dict[str, Any], index: int) -> list[dict[str, Any]]:
+def _results(cause: Json, index: int) -> list[Json]:
     """One result a witness with a place; one without a place where there is none."""
     made = []
     for row in cause["evidence"][:_SEEN] or [{}]:
@@ -78,16 +78,16 @@ def _results(cause: dict[str, Any], index: int) -> list[dict[str, Any]]:
     return made
 
 
-def _place(row: dict[str, Any]) -> dict[str, Any]:
+def _place(row: Json) -> Json:
     path = re.sub("^/+", "/", str(row["path"]))  # two slashes would name a host
-    place: dict[str, Any] = {"artifactLocation": {"uri": quote(path.encode("utf-8", "replace"), safe="/")}}
+    place: Json = {"artifactLocation": {"uri": quote(path.encode("utf-8", "replace"), safe="/")}}
     if isinstance(row.get("line"), int) and row["line"] > 0:
         place["region"] = {"startLine": row["line"]}
     return place
 
 
-def _alarm(alarm: dict[str, Any], index: int) -> dict[str, Any]:
-    result: dict[str, Any] = {
+def _alarm(alarm: Json, index: int) -> Json:
+    result: Json = {
         "ruleId": alarm["kind"],
         "ruleIndex": index,
         "level": "error" if alarm["side"] == "wrong" else "warning",

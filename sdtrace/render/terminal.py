@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
 
 from sdtrace.diagnosis.known.issue import Known
 from sdtrace.render import incident as incidents
@@ -17,6 +16,7 @@ from sdtrace.results.clock import moment
 from sdtrace.results.explains import nested
 from sdtrace.results.report import Report
 from sdtrace.results.words import TITLES, tokens
+from sdtrace.schema.json_values import Json
 from sdtrace.schema.trace import DAMAGED, OTHER
 
 _COLOURS = {"wrong": "31", "slow": "33", "metric-suspect": "35", "cannot-tell": "36", "healthy": "32"}
@@ -69,9 +69,7 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False, b
     return "\n".join(lines) + "\n"
 
 
-def _root(
-    document: dict[str, Any], cause: dict[str, Any], signs: list[dict[str, Any]], first: list[str], width: int
-) -> list[str]:
+def _root(document: Json, cause: Json, signs: list[Json], first: list[str], width: int) -> list[str]:
     """The incident: its sentence, since when, how much, its signs."""
     incident = document.get("incident")
     lines = [*first]
@@ -107,7 +105,7 @@ def night(report: Report, width: int, color: bool) -> str:
     return summary(report, width=width, color=color, beside=beside) + "\n".join(lines) + "\n"
 
 
-def next_lines(document: dict[str, Any], width: int) -> list[str]:
+def next_lines(document: Json, width: int) -> list[str]:
     """What to do where nothing is accused; the command on a line of its own, never broken."""
     found = next_step(document)
     if found is None:
@@ -142,7 +140,7 @@ def field(name: str, text: str, width: int) -> list[str]:
     return [f"{name:<9}{wrapped[0]}", *(f"         {line}" for line in wrapped[1:])]
 
 
-def cause_lines(cause: dict[str, Any], width: int, *, verbose: bool = False) -> list[str]:
+def cause_lines(cause: Json, width: int, *, verbose: bool = False) -> list[str]:
     """Evidence, effect and advice of a cause; `verbose`: what would change our mind too."""
     lines = []
     if cause["evidence"]:
@@ -158,7 +156,7 @@ def cause_lines(cause: dict[str, Any], width: int, *, verbose: bool = False) -> 
     return lines
 
 
-def _evidence(row: dict[str, Any]) -> str:
+def _evidence(row: Json) -> str:
     parts = []
     if row.get("path"):
         parts.append(clean(row["path"], 120) + (f":{row['line']}" if row.get("line") is not None else ""))
@@ -173,7 +171,7 @@ def _evidence(row: dict[str, Any]) -> str:
     return ": ".join(part for part in (text, ", ".join(values)) if part)
 
 
-def _speed(document: dict[str, Any]) -> str:
+def _speed(document: Json) -> str:
     a = document["acceptance"]
     if a is not None and a["tokens_per_step"] is None and a["rate_of_drafted"] is not None:
         return f"{a['rate_of_drafted']:.1%} of drafted tokens accepted; steps are not counted"
@@ -191,14 +189,14 @@ def _speed(document: dict[str, Any]) -> str:
     return text
 
 
-def _law(audit: dict[str, Any]) -> str:
+def _law(audit: Json) -> str:
     text = (
         f"{clean(audit['rule'], 40)} ({audit['rule_source']}): {audit['tested']:,} tested, {audit['agree']:,} agree, "
     )
     return text + f"{audit['disagree']:,} disagree, {audit['undecidable']:,} undecidable"
 
 
-def _checks(checks: Sequence[dict[str, Any]]) -> str:
+def _checks(checks: Sequence[Json]) -> str:
     looked = [check for check in checks if met(check)]
     states = [check["state"] for check in looked]
     names = ("fired", "clear", "cannot-tell", "crashed")
@@ -208,7 +206,7 @@ def _checks(checks: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _inputs(inputs: Sequence[dict[str, Any]]) -> str:
+def _inputs(inputs: Sequence[Json]) -> str:
     names = ("lines", "runs", "requests", "steps", "windows")
     total = {name: sum(i[name] for i in inputs) for name in names}
     losses = [loss for i in inputs for loss in i["losses"]]
@@ -251,7 +249,7 @@ def page(check: Check) -> str:
     return f"{check.code} {check.name}\n\n{check.text.strip()}\n\nLaws: {laws}\nNeeds: {needs}\n"
 
 
-def detection(rows: Sequence[dict[str, Any]]) -> str:
+def detection(rows: Sequence[Json]) -> str:
     """What each input is."""
     lines = []
     for row in rows:
@@ -264,7 +262,7 @@ def detection(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _known(row: dict[str, Any]) -> list[str]:
+def _known(row: Json) -> list[str]:
     known = [f"{k} {clean(row[k], 120)}" for k in ("engine", "version", "rule") if row.get(k) is not None]
     known += [f"{k} {moment(row[k])}" for k in ("from", "to") if row.get(k) is not None]
     lines = ["  " + ", ".join(known)] if known else []

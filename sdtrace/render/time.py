@@ -1,13 +1,12 @@
 """The time of a step in one sentence."""
 
-from typing import Any
-
 from sdtrace.render.text import number
 from sdtrace.results.numbers import ms
 from sdtrace.results.words import IF_GONE
+from sdtrace.schema.json_values import Json
 
 
-def step_time(time: dict[str, Any]) -> str:
+def step_time(time: Json) -> str:
     """Parts of the step, speed-up or its bounds, what to remove first; of counts, tokens per second and their load."""
     if "tokens_per_second" in time:
         return _counted(time)
@@ -22,7 +21,7 @@ def step_time(time: dict[str, Any]) -> str:
     return text
 
 
-def _counted(time: dict[str, Any]) -> str:
+def _counted(time: Json) -> str:
     whole, one, running = time["engine_tokens_per_second"], time["tokens_per_second"], time["running"]
     parts = []
     if whole is not None:
@@ -34,7 +33,7 @@ def _counted(time: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _speedup(time: dict[str, Any]) -> str:
+def _speedup(time: Json) -> str:
     low, high = time["speedup_low"], time["speedup_high"]
     if time["speedup"] is not None:
         ends = f" ({low:.2f} to {high:.2f})" if low is not None and high is not None else ""

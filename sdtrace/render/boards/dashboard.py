@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import orjson
 
 from sdtrace.render.boards import figures
 from sdtrace.render.boards.figures import ENGINES, Engine, Names
+from sdtrace.schema.json_values import Json
 
 #: Version of the schema that Grafana 10 and newer read without migration.
 SCHEMA = 39
@@ -22,7 +22,7 @@ def dumps(names: Names, engines: Sequence[Engine] = ENGINES) -> bytes:
     return orjson.dumps(board(names, engines), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def board(names: Names, engines: Sequence[Engine] = ENGINES) -> dict[str, Any]:
+def board(names: Names, engines: Sequence[Engine] = ENGINES) -> Json:
     """The dashboard's document."""
     rows = [("Nights (sdtrace nightly --prometheus)", list(_nights()))]
     rows += [(engine.name, list(_panels(names, engine))) for engine in engines]
@@ -41,11 +41,11 @@ def board(names: Names, engines: Sequence[Engine] = ENGINES) -> dict[str, Any]:
     }
 
 
-def _datasource() -> dict[str, Any]:
+def _datasource() -> Json:
     return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
 
 
-def _placed(rows: Sequence[tuple[str, list[dict[str, Any]]]]) -> Iterator[dict[str, Any]]:
+def _placed(rows: Sequence[tuple[str, list[Json]]]) -> Iterator[Json]:
     """Panels of each row side by side, three to a line."""
     top, number = 0, 0
     for title, panels in rows:
@@ -61,7 +61,7 @@ def _placed(rows: Sequence[tuple[str, list[dict[str, Any]]]]) -> Iterator[dict[s
         top += -(-len(panels) // (24 // _WIDE)) * _HIGH
 
 
-def _panels(names: Names, engine: Engine) -> Iterator[dict[str, Any]]:
+def _panels(names: Names, engine: Engine) -> Iterator[Json]:
     told = [
         (
             "Tokens per drafting step",
@@ -102,7 +102,7 @@ def _rate(names: Names, engine: Engine, bare: str | None) -> str | None:
     return f"rate({names.of(engine, bare)}[{_WINDOW}])" if bare else None
 
 
-def _nights() -> Iterator[dict[str, Any]]:
+def _nights() -> Iterator[Json]:
     verdict = "max by (state) (sdtrace_verdict) == 1"
     yield _panel("stat", "Verdict of the last night", "", verdict, "short", "{{state}}") | {
         "options": {"textMode": "name", "reduceOptions": {"calcs": ["lastNotNull"]}}
@@ -117,11 +117,11 @@ def _nights() -> Iterator[dict[str, Any]]:
     )
 
 
-def _chart(title: str, says: str, expr: str, unit: str, also: str) -> dict[str, Any]:
+def _chart(title: str, says: str, expr: str, unit: str, also: str) -> Json:
     return _panel("timeseries", title, says, expr, unit, "{{service}}{{job}} {{instance}} {{engine}}" + also)
 
 
-def _panel(kind: str, title: str, says: str, expr: str, unit: str, legend: str) -> dict[str, Any]:
+def _panel(kind: str, title: str, says: str, expr: str, unit: str, legend: str) -> Json:
     axis = {"min": 0} | ({"max": 1} if unit == "percentunit" else {})
     return {
         "type": kind,
