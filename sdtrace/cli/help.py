@@ -62,8 +62,9 @@ def pages(ctx: click.Context) -> Iterator["Page"]:
     from sdtrace.render import manual
     from sdtrace.render.pages import Page, generated
 
+    known = figures()
     for name in manual.topics():
-        text = manual.page(name, figures())
+        text = manual.page(name, known)
         yield Page("topic", name, text.partition("\n")[0].removeprefix("# "), text)
     for verb, says in VERBS.items():
         usage = "\n".join(f"    {line}".rstrip() for line in _usage(ctx, verb).splitlines())

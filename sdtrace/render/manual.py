@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from io import StringIO
+from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown
@@ -13,15 +14,19 @@ from sdtrace.render.html import templates
 
 def topics() -> dict[str, str]:
     """Every topic with the sentence that its page begins with."""
-    return {page.stem: _says(page.read_text("utf-8")) for page in sorted((templates() / "manual").glob("*.md"))}
+    return {file.stem: _says(file.read_text("utf-8")) for file in _files()}
+
+
+def _files() -> list[Path]:
+    return sorted((templates() / "manual").glob("*.md"))
 
 
 def page(topic: str, figures: Mapping[str, str]) -> str:
     """The Markdown of a page, `figures` in place of their names in braces. Raises UsageError for an unknown topic."""
-    file = templates() / "manual" / f"{topic}.md"
-    if topic not in topics():
-        raise UsageError(f"{topic}: no such topic", nearest(topic, list(topics())))
-    text = file.read_text("utf-8")
+    files = {file.stem: file for file in _files()}
+    if topic not in files:
+        raise UsageError(f"{topic}: no such topic", nearest(topic, list(files)))
+    text = files[topic].read_text("utf-8")
     for name, value in figures.items():
         text = text.replace(f"{{{name}}}", value)
     return text

@@ -7,14 +7,16 @@ import re
 import shlex
 import shutil
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import click
 import pytest
 
 from sdtrace.checks import CHECKS
-from sdtrace.cli import VERBS, run
-from sdtrace.cli.help import figures
+from sdtrace.cli import VERBS, group, run
+from sdtrace.cli.help import command as help_command
+from sdtrace.cli.help import figures, pages
 from sdtrace.limits import USUAL, Limits, option, size
 from sdtrace.readers.registry import registered
 from sdtrace.render import manual, site
@@ -60,6 +62,12 @@ def options_of(verb: str) -> set[str]:
     return {flag for option in known if isinstance(option, click.Option) for flag in option.opts} | {"--help"}
 
 
+@cache
+def source() -> str:
+    """All of the package's text."""
+    return "".join(path.read_text() for path in (TOP / "sdtrace").rglob("*.py"))
+
+
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_page_names_only_what_there_is(topic: str) -> None:
     text = manual.page(topic, figures())
@@ -69,10 +77,9 @@ def test_a_page_names_only_what_there_is(topic: str) -> None:
         assert set(re.findall(r"(?<!\w)--?[a-z][a-z-]*", " ".join(rest).partition("||")[0])) <= options_of(verb), (
             command
         )
-    source = "".join(path.read_text() for path in (TOP / "sdtrace").rglob("*.py"))
     for name in re.findall(r"\b(?:SDTRACE|PROMETHEUS)_[A-Z_]+[A-Z]", text):
         verb, _, option = name.removeprefix("SDTRACE_").lower().partition("_")
-        assert name in source or f"--{option.replace('_', '-')}" in options_of(verb), name
+        assert name in source() or f"--{option.replace('_', '-')}" in options_of(verb), name
 
 
 #: What a command of a page needs that a test has not: an engine, a model, a cluster, a machine's own folders.
@@ -173,8 +180,14 @@ def test_commands_and_checks_are_topics(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_everything_that_has_a_name_has_a_page(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in (*WORDS, *LAWS, *registered(), *VERBS, *(check.name for check in CHECKS)):
-        assert len(told(capsys, name)) > 40, name
+    """One look at all of them; one of each kind as it is shown."""
+    ctx = click.Context(help_command, parent=click.Context(group))
+    known = {name: page.markdown for page in pages(ctx) for name in (page.name, page.also)}
+    kinds = WORDS, LAWS, registered(), VERBS, [check.name for check in CHECKS]
+    for name in (name for names in kinds for name in names):
+        assert len(known[name.lower()]) > 40, name
+    for names in kinds:
+        assert len(told(capsys, list(names)[-1])) > 40
 
 
 @pytest.mark.parametrize(

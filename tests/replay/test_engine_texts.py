@@ -12,12 +12,12 @@ from tests.made import fake_llamacpp
 from tests.made.engine_inputs import CANARY, answers
 from tests.made.fake_engine import Engine, serving
 from tests.made.fake_llamacpp import LlamaCpp
+from tests.made.pairs import in_turn
 
 KEY = "sk-canary-0123456789abcdef"
 
 
-@pytest.mark.parametrize("chat", [False, True])
-@pytest.mark.parametrize("llamacpp", [False, True])
+@pytest.mark.parametrize(("llamacpp", "chat"), in_turn([False, True], [False, True], of=2))
 def test_texts_become_ids(chat: bool, llamacpp: bool, tmp_path: Path) -> None:
     engine = LlamaCpp() if llamacpp else Engine()
     file = answers(tmp_path / "r.jsonl", Engine(k=0), chat=chat)
