@@ -10,7 +10,7 @@ What to do
 Read it as no data. Find out why nothing was drafted: a grammar that invalidates drafts, speculation off, an idle server.
 
 How it can be wrong
-An idle interval of vLLM 0.8.3 to 0.8.5 prints nan too, and is harmless.
+vLLM 0.8.3 to 0.8.5 prints nan in every idle interval, and where speculation is off: those lines are no finding.
 """
 
 import polars as pl
@@ -23,7 +23,8 @@ CHECK = Check(
     table="windows",
     needs=("said",),
     judged=pl.col("said").is_not_null(),
-    fault=pl.col("said").str.contains('"nan": true', literal=True),
+    fault=pl.col("said").str.contains('"nan": true', literal=True)
+    & ~pl.col("family").str.starts_with("V1 0.8").fill_null(value=False),
     read=counted("windows print nan"),
     laws=None,
     shows=("engine", "surface"),

@@ -24,7 +24,14 @@ SERIES, POINTS = 32, 1000
 #: Events of a kind that stand among the changes.
 _EVENTS = 40
 _BASES = ("interval", "request", "iteration", "counter", "lifetime", "gauge")
-_OF_EVENT = {"error": "error", "died": "error", "version": "restart", "config": "configuration", "k": "configuration"}
+_OF_EVENT = {
+    "error": "error",
+    "died": "error",
+    "version": "restart",
+    "config": "configuration",
+    "k": "configuration",
+    "cache": "cache",
+}
 
 
 @dataclass(frozen=True)
@@ -121,14 +128,14 @@ def _of_series(part: pl.DataFrame, windows: pl.DataFrame, surface: str) -> Itera
     timed = part.filter((drafts > 0) & (pl.col("busy_ms") > 0))
     yield "step_time", _points(timed, pl.col("busy_ms") / drafts, drafts)
     if timed.is_empty():
-        loaded = _with_load(part.filter((drafts > 0) & (pl.col("span_s") > 0)), windows, surface)
+        loaded = with_load(part.filter((drafts > 0) & (pl.col("span_s") > 0)), windows, surface)
         yield "step_time", _points(loaded, 1000 * pl.col("span_s") * pl.col("load") / drafts, drafts)
     speed = part.filter(pl.col("generation_tps") > 0)
     yield "throughput", _points(speed, pl.col("generation_tps"), one)
     yield "load", _points(part.filter(pl.col("running").is_not_null()), pl.col("running"), one)
 
 
-def _with_load(part: pl.DataFrame, windows: pl.DataFrame, surface: str) -> pl.DataFrame:
+def with_load(part: pl.DataFrame, windows: pl.DataFrame, surface: str) -> pl.DataFrame:
     """Windows with the running requests that the line before them, of the same series, prints."""
     loads = windows.filter((pl.col("running") > 0) & (pl.col("surface") != surface) & pl.col("line").is_not_null())
     if part.is_empty() or loads.is_empty():

@@ -93,9 +93,14 @@ def _best(sources: Sequence[CounterSource]) -> list[CounterSource]:
     return list(best.values())
 
 
-def one_tally(source: CounterSource, windows: pl.DataFrame) -> Tally:
-    """The tally of some windows of a source."""
-    return _tally("all", "", source, _added(windows, source))
+def added(windows: pl.DataFrame, source: CounterSource) -> pl.DataFrame:
+    """Windows of a source, in order of time, as what each of them added; other columns stay."""
+    return _added(windows, source)
+
+
+def one_tally(source: CounterSource, rows: pl.DataFrame) -> Tally:
+    """The tally of some rows of `added`."""
+    return _tally("all", "", source, rows)
 
 
 def _rows(windows: pl.DataFrame, source: CounterSource) -> pl.DataFrame:

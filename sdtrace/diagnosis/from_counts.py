@@ -12,6 +12,7 @@ from sdtrace.counters.sources import chosen as chosen_of
 from sdtrace.counters.speed import Speed, speeds
 from sdtrace.diagnosis.accused import accused
 from sdtrace.diagnosis.by_series.judge import section
+from sdtrace.diagnosis.by_series.slower import slower
 from sdtrace.diagnosis.causes import counters
 from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.diagnosis.coverage import nothing, of_counts
@@ -55,6 +56,7 @@ def from_counts(seen: Seen) -> Track:
             text=text_headline(audit.texts),
             few=text_judged(audit.texts),
             uncounted=_uncounted(speed, spans),
+            slower=slower(seen.changes),
         ),
         figures_from=source,
         speeds=speed,

@@ -187,7 +187,8 @@ def _counted(root: Cause, audit: Audit, source: CounterSource | None, moved: Cha
         return _share(steps, None, total), None, None, True, of
     if moved is None or source.basis not in _ADDS:
         whole = root.cause != "series-outlier" and moved is None
-        return _share(total if whole else None, source.counts["emitted"], total), since, None, moved is None, of
+        begun = source.first_at if whole else since
+        return _share(total if whole else None, source.counts["emitted"], total), begun, None, moved is None, of
     part = audit.windows.filter(
         (pl.col("surface") == source.surface) & (pl.col("engine") == source.engine) & (pl.col("at") >= (since or 0.0))
     )

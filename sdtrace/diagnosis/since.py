@@ -28,7 +28,7 @@ NEAR_S, FIRST_S, NEAR_LINES = 120.0, 900.0, 200
 #: Seconds behind an onset: a line is printed when its window ends.
 _AFTER_S = 30.0
 _LENGTH = re.compile(r"draft length|\bk=")
-_BESIDE = ("error", "died", "version", "config", "k", "fallback", "off")
+_BESIDE = ("error", "died", "version", "config", "k", "fallback", "off", "cache")
 _OF_ACCEPTANCE = ("drafter-miswired", "low-acceptance", "series-outlier")
 _DEAD_ADVICE = (
     "its drafts were accepted until then: vocabulary and wiring are not it. Look at what happened at that time (errors, a deploy, "
@@ -186,6 +186,8 @@ def _merged(row: Cause, dated: Cause | None, events: Sequence[Event], windows: p
         certainty = min(row.certainty, dated.certainty, key=CERTAINTIES.index)
         checks = tuple(dict.fromkeys((*row.checks, *dated.checks)))
         evidence = (*dated.evidence, *row.evidence)[:8]
+        if "SD440" in row.checks:  # what it falls with explains more than when it last fell
+            return replace(row, certainty=certainty, checks=checks, evidence=(*row.evidence, *dated.evidence)[:8])
         return replace(
             dated, certainty=certainty, checks=checks, evidence=evidence, weight=max(row.weight, dated.weight)
         )

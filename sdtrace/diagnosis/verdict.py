@@ -99,11 +99,13 @@ def counts_verdict(
     text: str | None,
     few: str,
     uncounted: str,
+    slower: str = "",
 ) -> tuple[VerdictState, str]:
     """State and headline where there are only counts, or responses.
 
     `doubt`: why what was read is no evidence; `text`: what responses show where nothing is wrong; `few`: how many of their tokens were
-    looked at, where they are too few; `uncounted`: what an input tells in which nothing counts drafted tokens.
+    looked at, where they are too few; `uncounted`: what an input tells in which nothing counts drafted tokens; `slower`: that steps
+    came to take much longer under the same load.
     """
     if (worst := _worst(rows, incident)) is not None:
         return worst
@@ -131,6 +133,8 @@ def counts_verdict(
             "cannot-tell",
             f"{told}whether so little pays only times can tell; {in_words(without_speed, few)}",
         )
+    if slower:
+        return "cannot-tell", f"{told}{slower}: counts do not tell why"
     return "healthy", told + in_words(coverage, few)
 
 
@@ -144,6 +148,8 @@ def _short(series: Sequence[Judged]) -> str:
     whole = _wholes(series)[0].tally
     if not whole.counted:
         return f"means without counts, of {whole.steps:,.0f} steps at least, are too little to judge acceptance"
+    if whole.total("drafts") is None:
+        return f"drafting steps are not counted; {whole.steps:,.0f} at least, and {STEPS} would do"
     return f"{whole.steps:,.0f} drafting steps are too few; {STEPS - whole.steps:,.0f} more would do"
 
 

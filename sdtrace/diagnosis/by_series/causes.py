@@ -23,8 +23,16 @@ _STEP = (
     "compare the drafter's steps before and behind that position: hidden states, position ids, cache slots; draft no further than "
     "the position before until that is mended"
 )
+_ONE_TOKEN = (
+    "compare tokens per second with speculation off: a draft of one token cannot be shortened; see whether the drafter fits the "
+    "traffic and is wired as the engine expects"
+)
 _LOOKUP = "the lookup finds little in this text: switch speculation off for this traffic, or use a model that drafts"
 _DEAR = "switch speculation off for this traffic, or use a drafter that fits it: no draft length makes this gain pay"
+_LOAD = (
+    "send the same requests one at a time: if acceptance stays high there, the engine mixes up what requests of a batch hold (hidden "
+    "states, cache slots, padding of captured sizes); if not, the requests that come under load are other ones"
+)
 _CACHE = (
     "switch prefix caching off for a test: if acceptance comes back, the drafter's own cache or hidden states are not restored with "
     "the prefix"
@@ -89,17 +97,25 @@ def _decays(rows: Sequence[Judged]) -> Cause | None:
     hit = [j for j in rows if j.decay is not None]
     if not hit or (falls := hit[0].decay) is None:
         return None
-    if falls.what == "prompt tokens":
+    if falls.what in ("prompt tokens", "context tokens"):
         return replace(_cause("long-context-decay", "SD440", hit, _falls), certainty=falls.certainty)
     made = replace(_cause("low-acceptance", "SD440", hit, _falls), certainty=falls.certainty, blame="scheduler")
-    return replace(made, advice=_CACHE)
+    return replace(made, advice=_LOAD if falls.what == "running requests" else _CACHE)
 
 
 def _falls(j: Judged) -> str:
     d = j.decay
     assert d is not None
-    short, long = (f"{r.value:.0%} at {end:,.0f} {d.what}" for r, end in zip((d.short, d.long), d.ends, strict=True))
-    return f"from {short} to {long} (medians of the shortest and the longest third of the requests)"
+    rate = d.longest.total("drafted") is not None
+    short, long = (
+        f"{f'{r.value:.0%}' if rate else f'{1 + r.value:.2f} tokens per step'} at {end:,.0f} {d.what}"
+        for r, end in zip((d.short, d.long), d.ends, strict=True)
+    )
+    of = {
+        "running requests": "emptiest and the fullest third of the records",
+        "context tokens": "shortest and the longest third of the records",
+    }
+    return f"from {short} to {long} (medians of the {of.get(d.what, 'shortest and the longest third of the requests')})"
 
 
 def _low(outcomes: Outcomes, rows: Sequence[Judged]) -> Cause | None:
@@ -112,7 +128,27 @@ def _low(outcomes: Outcomes, rows: Sequence[Judged]) -> Cause | None:
     low = [j for j in rows if j.broken == ("series-outlier",) and j.against is not None and j.against.mine.value < LOW]
     if low:
         return replace(_cause("low-acceptance", "SD436", low, _beside), advice=_OWN, blame="scheduler")
-    return make("low-acceptance", "suspected", ["SD433"], outcomes) if fired(outcomes, "SD433") else None
+    if not fired(outcomes, "SD433"):
+        return None
+    small = [j for j in rows if j.tally.by == "all" and _small(j)]
+    made = make("low-acceptance", "suspected", ["SD433"], outcomes)
+    if not small:
+        return made
+    says = f"{made.headline.split(': ')[0]}: {'; '.join(_share(j) for j in small[:NAMED])}"
+    one = all((j.tally.total("drafted") or 0.0) <= 1.01 * (j.tally.total("drafts") or 0.0) for j in small)
+    return replace(made, headline=says, advice=_ONE_TOKEN if one else made.advice)
+
+
+def _small(j: Judged) -> bool:
+    drafted, accepted = j.tally.total("drafted"), j.tally.total("accepted")
+    return drafted is not None and accepted is not None and accepted < LOW * drafted
+
+
+def _share(j: Judged) -> str:
+    t = j.tally
+    drafted, accepted = t.total("drafted") or 1.0, t.total("accepted") or 0.0
+    gained = "" if t.length is None or t.total("drafts") is None else f", {t.length:.2f} tokens per drafting step"
+    return f"{accepted:,.0f} of {drafted:,.0f} ({accepted / drafted:.1%}){gained}"
 
 
 def _cause(cause: str, code: str, hit: Sequence[Judged], words: Any) -> Cause:

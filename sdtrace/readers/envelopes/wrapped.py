@@ -23,7 +23,9 @@ _WORDS = re.compile(
     r"|common_|llama_|llama-|SpecDecoding|Speculative metrics|Decode batch|Avg prompt|Observed |[\w.-]+ +pred=)"
 )
 #: ... or a console's table of labels, told by its heading.
-_LABELS = re.compile(r"^\s*(?:=+ Serving Benchmark|=+$|-(?:-++(?:[\w ]++-++)?|[\w ]++-++)$|[A-Z][\w ()/%.,-]{2,40}:)")
+_LABELS = re.compile(
+    r"^\s*(?:=+ Serving Benchmark|=+$|-(?:-++(?:[\w ().]++-++)?|[\w ().]++-++)$|[A-Z][\w ()/%.,-]{2,40}:)"
+)
 #: A member of an indented document, or its end.
 _MEMBER = re.compile(r'^\s{2,}"[^"]{1,80}": |^\s*[}\]]+,?$')
 _OURS = re.compile(

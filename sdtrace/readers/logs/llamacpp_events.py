@@ -18,6 +18,9 @@ NEEDLES = (
     b"--draft-max",
     b"--spec-draft-n-max",
     b"synth-rates",
+    b"restored context checkpoint",
+    b"full prompt re-processing",
+    b"context shift",
     b"build: ",
     b"build_info: ",
     b"build = ",
@@ -57,6 +60,9 @@ _TYPE, _MAX = re.compile(r"--spec-type[ =]([\w,-]+)"), re.compile(r"--(?:spec-dr
 _BUILD = re.compile(r"\bbuild(?:_info)?\s{0,8}[:=] b?(\d{3,6})(?=[ -]|$)")
 _STAMP = re.compile(r"(?<!\d)\d{1,9}\.\d\d\.\d{3}\.\d{3} [IWED] ")
 _ERROR = re.compile(r"\d\d\.\d{3}\.\d{3} E ((?:srv|slot) +[\w()~]{1,60}):")
+_CACHE = re.compile(
+    r"slot +update_slots: id +(\d+) \| task -?\d+ \| (?:restored context checkpoint|forcing full prompt re-processing|slot context shift)"
+)
 _PROGRAM = re.compile(r"llama-(?:server|cli|speculative)")
 _DRAFTS = ("--spec-type", "--model-draft", "-md")
 
@@ -77,6 +83,8 @@ def announced(path: str, line: int, at: float | None, text: str) -> list[Event]:
             told.append(("config", "speculation is configured", value))
     if (build := _BUILD.search(text[:300])) and '"' not in text[: build.start()]:
         told.append(("version", "the build of the engine", f"b{build[1]}"))
+    if cache := _CACHE.search(text[:400]):
+        told.append(("cache", "a slot's context was restored, shifted or processed anew", cache[1]))
     if error := _ERROR.search(text[:160]):
         told.append(("error", "the engine logged an error", error[1]))
     events = [Event(path, line, at, "llama.cpp", kind, what, value) for kind, what, value in told]

@@ -44,6 +44,8 @@ NEEDLES = (
     b"block-wise rejection",
     b"gamma is not set",
     b"ejection sampling is enabled",
+    b"Cache flushed",
+    b"Retract requests",
     *_ANNOUNCED,
 )
 _FIELD = {
@@ -61,6 +63,8 @@ _KNOWN = (
         "off",
         "speculative decoding was switched off",
     ),
+    (re.compile(r"\] Cache flushed|^Cache flushed"), "cache", "the cache was emptied"),
+    (re.compile(r"Retract requests\."), "cache", "requests were retracted: their cache is computed anew"),
     (
         re.compile(r"speculative_adaptive disabled: "),
         "schedule",
@@ -124,5 +128,5 @@ def _configured(text: str) -> list[tuple[str, str, str | None]]:
 
 def once(event: Event) -> tuple[str, str | None, int]:
     """What of an announcement is told once: a start and an error once a minute."""
-    often = event.kind in ("version", "error") and event.at is not None
+    often = event.kind in ("version", "error", "cache") and event.at is not None
     return event.what, event.value, int((event.at or 0) // 60) if often else 0

@@ -81,6 +81,8 @@ _KNOWN = (
         "died",
         "the engine died: the log holds its stack trace",
     ),
+    (re.compile(r"[Rr]eset prefix cache"), "cache", "the prefix cache was emptied"),
+    (re.compile(r"\b[Pp]reempted\b"), "cache", "a request was preempted: its cache is computed anew"),
     (
         re.compile(r"min_p, logit_bias|min_p and logit_bias"),
         "fallback",
@@ -125,6 +127,8 @@ NEEDLES = (
     b"alling back",
     b"kv_role",
     b"vLLM API server version",
+    b"reset prefix cache",
+    b"reempted",
 )
 
 
@@ -140,7 +144,7 @@ def announced(path: str, lines: pl.DataFrame, seen: set[str], newest: float) -> 
     for number, text, ts in lines.filter(pl.col("text").str.contains(_ANY)).select("line", "text", "ts").iter_rows():
         at = stamped(text, ts, newest)
         for event in _of_line(path, number, at, text):
-            often = event.kind in ("version", "error", "died")
+            often = event.kind in ("version", "error", "died", "cache")
             key = f"{event.kind} {event.what} {event.value} {int((at or 0) // _SAME) if often else ''}"
             if key not in seen:
                 seen.add(key)
