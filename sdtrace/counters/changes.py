@@ -122,7 +122,11 @@ def _of_series(part: pl.DataFrame, windows: pl.DataFrame, surface: str) -> Itera
     else:
         rates = part.filter(pl.col("rate").is_not_null() & drafted.is_null())
         yield "acceptance", _points(rates, pl.col("rate"), one)
-        yield "tokens_per_step", _points(part.filter(pl.col("length").is_not_null()), pl.col("length"), one)
+        stepped = part.filter((drafts > 0) & (accepted >= 0))  # TGI counts steps and what they accepted
+        if stepped.height > 2 * SIDE:
+            yield "tokens_per_step", _points(stepped, 1 + accepted / drafts, drafts)
+        else:
+            yield "tokens_per_step", _points(part.filter(pl.col("length").is_not_null()), pl.col("length"), one)
     lengths = part.filter((drafts > 0) & (drafted > 0))
     yield "draft_length", _points(lengths, drafted / drafts, drafts)
     timed = part.filter((drafts > 0) & (pl.col("busy_ms") > 0))

@@ -15,7 +15,10 @@ from tests.healthy.worlds import TRAFFIC, World
 from tests.healthy.writers import WRITERS
 
 #: Writers of logs with a clock and counts by window.
-DATED = ("vllm", "sglang", "prometheus")
+DATED = ("vllm", "sglang", "prometheus", "lmdeploy", "tgi")
+#: Writers of logs that name their engines, and in which half of the siblings' acceptance is no lawful traffic: a slot of llama.cpp
+#: gets prompts like those it had before.
+NAMED = ("vllm", "sglang", "prometheus", "tgi")
 
 
 def main() -> None:
@@ -49,12 +52,9 @@ def healthy(engines: list[str], logs: int, folder: Path) -> Counter[str]:
 
 
 def power(engines: list[str], runs: int, folder: Path) -> list[float]:
-    """By engine, the share of runs in which the engine of four that accepts half is named, alone.
-
-    Not for llama.cpp's slots: a slot gets prompts like those it had before, so half of its siblings' acceptance is lawful there.
-    """
+    """By engine, the share of runs in which the engine of four that accepts half is named, alone."""
     shares = []
-    for engine in (name for name in engines if runs and name != "llamacpp"):
+    for engine in (name for name in engines if runs and name in NAMED):
         worlds = [World(("steady", "mixed")[seed % 2], 4, 20, seed, half=seed % 4) for seed in range(runs)]
         hits = sum(named(documented(w, engine, folder), w.half or 0) for w in worlds)
         shares.append(hits / runs)

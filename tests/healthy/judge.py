@@ -36,6 +36,6 @@ def dated(document: dict[str, Any], window: int) -> bool:
     times = [
         c["at"]
         for c in document["changes"]
-        if c["what"] == "acceptance" and c["after"] < c["before"] and c["at"] is not None
+        if c["what"] in ("acceptance", "tokens_per_step") and c["after"] < c["before"] and c["at"] is not None
     ]
     return any(abs(at - right) <= 2 * SECONDS for at in times)

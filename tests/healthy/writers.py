@@ -87,6 +87,54 @@ def prometheus(windows: list[Window]) -> tuple[str, str]:
     return "scrapes.prom", "\n".join(rows)
 
 
+def lmdeploy(windows: list[Window]) -> tuple[str, str]:
+    """LMDeploy's lines: they name no engine, so that the one that is asked for first stands for the log."""
+    rows = []
+    for w in windows:
+        if w.engine or not w.steps:
+            continue
+        shares = ", ".join(f"{n / w.steps:.3f}" for n in w.positions)
+        rows.append(
+            f"{datetime.fromtimestamp(w.at, UTC):%Y-%m-%d %H:%M:%S},000 - lmdeploy - INFO - loggers.py:84 - SpecDecoding metrics: Draft "
+            f"acceptance rate: {100 * w.accepted / w.drafted:.2f}%, Mean acceptance length: {1 + w.accepted / w.steps:.2f}, Accepted: "
+            f"{w.accepted} tokens, Drafted: {w.drafted} tokens, Per-position acceptance rate: {shares}"
+        )
+    return "lmdeploy.log", "\n".join(rows)
+
+
+def trtllm(windows: list[Window]) -> tuple[str, str]:
+    """The speculation gate of TensorRT-LLM: a line a request, with its mean length and no counts."""
+    rows = []
+    for w in windows:
+        stamp = f"[{datetime.fromtimestamp(w.at, UTC):%m/%d/%Y-%H:%M:%S}] [TRT-LLM] [I] [SpeculationGate] Request"
+        for r in w.finished:
+            if r.steps:
+                mean = 1 + r.accepted / r.steps
+                rows.append(f"{stamp} {r.number} completed: avg_decoded={mean:.2f}, accepted_len={mean - 1:.3f}")
+    return "trtllm.log", "\n".join(rows)
+
+
+def tgi(windows: list[Window]) -> tuple[str, str]:
+    """Scrapes of TGI's histogram of accepted tokens a step, a replica an engine; a restart sets it to zero."""
+    totals: dict[int, list[int]] = {}
+    before: dict[int, int] = {}
+    rows = ["# TYPE tgi_request_skipped_tokens histogram"]
+    for at in dict.fromkeys(w.at for w in windows):
+        for w in (w for w in windows if w.at == at):
+            if before.get(w.engine) != w.process:
+                totals[w.engine], before[w.engine] = [0] * 10, w.process
+            for j, n in enumerate([w.steps, *w.positions]):
+                totals[w.engine][j] += n
+        for engine, (steps, *positions) in totals.items():
+            base, stamp = "tgi_request_skipped_tokens", int(at * 1000)
+            for j, n in enumerate(positions):
+                rows.append(f'{base}_bucket{{instance="{engine}",le="{j}"}} {steps - n} {stamp}')
+            rows.append(f'{base}_bucket{{instance="{engine}",le="+Inf"}} {steps} {stamp}')
+            rows.append(f'{base}_sum{{instance="{engine}"}} {sum(positions)} {stamp}')
+            rows.append(f'{base}_count{{instance="{engine}"}} {steps} {stamp}')
+    return "tgi.prom", "\n".join(rows)
+
+
 _NAMES = ("num_drafts", "num_draft_tokens", "num_accepted_tokens")
 
 WRITERS: dict[str, Callable[[list[Window]], tuple[str, str]]] = {
@@ -94,4 +142,7 @@ WRITERS: dict[str, Callable[[list[Window]], tuple[str, str]]] = {
     "sglang": sglang,
     "llamacpp": llamacpp,
     "prometheus": prometheus,
+    "lmdeploy": lmdeploy,
+    "trtllm": trtllm,
+    "tgi": tgi,
 }
