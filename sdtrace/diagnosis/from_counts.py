@@ -11,6 +11,7 @@ from sdtrace.counters.sources import LIFETIME, CounterSource
 from sdtrace.counters.sources import chosen as chosen_of
 from sdtrace.counters.speed import Speed, speeds
 from sdtrace.diagnosis.accused import accused
+from sdtrace.diagnosis.by_series.idle import by_throughput
 from sdtrace.diagnosis.by_series.judge import section
 from sdtrace.diagnosis.by_series.slower import slower
 from sdtrace.diagnosis.causes import counters
@@ -57,6 +58,7 @@ def from_counts(seen: Seen) -> Track:
             few=text_judged(audit.texts),
             uncounted=_uncounted(speed, spans),
             slower=slower(seen.changes),
+            still=None if source is None else by_throughput(seen.audit.windows, source),
         ),
         figures_from=source,
         speeds=speed,

@@ -6,6 +6,7 @@ from typing import Any
 from sdtrace.counters.agreement import over_all
 from sdtrace.counters.figures import plain
 from sdtrace.counters.sources import CounterSource
+from sdtrace.diagnosis.by_series.idle import Idle
 from sdtrace.diagnosis.by_series.judge import Judged
 from sdtrace.diagnosis.by_series.pays import STEPS
 from sdtrace.diagnosis.coverage import ENOUGH, Coverage, in_words
@@ -100,12 +101,13 @@ def counts_verdict(
     few: str,
     uncounted: str,
     slower: str = "",
+    still: Idle | None = None,
 ) -> tuple[VerdictState, str]:
     """State and headline where there are only counts, or responses.
 
     `doubt`: why what was read is no evidence; `text`: what responses show where nothing is wrong; `few`: how many of their tokens were
     looked at, where they are too few; `uncounted`: what an input tells in which nothing counts drafted tokens; `slower`: that steps
-    came to take much longer under the same load.
+    came to take much longer under the same load; `still`: steps without a draft, where only the throughput tells of them.
     """
     if (worst := _worst(rows, incident)) is not None:
         return worst
@@ -120,7 +122,7 @@ def counts_verdict(
             "cannot-tell",
             f"{source.length:.2f} tokens per step: plain decoding, nothing drafted in {source.windows:,} records",
         )
-    told = _gained(source)
+    told = _gained(source, still)
     if doubt is not None:
         return "cannot-tell", f"{told}not trusted: {doubt}"
     if coverage["acceptance"] != "judged":
@@ -153,10 +155,14 @@ def _short(series: Sequence[Judged]) -> str:
     return f"{whole.steps:,.0f} drafting steps are too few; {STEPS - whole.steps:,.0f} more would do"
 
 
-def _gained(source: CounterSource) -> str:
+def _gained(source: CounterSource, still: Idle | None) -> str:
     """`2.31 tokens per drafting step, 1.80 over all steps (40% had no draft); `."""
     told = "" if source.length is None else f"{source.length:.2f} tokens per drafting step; "
     drafts = source.counts["drafts"] or 0.0
+    if still is not None:
+        return (
+            f"{told[:-2]}, but about {still.share:.1%} of some {still.steps:,.0f} steps had no draft; " if told else ""
+        )
     if (whole := over_all(source, source.requests or None)) is not None and whole[0] > 1.1 * drafts:
         told = f"{told[:-2]}, {whole[1]:.2f} over all steps ({1 - drafts / whole[0]:.0%} had no draft); "
     return told

@@ -109,3 +109,14 @@ def test_the_least_number_of_steps_is_called_so(tmp_path: Path) -> None:
     timings = '{"timings": {"predicted_n": 200, "predicted_ms": 11082.6, "draft_n": 347, "draft_n_accepted": 65}}\n'
     headline = said(tmp_path, timings, "answers.jsonl")["verdict"]["headline"]
     assert headline == "drafting steps are not counted; 22 at least, and 90 would do"
+
+
+def test_steps_without_a_draft_that_only_the_throughput_tells(tmp_path: Path) -> None:
+    """60 tokens/s over 29 distances of 10 s are 17,400 tokens; 90 of them accepted in 60 drafting steps: 17,310 steps, 99.7% without."""
+    text = "".join(window(n, 0.5, 1, steps=2, tps=60.0) for n in range(30))
+    headline = said(tmp_path, text)["verdict"]["headline"]
+    assert headline.startswith("2.50 tokens per drafting step, but about 99.7% of some 17,310 steps had no draft; ")
+
+
+def test_a_throughput_that_drafting_steps_explain_says_nothing_of_others(tmp_path: Path) -> None:
+    assert "had no draft" not in said(tmp_path, "".join(window(n, 0.5, 1) for n in range(30)))["verdict"]["headline"]

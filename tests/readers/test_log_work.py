@@ -122,6 +122,24 @@ def test_hits_are_the_lines_that_hold_a_needle(tmp_path: Path, monkeypatch: pyte
             assert rows.keys() == {line for number, near in expected for line in (number, *near)}
 
 
+def test_announcements_are_found_in_the_middle_of_a_large_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond LARGE a level betrays them; warnings that announce nothing are passed."""
+    monkeypatch.setattr(hits, "LARGE", 0)
+    monkeypatch.setattr(hits, "EDGE", -1)
+    head = "(EngineCore_DP0 pid=9) {} 11-23 10:00:00 [{}] "
+    told = (
+        head.format("WARNING", "vllm.py:101")
+        + "Speculative decoding is not supported on this platform; it is disabled."
+    )
+    failed = head.format("ERROR", "core.py:7") + "EngineCore encountered a fatal error."
+    idle = [head.format("WARNING", "x.py:5") + f"slow client {n}" for n in range(300)]
+    path = tmp_path / "large.log"
+    path.write_text("\n".join([*_LINES[:2], *idle, told, *idle, failed, *_LINES[:2]]) + "\n")
+    rows = [frame for frame, _ in hits.hits(Segment(path, 1), [vllm.DIALECT], b"") if frame is not None]
+    texts = [text for frame in rows for text in frame["text"]]
+    assert [text for text in texts if "pid=9" in text] == [told, failed]
+
+
 _ONE = b"SpecDecoding Avg prompt throughput" + b"z" * 4000
 
 

@@ -114,3 +114,38 @@ def test_places_are_told_apart(name: str, tmp_path: Path) -> None:
     assert found["causes"][0]["cause"] == "series-outlier"
     assert places[1] in found["causes"][0]["headline"]
     assert found["causes"][0]["headline"].count(places[1]) == 1
+
+
+LM_STUDIO = """[2026-11-23 10:00:00][INFO][m] Generated prediction: {
+  "id": "chatcmpl-1",
+  "usage": {
+    "prompt_tokens": 66,
+    "completion_tokens": 300,
+    "total_draft_tokens_count": 480,
+    "accepted_draft_tokens_count": 160,
+    "rejected_draft_tokens_count": 320
+  },
+  "stats": {
+    "tokens_per_second": 17.9,
+    "generation_time": 16.7
+  }
+}
+"""
+FRONTS: dict[str, str] = {
+    "compose": "lmstudio-1  | ",
+    "kubectl": "[pod/lmstudio-0/server] ",
+    "kubectl with times": "[pod/lmstudio-0/server] 2026-11-23T10:00:00.123456789Z ",
+    "stern": "lmstudio-7f9c6d-abcde server ",
+    "journald": "Nov 23 10:00:00 node-7 lms[31]: ",
+    "a time": "2026-11-23T10:00:00.123Z ",
+    "grep -n": "12:",
+}
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_a_document_of_many_lines_behind_what_stands_before_each(name: str, tmp_path: Path) -> None:
+    """160 of 480 drafted tokens."""
+    path = tmp_path / "lms.log"
+    path.write_text("".join(f"{FRONTS[name]}{line}\n" for line in LM_STUDIO.splitlines()))
+    found, lost = sums(path)[1:]
+    assert (found["drafted"], found["accepted"], lost) == (480, 160, 0)

@@ -96,6 +96,25 @@ def test_a_plain_run_is_read_for_its_speed(text: str, speed: float, tmp_path: Pa
     assert all(row["drafted"] is None for row in rows)
 
 
+#: what a script for EAGLE prints -> (tokens per second, tokens per step, tokens) of each run
+SCRIPTS = {
+    "EAGLE-3:\n#questions: 80, Throughput: 276.30 token/s, Acceptance length: 5.36\n\nEAGLE-2:\n"
+    "#questions: 80, Throughput: 224.70 token/s, Acceptance length: 3.75\n": [(276.3, 5.36, None), (224.7, 3.75, None)],
+    # 92.421 s x 41.96 tokens/s
+    "Average Latency: 92.421 s\nAverage Output throughput: 41.960 token/s\nAverage Accept length: 1.042\n": [(41.96, 1.042, 3878.0)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "runs"), SCRIPTS.items())
+def test_runs_that_scripts_for_eagle_print(
+    text: str, runs: list[tuple[float, float, float | None]], tmp_path: Path
+) -> None:
+    path = tmp_path / "run.txt"
+    path.write_text(text)
+    rows = [row for b in open_one(str(path), None).batches() if b.windows is not None for row in b.windows.to_dicts()]
+    assert [(row["generation_tps"], row["length"], row["emitted"]) for row in rows] == runs
+
+
 def test_a_shortened_table_gives_its_steps_by_positions(tmp_path: Path) -> None:
     """19,179 drafted over three positions: 6,393 steps; 1 + 0.8342 + 0.7291 + 0.6407 is the printed 3.20."""
     path = tmp_path / "post.md"

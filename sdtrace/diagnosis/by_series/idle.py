@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
 from sdtrace.counters.agreement import over_all
 from sdtrace.counters.series import Tally
 from sdtrace.counters.sources import CounterSource
@@ -13,6 +15,8 @@ from sdtrace.schema.trace import Event
 MOST, NEARLY_ALL = 0.5, 0.7
 #: Steps that tell it.
 STEPS = 200
+#: Lines of acceptance for each line of throughput, at least; usual distances between two lines, at most, that a throughput speaks of.
+PAIRED, GAP = 0.5, 2.5
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,29 @@ class Idle:
     steps: float
     share: float
     certainty: Certainty
+
+
+def by_throughput(windows: pl.DataFrame, source: CounterSource) -> Idle | None:
+    """What vLLM's throughput tells of steps without a draft: every step gives one token and those that it accepts.
+
+    Only where its lines of throughput have lines of acceptance behind them: without those the log may be a selection.
+    """
+    c = source.counts
+    if source.engine != "vllm" or source.basis != "interval" or c["drafts"] is None or c["accepted"] is None:
+        return None
+    rows = windows.filter((pl.col("engine") == "vllm") & (pl.col("generation_tps") > 0) & pl.col("at").is_not_null())
+    rows = rows.filter(~pl.col("series").fill_null("").str.contains("Aggregated", literal=True))
+    told = windows.filter((pl.col("surface") == source.surface) & (pl.col("engine") == "vllm")).height
+    gaps = rows.select(
+        tps=pl.col("generation_tps"), gap=(pl.col("at") - pl.col("at").shift(1)).over("path", "series")
+    ).drop_nulls()
+    if gaps.is_empty() or told < PAIRED * rows.height:
+        return None
+    usual = float(gaps["gap"].to_numpy()[gaps.height // 2])
+    near = gaps.filter(pl.col("gap").is_between(0, GAP * usual))
+    every = float((near["tps"] * near["gap"]).sum()) - c["accepted"]
+    share = 1 - c["drafts"] / every if every >= STEPS else 0.0
+    return Idle(every, share, "suspected") if share >= MOST else None
 
 
 def idle(t: Tally, sources: Sequence[CounterSource], methods: str, events: Sequence[Event]) -> Idle | None:

@@ -20,6 +20,15 @@ _START = re.compile(r"[{\[](?=\s*(?:[\"{\[\]}\n\r]|$))")
 _PREFIX = re.compile(
     rf"^[^{{\"']{{1,200}}?[\s:>|\]](data: \{{.*|(?:ray_)?(?:{'|'.join(ENGINES)})[:_]\w+(?:\{{[^}}]*\}})? -?[\d.]+(?:e[+-]?\d+)?(?: \d+)?)$"
 )
+#: What shippers and tools put in front of each line, in the order in which they stand.
+_FRONTS = (
+    re.compile(r"[\w.-]{1,80} *\|(?: |$)"),
+    re.compile(r"\[(?:pod/)?[a-z][\w./-]{0,200}\] ?"),
+    re.compile(r"[a-z][a-z0-9.-]{0,200}-(?:[a-z0-9]{5}|\d{1,3}) [a-z][a-z0-9-]{0,62}(?: |$)"),
+    re.compile(r"[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d [\w.-]{1,80} [\w.@/-]{1,80}(?:\[\d{1,9}\])?:(?: |$)"),
+    re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]*(?:Z|[+-]\d\d:?\d\d)?(?: |$)"),
+    re.compile(r" *\d{1,9}(?:\t|:)"),
+)
 _EVENT, _FIELD = re.compile(r"data:\s*\{"), re.compile(r"(?:data|event|id|retry)?:")
 _LOGGED = re.compile(r'^\s*\{.{0,4000}?"(?:log|MESSAGE|message|msg)"\s*:\s*"')
 
@@ -87,6 +96,15 @@ def prefixes(lines: Lines) -> Bare | None:
     return Bare(made) if any(a != b for a, b in zip(made, lines, strict=True)) else None
 
 
+def fronts(lines: Lines) -> Bare | None:
+    """What stands in front of every line of a text: a service of compose, a pod, a time, a number; a document is broken by it."""
+    made, share = lines, 0
+    for kind in _FRONTS:
+        if sum(bool(kind.match(text)) for _, text in made) >= 0.95 * len(made):
+            made, share = [(n, kind.sub("", text, count=1)) for n, text in made], share + 1
+    return Bare(made) if share else None
+
+
 def logged(lines: Lines) -> Bare | None:
     """Shippers' lines of JSON whose text no log reader knows: what they carry is no log."""
     made: list[tuple[int, str, str]] = []
@@ -115,6 +133,7 @@ LOOSE = (
     Envelope("text around an event stream", holds("data:"), events),
     Envelope("lines of a shipper", holds('"log"', '"MESSAGE"', '"message"', '"msg"'), logged),
     *EXPORTS,
+    Envelope("what stands before each line", lambda text: "\n" in text.strip(), fronts),
     Envelope("prefixes of a logger", lambda text: True, prefixes),
     Envelope("JSON in a text", holds("{", "["), values),
 )

@@ -68,6 +68,9 @@ class Dialect:
     main: tuple[bytes, ...] = ()
     before: tuple[bytes, ...] = ()
     envelope: Envelope | None = None
+    #: what the middle of a large file is searched for besides: few and rare words of announcements, of which those lines are looked at
+    #: that hold a needle too, other than a level that many lines have
+    alarms: tuple[bytes, ...] = ()
     #: more needles, which only a small log is searched for: what the others hold already where the engine stamps its lines
     asides: tuple[bytes, ...] = ()
 

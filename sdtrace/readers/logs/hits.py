@@ -2,8 +2,8 @@
 
 Small logs are searched for every needle of every dialect, so that two engines in one log are both heard. In the middle
 of a log beyond LARGE the main needles of the dialects seen in samples are searched for, and each hit brings along what
-its dialect wants of the lines before it. One buffer, small enough for the processor's cache, is filled, searched and
-counted in turn: each byte is passed once by each.
+its dialect wants of the lines before it; of announcements those are found there that a level or a few rare words betray.
+One buffer, small enough for the processor's cache, is filled, searched and counted in turn: each byte is passed once by each.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +33,8 @@ BEFORE = 3
 LONGEST = 1 << 16
 #: A byte is rare that occurs less than once in so many.
 RARE = 400
+#: Levels that many lines have which announce nothing.
+LEVELS = (b"WARNING",)
 #: Words that only a line about acceptance has; a small log is searched for them too.
 ALSO = (b"acceptance rate", b"acceptance length", b"accept rate", b"#acc tokens", b"spec_accept_", b"accept_length")
 
@@ -64,7 +66,9 @@ def hits(
     every = sorted({n for d in dialects for n in d.needles}.union(ALSO))
     main = sorted({n for d in dialects for n in d.main or d.needles})
     main = [n for n in main if n in sample] or main
-    rare = _rare({*every, *main}, sample)
+    alarms = sorted({n for d in dialects for n in d.alarms})
+    telling = [n for n in every if n not in LEVELS]
+    rare = _rare({*every, *main, *alarms}, sample)
     before = sorted({n for d in dialects for n in d.before})
     before = [n for n in before if n in sample] if any(n in sample for n in main) else before
     number, offset, passed = segment.first, 0, 0
@@ -75,6 +79,9 @@ def hits(
             large = size > LARGE and EDGE < offset < size - EDGE
             offset += block.stop
             found, lines = _found(block, main if large else every, before if large else (), rare)
+            if large and alarms and (more := _found(block, alarms, (), rare)[0]):
+                told = [(i, text) for i, text in more if any(n in text for n in telling)]
+                found = sorted({**dict(told), **dict(found)}.items())
             asked = _asked(block) if asks and found else set()
             rows += [(number + i, text, i in asked) for i, text in found]
             number += lines

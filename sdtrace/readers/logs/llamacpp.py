@@ -242,6 +242,7 @@ DIALECT = Dialect(
         b"print_timing",
         *coins.NEEDLES,
     ),
+    alarms=(b" E srv ", b" E slot "),
     envelope=Envelope(
         stamp=r"[0-9]+\.[0-9]{2}\.[0-9]{3}\.[0-9]{3} [IWED] ",
         begins=r"(?:[a-z]+ +[A-Za-z0-9_().]+: |[A-Za-z0-9_:~]+: )?(?:id +[0-9]+ \| task -?[0-9]+ \|)?\s*(?:prompt eval time"

@@ -265,6 +265,7 @@ DIALECT = Dialect(
         *NEEDLES,
     ),
     main=(b"Decode batch", b"accept len:", b"spec_verify_ct"),
+    alarms=(b"hit an exception", b"ransfer failed", b"spec params updated"),
     envelope=Envelope(
         stamp=r"\[(?:[0-9]{4}-[0-9][0-9]-[0-9][0-9] )?[0-9][0-9]:[0-9][0-9]:[0-9][0-9](?:[.,][0-9]+)?(?: [A-Z_]+[0-9]+)*\] ",
         begins=r"\s*(?:Decode batch|Finish: |\{|Prefill batch|avg_spec_accept_length=)",

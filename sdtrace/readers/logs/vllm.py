@@ -216,6 +216,7 @@ DIALECT = Dialect(
     asides=announcements.needles("vllm"),
     main=(b"SpecDecoding", b"Speculative metrics"),
     before=(b"Avg prompt throughput", b"stage times"),
+    alarms=(b"WARNING ", b"ERROR "),
     envelope=Envelope(
         stamp=r"(?:\([A-Za-z0-9_ ]+?(?: rank=[0-9]+)? pid=[0-9]+[^)]{0,60}\) )?[A-Z]{4,8} "
         r"[0-9]{2}-[0-9]{2} [0-9:]{8} \[?[A-Za-z0-9_./]+:[0-9]+\] ",
