@@ -11,7 +11,7 @@ from sdtrace.counters.series import Tally
 from sdtrace.diagnosis.by_series import outlier, spread
 from tests.healthy.judge import accused, documented, named
 from tests.healthy.worlds import TRAFFIC, World
-from tests.healthy.writers import WRITERS
+from tests.healthy.writers import NAMED, WRITERS
 from tests.made.simulate import document
 
 
@@ -255,7 +255,7 @@ def test_a_healthy_server_is_accused_of_nothing(traffic: str, seed: int, tmp_pat
     assert accused(found, "wrong") + accused(found, "slow") == [], (engine, traffic, seed)
 
 
-@pytest.mark.parametrize("engine", [name for name in WRITERS if name != "llamacpp"])
+@pytest.mark.parametrize("engine", NAMED)
 def test_an_engine_at_half_its_siblings_acceptance_is_named_alone(engine: str, tmp_path: Path) -> None:
     assert named(documented(World("mixed", 4, 20, 3, half=2), engine, tmp_path), 2)
 

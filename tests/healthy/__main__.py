@@ -12,13 +12,10 @@ from pathlib import Path
 
 from tests.healthy.judge import accused, dated, documented, named
 from tests.healthy.worlds import TRAFFIC, World
-from tests.healthy.writers import WRITERS
+from tests.healthy.writers import NAMED, WRITERS
 
 #: Writers of logs with a clock and counts by window.
 DATED = ("vllm", "sglang", "prometheus", "lmdeploy", "tgi")
-#: Writers of logs that name their engines, and in which half of the siblings' acceptance is no lawful traffic: a slot of llama.cpp
-#: gets prompts like those it had before.
-NAMED = ("vllm", "sglang", "prometheus", "tgi")
 
 
 def main() -> None:

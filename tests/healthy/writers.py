@@ -146,3 +146,6 @@ WRITERS: dict[str, Callable[[list[Window]], tuple[str, str]]] = {
     "trtllm": trtllm,
     "tgi": tgi,
 }
+#: Those that name their engines, and in which half of the siblings' acceptance is no lawful traffic: a slot of llama.cpp gets prompts
+#: like those it had before.
+NAMED = ("vllm", "sglang", "prometheus", "tgi")

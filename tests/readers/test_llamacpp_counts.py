@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.made.envelope_samples import sums
 from tests.made.simulate import document
 
 SLOT = "0.10.000.000 I slot print_timing: id  0 | task 0 |"
@@ -52,6 +53,13 @@ TABLE: dict[str, tuple[str, tuple[Any, ...]]] = {
         f"{SLOT} {EVAL.format(n=213)}\n{SLOT} draft acceptance = 0.00158 (    1 accepted /   633 generated), "
         "mean acceptance length =  1.00, acceptance rate per position = (0.005, 0.000, 0.000)\n",
         (211, 633, 1, 1 + 1 / 211, None),
+    ),
+    # 673 = 526 + 147 steps: 730 drafted tokens fit in 147 steps of five; the drafter's own times behind it are no request
+    "llama-speculative": (
+        "decoded  673 tokens in   12.132 seconds, speed:   55.473 t/s\n\nn_draft   = 5\nn_predict = 673\nn_drafted = 730\n"
+        "n_accept  = 526\naccept    = 72.055%\n\ndraft:\n\nllama_perf_context_print:        eval time =    5000.00 ms /   730 runs   ("
+        "    6.85 ms per token,   146.00 tokens per second)\n",
+        (147, 730, 526, 1 + 526 / 147, [146, 147]),
     ),
     # 110 of 110 by construction: the statistics line counts 110 of 214 in 81 drafts
     "no way back": (
@@ -106,3 +114,15 @@ def test_pods_are_kept_apart(front: str, apart: int, tmp_path: Path) -> None:
     found = document(path)
     assert found["acceptance"]["accepted"] == 60 * apart
     assert sum(loss["count"] for loss in found["inputs"][0]["losses"]) == 2 - apart
+
+
+def test_speeds_of_programs_without_requests(tmp_path: Path) -> None:
+    """898 tokens in 27.636 s of llama-cli, 673 in 12.132 s of llama-speculative: the base and the other side of a comparison."""
+    cli, spec = tmp_path / "cli.log", tmp_path / "spec.log"
+    cli.write_text(
+        "llama_perf_context_print:        eval time =   27636.04 ms /   898 runs   (   30.78 ms per token,    32.49 tokens per second)\n"
+    )
+    spec.write_text(TABLE["llama-speculative"][0])
+    assert sums(cli)[1]["emitted"] == 898
+    assert sums(spec)[1]["emitted"] == 673
+    assert sums(spec)[1]["generation_tps"] == pytest.approx(673 / 12.132, abs=1e-5)

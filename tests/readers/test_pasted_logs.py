@@ -96,6 +96,45 @@ PLACES: dict[str, tuple[Callable[[str], str], tuple[str, str]]] = {
 }  # fmt: skip
 
 
+def test_pods_that_a_shipper_names_in_its_json_are_told_apart(tmp_path: Path) -> None:
+    """The same ten windows of two pods: 6,000 drafted tokens, and none is a copy."""
+    rows = [
+        json.dumps(
+            {
+                "@timestamp": f"2026-11-23T10:00:{5 * i:02d}.1Z",
+                "message": vllm(5 * i, 150),
+                "kubernetes": {"pod_name": pod},
+            }
+        )
+        for i in range(10)
+        for pod in ("vllm-0", "vllm-1")
+    ]
+    path = tmp_path / "server.jsonl"
+    path.write_text("\n".join(rows) + "\n")
+    series = {f"{s['by']} {s['name']}": s["drafted"] for s in document(path)["acceptance"]["series"]}
+    assert series == {"pod vllm-0": 3000, "pod vllm-1": 3000}
+
+
+#: figures that lost their head, on a line or on lines of their own -> (steps, drafted, accepted)
+HEADLESS = {
+    vllm(0, 150).partition("metrics: ")[2]: (100, 300, 150),
+    vllm(0, 150)
+    .partition("metrics: ")[2]
+    .replace(", Acc", "\nAcc")
+    .replace(", Dra", "\nDra")
+    .replace(", Per", "\nPer"): (100, 300, 150),
+    "```\nMean acceptance length: 2.50\nPer-position acceptance rate: 0.500, 0.500, 0.500\n```": (0, 0, 0),
+}
+
+
+@pytest.mark.parametrize(("text", "counts"), HEADLESS.items())
+def test_figures_without_the_head_of_their_record(text: str, counts: tuple[int, int, int], tmp_path: Path) -> None:
+    path = tmp_path / "post.md"
+    path.write_text(f"From the engine's log:\n\n{text}\n\nwhy?\n")
+    found = sums(path)[1]
+    assert (found["drafts"], found["drafted"], found["accepted"], found["said_length"]) == (*counts, 2.5)
+
+
 @pytest.mark.parametrize("name", PLACES)
 def test_places_are_told_apart(name: str, tmp_path: Path) -> None:
     """Ten windows of 100 steps each: 50% and 5% of 3,000 drafted tokens, with figures that are the same again and again."""

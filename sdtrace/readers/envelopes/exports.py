@@ -66,7 +66,7 @@ _PODS = (
 )
 _ISO = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d")
 #: What a table says of its clock behind the name of the column.
-_ZONE = re.compile(r" *[\[(](?:UTC|GMT|local)[\])]$", re.IGNORECASE)
+_ZONE = re.compile(r"[\[(](?:UTC|GMT|local)[\])]$", re.IGNORECASE)
 #: keys that a shipper's own line has; such lines are taken off where they are heard, each for itself
 _HEARD = ("log", "MESSAGE", "message", "msg")
 
@@ -265,7 +265,7 @@ def table(lines: Lines) -> Bare | None:
     """An export as CSV: a column of lines, mostly one of times too."""
     inside = full(lines)
     head = next(csv.reader(io.StringIO(inside[0][1]))) if inside and "," in inside[0][1] else []
-    names = {_ZONE.sub("", name.strip()): i for i, name in enumerate(head)}
+    names = {_ZONE.sub("", name.strip()).strip(): i for i, name in enumerate(head)}
     column = next((names[n] for n in _MESSAGES if n in names), None)
     if column is None or len(names) < 2 or not any(n in names for n in (*_TIMES, *_PODS)):
         return None

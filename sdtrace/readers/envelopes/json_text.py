@@ -22,12 +22,12 @@ _PREFIX = re.compile(
 )
 #: What shippers and tools put in front of each line, in the order in which they stand.
 _FRONTS = (
-    re.compile(r"[\w.-]{1,80} *\|(?: |$)"),
+    re.compile(r"[\w.-]{1,80} {0,40}\|(?: |$)"),
     re.compile(r"\[(?:pod/)?[a-z][\w./-]{0,200}\] ?"),
     re.compile(r"[a-z][a-z0-9.-]{0,200}-(?:[a-z0-9]{5}|\d{1,3}) [a-z][a-z0-9-]{0,62}(?: |$)"),
-    re.compile(r"[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d [\w.-]{1,80} [\w.@/-]{1,80}(?:\[\d{1,9}\])?:(?: |$)"),
-    re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]*(?:Z|[+-]\d\d:?\d\d)?(?: |$)"),
-    re.compile(r" *\d{1,9}(?:\t|:)"),
+    re.compile(r"[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d [\w.-]{1,80} [\w.@/-]{1,80}(?:\[\d{1,9}\])?:(?: |$)"),
+    re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]{0,12}(?:Z|[+-]\d\d:?\d\d)?(?: |$)"),
+    re.compile(r" {0,8}\d{1,9}[\t:]"),
 )
 _EVENT, _FIELD = re.compile(r"data:\s*\{"), re.compile(r"(?:data|event|id|retry)?:")
 _LOGGED = re.compile(r'^\s*\{.{0,4000}?"(?:log|MESSAGE|message|msg)"\s*:\s*"')

@@ -20,7 +20,7 @@ _LOGFMT = re.compile(
 )
 #: How the lines begin that an engine prints and a logger of Go passes on; what that logger says of its own has other words.
 _ENGINE = re.compile(
-    r"^\W*(?:\[\d+\] )?(?:[\d.]+ [IWED] )?(?:slot +\w|srv +\w|(?:prompt )?eval time =|total time =|draft acceptance"
+    r"^ {0,20}(?:\[\d{1,9}\] )?(?:\d{1,9}[\d.]{9,12} [IWED] )?(?:slot +\w|srv +\w|(?:prompt )?eval time =|total time =|draft acceptance"
     r"|statistics +\S+: #calls)|SpecDecoding metrics:|Avg prompt throughput:|\] Decode batch"
 )
 #: a line that speaks for itself gets no stamp in front: JSON, an event of a stream, a sample of a metric

@@ -47,13 +47,22 @@ def _inner(text: str, depth: int = 2) -> str:
         for key, times in _WRAPPED:
             if isinstance(line := record.get(key), str):
                 again = _inner(line, depth - 1) if line.startswith("{") and depth else line
-                return _plain(_stamp(record, times), line) if again is line else again
+                return _plain(_pod(record) + _stamp(record, times), line) if again is line else again
     return _logger(record, text)
 
 
 def _plain(head: str, line: str) -> str:
     """The line behind its head, without colours, on one line."""
     return f"{head}{re.sub(ANSI, '', line)}".rstrip("\r\n ").replace("\n", " ")
+
+
+def _pod(record: Mapping[str, Any]) -> str:
+    """Whose line it is, where a shipper of a cluster says it, as kubectl names it in front."""
+    found = record.get("kubernetes")
+    around = found if isinstance(found, dict) else record
+    pod = around.get("pod_name", around.get("pod"))
+    name = pod.get("name") if isinstance(pod, dict) else pod
+    return f"[pod/{name}] " if isinstance(name, str) and re.fullmatch(r"[a-z][\w./-]{0,200}", name) else ""
 
 
 def _stamp(record: Mapping[str, Any], times: Sequence[str]) -> str:
@@ -84,9 +93,9 @@ def _logger(record: Mapping[str, Any], text: str) -> str:
     if not isinstance(message, str) or not (level or any(n in record for n in _TIMES)):
         return text
     if not level or not str(record.get("name") or record.get("logger") or "root").startswith(_OWN_LOGGERS):
-        return _plain(_stamp(record, _TIMES), message)
+        return _plain(_pod(record) + _stamp(record, _TIMES), message)
     stamp = str(record.get("asctime") or record.get("timestamp") or "")
     short = f"{stamp[5:10]} {stamp[11:19]}" if len(stamp) >= 19 else ""
     process = str(record.get("vllm_process_name") or record.get("processName") or "").split(" ")[0]
     head = f"({process} pid={record.get('process', 0)}) " if process else ""
-    return _plain(f"{stamp[:10]}T{stamp[11:23]} {head}{level.upper()} {short} [log:0] ", message)
+    return _plain(f"{_pod(record)}{stamp[:10]}T{stamp[11:23]} {head}{level.upper()} {short} [log:0] ", message)

@@ -26,7 +26,7 @@ _CLOCK = re.compile(r"(?:^|\] |\s)(\d+)\.(\d\d)\.(\d{3})\.(\d{3}) (?=[IWED] )")
 #: what may stand before a figure: a stamp, a level, a port, what a container, kubectl or journald puts there, the slot
 _BEFORE = re.compile(
     r"^(?:\[[\w./-]++\] |(?<![\w.-])[\w.-]++ [\w.@-]++\[\d++\]: |[\s\d|:.,\-+TZ\[\]/]|[IWED] |std(?:out|err) [FP] "
-    r"|[A-Z][a-z]{2} ++\d++ [\d:]++ \S++ [\w.@-]++\[\d++\]: |[\w.-]++\s*+\| |spec common_specu: )*+"
+    r"|[A-Z][a-z]{2} ++\d++ [\d:]++ \S++ [\w.@-]++\[\d++\]: |[\w.-]++\s*+\| |spec common_specu: |llama_perf_context_print: )*+"
     r"(?:slot\s+print_timings?: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \|\s*)?$"
 )
 #: a bare head (builds to May 2026 stamp it alone), and the lines that the engine prints behind it without one, each behind what
@@ -36,6 +36,8 @@ _TAIL = re.compile(
     r"(?:(?P<prompt>prompt eval time =)|(?P<eval>(?<!prompt )eval time =)|(?P<total>total time =)|(?P<rate>draft acceptance(?: rate)? =)"
     r"|(?P<statistics>statistics\s+[\w-]+: #calls))"
 )
+#: How a program without requests prints its times at its end.
+_PERF = "llama_perf_context_print:"
 _OWN = re.compile(r"(?:^|[IWED]\s|\s)(?:slot|srv|spec|main)\s+\S+: ")
 _BODY = re.compile(r"log_server_r: (?:request|response):\s+[{\[\"]")
 _BROKEN = re.compile(r"draft acceptance(?: rate)? = \d|statistics\s+[\w-]+: #calls")
@@ -49,12 +51,15 @@ def listen(path: str) -> Any:
         heard = Heard()
         for line, raw in rows.iter_rows():
             text, at, stamped = _unwrapped(raw)
+            if (whole := _PERF in text) and state.told:
+                continue  # of a server or a drafter's context: it repeats what requests and the summary say
             if stamped:
                 state.clocked = True
             if follows := _goes_on(line, text, state):
                 stamped = True
             state.body = bool(_BODY.search(text)) or (state.body and not _OWN.search(text[:120]) and not follows)
             _line(path, line, text, at, state, heard, user=not stamped and (state.clocked or state.body))
+            state.told |= bool(heard.rows) and not whole
         return heard
 
     return hear
@@ -139,6 +144,9 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
     elif found := lines.ADAPTIVE.search(text):
         heard.used.add(line)
         heard.rows.append(row | lines.adaptive(found))
+    elif found := lines.DECODED.search(text):
+        heard.used.add(line)
+        state.decoded = float(found[1]), float(found[2])
     elif found := lines.SUMMARY.search(text):
         heard.used.add(line)
         _summary(row, found, state, heard)
@@ -192,8 +200,12 @@ def _honest(row: Row, state: State) -> Row:
 def _summary(row: Row, match: re.Match[str], state: State, heard: Heard) -> None:
     state.summary[match[1]] = int(match[2])
     if match[1] == "n_accept" and "n_drafted" in state.summary:
-        heard.rows.append(row | lines.summary(state.summary))
-        state.summary = {}
+        told = state.decoded
+        speed: Row = (
+            {"generation_tps": told[0] / told[1], "span_s": told[1]} if told is not None and told[1] > 0 else {}
+        )
+        heard.rows.append(row | lines.summary(state.summary) | speed)
+        state.summary, state.decoded = {}, None
 
 
 def _announced(path: str, line: int, at: float | None, text: str, state: State, heard: Heard, *, user: bool) -> None:
@@ -229,6 +241,7 @@ DIALECT = Dialect(
         b"n_accept ",
         b"n_predict ",
         b"n_draft ",
+        b"decoded ",
         *events.NEEDLES,
         *coins.NEEDLES,
     ),

@@ -29,6 +29,8 @@ ADAPTIVE = re.compile(
     r"adaptive draft depth seq (?P<seq>\d+): \d+ -> (?P<k>\d{1,15}) \("
     r"(?:(?!adaptive draft|cur_accepted=).)*+cur_accepted=(?P<acc>\d{1,15}), cur_generated=(?P<gen>\d{1,15})"
 )
+#: The speed of llama-speculative, in front of its summary.
+DECODED = re.compile(r"\bdecoded\s+(\d{1,15}) tokens in\s+(\d+\.\d+) seconds, speed:")
 SUMMARY = re.compile(r"\b(n_drafted|n_accept|n_predict|n_draft)\s+= +(\d{1,15})\s*$")
 RELEASED = re.compile(r"slot\s+release: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \| stop processing")
 
@@ -190,4 +192,7 @@ def summary(parts: dict[str, int]) -> Row:
         "k": parts.get("n_draft"),
     }
     row |= {"drafted": parts["n_drafted"], "accepted": parts["n_accept"], "emitted": parts.get("n_predict")}
+    every = parts.get("n_predict", 0) - parts["n_accept"]  # each step gives one token and those that it accepts
+    if every > 0 and (row["k"] is None or parts["n_drafted"] <= row["k"] * every):
+        row["steps"] = float(every)
     return row | {"said": dict(parts)}

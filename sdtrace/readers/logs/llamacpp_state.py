@@ -23,6 +23,7 @@ class State:
     text; `clocked`: the engine stamps its lines, so that one without a stamp is user text; `block`: slot, task, last
     line and its place in the order, of a head whose lines follow; `fixed`: the target cannot take tokens back;
     `prompt`: processed tokens of the prompt, by slot; `build`: the number of the build; `replays`: lines that repeat a round;
+    `told`: anything was counted; `decoded`: tokens and seconds of llama-speculative's run;
     `timed`: counts, and generation time and tokens, of the last request of a slot.
     """
 
@@ -31,6 +32,8 @@ class State:
     replay: set[tuple[str, str]] = field(default_factory=set)
     traced: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     summary: dict[str, int] = field(default_factory=dict)
+    told: bool = False
+    decoded: tuple[float, float] | None = None
     round: coins.Round = field(default_factory=coins.Round)
     k: int | None = None
     configured: bool = False

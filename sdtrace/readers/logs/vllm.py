@@ -84,11 +84,14 @@ def _joined(table: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, int]]:
     own = table["text"].str.contains(_FIELD)
     if not own.any():
         return table, {}
+    own_head = re.compile(r"\s*Mean acceptance length: ?\d+\.\d\d")
     rows: list[Row] = []
     more: dict[int, int] = {}
     for (number, text), field in zip(table.iter_rows(), own, strict=True):
         before = rows[-1] if rows else None
-        if field and before is not None and before["last"] == number - 1 and _V1 in before["text"]:
+        if own_head.match(text) and (before is None or before["last"] != number - 1 or _V1 not in before["text"]):
+            rows.append({"line": number, "text": f"{_V1} {text.strip()}", "last": number})
+        elif field and before is not None and before["last"] == number - 1 and _V1 in before["text"]:
             before |= {"text": f"{before['text'].rstrip(', ')}, {text.strip()}", "last": number}
             more[number] = before["line"]
         else:
@@ -213,7 +216,16 @@ DIALECT = Dialect(
         b"Iteration(",
         *NEEDLES,
     ),
-    asides=announcements.needles("vllm"),
+    asides=(
+        *announcements.needles("vllm"),
+        b"Mean acceptance length",
+        b"Per-position acceptance",
+        b"Avg Draft acceptance",
+        b"Accepted throughput",
+        b"Drafted throughput",
+        b"Accepted: ",
+        b"Drafted: ",
+    ),
     main=(b"SpecDecoding", b"Speculative metrics"),
     before=(b"Avg prompt throughput", b"stage times"),
     alarms=(b"WARNING ", b"ERROR "),
@@ -234,6 +246,7 @@ DIALECT = Dialect(
     ),
     mark=re.compile(
         r"SpecDecoding metrics: (?!Draft acceptance rate: \d+\.\d\d%)|Speculative metrics: "
+        r"|(?m:^)\s*Mean acceptance length: ?\d+\.\d\d[,\s]"
         r"|System efficiency: \d|SpecDecodeWorker stage times"
         r"|\[?(?:v1/metrics/)?(?:metrics|loggers|core|llm_engine|async_llm|api_server)\.py:\d+\]"
         r'|"vllm_process_name"|pid=\d+\) (?:INFO|WARNING|ERROR|DEBUG) \d\d-\d\d|vLLM API server version'

@@ -104,7 +104,9 @@ def v1(lines: pl.DataFrame) -> pl.DataFrame:
     counted = pl.col("accepted").is_not_null() & pl.col("drafted").is_not_null()
     #: shortened by hand: length and rate are there, and nothing of the counts
     short = pl.all_horizontal(pl.col(n).is_null() for n in ("accepted", "drafted", "accepted_tps", "drafted_tps"))
-    short &= pl.col("said_length").is_not_null() & pl.col("percent").is_not_null()
+    short &= pl.col("said_length").is_not_null() & (
+        pl.col("percent").is_not_null() | pl.col("said_positions").is_not_null()
+    )
     return frame.with_columns(
         accepted_by_position=pl.when(pl.col("drafts").is_not_null()).then(pl.col("said_positions") * pl.col("drafts")),
         span_s=pl.when(pl.col("drafted_tps") > 0).then(pl.col("drafted") / pl.col("drafted_tps")),
