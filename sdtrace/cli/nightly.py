@@ -12,6 +12,7 @@ from sdtrace import atomic
 from sdtrace.cli import notices, options, outputs, progress, results
 
 if TYPE_CHECKING:
+    from sdtrace.history.alarm import Alarm
     from sdtrace.history.nightly import Told
     from sdtrace.history.state import State
     from sdtrace.results.report import Report
@@ -90,7 +91,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
             raise UsageError("the state holds no night up to today", "give INPUT")
         found = nightly.report_of(state, state.nights()[-1], told.faults)
         if given["output"]:
-            _pages(state, Path(given["output"]), paths, given["rebuild"])
+            _pages(state, Path(given["output"]), paths, given["rebuild"], told.faults)
             if not given["quiet"]:
                 _say(f"pages: {Path(given['output']) / 'index.html'}")
         told_team = True
@@ -139,7 +140,7 @@ def _say(text: str, hint: str = "") -> None:
         click.echo(f"hint: {clean(hint, 400)}", err=True)
 
 
-def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool) -> None:
+def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool, faults: Sequence["Alarm"]) -> None:
     """Write the pages that are missing, older than their night, or affected by what is new; each whole or not at all."""
     import orjson
 
@@ -162,7 +163,7 @@ def _pages(state: "State", folder: Path, paths: Sequence[str], every: bool) -> N
     for night in nights:
         # a night that is amended moves the baseline of those after it
         if every or night >= first or night == nights[-1]:
-            found = nightly.report_of(state, night)
+            found = nightly.report_of(state, night, faults if night == nights[-1] else ())
             found = results.configured(found) if night == nights[-1] else found
             atomic.write(folder / f"{night}.html", html.page(found), inside=folder)
             atomic.write(folder / f"{night}.json", json.dumps(found), inside=folder)

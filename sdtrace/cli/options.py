@@ -24,9 +24,31 @@ def inputs(function: F) -> F:
     return reading(click.argument("paths", metavar="INPUT...", nargs=-1, required=True)(function))
 
 
+def _spans(ctx: click.Context, _: click.Parameter, given: tuple[str, ...]) -> None:
+    """Names of spans of a profile, in force while the command runs. Raises UsageError for a part that there is not."""
+    if not given:
+        return
+    from sdtrace.readers.profiler.names import PARTS, naming
+
+    named = []
+    for text in given:
+        part, name = [*text.split("=", 1), ""][:2]
+        known = next((one for one in PARTS if one == part.strip()), None)
+        if known is None or not name:
+            raise UsageError(
+                f"invalid --span {text!r}", f"PART=NAME, PART one of {', '.join(PARTS)}: --span draft='my draft*'"
+            )
+        named.append((known, name))
+    ctx.with_resource(naming(named))
+
+
 def reading(function: F) -> F:
-    """--format, and the limits of what is read."""
+    """--format, --span, and the limits of what is read."""
     function = limits(*(f.name for f in fields(Limits)))(function)
+    text = "In a profile, spans of this name are that part: draft, verify, sample or step. * stands for any letters. Repeatable."
+    function = click.option(
+        "--span", multiple=True, callback=_spans, expose_value=False, metavar="PART=NAME", help=text
+    )(function)
     return click.option("--format", "format_", metavar="NAME", help="Force a reader instead of asking all.")(function)
 
 

@@ -29,10 +29,21 @@ def _settled(change: Change) -> Section | None:
 def _figures(change: Change) -> Section:
     rows: list[list[Value]] = []
     for one in change.metrics:
-        ends = [one.change.value, one.change.low, one.change.high] if one.change else [None, None, None]
-        rows.append([_spoken(one.name), one.base, one.candidate, *ends])
-    columns = ["figure", "base", "candidate", "relative change", "low (95%)", "high (95%)"]
+        known = one.change
+        ends = [_percent(v) for v in (known.value, known.low, known.high)] if known else [None, None, None]
+        share = one.name.startswith("accepted_")
+        sides: list[Value] = [_share(v) if share else v for v in (one.base, one.candidate)]
+        rows.append([_spoken(one.name), *sides, *ends])
+    columns = ["figure", "base", "candidate", "change", "low (95%)", "high (95%)"]
     return Section("diff", "What changed", f"{change.answer.word.capitalize()}: {change.answer.says}.", columns, rows)
+
+
+def _percent(value: float | None) -> str | None:
+    return None if value is None else f"{value:+.1%}"
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else f"{value:.1%}"
 
 
 def _spoken(name: str) -> str:
@@ -49,26 +60,27 @@ def _waterfall(change: Change) -> Section | None:
         return None
     terms = change.attribution.terms
     rows: list[list[Value]] = [
-        [t.name, t.change.value, t.change.low, t.change.high, expm1(t.change.value)] for t in terms
+        [t.name, *(_percent(None if v is None else expm1(v)) for v in (t.change.value, t.change.low, t.change.high))]
+        for t in terms
     ]
     total = sum(t.change.value for t in terms)
-    rows.append(["all", total, None, None, expm1(total)])
+    rows.append(["all", _percent(expm1(total)), None, None])
     least = min(terms, key=lambda t: t.change.value)
-    says = f"The terms add up to {expm1(total):+.1%}"
-    says += f"; {least.name} takes most, {expm1(least.change.value):+.1%}." if least.change.value < 0 else "."
+    says = f"Together the terms change throughput by {expm1(total):+.1%}"
+    says += f"; {least.name} costs most, {expm1(least.change.value):+.1%}." if least.change.value < 0 else "."
     if change.attribution.strata:
         says += f" The mix of traffic is split by {' and '.join(change.attribution.strata)}."
     chart = Chart(
         "bars",
         "term",
-        "change of the logarithm",
+        "change of throughput",
         [t.name for t in terms],
         {
-            "loss": [max(-t.change.value, 0.0) for t in terms],
-            "gain": [max(t.change.value, 0.0) for t in terms],
+            "loss": [max(-expm1(t.change.value), 0.0) for t in terms],
+            "gain": [max(expm1(t.change.value), 0.0) for t in terms],
         },
     )
-    columns = ["term", "log change", "low (95%)", "high (95%)", "throughput"]
+    columns = ["term", "change of throughput", "low (95%)", "high (95%)"]
     return Section("attribution", "What caused the change", says, columns, rows, chart)
 
 

@@ -31,11 +31,11 @@ _LENGTH = re.compile(r"draft length|\bk=")
 _BESIDE = ("error", "died", "version", "config", "k", "fallback", "off", "cache")
 _OF_ACCEPTANCE = ("drafter-miswired", "low-acceptance", "series-outlier")
 _DEAD_ADVICE = (
-    "its drafts were accepted until then: vocabulary and wiring are not it. Look at what happened at that time (errors, a deploy, "
+    "drafts were accepted until then, so vocabulary and wiring are not the cause. Look at what happened at that time (errors, a deploy, "
     "a cache transfer), then restart the engine and see whether acceptance comes back"
 )
 _FELL_ADVICE = (
-    "its drafts were accepted before: vocabulary and wiring are not it. Compare the requests before and after (length, language, "
+    "drafts were accepted before, so vocabulary and wiring are not the cause. Compare the requests before and after (length, language, "
     "temperature, adapter), and the lines of the engine at that time"
 )
 
@@ -133,7 +133,7 @@ def _cause(cause: str, mine: Sequence[Change], changes: Sequence[Change], events
             "line": c.line,
             "at": c.at,
             "series": c.series,
-            "what": f"acceptance {c.before:.1%} before, {c.after:.1%} behind",
+            "what": f"acceptance {c.before:.1%} before, {c.after:.1%} after",
         }
         for c in worst[:4]
     ]

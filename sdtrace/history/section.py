@@ -12,7 +12,7 @@ from sdtrace.history.fall import FEWEST
 from sdtrace.history.trend import Point, change, learning, names, series, shown
 from sdtrace.results.not_checked import without
 from sdtrace.results.report import Chart, Report, Section, leaving
-from sdtrace.results.words import VERDICTS
+from sdtrace.results.words import VERDICTS, figure_name
 from sdtrace.schema.json_values import Json
 
 #: Nights that a chart shows.
@@ -30,7 +30,7 @@ def with_history(
     """The report of the last of these nights, with what all of them say; `faults` alarm beside what stands."""
     found = register(records, acknowledged)
     standing = [*found.standing, *faults]
-    verdict = _raised(report.document["verdict"], standing)
+    verdict = _raised(report.document["verdict"], found.standing, faults)
     history = {
         "night": records[-1]["night"],
         "nights": len(records),
@@ -43,15 +43,14 @@ def with_history(
     return replace(told, sections=[*history_sections(records), *report.sections])
 
 
-def _raised(verdict: Json, standing: Sequence[Alarm]) -> Json:
-    """The verdict with what only many nights show: the worst alarm that is not known, where it is worse."""
-    for alarm in standing:
-        if (
-            alarm.until is None
-            and alarm.kind != "cause"
-            and VERDICTS.index(alarm.side) < VERDICTS.index(verdict["state"])
-        ):
-            verdict = verdict | {"state": alarm.side, "headline": alarm.headline}
+def _raised(verdict: Json, standing: Sequence[Alarm], faults: Sequence[Alarm]) -> Json:
+    """The verdict with what only many nights show: the worst alarm that is not known, where it is worse. A fault of an earlier
+    night that arrived late is news of this one."""
+    told = [(a, f"night of {a.since}, counted late: {a.headline}") for a in faults]
+    told += [(a, a.headline) for a in standing if a.kind != "cause"]
+    for alarm, headline in told:
+        if alarm.until is None and VERDICTS.index(alarm.side) < VERDICTS.index(verdict["state"]):
+            verdict = verdict | {"state": alarm.side, "headline": headline}
     return verdict
 
 
@@ -90,7 +89,7 @@ def _tonight(records: Sequence[Json]) -> Section:
             points = series(records, name, metric)
             c = change(points)
             left |= dict.fromkeys(c.left_out)
-            rows.append([name, metric.replace("_", " "), points[-1].raw, c.value, c.baseline, c.nights])
+            rows.append([name, figure_name(metric), points[-1].raw, c.value, c.baseline, c.nights])
             rows[-1] += [_percent(x) for x in (c.change, c.low, c.high)]
     columns = [
         "service",
@@ -123,7 +122,7 @@ def _percent(share: float | None) -> str | None:
 def _trend(name: str, metric: str, points: Sequence[Point]) -> Section:
     shown = points[-SHOWN:]
     found = {s.night: s for s in shifts(points)}
-    what = metric.replace("_", " ")
+    what = figure_name(metric)
     rows: list[list[Any]] = []
     for p in reversed(shown):
         shift = found.get(p.night)

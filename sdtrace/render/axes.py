@@ -20,7 +20,7 @@ _LETTER = 7
 class Frame:
     width: int
     height: int
-    left: int = 52
+    left: int = 64
     right: int = 12
     top: int = 14
     bottom: int = 44
@@ -41,8 +41,21 @@ def top_of(values: Sequence[float]) -> float:
     return max(step * (int(greatest / step) + 1), 1e-9)
 
 
+#: How the titles of axes begin that count shares: their ticks are percentages.
+_SHARES = ("accepted", "steps that accept", "change of throughput")
+
+
+def _tick(chart: Chart, value: float) -> str:
+    return f"{number(round(100 * value, 2))}%" if chart.y_title.startswith(_SHARES) else number(value)
+
+
 def axes(chart: Chart, frame: Frame, top: float) -> list[Markup]:
     parts = []
+    if chart.y_title:
+        upright = Markup(
+            '<text x="11" y="{0:.0f}" text-anchor="middle" fill-opacity="0.75" transform="rotate(-90 11 {0:.0f})">{1}</text>'
+        )
+        parts.append(upright.format(frame.y(0.5), _label(chart.y_title, 34)))
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = frame.y(share)
         parts.append(
@@ -52,7 +65,7 @@ def axes(chart: Chart, frame: Frame, top: float) -> list[Markup]:
         )
         parts.append(
             Markup('<text x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
-                frame.left - 6, y + 4, number(share * top)
+                frame.left - 6, y + 4, _tick(chart, share * top)
             )
         )
     parts.append(
@@ -64,9 +77,11 @@ def axes(chart: Chart, frame: Frame, top: float) -> list[Markup]:
         return parts + _ticks(chart, frame)
     labels = [_label(text) for text in chart.x]
     for i in range(0, len(labels), _every(labels, frame)):
+        x = place(chart, frame, i)
+        anchor = "end" if x + _LETTER * len(labels[i]) / 2 > frame.width else "middle"
         parts.append(
-            Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-                place(chart, frame, i), frame.height - frame.bottom + 16, labels[i]
+            Markup('<text x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
+                x if anchor == "middle" else frame.width - 1, frame.height - frame.bottom + 16, anchor, labels[i]
             )
         )
     return parts
@@ -109,10 +124,15 @@ def _ticks(chart: Chart, frame: Frame) -> list[Markup]:
         shown = ticks(start, end, room) or [(start, formatted(start, "%H:%M:%S"))]
     else:
         shown = [(start + i * (end - start) / 4, number(round(start + i * (end - start) / 4, 1))) for i in range(5)]
-    parts = []
+    parts, taken = [], -math.inf
     for at, label in shown:
         x = along(chart, frame, at)
         anchor = "start" if x < frame.left + 20 else "end" if x > frame.width - frame.right - 20 else "middle"
+        wide = _LETTER * len(label)
+        begins = x - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
+        if begins < taken + _LETTER:  # one that would run into the label before it is left out
+            continue
+        taken = begins + wide
         parts.append(
             Markup('<text x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
                 x, frame.height - frame.bottom + 16, anchor, label

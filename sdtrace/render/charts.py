@@ -25,7 +25,7 @@ def svg(chart: Chart, title: str, sentence: str, ident: str) -> Markup:
     series = {name: _drawable(values) for name, values in chart.series.items()}
     chart = replace(chart, series=series, low=_drawable(chart.low), high=_drawable(chart.high))
     wide = _draw(chart, title, sentence, f"{ident}-wide", Frame(720, 260))
-    narrow = _draw(chart, title, sentence, f"{ident}-narrow", Frame(340, 230, left=44))
+    narrow = _draw(chart, title, sentence, f"{ident}-narrow", Frame(340, 230, left=56))
     return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)
 
 

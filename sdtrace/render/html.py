@@ -16,12 +16,12 @@ from sdtrace.render import about, incident
 from sdtrace.render.charts import svg
 from sdtrace.render.next_step import next_step
 from sdtrace.render.steps import met, quiet
-from sdtrace.render.text import clean, configuration, number, visible
+from sdtrace.render.text import clean, configuration, number, percent, visible
 from sdtrace.render.whisker import whiskers
 from sdtrace.results.clock import moment
 from sdtrace.results.explains import Named, nested, why
 from sdtrace.results.report import Report
-from sdtrace.results.words import TITLES, tokens
+from sdtrace.results.words import TITLES, evidence_name, tokens
 from sdtrace.schema.json_values import Json
 from sdtrace.schema.trace import OTHER
 
@@ -69,7 +69,15 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"clean": clean, "number": number, "chips": chips, "configuration": configuration, "nested": nested}
+    made.filters |= {
+        "clean": clean,
+        "number": number,
+        "percent": percent,
+        "evidence_name": evidence_name,
+        "chips": chips,
+        "configuration": configuration,
+        "nested": nested,
+    }
     made.filters |= {
         "impact": incident.impact,
         "since": incident.since,

@@ -1,5 +1,6 @@
 """An incident in words: since when, how much of the traffic, what to do next. The same sentences on the page and the terminal."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,9 +42,13 @@ def impact(incident: Mapping[str, Any] | None) -> str:
 
 
 def advised(cause: Mapping[str, Any]) -> tuple[str, str | None]:
-    """What to do, and the command that shows the first witness: it stands on a line of its own."""
+    """What to do, and the command that shows more: the curve of draft lengths, else the first witness. It stands on a line of its own."""
     command = next((row["command"] for row in cause["evidence"] if row.get("command")), None)
-    return cause["advice"].removesuffix(f"; {command}") if command else cause["advice"], command
+    says = cause["advice"].removesuffix(f"; {command}") if command else cause["advice"]
+    path = next((row["path"] for row in cause["evidence"] if row.get("path")), None)
+    if path is not None and "sdtrace tune" in says:  # the answer is there, and not in a step
+        command = shlex.join(["sdtrace", "tune", str(path)])
+    return says, command
 
 
 def commanded(text: str) -> tuple[str, str | None]:

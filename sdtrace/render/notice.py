@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from sdtrace.history.fall import FEWEST
 from sdtrace.history.notice import Notice
-from sdtrace.render.text import clean, sentence
-from sdtrace.results.words import TITLES
+from sdtrace.render.text import clean, counted, figure, sentence
+from sdtrace.results.words import TITLES, figure_name
 from sdtrace.schema.json_values import Json
 
 Shape = Literal["slack", "teams", "json"]
@@ -20,13 +20,10 @@ _NAMED = 2
 def subject(notice: Notice) -> str:
     """One line: verdict, what changed, the night."""
     parts = [
-        f"{len(notice.opened)} new" if notice.opened else "",
-        f"{len(notice.closed)} closed" if notice.closed else "",
+        f"{counted(len(notice.opened), 'new alarms')}" if notice.opened else "",
+        f"{counted(len(notice.closed), 'alarms')} closed" if notice.closed else "",
     ]
-    changed = ", ".join(part for part in parts if part)
-    what = (
-        f"{changed} {'alarm' if len(notice.opened) + len(notice.closed) == 1 else 'alarms'}" if changed else "no change"
-    )
+    what = ", ".join(part for part in parts if part) or "no change"
     return f"[sdtrace] {TITLES[notice.state].upper()}: {what}, night of {notice.night}"
 
 
@@ -38,7 +35,9 @@ def lines(notice: Notice) -> list[str]:
 def _lines(notice: Notice) -> Iterator[str]:
     yield sentence(clean(notice.headline, 240))
     if notice.opened:
-        yield "New: " + _named([f"{clean(a.id, 120)} ({clean(a.headline, 120)})" for a in notice.opened])
+        # the first line says what the worst of them is
+        said = [(a.id, "" if a.headline == notice.headline else f" ({clean(a.headline, 120)})") for a in notice.opened]
+        yield "New: " + _named([f"{clean(name, 120)}{what}" for name, what in said])
     if notice.closed:
         yield "Closed: " + _named([f"{clean(s.id, 120)} (since {s.opened}; {s.by})" for s in notice.closed])
     known = f", {notice.known} known" if notice.known else ""
@@ -52,7 +51,7 @@ def _lines(notice: Notice) -> Iterator[str]:
 
 def _figure(service: str, name: str, value: float, change: float | None) -> str:
     against = f" ({change:+.1%})" if change is not None else ""
-    return f"{clean(service, 60)}: {name.replace('_', ' ')} {value:.3g}{against}"
+    return f"{clean(service, 60)}: {figure_name(name)} {figure(name, value)}{against}"
 
 
 def _named(some: list[str], most: int = _NAMED) -> str:

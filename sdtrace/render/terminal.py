@@ -9,13 +9,13 @@ from sdtrace.render.about import facts
 from sdtrace.render.next_step import next_step
 from sdtrace.render.steps import met
 from sdtrace.render.tables import table
-from sdtrace.render.text import clean, counted, number
+from sdtrace.render.text import clean, counted, figure, number
 from sdtrace.render.time import step_time
 from sdtrace.results.check import Check
 from sdtrace.results.clock import moment
 from sdtrace.results.explains import nested
 from sdtrace.results.report import Report
-from sdtrace.results.words import TITLES, tokens
+from sdtrace.results.words import TITLES, evidence_name, figure_name, tokens
 from sdtrace.schema.json_values import Json
 from sdtrace.schema.trace import DAMAGED, OTHER
 
@@ -94,9 +94,8 @@ def night(report: Report, width: int, color: bool) -> str:
         for m in service["metrics"]:
             if m["change"] is None:
                 continue
-            text = (
-                f"{clean(service['service'], 60)}: {m['name'].replace('_', ' ')} {m['value']:.3g}, {m['change']:+.1%}"
-            )
+            value = figure(m["name"], m["value"])
+            text = f"{clean(service['service'], 60)}: {figure_name(m['name'])} {value}, {m['change']:+.1%}"
             if m["low"] is not None:
                 text += f" ({m['low']:+.1%} to {m['high']:+.1%})"
             lines += field("trend", f"{text} against {m['nights']} nights", width)
@@ -167,7 +166,9 @@ def _evidence(row: Json) -> str:
         parts.append(f"run {clean(row['run_id'], 60)}")
     text = ", ".join(parts)
     skip = {"path", "line", "request_id", "run_id", "step", "position", "command", "p", "q", "token"}
-    values = [f"{k} {moment(v) if k == 'at' else number(v)}" for k, v in row.items() if k not in skip]
+    values = [
+        f"{evidence_name(k)} {moment(v) if k == 'at' else number(v)}".lstrip() for k, v in row.items() if k not in skip
+    ]
     return ": ".join(part for part in (text, ", ".join(values)) if part)
 
 

@@ -62,6 +62,11 @@ def number(value: object) -> str:
     return clean(value)
 
 
+def percent(value: float | None) -> str:
+    """A share: `46.6%`; `unknown` for None."""
+    return "unknown" if value is None or value - value != 0 else f"{value:.1%}"
+
+
 def counted(count: int, things: str) -> str:
     """`1 step`, `2,182 steps`."""
     return f"{count:,} {things if count != 1 else things.removesuffix('s')}"
@@ -75,7 +80,7 @@ def figure(name: str, value: float | None) -> str:
     """A figure with the unit that its name ends in; rates of acceptance in percent."""
     if value is None:
         return "unknown"
-    if name.startswith("accepted_"):
+    if name.startswith(("accepted_", "rate_of_")):
         return f"{value:.1%}"
     if name.endswith("_ms"):
         return ms(value)

@@ -37,6 +37,24 @@ IF_GONE = {
 }
 
 
+#: Keys of evidence that say little by themselves; others are read with blanks for underscores.
+_EVIDENCE = {
+    "zero": "intervals without an accepted token",
+    "zero_drafted": "draft tokens in them",
+    "what": "",
+}
+
+
+def evidence_name(key: str) -> str:
+    """A key of a piece of evidence as people read it."""
+    return _EVIDENCE.get(key, key if key.endswith("_ms") else key.replace("_", " "))
+
+
+def figure_name(name: str) -> str:
+    """A figure of the JSON as people read it."""
+    return name.replace("rate_of_", "accepted_of_").replace("_", " ")
+
+
 def tokens(acceptance: Mapping[str, Any] | None) -> str:
     """What `acceptance.tokens_per_step` is called: counts know the steps that drafted only."""
     return f"tokens per {(acceptance or {}).get('per', 'step')}"

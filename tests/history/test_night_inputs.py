@@ -146,11 +146,15 @@ def test_a_fault_that_arrives_late_alarms(tmp_path: Path, logs: list[list[Path]]
     alarm = "cause:lenient-acceptance:code"
     assert found["history"]["night"] == day(3)
     assert [(a["since"], a["side"]) for a in found["history"]["alarms"] if a["id"] == alarm] == [(day(1), "wrong")]
+    assert found["verdict"]["state"] == "wrong"
+    assert found["verdict"]["headline"].startswith(f"night of {day(1)}, counted late: ")
+    assert "counted late" in (tmp_path / "pages" / "latest.html").read_text()
     page = json.loads((tmp_path / "pages" / f"{day(1)}.json").read_text())
     assert alarm in [a["id"] for a in page["history"]["alarms"]]
     # it is news once; what evidence gathers is an alarm of its own
     nightly(tmp_path, faulty[1])
     assert alarm not in alarms(tmp_path)
+    assert "counted late" not in document(tmp_path)["verdict"]["headline"]
 
 
 def test_a_fault_of_an_earlier_night_of_one_call_alarms(

@@ -53,7 +53,7 @@ def test_mail_on_the_bad_night_and_on_recovery_alone(tmp_path: Path, capsys: pyt
     assert list(sent) == [4, 5]
     bad, good = (email.message_from_string(sent[day], policy=email.policy.default) for day in (4, 5))
     assert bad["Subject"] == "[sdtrace] SLOW: 1 new alarm, night of 2026-11-04"
-    assert good["Subject"] == "[sdtrace] HEALTHY: 1 closed alarm, night of 2026-11-05"
+    assert good["Subject"] == "[sdtrace] HEALTHY: 1 alarm closed, night of 2026-11-05"
     for message, day in ((bad, 4), (good, 5)):
         lines = message.get_content().strip().splitlines()
         assert len(lines) <= 6

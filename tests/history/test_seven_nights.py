@@ -42,7 +42,7 @@ def test_a_mail_of_the_bad_night_and_of_recovery_alone(served: tuple[Path, dict[
     assert list(sent) == [BAD, BAD + 1]
     bad, good = (email.message_from_string(text, policy=email.policy.default) for text in sent.values())
     assert bad["Subject"] == "[sdtrace] SLOW: 1 new alarm, night of 2026-11-17"
-    assert good["Subject"] == "[sdtrace] HEALTHY: 1 closed alarm, night of 2026-11-18"
+    assert good["Subject"] == "[sdtrace] HEALTHY: 1 alarm closed, night of 2026-11-18"
     assert "fell to 1.05; the 3 nights before it had 2.86" in bad.get_content()
     assert "(since 2026-11-17; fault gone)" in good.get_content()
 

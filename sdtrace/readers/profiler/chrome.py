@@ -173,7 +173,7 @@ def _losses(path: str, told: Told, heard: _Heard, *, steps: bool) -> list[Loss]:
         )
     unended = sum(len(stack) for stack in heard.open_.values())
     if not steps:
-        advice = 'annotate the parts of a step: record_function("draft"), ("verify"), ("sample"); sdtrace help profiles'
+        advice = 'annotate the parts of a step: record_function("draft"), ("verify"), ("sample"), or name them: --span draft=NAME'
         found.append(
             Loss(
                 path, None, "events, none of them a span of a draft, a verification or a sampling", heard.other, advice
@@ -193,7 +193,7 @@ def _unknown(path: str, heard: _Heard) -> list[Notice]:
         return []
     told = ", ".join(f"'{name}'" for name, _ in named)
     what = f"annotations that are no part of a step: {told}{' and others' if len(heard.unknown) > NAMED else ''}"
-    advice = "their time counts as unattributed; call a part draft, verify or sample"
+    advice = "their time counts as unattributed; --span draft='NAME' (or verify, sample, step) says what one is"
     return [Notice(path, None, what, sum(heard.unknown.values()), advice)]
 
 

@@ -5,6 +5,9 @@ Sources: vLLM's `record_function_or_nullcontext` scopes (0.10.2 to 0.33) and the
 """
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal
 
@@ -35,9 +38,32 @@ _NAMES: tuple[tuple[str, Role, str | None], ...] = (
 _KNOWN_SPAN = re.compile("|".join(f"(?P<n{i}>{pattern})" for i, (pattern, _, _) in enumerate(_NAMES)))
 
 
-@lru_cache(65_536)
+#: What a user may name a span as.
+PARTS: tuple[Role, ...] = ("draft", "verify", "sample", "step")
+#: (pattern, role) of spans that the user has named, the first that fits counts, before all names that are known here.
+_NAMED: list[tuple[str, Role]] = []
+
+
+@contextmanager
+def naming(spans: Sequence[tuple[Role, str]]) -> Iterator[None]:
+    """Spans of these names (* and ? as in file names) are these parts while this holds."""
+    _NAMED.extend((pattern, part) for part, pattern in spans)
+    try:
+        yield
+    finally:
+        del _NAMED[len(_NAMED) - len(spans) :]
+
+
 def role(name: str) -> tuple[Role, str | None] | None:
     """The role of a span and the engine whose name that is; None where it is no part of a step that is known."""
+    for pattern, part in _NAMED:
+        if fnmatchcase(name[:400], pattern):
+            return part, None
+    return _known(name)
+
+
+@lru_cache(65_536)
+def _known(name: str) -> tuple[Role, str | None] | None:
     found = _KNOWN_SPAN.fullmatch(name[:400])
     if found is None or found.lastgroup is None:
         return None
