@@ -23,9 +23,7 @@ CAUSES = {
 #: One of each kind is tried each time; the others are slow ones.
 OFTEN = (
     "temperature-ignored",
-    "top-k-ignored",
     "not-rolled-back",
-    "stale-entries",
     "positions-ahead",
     "template-dropped",
 )

@@ -19,7 +19,7 @@ from sdtrace.simulate import FAULTS, LAWS, Settings, simulate
 from sdtrace.tuning.attach import attach
 from sdtrace.tuning.sample import of_tally
 from tests.made.chips import evidence_untrue, untrue
-from tests.made.pairs import in_turn
+from tests.made.pairs import in_turn, one_of
 from tests.made.told import contradictions, impossible
 from tests.power.judge import Made, at_level, judged, made
 
@@ -46,7 +46,7 @@ def reported(trace: Made) -> Report:
     return attach(compose(whole, found, CHECKS, ids=True), of_tally(whole, found.choices), None)
 
 
-@pytest.mark.parametrize("name", [n for n in FAULTS if n not in ("healthy", "shared-noise")])
+@pytest.mark.parametrize("name", one_of(3, (n for n in FAULTS if n not in ("healthy", "shared-noise"))))
 def test_faults_are_named_and_their_pages_hold(name: str) -> None:
     """The first line names the fault, it is the root, no two places differ, and no token is said that was not there."""
     level = "rows" if name == "recovery-reuses-draw" else "draws"

@@ -9,6 +9,7 @@ import pytest
 
 from sdtrace.api import report
 from sdtrace.speed.finding import Finding, in_words
+from tests.made.pairs import one_of
 from tests.made.slow import FAST, SLOW, tagged
 from tests.made.timing import Engine, Traffic, drive
 
@@ -31,7 +32,7 @@ def assert_one_recommendation(found: dict[str, Any]) -> None:
             )
 
 
-@pytest.mark.parametrize("name", list(SLOW))
+@pytest.mark.parametrize("name", one_of(2, SLOW))
 def test_named_first(name: str, tmp_path: Path) -> None:
     cause, engine, traffic = SLOW[name]
     found = diagnosed(engine, traffic, tmp_path)
