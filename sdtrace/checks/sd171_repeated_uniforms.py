@@ -12,8 +12,8 @@ What to do
 Draw afresh for every position and request; look for a reseeded generator or a captured graph that replays its draws.
 
 How it can be wrong
-Requests that share a seed, and requests without a line (their seed is unknown), may repeat each other lawfully: such
-pairs are not counted.
+Requests that share a seed, and requests without a line (their seed is unknown), may repeat each other lawfully, and so may ranks
+whose engines were started with one seed, and requests that were run again: such pairs are not counted.
 """
 
 from dataclasses import replace

@@ -61,6 +61,8 @@ def slices(audit: Audit, chosen: Chosen) -> pl.DataFrame:
         if frame.is_empty():
             continue
         for (run, law), part in frame.filter(told).group_by("run_id", "law", maintain_order=True):
+            if name == "slices" and _lengths_by_outcome(chosen, str(run)):
+                part = part.filter(pl.col("by") != "draft_length")
             exact = LAWS[str(law)].decides == "token"
             found += [{"run_id": run, "law": law, **row, "exact": exact} for row in cut(part, audit)]
     rows = [_read(row) for row in found if row["v"] >= INFORMATION]
@@ -69,6 +71,19 @@ def slices(audit: Audit, chosen: Chosen) -> pl.DataFrame:
         row["slices"], row["found"] = len(rows), str(i) in named and _confined(row)
     table = pl.DataFrame(rows, schema=TABLE.schema) if rows else TABLE
     return table.sort("found", "log_e", descending=True)
+
+
+#: Steps with less than the longest draft that tell whether a rejection ended them.
+_TELLING = 20
+
+
+def _lengths_by_outcome(chosen: Chosen, run: str) -> bool:
+    """Whether lists of drafted tokens end where one was rejected: no list is accepted whole but the longest ones."""
+    if chosen.steps is None:
+        return False
+    steps = chosen.steps.filter((pl.col("run_id") == run) & (pl.col("tau") > 0) & (pl.col("n_a") >= 0))
+    shorter = steps.filter(pl.col("tau") < pl.col("tau").max())
+    return shorter.height >= _TELLING and not (shorter["n_a"] == shorter["tau"]).any()
 
 
 def _steps(part: pl.DataFrame, audit: Audit) -> Iterator[dict[str, Any]]:

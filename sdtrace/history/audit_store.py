@@ -77,6 +77,7 @@ def load(folder: Path) -> Audit:
     steps, drawn = _read(folder / "steps.parquet"), _read(folder / "uniforms.parquet")
     if _hashing(document) == 0:
         sums, steps, drawn = _hashed_anew(sums, steps, drawn)
+    sums, drawn = _with_later_columns(sums, drawn)
     tally = Tally(
         sums,
         steps,
@@ -98,6 +99,17 @@ def load(folder: Path) -> Audit:
         {code: _counts(counts) for code, counts in document["judged"].items()},
         store.load(folder),
     )
+
+
+def _with_later_columns(
+    sums: Mapping[str, pl.DataFrame], drawn: pl.DataFrame | None
+) -> tuple[dict[str, pl.DataFrame], pl.DataFrame | None]:
+    """Frames of versions that wrote no `judged` (`tested` was what the law was held to), and uniforms without rank and token."""
+    lacking = {name: t for name, t in sums.items() if "tested" in t.columns and "judged" not in t.columns}
+    held = {name: t.with_columns(judged="tested") for name, t in lacking.items() if name in ("laws", "requests")}
+    if drawn is not None and "like" not in drawn.columns:
+        drawn = drawn.with_columns(rank=pl.lit(None, pl.Int64), like=pl.int_range(pl.len()).cast(pl.UInt64))
+    return {**sums, **held}, drawn
 
 
 def sampled_otherwise(folder: Path) -> bool:

@@ -34,8 +34,42 @@ def _cut(counts: Literal["decided", "appended - 1", "appended"]) -> Frame:
     return steps
 
 
+#: Ids that end an answer, among those of the vocabulary.
+_STOPS = frozenset(range(4))
+
+
+def _stopped(hidden: bool) -> Frame:
+    """Answers end with their first stop id, inside a block or behind it; `hidden`: the id itself is not written."""
+
+    def steps(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+        kept: list[list[int] | None] = []
+        over: set[str] = set()
+        for request, tokens in frame.select("request_id", "output_token_ids").iter_rows():
+            at = next((i for i, token in enumerate(tokens) if token in _STOPS), None)
+            kept.append(None if request in over else tokens if at is None else tokens[: at + (not hidden)])
+            over |= set() if at is None else {request}
+        made = frame.with_columns(output_token_ids=pl.Series(kept, dtype=pl.List(pl.Int64))).drop_nulls(
+            "output_token_ids"
+        )
+        cut = pl.col("output_token_ids").list.len().cast(pl.Int64) <= pl.col("num_accepted")
+        names = ("last_kind", "last_target_prob", "last_draft_prob")
+        return made.with_columns(**{name: pl.when(~cut).then(name) for name in names})
+
+    return steps
+
+
+def _by_stop(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    return frame.with_columns(
+        stop_token_ids=pl.lit(sorted(_STOPS), dtype=pl.List(pl.Int64)),
+        finish_reason=pl.lit("stop"),
+        max_tokens=pl.lit(4096),
+    )
+
+
 LAWFUL_ENDS: dict[str, Variant] = {
     "cut": Variant("max_tokens inside a block; num_accepted is what the verifier decided", _CHAIN, steps=_cut("decided")),
     "cut-clipped": Variant("max_tokens inside a block; num_accepted is what was appended less one", _CHAIN, steps=_cut("appended - 1")),
     "cut-clipped-to-all": Variant("max_tokens inside a block; num_accepted is what was appended, at most", _CHAIN, steps=_cut("appended")),
+    "stopped": Variant("answers end with a stop id", _CHAIN, steps=_stopped(hidden=False), requests=_by_stop),
+    "stop-id-unwritten": Variant("answers end with a stop id that is not written", _CHAIN, steps=_stopped(hidden=True), requests=_by_stop),
 }  # fmt: skip

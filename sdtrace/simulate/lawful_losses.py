@@ -79,6 +79,13 @@ def _full_without_sums(frame: pl.DataFrame, rng: np.random.Generator) -> pl.Data
     return frame.with_columns(pl.when(~full).then(name).alias(name) for name in names)
 
 
+def _drafts_end(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """Drafted tokens are written up to the one that was rejected, and so are all lists beside them."""
+    tested = pl.min_horizontal(pl.col("num_accepted") + 1, pl.col("verified_len"))
+    lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List) and name != "output_token_ids"]
+    return frame.with_columns(*(pl.col(name).list.head(tested) for name in lists), verified_len=tested)
+
+
 _PQ = ("target_probs", "draft_probs")
 
 LAWFUL_LOSSES: dict[str, Variant] = {
@@ -101,6 +108,7 @@ LAWFUL_LOSSES: dict[str, Variant] = {
         lost=_kept(_half_of_empty, renumbered=True),
     ),
     "lists-end-with-the-block": Variant("nothing is written of the rejected token", _CHAIN, steps=_ends),
+    "drafts-end-at-the-rejection": Variant("of a draft nothing is written behind the rejected token", _CHAIN[:4], steps=_drafts_end),
     "probabilities-of-accepted": Variant("p and q stand at accepted positions only", _TOKENWISE, steps=_listed(_PQ, rejected=False)),
     "probabilities-of-rejected": Variant("p and q stand at the rejection only", _TOKENWISE, steps=_listed(_PQ, rejected=True)),
     "target-of-accepted": Variant("p stands at accepted positions only", _TOKENWISE, steps=_listed(_PQ[:1], rejected=False)),

@@ -39,6 +39,9 @@ def uniforms(scope: Scope, request: pl.Series, tally: Tally) -> None:
             "r": r[chosen],
             "request": request[rows],
             "seed": steps["seed"][rows],
+            "rank": steps["rank"][rows],
+            # the same token of the same chance: requests that were run again are no second use of a draw
+            "like": pl.Series(_mixed(pos.p[chosen]) ^ pos.token[chosen].view(np.uint64)),
             "known": steps["has_request"][rows].fill_null(value=False),
         }
     )
@@ -68,8 +71,9 @@ def repeats(tally: Tally) -> pl.DataFrame:
     """One row a run and law: run_id, law, n compared, pairs_within, pairs_across, expected, seeds_unknown; the same of
     neighbours: tuples, tuples_expected.
 
-    `pairs_within`: equal values at two tested positions of one request, never lawful. `pairs_across`: in two requests
-    that are known not to share a user seed. `expected`: n (n - 1) / 2M for the M values that the generator has.
+    `pairs_within`: equal values at two tested positions of one request, never lawful. `pairs_across`: in two requests of one rank
+    that are known not to share a user seed, at another token or another p. `expected`: n (n - 1) / 2M for the M values that the
+    generator has.
     """
     sample = tally.uniforms
     if sample is None:
@@ -100,7 +104,8 @@ def repeats(tally: Tally) -> pl.DataFrame:
 
 
 def _equal(part: pl.DataFrame, name: str) -> tuple[int, int]:
-    """(within, across) requests: pairs of equal entries of a column, without those that a user seed explains."""
+    """(within, across) requests: pairs of equal entries of a column, without those that a user seed explains, an engine's seed that
+    ranks share, or the same requests that were run again."""
     values = np.sort(part[name].to_numpy())
     twice = values[1:][values[1:] == values[:-1]]  # few, as a rule
     if not len(twice):
@@ -109,8 +114,8 @@ def _equal(part: pl.DataFrame, name: str) -> tuple[int, int]:
     within = _pairs(equal, [name, "request"])
     known = equal.filter("known")
     seeded = known.filter(pl.col("seed").is_not_null())
-    same_seed = _pairs(seeded, [name, "seed"]) - _pairs(seeded, [name, "seed", "request"])
-    return within, _pairs(known, [name]) - _pairs(known, [name, "request"]) - same_seed
+    explained = _across(seeded, [name, "rank", "seed"]) + _across(known, [name, "rank", "like"])
+    return within, _across(known, [name, "rank"]) - explained + _across(seeded, [name, "rank", "seed", "like"])
 
 
 def values_of(r: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
@@ -136,6 +141,11 @@ def values_of(r: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
 def _spelled_short(r: npt.NDArray[np.float64]) -> bool:
     """Whether all of these are float32 in as few digits as tell them apart, which is up to half a step of float32 off."""
     return all(float(str(single)) == value for single, value in zip(r.astype(np.float32), r, strict=True))
+
+
+def _across(frame: pl.DataFrame, keys: list[str]) -> int:
+    """Pairs of equal keys in two requests."""
+    return _pairs(frame, keys) - _pairs(frame, [*keys, "request"])
 
 
 def _pairs(frame: pl.DataFrame, keys: list[str]) -> int:

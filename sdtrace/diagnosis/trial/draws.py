@@ -58,6 +58,23 @@ def alike(uniforms: pl.DataFrame | None, run: str, shift: int) -> bool:
     return seen > 2 * expected + 6 * math.sqrt(expected) + 6
 
 
+#: Share of the steps that stand in another request as well, from which requests were run again.
+_AGAIN = 0.01
+
+
+def run_again(sample: pl.DataFrame) -> int:
+    """How many sampled steps stand in another request too, with the same draft, the same p and the same tokens; 0 where few do.
+
+    A benchmark that is repeated by an engine of one seed writes every step twice: that is one record of each, not two.
+    """
+    told = sample.filter((pl.col("tau") > 0) & pl.col("target_probs").is_not_null()).select(
+        "hash", same=pl.struct("step", "draft_token_ids", "target_probs", "output_token_ids").hash()
+    )
+    twice = told.group_by("same").agg(pl.col("hash").n_unique(), n=pl.len()).filter(pl.col("hash") > 1)
+    n = int(twice["n"].sum())
+    return n if n >= max(20, _AGAIN * told.height) else 0
+
+
 def by_outcome(sample: pl.DataFrame) -> bool:
     """Whether uniforms are logged at some tested positions and missing at others, by what was decided there."""
     pos = positions(sample)

@@ -126,7 +126,15 @@ class _Trial:
         mine = steps.filter(pl.col("law").is_in([choice.law, "unknown"]) | (pl.col("law") == "greedy"))
         if describe:
             self._describe(run, line, mine)
-        for asked in (self._counts, self._losses, self._unknown_requests, self._basis, self._noise, self._draws):
+        for asked in (
+            self._counts,
+            self._again,
+            self._losses,
+            self._unknown_requests,
+            self._basis,
+            self._noise,
+            self._draws,
+        ):
             if ruling := asked(run, line, choice, mine):
                 self.rulings[run] = ruling
                 return
@@ -158,6 +166,17 @@ class _Trial:
         self._add(_cause("metric-inconsistent", told_by, row))
         self._note("num_accepted as it stands: it was corrected by what the steps appended")
         return {"over_counted": less}
+
+    def _again(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
+        """Sums over steps that stand twice are wider than their variances say; it matters only where something speaks up."""
+        if line.mute_statistics or not self.doubted:
+            return None
+        mine = steps.filter(pl.col("law") == choice.law)
+        if not (twice := draws.run_again(mine)):
+            return None
+        told = f"{twice:,} of {mine.height:,} steps stand in another request as well, token by token: requests that were run again"
+        self._note(f"every statistic over many tokens of run {run!r}: {told}")
+        return {"mute_statistics": True}
 
     def _losses(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
         if line.mute_statistics or LAWS[choice.law].greedy or choice.law == "unknown":

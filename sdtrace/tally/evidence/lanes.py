@@ -6,8 +6,8 @@ import polars as pl
 from sdtrace.tally.evidence.slots import Slots
 from sdtrace.verify.scope import Scope
 
-#: Steps of a request that lanes are kept for.
-DEPTH = 256
+#: Steps of a request that lanes are kept for, and ranks that are told apart.
+DEPTH, _RANKS = 256, 256
 
 LANES = pl.DataFrame(
     schema={
@@ -26,12 +26,15 @@ LANES = pl.DataFrame(
 class Lanes:
     """n, sum of accepted - chance and of its square by (step, position), piece by piece; for laws with a coin.
 
-    `unknown` counts slots of requests without a line: they may share a user seed.
+    Ranks have lanes of their own: engines that were started with one seed draw the same numbers for other requests, and no request
+    twice. `step` is that of the request plus DEPTH + 1 for every rank. `unknown` counts slots of requests without a line: they may
+    share a user seed.
     """
 
     def __init__(self, scope: Scope) -> None:
         self._width = int(scope.pos.count.max(initial=0))
-        self._step = np.minimum(scope.steps["step"].to_numpy(), DEPTH)
+        rank = scope.steps["rank"].fill_null(0).to_numpy().clip(0, _RANKS - 1)
+        self._step = np.minimum(scope.steps["step"].to_numpy(), DEPTH) + rank * (DEPTH + 1)
         self._depth = int(self._step.max(initial=0)) + 1
         self._strange = scope.steps["has_request"].is_null().to_numpy()
         self._sums = np.zeros((4, self._depth * self._width))
@@ -55,9 +58,9 @@ class Lanes:
 
     def frame(self, scope: Scope) -> pl.DataFrame:
         """One row a lane that was seen."""
-        kept = self._sums[:, : DEPTH * self._width]
-        seen = np.flatnonzero(kept[0])
-        n, d, v, unknown = kept[:, seen]
+        seen = np.flatnonzero(self._sums[0])
+        seen = seen[seen // max(self._width, 1) % (DEPTH + 1) < DEPTH]
+        n, d, v, unknown = self._sums[:, seen]
         return pl.DataFrame(
             {
                 "run_id": pl.Series([str(scope.steps["run_id"][0])], dtype=pl.String).new_from_index(0, len(seen)),

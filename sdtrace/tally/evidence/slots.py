@@ -105,7 +105,7 @@ def _steps(scope: Scope) -> _Steps:
         q_last = np.where(np.isnan(p_last), np.nan, 0.0)
     rejects = (ends >= 0) & (ends == n_a) & ~clipped
     known = np.isfinite(p_last) & np.isfinite(q_last)
-    shown = _shown(scope, rejects, known, n_a < limit)
+    shown = _shown(scope, rejects, known, n_a < limit) & ~hides_ends(scope)
     inside, accepted, kept = pos.first(ends + 1), pos.by_count, None
     if len(pos.token) and pos.token.min() < 0:
         inside = inside & (pos.token >= 0)
@@ -120,6 +120,27 @@ def _own_uniforms(steps: pl.DataFrame) -> Flags:
     owners = steps.select("hash", "seed").drop_nulls().unique().group_by("seed").len().filter(pl.col("len") > 1)
     shared = steps["seed"].is_in(owners["seed"].implode()).fill_null(value=False)
     return ~shared.to_numpy()
+
+
+#: Of tokens that end answers by an unknown stop id, the share that may differ from each other.
+_DIFFER = 0.5
+
+
+def hides_ends(scope: Scope) -> bool:
+    """Whether the token that ended an answer is left out of the record: then which tokens are shown depends on what they are.
+
+    Such an answer ends inside a block, and not with a stop id; where those are not known, not with the same token as others.
+    """
+    steps = scope.steps
+    if scope.absent("finish_reason") or scope.absent("output_token_ids"):
+        return False
+    cut = pl.col("is_last") & (pl.col("finish_reason") == "stop") & (pl.col("appended") <= pl.col("n_a"))
+    ends = steps.filter(cut).select("stop_token_ids", last=pl.col("output_token_ids").list.last())
+    named = ends.filter(pl.col("stop_token_ids").is_not_null())
+    if not named.select(pl.col("stop_token_ids").list.contains(pl.col("last")).fill_null(value=False).all()).item():
+        return True
+    unnamed = ends.filter(pl.col("stop_token_ids").is_null())["last"]
+    return len(unnamed) > 1 and unnamed.n_unique() > _DIFFER * len(unnamed)
 
 
 def _shown(scope: Scope, rejects: Flags, known: Flags, emitted: Flags) -> Flags:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from sdtrace.schema.arrays import Flags, Floats
 from sdtrace.tally.evidence.by_step import BySteps
-from sdtrace.tally.evidence.slots import Slots
+from sdtrace.tally.evidence.slots import Slots, hides_ends
 from sdtrace.tally.evidence.sums import Half, Sums, part_of
 from sdtrace.tally.evidence.weights import bent, reuse
 from sdtrace.verify.band import Rounding
@@ -176,6 +176,8 @@ def _target(scope: Scope, here: Slots, sums: Sums) -> None:
 
 
 def _alone(scope: Scope, sums: Sums) -> None:
+    if hides_ends(scope):
+        return
     steps, pos, band = scope.steps, scope.pos, scope.bands.p
     n_a, count = steps["n_a"].to_numpy(), pos.count
     p_y = steps["last_target_prob"].fill_null(np.nan).to_numpy().astype(np.float64)
