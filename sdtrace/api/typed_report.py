@@ -11,8 +11,7 @@ from sdtrace import atomic
 from sdtrace.api import parts
 from sdtrace.api.frames import Frames, Kept
 from sdtrace.checks import CHECKS
-from sdtrace.comparison.compare import MARGIN, change
-from sdtrace.comparison.report import change_report
+from sdtrace.comparison import MARGIN
 from sdtrace.errors import UsageError
 from sdtrace.results import report as plain
 from sdtrace.schema.json_values import Json
@@ -151,6 +150,9 @@ class Report(plain.Report):
 
 def compared(base: Kept, candidate: Kept, margin: float) -> Report:
     """The report of a comparison."""
+    from sdtrace.comparison.compare import change
+    from sdtrace.comparison.report import change_report
+
     found = change(
         (base.path, base.audit, base.diagnosis), (candidate.path, candidate.audit, candidate.diagnosis), margin
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sdtrace.audit.audit import Audit
+from sdtrace.comparison import MARGIN
 from sdtrace.comparison.answer import Answer, answer, causes_of, suspicions
 from sdtrace.comparison.arms import Arm, Pair, arm, pair
 from sdtrace.comparison.attribution import Attribution, attribution
@@ -17,9 +18,6 @@ from sdtrace.document.about import about
 from sdtrace.results.cause import Cause
 from sdtrace.results.words import VerdictState
 from sdtrace.schema.run import Run
-
-#: A relative change of speed that nobody minds.
-MARGIN = 0.03
 
 
 @dataclass(frozen=True)

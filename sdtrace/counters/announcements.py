@@ -14,7 +14,7 @@ from sdtrace.readers.logs.announcements import BY_KEY
 from sdtrace.schema.trace import Event
 
 _PLACE = {"first_path": pl.String(), "first_line": pl.Int64(), "run_id": pl.String(), "request_id": pl.String()}
-_TOLD = _PLACE | {"found": pl.Boolean(), "what": pl.String()}
+TOLD = _PLACE | {"found": pl.Boolean(), "what": pl.String()}
 #: Kinds that say why speculation does nothing.
 _REASONS = ("inert", "off", "fallback", "died")
 #: Requests or intervals with tokens, from which on it is odd that nothing is drafted; tokens a second below which one is idle.
@@ -90,7 +90,7 @@ def told(windows: pl.DataFrame, stands: Sequence[Event], kind: str) -> pl.DataFr
         known = first.get(path)
         rows.append({"first_path": path, "first_line": known.line if known else None, "found": known is not None})
         rows[-1]["what"] = known.what if known else None
-    return pl.DataFrame(rows, schema=_TOLD)
+    return pl.DataFrame(rows, schema=TOLD)
 
 
 def accusations(windows: pl.DataFrame, stands: Sequence[Event]) -> pl.DataFrame:
@@ -100,7 +100,7 @@ def accusations(windows: pl.DataFrame, stands: Sequence[Event]) -> pl.DataFrame:
         mine = [e for e in stands if e.kind == "accusation" and e.path == path]
         rows += [{"first_path": path, "first_line": e.line, "found": True, "what": e.what} for e in mine]
         rows += [] if mine else [{"first_path": path, "found": False}]
-    return pl.DataFrame(rows, schema=_TOLD)
+    return pl.DataFrame(rows, schema=TOLD)
 
 
 def off(windows: pl.DataFrame, stands: Sequence[Event]) -> pl.DataFrame:
@@ -118,7 +118,7 @@ def off(windows: pl.DataFrame, stands: Sequence[Event]) -> pl.DataFrame:
             reason = next((e for e in mine if e.kind in _REASONS), None)
             row |= {"found": True, "first_line": (reason or config).line, "what": _why(config, reason)}
         rows.append(row)
-    return pl.DataFrame(rows, schema=_TOLD)
+    return pl.DataFrame(rows, schema=TOLD)
 
 
 def _does_nothing(windows: pl.DataFrame, config: Event, mine: Sequence[Event]) -> bool:

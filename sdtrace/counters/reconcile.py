@@ -5,7 +5,7 @@ from itertools import combinations
 
 import polars as pl
 
-from sdtrace.counters.announcements import accusations, off, standing, told
+from sdtrace.counters.announcements import TOLD, accusations, off, standing, told
 from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.counters.downsample import named
 from sdtrace.counters.sources import CounterSource
@@ -44,12 +44,22 @@ _ENGINE = _PLACE | {
     "tokens_per_step": pl.Float64(),
     "what": pl.String(),
 }
+#: What is said where nothing counts and nothing is announced.
+_NOTHING = {
+    **{
+        name: pl.DataFrame(schema=columns)
+        for name, columns in (("pairs", _PAIR), ("engines", _ENGINE), ("stretches", _STRETCH))
+    },
+    **{name: pl.DataFrame(schema=TOLD) for name in ("off", "accusations", "synthetic", "lossy", "silent")},
+}
 #: A position that fewer of the drafting steps accept gives less than it costs.
 RARE = 0.1
 
 
 def tables(windows: pl.DataFrame, sources: Sequence[CounterSource], events: Sequence[Event]) -> dict[str, pl.DataFrame]:
     """Every table by the name that checks use."""
+    if windows.is_empty() and not (sources or events):  # of a trace
+        return {"windows": named(windows), **_NOTHING}
     stands = standing(events, windows)
     return {
         "windows": named(windows),

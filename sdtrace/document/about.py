@@ -138,6 +138,8 @@ def _requests(audit: Audit, diagnosis: Diagnosis) -> int | None:
     once = diagnosis.chosen.once
     if lines := sum(i.requests for i in audit.inputs):
         known = audit.requests.height
+        if diagnosis.chosen.moved.is_empty():  # a line each, then: the pass keeps the last one of each request
+            return known if 0 < known < REQUESTS else lines
         return once(request_hash(audit.requests)).n_unique() if 0 < known < REQUESTS else lines
     seen = audit.tally.frame("requests")
     return None if seen.is_empty() else once(seen["hash"]).n_unique()

@@ -15,6 +15,8 @@ HASHING = 1
 _REQUEST = ("run_id", "request_id")
 #: Rows that are hashed one after the other: sooner done than asking polars for those that differ.
 _FEW = 1024
+#: Rows that a request has on the average where it hardly comes back: looking for those that do costs more than their digests.
+_LONG = 8
 
 
 def keyed(table: pl.DataFrame) -> pl.DataFrame:
@@ -30,13 +32,15 @@ def request_hash(table: pl.DataFrame, names: Sequence[str] = _REQUEST) -> pl.Ser
     ids = table.select(names)
     if ids.height <= _FEW or not ids.height:
         return _row_by_row(ids)
-    begins = np.ones(ids.height, dtype=bool)
-    changes = ids.select(pl.any_horizontal(pl.col(n).ne_missing(pl.col(n).shift()) for n in names)).to_series()
-    begins[1:] = changes[1:]
-    if np.count_nonzero(begins) * 2 > ids.height:
+    changes = (
+        ids.select(pl.any_horizontal(pl.col(n).ne_missing(pl.col(n).shift()) for n in names)).to_series().to_numpy()
+    )
+    begin = np.append(0, np.flatnonzero(changes[1:]) + 1)
+    if len(begin) * 2 > ids.height:
         return _distinct(ids)
-    hashes = _distinct(ids.filter(begins)).to_numpy()
-    return pl.Series("hash", hashes[np.cumsum(begins) - 1])
+    firsts = ids[begin]
+    hashes = _digests(firsts) if len(begin) * _LONG < ids.height else _distinct(firsts)
+    return pl.Series("hash", np.repeat(hashes.to_numpy(), np.diff(begin, append=ids.height)))
 
 
 def _row_by_row(ids: pl.DataFrame) -> pl.Series:
@@ -58,9 +62,14 @@ def _numbers(digests: bytes) -> pl.Series:
 def _distinct(ids: pl.DataFrame) -> pl.Series:
     rows = ids.with_columns(row=pl.struct(ids.columns).hash())
     once = rows.unique("row", keep="any")
-    digests = b"".join(blake2b(text, digest_size=8).digest() for text in _texts(once.select(ids.columns)))
-    known = once.select("row").with_columns(_numbers(digests))
+    known = once.select("row").with_columns(_digests(once.select(ids.columns)))
     return rows.select("row").join(known, on="row", how="left", maintain_order="left")["hash"]
+
+
+def _digests(ids: pl.DataFrame) -> pl.Series:
+    texts = _texts(ids)
+    known = {text: blake2b(text, digest_size=8).digest() for text in dict.fromkeys(texts)}
+    return _numbers(b"".join([known[text] for text in texts]))
 
 
 def _texts(ids: pl.DataFrame) -> list[bytes]:

@@ -114,10 +114,10 @@ def _changed(column: pl.Series) -> npt.NDArray[np.bool_]:
 
 
 def _sum(column: pl.Series, begin: Ints) -> pl.Series:
-    filled = column.fill_null(0) if column.null_count() and column.dtype != pl.Boolean else column
+    filled = column.fill_null(False if column.dtype == pl.Boolean else 0) if column.null_count() else column
     if column.dtype != pl.Boolean:
         return pl.Series(column.name, np.add.reduceat(filled.to_numpy(), begin))
-    flags = column.fill_null(value=False).cast(pl.UInt8).to_numpy()
+    flags = filled.to_numpy().view(np.uint8)
     return pl.Series(column.name, np.add.reduceat(flags, begin, dtype=np.uint32), pl.get_index_type())
 
 

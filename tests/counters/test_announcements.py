@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from sdtrace.counters.reconcile import tables
+from sdtrace.schema.counters import no_windows
+from sdtrace.schema.trace import Event
 from tests.made.simulate import document
 
 V = "(APIServer pid=1) INFO 03-02 10:{at:02}:00 [loggers.py:271] "
@@ -103,3 +106,12 @@ def test_the_reason_stands_at_its_line(command: str, says: str, tmp_path: Path) 
     assert cause["evidence"][0]["line"] == 2
     assert f"{path}:2" in cause["headline"]
     assert says in cause["headline"]
+
+
+def test_a_trace_has_the_tables_of_counts_without_rows() -> None:
+    """They are not made for it, and look as those that are made where something was announced."""
+    event = Event("server.log", 1, None, "vllm", "version", "vLLM 0.33.0", "0.33.0")
+    made, nothing = tables(no_windows(), [], [event]), tables(no_windows(), [], [])
+    assert list(nothing) == list(made)
+    assert {name: table.schema for name, table in nothing.items()} == {name: t.schema for name, t in made.items()}
+    assert all(table.is_empty() for table in nothing.values())

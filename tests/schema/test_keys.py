@@ -38,7 +38,7 @@ def test_the_number_of_a_request_is_for_ever(pair: tuple[str | None, str]) -> No
     assert keyed(table([pair]))["hash"].to_list() == [KNOWN[pair]]
 
 
-@pytest.mark.parametrize("times", [1, 3], ids=["interleaved", "in blocks"])
+@pytest.mark.parametrize("times", [1, 3, 9], ids=["interleaved", "in blocks", "in long blocks"])
 def test_every_row_has_the_number_of_its_request(times: int) -> None:
     pairs = [pair for pair in KNOWN for _ in range(times)] * 3
     found = keyed(table(pairs))
