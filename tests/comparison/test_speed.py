@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from sdtrace.api import diff
+from sdtrace.comparison import MARGIN
 from sdtrace.comparison.answer import answer
-from sdtrace.comparison.compare import MARGIN
 from sdtrace.comparison.speed import compared
 from sdtrace.counters.speed import Speed
 from tests.made.pairs import one_of

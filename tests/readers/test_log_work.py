@@ -161,3 +161,21 @@ def test_fields_of_any_number_of_lines(usual: str | None, texts: list[str]) -> N
     found = fields(pl.Series(texts, dtype=pl.String), {"a": "(x)", "b": "(y)"}, usual)
     assert found["a"].to_list() == ["x" if "x" in one else None for one in texts]
     assert found["b"].to_list() == ["y" if "y" in one else None for one in texts]
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "frames"),
+    [("LINES", 40, 5), ("MUCH", 8_000, 7), ("LINES", 1 << 20, 1)],
+    ids=["lines", "bytes", "few"],
+)
+def test_a_frame_ends_at_so_many_lines_or_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int, frames: int
+) -> None:
+    path = _written(tmp_path / "server.log", 100)
+    monkeypatch.setattr(hits, "BLOCK", 256)
+    monkeypatch.setattr(hits, name, most)
+    made = [(frame, n) for frame, n in hits.hits(Segment(path, 1), [vllm.DIALECT])]
+    told = [frame for frame, _ in made if frame is not None]
+    assert len(told) == frames
+    assert pl.concat(told)["line"].to_list() == list(range(1, 201))
+    assert sum(n for _, n in made) == 200

@@ -20,7 +20,10 @@ from sdtrace.readers.logs.prompts import inside, prompted
 
 Bools = npt.NDArray[np.bool_]
 
-BLOCK, LARGE, LINES = 1 << 18, 64 << 20, 8_192
+BLOCK, LARGE = 1 << 18, 64 << 20
+#: Lines of a frame, and bytes of them, at the most: every frame costs as much as 4,000 lines of it (150 calls of polars), which took
+#: 7% of the processor time of 1 GB with 8,192 lines (`tests/bench/logs.py`).
+LINES, MUCH = 16_384, 16 << 20
 #: Blocks that are passed at the most before the lines in them are told.
 TURN = 128
 #: Bytes of a line at the most.
@@ -74,6 +77,7 @@ def hits(
     number, offset, passed = segment.first, 0, 0
     asks = size <= LARGE or prompted(sample)
     rows: list[tuple[int, bytes, bool]] = []
+    held = 0
     with segment.file.open("rb", buffering=0) as stream:
         for turn, block in enumerate(_blocks(stream), start=1):
             large = size > LARGE and EDGE < offset < size - EDGE
@@ -84,11 +88,15 @@ def hits(
                 found = sorted({**dict(told), **dict(found)}.items())
             asked = _asked(block) if asks and found else set()
             rows += [(number + i, text, i in asked) for i, text in found]
+            held += sum(len(text) for _, text in found)
             number += lines
             passed += lines
-            if len(rows) >= LINES or turn % TURN == 0:
-                yield (_frame(rows) if len(rows) >= LINES else None), passed
-                rows, passed = ([] if len(rows) >= LINES else rows), 0
+            if len(rows) >= LINES or held >= MUCH:
+                yield _frame(rows), passed
+                rows, held, passed = [], 0, 0
+            elif turn % TURN == 0:
+                yield None, passed
+                passed = 0
     yield (_frame(rows) if rows else None), passed
 
 
