@@ -24,7 +24,7 @@ WORLDS: dict[str, tuple[Engine, Traffic]] = {
     "little": (Engine(noise=0.3), Traffic(requests=9, output=(6, 12), spread=0.2)),
 }
 #: Those that differ most in what a page has of them; all of them run among the slow tests.
-QUICK = ("draft-plain", "verify", "tau-large", "ragged", "low-adapter", "off-later", "varied", "few", "one", "little")
+QUICK = ("draft-plain", "tau-large", "ragged", "off-later", "one", "little")
 LOGS = sorted(p for p in (SAMPLES / "engines").iterdir() if not p.name.endswith(".expected.json"))
 
 

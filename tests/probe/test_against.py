@@ -32,8 +32,8 @@ def test_flips_are_exact_however_many_statistics_there_are() -> None:
     [
         (Engine(), Engine(k=0), False),
         (Engine(fault="temperature"), Engine(k=0), True),
-        (Engine(fault="stale"), Engine(k=0), True),
-        (Engine(model=3), Engine(k=0), True),
+        pytest.param(Engine(fault="stale"), Engine(k=0), True, marks=pytest.mark.slow),
+        pytest.param(Engine(model=3), Engine(k=0), True, marks=pytest.mark.slow),
     ],
     ids=["speculation", "temperature", "stale", "model"],
 )

@@ -29,13 +29,13 @@ def document(tmp_path: Path, **asked: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("fault", "more"),
     [
-        ("text-stale", {}),
+        pytest.param("text-stale", {}, marks=pytest.mark.slow),
         ("text-stale", {"shape": "chat", "decimals": 3}),
         ("text-swapped", {"shape": "sglang", "basis": "scaled", "temperature": 0.8}),
-        ("text-any", {"strength": 0.2}),
+        pytest.param("text-any", {"strength": 0.2}, marks=pytest.mark.slow),
         ("text-temperature", {"temperature": 0.6, "strength": 1.0, "shape": "llamacpp"}),
         ("text-uncut", {"top_k": 4, "shape": "llamacpp"}),
-        ("text-second", {"temperature": 0.0, "shape": "chat"}),
+        pytest.param("text-second", {"temperature": 0.0, "shape": "chat"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_fault_is_named_first(fault: str, more: dict[str, Any], tmp_path: Path) -> None:
