@@ -187,7 +187,8 @@ def _figures(a: Mapping[str, Any]) -> Section:
         says += f" Each step emitted {a['tokens_per_step']:.2f} tokens on average."
     if ci["tokens_per_step"] is None and a["steps"]:
         says += f" Too few requests for an interval: it needs {FEWEST}."
-    return Section("acceptance", "Acceptance", says, ["figure", "value", "low (95%)", "high (95%)", "definition"], rows)
+    columns = ["figure", "value", "low (95%)", "high (95%)", "definition"]
+    return Section("acceptance", "Acceptance", says, columns, [row for row in rows if row[1] is not None])
 
 
 def _ends(interval: Sequence[float] | None) -> list[float | None]:

@@ -33,8 +33,11 @@ class Frame:
 
 
 def top_of(values: Sequence[float]) -> float:
-    """The end of the axis: 1 for rates, otherwise a round number above the greatest value."""
+    """The end of the axis: 1 for rates, otherwise a round number above the greatest value, with whole ticks for counts."""
     greatest = max(values, default=1.0)
+    if greatest > 1.0 and all(value == int(value) for value in values):
+        unit = 4.0 * 10.0 ** max(len(str(int(greatest))) - 2, 0)
+        return unit * math.ceil(greatest / unit)
     if 0.15 < greatest <= 1.0:
         return 1.0
     step = 10.0 ** (len(str(int(greatest))) - 1) if greatest >= 1 else 0.05
