@@ -78,10 +78,17 @@ class Trace:
         with path.open("w", encoding="utf-8") as file:
             for record in self.lines():
                 kept = {key: value for key, value in record.items() if value is not None}
-                line = orjson.dumps(kept).decode()
-                # what is no number stands bare, and orjson has no word for it
-                file.write((json.dumps(kept, separators=(",", ":")) if "null" in line else line) + "\n")
+                file.write(_line(kept) + "\n")
         return path
+
+
+def _line(record: Record) -> str:
+    """A record as JSON; orjson has no word for what is no number, and none for half a character."""
+    try:
+        line = orjson.dumps(record).decode()
+    except TypeError:
+        line = "null"
+    return json.dumps(record, separators=(",", ":")) if "null" in line else line
 
 
 def simulate(scenario: Scenario) -> Trace:
