@@ -16,6 +16,7 @@ from sdtrace.pipeline import audited
 from sdtrace.results.not_checked import sentences
 from sdtrace.simulate import Settings
 from sdtrace.writers.convert import line
+from tests.lawful.cells import Cell, accused
 from tests.power.judge import Made, at_level, diagnosed, made
 
 SMALL: dict[str, Any] = {"tested": 1500, "vocab": 128, "level": "draws"}
@@ -62,12 +63,20 @@ def test_noise_in_blocks_is_told_by_the_width_that_explains_it() -> None:
     assert document["audit"]["disagree"] == 0
 
 
-def test_few_contradictions_of_blocks_stand_on_one_side_by_chance() -> None:
-    """Three rejections that a p off by 0.4% explains accused a lawful engine: the width of a p was tried beyond 100%."""
-    settings = Settings(variant="noise-2%", law="block", tested=1500, vocab=128, dtype="bfloat16", seed=7004)
-    document, found = told(made(settings))
-    assert [c.cause for c in found.causes] == ["record-imprecise"]
-    assert 0 < document["record"]["noise"] < 0.05
+@pytest.mark.parametrize(
+    "cell",
+    [
+        Cell("noise-2%", "block", "rows", "bfloat16", 4),  # three rejections; the width of a p was tried beyond 100%
+        Cell("noise-2%", "block", "basic", "float16", 8309),  # a recovered token, and no decision
+        Cell(
+            "noise-0.5%", "one-hot", "draws", "float64", 15
+        ),  # four rejections, with three right acceptances beside them
+        Cell("noise-0.5%", "tree-coin", "draws", "float64", 24),
+    ],
+    ids=str,
+)
+def test_few_contradictions_near_the_boundary_stand_on_one_side_by_chance(cell: Cell) -> None:
+    assert accused(cell, 1500 if cell.level != "basic" else 400) == ()
 
 
 @pytest.mark.parametrize("threshold", [0.95, 0.9])

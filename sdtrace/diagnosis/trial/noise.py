@@ -2,17 +2,12 @@
 
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 
 import polars as pl
 
-from sdtrace.schema.run import Run
 from sdtrace.tally.margins import upper
-from sdtrace.verify.band import DISAGREE
-from sdtrace.verify.law import Law
-from sdtrace.verify.positions import positions
-from sdtrace.verify.scope import of_sample
 
 #: The largest margin that noise may make; where no uniform is logged, so that both sides cannot be seen.
 LARGEST, UNSEEN = 0.12, 0.05
@@ -20,10 +15,10 @@ LARGEST, UNSEEN = 0.12, 0.05
 DENSE = 0.1
 #: Contradictions from which one side alone tells; how far beyond what was seen noise is allowed to go.
 SIDED, BEYOND = 8, 1.5
-#: Widths that are tried where margins do not tell.
-_WIDTHS = (0.01, 0.02, 0.04, 0.08)
 #: So few contradictions, so near the boundary, are enough: decisions turned round at random hardly ever fall there.
 _NONE, _TINY = 3, 0.08
+#: Nor are fewer than SIDED within this of the boundary any rule's: a lenient one accepts up to some per cent beyond it.
+_HAIR = {"accepted": 0.01, "rejected": 0.02}
 
 
 @dataclass(frozen=True)
@@ -60,28 +55,24 @@ def imprecise(rows: pl.DataFrame) -> float | None:
         return BEYOND * seen.largest if seen.largest <= UNSEEN else None
     decided = seen.accepted + seen.rejected
     few = decided <= _NONE and seen.largest <= _TINY
+    few |= decided < SIDED and seen.largest <= _HAIR["accepted" if seen.accepted else "rejected"]
     if decided and not few and not (_dense(near, seen) and _both_sides(near, seen, decided)):
         return None
     return BEYOND * seen.largest
 
 
-def of_block(steps: pl.DataFrame, run: Run, law: Law) -> float | None:
-    """The same for a law whose decisions hold products of many p: the least width, of a few, that leaves no contradiction in the
-    sample, where there are some on both sides, or so few that one side shows them all by chance."""
-    if steps.is_empty():
+def of_block(rows: pl.DataFrame) -> float | None:
+    """The same for a law whose decisions hold products of many p: their margins are the least widths of p that leave no
+    contradiction. Noise makes some on both sides, or so few that one side shows them all by chance."""
+    seen = told(rows)
+    if seen is None or seen.largest > LARGEST:
         return None
-    for width in (0.0, *_WIDTHS):
-        scope = of_sample(positions(steps), replace(run, imprecise=width or None), law.name)
-        wrong = scope.judged.decision == DISAGREE
-        if not width:
-            accepted, every = int((wrong & scope.pos.accepted).sum()), int(wrong.sum())
-            # a block that ends shows one acceptance, and a rejection at every position behind it
-            few = SIDED if 2 * accepted > every else 2 * SIDED
-            if not every or (min(accepted, every - accepted) <= 0.1 * every and every >= few):
-                return None
-        elif not wrong.any():
-            return BEYOND * width
-    return None
+    decided = seen.accepted + seen.rejected
+    # a block that ends shows one acceptance, and a rejection at every position behind it
+    few = SIDED if 2 * seen.accepted > decided else 2 * SIDED
+    if decided >= few and min(seen.accepted, seen.rejected) <= 0.1 * decided:
+        return None
+    return BEYOND * seen.largest
 
 
 def _dense(near: pl.DataFrame, seen: Margins) -> bool:
@@ -101,4 +92,4 @@ def _both_sides(near: pl.DataFrame, seen: Margins, decided: int) -> bool:
         (pl.col("side") == other) & (pl.col("cell").map_elements(upper, return_dtype=pl.Float64) <= edge)
     )
     right = float((beside["near"] - beside["wrong"]).sum())
-    return decided < SIDED and right >= decided
+    return decided < SIDED and 2 * right >= decided

@@ -232,16 +232,16 @@ class _Trial:
             return None
         rows = rows.filter((pl.col("run_id") == run) & (pl.col("law") == choice.law))
         block = LAWS[choice.law].decides == "block"
-        mine = steps.filter(pl.col("law") == choice.law)
-        width, seen = of_block(mine, line, LAWS[choice.law]) if block else imprecise(rows), told(rows)
+        width, seen = of_block(rows) if block else imprecise(rows), told(rows)
         if width is None or seen is None:
             return None
+        said = f"{seen.accepted + seen.rejected:,} decisions contradict the law"
         if block:
-            said = f"{seen.accepted + seen.rejected:,} decisions contradict the law, none where p may be off by {width:.1%}"
+            said += f", none where p may be off by {width:.1%}"
         else:
-            said = (
-                f"{seen.accepted + seen.rejected:,} decisions contradict the law by a margin of {seen.median:.2%} in the median and "
-                f"{seen.largest:.2%} at the most ({seen.accepted:,} accepted, {seen.rejected:,} rejected)"
+            said += (
+                f" by a margin of {seen.median:.2%} in the median and {seen.largest:.2%} at the most "
+                f"({seen.accepted:,} accepted, {seen.rejected:,} rejected)"
             )
         if seen.recovered:
             said += f", {seen.recovered:,} recovered tokens"
