@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,16 +95,15 @@ def ask(
         except Unanswered as error:
             return error, 0.0
 
-    with ThreadPoolExecutor(client.concurrency) as pool:
-        for i, (answer, seconds) in enumerate(pool.map(one, jobs)):
-            progress(i + 1, len(jobs))
-            rows = [] if isinstance(answer, Unanswered) else list(parse({"request": jobs[i][1], "response": answer}))
-            if len(rows) != 1 or not rows[0]["token_ids"]:
-                found.left_out[str(answer) if isinstance(answer, Unanswered) else "the answer has no logprobs"] += 1
-                continue
-            found.rows.append(rows[0] | {"line": i + 1, "request_id": f"request {i + 1}", "engine": engine.name})
-            found.seconds.append(seconds)
-            found.number.append(i)
+    for i, (answer, seconds) in enumerate(client.together(one, jobs)):
+        progress(i + 1, len(jobs))
+        rows = [] if isinstance(answer, Unanswered) else list(parse({"request": jobs[i][1], "response": answer}))
+        if len(rows) != 1 or not rows[0]["token_ids"]:
+            found.left_out[str(answer) if isinstance(answer, Unanswered) else "the answer has no logprobs"] += 1
+            continue
+        found.rows.append(rows[0] | {"line": i + 1, "request_id": f"request {i + 1}", "engine": engine.name})
+        found.seconds.append(seconds)
+        found.number.append(i)
     found.wall_s = time.monotonic() - began
     return found
 

@@ -9,6 +9,12 @@ from sdtrace.results.report import Section
 def headline(d: Mapping[str, Any]) -> str:
     """How fast, beside whether it is right."""
     told = [f"{d['requests']:,} answers, {d['tokens']:,} tokens"]
+    if d["left_out"]:
+        why, n = max(d["left_out"].items(), key=lambda pair: pair[1])
+        gone = sum(d["left_out"].values())
+        told.append(
+            f"{gone:,} of {gone + d['requests']:,} requests left out" + (f": {why}" if n == gone else f", {n:,}: {why}")
+        )
     if d["tokens_per_step"] is not None and d["speculates"]:
         rate = f", {d['acceptance']:.0%} of drafted tokens accepted" if d["acceptance"] is not None else ""
         told.append(f"{d['tokens_per_step']:.2f} tokens per step{rate}")

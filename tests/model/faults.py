@@ -1,7 +1,7 @@
 """A real model that is really run wrongly: which fault does the replay name?
 
     python tests/model/faults.py --verifier MODEL --drafter MODEL --trace TRACE [--requests 4] [--tokens 28] [--only FAULT...]
-        [--server URL]    # p from a server of the same model: what it can be asked for is named, the rest is seen to differ
+        [--server URL [--other URL]]    # p from a server of the same model; another one has the drafter
 
 TRACE is a sampled trace of assisted generation with prompt ids (`sample_logs/make/record_transformers.py --prompts`). It is
 replayed as it is, and nothing may be named. Its prompts then go, inside the model's chat template, through the engine of
@@ -30,8 +30,9 @@ ASKED = Asked(temperature=0.8, top_k=20, top_p=0.9, repetition=1.1)
 #: What p under a penalty would be, an engine does not tell.
 UNPENALISED = replace(ASKED, repetition=1.0)
 FAULTS = [*engine.FAULTS, "another-checkpoint"]
-NAMED_BY_SCORES = {
-    "temperature-ignored", "temperature-twice", "top-k-ignored", "top-p-ignored", "not-rolled-back", "row-before", "first-token-dropped",
+#: What a server's scores name, where it is not the fault's own name; None: that p differs is seen, not why.
+BY_SCORES: dict[str, str | None] = {
+    "positions-ahead": "positions-shifted", "positions-behind": "positions-shifted", "quantised-Q4_0": None,
 }  # fmt: skip
 
 
@@ -42,7 +43,8 @@ def main() -> int:
     parser.add_argument("--trace", required=True)
     parser.add_argument("--requests", type=int, default=4)
     parser.add_argument("--tokens", type=int, default=28)
-    parser.add_argument("--server")
+    parser.add_argument("--server", metavar="URL")
+    parser.add_argument("--other", metavar="URL")
     parser.add_argument("--only", nargs="+", default=FAULTS, choices=FAULTS)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -55,7 +57,8 @@ def main() -> int:
     prompts, special = templated(given), special_ids(given.verifier)
     asked = UNPENALISED if given.server else ASKED
     wrong = 0 if given.server else int(told("recorded by Transformers", given.trace, given, None))
-    for fault in ["healthy", *given.only]:
+    only = [one for one in given.only if not (given.server and one.startswith("penalties"))]
+    for fault in ["healthy", *only]:
         with tempfile.TemporaryDirectory() as folder:
             model = draft if fault == "another-checkpoint" else target
             how: dict[str, Any] = {"prompts": prompts, "tokens": given.tokens, "special": special}
@@ -79,9 +82,12 @@ def templated(given: argparse.Namespace) -> list[list[int]]:
 
 def scored(fault: str, trace: Any, given: argparse.Namespace, expected: str | None) -> bool:
     """One line of the table by a server's scores; whether it is wrong."""
-    document = replay(trace, verifier=given.server).document
+    suspects = [given.other] if given.other and fault == "another-checkpoint" else []
+    document = replay(trace, verifier=given.server, suspects=suspects).document
     found, causes = document["replay"], [c["cause"] for c in document["causes"] if c["side"] == "wrong"]
-    log_p, name = found["log_p"], expected if expected in NAMED_BY_SCORES else None
+    log_p, name = found["log_p"], BY_SCORES.get(fault, expected)
+    if fault == "another-checkpoint":
+        name = next((w["name"] for w in found["ways"] if w["name"].startswith("model:")), None)
     right = found["named"] == name and bool(causes) == (expected is not None)
     print(
         f"{'ok   ' if right else 'OTHER'} {fault}: named {found['named']} ({document['verdict']['state']}, {causes}); "

@@ -38,6 +38,12 @@ class Server:
         """The body of the answer to a JSON body. No redirect is followed. Raises Unanswered."""
         return self._asked(url, None, {"Content-Type": "application/json", **(headers or {})}, body)
 
+    def stop(self) -> None:
+        """End what is being asked, from another thread: it is not answered."""
+        for one in list(self._sockets):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
     def _asked(
         self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str] | None, body: bytes | None
     ) -> bytes:
@@ -64,9 +70,7 @@ class Server:
 
         def end() -> None:
             late.set()
-            for one in self._sockets:
-                with suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
+            self.stop()
 
         timer = threading.Timer(self._limits.http_timeout, end)
         timer.daemon = True

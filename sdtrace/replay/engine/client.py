@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
@@ -24,6 +24,7 @@ PATIENCE = 300.0
 #: Times that a request is asked again where the server is busy, and the first pause in seconds.
 _AGAIN, _PAUSE = 2, 0.5
 
+T, R = TypeVar("T"), TypeVar("R")
 Body = dict[str, Any]
 Job = tuple[str, Body]
 
@@ -44,6 +45,8 @@ class Client:
     _lock: Any = field(default_factory=threading.Lock, repr=False)
     _local: Any = field(default_factory=threading.local, repr=False)
     _tls: Any = field(default=None, repr=False)
+    _servers: list[Server] = field(default_factory=list, repr=False)
+    failed: Unanswered | None = None  #: why the last `get` came to nothing
 
     @property
     def shown(self) -> str:
@@ -52,9 +55,12 @@ class Client:
 
     def get(self, path: str) -> bytes | None:
         """The answer, None where there is none at that path."""
+        with self._lock:
+            self._tls = (brief := Server(self.limits, self._tls)).tls  # it tells of itself at once, or not at all
         try:
-            return self._server().get(self._at(path), headers=self._headers())
-        except Unanswered:
+            return brief.get(self._at(path), headers=self._headers())
+        except Unanswered as error:
+            self.failed = error
             return None
 
     def ask(self, path: str, body: Body) -> Any:
@@ -88,10 +94,21 @@ class Client:
             except Unanswered as error:
                 return error
 
-        with ThreadPoolExecutor(self.concurrency) as pool:
-            for n, answer in enumerate(pool.map(one, jobs), 1):
-                progress(n)
-                yield answer
+        for n, answer in enumerate(self.together(one, jobs), 1):
+            progress(n)
+            yield answer
+
+    def together(self, ask: Callable[[T], R], jobs: Sequence[T]) -> Iterator[R]:
+        """What `ask` makes of each, in order, several at a time. Where it is left early (Ctrl-C), nothing more is asked or waited for."""
+        pool = ThreadPoolExecutor(self.concurrency)
+        try:
+            yield from pool.map(ask, jobs)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for one in self._servers:
+                one.stop()
+            raise
+        pool.shutdown()
 
     def _server(self) -> Server:
         if not hasattr(self._local, "server"):
@@ -100,6 +117,7 @@ class Client:
             with self._lock:
                 made = self._local.server = Server(limits, self._tls)  # one a thread: it holds its connections
                 self._tls = made.tls
+                self._servers.append(made)
         found: Server = self._local.server
         return found
 
@@ -134,7 +152,12 @@ class Engine:
 
 def known(client: Client) -> Engine:
     """Which engine it is. Raises NoInputError where nothing answers, UsageError where what answers cannot score ids."""
-    models = parsed(client.get("/v1/models") or b"")
+    page = client.get("/v1/models")
+    models, why = parsed(page or b""), client.failed
+    if page is None and why is not None and "status" not in str(why):
+        raise NoInputError(
+            f"{client.shown}: {why}", f"{why.hint}; a server of vLLM, SGLang or llama.cpp has to run there"
+        )
     data = models.get("data") if isinstance(models, dict) else None
     model = str(data[0].get("id")) if isinstance(data, list) and data and isinstance(data[0], dict) else None
     for path, name in (("/version", "vllm"), ("/get_server_info", "sglang"), ("/server_info", "sglang")):
@@ -144,11 +167,22 @@ def known(client: Client) -> Engine:
     told = parsed(client.get("/props") or b"")
     if isinstance(told, dict) and "build_info" in told:
         return Engine("llama.cpp", str(told["build_info"])[:60], model)
-    if models is None:
-        raise NoInputError(
-            f"{client.shown}: no answer", "check host and port, and whether a server of vLLM or SGLang runs there"
+    raise _unknown(client, page, why if page is None else None)
+
+
+def _unknown(client: Client, page: bytes | None, why: Unanswered | None) -> NoInputError | UsageError:
+    """What answers there, where it is no engine."""
+    shown = client.shown
+    if why is not None and any(status in str(why) for status in ("401", "403")):
+        return NoInputError(
+            f"{shown}: {why}", f"put the key into the variable {client.key_from}; --api-key-env names another one"
         )
-    raise UsageError(
-        f"{client.shown}: neither vLLM, SGLang nor llama.cpp by /version, /get_server_info and /props",
-        "give the engine's own address",
-    )
+    if page is not None and page.lstrip()[:1] == b"<":
+        return UsageError(
+            f"{shown}: a web page answers, no engine", "give the address of the engine's API, not of a page or a login"
+        )
+    path = urlsplit(client.url if "://" in client.url else f"http://{client.url}").path
+    hint = "give the engine's own address"
+    if path.strip("/") not in ("", "v1"):
+        hint += f", without {path}"
+    return UsageError(f"{shown}: neither vLLM, SGLang nor llama.cpp by /version, /get_server_info and /props", hint)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sdtrace.readers.io.http import Unanswered
@@ -40,8 +39,7 @@ def _ids(client: Client, body: dict[str, Any]) -> list[int] | None:
 def spelled(client: Client, engine: Engine, answers: Sequence[Written]) -> list[Text | str]:
     """Each answer with ids, or why it has none: as many as were counted, and back to the very text. They need not be those that
     were emitted: what they show is suspected, where the answer's own ids are not known."""
-    with ThreadPoolExecutor(client.concurrency) as pool:
-        return list(pool.map(lambda one: _spelled(client, engine, one), answers))
+    return list(client.together(lambda one: _spelled(client, engine, one), answers))
 
 
 def _spelled(client: Client, engine: Engine, one: Written) -> Text | str:
@@ -103,6 +101,5 @@ def _text(client: Client, engine: Engine, ids: Sequence[int]) -> str | None:
 def special(client: Client, engine: Engine, ids: AbstractSet[int]) -> frozenset[int]:
     """Which of them a chat template puts in, by what the engine says that each spells (`<|im_start|>`, `[INST]`)."""
     some = sorted(ids)[:_LOOKED_AT]
-    with ThreadPoolExecutor(client.concurrency) as pool:
-        words = list(pool.map(lambda one: _text(client, engine, [one]), some))
+    words = list(client.together(lambda one: _text(client, engine, [one]), some))
     return frozenset(one for one, word in zip(some, words, strict=True) if word and _SPECIAL.fullmatch(word.strip()))
