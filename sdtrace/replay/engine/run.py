@@ -99,7 +99,7 @@ def conduct(
         made.said_precision = dtype(gathered.conversations)
         told_by_p = precision.of_records(gathered.conversations)
         made.recorded_precision = told_by_p or made.said_precision or made.recorded_precision
-        _compared(made, gathered.conversations, extra, client, told, suspects)
+        _compared(made, gathered.conversations, extra, client, told, suspects, state)
     return made
 
 
@@ -110,6 +110,7 @@ def _compared(
     client: Client,
     progress: Callable[[str, int, int], None],
     suspects: Sequence[Client],
+    state: str | None,
 ) -> None:
     """Recorded p, decisions, and known ways to be wrong, where p is not the engine's."""
     found = made.scored
@@ -132,22 +133,27 @@ def _compared(
         made.decisions = decisions(ones, table, width)
     if made.differs:
         template = special(client, made.engine, {token for one in ones for token in one.prompt})
-        tries = [(way, _under(way, recorded, ones, own, made, client, progress)) for way in ways(ones, template)]
-        tries += [_suspected(other, recorded, ones, progress) for other in suspects]
+        tries = [(way, _under(way, recorded, ones, own, made, client, progress, state)) for way in ways(ones, template)]
+        tries += [_suspected(other, recorded, ones, progress, state) for other in suspects]
+        exact = (made.precision, made.recorded_precision or "float32") == ("float32", "float32")
         for way, its in tries:
-            if (told := tried(way, recorded, sound, its, found.band, ones)) is not None:
+            if (told := tried(way, recorded, sound, its, found.fine if exact else found.band, ones)) is not None:
                 made.ways.append(told)
         made.ways.sort(key=lambda told: -told.log_odds)
         made.named, made.rivals = named(made.ways)
 
 
 def _suspected(
-    other: Client, recorded: Sequence[Seen], ones: Sequence[Conversation], progress: Callable[[str, int, int], None]
+    other: Client,
+    recorded: Sequence[Seen],
+    ones: Sequence[Conversation],
+    progress: Callable[[str, int, int], None],
+    state: str | None,
 ) -> tuple[Way, list[tuple[float, float] | None]]:
     """Bounds of what was recorded under the model of another engine. Raises NoInputError where none answers."""
     engine = known(other)
     name = f"{engine.model} at {other.shown}" if engine.model else other.shown
-    rows = scores(other, engine, of_conversations(ones), None, progress).rows
+    rows = scores(other, engine, of_conversations(ones), state, progress).rows
     texts = [None if lists is None else Scored(lists, len(one.prompt)) for one, lists in zip(ones, rows, strict=True)]
     way = Way(f"model:{engine.model or other.shown}", "verifier-differs", model=name)
     return way, [bounded(replace(one, own=None), way, ones, texts) for one in recorded]
@@ -173,12 +179,13 @@ def _under(
     made: EngineReplay,
     client: Client,
     progress: Callable[[str, int, int], None],
+    state: str | None,
 ) -> list[tuple[float, float] | None]:
     """Bounds of what was recorded under a way; texts that it needs are scored."""
     texts = own
     if way.texts:
         new = [text for text, _ in way.texts]
-        scored = scores(client, made.engine, new, None, progress)
+        scored = scores(client, made.engine, new, state, progress)
         made.scored.tokens += scored.tokens
         texts = [
             None if lists is None else Scored(lists, text.begin) for text, lists in zip(new, scored.rows, strict=True)

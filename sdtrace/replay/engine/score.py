@@ -23,6 +23,8 @@ from sdtrace.schema.responses import from_rows
 
 #: The band is never narrower, in nats: engines add in another order when a batch has another shape.
 LEAST_BAND = 2e-2
+#: What tells one way to be wrong from another, where both compute in float32, is never narrower than this.
+LEAST_FINE = 1e-3
 #: Texts whose tokens are judged at a time.
 _TOGETHER = 200
 #: Texts that are scored twice to measure it, and places of each that are asked for by themselves.
@@ -67,6 +69,7 @@ class Scores:
     rows: list[dict[str, Any] | None] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     band: float = LEAST_BAND
+    fine: float = LEAST_BAND  #: how far the engine was seen to be from itself, without that floor
     tokens: int = 0
     tokenised: int = 0  #: texts whose ids the engine made
 
@@ -130,7 +133,8 @@ def scores(
             continue
         kept.found[keys[i]] = lists
         kept.keep(keys[i], lists)
-    found.band = _band(client, engine, texts, [kept.found.get(key) for key in keys])
+    found.fine = _band(client, engine, texts, [kept.found.get(key) for key in keys])
+    found.band = max(found.fine, LEAST_BAND)
     for text, key in zip(texts, keys, strict=True):
         _add(found, text, kept.found.get(key))
     _judge(found, texts)
@@ -171,7 +175,7 @@ def _band(client: Client, engine: Engine, texts: Sequence[Text], known: Sequence
                 abs(a - b) for a, b in both if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)
             ]
     alone = _alone(client, engine, [(texts[i], known[i]) for i in chosen if texts[i].branch is None])
-    return max(4 * max(moved), min(4 * alone, _MOST_ALONE), LEAST_BAND)
+    return max(4 * max(moved), min(4 * alone, _MOST_ALONE), LEAST_FINE)
 
 
 def _alone(client: Client, engine: Engine, some: Sequence[tuple[Text, dict[str, Any]]]) -> float:

@@ -8,14 +8,15 @@ import numpy as np
 from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.engine.ways import WIDE, Seen, Way, distance
 from sdtrace.replay.likelihood import BULK, OVER_HEALTHY, OVER_RIVAL, early, likelihood
-from sdtrace.schema.arrays import Floats
 
 #: Bounds of a log probability this close, in nats, tell a way.
 NARROW = 0.1
 #: Recorded probabilities that a way has to speak of, at least; those before and from its first place on, where it has one.
-_ENOUGH, _EACH = 20, 4
+_ENOUGH, _EACH = 20, 3
 #: Share of those before that may be strays; log odds over the sound engine: that p is wrong is known, and where it begins is the question.
-_STRAYS, _BEGINS = 0.05, 8.0
+_STRAYS, _BEGINS = 0.05, 4.6
+#: A log probability nearer to 0 is that of any model.
+_CERTAIN = -0.02
 
 Bounds = tuple[float, float] | None
 
@@ -39,34 +40,49 @@ def tried(
     conversations: Sequence[Conversation],
 ) -> Tried | None:
     """A way against the sound engine, on the records of which it, and the sound engine, say enough."""
+    if way.begin is not None:
+        return _begun(way, ones, healthy, its, band, conversations)
     both = [
-        (distance(one.log_p, h), distance(one.log_p, w), (h[1] - h[0]) / 2, _before(way, one, conversations))
+        (distance(one.log_p, h), distance(one.log_p, w))
         for one, h, w in zip(ones, healthy, its, strict=True)
         if h is not None and w is not None and w[1] - w[0] <= NARROW and h[1] - h[0] <= WIDE
     ]
     if len(both) < _ENOUGH:
         return None
-    sound, mine, half, before = (np.array(values) for values in zip(*both, strict=True))
-    if way.begin is None:
-        odds = likelihood(mine, band / 4) - likelihood(sound, band / 4)
-        return Tried(way, odds, float((np.abs(mine) <= band).mean()), len(both))
-    return _begun(way, sound, mine, half, before.astype(bool), band)
+    sound, mine = (np.array(values) for values in zip(*both, strict=True))
+    odds = likelihood(mine, band / 4) - likelihood(sound, band / 4)
+    return Tried(way, odds, float((np.abs(mine) <= band).mean()), len(both))
 
 
-def _before(way: Way, one: Seen, conversations: Sequence[Conversation]) -> bool:
-    return way.begin is not None and (one.step, one.position) < way.begin(conversations[one.of])
-
-
-def _begun(way: Way, sound: Floats, mine: Floats, half: Floats, before: np.ndarray, band: float) -> Tried | None:
+def _begun(
+    way: Way,
+    ones: Sequence[Seen],
+    healthy: Sequence[Bounds],
+    its: Sequence[Bounds],
+    band: float,
+    conversations: Sequence[Conversation],
+) -> Tried | None:
     """p is right before a place, within bounds, and from it on as near to this way as the records are."""
-    if min(before.sum(), (~before).sum()) < _EACH:
+    assert way.begin is not None
+    before, after = list[tuple[float, float]](), list[tuple[float, float]]()
+    for one, h, w in zip(ones, healthy, its, strict=True):
+        if h is None or h[1] - h[0] > WIDE or h[1] > _CERTAIN:
+            continue
+        sound = distance(one.log_p, h)
+        if (one.step, one.position) < way.begin(conversations[one.of]):
+            before.append((sound, max((h[1] - h[0]) / 2, band / 4)))
+        elif w is not None and max(h[1] - h[0], w[1] - w[0]) <= NARROW:
+            after.append((sound, distance(one.log_p, w)))
+    if min(len(before), len(after)) < _EACH or len(before) + len(after) < _ENOUGH:
         return None
-    strays = float((np.abs(sound[before]) > band).mean())
+    early_d, half = (np.array(values) for values in zip(*before, strict=True))
+    late, mine = (np.array(values) for values in zip(*after, strict=True))
+    strays = float((np.abs(early_d) > band).mean())
     if strays > _STRAYS:
         return None
-    right = early(sound[before], np.maximum(half[before], band / 4))
-    odds = right + likelihood(mine[~before], band / 4) - likelihood(sound, band / 4)
-    return Tried(way, odds, 1 - strays, len(sound))
+    every = likelihood(np.concatenate([early_d, late]), band / 4)
+    odds = early(early_d, half) + likelihood(mine, band / 4) - every
+    return Tried(way, odds, 1 - strays, len(before) + len(after))
 
 
 def named(found: Sequence[Tried]) -> tuple[Tried | None, list[Tried]]:
