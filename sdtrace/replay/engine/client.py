@@ -24,7 +24,8 @@ PATIENCE = 300.0
 #: Times that a request is asked again where the server is busy, and the first pause in seconds.
 _AGAIN, _PAUSE = 2, 0.5
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 Body = dict[str, Any]
 Job = tuple[str, Body]
 
