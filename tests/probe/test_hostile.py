@@ -114,7 +114,8 @@ def test_who_stops_early_waits_for_nothing() -> None:
                 self.reply(b"{}")
 
     with served(Slow) as url:
-        answers = Client(url, concurrency=3).all([("/x", {"n": n}) for n in range(50)])
+        client = Client(url, concurrency=3)
+        answers = client.together(lambda n: client.ask("/x", {"n": n}), range(50))
         assert next(answers) == {}
         answers.close()
         over.set()

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -99,7 +99,7 @@ class Client:
             progress(n)
             yield answer
 
-    def together(self, ask: Callable[[T], R], jobs: Sequence[T]) -> Iterator[R]:
+    def together(self, ask: Callable[[T], R], jobs: Sequence[T]) -> Generator[R, None, None]:
         """What `ask` makes of each, in order, several at a time. Where it is left early (Ctrl-C), nothing more is asked or waited for."""
         pool = ThreadPoolExecutor(self.concurrency)
         try:
