@@ -95,4 +95,4 @@ def test_one_bad_engine_of_several_is_one_root(name: str, sign: str) -> None:
     assert found["incident"]["root"] == "series-outlier"
     assert found["incident"]["consequences"] == [sign]
     assert found["incident"]["affected"]["share"] == 0.25
-    assert found["verdict"]["headline"].startswith("one of several")
+    assert found["verdict"]["headline"].startswith("one engine accepts far less")
