@@ -8,7 +8,7 @@ Why it matters
 Siblings run the same drafter on the same traffic. What one of them alone lacks is its own fault: its state, its weights, its device.
 
 What to do
-Take it out of the rotation and start it anew; compare its start-up lines and versions with those of a sibling.
+Take it out of the rotation and restart it. Compare its start-up lines and versions with those of another engine.
 
 How it can be wrong
 A router that gives one of them other traffic (another tenant, another language): compare what they were asked.

@@ -25,6 +25,9 @@ def next_step(document: Mapping[str, Any]) -> tuple[str, str | None] | None:
         return "run the target model again to check the recorded probabilities", "sdtrace help replay"
     path = inputs[0]["path"] if inputs else "-"
     look = "sdtrace help recording" if path == "-" else shlex.join(["sdtrace", "detect", clean(path, 400)])
+    if path.startswith(("http://", "https://")):
+        watched = shlex.join(["sdtrace", "watch", clean(path, 400), "--for", "60s"])
+        return "one scrape counts since the engine started; to see what it does now:", watched
     if state == "healthy":
         return "to check correctness, record more; what to record:", look
     logs = all(i["engine"] and i["format"].endswith("-log") for i in inputs)

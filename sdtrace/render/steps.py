@@ -98,7 +98,7 @@ def _value(value: float | None, digits: int) -> str:
 def requests(path: str, rows: Sequence[Mapping[str, Any]], *, width: int = 120, color: bool = False) -> str:
     """Requests that are worth a look, with the command that shows the first one."""
     if not rows:
-        return f"{clean(path)}: no request has steps to explain\n"
+        return f"{clean(path)}: no request has steps to explain. Logs and metrics only count; a trace has steps: sdtrace help recording\n"
     cells = [
         [
             clean(r["request_id"], 60),

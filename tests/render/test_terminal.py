@@ -151,6 +151,11 @@ def test_what_to_do_where_nothing_is_accused(tmp_path: Path, capsys: pytest.Capt
             capsys.readouterr()
 
 
+def test_an_address_that_refuses_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["report", "http://127.0.0.1:9/metrics"]) == 3
+    assert "no answer (connection refused, or no such host)" in capsys.readouterr().err
+
+
 def test_every_reading_command_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)

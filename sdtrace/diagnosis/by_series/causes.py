@@ -18,7 +18,7 @@ LOW = 0.2
 _UNKNOWN = (
     "; a drafter that looks text up (n-gram, suffix) finds nothing in text without repetition: switch it off there"
 )
-_OWN = "its siblings run the same drafter: take it out of the rotation, start it anew, and compare its start-up lines with a sibling's"
+_OWN = "the other engines run the same drafter: take this one out of the rotation, restart it, and compare its start-up lines with theirs"
 _STEP = (
     "compare the drafter's steps before and behind that position: hidden states, position ids, cache slots; draft no further than "
     "the position before until that is mended"

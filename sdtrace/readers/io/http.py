@@ -10,6 +10,8 @@ from sdtrace.limits import Limits, current, lifted, option, size
 
 #: Redirects that are followed on one host.
 REDIRECTS = 5
+#: What an error of the connection is called to people.
+_WHY = {"ConnectError": "connection refused, or no such host", "RemoteProtocolError": "no HTTP"}
 
 
 class Unanswered(OSError):
@@ -60,7 +62,7 @@ class Server:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
             if not (late.is_set() or isinstance(error, httpx.TimeoutException)):
                 hint = "check host and port, and whether the server speaks HTTP"
-                raise Unanswered(f"no answer ({type(error).__name__})", hint) from None
+                raise Unanswered(f"no answer ({_WHY.get(type(error).__name__, type(error).__name__)})", hint) from None
         seconds = self._limits.http_timeout
         raise Unanswered(f"no whole answer in {seconds:g} s", f"{option('http_timeout')} {2 * seconds:g} waits longer")
 
