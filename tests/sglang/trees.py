@@ -2,19 +2,24 @@
 
     python tests/sglang/trees.py FOLDER [--law ratio] [--rows 2000]
 
-Needs torch, triton and the Python files of SGLang 0.5.23 with what they import; prints one JSON object. `eagle_sample`, the chain
-kernel (ratio, block) and the greedy tree kernel are SGLang's own. Its target-only tree kernel is CUDA alone: `target_only` is written
-after kernels/jit/include/sgl_kernel/speculative/sampling.cuh, so that of the laws tree and tree-chain the hooks are tested, and the
-kernel is not. `sdtrace report FOLDER` judges the decisions.
+Needs torch, triton and the Python files of SGLang 0.5.23 with what they import; prints one JSON object, or says what is missing and exits
+3. `eagle_sample`, the chain kernel (ratio, block) and the greedy tree kernel are SGLang's own. Its target-only tree kernel is CUDA
+alone: `target_only` is written after kernels/jit/include/sgl_kernel/speculative/sampling.cuh, so that of the laws tree and tree-chain
+the hooks are tested, and the kernel is not. `sdtrace report FOLDER` judges the decisions.
 """
 
 import argparse
 import importlib
 import json
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.made.stand_ins import MISSING, stand_in
 
 os.environ["TRITON_INTERPRET"] = "1"
 LAWS = ("ratio", "block", "tree-chain", "tree", "greedy")
@@ -70,6 +75,9 @@ def engine(law: str) -> tuple[Any, Any, Any]:
     """(eagle_utils, its arguments of speculation, server arguments), with what a GPU would have in its place."""
     import torch
 
+    # transformers looks for what is installed before the others stand in
+    importlib.import_module("transformers.utils.import_utils")
+    stand_in()
     importlib.import_module("triton.backends")
     from sglang.kernels.ops.speculative.spec_tree import verify_tree_greedy_triton
     from sglang.srt import runtime_context
@@ -117,7 +125,11 @@ def main() -> None:
     os.environ["SDTRACE_RECORD"] = str(given.folder)
     import torch
 
-    utils, _, _ = engine(given.law)
+    try:
+        utils, _, _ = engine(given.law)
+    except Exception as error:  # whatever is too old, too new or not there: nothing of the plugin ran yet
+        print(f"SGLang's files do not import here: {type(error).__name__}: {error}")
+        raise SystemExit(MISSING) from None
     from sglang.srt.plugins.hook_registry import HookRegistry
 
     from sdtrace.record.sglang import installed

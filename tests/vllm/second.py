@@ -2,20 +2,25 @@
 
     python tests/vllm/second.py FOLDER [--law ratio] [--rows 20000] [--fault bonus-row]
 
-Needs torch, triton and the Python files of vLLM 0.32 or 0.33 with what they import; prints one JSON object. Drafts are drawn by vLLM's
-own kernel; the uniforms of its test are drawn again (tl.rand) and compared with the recorded ones bit for bit; `sdtrace report FOLDER`
-judges the decisions. `--fault`: one of the kernels is made wrong first (tests/vllm/mutilated.py).
+Needs torch, triton and the Python files of vLLM 0.32 or 0.33 with what they import; prints one JSON object, or says what is missing and
+exits 3. Drafts are drawn by vLLM's own kernel; the uniforms of its test are drawn again (tl.rand) and compared with the recorded ones
+bit for bit; `sdtrace report FOLDER` judges the decisions. `--fault`: one of the kernels is made wrong first (tests/vllm/mutilated.py).
 """
 
 import argparse
 import importlib
 import json
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from mutilated import KERNELS, mutilate
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.made.stand_ins import MISSING, stand_in
 
 os.environ["TRITON_INTERPRET"] = "1"
 os.environ.setdefault("VLLM_TARGET_DEVICE", "empty")
@@ -25,6 +30,9 @@ K, VOCAB, BATCH = 4, 48, 64
 
 def vllm_on_triton() -> None:
     """vLLM switches Triton off where no GPU is there; the interpreter needs none."""
+    # transformers looks for what is installed before the others stand in
+    importlib.import_module("transformers.utils.import_utils")
+    stand_in()
     import vllm.platforms
 
     backends = importlib.import_module("triton.backends").backends
@@ -57,13 +65,17 @@ def main() -> None:
     parser.add_argument("--fault", choices=sorted(KERNELS))
     given = parser.parse_args()
     os.environ["SDTRACE_RECORD"] = str(given.folder)
-    vllm_on_triton()
-    if given.fault:
-        mutilate(given.fault)
+    try:
+        vllm_on_triton()
+        if given.fault:
+            mutilate(given.fault)
+        from vllm.v1.worker.gpu import model_runner
+    except Exception as error:  # whatever is too old, too new or not there: nothing of the plugin ran yet
+        print(f"vLLM's files do not import here: {type(error).__name__}: {error}")
+        raise SystemExit(MISSING) from None
     import numpy as np
     import torch
     from vllm.triton_utils import tl
-    from vllm.v1.worker.gpu import model_runner
     from vllm.v1.worker.gpu.sample.gumbel import gumbel_sample
     from vllm.v1.worker.gpu.spec_decode import rejection_sampler_utils
 
