@@ -17,6 +17,7 @@ import ray
 from sdtrace.api import report
 from sdtrace.audit.cluster import Ray
 from sdtrace.render.json import dumps
+from tests.diagnosis.test_parts import hosts
 from tests.ray.parts import write_parts
 
 PARTS, TESTED = 40, 1500
@@ -64,6 +65,14 @@ def test_requests_and_runs_in_other_files(parts: Path, tmp_path: Path, cluster: 
     for k in range(3):
         (tmp_path / f"{k + 1}.jsonl").write_text("\n".join(steps[k::3]) + "\n")
     assert dumps(report(tmp_path, machines=cluster.audit)) == dumps(report(tmp_path))
+
+
+def test_requests_that_moved(tmp_path: Path, cluster: Ray) -> None:
+    """A request that one host began and another finished counts once, whoever read its parts."""
+    paths = hosts(tmp_path, [("a", "b"), ("b", "a")] * 6, lines=True)
+    found = report(paths, machines=cluster.audit)
+    assert found.document["about"]["requests"] == 12
+    assert dumps(found) == dumps(report(paths))
 
 
 def test_the_rate_of_two_workers_against_one(parts: Path) -> None:

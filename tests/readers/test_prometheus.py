@@ -253,3 +253,25 @@ def test_a_server_that_cannot_be_asked_is_an_error_with_a_way_out() -> None:
         next(iter(prometheus_server.batches("prometheus://127.0.0.1:1", 0.0, 1.0)))
     with pytest.raises(UsageError, match="password"):
         next(iter(prometheus_server.batches("prometheus://user:secret@host:9090")))
+
+
+def test_a_page_of_ray_is_known_though_the_engine_comes_late(tmp_path: Path) -> None:
+    """Ray 2.60 writes 100 KB about itself before the first metric of vLLM, with labels of the library that counts."""
+    own = "# TYPE ray_grpc_server_req_process_time_ms histogram\n" + "".join(
+        f'ray_grpc_server_req_process_time_ms_bucket{{Component="gcs_server",Method="m{i}",le="1.0"}} {i}.0\n'
+        for i in range(1500)
+    )
+    labels = 'Component="core_worker",WorkerId="w",model_name="m",otel_scope_name="s",otel_scope_schema_url="",otel_scope_version=""'
+    scrapes = [
+        own
+        + "".join(
+            f"ray_vllm_spec_decode_num_{name}_total{{{labels}}} {value * n}\n"
+            for name, value in (("drafts", 100.0), ("draft_tokens", 400.0), ("accepted_tokens", 220.0))
+        )
+        for n in (1, 11)
+    ]
+    assert len(own) > 1 << 16
+    (tmp_path / "ray.prom").write_text("".join(scrapes))
+    found = document(tmp_path / "ray.prom")
+    assert found["acceptance"]["steps"] == 1000
+    assert found["acceptance"]["accepted"] == 2200

@@ -20,11 +20,19 @@ CUT = "a sample that is no exposition line"
 #: Windows of one batch.
 ROWS = 5_000
 
+#: Metrics of Ray's own processes.
+_OF_RAY = re.compile(
+    rb"^# TYPE ray_(?:node|component|raylet|core_worker|gcs|object_store|tasks|actors|grpc|internal)_?\w* \w+",
+    re.MULTILINE,
+)
 _NUMBER = re.compile(r"[\d.eE+-]+|[+-]?Inf|NaN")
 
 
 def sniff(head: bytes) -> str | None:
-    """None where the head holds a sample or a type line of an engine's metric."""
+    """None where the head holds a sample or a type line of an engine's metric, or is that of a page of Ray: what Ray says of itself
+    fills hundreds of kilobytes before the first metric of an engine."""
+    if _OF_RAY.search(head):
+        return None
     for line in head.split(b"\n"):
         text = line.decode("utf-8", "replace")
         if re.match(r"# (?:TYPE|HELP) ", text):

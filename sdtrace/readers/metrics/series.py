@@ -68,6 +68,7 @@ _OVERHEAD = "spec_decode_draft_overhead"
 #: labels that do not tell one process from another: what is counted, and who scraped it
 _NO_PLACE = frozenset(
     {"position", "token_position", "le", "quantile", "job", "prometheus", "prometheus_replica", "replica", "monitor"}
+    | {"otel_scope_name", "otel_scope_version", "otel_scope_schema_url"}  # Ray: the library that counts
     | {"tp_rank", "pp_rank", "moe_ep_rank"}  # ranks of one replica count the same batch once more
 )
 _INTERESTING = {*COUNTERS, *GAUGES, *_ACCEPTED_AT, _DRAFTED_AT, *_V0, *STEPS, _OVERHEAD, _DRAFT_TOKENS}
