@@ -17,7 +17,7 @@ import ray
 from sdtrace.api import report
 from sdtrace.audit.cluster import Ray
 from sdtrace.render.json import dumps
-from tests.diagnosis.test_parts import hosts
+from tests.made.hosts import hosts
 from tests.ray.parts import write_parts
 
 PARTS, TESTED = 40, 1500
