@@ -125,4 +125,4 @@ def test_speeds_of_programs_without_requests(tmp_path: Path) -> None:
     spec.write_text(TABLE["llama-speculative"][0])
     assert sums(cli)[1]["emitted"] == 898
     assert sums(spec)[1]["emitted"] == 673
-    assert sums(spec)[1]["generation_tps"] == pytest.approx(673 / 12.132, abs=1e-5)
+    assert sums(spec)[1]["generation_tps"] == 55.473

@@ -146,7 +146,7 @@ def _line(path: str, line: int, text: str, at: float | None, state: State, heard
         heard.rows.append(row | lines.adaptive(found))
     elif found := lines.DECODED.search(text):
         heard.used.add(line)
-        state.decoded = float(found[1]), float(found[2])
+        state.decoded = float(found[3]), float(found[2])
     elif found := lines.SUMMARY.search(text):
         heard.used.add(line)
         _summary(row, found, state, heard)
@@ -200,10 +200,9 @@ def _honest(row: Row, state: State) -> Row:
 def _summary(row: Row, match: re.Match[str], state: State, heard: Heard) -> None:
     state.summary[match[1]] = int(match[2])
     if match[1] == "n_accept" and "n_drafted" in state.summary:
-        told = state.decoded
-        speed: Row = (
-            {"generation_tps": told[0] / told[1], "span_s": told[1]} if told is not None and told[1] > 0 else {}
-        )
+        speed: Row = {}
+        if state.decoded is not None:
+            speed = {"generation_tps": state.decoded[0], "span_s": state.decoded[1]}
         heard.rows.append(row | lines.summary(state.summary) | speed)
         state.summary, state.decoded = {}, None
 

@@ -30,7 +30,7 @@ ADAPTIVE = re.compile(
     r"(?:(?!adaptive draft|cur_accepted=).)*+cur_accepted=(?P<acc>\d{1,15}), cur_generated=(?P<gen>\d{1,15})"
 )
 #: The speed of llama-speculative, in front of its summary.
-DECODED = re.compile(r"\bdecoded\s+(\d{1,15}) tokens in\s+(\d+\.\d+) seconds, speed:")
+DECODED = re.compile(r"\bdecoded\s+(\d{1,15}) tokens in\s+(\d+\.\d+) seconds, speed:\s+(\d+\.\d+) t/s")
 SUMMARY = re.compile(r"\b(n_drafted|n_accept|n_predict|n_draft)\s+= +(\d{1,15})\s*$")
 RELEASED = re.compile(r"slot\s+release: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \| stop processing")
 

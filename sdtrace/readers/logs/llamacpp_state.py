@@ -23,7 +23,7 @@ class State:
     text; `clocked`: the engine stamps its lines, so that one without a stamp is user text; `block`: slot, task, last
     line and its place in the order, of a head whose lines follow; `fixed`: the target cannot take tokens back;
     `prompt`: processed tokens of the prompt, by slot; `build`: the number of the build; `replays`: lines that repeat a round;
-    `told`: anything was counted; `decoded`: tokens and seconds of llama-speculative's run;
+    `told`: anything was counted; `decoded`: tokens per second, and seconds, of llama-speculative's run;
     `timed`: counts, and generation time and tokens, of the last request of a slot.
     """
 
