@@ -266,11 +266,11 @@ DIALECT = Dialect(
         clock=r"([0-9]+\.[0-9][0-9]\.[0-9]{3}\.[0-9]{3}) [IWED] ",
         follows=(("draft acceptance", "eval time ="),),
     ),
-    mark=re.compile(
+    mark=re.compile(  # words first, what stands before them afterwards: a search for a word looks at no other place
         r"slot\s+\S+: id\s+-?\d+ \| task|slot\s+(?:print_timing|launch_slot_|update_slots|release)|srv\s+\S+: "
         r"|draft acceptance(?: rate)? = [\d.]+ \(|prompt eval time =\s+[\d.]+ ms /"
         r"|statistics\s+[\w-]+: #calls|llama_model_loader|llama_perf_context_print|\{\"type\":\"log\",\"time\":"
-        r"|n_drafted\s+= |spec common_specu|adaptive draft depth seq|\br = [\d.]+, p_dft = "
+        r"|n_drafted\s+= |spec common_specu|adaptive draft depth seq|r = (?<!\wr = )[\d.]+, p_dft = "
     ),
     listen=listen,
 )

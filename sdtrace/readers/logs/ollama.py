@@ -61,6 +61,6 @@ DIALECT = Dialect(
         clock=r"time=([0-9-]{10}T[0-9:]{8})",
         fixed=True,
     ),
-    mark=re.compile(r"\btime=[^\s=]++ level=\w++ (?:source=|msg=)"),
+    mark=re.compile(r"time=(?<!\wtime=)[^\s=]++ level=\w++ (?:source=|msg=)"),
     listen=listen,
 )
