@@ -22,6 +22,7 @@ What = Literal[
     "error",
     "restart",
     "configuration",
+    "cache",
 ]
 #: What a comparison came to.
 Answer = Literal["regressed", "improved", "fine", "inconclusive"]
