@@ -79,6 +79,20 @@ def test_few_contradictions_near_the_boundary_stand_on_one_side_by_chance(cell: 
     assert accused(cell, 1500 if cell.level != "basic" else 400) == ()
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        Cell(
+            "lost-by-length-renumbered", "ratio", "sums", "float64", 1327
+        ),  # of fewer than five requests, each lacks steps
+        Cell("forced-spans", "match", "draws", "decimals:3", 9646),  # of six requests, a grammar forced three
+    ],
+    ids=str,
+)
+def test_a_few_requests_prove_no_more_than_they_hold(cell: Cell) -> None:
+    assert accused(cell, 400) == ()
+
+
 @pytest.mark.parametrize("threshold", [0.95, 0.9])
 def test_a_lenient_rule_for_blocks_is_no_noise(threshold: float) -> None:
     document, found = told(made(Settings("lenience", threshold, law="block", tested=2500, vocab=128, level="draws")))

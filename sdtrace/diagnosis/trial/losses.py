@@ -182,7 +182,7 @@ def hidden(requests: pl.DataFrame) -> Losses | None:
     if isinstance(begin, float) and isinstance(end, float):
         known = known.filter(pl.col("last_at").is_null() | (pl.col("last_at") < end - TAIL * (end - begin)))
     fewer = known.filter(pl.col("output_len") > pl.col("appended") + 1)
-    if fewer.height >= max(5, 0.05 * known.height):
+    if fewer.height >= max(min(5, 0.5 * known.height), 0.05 * known.height, 1):
         total = int(fewer["output_len"].sum())
         lost = total - int(fewer["appended"].sum())
         told = f"{lost:,} of {total:,} tokens of {fewer.height:,} requests stand in no step"
