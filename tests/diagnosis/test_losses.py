@@ -133,4 +133,5 @@ def test_tokens_that_stand_in_no_step_are_missing_steps_and_no_lost_tokens() -> 
 
 def test_every_loss_is_tried() -> None:
     rest = {"lost-full-steps-renumbered", "lost-by-length-renumbered", "last-of-recovered", "last-of-bonus"}
+    rest |= {"drafts-end-at-the-rejection"}  # every position that was tested is there
     assert {*SHOWN, *UNTOLD} | rest == set(LAWFUL_LOSSES)

@@ -57,4 +57,4 @@ def test_a_request_id_alone_has_a_number_of_its_own() -> None:
 def test_no_other_hash_is_kept() -> None:
     """polars' hash differs from release to release. Where it finds equal rows within one call it may stay."""
     using = {p.name for p in PACKAGE.rglob("*.py") if re.search(r"\.hash\(|hash_rows", p.read_text())}
-    assert using == {"keys.py", "repeated.py", "tally.py", "validate.py"}
+    assert using == {"draws.py", "keys.py", "repeated.py", "tally.py", "validate.py"}

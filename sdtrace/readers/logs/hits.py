@@ -21,8 +21,8 @@ from sdtrace.readers.logs.prompts import inside, prompted
 Bools = npt.NDArray[np.bool_]
 
 BLOCK, LARGE = 1 << 18, 64 << 20
-#: Lines of a frame, and bytes of them, at the most: every frame costs as much as 4,000 lines of it (150 calls of polars), which took
-#: 7% of the processor time of 1 GB with 8,192 lines (`tests/bench/logs.py`).
+#: Lines of a frame, and bytes of them, at the most: a frame costs some 150 calls of polars whatever it holds. Twice as many lines took
+#: 4 to 9% of the processor time of 1 GB away (`tests/bench/logs.py --megabytes 1024`, two runs each).
 LINES, MUCH = 16_384, 16 << 20
 #: Blocks that are passed at the most before the lines in them are told.
 TURN = 128
