@@ -1,7 +1,10 @@
 """A probe of what is no engine, or one no more: clear words of what happened and what to do, and never a wait for what nobody needs."""
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
@@ -120,3 +123,30 @@ def test_who_stops_early_waits_for_nothing() -> None:
         answers.close()
         over.set()
     assert len(asked) <= 5
+
+
+def test_ctrl_c_ends_a_probe_that_waits() -> None:
+    """A signal must be seen in a process that has polars loaded, whose own handler restarts waits without an end."""
+    begun, over = threading.Event(), threading.Event()
+
+    class Slow(Quiet, BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known: dict[str, Any] = {"/version": {"version": "0.32.0"}, "/v1/models": {"data": [{"id": "fake"}]}}
+            self.reply(json.dumps(known.get(self.path, {})).encode(), 200 if self.path in known else 404)
+
+        def do_POST(self) -> None:
+            begun.set()
+            over.wait(120)
+
+    with served(Slow) as url:
+        command = [sys.executable, "-m", "sdtrace", "probe", url]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert begun.wait(120)
+            process.send_signal(signal.SIGINT)
+            try:
+                _, said = process.communicate(timeout=60)
+            finally:
+                process.kill()
+                over.set()
+    assert process.returncode == 130
+    assert said.strip() == "interrupted"

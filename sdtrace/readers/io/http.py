@@ -31,6 +31,7 @@ class Server:
         self._httpx, self._limits = httpx, limits or current()
         self.tls = httpx.create_ssl_context() if tls is None else tls  # slow to make, and the same every time
         self._sockets: list[socket.socket] = []
+        self._over = False
 
     def get(self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> bytes:
         """The body of the answer. Raises Unanswered."""
@@ -40,8 +41,9 @@ class Server:
         """The body of the answer to a JSON body. No redirect is followed. Raises Unanswered."""
         return self._asked(url, None, {"Content-Type": "application/json", **(headers or {})}, body)
 
-    def stop(self) -> None:
-        """End what is being asked, from another thread: it is not answered."""
+    def stop(self, *, for_good: bool = False) -> None:
+        """End what is being asked, from another thread: it is not answered. `for_good`: nor is what is only about to be."""
+        self._over = self._over or for_good
         for one in list(self._sockets):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -88,6 +90,8 @@ class Server:
         if name in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             found = info["return_value"].get_extra_info("socket")
             self._sockets += [found] if found is not None else []
+            if self._over:
+                self.stop()
 
     def _followed(self, client: Any, url: Any) -> bytes:
         for _ in range(REDIRECTS + 1):

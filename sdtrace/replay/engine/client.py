@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -23,6 +23,8 @@ KEY = "SDTRACE_API_KEY"
 PATIENCE = 300.0
 #: Times that a request is asked again where the server is busy, and the first pause in seconds.
 _AGAIN, _PAUSE = 2, 0.5
+#: Seconds after which a wait for an answer looks whether somebody wants to stop.
+_LOOK = 0.2
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,6 +49,7 @@ class Client:
     _local: Any = field(default_factory=threading.local, repr=False)
     _tls: Any = field(default=None, repr=False)
     _servers: list[Server] = field(default_factory=list, repr=False)
+    _over: bool = field(default=False, repr=False)
     failed: Unanswered | None = None  #: why the last `get` came to nothing
 
     @property
@@ -103,11 +106,18 @@ class Client:
         """What `ask` makes of each, in order, several at a time. Where it is left early (Ctrl-C), nothing more is asked or waited for."""
         pool = ThreadPoolExecutor(self.concurrency)
         try:
-            yield from pool.map(ask, jobs)
-        except BaseException:
+            for future in [pool.submit(ask, job) for job in jobs]:
+                while (
+                    not future.done()
+                ):  # polars' handler of SIGINT restarts a wait that has no end: Ctrl-C is seen between two
+                    wait([future], _LOOK)
+                yield future.result()
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
-            for one in self._servers:
-                one.stop()
+            with self._lock:
+                self._over = not isinstance(error, GeneratorExit)
+                for one in self._servers:
+                    one.stop(for_good=self._over)
             raise
         pool.shutdown()
 
@@ -116,6 +126,8 @@ class Client:
             patient = self.limits.http_timeout == USUAL.http_timeout
             limits = replace(self.limits, http_timeout=PATIENCE) if patient else self.limits
             with self._lock:
+                if self._over:
+                    raise Unanswered("not asked any more", "ask again")
                 made = self._local.server = Server(limits, self._tls)  # one a thread: it holds its connections
                 self._tls = made.tls
                 self._servers.append(made)
