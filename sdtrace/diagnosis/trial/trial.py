@@ -169,10 +169,10 @@ class _Trial:
 
     def _again(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
         """Sums over steps that stand twice are wider than their variances say; it matters only where something speaks up."""
-        if line.mute_statistics or not self.doubted:
+        if line.mute_statistics:
             return None
         mine = steps.filter(pl.col("law") == choice.law)
-        if not (twice := draws.run_again(mine)):
+        if not (twice := draws.run_again(mine)) or not self.doubted:  # what fired costs more to ask than what stands twice
             return None
         told = f"{twice:,} of {mine.height:,} steps stand in another request as well, token by token: requests that were run again"
         self._note(f"every statistic over many tokens of run {run!r}: {told}")
