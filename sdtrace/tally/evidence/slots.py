@@ -105,7 +105,7 @@ def _steps(scope: Scope) -> _Steps:
         q_last = np.where(np.isnan(p_last), np.nan, 0.0)
     rejects = (ends >= 0) & (ends == n_a) & ~clipped
     known = np.isfinite(p_last) & np.isfinite(q_last)
-    shown = _shown(scope, rejects, known, n_a < limit) & ~hides_ends(scope)
+    shown = _shown(scope, rejects, known, n_a < limit) & (not hides_ends(scope))
     inside, accepted, kept = pos.first(ends + 1), pos.by_count, None
     if len(pos.token) and pos.token.min() < 0:
         inside = inside & (pos.token >= 0)
