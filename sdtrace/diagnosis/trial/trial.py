@@ -172,7 +172,8 @@ class _Trial:
         if line.mute_statistics:
             return None
         mine = steps.filter(pl.col("law") == choice.law)
-        if not (twice := draws.run_again(mine)) or not self.doubted:  # what fired costs more to ask than what stands twice
+        # what fired costs more to ask than what stands twice
+        if not (twice := draws.run_again(mine)) or not self.doubted:
             return None
         told = f"{twice:,} of {mine.height:,} steps stand in another request as well, token by token: requests that were run again"
         self._note(f"every statistic over many tokens of run {run!r}: {told}")
