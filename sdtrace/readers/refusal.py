@@ -1,9 +1,12 @@
 """Why a reader is not the one: the first line that it refuses, and what it looked for in it."""
 
+import re
 from functools import lru_cache
 
 from sdtrace.readers.io.source import Source
 
+#: How a line of JSON begins; `[section]` and `[2026-11-24 ...]` begin no list.
+_JSON = re.compile(rb"(data:\s*)?(\{\s*([\"}]|$)|\[\s*([\"{\[\]]|$))")
 NOT_HEARD, NO_OBJECT, PARQUET = "no line of its kind", "no JSON object of its kind", "Parquet, not text"
 
 
@@ -33,7 +36,7 @@ def _kind(head: bytes, line: bytes) -> str:
     """binary, JSON or text, by a line of the head."""
     if b"\0" in head[:4096] or not _readable(line):
         return "binary"
-    return "JSON" if line.startswith((b"{", b"[", b"data:")) else "text"
+    return "JSON" if _JSON.match(line) else "text"
 
 
 def _readable(line: bytes) -> bool:

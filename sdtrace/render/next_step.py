@@ -17,7 +17,7 @@ def next_step(document: Mapping[str, Any]) -> tuple[str, str | None] | None:
     inputs = document["inputs"]
     cut = next((i for i in inputs if any(n["what"].startswith(DAMAGED) for n in i["notices"])), None)
     if cut is not None:
-        return f"get {clean(cut['path'], 120)} again: the compressed file is damaged, its end is missing", None
+        return f"get {clean(cut['path'], 120)} again: the compressed file is damaged, and read only up to there", None
     state = document["verdict"]["state"]
     if inputs and all(i["format"] == "chrome-trace" for i in inputs):
         return "add the engine's log or a trace: a profile counts no tokens", "sdtrace help profiles"

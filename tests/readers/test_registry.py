@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from sdtrace import readers
+from sdtrace.api import report
 from sdtrace.cli import run
+from sdtrace.errors import SdtraceError
 from sdtrace.readers import registry
 
 SAMPLE = str(Path(__file__).resolve().parents[2] / "sample_logs" / "engines" / "llamacpp-synthetic.log")
@@ -115,3 +117,20 @@ def test_every_reader_says_what_it_looks_for() -> None:
         assert name == reader.name
         assert reader.says
         assert reader.looks_for
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b'[build-system]\nrequires = ["setuptools"]\n', "text"),
+        (b"[2026-11-24 10:00:00] a line of some server\n", "text"),
+        (b"{{ a template }}\n", "text"),
+        (b'{"name": "a", "version": 1}\n', "JSON"),
+        (b'[\n  {"name": "a"}\n]\n', "JSON"),
+        (b"\x7fELF\x02\x01\x00\x00", "binary"),
+    ],
+)
+def test_what_no_reader_knows_is_called_what_it_is(head: bytes, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "foreign").write_bytes(head)
+    with pytest.raises(SdtraceError, match=f": {kind} in which none of"):
+        report(tmp_path / "foreign")
