@@ -55,8 +55,11 @@ class Answer:
     needed: int | None = None
 
 
-def answer(metrics: Sequence[Metric], margin: float, requests: int) -> Answer:
-    """By the interval of the change against the margin; an improvement is judged as a regression is."""
+def answer(metrics: Sequence[Metric], margin: float, requests: int | None) -> Answer:
+    """By the interval of the change against the margin; an improvement is judged as a regression is.
+
+    `requests`: how many a side; None where none are counted, so that nothing tells how many would do.
+    """
     known = {one.name: one for one in metrics}
     asked = next((known[n] for n in FIRST if n in known and known[n].change is not None), None)
     if asked is None or asked.change is None:
@@ -72,6 +75,8 @@ def answer(metrics: Sequence[Metric], margin: float, requests: int) -> Answer:
         return Answer("improved", asked, told)
     if change.low > -margin and change.high < margin:
         return Answer("fine", asked, f"{told}, within {margin:.0%}")
+    if requests is None:
+        return Answer("inconclusive", asked, told)
     half = (change.high - change.low) / 2
     needed = max(round(requests * (half / margin) ** 2), requests + 1)
     return Answer(

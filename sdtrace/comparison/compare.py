@@ -126,8 +126,7 @@ def _counted(
     configured: dict[str, tuple[Any, Any]],
 ) -> Change:
     figures, notes = counted_metrics((base[1], base[2]), (candidate[1], candidate[2]), margin)
-    told = answer(figures, margin, 1)
-    told = Answer(told.word, told.metric, told.says.split(";")[0], None)
+    told = answer(figures, margin, None)
     if told.word == "fine" and notes and not any(one.name == "tokens_per_second" for one in figures):
         told = Answer("inconclusive", told.metric, f"{told.says}; {notes[0]}", None)
     notes.append("attribution and slices: at least one side has only counts")

@@ -157,12 +157,11 @@ def _short(series: Sequence[Judged]) -> str:
 
 def _gained(source: CounterSource, still: Idle | None) -> str:
     """`2.31 tokens per drafting step, 1.80 over all steps (40% had no draft); `."""
-    told = "" if source.length is None else f"{source.length:.2f} tokens per drafting step; "
-    drafts = source.counts["drafts"] or 0.0
+    if source.length is None:
+        return ""
+    told, drafts = f"{source.length:.2f} tokens per drafting step", source.counts["drafts"] or 0.0
     if still is not None:
-        return (
-            f"{told[:-2]}, but about {still.share:.1%} of some {still.steps:,.0f} steps had no draft; " if told else ""
-        )
+        return f"{told}, but about {still.share:.1%} of some {still.steps:,.0f} steps had no draft; "
     if (whole := over_all(source, source.requests or None)) is not None and whole[0] > 1.1 * drafts:
-        told = f"{told[:-2]}, {whole[1]:.2f} over all steps ({1 - drafts / whole[0]:.0%} had no draft); "
-    return told
+        return f"{told}, {whole[1]:.2f} over all steps ({1 - drafts / whole[0]:.0%} had no draft); "
+    return f"{told}; "

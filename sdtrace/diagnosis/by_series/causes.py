@@ -134,7 +134,7 @@ def _low(outcomes: Outcomes, rows: Sequence[Judged]) -> Cause | None:
     made = make("low-acceptance", "suspected", ["SD433"], outcomes)
     if not small:
         return made
-    says = f"{made.headline.split(': ')[0]}: {'; '.join(_share(j) for j in small[:NAMED])}"
+    says = f"{WORDS['low-acceptance'].says}: {'; '.join(_share(j) for j in small[:NAMED])}"
     one = all((j.tally.total("drafted") or 0.0) <= 1.01 * (j.tally.total("drafts") or 0.0) for j in small)
     return replace(made, headline=says, advice=_ONE_TOKEN if one else made.advice)
 

@@ -15,11 +15,15 @@ _WHY = {"ConnectError": "connection refused, or no such host", "RemoteProtocolEr
 
 
 class Unanswered(OSError):
-    """Why there is no answer that can be used; `hint` is what to do."""
+    """Why there is no answer that can be used; `hint` is what to do, `status` the code of HTTP where it is that."""
 
-    def __init__(self, why: str, hint: str) -> None:
+    def __init__(self, why: str, hint: str, status: int | None = None) -> None:
         super().__init__(why)
-        self.hint = hint
+        self.hint, self.status = hint, status
+
+
+def _refused(status: int, hint: str) -> Unanswered:
+    return Unanswered(f"no answer (status {status})", hint, status)
 
 
 class Server:
@@ -100,7 +104,7 @@ class Server:
                     url = self._next(url, answer.headers.get("location", ""))
                     continue
                 if answer.status_code != 200:
-                    raise Unanswered(f"no answer (status {answer.status_code})", "check the address")
+                    raise _refused(answer.status_code, "check the address")
                 return self._body(answer)
         raise Unanswered("redirects without an end", "check the address")
 
@@ -108,7 +112,7 @@ class Server:
         with client.stream("POST", url, content=body, extensions={"trace": self._noted}) as answer:
             if not answer.is_success:  # a webhook may say 202 or 204
                 hint = "the key is wrong or missing" if answer.status_code in (401, 403) else "check the address"
-                raise Unanswered(f"no answer (status {answer.status_code})", hint)
+                raise _refused(answer.status_code, hint)
             return self._body(answer)
 
     def _next(self, url: Any, location: str) -> Any:

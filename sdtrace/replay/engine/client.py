@@ -23,6 +23,8 @@ KEY = "SDTRACE_API_KEY"
 PATIENCE = 300.0
 #: Times that a request is asked again where the server is busy, and the first pause in seconds.
 _AGAIN, _PAUSE = 2, 0.5
+#: Codes of HTTP of a busy server, and of one that wants a key.
+_BUSY, _LOCKED = (429, 503), (401, 403)
 #: Seconds after which a wait for an answer looks whether somebody wants to stop.
 _LOOK = 0.2
 
@@ -75,8 +77,7 @@ class Client:
             try:
                 answer = parsed(self._server().post(self._at(path), data, self._headers()))
             except Unanswered as error:
-                busy = any(status in str(error) for status in ("429", "503"))
-                if not busy or turn == _AGAIN:
+                if error.status not in _BUSY or turn == _AGAIN:
                     raise
                 time.sleep(_PAUSE * 2**turn)
                 continue
@@ -107,9 +108,7 @@ class Client:
         pool = ThreadPoolExecutor(self.concurrency)
         try:
             for future in [pool.submit(ask, job) for job in jobs]:
-                while (
-                    not future.done()
-                ):  # polars' handler of SIGINT restarts a wait that has no end: Ctrl-C is seen between two
+                while not future.done():  # polars' handler of SIGINT restarts a wait that has no end
                     wait([future], _LOOK)
                 yield future.result()
         except BaseException as error:
@@ -167,7 +166,7 @@ def known(client: Client) -> Engine:
     """Which engine it is. Raises NoInputError where nothing answers, UsageError where what answers cannot score ids."""
     page = client.get("/v1/models")
     models, why = parsed(page or b""), client.failed
-    if page is None and why is not None and "status" not in str(why):
+    if page is None and why is not None and why.status is None:
         raise NoInputError(
             f"{client.shown}: {why}", f"{why.hint}; a server of vLLM, SGLang or llama.cpp has to run there"
         )
@@ -186,7 +185,7 @@ def known(client: Client) -> Engine:
 def _unknown(client: Client, page: bytes | None, why: Unanswered | None) -> NoInputError | UsageError:
     """What answers there, where it is no engine."""
     shown = client.shown
-    if why is not None and any(status in str(why) for status in ("401", "403")):
+    if why is not None and why.status in _LOCKED:
         return NoInputError(
             f"{shown}: {why}", f"put the key into the variable {client.key_from}; --api-key-env names another one"
         )
