@@ -1,6 +1,6 @@
 """Responses with a seed: each token against the draws that its engine makes of that seed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,17 +11,25 @@ from sdtrace.responses.evidence import Rows
 from sdtrace.responses.judge import BASES
 from sdtrace.responses.positions import Listed, listed, sampling, sure
 from sdtrace.schema.arrays import Floats, Ints
+from sdtrace.verify.streams import murmur
 from sdtrace.verify.streams.laws import Explained, Known, gumbel_argmax, inverse_cdf, plain_argmax
 
 #: How far a listed log probability may be from the one that was drawn from, in nats, beyond rounding: one row gave both.
 BAND = 0.02
 #: Odds by which a stream is taken to be the engine's own: its draws name the emitted token more often than another one's could.
 ODDS = (1.5, 3.0, 10.0, 40.0)
-#: Streams by engine: name, and where its row stands against the place of the token in the sequence.
-STREAMS: dict[str, tuple[tuple[str, int], ...]] = {
-    "vllm": (("vllm-v2, row before the token", -1), ("vllm-v2, row of the token", 0)),
-    "sglang": (("sglang-murmur", -1),),
-    "llama.cpp": (("mt19937", 0),),
+#: Streams by engine: what makes an answer of a row, what is known of its tokens, and the place of each row. vLLM and SGLang draw a token
+#: with the position of the one before it.
+Law = Callable[[Known, int, Ints], Explained]
+STREAMS: dict[str, dict[str, Law]] = {
+    "vllm": {
+        "vllm-v2": lambda known, seed, place: gumbel_argmax(known, seed, place - 1, BAND),
+        "vllm-v2, use_fp64_gumbel": lambda known, seed, place: gumbel_argmax(
+            known, seed, place - 1, BAND, murmur.gumbel_fp64
+        ),
+    },
+    "sglang": {"sglang-murmur": lambda known, seed, place: plain_argmax(known, seed, place - 1, BAND)},
+    "llama.cpp": {"mt19937": lambda known, seed, place: inverse_cdf(known, seed, 0, BAND)},
 }
 #: llama.cpp can draw a draft model's tokens and verify them by rejection (--spec-draft-sampling probabilistic), which spends other
 #: draws; its answers do not say so. By match it is where nothing drafts, or a lookup does.
@@ -67,13 +75,13 @@ def seeded(row: Mapping[str, Any]) -> list[Seeded]:
     for basis in (row["basis"],) if row["basis"] else BASES[row["engine"]]:
         applied = given.on(basis)
         known = _known(rows, found, applied)
-        for name, shift in STREAMS[row["engine"]]:
-            answer = _answer(row, known, shift)
+        for name, law in STREAMS[row["engine"]].items():
+            answer = _answer(row, known, law)
             if answer is None:
                 continue
             made.append(_counted(_named(name, row), basis, answer))
             if made[-1].contradicted and applied.temperature != 1:
-                plain = _answer(row, _known(rows, found, replace(applied, temperature=1.0)), shift)
+                plain = _answer(row, _known(rows, found, replace(applied, temperature=1.0)), law)
                 made += [] if plain is None else [_counted(_named(name, row) + UNTEMPERED, basis, plain)]
     return made
 
@@ -102,14 +110,11 @@ def _known(rows: Rows, listed: Listed, applied: Any) -> Known:
     return Known(rows.ids, log_p, most, low, shaped.low > 0, rows.place, listed.token, own)
 
 
-def _answer(row: Mapping[str, Any], known: Known, shift: int) -> Explained | None:
-    if row["engine"] == "llama.cpp":
-        return inverse_cdf(known, row["seed"], 0, BAND)
+def _answer(row: Mapping[str, Any], known: Known, law: Law) -> Explained | None:
     prompt = row["prompt_token_ids"]
-    if prompt is None or (known.token < 0).all():
+    if row["engine"] != "llama.cpp" and (prompt is None or (known.token < 0).all()):
         return None
-    position: Ints = len(prompt) + np.arange(len(known.token)) + shift
-    return (plain_argmax if row["engine"] == "sglang" else gumbel_argmax)(known, row["seed"], position, BAND)
+    return law(known, row["seed"], len(prompt or ()) + np.arange(len(known.token)))
 
 
 def _counted(name: str, basis: str, answer: Explained) -> Seeded:

@@ -67,7 +67,7 @@ def test_what_is_right_is_not_accused(more: dict[str, Any], tmp_path: Path) -> N
 @pytest.mark.parametrize(("fault", "ignored"), [("temperature", True), ("forced", False)])
 def test_seeded_tokens_tell_an_ignored_temperature(fault: str, ignored: bool) -> None:
     """The request's draws contradict its tokens; taken from the logits as they are, they give every one."""
-    asked, held = seeded(200) | {"temperature": 0.5 if ignored else 1.0}, Texts()
+    asked, held = seeded(200 if ignored else 500) | {"temperature": 0.5 if ignored else 1.0}, Texts()
     answer = completion(Engine(k=0 if ignored else 3, fault=fault), asked)
     rows = [row | {"basis": "raw"} for row in parse({"request": asked, "response": answer})]
     held.add(from_rows("made", rows))

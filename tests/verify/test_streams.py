@@ -55,8 +55,17 @@ def test_murmur() -> None:
     assert murmur.words(seed, np.array([position]), np.array([token]))[0] == plain_murmur3(data, 0)
 
 
+def test_noise_as_the_kernels_of_vllm_make_it() -> None:
+    """vLLM 0.32's `gumbel_noised_argmax` of logits 0 in Triton's interpreter (tests/vllm/draws.py): float32, then float64."""
+    single = [-0.2013542801141739, -0.9501477479934692, -1.4677770137786865, 0.8368467092514038, 0.22067397832870483]
+    double = [0.9220944538685344, 0.2218398762871706, 0.5517848375310324, 1.1108848944404996, 1.4258509112690705]
+    key = (1 << 40) + 5, np.full(5, 77), np.arange(5)
+    assert murmur.gumbel(*key) == pytest.approx(single, abs=1e-5)
+    assert murmur.gumbel_fp64(*key) == pytest.approx(double, abs=1e-12)
+
+
 def test_gumbel_noise_has_its_moments() -> None:
-    noise = murmur.gumbel(3, np.arange(200)[:, None], np.arange(200)[None, :])
+    noise = murmur.gumbel(3, np.arange(200)[:, None], np.arange(1000)[None, :])
     assert noise.mean() == pytest.approx(0.5772, abs=0.02)
     assert noise.std() == pytest.approx(1.2825, abs=0.02)
 
@@ -115,7 +124,7 @@ def test_sglang_tokens_are_explained_or_contradicted(fault: str) -> None:
     rng = np.random.default_rng(8)
     log_p = rows(600, 100, rng)
     position = np.arange(600) + (fault == "late")
-    noise = murmur.gumbel64(7 + (fault == "stream"), position[:, None], np.arange(100)[None])
+    noise = murmur.gumbel_sglang(7 + (fault == "stream"), position[:, None], np.arange(100)[None])
     found = plain_argmax(known(log_p, (log_p + noise).argmax(axis=1), 15), 7, np.arange(600), 0.002)
     assert (int((found.answer == -1).sum()) > 100) == (fault != "")
     assert (found.answer == -1).any() == (fault != "")

@@ -14,6 +14,8 @@ from sdtrace.schema.arrays import Flags, Floats, Ints
 from sdtrace.verify.streams import mersenne, murmur, philox
 
 Answers = npt.NDArray[np.int8]
+#: Of a seed, positions and token ids of one shape.
+Noise = Callable[[int, Ints, Ints], Floats]
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,10 @@ def _race(known: Known, band: float, position: Ints, noise: Callable[[Ints, Ints
     return _Race(at, place, listed, told, own, score, beaten)
 
 
-def gumbel_argmax(known: Known, seed: int, position: Ints, band: float) -> Explained:
+def gumbel_argmax(known: Known, seed: int, position: Ints, band: float, noise: Noise = murmur.gumbel) -> Explained:
     """vLLM's model runner V2 with one-hot drafts, or none: y is lawful where it was drafted and u < p(y), or where it is the argmax of
     log p + noise, or the second where the first was drafted and u >= p(first). Which of them happened need not be known."""
-    race = _race(known, band, position, lambda at, ids: murmur.gumbel(seed, at, ids))
+    race = _race(known, band, position, lambda at, ids: noise(seed, at, ids))
     at, place, listed, own, beaten = race.at, race.place, race.listed, race.own, race.beaten
     u = philox.uniform(seed, position).astype(np.float64)
     accepted = u < np.where(listed, known.high[at, place], np.exp(own)) * np.exp(band)
@@ -116,6 +118,6 @@ def inverse_cdf(known: Known, seed: int, first: int, band: float) -> Explained:
 
 def plain_argmax(known: Known, seed: int, position: Ints, band: float) -> Explained:
     """SGLang without speculation: y is the argmax of log p + noise."""
-    race = _race(known, band, position, lambda at, ids: murmur.gumbel64(seed, at, ids))
+    race = _race(known, band, position, lambda at, ids: murmur.gumbel_sglang(seed, at, ids))
     answer = np.where(~race.told, 0, np.where(race.beaten.any(axis=1), -1, 1)).astype(np.int8)
     return race.explained(known, answer)

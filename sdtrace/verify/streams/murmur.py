@@ -40,15 +40,27 @@ def words(seed: int, position: Ints, token: Ints, domain: int = 0) -> Words:
         return fmix32(h ^ np.uint32(16))
 
 
+def uniform(seed: int, position: Ints, token: Ints) -> npt.NDArray[np.float32]:
+    """vLLM's: (h + 0.5) 2^-32, rounded once to float32."""
+    return ((words(seed, position, token).astype(np.float64) + 0.5) * 2.0**-32).astype(np.float32)
+
+
 def gumbel(seed: int, position: Ints, token: Ints) -> Floats:
-    """-log(-log u) with u = (h + 0.5) 2^-32, rounded once to float32."""
-    u = ((words(seed, position, token).astype(np.float64) + 0.5) * 2.0**-32).astype(np.float32)
+    """vLLM's: -log(-log(1 - u)). The tail that wins comes from u near 0, where float32 is finest."""
     with np.errstate(divide="ignore"):
-        noise: Floats = (-np.log(-np.log(u.astype(np.float64)))).astype(np.float64)
+        noise: Floats = -np.log(-np.log1p(-uniform(seed, position, token).astype(np.float64)))
     return noise
 
 
-def gumbel64(seed: int, position: Ints, token: Ints) -> Floats:
+def gumbel_fp64(seed: int, position: Ints, token: Ints) -> Floats:
+    """vLLM's with use_fp64_gumbel: -log(-log u) with u of 53 bits, from two hashes of one key."""
+    high, low = (words(seed, position, token, domain).astype(np.uint64) for domain in (0x9E3779B9, 0))
+    u = ((((high << np.uint64(32)) | low) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    noise: Floats = -np.log(-np.log(np.minimum(u, 1 - 2.0**-53)))
+    return noise
+
+
+def gumbel_sglang(seed: int, position: Ints, token: Ints) -> Floats:
     """SGLang's: -log(-log x) with x = h / (2^32 - 1) in float64, log x at most -2^-32."""
     x = words(seed, position, token).astype(np.float64) / (2.0**32 - 1)
     with np.errstate(divide="ignore"):
