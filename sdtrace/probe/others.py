@@ -8,6 +8,7 @@ import numpy as np
 
 from sdtrace.responses.readings import LEVEL
 from sdtrace.responses.seeded import ODDS, seeded
+from sdtrace.schema.arrays import Floats
 
 #: Neighbours that are tried: the seeds of requests up to so many places away.
 NEAR = 12
@@ -18,13 +19,15 @@ def another_stream(rows: Sequence[dict[str, Any]]) -> tuple[int, float] | None:
     known = [row for row in rows if row["seed"] is not None]
     best: tuple[int, float] | None = None
     for shift in [s for n in range(1, NEAR + 1) for s in (n, -n)]:
-        logs = np.zeros(len(ODDS))
+        accounts: dict[tuple[str, str], Floats] = {}
         for row in known:
-            found = seeded({**row, "seed": row["seed"] + shift})
-            if found:
-                logs += np.array(max(found, key=lambda one: max(one.logs)).logs)
-        log_e = float(logs.max()) - math.log(len(ODDS) * 2 * NEAR)
+            for one in seeded({**row, "seed": row["seed"] + shift}):
+                key = one.stream, one.basis
+                accounts[key] = accounts.get(key, np.zeros(len(ODDS))) + np.array(one.logs)
+        if not accounts:
+            continue
+        # one stream and one basis for all answers: the best of so many accounts, odds and neighbours was taken
+        log_e = max(float(logs.max()) for logs in accounts.values()) - math.log(len(ODDS) * 2 * NEAR * len(accounts))
         if best is None or log_e > best[1]:
             best = shift, log_e
-    # the better of several accounts of each response was taken: that much is taken off
-    return best if best is not None and best[1] - len(known) * math.log(4) >= LEVEL else None
+    return best if best is not None and best[1] >= LEVEL else None

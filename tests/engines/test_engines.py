@@ -127,7 +127,7 @@ def test_a_sound_vllm_in_small(speculates: bool, tmp_path: Path) -> None:
 def test_a_vllm_in_small_that_is_wrong_is_named(fault: str, tmp_path: Path) -> None:
     """One-hot drafts, seeds by the streams of model runner V2."""
     cause, words, _ = NAMED[fault]
-    size = ("30", "36") if fault == "forced" else ("18", "20")
+    size = ("48", "40") if fault == "forced" else ("18", "20")
     with fake_engine.serving(Engine(fault=fault)) as url:
         code, found = probed(url, tmp_path, "--drafts", "best", "--requests", size[0], "--tokens", size[1])
     assert code == 1
