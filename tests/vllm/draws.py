@@ -15,9 +15,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from second import BATCH, VOCAB, K, vllm_on_triton
-
 from tests.made.stand_ins import MISSING
+from tests.vllm.second import BATCH, VOCAB, K, vllm_on_triton
 
 SEEDS, PLACES = (7, -3, (1 << 40) + 5, 20_261_130), (0, 5, 77, 100_000)
 
