@@ -124,7 +124,7 @@ def main() -> None:
     except Exception as error:  # whatever is too old, too new or not there: nothing was compared yet
         print(f"vLLM's files do not import here: {type(error).__name__}: {error}")
         raise SystemExit(MISSING) from None
-    found = kernels() | {"float32": tokens(given.steps, False), "fp64": tokens(given.steps, True)}
+    found = kernels() | {"float32": tokens(given.steps, False), "fp64": tokens(1, True)}
     print(json.dumps({"vllm": vllm.__version__} | found))
 
 
