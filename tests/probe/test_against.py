@@ -31,7 +31,7 @@ def test_flips_are_exact_however_many_statistics_there_are() -> None:
     ("one", "other", "differ"),
     [
         (Engine(), Engine(k=0), False),
-        (Engine(fault="temperature"), Engine(k=0), True),
+        (Engine(fault="temperature", model=2), Engine(k=0, model=2), True),
         pytest.param(Engine(fault="stale"), Engine(k=0), True, marks=pytest.mark.slow),
         pytest.param(Engine(model=3), Engine(k=0), True, marks=pytest.mark.slow),
     ],
