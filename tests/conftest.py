@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -26,10 +27,25 @@ settings.register_profile("calm", deadline=None)
 settings.load_profile("calm")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a table that is marked `one_of(n)` the first of each n cases is run by default, the others are slow ones."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if (turn := item.get_closest_marker("one_of")) is not None:
+            table = item.nodeid.partition("[")[0]
+            if seen[table] % turn.args[0]:
+                item.add_marker(pytest.mark.slow)
+            seen[table] += 1
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """By file where no file is named; a few slow ones are still spread test by test."""
-    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS or config.getoption("markexpr") != "not slow":
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS or config.getoption("markexpr") not in (
+        "slow",
+        "not slow",
+    ):
         return None
     if config.getoption("dist") != "load":
         return None

@@ -77,6 +77,7 @@ def evaluated(cells: Iterator[str], names: dict[str, Any]) -> Iterator[Any]:
             yield getattr(value, "_repr_html_", lambda shown=value: repr(shown))()
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     notebook = json.loads((TOP / "sample_logs" / "tour.ipynb").read_text())
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
@@ -91,6 +92,7 @@ def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert names["bad"].verdict.state == "wrong"
 
 
+@pytest.mark.slow
 def test_snippets_of_the_manual_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -59,6 +59,7 @@ def same(part: Any, row: dict[str, Any]) -> None:
         assert told[name] == row[name], name
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", ["trace", "planted", "log", "diff", "tune"])
 def test_parts_say_what_the_document_says(name: str, reports: dict[str, sdtrace.Report]) -> None:
     report, document = reports[name], reports[name].document
@@ -135,6 +136,7 @@ def test_it_is_compared_without_its_inputs(reports: dict[str, sdtrace.Report]) -
         reports["diff"].diff(reports["trace"])
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_it_is_saved_as_what_its_ending_says(ending: str, reports: dict[str, sdtrace.Report], tmp_path: Path) -> None:
     for name in ("planted", "log", "diff"):
@@ -181,6 +183,7 @@ def test_it_travels_without_its_sums(reports: dict[str, sdtrace.Report]) -> None
     assert there.frames.causes.equals(report.frames.causes)
 
 
+@pytest.mark.slow
 def test_a_server_is_asked() -> None:
     with serving(Engine()) as url:
         found = sdtrace.probe(url, requests=6, tokens=8)

@@ -12,27 +12,13 @@ from sdtrace.render import terminal
 from sdtrace.simulate import Settings
 from sdtrace.simulate import simulate as simulate_product
 from sdtrace.writers.convert import line
-from tests.made.faults import QUIET
+from tests.made.faults import QUIET, QUIETLY
 from tests.made.log import Log
 from tests.made.pairs import often
 from tests.made.simulate import Scenario, documented, documented_lines
 from tests.made.world import Shape
 
 HEADINGS = ("What it finds", "Why it matters", "What to do", "How it can be wrong")
-#: Faults of the simulator that fire the statistical checks; those of block verification have tests of their own.
-QUIETLY = {
-    "SD201": "lenience-0.9-unlogged",
-    "SD202": "draft-top-k",
-    "SD203": "draft-flatter",
-    "SD204": "noise-shared",
-    "SD211": "draft-sharper",
-    "SD212": "draft-sharper",
-    "SD221": "draws-biased",
-    "SD222": "one-draw-a-step-unlogged",
-    "SD223": "one-sequence-unlogged",
-    "SD231": "block-lenient",
-    "SD241": "block-draft-sharper",
-}
 #: Faults of the product's simulator, for checks that read top rows.
 ROWS = {
     "SD205": "recovery-reuses-draw",
@@ -40,11 +26,12 @@ ROWS = {
     "SD224": "one-draw-a-batch",
     "SD225": "draft-and-test-share",
 }
-#: Traces of hundreds of steps that the default suite makes; it makes all of a few lines.
-MADE = ("SD201", "SD213", "SD222", "SD231", "SD205", "SD225")
 #: Those of counts and of responses: test_counts.py, test_responses.py.
 CODES = [check.code for check in CHECKS if not check.code.startswith(("SD3", "SD4"))]
-OFTEN = [code for code in CODES if code in MADE or code not in {**QUIETLY, **ROWS}]
+#: Those of a few lines, which one trace of many runs fires together; SD152 reads what all runs have in common.
+LINES = [code for code in CODES if code not in {**QUIETLY, **ROWS, "SD152": ""}]
+#: In the default suite those that stand neither there nor in tests/diagnosis/test_planted.py.
+ALONE = ["SD152", "SD222", *ROWS]
 
 RUN = {"kind": "run", "run_id": "r", "rule": "ratio", "vocab_size": 100, "prob_dtype": "float32"}
 REQUEST = {"kind": "request", "run_id": "r", "request_id": "a", "temperature": 1.0, "stop_token_ids": [2], "seed": 1}
@@ -184,7 +171,18 @@ def state(found: dict[str, Any], code: str) -> str:
     return said
 
 
-@pytest.mark.parametrize("code", often(OFTEN, CODES))
+@cache
+def fired_together() -> dict[str, Any]:
+    """The report on a trace with a run for every check of LINES."""
+    return read([record | {"run_id": code} for code in LINES for record in fired(code)])
+
+
+@pytest.mark.parametrize("code", LINES)
+def test_fires_among_others(code: str) -> None:
+    assert state(fired_together(), code) == "fired"
+
+
+@pytest.mark.parametrize("code", often(ALONE, CODES))
 def test_fires(code: str) -> None:
     found = (
         simulated(QUIETLY[code]) if code in QUIETLY else with_rows(ROWS[code]) if code in ROWS else read(fired(code))

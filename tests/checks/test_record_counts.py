@@ -87,6 +87,7 @@ def contexts(run: Record, requests: list[Record], steps: list[Record], rng: Gene
 LAWFUL = {f.__name__: f for f in (pad, only_tested, chunks, front_end, unheeded, added_tokens, contexts)}
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("law", ["ratio", *(pytest.param(x, marks=pytest.mark.slow) for x in ("one-hot", "greedy"))])
 @pytest.mark.parametrize("name", LAWFUL)
 def test_a_lawful_record_is_not_accused(name: str, law: str) -> None:
@@ -96,6 +97,7 @@ def test_a_lawful_record_is_not_accused(name: str, law: str) -> None:
     assert sum(loss["count"] for loss in found["inputs"][0]["losses"]) == 0
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", ["pad", "only_tested", "chunks"])
 def test_figures_do_not_see_it(name: str) -> None:
     """Paddings are not drafted, chunks of a prompt are no steps of a generation."""

@@ -130,6 +130,7 @@ def test_since_and_until(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["report", HEALTHY, "--since", "yesterday-ish"]) == 2
 
 
+@pytest.mark.slow
 def test_standard_input() -> None:
     data = Path(HEALTHY).read_bytes()
     done = subprocess.run(

@@ -35,6 +35,7 @@ def test_conditions_in_the_file(toml: Path) -> None:
     assert run(["report", PLANTED]) == 1
 
 
+@pytest.mark.slow
 def test_a_file_elsewhere(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = toml.with_name("other.toml")
     other.write_text('[report]\nfail-on = "none"\n')
@@ -85,6 +86,7 @@ def test_what_a_file_sets_is_said_everywhere(toml: Path, capsys: pytest.CaptureF
         assert said in text, name
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize(
     ("text", "flags", "said"),
     [
@@ -161,6 +163,7 @@ def test_the_file_of_a_folder_reaches_nothing_outside_and_deletes_nothing(
     assert (other / "mine").read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_a_file_that_is_named_may_do_what_flags_may(toml: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = tmp_path_factory.mktemp("other")
     toml.write_text(f'[report]\njson = "{other}/x.json"\n')

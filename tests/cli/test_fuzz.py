@@ -23,6 +23,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import pytest
+
 from sdtrace.cli import run
 from tests.made.damage import damaged, packed, table
 from tests.made.envelope_samples import ENVELOPES, LINES
@@ -231,6 +233,7 @@ def strictly() -> None:
     warnings.simplefilter("error")
 
 
+@pytest.mark.slow
 def test_every_family_through_every_verb() -> None:
     numbers = range(SEED * 1_000_000, SEED * 1_000_000 + COUNT)
     if COUNT < MANY:

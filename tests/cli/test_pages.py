@@ -28,6 +28,7 @@ def test_pages_stay_in_their_folder(log: Path, tmp_path: Path, capsys: pytest.Ca
     assert mine.read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_only_pages_are_removed(log: Path, tmp_path: Path) -> None:
     pages = tmp_path / "pages"
     pages.mkdir()
@@ -42,6 +43,7 @@ def test_only_pages_are_removed(log: Path, tmp_path: Path) -> None:
     assert not (pages / "2020-01-02.html").exists()
 
 
+@pytest.mark.slow
 def test_an_input_with_the_name_of_a_page_is_kept(log: Path, tmp_path: Path) -> None:
     pages = tmp_path / "pages"
     pages.mkdir()
@@ -51,6 +53,7 @@ def test_an_input_with_the_name_of_a_page_is_kept(log: Path, tmp_path: Path) -> 
     assert dated.read_bytes() == log.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_file_that_is_called_latest_is_written_to(log: Path, tmp_path: Path) -> None:
     pages = tmp_path / "pages"
     pages.mkdir()

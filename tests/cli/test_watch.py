@@ -93,6 +93,7 @@ def test_what_changed_is_said() -> None:
     assert changes(before, before) == []
 
 
+@pytest.mark.slow
 def test_many_scrapes_are_thinned_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sdtrace.audit.live.KEPT", 20)
     live = Live("u")
@@ -169,6 +170,7 @@ def falling(scrapes: int) -> Live:
     return live
 
 
+@pytest.mark.slow
 def test_the_screen_has_a_history(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sdtrace.render.live.sys", SimpleNamespace(stdout=SimpleNamespace(encoding="utf-8")))
     text = drawn(falling(30))
@@ -282,6 +284,7 @@ def test_a_file_on_standard_output_stands_alone(capsys: pytest.CaptureFixture[st
     assert "tokens per drafting step 2.200" in told.err
 
 
+@pytest.mark.slow
 def test_the_end_of_a_watch_has_the_exit_code_of_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends a watch of an engine that accepts nothing: that fails where slow is to fail, and not where it is not."""
     for flag, code in (("slow", 1), ("none", 0)):

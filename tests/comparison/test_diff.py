@@ -76,6 +76,7 @@ def exact(found: dict[str, Any]) -> None:
         assert total == pytest.approx(steps["candidate"] - steps["base"], abs=1e-9)
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", one_of(3, CHANGES))
 def test_attributed_to_its_term(name: str, tmp_path: Path) -> None:
     term, cause, blame, base, candidate = CHANGES[name]
@@ -107,6 +108,7 @@ def test_a_slice_is_found_confirmed_and_named(tmp_path: Path) -> None:
     assert found["causes"][0]["evidence"][0]["where"] == {"tags.task": "code"}
 
 
+@pytest.mark.slow
 def test_two_predicates_where_only_both_together_matter(tmp_path: Path) -> None:
     def edit(low: float) -> Any:
         def change(record: Record, chance: float, rng: Any) -> float:
@@ -124,6 +126,7 @@ def test_two_predicates_where_only_both_together_matter(tmp_path: Path) -> None:
     assert first["confirmed"]
 
 
+@pytest.mark.slow
 def test_an_improvement_is_told_and_doubted(tmp_path: Path) -> None:
     found = compared((ENGINE, replace(TRAFFIC, tasks=WORSE)), (ENGINE, TRAFFIC), tmp_path)
     assert found["diff"]["answer"] == "improved"
@@ -131,6 +134,7 @@ def test_an_improvement_is_told_and_doubted(tmp_path: Path) -> None:
     assert any("acceptance rose" in note for note in found["verdict"]["not_checked"])
 
 
+@pytest.mark.slow
 def test_the_same_prompts_are_compared_with_themselves(tmp_path: Path) -> None:
     """Pairing takes the differences between requests out of the interval: a change of 1% is told from none."""
     one = drive(ENGINE, replace(TRAFFIC, spread=0.15), seed=3, same=True).write(tmp_path / "a")
@@ -156,6 +160,7 @@ def test_few_requests_are_inconclusive_and_say_how_many_it_takes(tmp_path: Path)
     assert "requests per side" in found["verdict"]["headline"]
 
 
+@pytest.mark.slow
 def test_without_durations_tokens_per_step_are_compared(tmp_path: Path) -> None:
     sides = []
     for name, traffic in (("a", TRAFFIC), ("b", replace(TRAFFIC, tasks=WORSE))):
@@ -191,6 +196,7 @@ def log(folder: Path, accepted: int, lines: int = 40) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_logs_and_a_trace_in_one_definition(tmp_path: Path) -> None:
     found = diff(log(tmp_path, 180), log(tmp_path, 120)).document
     assert found["diff"]["answer"] == "regressed"
@@ -217,6 +223,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert run(["diff", str(one), str(tmp_path / "nothing")]) == 3
 
 
+@pytest.mark.slow
 def test_two_real_runs_differ_by_what_was_changed() -> None:
     """The same requests, recorded on one machine: 2 and 6 drafted tokens a step, then drafters of 24 and of 18 layers."""
     folder = Path(__file__).resolve().parents[2] / "sample_logs" / "change"

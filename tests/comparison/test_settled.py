@@ -65,6 +65,7 @@ def test_what_was_configured_differently_is_told(fixed: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_other_way_round_it_is_new_and_one_incident(
     sides: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +86,7 @@ def test_the_command_says_fixed_and_ends_with_0(sides: tuple[str, str], capsys: 
     assert re.search(r"^  tokens per second +\S+ +\S+ +\+", said, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_what_the_candidate_does_not_record_is_not_fixed(sides: tuple[str, str], tmp_path: Path) -> None:
     def without(run: Record, requests: list[Record], steps: list[Record], rng: Generator) -> None:
         for step in steps:

@@ -65,6 +65,7 @@ TABLE: dict[str, tuple[str, str, str, tuple[float, float] | None]] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", one_of(3, TABLE))
 def test_answer(name: str, tmp_path: Path) -> None:
     base, candidate, word, speeds = TABLE[name]
@@ -96,6 +97,7 @@ def made(rng: np.random.Generator, n: int, level: float, spread: float, alike: f
 WORLDS = [(1, 0.2, 0.0), (2, 0.2, 0.0), (5, 0.2, 0.0), (20, 0.05, 0.0), (20, 0.2, 0.5), (60, 0.1, 0.8)]
 
 
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("world", WORLDS)
 def test_an_engine_against_itself_is_not_regressed(world: tuple[int, float, float]) -> None:
     """60 pairs of one engine: at most 3 are called regressed (2.5% by the interval's level); a fourth of the speed always is."""

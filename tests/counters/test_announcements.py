@@ -87,6 +87,7 @@ LOGS: dict[str, tuple[str, set[str]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", LOGS)
 def test_an_announcement_stands_as_long_as_no_window_contradicts_it(name: str, tmp_path: Path) -> None:
     text, right = LOGS[name]

@@ -162,6 +162,7 @@ def session(name: str) -> tuple[dict[str, Any], Any]:
     return report.document, {s.id: s for s in report.sections}
 
 
+@pytest.mark.one_of(2)
 @corpus
 @pytest.mark.parametrize(
     ("name", "counts", "kinds"),
@@ -191,6 +192,7 @@ def test_the_steps_without_a_draft_are_explained() -> None:
     assert "1.46 over all steps (75% had no draft)" in found["verdict"]["headline"]
 
 
+@pytest.mark.slow
 @corpus
 def test_sources_of_a_session_that_lost_its_log_tail_still_explain_themselves(tmp_path: Path) -> None:
     folder = CORPUS / "ours" / "vllm-server"
@@ -230,7 +232,7 @@ def test_a_sample_gives_the_summary_beside_it(path: Path) -> None:
     assert found == json.loads(beside.read_text())
 
 
-@pytest.mark.parametrize(("name", "kind"), in_turn([path.name for path in SAMPLES], range(4), of=4))
+@pytest.mark.parametrize(("name", "kind"), in_turn([path.name for path in SAMPLES], range(4), of=13))
 def test_a_damaged_sample_loses_no_line_and_makes_no_reader_fall(name: str, kind: int, tmp_path: Path) -> None:
     path = ENGINES / name
     rng, whole = random.Random(f"{name} {kind}"), path.read_bytes()[:20_000]

@@ -67,6 +67,7 @@ COUNTED: dict[str, tuple[list[str], list[str], str]] = {
 }
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("what", COUNTED)
 def test_counts_are_judged(what: str, tmp_path: Path) -> None:
     windows, causes, state = COUNTED[what]
@@ -116,6 +117,7 @@ def test_other_draft_lengths_make_no_outlier(tmp_path: Path) -> None:
     assert [c["cause"] for c in found["causes"] if c["side"] == "slow"] == []
 
 
+@pytest.mark.slow
 def test_files_of_servers_that_run_at_once_are_replicas_and_those_of_one_are_not(tmp_path: Path) -> None:
     def lines(first: int, positions: list[int]) -> str:
         return "".join(window(100, positions, first + 10 * i) for i in range(10))
@@ -134,6 +136,7 @@ def test_files_of_servers_that_run_at_once_are_replicas_and_those_of_one_are_not
     assert "replica" not in {row["by"] for row in document(after)["acceptance"]["series"]}
 
 
+@pytest.mark.slow
 def test_coverage_of_every_kind_of_input(tmp_path: Path) -> None:
     good = log(tmp_path, *(window(100, [85, 60, 45], 10 * i) for i in range(3)))
     assert good["verdict"]["coverage"] == {
@@ -191,6 +194,7 @@ LAWFUL = {
 }
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("what", LAWFUL)
 def test_what_a_lawful_engine_could_have_written_is_not_accused(what: str, tmp_path: Path) -> None:
     text, name, never = LAWFUL[what]
@@ -216,6 +220,7 @@ def timed(i: int, prompt: int, accepted: int) -> str:
     )
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("line", [finished, timed])
 @pytest.mark.parametrize(("long", "cause"), [(25, "long-context-decay"), (80, None)])
 def test_acceptance_that_falls_with_the_prompt_is_named(
@@ -246,6 +251,7 @@ def test_a_series_names_its_places(series: str, surface: str, wanted: dict[str, 
     assert places(series, surface) == wanted
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("traffic", TRAFFIC)
 def test_a_healthy_server_is_accused_of_nothing(traffic: str, seed: int, tmp_path: Path) -> None:
@@ -255,6 +261,7 @@ def test_a_healthy_server_is_accused_of_nothing(traffic: str, seed: int, tmp_pat
     assert accused(found, "wrong") + accused(found, "slow") == [], (engine, traffic, seed)
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("engine", NAMED)
 def test_an_engine_at_half_its_siblings_acceptance_is_named_alone(engine: str, tmp_path: Path) -> None:
     assert named(documented(World("mixed", 4, 20, 3, half=2), engine, tmp_path), 2)

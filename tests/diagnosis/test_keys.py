@@ -104,6 +104,7 @@ def told(inputs: list[list[Row]], folder: Path) -> Row:
     return report(paths).document
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("kind", one_of(2, KINDS))
 def test_steps_that_differ_under_one_key_are_a_finding_of_the_record(kind: str, tmp_path: Path) -> None:
     make, says = KINDS[kind]
@@ -123,6 +124,7 @@ def test_ranks_that_disagree_are_the_engine_s_fault(tmp_path: Path) -> None:
     assert "ranks" in cause["headline"]
 
 
+@pytest.mark.slow
 def test_a_fault_is_named_although_its_steps_stand_twice(tmp_path: Path) -> None:
     """Copies are no other answers: what follows what is known, in one file with its copy and in two."""
     late = max(r["step"] for r in steps(rows(1))) // 3
@@ -133,6 +135,7 @@ def test_a_fault_is_named_although_its_steps_stand_twice(tmp_path: Path) -> None
         assert {c["cause"] for c in told(inputs, tmp_path)["causes"]} == causes
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("ranks", [False, True])
 def test_the_same_step_again_is_no_fault(ranks: bool, tmp_path: Path) -> None:
     one = rows(1)

@@ -24,6 +24,7 @@ def test_lawful_variant(name: str, tmp_path: Path) -> None:
     unaccused(VARIANTS[name], tmp_path)
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("law", ["ratio", "one-hot", "match", "greedy", "block", "tree-coin"])
 def test_declared_and_complete_is_healthy(law: str, tmp_path: Path) -> None:
     """With everything logged, no decision of a correct engine disagrees, and most are decidable."""
@@ -39,6 +40,7 @@ def test_declared_and_complete_is_healthy(law: str, tmp_path: Path) -> None:
         assert audit["undecidable"] <= trace.tested * 0.01
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("share", [0.2, 0.8])
 def test_greedy_requests_hide_none_of_the_others(share: float, tmp_path: Path) -> None:
     """Whichever law most of a declared run was verified under, every step is looked at."""

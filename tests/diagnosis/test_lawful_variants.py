@@ -11,6 +11,7 @@ from tests.made.pairs import in_turn
 from tests.power.judge import diagnosed, made
 
 
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("cell", sampled(len(VARIANTS), 0)[::4], ids=str)
 def test_a_lawful_engine_is_not_accused(cell: Cell) -> None:
     assert accused(cell, 700, 64) == ()
@@ -27,6 +28,7 @@ def test_a_greedy_request_is_held_to_greedy_whatever_the_run_declares_or_does_no
     assert (found.audit["disagree"], found.audit["undecidable"]) == (0, 0)
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("variant", ["specinfer-rule-null", "tree-rule-null"])
 def test_a_law_outside_the_list_is_not_replaced_by_the_nearest_one(variant: str) -> None:
     found = diagnosed(made(Settings(variant=variant, tested=3000, vocab=128)))
@@ -34,6 +36,7 @@ def test_a_law_outside_the_list_is_not_replaced_by_the_nearest_one(variant: str)
     assert any("declares no law" in note for note in sentences(found.not_checked))
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(("law", "tested"), in_turn(["ratio", "greedy", "block"], [40, 300], of=2))
 def test_few_stop_ids_at_the_end_of_a_block_prove_nothing(law: str, tested: int) -> None:
     """Short traces: requests that ignore their stop ids meet none or few of them at the end of a block."""

@@ -36,6 +36,7 @@ def lossy(variant: str, fault: str = "healthy", strength: float | None = None, t
     return at_level(trace, "basic" if level == "draws" else level)
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("variant", SHOWN)
 def test_losses_by_outcome_are_told_and_mute_every_mean(variant: str) -> None:
     document, found = told(lossy(variant))
@@ -46,6 +47,7 @@ def test_losses_by_outcome_are_told_and_mute_every_mean(variant: str) -> None:
     assert not [c["code"] for c in document["checks"] if c["code"].startswith("SD20") and c["state"] != "cannot-tell"]
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("variant", UNTOLD)
 def test_losses_that_may_depend_on_the_outcome_accuse_nobody(variant: str) -> None:
     document, found = told(lossy(variant))
@@ -67,6 +69,7 @@ def thinned(source: Made, contexts: bool) -> Made:
     return Made(tuple(held))
 
 
+@pytest.mark.slow
 def test_where_missing_steps_are_like_the_others_means_are_held_against_the_engine() -> None:
     trace = at_level(made(Settings("lenience", 0.7, tested=6000, vocab=64, level="draws")), "basic")
     _, known = told(thinned(trace, contexts=True))
@@ -76,6 +79,7 @@ def test_where_missing_steps_are_like_the_others_means_are_held_against_the_engi
     assert document["record"]["losses_depend_on_outcome"] is False
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("variant", ["only-tested", "lengths-vary", "now-and-then", "lines-lost"])
 def test_what_is_missing_whatever_was_decided_mutes_nothing(variant: str) -> None:
     assert VARIANTS[variant]

@@ -59,6 +59,7 @@ def test_without_times(tmp_path: Path) -> None:
     assert "steps have no times" in notes
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     "more",
     [{"goes_on": False}, {"runs": ("one", "one"), "skew": 0.0}],
@@ -69,6 +70,7 @@ def test_what_is_no_handover(more: dict[str, Any], tmp_path: Path) -> None:
     assert rows == []
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("lines", [False, True], ids=["steps alone", "with request lines"])
 @pytest.mark.parametrize(
     ("more", "whole"),
@@ -88,6 +90,7 @@ def test_a_request_that_moved_counts_once(more: dict[str, Any], whole: int, line
         assert [c["cause"] for c in found.document["causes"] if c["side"] != "slow"] == []
 
 
+@pytest.mark.slow
 def test_what_an_incident_touched_counts_once(tmp_path: Path) -> None:
     incident = report(hosts(tmp_path, [("a", "b"), ("b", "a")] * 6, wrong=True)).document["incident"]
     assert incident["affected"]["requests"] == 12

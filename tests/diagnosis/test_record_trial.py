@@ -45,6 +45,7 @@ def silent(source: Made, **requests: float) -> Made:
     return Made(tuple(held))
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("variant", ["noise-0.05%", "noise-0.5%", "noise-2%"])
 def test_noise_is_told_as_what_it_is(variant: str) -> None:
     document, found = told(made(Settings(variant=variant, tested=6000, vocab=128, level="draws")))
@@ -63,6 +64,7 @@ def test_noise_in_blocks_is_told_by_the_width_that_explains_it() -> None:
     assert document["audit"]["disagree"] == 0
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(
     "cell",
     [
@@ -93,12 +95,14 @@ def test_a_few_requests_prove_no_more_than_they_hold(cell: Cell) -> None:
     assert accused(cell, 400) == ()
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("threshold", [0.95, 0.9])
 def test_a_lenient_rule_for_blocks_is_no_noise(threshold: float) -> None:
     document, found = told(made(Settings("lenience", threshold, law="block", tested=2500, vocab=128, level="draws")))
     assert (document["record"]["noise"], found.causes[0].cause) == (None, "lenient-acceptance")
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize(
     ("fault", "strength", "cause"),
     [
@@ -121,6 +125,7 @@ def test_a_wrong_rule_is_no_noise(fault: str, strength: float | None, cause: str
     assert margins["largest"] >= margins["median"] > 0
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("variant", ["raw-null", "raw-null-hot", "raw-null-top-k"])
 def test_probabilities_of_an_unknown_basis_judge_nothing(variant: str) -> None:
     document, found = told(made(Settings(variant=variant, **SMALL)))
@@ -135,6 +140,7 @@ def test_an_exact_wrong_rule_is_seen_whatever_the_basis() -> None:
     assert wrong(source) == ["inverted-ratio"]
 
 
+@pytest.mark.slow
 def test_parameters_that_change_nothing_leave_no_doubt() -> None:
     """At temperature 1 without filters raw and processed probabilities are the same."""
     source = silent(made(Settings("flip", 0.05, **SMALL)))
@@ -159,6 +165,7 @@ def test_figures_hold_what_no_law_judges() -> None:
     assert document["audit"]["steps"] == document["acceptance"]["steps"] == steps
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("law", ["ratio", "one-hot"])
 def test_num_accepted_one_too_high_is_the_recorders_fault(law: str) -> None:
     document, found = told(made(Settings(variant="num-accepted-one-more", law=law, **SMALL)))
@@ -204,6 +211,7 @@ def test_tokens_that_are_forced_without_a_tag_are_no_degenerate_target() -> None
     assert "grammar" in check["headline"]
 
 
+@pytest.mark.slow
 def test_every_reason_for_which_steps_are_not_judged_is_counted() -> None:
     source = made(Settings(variant="lost-by-length-context", tested=1500, vocab=64, level="draws"))
     steps = sum(b.steps.height for b in source.held)

@@ -31,6 +31,7 @@ def where(found: Diagnosis) -> dict[str, str]:
     return dict(evidence["where"])
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("fault", one_of(3, PARTS))
 def test_a_sliced_fault_is_named_with_its_part(fault: str) -> None:
     """By the statistics of the part alone, and by its decisions where uniforms are logged; both give the threshold."""
@@ -44,6 +45,7 @@ def test_a_sliced_fault_is_named_with_its_part(fault: str) -> None:
         assert threshold == pytest.approx(0.7, abs=0.08)
 
 
+@pytest.mark.slow
 def test_block_lenience_of_one_rank_is_found() -> None:
     """One rank of two keeps too much: mean kept minus P_i, step by step."""
     trace = made(Settings("lenience", 0.5, "block", tested=3000, vocab=64, seed=2))
@@ -60,6 +62,7 @@ def test_block_lenience_of_one_rank_is_found() -> None:
     assert where(found) == {"rank": "1"}
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("law", ["ratio", "one-hot", "block"])
 def test_a_fault_of_all_the_traffic_has_no_slice(law: str) -> None:
     found = diagnosed(
@@ -91,6 +94,7 @@ def test_an_e_value_finds_what_a_z_of_7_finds() -> None:
     assert log_e(7.0 * math.sqrt(60.0), 60.0, s=7.0 * math.sqrt(60.0)) < 0
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("fault", ["residual-argmax", "residual-squared"])
 def test_a_wrong_residual_is_told_from_a_wrong_draft(fault: str) -> None:
     """No sums over the vocabulary: the powers of q and of p - q tell which side is off."""
@@ -103,6 +107,7 @@ def test_a_wrong_residual_is_told_from_a_wrong_draft(fault: str) -> None:
     assert named[:1] == ["recovered-not-residual"]
 
 
+@pytest.mark.slow
 def test_a_fault_everywhere_is_in_no_slice_and_says_how_much() -> None:
     """Few positions that are not seen to be off may be as much off as the others."""
     trace = at_level(made(Settings("force-accept", 0.15, tested=4000, vocab=128, level="draws", seed=4)), "basic")

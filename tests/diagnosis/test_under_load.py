@@ -42,6 +42,7 @@ WAVES = [2 if n // 10 % 2 == 0 else 40 for n in range(40)]
 ONCE = [2 if n < 20 else 40 for n in range(40)]
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("loads", "full", "told"),
     [(WAVES, 0.2, True), (WAVES, 0.55, False), (ONCE, 0.2, False)],
@@ -59,6 +60,7 @@ def test_acceptance_that_falls_with_load(loads: list[int], full: float, told: bo
         ]
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("falls", [True, False])
 def test_acceptance_that_falls_with_the_context(falls: bool, tmp_path: Path) -> None:
     """One request from 1,000 to 40,000 tokens: 3.0 to 1.4 tokens per step; time passes with it, so that it is a suspicion."""
@@ -76,6 +78,7 @@ def test_an_event_of_the_cache_stands_beside_the_onset(tmp_path: Path) -> None:
     assert [c["says"] for c in found["changes"] if c["what"] == "cache"] == ["the prefix cache was emptied"]
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("loads", "state"),
     [([8] * 40, "cannot-tell"), ([8] * 20 + [40] * 20, "healthy")],

@@ -24,7 +24,7 @@ WORLDS: dict[str, tuple[Engine, Traffic]] = {
     "little": (Engine(noise=0.3), Traffic(requests=9, output=(6, 12), spread=0.2)),
 }
 #: Those that differ most in what a page has of them; all of them run among the slow tests.
-QUICK = ("draft-plain", "tau-large", "ragged", "off-later", "one", "little")
+QUICK = ("ragged", "one")
 LOGS = sorted(p for p in (SAMPLES / "engines").iterdir() if not p.name.endswith(".expected.json"))
 
 
@@ -41,11 +41,12 @@ def test_made_traces(name: str, tmp_path: Path) -> None:
     assert {"tokens per step", "step"} <= {one.what for one in told(found)}, "the collector reads the page"
 
 
-@pytest.mark.parametrize("path", one_of(3, LOGS), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", one_of(8, LOGS), ids=lambda p: p.name)
 def test_logs_of_every_engine(path: Path) -> None:
     consistent(report(path))
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", ["greedy", "sampled"])
 def test_what_tune_says_is_what_the_report_says(name: str) -> None:
     path = SAMPLES / f"transformers-{name}.jsonl.gz"
@@ -62,6 +63,7 @@ PAIRS = {
 }
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_comparison_says_what_the_report_of_its_candidate_says(name: str) -> None:
     found = diff(*PAIRS[name])
@@ -69,6 +71,7 @@ def test_a_comparison_says_what_the_report_of_its_candidate_says(name: str) -> N
     assert {"tokens per step", "step"} <= {one.what for one in told(found)}
 
 
+@pytest.mark.slow
 def test_nights(tmp_path: Path) -> None:
     inputs = (SAMPLES / "transformers-lenient-0.8.planted.jsonl.gz", SAMPLES / "vllm-server.log.gz")
     with opened(str(tmp_path / "state"), create=True) as state:

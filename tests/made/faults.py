@@ -89,4 +89,19 @@ QUIET: dict[str, tuple[Fault, int]] = {
     "block-lenient": (Fault("lenient-acceptance", law="block", outcome=rules.block_lenient(0.8)), 6000),
     "block-draft-sharper": (Fault("draft-not-from-q", law="block", world=rules.draft_at(0.6)), 2000),
 }
+#: Statistical checks, and the quiet fault that fires each.
+QUIETLY = {
+    "SD201": "lenience-0.9-unlogged",
+    "SD202": "draft-top-k",
+    "SD203": "draft-flatter",
+    "SD204": "noise-shared",
+    "SD211": "draft-sharper",
+    "SD212": "draft-sharper",
+    "SD221": "draws-biased",
+    "SD222": "one-draw-a-step-unlogged",
+    "SD223": "one-sequence-unlogged",
+    "SD231": "block-lenient",
+    "SD241": "block-draft-sharper",
+}
+
 FAULTS_AND_QUIET = FAULTS | {name: fault for name, (fault, _) in QUIET.items()}

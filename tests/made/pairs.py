@@ -7,7 +7,7 @@ import pytest
 
 
 def in_turn(ones: Sequence[Any], others: Sequence[Any], of: int) -> list[Any]:
-    """Every pair; one of `of`, every entry of both tables among them, is run by default, the others are slow ones."""
+    """Every pair; one of `of` is run by default, the others are slow ones. Every entry of a table of at least `of` others has its turn."""
     return [
         pytest.param(one, other, marks=() if (i + j) % of == 0 else pytest.mark.slow)
         for i, one in enumerate(ones)
