@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def room(module: str) -> str:
     return module.split(".")[1]
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Every module of sdtrace that the file imports, at its top or in a function."""
     found = set()

@@ -1,8 +1,8 @@
 """No module of sdtrace is without a test that fails once it is emptied: every function in it raises, and tests are run until one fails.
 
-    python -m tests.emptied                        # every module: an hour
+    python -m tests.emptied                        # every module
     python -m tests.emptied sdtrace/stats --each 60
     python -m tests.emptied --sample 40 --seed 1
 
-Each module is emptied in a process of its own. The tests that import it come first, then the golden reports, then those of its room.
+The tests are collected once and each module is emptied in a process of its own. The tests that import it come first, then the golden reports, then those of its room.
 """

@@ -7,46 +7,70 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.emptied.modules import APART, PACKAGE, TOP, emptied, holds_functions, name_of, tests_of
+from tests.emptied.modules import APART, PACKAGE, TOP, emptied, holds_functions, load, name_of, tests_of
 
 
-class First:
-    """Remembers which test failed first."""
+@dataclass(eq=False)  # a plugin has a hash
+class Emptying:
+    """Tests are collected once; then each module is emptied in a child process, which runs them until one fails."""
 
-    failed = ""
+    paths: Sequence[Path]
+    each: int
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: str = ""
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed and not self.failed:
             self.failed = report.nodeid
 
-    def pytest_collectreport(self, report: Any) -> None:
-        if report.failed and not self.failed:
-            self.failed = f"{report.nodeid} (collected)"
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """In place of running them all."""
+        functions = load()
+        print(f"{len(session.items)} tests, {len(self.paths)} modules", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            if untouched := self._noticed(PACKAGE / "version.py", [], session.items, Path(folder) / "note"):
+                raise RuntimeError(f"with nothing emptied {untouched} fails")
+            for path in self.paths:
+                mine = functions.get(str(path), [])
+                test = self._noticed(path, mine, session.items, Path(folder) / "note") if mine else ""
+                said = "noticed" if test else "silent" if mine else "absent"
+                self.counts[said] += 1
+                print(f"{path.relative_to(TOP)}\t{said}\t{test}", flush=True)
+        return True
 
+    def _noticed(self, path: Path, functions: Sequence[Any], items: Sequence[pytest.Item], note: Path) -> str:
+        """The first test that fails with the module emptied; "" where none does, or not within `each` seconds."""
+        note.write_text("")
+        child = os.fork()
+        if child == 0:
+            try:
+                self._until_one_fails(path, functions, items)
+                note.write_text(self.failed)
+                os._exit(0)
+            finally:  # an error of this program is none of the module
+                os._exit(1)
+        status = os.waitpid(child, 0)[1]
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+            raise RuntimeError(f"the child that emptied {path} ended by an error of its own")
+        return note.read_text()
 
-def noticed(path: Path, each: int, note: Path) -> str:
-    """The first test that fails with the module emptied; "" where none does, or not within `each` seconds."""
-    child = os.fork()
-    if child == 0:
-        signal.alarm(each)
+    def _until_one_fails(self, path: Path, functions: Sequence[Any], items: Sequence[pytest.Item]) -> None:
+        signal.alarm(self.each)
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
-        first = First()
-        emptied(name_of(path))
-        for tests in tests_of(path):
-            if not first.failed:
-                pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests], plugins=[first])
-        note.write_text(first.failed)
-        os._exit(0)
-    note.write_text("")
-    os.waitpid(child, 0)
-    return note.read_text()
+        emptied(functions)
+        for name in (name for tests in tests_of(path) for name in tests):
+            for item in items:
+                if item.nodeid.partition("::")[0] == name and not self.failed:
+                    item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
 
 
 def main() -> int:
@@ -63,16 +87,14 @@ def main() -> int:
     paths = [p for p in paths if p not in data]
     if asked.sample is not None:
         paths = random.Random(asked.seed).sample(paths, min(asked.sample, len(paths)))
-    counts: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        for path in paths:
-            test = noticed(path, asked.each, Path(folder) / "note")
-            counts["noticed" if test else "silent"] += 1
-            print(f"{path.relative_to(TOP)}\t{test or 'NO TEST FAILED'}", flush=True)
+    emptying = Emptying(paths, asked.each)
+    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-s"], plugins=[emptying])
+    counts = emptying.counts
     print(
-        f"{len(paths)} modules emptied: {counts['noticed']} noticed, {counts['silent']} not; {len(data)} hold data alone"
+        f"{counts['noticed'] + counts['silent']} modules emptied: {counts['noticed']} noticed, {counts['silent']} not; "
+        f"{counts['absent']} need what is not installed, {len(data)} hold data alone"
     )
-    return 1 if counts["silent"] else 0
+    return 0 if counts["noticed"] and not counts["silent"] else 1
 
 
 if __name__ == "__main__":

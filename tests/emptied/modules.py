@@ -3,11 +3,11 @@
 import ast
 import gc
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType
-from typing import Any
 
 TOP = Path(__file__).resolve().parents[2]
 PACKAGE = TOP / "sdtrace"
@@ -40,14 +40,24 @@ def _raising(free: int) -> CodeType:
     return made["outer"]().__code__
 
 
-def emptied(name: str) -> int:
-    """Empty an imported module in place; how many functions that were."""
-    file = importlib.import_module(name).__file__
-    mine: list[Any] = [x for x in gc.get_objects() if isinstance(x, FunctionType) and x.__code__.co_filename == file]
-    for function in mine:
+def load() -> dict[str, list[FunctionType]]:
+    """Import every module of the package; file -> the functions that were made of it. What needs torch may have none."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if not name_of(path).startswith(APART):
+            with suppress(ModuleNotFoundError):
+                importlib.import_module(name_of(path))
+    found: dict[str, list[FunctionType]] = {}
+    for one in gc.get_objects():
+        if isinstance(one, FunctionType):
+            found.setdefault(one.__code__.co_filename, []).append(one)
+    return found
+
+
+def emptied(functions: Iterable[FunctionType]) -> None:
+    """Empty what an imported module holds, in place."""
+    for function in functions:
         function.__globals__.setdefault("error", EmptiedError)
         function.__code__ = _raising(len(function.__code__.co_freevars))
-    return len(mine)
 
 
 def tests_of(path: Path) -> list[list[str]]:

@@ -51,6 +51,7 @@ def test_a_day_ahead_is_a_night_and_two_are_none(tmp_path: Path, logs: list[list
     assert nights(tmp_path) == [day(6)]
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("at", [FUTURE, 1e18, 1e300], ids=str)
 def test_one_future_stamp_moves_no_log(
     tmp_path: Path, logs: list[list[Path]], at: float, capsys: pytest.CaptureFixture[str]
@@ -67,6 +68,7 @@ def test_only_the_future_is_no_night(tmp_path: Path, logs: list[list[Path]]) -> 
     assert nights(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_future_night_that_a_state_holds_neither_blinds_nor_empties_it(
     tmp_path: Path, logs: list[list[Path]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +125,7 @@ def test_days_out_of_bounds_are_a_usage_error(
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("given", [(day(0),), (day(6),), ("2001-09-09",)], ids=str)
 def test_days_within_bounds_are_nights(tmp_path: Path, logs: list[list[Path]], given: tuple[str]) -> None:
     assert nightly(tmp_path, logs[0][0], "--night", *given, "--retention", "36500") == 0
@@ -138,6 +141,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_night(tmp_path_factory.mktemp("faulty"), 1, plan)
 
 
+@pytest.mark.slow
 def test_a_fault_that_arrives_late_alarms(tmp_path: Path, logs: list[list[Path]], faulty: list[Path]) -> None:
     for i in range(4):
         assert nightly(tmp_path, logs[i][0]) == 0
@@ -157,6 +161,7 @@ def test_a_fault_that_arrives_late_alarms(tmp_path: Path, logs: list[list[Path]]
     assert "counted late" not in document(tmp_path)["verdict"]["headline"]
 
 
+@pytest.mark.slow
 def test_a_fault_of_an_earlier_night_of_one_call_alarms(
     tmp_path: Path, logs: list[list[Path]], faulty: list[Path]
 ) -> None:
@@ -164,6 +169,7 @@ def test_a_fault_of_an_earlier_night_of_one_call_alarms(
     assert document(tmp_path)["history"]["night"] == day(2)
 
 
+@pytest.mark.slow
 def test_data_that_adds_no_fault_to_a_faulty_night_is_no_news(
     tmp_path: Path, logs: list[list[Path]], faulty: list[Path]
 ) -> None:
@@ -180,6 +186,7 @@ def test_the_clock_of_the_tests_is_one_of_the_programs() -> None:
     assert clock.last_night() - clock.today() == timedelta(days=1)
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("cut", [0, 8])
 def test_a_damaged_night_gathers_no_evidence(cut: int, tmp_path: Path, logs: list[list[Path]]) -> None:
     """What adds up over months is proof in the end: nothing of an input whose checksum is gone goes into it."""

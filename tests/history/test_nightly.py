@@ -53,6 +53,7 @@ def test_a_night_counts_once(tmp_path: Path, logs: list[list[Path]]) -> None:
     assert totals(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_log_that_grew_is_counted_from_where_it_ended(tmp_path: Path, logs: list[list[Path]]) -> None:
     """Run and request lines of the part that was counted still explain the steps behind it."""
     lines = logs[0][0].read_text().splitlines(keepends=True)
@@ -85,6 +86,7 @@ def test_late_data_amends_its_night(tmp_path: Path, logs: list[list[Path]]) -> N
     assert [c["state"] for c in amended["checks"]] == [c["state"] for c in whole["checks"]]
 
 
+@pytest.mark.slow
 def test_data_of_a_closed_night_is_named_and_not_counted(
     tmp_path: Path, logs: list[list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +145,7 @@ def test_an_older_state_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert written["format"] == states.FORMAT
 
 
+@pytest.mark.slow
 def test_pages_can_be_made_again_from_the_state(tmp_path: Path, logs: list[list[Path]]) -> None:
     for i in range(3):
         assert nightly(tmp_path, *logs[i], page=True) == 0
@@ -155,6 +158,7 @@ def test_pages_can_be_made_again_from_the_state(tmp_path: Path, logs: list[list[
     assert {p.name: p.read_bytes() for p in pages.iterdir()} == written
 
 
+@pytest.mark.slow
 def test_a_page_that_a_killed_run_left_behind_is_written(tmp_path: Path, logs: list[list[Path]]) -> None:
     assert nightly(tmp_path, *logs[0]) == 0
     assert nightly(tmp_path, *logs[1]) == 0
@@ -162,6 +166,7 @@ def test_a_page_that_a_killed_run_left_behind_is_written(tmp_path: Path, logs: l
     assert (tmp_path / "pages" / f"{day(0)}.html").is_file()
 
 
+@pytest.mark.slow
 def test_old_nights_are_forgotten(tmp_path: Path, logs: list[list[Path]]) -> None:
     for i in range(4):
         assert nightly(tmp_path, logs[i][0], page=True) == 0

@@ -33,6 +33,7 @@ def broken(folder: Path, kind: str) -> Path:
     return file
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("kinds", [("binary", "parquet", "gzip", "nested"), ("lines", "empty", "tables", "missing")])
 def test_bad_inputs_are_said_and_the_two_good_ones_count(
     tmp_path: Path, logs: list[list[Path]], kinds: tuple[str, ...], capsys: pytest.CaptureFixture[str]
@@ -65,6 +66,7 @@ def test_a_bad_input_alone_is_an_error(tmp_path: Path, kind: str, capsys: pytest
     assert nights(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_whatever_breaks_in_one_input_is_that_inputs(
     tmp_path: Path, logs: list[list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +92,7 @@ def test_whatever_breaks_in_one_input_is_that_inputs(
     assert {one["path"] for one in record["aside"]} == set(errors)
 
 
+@pytest.mark.slow
 def test_a_bad_input_is_read_when_it_is_mended(tmp_path: Path, logs: list[list[Path]]) -> None:
     bad = tmp_path / "engine.jsonl"
     bad.write_bytes(b"\x1f\x8b\x08 broken off")

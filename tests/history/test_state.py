@@ -69,6 +69,7 @@ def test_not_even_a_lock_is_put_into_a_folder_of_the_users(tmp_path: Path, logs:
     assert not (folder / "lock").exists()
 
 
+@pytest.mark.slow
 def test_what_a_user_puts_into_a_state_stays(state: Path, tmp_path: Path, logs: list[list[Path]]) -> None:
     users(state)
     own = next(p for p in (state / "nights").glob(f"{day(0)}.*") if p.name != f"{day(0)}.0123abcd")
@@ -96,6 +97,7 @@ def test_leftovers_of_a_killed_run_go(state: Path) -> None:
     assert not [name for name in left if day(6) in name or "0123abcd" in name]
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("at", [1, 2, 9], ids="the {}. flush".format)
 def test_a_run_that_is_stopped_leaves_nothing_begun(
     state: Path, logs: list[list[Path]], monkeypatch: pytest.MonkeyPatch, at: int
@@ -130,6 +132,7 @@ def test_a_full_disk_leaves_the_state_as_it_was(
         assert tree(state) == before
 
 
+@pytest.mark.slow
 def test_sigterm_leaves_no_temporary_file(tmp_path: Path, logs: list[list[Path]]) -> None:
     """Standard input is kept in one while a night is counted."""
     temporary = tmp_path / "temporary"

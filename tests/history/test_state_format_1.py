@@ -29,6 +29,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
+@pytest.mark.slow
 def test_late_data_of_an_old_night_is_added_or_said(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """This version counts more of a request than that one did, so that their sums do not add up: nothing is lost in silence."""
     late = f"logs/code-{LAST}.jsonl"

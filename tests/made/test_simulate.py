@@ -22,6 +22,7 @@ def test_a_correct_engine_makes_no_wrong_decision(law: str) -> None:
     assert trace.distance is None or trace.distance < 1e-6
 
 
+@pytest.mark.slow
 def test_overlap_of_the_two_models_is_about_seven_tenths() -> None:
     trace = simulate(Scenario(shape=Shape(tested=5000)))
     rate = sum(step["num_accepted"] for step in trace.steps) / trace.tested
@@ -69,6 +70,7 @@ def test_distance_is_what_result_3_says() -> None:
     assert trace.distance == pytest.approx(trace.wrong / trace.tested, abs=0.02)
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults_change_the_trace(name: str) -> None:
     fault = FAULTS[name]
@@ -93,6 +95,7 @@ def _check_shape(step: Record) -> None:
     assert len(step["output_token_ids"]) <= n_a + 1
 
 
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_lawful_variants_are_lawful_records(name: str) -> None:
     trace = simulate(VARIANTS[name])

@@ -64,6 +64,7 @@ def events(path: Path) -> list[Event]:
     return [e for batch in batches(path) for e in batch.events]
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("key", BY_KEY)
 def test_every_announcement_is_named_with_its_line_and_advice(key: str, tmp_path: Path) -> None:
     row = BY_KEY[key]
@@ -131,6 +132,7 @@ def test_samples_are_what_the_releases_write(engine: str) -> None:
         assert row.key in of_others or any(re.match(shape, row.sample) for shape in shapes), row.key
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here")
 def test_healthy_logs_accuse_nobody() -> None:
     """Every log of the corpus: one of them has synthetic acceptance, and none accuses its engine of anything else."""

@@ -49,6 +49,7 @@ def _table(folder: Path, *, checked: bool) -> Path:
     return folder / "made"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checked", one_of(2, [False, True]))
 def test_a_flipped_bit_in_a_table_proves_nothing(checked: bool, tmp_path: Path) -> None:
     folder = _table(tmp_path, checked=checked)
@@ -71,6 +72,7 @@ def test_convert_writes_checksums_of_pages(tmp_path: Path) -> None:
     assert not read(tmp_path / "made")[0].verified  # one table of the folder without them is enough
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(("packed", "certainty"), [(False, "suspected"), (True, "proved")])
 def test_one_odd_record_among_many_is_proof_only_under_a_checksum(packed: bool, certainty: str, tmp_path: Path) -> None:
     """A flipped bit of a plain file is a valid record: p 0.9 becomes p 0.1, and a lawful acceptance a wrong one."""

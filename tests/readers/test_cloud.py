@@ -71,6 +71,7 @@ def on_disk(objects: dict[str, bytes], top: Path) -> Path:
     return top
 
 
+@pytest.mark.one_of(2)
 def test_a_report_is_that_of_the_files(address: str, objects: dict[str, bytes], tmp_path: Path) -> None:
     top = on_disk(objects, tmp_path / "disk")
     told = dumps(report(f"{address}/nights/"))
@@ -90,6 +91,7 @@ def test_addresses_expand_as_paths_do(address: str) -> None:
     assert cloud.expand(f"{address}/case (1).csv") == [f"{address}/case (1).csv"]
 
 
+@pytest.mark.one_of(2)
 def test_every_verb_reads_objects(address: str, tmp_path: Path) -> None:
     case = f"{address}/case (1).csv"
     assert explain(case)["steps"][0]["tokens"] == explain(SAMPLES / "paper-case.csv")["steps"][0]["tokens"]
@@ -101,6 +103,7 @@ def test_every_verb_reads_objects(address: str, tmp_path: Path) -> None:
         assert len(add(state, [f"{address}/nights/a.jsonl.gz"]).known) == 1
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("key", ["nights/a.jsonl", "nights/tables/steps.parquet", "nights/deep/vllm.log"])
 def test_a_large_object_is_told_by_samples(
     key: str, objects: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -125,6 +128,7 @@ def test_a_large_object_is_told_by_samples(
     cloud._store.cache_clear()
 
 
+@pytest.mark.one_of(2)
 def test_an_object_that_changes_is_refused(
     address: str, objects: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

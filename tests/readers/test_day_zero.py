@@ -53,6 +53,7 @@ def test_the_lists_are_whole() -> None:
     assert all(fate in ("figure", "announced") or re.fullmatch(r"ignored: .{20,}", fate) for fate in fates)
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("engine", STARTS)
 def test_every_line_has_its_fate(engine: str, tmp_path: Path) -> None:
     """All lines of a release in one log: what is announced has an event, what is ignored no figure."""

@@ -122,6 +122,7 @@ def read(path: Path) -> tuple[list[dict[str, Any]], list[Any]]:
     return [{k: v for k, v in row.items() if k != "line"} for f in frames for row in f.to_dicts()], events
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("engine", list(ENGINES))
 def test_a_forged_line_is_not_read(engine: str, tmp_path: Path) -> None:
     """Behind the log and in it, in every way that a log holds a request."""
@@ -138,6 +139,7 @@ def test_a_forged_line_is_not_read(engine: str, tmp_path: Path) -> None:
         assert read(path) == honest
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "llama.cpp", "tensorrt", "ollama"])
 def test_a_question_announces_nothing(engine: str, tmp_path: Path) -> None:
     text, _, echo = ENGINES[engine]
@@ -202,6 +204,7 @@ STRANGE: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("name", list(STRANGE))
 def test_a_stranger_among_neighbours_is_set_aside(name: str, tmp_path: Path) -> None:
     engine, changes = STRANGE[name]

@@ -87,6 +87,7 @@ def test_an_error_in_a_reader_ends_its_input_alone(inputs: list[Path], monkeypat
         assert not after or f"{bad['lines'] - 1} lines before it were read" in loss["what"]
 
 
+@pytest.mark.slow
 def test_an_error_leaves_one_input_of_three(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """With few inputs each has a reader of its own that runs ahead."""
     _failing(monkeypatch, {"bad.jsonl": (ERRORS[0], 1)})
@@ -129,6 +130,7 @@ def test_an_error_of_a_look_is_a_refusal(inputs: list[Path], monkeypatch: pytest
     assert "PanicException" in str(readers.refused(opened)["specspecs"])
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_judged_is_a_loss(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(scope: Scope, checks: Sequence[Check]) -> Tally:
         if "bad" in scope.path:

@@ -42,6 +42,7 @@ def _found(path: Path) -> dict[str, Any]:
     return read
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("line", "sound"),
     [
@@ -63,6 +64,7 @@ def test_a_line_of_a_trace_is_kept_or_lost_alone(line: str, sound: bool, tmp_pat
     assert sum(x["count"] for x in found["losses"]) == 1 - sound
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("at", [-1.0, 1e13, 1e18, 1e300, 253402300800.0])
 def test_a_time_of_no_calendar_is_left_out(at: float, tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text(json.dumps(STEP | {"at": at}) + "\n" + json.dumps(STEP | {"step": 1, "at": 1e9}))
@@ -90,6 +92,7 @@ LOGS = {
 NUMBERS = {"7": "7", "big": BIG, "huge": HUGE, "zeros": "0" * 30 + "7", "raised": "²"}
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize(("kind", "of"), in_turn(list(LOGS), list(NUMBERS), of=2))
 def test_numbers_in_a_log(kind: str, of: str, tmp_path: Path) -> None:
     line, number = LOGS[kind], NUMBERS[of]
@@ -136,6 +139,7 @@ RECORDS = [
 ]
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(("record", "number"), in_turn(RECORDS, VALUES, of=4))
 def test_numbers_in_a_record(record: str, number: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(record.replace('"@"', json.dumps(number)).replace("@", number) + "\n")

@@ -131,6 +131,7 @@ STRANGE: dict[str, Answer] = {
 RUNS = [pytest.param(name, marks=pytest.mark.slow if i % 3 else ()) for i, name in enumerate(HOSTILE)]
 
 
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize("name", [*RUNS, *STRANGE])
 def test_the_rest_of_the_run_goes_on(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.prom").write_text("vllm:spec_decode_num_drafts_total 9\n")
@@ -237,6 +238,7 @@ def test_an_address_is_one_scrape() -> None:
     assert "secret" not in json.dumps(found.document)
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("name", RUNS)
 def test_an_address_that_does_not_answer_is_a_loss_of_that_input(name: str, tmp_path: Path) -> None:
     (tmp_path / "a.prom").write_bytes(SCRAPE)

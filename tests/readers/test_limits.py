@@ -51,6 +51,7 @@ def _only(path: Path) -> dict[str, Any]:
 PACKERS = {name: pack for name, pack in PACKED.items() if " " not in name}
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("pack", PACKERS)
 def test_a_bomb_is_read_up_to_its_ratio(pack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "FREE", 1 << 17)
@@ -95,6 +96,7 @@ def test_size_and_line_of_a_packed_file(tmp_path: Path, monkeypatch: pytest.Monk
     ]
 
 
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("end", [b"\n", b""])
 @pytest.mark.parametrize("after", [0, 3, 400])
 def test_a_line_that_is_too_long_is_lost_alone(after: int, end: bytes, tmp_path: Path) -> None:

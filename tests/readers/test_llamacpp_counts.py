@@ -68,6 +68,7 @@ TABLE: dict[str, tuple[str, tuple[Any, ...]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", TABLE)
 def test_by_hand(name: str, tmp_path: Path) -> None:
     text, (steps, drafted, accepted, length, between) = TABLE[name]

@@ -29,7 +29,7 @@ from tests.made.pairs import in_turn
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 TEXTS = sorted(p for p in CORPUS.rglob("*") if p.suffix in (".log", ".txt", ".md") and p.name.upper() != "README.MD")
-COUNT = int(os.environ.get("SDTRACE_FUZZ", "20"))
+COUNT = int(os.environ.get("SDTRACE_FUZZ", "4"))
 
 
 def written(folder: Path, text: str, name: str = "server.log") -> Path:
@@ -105,6 +105,7 @@ def test_one_reader_claims_each_sample(name: str, tmp_path: Path) -> None:
     assert not list(invented(text, windows))
 
 
+@pytest.mark.one_of(6)
 @pytest.mark.skipif(not TEXTS, reason="../shared/corpus is not here")
 @pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.name)
 def test_corpus_is_read_or_lost_and_never_invented(path: Path) -> None:
@@ -163,6 +164,7 @@ _STAMPED = (
 )  # fmt: skip
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(("name", "prefix"), in_turn(_STAMPED, list(PREFIXES), of=3))
 def test_a_prefix_changes_no_figure(name: str, prefix: str, tmp_path: Path) -> None:
     text = SAMPLES[name][0]

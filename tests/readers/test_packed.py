@@ -45,6 +45,7 @@ def lines(count: int) -> bytes:
     return b"".join(json.dumps(one).encode() + b"\n" for one in made)
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("pack", PACKS)
 def test_packing_is_told_by_content(pack: str, tmp_path: Path) -> None:
     path = tmp_path / "without-ending"
@@ -53,6 +54,7 @@ def test_packing_is_told_by_content(pack: str, tmp_path: Path) -> None:
     assert (found["lines"], found["steps"], found["losses"], found["notices"]) == (500, 500, [], [])
 
 
+@pytest.mark.slow
 def test_many_segments_keep_their_line_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "SEGMENT", 1 << 18)
     path = tmp_path / "t.jsonl.gz"
@@ -62,6 +64,7 @@ def test_many_segments_keep_their_line_numbers(tmp_path: Path, monkeypatch: pyte
     assert found["step"].to_list() == list(range(3000))
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("pack", ["gz", "xz", "zst", "zst frames"])
 def test_what_came_before_the_damage_is_read(pack: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     packed = PACKS[pack](lines(1500))

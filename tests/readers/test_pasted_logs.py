@@ -59,6 +59,7 @@ AROUND: dict[str, tuple[list[str], Wrap]] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("name", AROUND)
 def test_what_stands_around_takes_nothing_away(name: str, tmp_path: Path) -> None:
     lines, around = AROUND[name]
@@ -181,6 +182,7 @@ FRONTS: dict[str, str] = {
 }
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("name", FRONTS)
 def test_a_document_of_many_lines_behind_what_stands_before_each(name: str, tmp_path: Path) -> None:
     """160 of 480 drafted tokens."""

@@ -119,6 +119,7 @@ def test_a_fifo_without_a_writer_is_told(tmp_path: Path) -> None:
         report(tmp_path / "fifo")
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("path", "how"), [("-", "pipe"), pytest.param("/dev/stdin", "pipe", marks=pytest.mark.slow), ("/dev/fd/0", "file")]
 )
@@ -134,6 +135,7 @@ def test_standard_input_by_every_name(path: str, how: str, tmp_path: Path) -> No
     assert not list((tmp_path / "tmp").iterdir())
 
 
+@pytest.mark.slow
 def test_what_a_command_prints_is_an_input(tmp_path: Path) -> None:
     line = f"{sys.executable} -m sdtrace diff <(cat {SAMPLE}) <(cat {SAMPLE}) -q"
     env = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
@@ -142,6 +144,7 @@ def test_what_a_command_prints_is_an_input(tmp_path: Path) -> None:
     assert not list((tmp_path / "tmp").iterdir())
 
 
+@pytest.mark.slow
 def test_a_stream_without_an_end_is_cut_and_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
 
@@ -167,6 +170,7 @@ def test_an_endless_device_on_standard_input(monkeypatch: pytest.MonkeyPatch) ->
             report("-")
 
 
+@pytest.mark.slow
 def test_a_copy_goes_after_an_error_and_a_signal(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sdtrace", "report", "-", "-q"]
     env = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}

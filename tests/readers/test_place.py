@@ -21,6 +21,7 @@ LINES = {
 }
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("line", LINES)
 def test_one_line_and_a_column(line: str) -> None:
     assert place(line) == LINES[line]

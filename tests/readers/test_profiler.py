@@ -235,6 +235,7 @@ FORMS: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_ledger(form: str, tmp_path: Path) -> None:
     found = read(tmp_path, FORMS[form])

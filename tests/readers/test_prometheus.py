@@ -181,6 +181,7 @@ def added(rows: list[Counts], kept: int) -> CounterSource:
     return found[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4), st.booleans()), min_size=3, max_size=90))
 def test_thinning_a_series_of_counters_changes_no_sum(moves: list[tuple[int, int, bool]]) -> None:

@@ -63,6 +63,7 @@ TABLE: dict[str, tuple[Any, ...]] = {
 }
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", TABLE)
 def test_by_hand(name: str) -> None:
     found = document(ENGINES / name)

@@ -85,6 +85,7 @@ while True:
 """
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("encoding", ["jsonl", "parquet"])
 def test_kill_9_loses_the_last_buffer_only(tmp_path: Path, encoding: str) -> None:
     out = tmp_path / "trace"
@@ -179,6 +180,7 @@ BAD: list[Any] = [
 ]
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("encoding", ["jsonl", "parquet"])
 @pytest.mark.parametrize("sample", [1.0, 0.9999999])
 def test_a_bad_record_is_dropped_alone(tmp_path: Path, encoding: str, sample: float) -> None:

@@ -11,6 +11,7 @@ from sdtrace.record.settings import Refused, checked, options, said
 from sdtrace.record.writer import TraceWriter
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(
     ("name", "value"),
     [

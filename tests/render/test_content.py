@@ -44,6 +44,7 @@ def test_no_token_id_is_shown_unasked(trace: Path) -> None:
     assert not [token for token in IDS if token in text]
 
 
+@pytest.mark.slow
 def test_token_ids_are_shown_when_asked_for(trace: Path) -> None:
     text = shown(trace, ids=True)
     assert {IDS[0], IDS[1], IDS[2], IDS[5]} <= {token for token in IDS if token in text}

@@ -170,6 +170,7 @@ def scenario_at(scenario: Scenario, folder: Path) -> Path:
     return simulate(scenario).write(folder / "trace.jsonl")
 
 
+@pytest.mark.slow
 def test_hostile_names_in_markdown(hostile: list[Report]) -> None:
     for found in hostile:
         page = MarkdownIt().enable("table").render(markdown.dumps(found).decode())

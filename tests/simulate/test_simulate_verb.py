@@ -78,6 +78,7 @@ def test_an_untrue_page_is_seen() -> None:
     assert len(untrue(found, batches)) > 10
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(("law", "dtype"), in_turn(list(LAWS), ["float32", "bfloat16", "decimals:3"], of=3))
 def test_healthy_traces_are_not_accused(law: str, dtype: str) -> None:
     trace = made(Settings("healthy", law=law, tested=800, vocab=128, dtype=dtype, seed=6))

@@ -46,6 +46,7 @@ def test_named_first(name: str, tmp_path: Path) -> None:
     assert found["verdict"]["state"] == ("slow" if first["certainty"] != "suspected" else "cannot-tell")
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("name", list(FAST))
 def test_nothing_to_accuse(name: str, tmp_path: Path) -> None:
     found = diagnosed(*FAST[name], tmp_path)
@@ -58,6 +59,7 @@ def test_a_cause_of_a_slice_names_the_slice(tmp_path: Path) -> None:
     assert cause["evidence"][0]["where"] == {"tags.adapter": "legal"}
 
 
+@pytest.mark.slow
 def test_a_shift_of_the_mix_is_never_the_drafters_fault(tmp_path: Path) -> None:
     _, engine, traffic = SLOW["shift"]
     found = diagnosed(engine, traffic, tmp_path)
@@ -108,6 +110,7 @@ def test_crossed_tags_make_no_decay(seed: int, tmp_path: Path) -> None:
     assert diagnosed(Engine(), traffic, tmp_path, seed)["causes"] == []
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_sessions_make_no_slices(named: bool, seed: int, tmp_path: Path) -> None:
@@ -115,6 +118,7 @@ def test_sessions_make_no_slices(named: bool, seed: int, tmp_path: Path) -> None
     assert {c["cause"] for c in found["causes"]} <= {"tau-too-large", "draft-too-slow"}
 
 
+@pytest.mark.slow
 def test_low_acceptance_needs_a_duration(tmp_path: Path) -> None:
     """How much acceptance pays depends on what steps cost."""
     _, engine, traffic = SLOW["low-everywhere"]

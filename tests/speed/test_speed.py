@@ -47,6 +47,7 @@ def written(folder: Path, *rows: dict[str, Any]) -> dict[str, Any] | None:
     return found
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("engine", [Engine(), Engine(overlap=True), Engine(parts=False)])
 def test_parts_add_up_to_wall_time(engine: Engine, tmp_path: Path) -> None:
     made = drive(engine, Traffic(requests=30))
@@ -98,6 +99,7 @@ def test_one_draft_length_is_refused_and_bounded(tmp_path: Path) -> None:
     assert "1% of engine steps, drawn at random at batch sizes 1 to 1" in time["baseline_ask"]
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("batch", [(1, 1), (4, 4), (1, 24)])
 def test_no_interval_without_identification(batch: tuple[int, int], tmp_path: Path) -> None:
     time = times(drive(Engine(tau=(3, 3), ragged=0.0), Traffic(batch=batch, requests=40)), tmp_path)
@@ -105,6 +107,7 @@ def test_no_interval_without_identification(batch: tuple[int, int], tmp_path: Pa
     assert time["break_even_tokens_per_step"] is None
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("engine", "basis"),
     [

@@ -16,6 +16,7 @@ OPTIMAL = {
 }  # fmt: skip
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("alpha", [0.5, 0.6, 0.7, 0.8, 0.9])
 def test_the_table_of_optimal_lengths(alpha: float) -> None:
     made = traffic(record(steady(20, 1200, np.random.default_rng(8), alpha), 0, scored=True))

@@ -23,6 +23,7 @@ def curves() -> dict[int, dict[int, dict[str, Any]]]:
     return found
 
 
+@pytest.mark.slow
 def test_each_says_of_itself_what_was_recorded(curves: dict[int, dict[int, dict[str, Any]]]) -> None:
     assert all(curves[tau][tau]["basis"] == "exact" for tau in TAUS)
     assert [round(curves[tau][tau]["tokens_per_step"], 2) for tau in TAUS] == [1.73, 2.21, 2.84, 3.37]

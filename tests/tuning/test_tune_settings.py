@@ -217,6 +217,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "tuning" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_function_is_not_hidden_by_a_module() -> None:
     found = sdtrace.tune(SAMPLE).document["tuning"]
     assert found["tau"]["current"] == 5
@@ -224,6 +225,7 @@ def test_the_function_is_not_hidden_by_a_module() -> None:
     assert sdtrace.report(SAMPLE).document["tuning"]["policies"] == [], "the report says tau, the command says more"
 
 
+@pytest.mark.slow
 def test_damaged_traces_are_tuned_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attach, "ENOUGH", 1)
     monkeypatch.setenv("SDTRACE_TRACEBACK", "1")

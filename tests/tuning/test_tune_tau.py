@@ -24,6 +24,7 @@ def curve_of(world: World, tau: Any, taus: tuple[int, ...], **more: Any) -> Curv
 # ---- the text path (smaller tau)
 
 
+@pytest.mark.slow
 def test_truncation_is_wrong_where_acceptance_is_bursty_and_replay_is_not() -> None:
     world = bursty(1500, 400, np.random.default_rng(0))
     taus = (1, 2, 3, 4, 6)
@@ -132,6 +133,7 @@ def test_a_drafter_that_may_decay_is_only_bounded_without_p_and_q(method: str | 
         assert point.why
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("rate", [1.0, 0.93, 0.85])
 def test_decay_with_depth_is_measured(rate: float) -> None:
     """Replay as if depth did not matter is 3% too low at .93; the correction is within sampling error, and finds the rate."""
@@ -177,6 +179,7 @@ def truths() -> dict[tuple[int, int], float]:
     return {(i, tau): world.truth(tau) for i, world in enumerate(made) for tau in (1, 2, 3, 4, 6, 8)}
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(
     ("basis", "how", "taus"),
     [("exact", {}, (4,)), ("replay", {}, (1, 2, 3)), ("model", {"scored": True}, (6, 8)), ("bounds", {}, (6, 8))],
@@ -198,6 +201,7 @@ def test_intervals_hold(
     assert held / total >= 0.9
 
 
+@pytest.mark.slow
 def test_intervals_of_decaying_drafters_hold() -> None:
     made = [replace(kind(6_000, 80, np.random.default_rng(15)), decay=0.93) for kind in WORLDS]
     truths = [{tau: world.truth(tau) for tau in (1, 2, 3)} for world in made]
@@ -214,6 +218,7 @@ def test_intervals_of_decaying_drafters_hold() -> None:
     assert held / total >= 0.9, held
 
 
+@pytest.mark.slow
 def test_intervals_of_explored_lengths_hold(truths: dict[tuple[int, int], float]) -> None:
     held = 0
     for case in range(CASES):

@@ -66,6 +66,7 @@ def audit(accepted: npt.NDArray[np.bool_], dtype: str) -> npt.NDArray[np.int8]:
     return decide(accepted, rounded(made.p, dtype), rounded(made.q, dtype), r, dtype, dtype)
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("dtype", SHARES)
 def test_a_correct_engine_is_never_contradicted(dtype: str) -> None:
     result = audit(decisions().right, dtype)

@@ -57,6 +57,7 @@ CASES = [
 ]  # fmt: skip
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(("uniforms", "n_a", "more", "expected"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
 def test_what_is_proof(uniforms: list[float], n_a: int, more: dict[str, Any], expected: list[int]) -> None:
     assert decided(uniforms, n_a, **more) == expected
@@ -100,6 +101,7 @@ def test_requests_at_temperature_0_defer_too() -> None:
         assert found[:3] == [first, 1, 1]
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize(
     ("config", "on"),
     [

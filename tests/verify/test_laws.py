@@ -70,6 +70,7 @@ def test_the_ratio_law_emits_the_target(rows: tuple[Row, Row]) -> None:
     assert emitted(p, q, chances("ratio", p, q)) == pytest.approx(p, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(pair())
 def test_acceptance_is_one_minus_total_variation_whichever_way_it_is_counted(rows: tuple[Row, Row]) -> None:
     p, q = rows
@@ -80,6 +81,7 @@ def test_acceptance_is_one_minus_total_variation_whichever_way_it_is_counted(row
     assert from_target == pytest.approx(from_draft, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(pair(), st.floats(0.3, 1.0))
 def test_lenience_moves_the_text_by_what_it_accepts_too_much(rows: tuple[Row, Row], lenience: float) -> None:
     p, q = rows
@@ -93,6 +95,7 @@ def test_lenience_moves_the_text_by_what_it_accepts_too_much(rows: tuple[Row, Ro
     assert all(d * b <= t / lenience + 1e-9 for t, d, b in zip(p, q, beta, strict=True) if d > 0)
 
 
+@pytest.mark.slow
 @given(pair(), st.integers(0, 5))
 def test_a_certain_draft_is_accepted_with_its_target_probability(rows: tuple[Row, Row], token: int) -> None:
     p, x = rows[0], token % len(rows[0])

@@ -31,6 +31,7 @@ def declares(rule: str, config: dict[str, Any] | None = None) -> Edit:
     return edit
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("rule", ["warp-speed", "unknown", "<script>"])
 def test_an_unknown_rule_is_not_judged_whatever_was_decided(rule: str, tmp_path: Path) -> None:
     """Half of these decisions contradict every law of the list; a word that is not known accuses nobody."""
@@ -43,6 +44,7 @@ def test_an_unknown_rule_is_not_judged_whatever_was_decided(rule: str, tmp_path:
     assert any("unknown rule: not judged" in note for note in found["verdict"]["not_checked"])
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize(
     "variant", ["tree-of-4", "tree-unsaid", "specinfer-2", "specinfer-4", "specinfer-unknown-word"]
 )
@@ -75,6 +77,7 @@ def test_a_coin_under_the_first_child_accepts_whatever_its_siblings_are(tmp_path
     assert found["causes"][0]["checks"][0] == "SD101"
 
 
+@pytest.mark.slow
 def test_greedy_requests_of_a_run_without_a_law_are_held_to_greedy(tmp_path: Path) -> None:
     """Half of the requests are at temperature 0; a tenth of their last tokens is not the argmax, by a wide margin."""
 

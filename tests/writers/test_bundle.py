@@ -36,6 +36,7 @@ def test_a_bundle_judges_as_its_trace(tmp_path: Path) -> None:
     assert (tmp_path / "again" / "b.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("fault", ["greedy-flips", "past-stop", "loop-3", "prefix-differs", "recovered-p-minus-x"])
 def test_renumbered_ids_tell_as_much(fault: str, tmp_path: Path) -> None:
     """Checks that compare ids, with stop ids and repetitions, find in the bundle what they find in the trace."""
@@ -84,6 +85,7 @@ def test_no_person_in_a_bundle(tmp_path: Path) -> None:
     assert b"CANARY-r-0" in asked["trace.jsonl"]
 
 
+@pytest.mark.slow
 def test_no_content_in_a_bundle_unless_asked(tmp_path: Path) -> None:
     trace = canary_trace(tmp_path / "trace.jsonl")
     for data in bundle(trace, tmp_path / "b.zip").values():

@@ -37,6 +37,7 @@ def round_trip(path: Path, folder: Path) -> list[dict[str, Any]]:
     return records(folder / "back.jsonl")
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", ["sampled", "greedy", "lenient-0.8.planted"])
 def test_samples(name: str, tmp_path: Path) -> None:
     source = SAMPLES / f"transformers-{name}.jsonl.gz"
@@ -90,6 +91,7 @@ def steps(draw: st.DrawFn) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps(), st.dictionaries(text, text, max_size=2))
 def test_any_records(
