@@ -42,10 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """By file where no file is named; a few slow ones are still spread test by test."""
-    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS or config.getoption("markexpr") not in (
-        "slow",
-        "not slow",
-    ):
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS or config.getoption("markexpr") != "not slow":
         return None
     if config.getoption("dist") != "load":
         return None

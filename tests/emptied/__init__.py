@@ -4,5 +4,6 @@
     python -m tests.emptied sdtrace/stats --each 60
     python -m tests.emptied --sample 40 --seed 1
 
-The tests are collected once and each module is emptied in a process of its own. The tests that import it come first, then the golden reports, then those of its room.
+The tests of the default suite are collected once and each module is emptied in a process of its own. Tests of its name and the golden
+reports come first, then those that import it, then those of its room.
 """
