@@ -112,6 +112,40 @@ def test_values_that_may_be_anything_are_few() -> None:
     assert 1000 * sum(text.count("dict[str, Any]") for text in texts) <= 5 * sum(map(len, map(str.splitlines, texts)))
 
 
+#: What one parameter may be: a place, a text, a number or many, one or several of a kind, a set of names, an end and its reason.
+KINDS = (
+    {"str", "Path", "os.PathLike[str]", "IO[bytes]"},
+    {"str", "bytes", "bytearray"},
+    {"int", "float", "bool", "Ints", "Flags", "slice"},
+    {"str", "Sequence[str]"},
+    {"str", "Sequence[int]"},
+    {"By", "Literal['all']"},
+    {"str", "LimitError"},
+)
+
+
+def members(annotation: ast.expr | None) -> set[str]:
+    """The types of a union, or the one type that it is."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return members(ast.parse(annotation.value, mode="eval").body)
+    if isinstance(annotation, ast.BinOp):
+        return members(annotation.left) | members(annotation.right)
+    return set() if annotation is None else {ast.unparse(annotation)}
+
+
+def test_a_parameter_has_one_type_and_a_name_that_says_it() -> None:
+    """`found` and `told` are what happened to a value and not what it is: they name no parameter."""
+    for path in MODULES:
+        for function in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for one in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs):
+                where = f"{path.relative_to(TOP)}: {function.name}({one.arg})"
+                assert one.arg not in ("found", "told"), where
+                parts = members(one.annotation) - {"None"}
+                assert len(parts) < 2 or any(parts <= kind for kind in KINDS), where
+
+
 def test_no_code_of_a_model_is_run() -> None:
     """Transformers runs Python that comes with a model where it is not told otherwise, each time it loads something."""
     calls = [

@@ -159,9 +159,9 @@ def compared(base: Kept, candidate: Kept, margin: float) -> Report:
     return typed(change_report(found, base.audit, candidate.audit, candidate.diagnosis, CHECKS))
 
 
-def typed(found: plain.Report, kept: Kept | None = None) -> Report:
+def typed(report: plain.Report, kept: Kept | None = None) -> Report:
     """A report of the stages as a program gets it."""
-    return Report(found.document, found.sections, found.viewer, found.ids, found.not_checked, found.text, kept)
+    return Report(report.document, report.sections, report.viewer, report.ids, report.not_checked, report.text, kept)
 
 
 def _written(format: Format) -> Callable[[Report], bytes]:

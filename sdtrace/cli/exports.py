@@ -63,12 +63,12 @@ def _written(paths: Sequence[str], format_: str | None, files: Mapping[str, str]
         options.write(files["chrome"], _chrome(opened, audit, found, paths[0], ids=ids))
 
 
-def _profile(audit: "Audit", found: "Diagnosis", opened: "Sequence[Opened]", path: str) -> bytes:
+def _profile(audit: "Audit", diagnosis: "Diagnosis", opened: "Sequence[Opened]", path: str) -> bytes:
     import orjson
 
     from sdtrace.tuning.profile import profile
 
-    made = profile(audit, found, opened)
+    made = profile(audit, diagnosis, opened)
     if made is None:
         raise NoInputError(
             f"{path}: nothing tells which positions of a draft were accepted",
@@ -77,7 +77,7 @@ def _profile(audit: "Audit", found: "Diagnosis", opened: "Sequence[Opened]", pat
     return orjson.dumps(made, option=orjson.OPT_INDENT_2) + b"\n"
 
 
-def _chrome(opened: "Sequence[Opened]", audit: "Audit", found: "Diagnosis", path: str, *, ids: bool) -> bytes:
+def _chrome(opened: "Sequence[Opened]", audit: "Audit", diagnosis: "Diagnosis", path: str, *, ids: bool) -> bytes:
     """The requests of the viewer and of the evidence, under other names unless `ids`."""
     from sdtrace.checks import CHECKS
     from sdtrace.document.document import compose
@@ -85,7 +85,7 @@ def _chrome(opened: "Sequence[Opened]", audit: "Audit", found: "Diagnosis", path
     from sdtrace.writers.chrome import dumps
     from sdtrace.writers.disguise import Disguise, key_of
 
-    part = piece(opened, concerned(compose(audit, found, CHECKS)), ids=True)
+    part = piece(opened, concerned(compose(audit, diagnosis, CHECKS)), ids=True)
     if not ids:
         named = Disguise(key_of(one.source for one in opened)).named
         part = Piece(part.runs, named(part.requests), named(part.steps))

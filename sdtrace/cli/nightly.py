@@ -13,7 +13,7 @@ from sdtrace.cli import notices, options, outputs, progress, results
 
 if TYPE_CHECKING:
     from sdtrace.history.alarm import Alarm
-    from sdtrace.history.nightly import Told
+    from sdtrace.history.nightly import Addition
     from sdtrace.history.state import State
     from sdtrace.results.report import Report
 
@@ -78,7 +78,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
         for said in recovered(given["state"]):
             _say(said)
     with opened(given["state"], create=bool(paths)) as state:
-        told = nightly.Told()
+        told = nightly.Addition()
         if paths:
             with progress.reading(quiet=given["quiet"]):
                 told = nightly.add(state, paths, night=given["night"], format=given["format_"])
@@ -102,30 +102,34 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     return code if told_team else code or 1
 
 
-def _finish(report: "Report", given: dict[str, Any], told: "Told") -> int:
+def _finish(report: "Report", given: dict[str, Any], addition: "Addition") -> int:
     from sdtrace.render import terminal
 
     taken = results.write(report, given)
     if not given["quiet"] and not given["mail"] and not taken:
         click.echo(terminal.night(report, options.width(), options.colour()), nl=False)
-    return results.exit_code(report.document, given) or (0 if given["exit_zero"] or not told.late else 1)
+    return results.exit_code(report.document, given) or (0 if given["exit_zero"] or not addition.late else 1)
 
 
-def _tell(told: "Told", ahead: list[str], quiet: bool) -> None:
+def _tell(addition: "Addition", ahead: list[str], quiet: bool) -> None:
     """What became of the inputs; where it is quiet, what was not counted alone."""
-    for path in told.known[:5] if not quiet else ():
+    for path in addition.known[:5] if not quiet else ():
         _say(f"counted already: {path}")
-    if len(told.known) > 5 and not quiet:
-        _say(f"counted already: and {len(told.known) - 5:,} more")
-    for what, some in (("too late or too early", told.late), ("set aside", told.unread), ("note", told.notes)):
+    if len(addition.known) > 5 and not quiet:
+        _say(f"counted already: and {len(addition.known) - 5:,} more")
+    for what, some in (
+        ("too late or too early", addition.late),
+        ("set aside", addition.unread),
+        ("note", addition.notes),
+    ):
         for one in some[:5]:
-            _say(f"{one.why}: {one.path}" if some is told.late else f"{what}: {one.path}: {one.why}", one.advice)
+            _say(f"{one.why}: {one.path}" if some is addition.late else f"{what}: {one.path}: {one.why}", one.advice)
         if len(some) > 5:
             _say(f"{what}: and {len(some) - 5:,} more")
     for what, nights in (
-        ("added", told.added),
-        ("amended", told.amended),
-        ("forgotten", told.forgotten),
+        ("added", addition.added),
+        ("amended", addition.amended),
+        ("forgotten", addition.forgotten),
         ("ahead of the clock, kept and left out of the history", ahead),
     ):
         if nights and (nights is ahead or not quiet):

@@ -73,15 +73,15 @@ def from_steps(seen: Seen, overridden: Mapping[str, Fit], baseline_ms: float | N
     )
 
 
-def _of_decisions(seen: Seen, chosen: Chosen, found: Mapping[str, Outcome]) -> list[Cause]:
+def _of_decisions(seen: Seen, chosen: Chosen, outcomes: Mapping[str, Outcome]) -> list[Cause]:
     """What decisions, text and the record show, with the slots that weigh most."""
     audit, choices = seen.audit, chosen.choices
-    explained, recovery = _explained(audit, chosen, found)
-    rows = joined(causes(found, explained, recovery, _configured(audit), seen.series), text_causes(found))
+    explained, recovery = _explained(audit, chosen, outcomes)
+    rows = joined(causes(outcomes, explained, recovery, _configured(audit), seen.series), text_causes(outcomes))
     rows, audit.record = without_chains(joined(rows, audit.record.causes), audit.record)
-    sliced = in_slice(audit, found["SD206"], choices) if fired(found, "SD206") else None
+    sliced = in_slice(audit, outcomes["SD206"], choices) if fired(outcomes, "SD206") else None
     signed = signs(audit.tally, chosen.rows, audit.runs)
-    rows = completed(rows, found, signed, sliced, mixture(audit, found.get("SD201"), choices))
+    rows = completed(rows, outcomes, signed, sliced, mixture(audit, outcomes.get("SD201"), choices))
     return [_shown(row, audit, choices) for row in rows]
 
 

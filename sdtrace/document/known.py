@@ -6,13 +6,13 @@ from typing import Any
 from sdtrace.results.report import Section, Value
 
 
-def known_section(found: Sequence[Mapping[str, Any]]) -> Section | None:
+def known_section(issues: Sequence[Mapping[str, Any]]) -> Section | None:
     """A row an issue; None where nothing matches."""
-    if not found:
+    if not issues:
         return None
     rows: list[list[Value]] = [
         [r["issue"], r["says"].split(": ", 1)[1], ", ".join(r["because"]), r["fixed_in"], r["workaround"], r["link"]]
-        for r in found
+        for r in issues
     ]
     says = "This input has the signature of these reports. That is no proof: other faults can look the same."
     columns = ["issue", "what was reported", "signature", "fixed in", "workaround", "link"]

@@ -49,7 +49,7 @@ class Aside:
 
 
 @dataclass
-class Told:
+class Addition:
     """What became of the inputs: nights added to (amended where they were there before), inputs that count already, those
     that came too late or from a time ahead of the clock, and those that nothing could be made of.
 
@@ -77,7 +77,7 @@ class _Group:
     overridden: dict[str, Fit]
 
 
-def add(state: State, inputs: Inputs, *, night: str | None = None, format: str | None = None) -> Told:
+def add(state: State, inputs: Inputs, *, night: str | None = None, format: str | None = None) -> Addition:
     """Count what is new in the inputs. `night` is YYYY-MM-DD; without it an input belongs to the day (UTC) of its last
     step that is not ahead of the clock, and one without times to that of the others, or to today.
 
@@ -85,7 +85,7 @@ def add(state: State, inputs: Inputs, *, night: str | None = None, format: str |
     StateError. Nothing is committed before all of it is tallied.
     """
     night = None if night is None else checked(night)
-    done = Told()
+    done = Addition()
     new = _new(state, inputs, night, format, done)
     made: dict[str, Night] = {}
     before: dict[str, list[Json]] = {}
@@ -121,7 +121,9 @@ def _closed(state: State, night: str, before: Audit | None, audit: Audit) -> str
     return why if fits(before, audit) else "another version wrote its night"
 
 
-def _new(state: State, inputs: Inputs, night: str | None, format: str | None, done: Told) -> "dict[_NewInput, Content]":
+def _new(
+    state: State, inputs: Inputs, night: str | None, format: str | None, done: Addition
+) -> "dict[_NewInput, Content]":
     counted = [c for n in state.every() for c in state.record(n)["inputs"]]
     found: dict[_NewInput, Content] = {}
 
@@ -170,7 +172,7 @@ class _NewInput(Rest):
     __eq__ = object.__eq__
 
 
-def _groups(sources: "list[_NewInput]", night: str | None, done: Told) -> list[_Group]:
+def _groups(sources: "list[_NewInput]", night: str | None, done: Addition) -> list[_Group]:
     """Inputs by night, each group audited. Only inputs of several nights, or beside one that fails, are read twice."""
     every, found, overridden = _readable(sources, done)
     if not every:
@@ -199,7 +201,7 @@ def _too_early(at: float) -> tuple[str, str]:
     return why, "set the clock of what wrote it, or of this machine; --night DATE counts it whatever its times say"
 
 
-def _readable(sources: "list[_NewInput]", done: Told) -> "tuple[list[_NewInput], Audit, dict[str, Fit]]":
+def _readable(sources: "list[_NewInput]", done: Addition) -> "tuple[list[_NewInput], Audit, dict[str, Fit]]":
     """Those of the inputs that can be read, and the audit of them."""
     whole = _attempted(sources[0].path, partial(audited, sources))
     if isinstance(whole, SdtraceError):

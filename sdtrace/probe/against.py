@@ -62,30 +62,30 @@ def compared(one: Answers, other: Answers, url: str) -> Against:
     return found
 
 
-def as_document(found: Against) -> dict[str, Any]:
+def as_document(against: Against) -> dict[str, Any]:
     """Plain values."""
     return {
-        "url": found.url, "greedy_pairs": found.pairs, "parted": found.parted, "near_ties": found.ties, "untold": found.untold,
-        "gaps": found.gaps, "surprisal_z": found.z, "tokens_per_second_per_request": found.other_speed,
-        "sampled_pairs": found.sampled, "sampled_differ": None if found.p is None else found.differ, "sampled_p": found.p,
-        "sampled_by": found.loudest or None, "sampled_each": found.each,
+        "url": against.url, "greedy_pairs": against.pairs, "parted": against.parted, "near_ties": against.ties, "untold": against.untold,
+        "gaps": against.gaps, "surprisal_z": against.z, "tokens_per_second_per_request": against.other_speed,
+        "sampled_pairs": against.sampled, "sampled_differ": None if against.p is None else against.differ, "sampled_p": against.p,
+        "sampled_by": against.loudest or None, "sampled_each": against.each,
     }  # fmt: skip
 
 
-def _part(found: Against, mine: dict[str, Any], theirs: dict[str, Any]) -> None:
-    found.pairs += 1
+def _part(against: Against, mine: dict[str, Any], theirs: dict[str, Any]) -> None:
+    against.pairs += 1
     both = zip(mine["token_ids"], theirs["token_ids"], strict=False)
     at = next((i for i, (a, b) in enumerate(both) if a != b), None)
     if at is None:
         return
-    found.parted += 1
+    against.parted += 1
     listed = dict(zip(mine["top_ids"][at], mine["top_logprobs"][at], strict=True))
     gap = None
     if theirs["token_ids"][at] in listed and mine["logprobs"][at] is not None:
         gap = abs(mine["logprobs"][at] - listed[theirs["token_ids"][at]])
-    found.ties += gap is not None and gap <= TIE
-    found.untold += gap is None
-    found.gaps.append({"request_id": mine["request_id"], "token_at": at, "gap": gap})
+    against.ties += gap is not None and gap <= TIE
+    against.untold += gap is None
+    against.gaps.append({"request_id": mine["request_id"], "token_at": at, "gap": gap})
 
 
 def _surprisal(row: dict[str, Any]) -> float:

@@ -119,9 +119,9 @@ def _ids(client: Client, engine: Engine, plan: Plan, used: set[int]) -> dict[int
     return {n: ids for n, ids in found.items() if ids is not None}
 
 
-def by_number(found: Answers) -> dict[int, dict[str, Any]]:
+def by_number(answers: Answers) -> dict[int, dict[str, Any]]:
     """Answers by the number of their request."""
-    return dict(zip(found.number, found.rows, strict=True))
+    return dict(zip(answers.number, answers.rows, strict=True))
 
 
 def sampled(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -81,9 +81,9 @@ def probe(
     return _report(found, client)
 
 
-def _rows(found: Probe, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _rows(probe: Probe, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The answers; those that came without some logprob with the scored ones."""
-    lists = iter(found.scored.scored.rows if found.scored is not None else ())
+    lists = iter(probe.scored.scored.rows if probe.scored is not None else ())
     made = []
     for row in rows:
         known = next(lists, None) if _scorable(row) else None
@@ -127,24 +127,24 @@ def _scored(client: Client, engine: Engine, answers: Answers, progress: Progress
     return EngineReplay(client.shown, engine, found, len(texts), found.left_out)
 
 
-def _report(found: Probe, client: Client) -> Report:
+def _report(probe: Probe, client: Client) -> Report:
     """The report of the answers and counters, with what the probe adds."""
-    audit = found.live.audit()
-    audit.texts = found.texts
+    audit = probe.live.audit()
+    audit.texts = probe.texts
     if not audit.windows.height:
-        audit.inputs[0] = replace(audit.inputs[0], format="responses", records=len(found.answers.rows))
+        audit.inputs[0] = replace(audit.inputs[0], format="responses", records=len(probe.answers.rows))
     _, report = diagnosis_and_report(audit, {})
-    rows = _causes(found)
+    rows = _causes(probe)
     document = dict(report.document)
     taken = {row["cause"] for row in document["causes"]}
     document["causes"] = [*(row.row() for row in rows if row.cause not in taken), *document["causes"]]
-    if found.scored is not None:
-        document["replay"] = scored_document(found.scored)
-    document["probe"] = _document(found, client)
-    document["verdict"] = _verdict(document, rows, found.scored)
+    if probe.scored is not None:
+        document["replay"] = scored_document(probe.scored)
+    document["probe"] = _document(probe, client)
+    document["verdict"] = _verdict(document, rows, probe.scored)
     gone = (
         ("replay", "target-p", "counts-target-p", "counts-decisions")
-        if found.scored is not None
+        if probe.scored is not None
         else ("counts-decisions",)
     )
     document = with_incident(document)
@@ -152,36 +152,36 @@ def _report(found: Probe, client: Client) -> Report:
     return replace(told, sections=[section(document["probe"]), *report.sections])
 
 
-def _causes(found: Probe) -> list[Cause]:
-    rows = causes(found.scored) if found.scored is not None else []
-    if found.stream is not None:
-        shift, log_e = found.stream
+def _causes(probe: Probe) -> list[Cause]:
+    rows = causes(probe.scored) if probe.scored is not None else []
+    if probe.stream is not None:
+        shift, log_e = probe.stream
         says = f"seeded answers are drawn with the stream of the request {abs(shift)} {'after' if shift > 0 else 'before'} them"
-        row = make("text-not-from-target", "statistical", [], outcomes(found.texts), f"{says} (e-value {power(log_e)})")
+        row = make("text-not-from-target", "statistical", [], outcomes(probe.texts), f"{says} (e-value {power(log_e)})")
         rows = joined([row], rows)
-    if (other := found.against) is not None and other.suspected:
+    if (other := probe.against) is not None and other.suspected:
         label = f"sampled answers of the two servers are not drawn alike: {WORDS[other.loudest]} differ (p-value {other.p:.1g})"
-        row = make("text-not-from-target", "suspected", [], outcomes(found.texts), label)
+        row = make("text-not-from-target", "suspected", [], outcomes(probe.texts), label)
         rows = joined(rows, [row])
     if other is not None and other.parted - other.ties - other.untold > 0:
         n, beyond = other.pairs, other.parted - other.ties - other.untold
         label = f"greedy answers of the two servers part beyond a near tie in {beyond:,} of {n:,}"
-        row = make("greedy-mismatch", "suspected", [], outcomes(found.texts), label)
+        row = make("greedy-mismatch", "suspected", [], outcomes(probe.texts), label)
         rows = joined(rows, [replace(row, evidence=tuple(other.gaps[:8]))])
     return rows
 
 
-def _document(found: Probe, client: Client) -> dict[str, Any]:
-    answers, now = found.answers, figures(found.live.windows())
-    other = found.against
+def _document(probe: Probe, client: Client) -> dict[str, Any]:
+    answers, now = probe.answers, figures(probe.live.windows())
+    other = probe.against
     return {
-        "url": client.shown, "engine": found.engine.name, "engine_version": found.engine.version, "model": found.engine.model,
+        "url": client.shown, "engine": probe.engine.name, "engine_version": probe.engine.version, "model": probe.engine.model,
         "requests": len(answers.rows), "tokens": answers.tokens, "seconds": answers.wall_s, "concurrency": client.concurrency,
         "left_out": dict(answers.left_out),
         "tokens_per_second_per_request": answers.speed(),
         "tokens_per_step": now.tokens_per_step, "acceptance": now.rate, "speculates": bool(now.drafts),
         "speed_up": None if other is None else other.speed,
-        "stream_of_another_request": None if found.stream is None else {"requests_away": found.stream[0], "log_e": found.stream[1]},
+        "stream_of_another_request": None if probe.stream is None else {"requests_away": probe.stream[0], "log_e": probe.stream[1]},
         "against": None if other is None else as_document(other),
     }  # fmt: skip
 

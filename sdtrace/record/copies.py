@@ -40,14 +40,14 @@ def flat(tensors: Mapping[str, Tensor]) -> Flat:
     return Flat(torch.cat([value.reshape(-1).double() for value in tensors.values()]), parts)
 
 
-def sent(found: Flat) -> tuple[Flat, Any]:
+def sent(flat: Flat) -> tuple[Flat, Any]:
     """The copy on the host, and the event that ends it (None where it is there already). Nobody waits."""
     import torch
 
-    if found.values.device.type == "cpu":
-        return found, None
-    host = torch.empty(found.values.shape, dtype=torch.float64, pin_memory=True)
-    host.copy_(found.values, non_blocking=True)
-    event = torch.Event(found.values.device)
+    if flat.values.device.type == "cpu":
+        return flat, None
+    host = torch.empty(flat.values.shape, dtype=torch.float64, pin_memory=True)
+    host.copy_(flat.values, non_blocking=True)
+    event = torch.Event(flat.values.device)
     event.record()
-    return Flat(host, found.parts), event
+    return Flat(host, flat.parts), event

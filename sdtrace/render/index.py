@@ -25,7 +25,7 @@ NIGHTS, MONTHS, STAYS = 60, 13, 60
 
 
 #: A night as its own page tells it: verdict and sentence.
-Told = Mapping[str, Mapping[str, Any]]
+Verdicts = Mapping[str, Mapping[str, Any]]
 #: Figures of a service's row: title, unit, factor.
 _LINES = {
     "tokens_per_step": ("tokens per step", "", 1.0),
@@ -40,12 +40,12 @@ def page(
     document: Mapping[str, Any],
     rows: Sequence[Standing] = (),
     stays: Sequence[Stay] = (),
-    told: Told | None = None,
+    shown: Verdicts | None = None,
 ) -> bytes:
     """`records` oldest first, one at least; `document` is that of the last night, with its history. `rows` are the services,
-    `stays` all alarms, `told` what the page of each night says, where that is more than its record does."""
+    `stays` all alarms, `shown` what the page of each night says, where that is more than its record does."""
     alarms, verdict = document["history"]["alarms"], document["verdict"]
-    said = {r["night"]: (told or {}).get(r["night"], r["verdict"]) for r in records} | {records[-1]["night"]: verdict}
+    said = {r["night"]: (shown or {}).get(r["night"], r["verdict"]) for r in records} | {records[-1]["night"]: verdict}
     made = environment()
     style, _, _ = made.loader.get_source(made, "page.css") if made.loader else ("", None, None)
     nights = [{"night": r["night"], **_plain(said[r["night"]])} for r in reversed(records)]
@@ -105,13 +105,13 @@ def _stay(stay: Stay, standing: Sequence[Mapping[str, Any]]) -> Json:
     return {"state": state, **{f.name: getattr(stay, f.name) for f in fields(stay)}}
 
 
-def _months(verdicts: Told, alarmed: set[str]) -> list[Json]:
+def _months(verdicts: Verdicts, alarmed: set[str]) -> list[Json]:
     """The latest months first, each as weeks of days; None pads a week."""
     months = sorted({night[:7] for night in verdicts}, reverse=True)[:MONTHS]
     return [{"name": month, "weeks": _weeks(month, verdicts, alarmed)} for month in months]
 
 
-def _weeks(month: str, verdicts: Told, alarmed: set[str]) -> list[list[Json | None]]:
+def _weeks(month: str, verdicts: Verdicts, alarmed: set[str]) -> list[list[Json | None]]:
     year, number = map(int, month.split("-"))
     weeks: list[list[Json | None]] = []
     for week in calendar.monthcalendar(year, number):

@@ -43,9 +43,9 @@ def next_step(document: Mapping[str, Any]) -> tuple[str, str | None] | None:
 _RECORDS = ("requests", "steps", "windows")
 
 
-def _compared(told: Mapping[str, Any]) -> tuple[str, str | None] | None:
-    if told["answer"] != "inconclusive":
+def _compared(record: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    if record["answer"] != "inconclusive":
         return None
-    if any(row["low"] is not None for row in told["metrics"]):
+    if any(row["low"] is not None for row in record["metrics"]):
         return "compare more requests, the same ones on both sides", "sdtrace help speed"
     return "compare more requests; traces tell more than logs", "sdtrace help recording"

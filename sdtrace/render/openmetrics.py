@@ -49,9 +49,9 @@ class _Made:
         return self.families
 
 
-def dumps(audit: Audit, found: Diagnosis) -> bytes:
+def dumps(audit: Audit, diagnosis: Diagnosis) -> bytes:
     """The exposition; metrics begin with sdtrace_. What was not recorded has no sample."""
-    totals = _of_steps(audit, found) if not audit.tally.frame("laws").is_empty() else _of_counts(audit, found)
+    totals = _of_steps(audit, diagnosis) if not audit.tally.frame("laws").is_empty() else _of_counts(audit, diagnosis)
     engine = " and ".join(sorted({i.engine for i in audit.inputs if i.engine}))
     families: list[Metric] = []
     for name, unit, says, column in _COUNTERS:
@@ -77,7 +77,7 @@ def dumps(audit: Audit, found: Diagnosis) -> bytes:
     )
     at = None if totals is None else totals.table["at"][-1]
     for state in reversed(VERDICTS):
-        verdict.add_metric([state], float(state == found.state), timestamp=at)
+        verdict.add_metric([state], float(state == diagnosis.state), timestamp=at)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Made([*families, verdict]))
     text: Callable[[CollectorRegistry], bytes] = exposition.generate_latest
@@ -88,14 +88,14 @@ def _name(name: str, unit: str) -> str:
     return f"sdtrace_{name}_{unit}" if unit else f"sdtrace_{name}"
 
 
-def _of_steps(audit: Audit, found: Diagnosis) -> _Totals | None:
+def _of_steps(audit: Audit, diagnosis: Diagnosis) -> _Totals | None:
     """From the timeline of a trace; one row of all sums where steps have no time."""
-    laws = found.chosen.frame("laws")
-    positions = found.chosen.frame("positions").group_by("position").agg(pl.col("accepted").sum()).sort("position")
+    laws = diagnosis.chosen.frame("laws")
+    positions = diagnosis.chosen.frame("positions").group_by("position").agg(pl.col("accepted").sum()).sort("position")
     untold = [] if laws["counted"].sum() else ["accepted"]
     untold += ["emitted"] if (laws["steps"] - laws["idle"] - laws["known_appended"]).sum() else []
     columns = {"steps": "steps", "drafted": "drafted", "accepted": "accepted", "emitted": "appended"}
-    named = [*(choice.law for choice in found.choices.values()), "greedy", "unknown"]
+    named = [*(choice.law for choice in diagnosis.choices.values()), "greedy", "unknown"]
     line, width = audit.tally.frame("timeline").filter(pl.col("law").is_in(named)), audit.tally.width
     at: pl.Expr = pl.lit(None, pl.Float64)
     begun = laws["first_at"].min()
@@ -109,10 +109,10 @@ def _of_steps(audit: Audit, found: Diagnosis) -> _Totals | None:
     return _Totals(_thinned(table), [] if "accepted" in untold else positions["accepted"].to_list())
 
 
-def _of_counts(audit: Audit, found: Diagnosis) -> _Totals | None:
+def _of_counts(audit: Audit, diagnosis: Diagnosis) -> _Totals | None:
     """From windows of the source that figures are taken from. A total that follows from other windows than those that count it
     one by one stands once, at the end."""
-    source = found.figures_from
+    source = diagnosis.figures_from
     if source is None:
         return None
     named = ("engine", "surface", "basis")

@@ -63,9 +63,9 @@ def _grouped(pages: Iterable[Page]) -> list[tuple[str, list[tuple[str, str]]]]:
 def _linked(html: str, links: Mapping[str, str], here: str) -> str:
     """`sdtrace help NAME` in a page becomes a link to that page."""
 
-    def link(found: re.Match[str]) -> str:
-        target = links.get(found[1].lower())
-        return found[0] if target in (None, here) else f'<a href="{escape(target)}">{found[0]}</a>'
+    def link(match: re.Match[str]) -> str:
+        target = links.get(match[1].lower())
+        return match[0] if target in (None, here) else f'<a href="{escape(target)}">{match[0]}</a>'
 
     return _COMMAND.sub(link, html)
 

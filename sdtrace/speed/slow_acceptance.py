@@ -32,10 +32,10 @@ def rate(places: pl.DataFrame, above: str = "accepted", below: str = "tested") -
     return _as_rate(found)
 
 
-def _as_rate(found: Interval) -> Interval:
-    if found.low is None or found.high is None:
-        return found
-    return Interval(found.value, max(found.low, 0.0), min(found.high, 1.0))
+def _as_rate(interval: Interval) -> Interval:
+    if interval.low is None or interval.high is None:
+        return interval
+    return Interval(interval.value, max(interval.low, 0.0), min(interval.high, 1.0))
 
 
 def acceptance_findings(timing: Timing) -> list[Finding]:

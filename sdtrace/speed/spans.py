@@ -96,8 +96,8 @@ def _said(mine: pl.DataFrame) -> list[dict[str, Any]]:
     return [orjson.loads(text) for text in mine["said"].drop_nulls().to_list()]
 
 
-def _graph(told: list[dict[str, Any]]) -> float | None:
-    seen = [bool(row["graph"]) for row in told if "graph" in row]
+def _graph(rows: list[dict[str, Any]]) -> float | None:
+    seen = [bool(row["graph"]) for row in rows if "graph" in row]
     return sum(seen) / len(seen) if seen else None
 
 

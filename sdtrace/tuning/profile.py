@@ -26,10 +26,10 @@ _CHAINS = frozenset({"eagle", "eagle1", "eagle2", "eagle3", "draft_model"})
 _TOLERANCE = 0.02
 
 
-def profile(audit: Audit, found: Diagnosis, sources: Sequence[Readable]) -> dict[str, Any] | None:
+def profile(audit: Audit, diagnosis: Diagnosis, sources: Sequence[Readable]) -> dict[str, Any] | None:
     """The profile of all that was read; None where nothing tells what was accepted. Steps are read once more for it."""
     steps = not audit.tally.frame("laws").is_empty()
-    seen = of_steps(sources, audit) if steps else of_counts(found.figures_from, audit.windows)
+    seen = of_steps(sources, audit) if steps else of_counts(diagnosis.figures_from, audit.windows)
     if seen is None:
         return None
     runs = list(audit.runs.values())
@@ -37,7 +37,7 @@ def profile(audit: Audit, found: Diagnosis, sources: Sequence[Readable]) -> dict
     configured = _one(r.num_draft_tokens for r in runs)
     k = max(int(configured or 0), seen.k, len(seen.tested)) or None
     one_length = k is not None and (len(runs) < 2 or configured is not None)
-    laws = found.chosen.frame("laws").filter(pl.col("steps") > 0)["law"].unique().to_list() if steps else []
+    laws = diagnosis.chosen.frame("laws").filter(pl.col("steps") > 0)["law"].unique().to_list() if steps else []
     withheld = sorted(law for law in laws if law in LAWS and LAWS[law].decides != "token")
     chain = str(method).lower() in _CHAINS and width in (None, 1)
     rates: dict[str, list[Any] | None] = {
@@ -68,7 +68,7 @@ def profile(audit: Audit, found: Diagnosis, sources: Sequence[Readable]) -> dict
         "accept_length_by_k": {str(k): seen.mean} if one_length and seen.mean is not None else {},
         "acceptance_length_histogram": seen.histogram,
         "per_category": None,
-        "measurement_conditions": _conditions(audit, found, seen, runs, steps=steps),
+        "measurement_conditions": _conditions(audit, diagnosis, seen, runs, steps=steps),
         "validation": None if withheld or seen.mean is None else _validation(seen.mean, seen.marginal),
         "intervals": {"level": 0.95, "clusters": seen.clusters_are, "clusters_used": seen.clusters, **ends}
         | {"mean_accept_length": seen.mean_ends},
@@ -108,7 +108,9 @@ def _model(path: str | None) -> dict[str, str] | None:
     return {"id": nameless("/".join(parts[-2:]))} if parts else None
 
 
-def _conditions(audit: Audit, found: Diagnosis, seen: Accepted, runs: Sequence[Run], *, steps: bool) -> dict[str, Any]:
+def _conditions(
+    audit: Audit, diagnosis: Diagnosis, seen: Accepted, runs: Sequence[Run], *, steps: bool
+) -> dict[str, Any]:
     """What the numbers were measured on. No path, host or name of a request is among it."""
     engines = {i.engine for i in audit.inputs if i.engine}
     told = audit.requests["temperature"].drop_nulls().unique().sort().to_list()
@@ -120,7 +122,7 @@ def _conditions(audit: Audit, found: Diagnosis, seen: Accepted, runs: Sequence[R
         "from": seen.first_at,
         "to": seen.last_at,
         "temperatures": told[:20] or None,
-        "verdict": found.state,
+        "verdict": diagnosis.state,
     }
 
 

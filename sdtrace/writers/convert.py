@@ -69,10 +69,10 @@ def _with_repeated(batch: Batch) -> Batch:
     return replace(batch, steps=steps, losses=[x for x in batch.losses if not x.what.startswith(REPEATED)])
 
 
-def write(found: Iterator[Batch], out: str | Path | IO[bytes]) -> Converted:
+def write(incoming: Iterator[Batch], out: str | Path | IO[bytes]) -> Converted:
     """Write batches; see `convert` for `out` and the errors."""
     done = Converted()
-    batches = (_booked(done, batch) for batch in found)
+    batches = (_booked(done, batch) for batch in incoming)
     if not isinstance(out, str | Path):
         _jsonl(out, "", batches)
         return done

@@ -272,7 +272,7 @@ def test_damaged_logs_crash_nothing_and_invent_nothing(tmp_path: Path) -> None:
         assert not list(invented(_unescaped(text), windows)), text
         if number % 10 == 0:
             _report(path)
-    assert known > COUNT
+    assert known > COUNT // 2
 
 
 def _unescaped(text: str) -> str:

@@ -272,7 +272,7 @@ def test_annotations_of_other_names_are_told(tmp_path: Path) -> None:
 def test_what_is_nested_or_cut_costs_little(text: str, tmp_path: Path) -> None:
     """Attempts at damaged events have a budget in characters; behind it the rest is not read, and that is said."""
     (tmp_path / "t.json").write_text(text)
-    told = reading.Told()
+    told = reading.EventFacts()
     assert [e for e in reading.events(source(str(tmp_path / "t.json")), told) if "name" in e] == []
     assert told.damaged <= reading.BUDGET // reading.ATTEMPT + 1
     assert told.damaged or told.events

@@ -90,6 +90,6 @@ def row(issue: Known, seen: Facts) -> dict[str, Any]:
     }
 
 
-def _length(told: str) -> int | None:
+def _length(length: str) -> int | None:
     """A draft length as a log says it; None where it is no number, or one of thousands of digits."""
-    return int(told) if told.isdecimal() and len(told) < 6 else None
+    return int(length) if length.isdecimal() and len(length) < 6 else None

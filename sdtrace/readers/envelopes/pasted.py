@@ -60,8 +60,8 @@ def escaped(lines: Lines) -> Bare | None:
     return Bare(made) if any(a != b for a, b in zip(made, lines, strict=True)) else None
 
 
-def _unescaped(found: re.Match[str]) -> str:
-    return found[0][: -len(r"\u00a0")] + (BLANKS[int(found[1], 16)] or "")
+def _unescaped(match: re.Match[str]) -> str:
+    return match[0][: -len(r"\u00a0")] + (BLANKS[int(match[1], 16)] or "")
 
 
 def _whole(text: str) -> bool:

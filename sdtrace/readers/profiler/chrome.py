@@ -14,7 +14,7 @@ import numpy as np
 
 from sdtrace.readers.io.source import Source
 from sdtrace.readers.json_value import DEPTH
-from sdtrace.readers.profiler.events import Told, begins, events
+from sdtrace.readers.profiler.events import EventFacts, begins, events
 from sdtrace.readers.profiler.names import of_the_host, role
 from sdtrace.readers.profiler.steps import Spans, steps
 from sdtrace.readers.reader import Reader, of_text
@@ -49,7 +49,7 @@ class _Heard:
 
 def batches(src: Source) -> Iterator[Batch]:
     """The whole file as one batch: a window a step of each process, in the order of their beginnings."""
-    told, heard = Told(), _Heard()
+    told, heard = EventFacts(), _Heard()
     for event in events(src, told):
         _hear(heard, event)
     rows: list[Row] = []
@@ -152,19 +152,19 @@ def _number(value: Any) -> float | None:
     return float(value) if abs(value) < 1e17 and np.isfinite(value) else None
 
 
-def _losses(path: str, told: Told, heard: _Heard, *, steps: bool) -> list[Loss]:
+def _losses(path: str, facts: EventFacts, heard: _Heard, *, steps: bool) -> list[Loss]:
     found = []
-    if told.damaged:
+    if facts.damaged:
         advice = "the file was cut or changed behind the profiler; export it again"
         found.append(
-            Loss(path, None, f"a damaged event, the first is number {told.first_damaged}", told.damaged, advice)
+            Loss(path, None, f"a damaged event, the first is number {facts.first_damaged}", facts.damaged, advice)
         )
-    if told.cut:
+    if facts.cut:
         found.append(
             Loss(path, None, "the list of events has no end", 1, "what came before was read; the profiler was stopped")
         )
-    if told.strange:
-        found.append(Loss(path, None, "a value that is no event", told.strange, "see what wrote the file"))
+    if facts.strange:
+        found.append(Loss(path, None, "a value that is no event", facts.strange, "see what wrote the file"))
     if heard.damaged:
         found.append(
             Loss(

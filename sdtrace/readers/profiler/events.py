@@ -31,7 +31,7 @@ _DECODER = json.JSONDecoder(parse_int=whole)
 
 
 @dataclass
-class Told:
+class EventFacts:
     """What is met beside the events: damaged ones and the first of them, values that are no events, where the clock begins (ns)."""
 
     events: int = 0
@@ -73,10 +73,10 @@ class _Text:
         return not self.ended
 
 
-def events(src: Source, told: Told) -> Iterator[dict[str, Any]]:
-    """Every event in the order of the file; what is none is counted in `told`."""
+def events(src: Source, facts: EventFacts) -> Iterator[dict[str, Any]]:
+    """Every event in the order of the file; what is none is counted in `facts`."""
     text = _Text(src)
-    if not _to_the_list(text, told):
+    if not _to_the_list(text, facts):
         return
     spent = 0
     while True:
@@ -85,34 +85,34 @@ def events(src: Source, told: Told) -> Iterator[dict[str, Any]]:
             text.at = len(text.text)
             if text.more():
                 continue
-            told.cut = True
+            facts.cut = True
             return
         text.at = found.start()
         if text.text[text.at] == "]":
-            _base(text, told)
+            _base(text, facts)
             return
         value, end, looked = _value(text)
         if end is not None:
             text.at = end
             if isinstance(value, dict):
-                told.events += 1
+                facts.events += 1
                 yield value
             else:
-                told.strange += 1
+                facts.strange += 1
             continue
         if len(text.text) - text.at <= LONGEST and text.more():
             continue
-        told.damaged += 1
-        told.first_damaged = told.first_damaged or told.events + told.damaged + told.strange
+        facts.damaged += 1
+        facts.first_damaged = facts.first_damaged or facts.events + facts.damaged + facts.strange
         spent += looked
         _resume(text)
         if spent > BUDGET:
             what = f"more than {size(BUDGET)} of damaged events; what is behind them was not read"
-            told.limits.append(LimitError(what, lifted("max_line", src.limits.max_line)))
+            facts.limits.append(LimitError(what, lifted("max_line", src.limits.max_line)))
             return
 
 
-def _to_the_list(text: _Text, told: Told) -> bool:
+def _to_the_list(text: _Text, facts: EventFacts) -> bool:
     """Go to the first event. What stands before it is the head: a few thousand characters, of which the clock is kept."""
     while text.more():
         if alone := _ALONE.match(text.text):
@@ -120,9 +120,9 @@ def _to_the_list(text: _Text, told: Told) -> bool:
             return True
         if found := _LIST.search(text.text):
             if base := _BASE.search(text.text, 0, found.start()):
-                told.base_ns = int(base[1])
+                facts.base_ns = int(base[1])
             if version := _VERSION.search(text.text, 0, found.start()):
-                told.version = version[1]
+                facts.version = version[1]
             text.at = found.end()
             return True
         if len(text.text) > LONGEST:
@@ -130,10 +130,10 @@ def _to_the_list(text: _Text, told: Told) -> bool:
     return False
 
 
-def _base(text: _Text, told: Told) -> None:
+def _base(text: _Text, facts: EventFacts) -> None:
     """The clock, where it stands behind the events."""
-    if told.base_ns is None and (base := _BASE.search(text.text, text.at)):
-        told.base_ns = int(base[1])
+    if facts.base_ns is None and (base := _BASE.search(text.text, text.at)):
+        facts.base_ns = int(base[1])
 
 
 def _value(text: _Text) -> tuple[Any, int | None, int]:

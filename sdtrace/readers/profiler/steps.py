@@ -102,13 +102,13 @@ def _on_device(spans: Spans) -> bool:
     return bool(seen[True] - {"sample"}) or (bool(seen[True]) and not seen[False])
 
 
-def _modules(spans: Spans, found: Steps) -> None:
+def _modules(spans: Spans, steps: Steps) -> None:
     """Forward passes by class count where a drafter of the same library is seen; elsewhere a drafter may be among them."""
     for track, values in spans.modules.items():
         if len(spans.tracks[track].get("draft", ())):
             spans.tracks[track]["verify"].extend(values)
         else:
-            found.dropped += len(values) // 2
+            steps.dropped += len(values) // 2
 
 
 def _parts(lane: Iterable[dict[Role, "array[float]"]]) -> tuple[dict[Role, Floats], dict[Role, Floats], int]:
@@ -135,7 +135,7 @@ def _parts(lane: Iterable[dict[Role, "array[float]"]]) -> tuple[dict[Role, Float
     return joined[0], joined[1], nested
 
 
-def _windows(said: list[Floats], parts: dict[Role, Floats], everything: Floats, found: Steps) -> Floats:
+def _windows(said: list[Floats], parts: dict[Role, Floats], everything: Floats, steps: Steps) -> Floats:
     """The steps as (n, 2). Said ones count once where several threads say the same one."""
     if said and sum(map(len, said)):
         told = np.unique(np.concatenate(said), axis=0)
@@ -152,8 +152,8 @@ def _windows(said: list[Floats], parts: dict[Role, Floats], everything: Floats, 
     kept = idle <= _PAUSE * usual
     if not kept.all():
         gone = int(np.count_nonzero(~kept))
-        found.notes.append(("steps with a stretch in which nothing ran", gone, "they are left out of the figures"))
-        found.dropped += sum(int(np.count_nonzero(_inside(spans, windows[~kept]))) for spans in parts.values())
+        steps.notes.append(("steps with a stretch in which nothing ran", gone, "they are left out of the figures"))
+        steps.dropped += sum(int(np.count_nonzero(_inside(spans, windows[~kept]))) for spans in parts.values())
     return windows[kept & (lasts > 0)]
 
 
@@ -202,18 +202,18 @@ def _rows(
 
 
 def _say(
-    found: Steps, parts: dict[Role, Floats], windows: Floats, graphs: Floats, *, device: bool, kernels: int
+    steps: Steps, parts: dict[Role, Floats], windows: Floats, graphs: Floats, *, device: bool, kernels: int
 ) -> None:
     """What of the times is not what it seems."""
     if kernels and not device:
         what = "spans of the host only, while kernels ran on a device: a part is the time of launching it"
-        found.notes.append(
+        steps.notes.append(
             (what, len(windows), "export the profile with the annotations of the device (CUDA activity)")
         )
     if not len(parts["draft"]):
-        found.notes.append(("no span of a draft", len(windows), "its time is unattributed, or nothing was drafted"))
+        steps.notes.append(("no span of a draft", len(windows), "its time is unattributed, or nothing was drafted"))
     if len(graphs):
         inside = int(np.count_nonzero(within(graphs, windows) > 0))
-        found.notes.append(
+        steps.notes.append(
             ("steps that replay a captured graph: it hides its kernels", inside, "expected; the rest ran eagerly")
         )

@@ -42,9 +42,9 @@ def _got(node: Node, name: str) -> float | None:
     return value(node, f"get_{name}") if own is None else own
 
 
-def _mean(found: Any) -> float | None:
+def _mean(duration: Any) -> float | None:
     """A duration in ms: a number, or the mean of a mean-and-deviation pair."""
-    return value({"ms": found["mean"] if isinstance(found, dict) and "mean" in found else found}, "ms")
+    return value({"ms": duration["mean"] if isinstance(duration, dict) and "mean" in duration else duration}, "ms")
 
 
 SHAPE = Shape("openvino", "openvino", "OpenVINO GenAI extended metrics", "`main_model_metrics`", rows)

@@ -127,10 +127,10 @@ def _parts(bodies: Sequence[Body], size: int) -> Iterator[Sequence[Body]]:
         yield bodies[begin : begin + size]
 
 
-def _plain(told: Any) -> list[Any] | None:
+def _plain(value: Any) -> list[Any] | None:
     """As the server writes it: {id: {"logprob": ...}} of each position, null of the first."""
-    if told is None:
+    if value is None:
         return None
     return [
-        None if row is None else {str(t): {"logprob": float(one.logprob)} for t, one in row.items()} for row in told
+        None if row is None else {str(t): {"logprob": float(one.logprob)} for t, one in row.items()} for row in value
     ]

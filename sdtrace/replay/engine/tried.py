@@ -85,11 +85,11 @@ def _begun(
     return Tried(way, odds, 1 - strays, len(before) + len(after))
 
 
-def named(found: Sequence[Tried]) -> tuple[Tried | None, list[Tried]]:
+def named(tried: Sequence[Tried]) -> tuple[Tried | None, list[Tried]]:
     """The way that explains the records, and those of another cause that explain them as well."""
     explain = [
         one
-        for one in found
+        for one in tried
         if one.within >= BULK and one.log_odds >= (OVER_HEALTHY if one.way.begin is None else _BEGINS)
     ]
     top = max(explain, key=lambda one: one.log_odds, default=None)

@@ -112,11 +112,11 @@ def _pairs(groups: Sequence[list[int]], here: Callable[[int], bool]) -> list[tup
     return found
 
 
-def _weigh(sign: Sign, answers: Sequence[Answer], found: Sequence[Found], sides: Sides) -> Weighed:
+def _weigh(sign: Sign, answers: Sequence[Answer], counted: Sequence[Found], sides: Sides) -> Weighed:
     row = Weighed(sign)
     most = ALONE.get(sign)
     marked = []
-    for one, f in zip(answers, found, strict=True):
+    for one, f in zip(answers, counted, strict=True):
         n = f.counts.get(sign, 0)
         row.known += sign in f.known
         row.answers += n > 0
@@ -127,17 +127,17 @@ def _weigh(sign: Sign, answers: Sequence[Answer], found: Sequence[Found], sides:
             if len(row.witnesses) < _SHOWN:
                 row.witnesses.append((one, f.first.get(sign)))
     for here, other, pairs in sides:
-        both = [(a, b) for a, b in pairs if all(sign in found[i].known for i in (*a, *b))]
-        score = [(sum(_of(found[i], sign) for i in a), sum(_of(found[i], sign) for i in b)) for a, b in both]
+        both = [(a, b) for a, b in pairs if all(sign in counted[i].known for i in (*a, *b))]
+        score = [(sum(_of(counted[i], sign) for i in a), sum(_of(counted[i], sign) for i in b)) for a, b in both]
         more, fewer = sum(a > b for a, b in score), sum(a < b for a, b in score)
         row.compared.append(Compared(here, other, more, fewer, len(both), _tail(more, fewer)))
     if (proof := row.proved) is not None and not row.witnesses:
         row.witnesses = [
             (one, f.first.get(sign))
-            for one, f, is_ in zip(answers, found, marked, strict=True)
+            for one, f, is_ in zip(answers, counted, marked, strict=True)
             if is_ and _here(one, proof)
         ][:_SHOWN]
-    row.slices = _slices(answers, found, sign)
+    row.slices = _slices(answers, counted, sign)
     return row
 
 
@@ -145,10 +145,10 @@ def _here(one: Answer, proof: Compared) -> bool:
     return bool(one.speculation) if proof.here == "speculation" else proof.here == f"run {one.run_id}"
 
 
-def _of(found: Found, sign: Sign) -> float:
+def _of(signs: Found, sign: Sign) -> float:
     """How much of a sign an answer has: for copies, the share that is wrong."""
-    n = found.counts.get(sign, 0)
-    return n / (n + found.copies) if sign == "copy" and n else float(n)
+    n = signs.counts.get(sign, 0)
+    return n / (n + signs.copies) if sign == "copy" and n else float(n)
 
 
 def _tail(more: int, fewer: int) -> float:
@@ -161,12 +161,12 @@ def _tail(more: int, fewer: int) -> float:
     return float(sum(comb(n, k) for k in range(more, n + 1)) / 2**n)
 
 
-def _slices(answers: Sequence[Answer], found: Sequence[Found], sign: Sign) -> list[tuple[str, int, int]]:
+def _slices(answers: Sequence[Answer], counted: Sequence[Found], sign: Sign) -> list[tuple[str, int, int]]:
     """Answers with the sign, by speculation, prefix hit, batch size and place of the first one."""
     sizes = sorted(one.batch for one in answers if one.batch is not None)
     middle = sizes[len(sizes) // 2] if sizes else None
     told: dict[str, tuple[int, int]] = {}
-    for one, f in zip(answers, found, strict=True):
+    for one, f in zip(answers, counted, strict=True):
         if sign not in f.known:
             continue
         here = f.counts.get(sign, 0) > 0

@@ -66,8 +66,8 @@ def read_table(folder: str) -> Table:
     return Table(str(folder), bytes_of, frozenset(special), frozenset(never), names)
 
 
-def _vocab(found: Any) -> dict[int, str]:
-    model = found.get("model") if isinstance(found, dict) else None
+def _vocab(value: Any) -> dict[int, str]:
+    model = value.get("model") if isinstance(value, dict) else None
     vocab = model.get("vocab") if isinstance(model, dict) else None
     if isinstance(vocab, dict):
         return {i: str(token) for token, i in vocab.items() if isinstance(i, int) and i >= 0}
@@ -76,9 +76,9 @@ def _vocab(found: Any) -> dict[int, str]:
     return {}
 
 
-def _byte_level(found: dict[str, Any]) -> bool:
+def _byte_level(document: dict[str, Any]) -> bool:
     """Whether tokens are written as bytes in GPT-2's characters."""
-    parts = [found.get("pre_tokenizer"), found.get("decoder")]
+    parts = [document.get("pre_tokenizer"), document.get("decoder")]
     while parts:
         part = parts.pop()
         if isinstance(part, dict):
