@@ -16,6 +16,7 @@ import polars as pl
 from sdtrace.audit.audit import Audit, Keep, Span, audit, gathered, heads_of
 from sdtrace.audit.opened import OpenInput
 from sdtrace.audit.parts import Parts
+from sdtrace.audit.parts import together as followed
 from sdtrace.audit.seen_steps import RepeatedSteps
 from sdtrace.errors import MissingExtraError, UsageError
 from sdtrace.responses.texts import merged
@@ -123,7 +124,6 @@ def _together(parts: Sequence[Audit], tally: Tally, checks: Sequence[Check]) -> 
     for part in parts:
         if part.repeated is not None:
             repeated.add(part.repeated, "")
-    followed = [part.parts for part in parts if part.parts is not None]
     return Audit(
         tally,
         [i for part in parts for i in part.inputs],
@@ -135,5 +135,5 @@ def _together(parts: Sequence[Audit], tally: Tally, checks: Sequence[Check]) -> 
         judged,
         merged([part.texts for part in parts]),
         repeated=repeated.rows,
-        parts=pl.concat(followed) if len(parts) > 1 and followed else None,
+        parts=followed(part.parts for part in parts) if len(parts) > 1 else None,
     )

@@ -1,5 +1,6 @@
 """Where each request begins and ends in each input: parts of one request that were written by several processes are found by it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -53,6 +54,12 @@ class Parts:
     def rows(self) -> pl.DataFrame | None:
         """All of them; None where there are none."""
         return _merged(pl.concat(self.frames)) if self.frames else None
+
+
+def together(several: Iterable[pl.DataFrame | None]) -> pl.DataFrame | None:
+    """The rows of several audits of different inputs."""
+    known = [one for one in several if one is not None]
+    return pl.concat(known) if known else None
 
 
 def of_several(parts: pl.DataFrame | None) -> pl.DataFrame | None:

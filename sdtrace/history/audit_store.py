@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 import polars as pl
 
+from sdtrace.audit import parts
 from sdtrace.audit.audit import Audit, gathered
-from sdtrace.history.services import kept_config
+from sdtrace.history.services import kept_config, without_credentials
 from sdtrace.readers.inputs import Input
 from sdtrace.responses import store
 from sdtrace.responses.texts import merged
@@ -47,6 +48,7 @@ def save(audit: Audit, folder: Path) -> None:
         ("uniforms", uniforms),
         ("requests", without_stop_ids(heads)),
         ("windows", audit.windows),
+        ("parts", _plain_paths(audit.parts)),
     ):
         if table is not None:
             _write(table, folder / f"{name}.parquet")
@@ -98,6 +100,7 @@ def load(folder: Path) -> Audit:
         [Event(**e) for e in document["events"]],
         {code: _counts(counts) for code, counts in document["judged"].items()},
         store.load(folder),
+        parts=_read(folder / "parts.parquet"),
     )
 
 
@@ -162,6 +165,7 @@ def together(audits: Sequence[Audit]) -> Audit:
         [e for a in audits for e in a.events],
         judged,
         merged([a.texts for a in audits]),
+        parts=parts.together(a.parts for a in audits),
     )
 
 
@@ -201,6 +205,13 @@ def _thinned(tally: Tally) -> tuple[pl.DataFrame | None, int]:
         shift += 1
         sample = sample.filter(pl.col("mix") < 1 << (64 - shift))
     return sample, shift
+
+
+def _plain_paths(rows: pl.DataFrame | None) -> pl.DataFrame | None:
+    if rows is None:
+        return None
+    paths = rows["path"].unique().to_list()
+    return rows.with_columns(pl.col("path").replace_strict(paths, [without_credentials(path) for path in paths]))
 
 
 def _untold(row: Mapping[str, Any]) -> Json:

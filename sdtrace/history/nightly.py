@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from sdtrace.audit.audit import Audit
+from sdtrace.audit.audit import Audit, Keep, Span, audit
+from sdtrace.audit.opened import OpenInput
+from sdtrace.audit.parts import Parts
 from sdtrace.diagnosis.law_choice import Fit
 from sdtrace.errors import NoInputError, SdtraceError, UsageError
 from sdtrace.history import clock
@@ -23,9 +25,11 @@ from sdtrace.pipeline import Inputs, audited, diagnosis_and_report, read
 from sdtrace.readers import Opened, guard
 from sdtrace.readers.inputs import Input
 from sdtrace.readers.io.paths import expand
+from sdtrace.results.check import Check
 from sdtrace.results.report import Report
 from sdtrace.schema.json_values import Json
 from sdtrace.schema.trace import OTHER
+from sdtrace.verify.rulings import Rulings
 
 T = TypeVar("T")
 #: Inputs that a record names as set aside.
@@ -191,7 +195,18 @@ def _groups(sources: "list[_NewInput]", night: str | None, done: Addition) -> li
         groups.setdefault(days.get(source, last), []).append(source)
     if len(groups) == 1 and sum(map(len, groups.values())) == len(every):
         return [_Group(last, every, found, overridden)]
-    return [_Group(day, mine, *audited(mine)) for day, mine in sorted(groups.items())]
+    return [_Group(day, mine, *_audited(mine)) for day, mine in sorted(groups.items())]
+
+
+def _audited(sources: "list[_NewInput]") -> tuple[Audit, dict[str, Fit]]:
+    """Requests of a single input are followed too: what comes later for this night may be the rest of them."""
+    return audited(sources, machines=_followed)
+
+
+def _followed(
+    sources: Sequence[OpenInput], checks: Sequence[Check], keep: Keep | None, rulings: Rulings | None, span: Span
+) -> Audit:
+    return audit(sources, checks, keep, rulings, span, parts=Parts())
 
 
 def _too_early(at: float) -> tuple[str, str]:
@@ -203,15 +218,15 @@ def _too_early(at: float) -> tuple[str, str]:
 
 def _readable(sources: "list[_NewInput]", done: Addition) -> "tuple[list[_NewInput], Audit, dict[str, Fit]]":
     """Those of the inputs that can be read, and the audit of them."""
-    whole = _attempted(sources[0].path, partial(audited, sources))
+    whole = _attempted(sources[0].path, partial(_audited, sources))
     if isinstance(whole, SdtraceError):
-        alone = {source: _attempted(source.path, partial(audited, [source])) for source in sources}
+        alone = {source: _attempted(source.path, partial(_audited, [source])) for source in sources}
         failed = {source: error for source, error in alone.items() if isinstance(error, SdtraceError)}
         if not failed:
             raise whole
         done.unread += [Aside.of(source.path, error) for source, error in failed.items()]
         sources = [source for source in sources if source not in failed]
-        whole = audited(sources)
+        whole = _audited(sources)
     audit, overridden = whole
     kept: list[tuple[_NewInput, Input]] = []
     for source, one in zip(sources, audit.inputs, strict=True):

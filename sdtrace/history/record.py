@@ -1,6 +1,7 @@
 """One night in a few kilobytes: what it counted, its figures by service, its evidence, what its report found."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -66,16 +67,26 @@ def _service(service: Service, audit: Audit, diagnosis: Diagnosis) -> Json:
         counts = {n: figures.get(n) for n in _FIGURES} | _speed_of_counts(diagnosis)
         return told | {"figures": counts, "cells": {}, "evidence": {}, "disagree": None}
     rows = pl.col("run_id").is_in(list(service.runs))
-    laws, positions, requests = (diagnosis.chosen.frame(n).filter(rows) for n in ("laws", "positions", "requests"))
+    laws, positions = (diagnosis.chosen.frame(n).filter(rows) for n in ("laws", "positions"))
+    # a request that moved within the service counts once; one that moved to another counts in each by its part
+    moved = diagnosis.chosen.moved.filter(rows, pl.col("began_in").is_in(list(service.runs)))
+    requests = replace(diagnosis.chosen, moved=moved).requests.filter(rows)
     figures = acceptance(laws, positions, requests) or {}
     # what gathers over months must not gather from a damaged night: nothing in such an input is proof
     damaged = any(i.doubt is not None and i.doubt.figures for i in audit.inputs)
     return told | {
         "figures": {n: figures.get(n) for n in _FIGURES} | _speed(audit.tally.frame("cost").filter(rows)),
-        "cells": cells(requests, audit.requests),
+        "cells": cells(requests, _heads(audit.requests, moved)),
         "evidence": {} if damaged else _evidence(diagnosis.chosen.frame("evidence").filter(rows)),
         "disagree": int(laws["disagree"].sum()),
     }
+
+
+def _heads(heads: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
+    """Request lines; a request that moved may have its line only where it went on."""
+    there = heads.join(moved.select("run_id", "request_id", "began_in"), on=["run_id", "request_id"], how="inner")
+    began = there.with_columns(run_id="began_in").select(heads.columns)
+    return pl.concat([heads, began]).unique(["run_id", "request_id"], keep="first", maintain_order=True)
 
 
 def _speed(cost: pl.DataFrame) -> dict[str, float | None]:

@@ -3,7 +3,7 @@
     python tests/vllm/second.py FOLDER [--law ratio] [--rows 20000] [--fault bonus-row]
 
 Needs torch, triton and the Python files of vLLM 0.32 or 0.33 with what they import; prints one JSON object, or says what is missing and
-exits 3. Drafts are drawn by vLLM's own kernel; the uniforms of its test are drawn again (tl.rand) and compared with the recorded ones
+exits 3. Drafts are drawn by vLLM's own kernel; every uniform that its test draws is compared with that of the law and with the recorded one,
 bit for bit; `sdtrace report FOLDER` judges the decisions. `--fault`: one of the kernels is made wrong first (tests/vllm/mutilated.py).
 """
 
@@ -83,6 +83,7 @@ def main() -> None:
 
     # the interpreter has no libdevice
     rejection_sampler_utils.tldevice = SimpleNamespace(log1p=lambda x: tl.log(1.0 + x))
+    rejection_sampler_utils.tl_rand32, drawn = watched(rejection_sampler_utils.tl_rand32)
     register()
     runner = model_runner.GPUModelRunner.__new__(model_runner.GPUModelRunner)
     steps = runner._sdtrace
@@ -148,36 +149,51 @@ def main() -> None:
     print(
         json.dumps(
             {"law": given.law, "fault": given.fault, "rows": int(number + 1) * BATCH * K}
-            | bits(given.folder, np, given.law)
+            | bits(given.folder, np, drawn, mixed=given.law == "block" and steps.mixed)
         )
     )
 
 
-def bits(folder: Path, np: Any, law: str) -> dict[str, int]:
-    """Recorded uniforms against tl.rand of the same seed and position, drawn by a kernel."""
-    import torch
-    from vllm.triton_utils import tl, triton
-    from vllm.v1.worker.gpu.sample.gumbel import tl_rand32
-    from vllm.v1.worker.gpu.spec_decode import rejection_sampler_utils
+Drawn = dict[tuple[int, int], float]
 
-    globals().update(tl=tl, tl_rand32=tl_rand32)  # the interpreter looks names of a kernel up there
 
-    def draw(out: Any, seed: Any, pos: Any) -> None:
-        i = tl.program_id(0)
-        tl.store(out + i, tl_rand32(tl.load(seed + i), tl.load(pos + i), includes_zero=False))
+def watched(draw: Any) -> tuple[Any, Drawn]:
+    """The function that draws a uniform, and what the kernel has drawn with it: (seed, position) to uniform."""
+    drawn: Drawn = {}
 
+    def drawing(seed: Any, pos: Any, **how: Any) -> Any:
+        u = draw(seed, pos, **how)
+        drawn[_number(seed), _number(pos)] = float(u.handle.data.item())
+        return u
+
+    return drawing, drawn
+
+
+def _number(value: Any) -> int:
+    return int(value.handle.data.item())
+
+
+def bits(folder: Path, np: Any, drawn: Drawn, *, mixed: bool) -> dict[str, int]:
+    """How many of the uniforms that the kernel drew equal, bit for bit, those of the law; of those that the trace has, the recorded ones."""
+    from sdtrace.verify.streams.philox import uniform
+
+    def words(values: Any) -> Any:
+        return np.asarray(values, dtype=np.float32).view(np.int32)
+
+    seed, pos = np.array(list(drawn), dtype=np.int64).T
+    law = uniform(seed, pos)
     rows = [json.loads(line) for file in sorted(folder.rglob("*.jsonl")) for line in file.read_text().splitlines()]
     seeds = {row["request_id"]: row["seed"] for row in rows if row["kind"] == "request"}
-    table = [
-        (seeds[row["request_id"]], 9 + row["context_len"] + j, j, u)
+    both = [
+        (u, drawn[key])
         for row in rows if row["kind"] == "step" for j, u in enumerate(row.get("uniforms") or [])
-    ][:2000]  # fmt: skip
-    seed, pos, step = (torch.tensor([row[i] for row in table], dtype=torch.int64) for i in range(3))
-    mixed = law == "block" and hasattr(rejection_sampler_utils, "spec_step_seed")
-    out = torch.empty(len(table), dtype=torch.float32)
-    triton.jit(draw)[(len(table),)](out, seed ^ (step << 32) if mixed else seed, pos)
-    told = np.array([row[3] for row in table], dtype=np.float32)
-    return {"uniforms": len(table), "equal": int((told.view(np.int32) == out.numpy().view(np.int32)).sum())}
+        if (key := (seeds[row["request_id"]] ^ (j << 32 if mixed else 0), 9 + row["context_len"] + j)) in drawn
+    ]  # fmt: skip
+    told, mine = np.array(both, dtype=np.float32).reshape(-1, 2).T
+    return {
+        "drawn": len(drawn), "equal": int((words(law) == words(list(drawn.values()))).sum()),
+        "recorded": len(both), "recorded_equal": int((words(told.copy()) == words(mine.copy())).sum()),
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def test_every_decision_is_explained(law: str, tmp_path: Path) -> None:
     assert found["audit"]["rule"] == law
     assert found["audit"]["disagree"] == 0
     assert found["audit"]["tested"] > 0
-    assert said["equal"] == said["uniforms"] > 0
+    assert said["equal"] == said["drawn"] > 0
+    assert said["recorded_equal"] == said["recorded"] > 0
 
 
 @pytest.mark.parametrize("fault", CAUSES)
