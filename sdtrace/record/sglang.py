@@ -1,8 +1,9 @@
 """An SGLang plugin that records trace format 1 from the verification of draft trees. Set SDTRACE_RECORD to a folder and start SGLang.
 
 SGLang 0.5.23 finds it by its entry point (`sglang.srt.plugins`) in every process; without the variable it does nothing. It hooks
-`eagle_sample` (EAGLE, EAGLE-3, MTP, STANDALONE, NGRAM) and the kernels that it samples with. Drafters that verify elsewhere (DFlash,
-DSpark, UNO) are not recorded, and it says so. The variables are those of `sdtrace.record.vllm`, without SDTRACE_RECORD_TOP.
+`eagle_sample` (EAGLE, EAGLE-3, MTP, STANDALONE, NGRAM), blocks of DFlash (`sdtrace.record.sglang_dflash`), and the kernels that both
+sample with. Drafters that verify elsewhere (DSpark, UNO) are not recorded, and it says so. The variables are those of
+`sdtrace.record.vllm`, without SDTRACE_RECORD_TOP.
 
 | what verifies | law of the record |
 |---|---|
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sdtrace.record import settings
+from sdtrace.record.sglang_dflash import Blocks
 from sdtrace.record.sglang_steps import TreeSteps
 from sdtrace.record.writer import TraceWriter
 
@@ -28,6 +30,9 @@ _log = logging.getLogger("sdtrace.record")
 #: Releases whose verification was read.
 KNOWN = ("0.5.23",)
 _UTILS = "sglang.srt.speculative.eagle_utils"
+_DFLASH = "sglang.srt.speculative.dflash_worker_v2.DFlashWorkerV2"
+#: Arguments of its `_accept_block` that are read.
+_BLOCK = {"candidates", "next_token_logits", "prefix_lens"}
 #: Arguments that are read, by function of `eagle_utils`.
 _READ = {
     "eagle_sample": {"verify_input", "batch", "logits_output"},
@@ -36,6 +41,7 @@ _READ = {
 #: Words of the format for SGLang's algorithms.
 _METHODS = {
     "EAGLE": "eagle", "EAGLE3": "eagle3", "NEXTN": "mtp", "FROZEN_KV_MTP": "mtp", "STANDALONE": "draft_model", "NGRAM": "ngram",
+    "DFLASH": "dflash",
 }  # fmt: skip
 
 
@@ -75,16 +81,8 @@ def installed() -> "Hooks | None":
         if getattr(eagle_utils, name) is not None:
             kernel = hooks.chain if name.startswith("chain") else hooks.tree
             HookRegistry.register(f"{_UTILS}.{name}", kernel, HookType.AFTER)
-    HookRegistry.register("sglang.srt.managers.scheduler.Scheduler.__init__", elsewhere, HookType.AFTER)
+    HookRegistry.register("sglang.srt.managers.scheduler.Scheduler.__init__", hooks.served, HookType.AFTER)
     return hooks
-
-
-def elsewhere(result: Any, scheduler: Any, *args: Any, **given: Any) -> None:
-    """Say of a drafter whose verification is not hooked that nothing will be recorded."""
-    name = getattr(getattr(scheduler, "spec_algorithm", None), "name", "NONE")
-    if name not in _METHODS:
-        why = "speculation is off" if name == "NONE" else f"{name} does not verify in eagle_sample"
-        _log.warning("sdtrace records nothing here: %s", why)
 
 
 class Hooks:
@@ -94,6 +92,31 @@ class Hooks:
         self.steps: TreeSteps | None = None
         self.rank: bool | None = None
         self.said: set[str] = set()
+
+    def served(self, result: Any, scheduler: Any, *args: Any, **given: Any) -> None:
+        """A scheduler is there, and so is its drafter: one whose verification is not hooked is named."""
+        name = getattr(getattr(scheduler, "spec_algorithm", None), "name", "NONE")
+        if name == "DFLASH":
+            self._safely(self.dflash)
+        elif name not in _METHODS:
+            known = ", ".join(sorted({"EAGLE", "EAGLE3", "STANDALONE", "NGRAM", "DFLASH"}))
+            self._say(
+                "speculation is off" if name == "NONE" else f"{name} verifies where no hook is (known are {known})"
+            )
+
+    def dflash(self) -> None:
+        """Hook the worker of DFlash, which no other server imports."""
+        from sglang.srt.plugins.hook_registry import HookRegistry, HookType
+        from sglang.srt.speculative.dflash_worker_v2 import DFlashWorkerV2
+
+        missing = sorted(_BLOCK - set(inspect.signature(DFlashWorkerV2._accept_block).parameters))
+        if missing:
+            self._say(f"{', '.join(missing)} are no arguments of DFlashWorkerV2._accept_block in dflash_worker_v2.py")
+            return
+        blocks = Blocks(lambda tree: self._writing(tree) if self._ours() else None, self._safely, self._say)
+        HookRegistry.register(f"{_DFLASH}.forward_batch_generation", blocks.serving, HookType.BEFORE)
+        HookRegistry.register(f"{_DFLASH}._accept_block", blocks.around, HookType.AROUND)
+        HookRegistry.apply_hooks()
 
     def around(
         self, original: Callable[..., Any], tree: Any, batch: Any, logits_output: Any, *args: Any, **more: Any
@@ -133,6 +156,11 @@ class Hooks:
             self.rank = getattr(get_parallel(), "attn_tp_rank", 0) == 0
         return self.rank
 
+    def _say(self, why: str) -> None:
+        if why not in self.said:
+            self.said.add(why)
+            _log.warning("sdtrace records nothing here: %s", why)
+
     def _safely(self, watch: Callable[[], None]) -> None:
         try:
             watch()
@@ -155,11 +183,16 @@ class Hooks:
         return self.steps
 
 
+def draws(spec: Any) -> bool:
+    """Whether drafts are drawn, and held against p by their ratio. DFlash drafts the likeliest token whatever the flag says."""
+    return bool(spec.speculative_use_rejection_sampling) and spec.speculative_algorithm != "DFLASH"
+
+
 def rule_of(spec: Any, topk: int, *, simulated: bool) -> tuple[str, dict[str, Any]]:
     """(law, its parameters) of requests at a temperature, by what the server was asked for."""
     if simulated:
         return "synthetic", {}
-    if spec.speculative_use_rejection_sampling:
+    if draws(spec):
         return "block" if spec.speculative_use_block_verification else "ratio", {}
     params: dict[str, Any] = {
         "threshold_single": float(spec.speculative_accept_threshold_single),
@@ -177,7 +210,6 @@ def writer(args: Any, spec: Any, topk: int, *, simulated: bool) -> TraceWriter:
     names = ("dtype", "tp_size", "dp_size", "attention_backend")
     config = {name: str(value) for name in names if (value := getattr(args, name, None)) is not None}
     nodes = spec.speculative_num_draft_tokens or 1
-    drawn = bool(spec.speculative_use_rejection_sampling)
     return settings.writer(
         {
             "run_id": f"sglang-{int(time.time())}-{os.getpid()}",
@@ -188,7 +220,7 @@ def writer(args: Any, spec: Any, topk: int, *, simulated: bool) -> TraceWriter:
             "draft_model": spec.speculative_draft_model_path,
             "rule": rule,
             "rule_params": params or None,
-            "draft_sampling": "sampled" if drawn else "argmax",
+            "draft_sampling": "sampled" if draws(spec) else "argmax",
             "num_draft_tokens": nodes - 1 if topk == 1 else spec.speculative_num_steps,
             "prob_basis": "processed",
             "prob_dtype": "float32",

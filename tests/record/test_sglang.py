@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdtrace.record import sglang
+from sdtrace.record import sglang, sglang_dflash
 from sdtrace.record.copies import Flat
 from sdtrace.record.known import Known
 from sdtrace.record.sglang_steps import Batch, asked, lines, path
@@ -117,17 +117,21 @@ def test_what_a_request_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rejection", "block", "topk", "simulated", "expected"),
+    ("algorithm", "rejection", "block", "topk", "simulated", "expected"),
     [
-        (True, False, 1, False, ("ratio", {})),
-        (True, True, 1, False, ("block", {})),
-        (False, False, 1, False, ("tree-coin", {"threshold_single": 1.0, "threshold_acc": 0.9, "topk": 1})),
-        (False, False, -1, False, ("tree-coin", {"threshold_single": 1.0, "threshold_acc": 0.9})),
-        (True, False, 1, True, ("synthetic", {})),
+        ("EAGLE", True, False, 1, False, ("ratio", {})),
+        ("EAGLE", True, True, 1, False, ("block", {})),
+        ("EAGLE", False, False, 1, False, ("tree-coin", {"threshold_single": 1.0, "threshold_acc": 0.9, "topk": 1})),
+        ("NGRAM", False, False, -1, False, ("tree-coin", {"threshold_single": 1.0, "threshold_acc": 0.9})),
+        ("EAGLE", True, False, 1, True, ("synthetic", {})),
+        ("DFLASH", True, True, 1, False, ("tree-coin", {"threshold_single": 1.0, "threshold_acc": 0.9, "topk": 1})),
     ],
 )
-def test_the_law_of_a_server(rejection: bool, block: bool, topk: int, simulated: bool, expected: Any) -> None:
+def test_the_law_of_a_server(
+    algorithm: str, rejection: bool, block: bool, topk: int, simulated: bool, expected: Any
+) -> None:
     spec = SimpleNamespace(
+        speculative_algorithm=algorithm,
         speculative_use_rejection_sampling=rejection, speculative_use_block_verification=block,
         speculative_accept_threshold_single=1.0, speculative_accept_threshold_acc=0.9,
     )  # fmt: skip
@@ -199,7 +203,71 @@ def test_others_are_refused_by_name(
 
 def test_a_drafter_that_verifies_elsewhere_is_named(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "sdtrace.record"):
-        sglang.elsewhere(None, SimpleNamespace(spec_algorithm=SimpleNamespace(name="EAGLE3")))
+        sglang.Hooks().served(None, SimpleNamespace(spec_algorithm=SimpleNamespace(name="EAGLE3")))
         assert not caplog.text
-        sglang.elsewhere(None, SimpleNamespace(spec_algorithm=SimpleNamespace(name="DFLASH")))
-    assert "DFLASH does not verify in eagle_sample" in caplog.text
+        sglang.Hooks().served(None, SimpleNamespace(spec_algorithm=SimpleNamespace(name="DSPARK")))
+    assert "DSPARK verifies where no hook is" in caplog.text
+
+
+def served(monkeypatch: pytest.MonkeyPatch, accept: Any) -> list[str]:
+    """What is hooked once a scheduler serves DFlash whose worker has this `_accept_block`."""
+    hooked: list[str] = []
+    registry = SimpleNamespace(
+        register=lambda target, hook, kind: hooked.append(target.rpartition(".")[2]),
+        apply_hooks=lambda: hooked.append("applied"),
+    )
+    parts: dict[str, dict[str, Any]] = {
+        "hook_registry": {"HookRegistry": registry, "HookType": SimpleNamespace(AROUND="", BEFORE="")},
+        "dflash_worker_v2": {"DFlashWorkerV2": type("DFlashWorkerV2", (), {"_accept_block": accept})},
+    }
+    for name, room in (("hook_registry", "plugins"), ("dflash_worker_v2", "speculative")):
+        for whole in ("sglang", "sglang.srt", f"sglang.srt.{room}", f"sglang.srt.{room}.{name}"):
+            module = ModuleType(whole)
+            if whole.endswith(name):
+                vars(module).update(parts[name])
+            monkeypatch.setitem(sys.modules, whole, module)
+    sglang.Hooks().served(None, SimpleNamespace(spec_algorithm=SimpleNamespace(name="DFLASH")))
+    return hooked
+
+
+def known_block(self: Any, *, candidates: Any, next_token_logits: Any, prefix_lens: Any, bs: int) -> None: ...
+
+
+def other_block(self: Any, *, candidates: Any, next_token_logits: Any) -> None: ...
+
+
+def test_dflash_is_hooked_where_it_serves(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "sdtrace.record"):
+        assert served(monkeypatch, known_block) == ["forward_batch_generation", "_accept_block", "applied"]
+        assert not caplog.text
+        assert served(monkeypatch, other_block) == []
+    assert "prefix_lens are no arguments of DFlashWorkerV2._accept_block" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("selector", "logits", "words"),
+    [([1], "rows", "DSpark's kernel"), (None, None, "has them gathered"), (None, "rows", "")],
+    ids=["a drafter with its own q", "logits that were not gathered", "a chain"],
+)
+def test_blocks_that_are_not_recorded_are_named(
+    selector: Any, logits: Any, words: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[Any] = []
+    steps: Any = SimpleNamespace(
+        begin=lambda: told.append("begin"), verified=lambda result, tree, batch, rows: told.append((batch.reqs, rows))
+    )
+    monkeypatch.setattr(sglang_dflash, "chain", lambda candidates: SimpleNamespace(draft_token_num=4))
+    monkeypatch.setattr(sglang_dflash, "kept", lambda lens, nodes: None)
+    hooks = sglang.Hooks()
+    blocks = sglang_dflash.Blocks(lambda tree: steps, hooks._safely, hooks._say)
+    blocks.serving(None, SimpleNamespace(reqs=["a"]))
+    tokens = SimpleNamespace(reshape=lambda size: [1])
+    given = {"candidates": [[1]], "next_token_logits": logits, "prefix_lens": [9]}
+    with caplog.at_level(logging.WARNING, "sdtrace.record"):
+        for _ in range(2):
+            worker = SimpleNamespace(_selector_sample=selector)
+            assert blocks.around(lambda _, **given: (0, [2], 5, tokens, None), worker, **given)[1] == [2]
+    assert words in caplog.text
+    assert caplog.text.count("sdtrace records nothing here") == bool(words)
+    assert "misses" not in caplog.text
+    assert told == ([] if words else ["begin", (["a"], "rows")] * 2)

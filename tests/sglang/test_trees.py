@@ -22,7 +22,17 @@ pytestmark = pytest.mark.skipif(bool(GONE), reason=f"not installed here: {', '.j
 
 @pytest.mark.parametrize(
     ("law", "rule"),
-    [("ratio", "ratio"), ("block", "block"), ("tree-chain", "tree-coin"), ("tree", "tree-coin"), ("greedy", "greedy")],
+    [
+        *(
+            ("ratio", "ratio"),
+            ("block", "block"),
+            ("tree-chain", "tree-coin"),
+            ("tree", "tree-coin"),
+            ("greedy", "greedy"),
+        ),
+        *(("standalone", "tree-coin"), ("ngram", "tree-coin"), ("ngram-greedy", "greedy"), ("dflash", "tree-coin")),
+        ("dflash-greedy", "greedy"),
+    ],
 )
 def test_every_decision_is_explained(law: str, rule: str, tmp_path: Path) -> None:
     from sdtrace import report

@@ -1,14 +1,16 @@
-"""SGLang's own `eagle_sample` on CPU tensors with the plugin's hooks on, in Triton's interpreter: random logits, chains and trees.
+"""SGLang's own verification on CPU tensors with the plugin's hooks on, in Triton's interpreter: random logits, chains, trees, blocks.
 
     python tests/sglang/trees.py FOLDER [--law ratio] [--rows 2000]
 
 Needs torch, triton and the Python files of SGLang 0.5.23 with what they import; prints one JSON object, or says what is missing and exits
-3. `eagle_sample`, the chain kernel (ratio, block) and the greedy tree kernel are SGLang's own. Its target-only tree kernel is CUDA
-alone: `target_only` is written after kernels/jit/include/sgl_kernel/speculative/sampling.cuh, so that of the laws tree and tree-chain
-the hooks are tested, and the kernel is not. `sdtrace report FOLDER` judges the decisions.
+3. `eagle_sample`, its inputs (EagleVerifyInput; NgramVerifyInput for the laws ngram and ngram-greedy), the chain kernel (ratio, block),
+the greedy tree kernel, and of DFlash `_accept_block` and its kernel for greedy batches are SGLang's own. Its target-only tree kernel is
+CUDA alone: `target_only` is written after kernels/jit/include/sgl_kernel/speculative/sampling.cuh, so that where it decides (tree,
+tree-chain, ngram, standalone, dflash) the hooks are tested, and the kernel is not. `sdtrace report FOLDER` judges the decisions.
 """
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -22,7 +24,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.made.stand_ins import MISSING, stand_in
 
 os.environ["TRITON_INTERPRET"] = "1"
-LAWS = ("ratio", "block", "tree-chain", "tree", "greedy")
+LAWS = (
+    "ratio",
+    "block",
+    "tree-chain",
+    "tree",
+    "greedy",
+    "standalone",
+    "ngram",
+    "ngram-greedy",
+    "dflash",
+    "dflash-greedy",
+)
+ALGORITHMS = {"standalone": "STANDALONE", "ngram": "NGRAM", "dflash": "DFLASH"}
 VOCAB, BATCH, STEPS = 48, 32, 4
 
 
@@ -85,7 +99,8 @@ def engine(law: str) -> tuple[Any, Any, Any]:
 
     spec = SimpleNamespace(
         speculative_use_rejection_sampling=law in ("ratio", "block"), speculative_use_block_verification=law == "block",
-        speculative_accept_threshold_single=1.0, speculative_accept_threshold_acc=1.0, speculative_algorithm="EAGLE",
+        speculative_accept_threshold_single=1.0, speculative_accept_threshold_acc=1.0,
+        speculative_algorithm=ALGORITHMS.get(law.removesuffix("-greedy"), "EAGLE"),
         speculative_draft_model_path="draft", speculative_num_draft_tokens=None, speculative_num_steps=STEPS,
     )  # fmt: skip
     server = SimpleNamespace(model_path="random", dtype="float32", tp_size=1)
@@ -104,6 +119,11 @@ def engine(law: str) -> tuple[Any, Any, Any]:
     eagle_utils.verify_tree_greedy_func = greedy
     eagle_utils.sampling_softmax = lambda logits, temperatures: torch.softmax(logits / temperatures, dim=-1)
     eagle_utils.tree_speculative_sampling_target_only = target_only
+    if law.startswith("dflash"):
+        from sglang.srt.speculative import dflash_utils
+
+        dflash_utils.tree_speculative_sampling_target_only, dflash_utils.get_spec = target_only, eagle_utils.get_spec
+        dflash_utils._DFLASH_SAMPLING_VERIFY_AVAILABLE = True
     return eagle_utils, spec, server
 
 
@@ -114,6 +134,55 @@ def request(name: str, temperature: float) -> SimpleNamespace:
         ignore_eos=True, logit_bias=None,
     )  # fmt: skip
     return SimpleNamespace(rid=name, sampling_params=params, origin_input_ids=[1] * 10, eos_token_ids=None)
+
+
+def checked(law: str, ids: Any, follows: Any, siblings: Any, q: Any) -> Any:
+    """What `eagle_sample` is asked to verify, as SGLang's workers hand it over."""
+    import torch
+    from sglang.srt.speculative.eagle_info import EagleVerifyInput
+    from sglang.srt.speculative.ngram_info import NgramVerifyInput
+
+    nodes = ids.shape[1]
+    shared: dict[str, Any] = {
+        "draft_token": ids.reshape(-1), "custom_mask": torch.ones(1, dtype=torch.bool), "positions": None, "draft_token_num": nodes,
+        "retrieve_index": torch.arange(ids.numel()).view(ids.shape), "retrieve_next_token": follows, "retrieve_next_sibling": siblings,
+    }  # fmt: skip
+    if law.startswith("ngram"):
+        return NgramVerifyInput(**shared)
+    return EagleVerifyInput(
+        **shared, retrieve_cum_len=None, spec_steps=STEPS, topk=2 if law == "tree" else 1, capture_hidden_mode=None, seq_lens_sum=0,
+        seq_lens_cpu=None, draft_probs=q,
+    )  # fmt: skip
+
+
+def blocks(hooks: Any, batch: Any, ids: Any, target: Any) -> Any:
+    """DFlash's own `_accept_block`, as its worker calls it; the lengths that it keeps."""
+    from sglang.srt.plugins.hook_registry import HookRegistry
+    from sglang.srt.speculative.dflash_worker_v2 import DFlashWorkerV2
+
+    if f"{DFlashWorkerV2.__module__}.DFlashWorkerV2._accept_block" not in HookRegistry._patched:
+        hooks.served(None, SimpleNamespace(spec_algorithm=SimpleNamespace(name="DFLASH")))
+    worker = DFlashWorkerV2.__new__(DFlashWorkerV2)
+    worker._selector_sample, worker.block_size, worker._use_triton_accept_bonus = None, ids.shape[1], True
+    worker._accept_bonus_buffer_cap, worker._accept_bonus_buffer_slot = 0, 0
+    worker.device, worker._tp_sync = "cpu", SimpleNamespace(sync=lambda *_: None)
+    worker._validate_phase1_sampling_support = _begun
+    with contextlib.suppress(_Begun):  # the hook sees the batch; the forward pass itself takes a model
+        worker.forward_batch_generation(batch)
+    drafted = SimpleNamespace(max_top_k=None, uniform_top_k_value=None)
+    kept = worker._accept_block(
+        candidates=ids, next_token_logits=target, sampling_info=batch.sampling_info, draft_input=drafted, prefix_lens=batch.seq_lens,
+        bs=len(ids),
+    )  # fmt: skip
+    return kept[1]
+
+
+class _Begun(Exception):
+    """Ends a forward pass where it begins."""
+
+
+def _begun(batch: Any) -> None:
+    raise _Begun
 
 
 def main() -> None:
@@ -139,11 +208,11 @@ def main() -> None:
     HookRegistry.apply_hooks()
     rng = torch.Generator().manual_seed(5)
     torch.manual_seed(6)
-    tree = given.law == "tree"
+    tree = given.law in ("tree", "ngram", "ngram-greedy")
     parents = [0, 0, 1, 1, 2, 2, 3, 3, 4, 7] if tree else list(range(STEPS))
     follows, siblings = (torch.tensor(one).repeat(BATCH, 1) for one in links(parents))
     nodes = len(parents) + 1
-    temperature = 0.0 if given.law == "greedy" else 1.0
+    temperature = 0.0 if given.law.endswith("greedy") else 1.0
     requests = [request(f"r{i}", temperature) for i in range(BATCH)]
     before = torch.full((BATCH,), 10, dtype=torch.int64)
     sampling = SimpleNamespace(
@@ -164,16 +233,15 @@ def main() -> None:
             drawn = torch.multinomial(q.view(-1, VOCAB), 1, generator=rng).view(BATCH, STEPS)
             x = drawn if given.law in ("ratio", "block") else draft.argmax(-1)
         ids = torch.cat([torch.ones(BATCH, 1, dtype=torch.int64), x], dim=1)
-        verify = SimpleNamespace(
-            draft_token=ids.reshape(-1), draft_token_num=nodes, max_tree_depth=STEPS + 1, tree_topk=2 if tree else 1,
-            retrieve_index=torch.arange(BATCH * nodes).view(BATCH, nodes), retrieve_next_token=follows,
-            retrieve_next_sibling=siblings, draft_probs=q, custom_mask=None, positions=None,
-        )  # fmt: skip
         batch = SimpleNamespace(
             device="cpu", forward_mode=SimpleNamespace(is_idle=lambda: False), seq_lens=before, sampling_info=sampling,
             reqs=requests, return_logprob=False, req_pool_indices=None,
         )  # fmt: skip
-        _, lens, _ = utils.eagle_sample(verify, batch, SimpleNamespace(next_token_logits=target))
+        if given.law.startswith("dflash"):
+            lens = blocks(hooks, batch, ids, target)
+        else:
+            verify = checked(given.law, ids, follows, siblings, q)
+            _, lens, _ = utils.eagle_sample(verify, batch, SimpleNamespace(next_token_logits=target))
         before = before + lens
     hooks.close()
     print(json.dumps({"law": given.law, "rows": batches * BATCH * len(parents)}))

@@ -3,8 +3,8 @@
     python tests/vllm/second.py FOLDER [--law ratio] [--rows 20000] [--fault bonus-row]
 
 Needs torch, triton and the Python files of vLLM 0.32 or 0.33 with what they import; prints one JSON object, or says what is missing and
-exits 3. Drafts are drawn by vLLM's own kernel; every uniform that its test draws is compared with that of the law and with the recorded one,
-bit for bit; `sdtrace report FOLDER` judges the decisions. `--fault`: one of the kernels is made wrong first (tests/vllm/mutilated.py).
+exits 3. Drafts are drawn by vLLM's own kernel; every uniform that its test draws is compared bit for bit with that of the law and with the
+recorded one; `sdtrace report FOLDER` judges the decisions. `--fault`: one of the kernels is made wrong first (tests/vllm/mutilated.py).
 """
 
 import argparse
@@ -174,7 +174,7 @@ def _number(value: Any) -> int:
 
 
 def bits(folder: Path, np: Any, drawn: Drawn, *, mixed: bool) -> dict[str, int]:
-    """How many of the uniforms that the kernel drew equal, bit for bit, those of the law; of those that the trace has, the recorded ones."""
+    """How many of the uniforms that the kernel drew equal those of the law bit for bit; and of those in the trace, the recorded ones."""
     from sdtrace.verify.streams.philox import uniform
 
     def words(values: Any) -> Any:
