@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sdtrace.counters.downsample import origin
+from sdtrace.counters.scrapes import placed
 from sdtrace.counters.sources import increments
 from sdtrace.schema.arrays import Floats
 from sdtrace.schema.trace import Event
@@ -227,7 +227,7 @@ def _anew(windows: pl.DataFrame) -> list[Change]:
     mine = windows.filter(pl.col("basis").is_in(["counter", "lifetime"]) & pl.col("drafted").is_not_null())
     if mine.is_empty():
         return []
-    ordered = mine.with_columns(origin()).sort("at", "line", nulls_last=True, maintain_order=True)
+    ordered = placed(mine).sort("at", "line", nulls_last=True, maintain_order=True)
     before = pl.col("drafted").shift(1).over("engine", "surface", "series", "origin")
     fell = ordered.with_columns(before=before).filter(pl.col("drafted") < pl.col("before")).head(_EVENTS)
     rows = fell.select("engine", "series", "at", "path", "line", "before", "drafted").rows()

@@ -48,6 +48,8 @@ def named(series: str, surface: str) -> dict[By, str]:
     if engine := _ENGINE.search(series):
         found["engine"] = engine[1]
     if rank := _RANK.search(series):
+        if "rank" in found:  # a task of srun that has ranks of its own
+            found["replica"] = f"task {found['rank']}"
         found["rank"] = rank[1]
     if port := _PORT.search(series):
         found["replica"] = f"port {port[1]}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.counters.downsample import origin
+from sdtrace.counters.scrapes import placed, says
 from sdtrace.counters.steps import Delivered, bounds, delivered_of, notes, over_all, whole
 
 #: What is taken for the figures first: the closer to single decisions, the better.
@@ -153,7 +153,7 @@ def _families(part: pl.DataFrame, added: pl.DataFrame) -> list[str]:
     running = part["basis"][0] in ("lifetime", "counter")
     assumed = int(not running and added["drafts"].count() > part["drafts"].count())
     lone = part["basis"][0] == "counter" and part.height == part["series"].n_unique()
-    told += [LIFETIME] * int(lone)
+    told += [LIFETIME] * int(lone) + says(part)
     return told + ["steps of windows that accepted nothing: at least drafted / k"] * assumed
 
 
@@ -195,7 +195,7 @@ def increments(part: pl.DataFrame) -> pl.DataFrame:
     where counting begins (a counter that was not there yet stood at 0); a lone sample, and a total printed by the
     process itself, count from its start.
     """
-    ordered = part.with_columns(origin()).with_row_index("row").sort(*_PLACE, "at", "row", nulls_last=True)
+    ordered = placed(part).with_row_index("row").sort(*_PLACE, "at", "row", nulls_last=True)
     columns = []
     for name in ("drafts", "steps", "drafted", "accepted", "emitted", "draft_ms"):
         value = pl.col(name)

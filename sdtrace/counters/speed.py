@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.counters.sources import increments
+from sdtrace.readers.logs.mlx_console import SILENT
 from sdtrace.schema.arrays import Floats
 
 #: How the speed of a row is meant, the most exact first.
@@ -119,10 +120,16 @@ def _requests(windows: pl.DataFrame) -> pl.DataFrame:
         surface=pl.col("surface").replace({"eval time": "request"}),
         tokens=pl.col("emitted"),
         seconds=busy,
-        drafting=(pl.col("drafted").fill_null(0) > 0),
+        drafting=_drafts(),
         length=pl.when(pl.col("drafts") > 0).then(1 + pl.col("accepted") / pl.col("drafts")),
     )
     return mine.with_columns(running=_beside(mine))
+
+
+def _drafts() -> pl.Expr:
+    """Whether a request drafted: it counts drafted tokens, or accepted ones, or was given a drafter that nothing is printed of."""
+    counted = (pl.col("drafted") > 0) | ((pl.col("accepted") > 0) & (pl.col("drafts") > 0))
+    return counted.fill_null(value=False) | pl.col("family").eq_missing(pl.lit(SILENT))
 
 
 def _beside(requests: pl.DataFrame) -> pl.Series:
@@ -209,6 +216,6 @@ def _runs(windows: pl.DataFrame) -> pl.DataFrame:
     speed = pl.coalesce("generation_tps", pl.col("emitted") / pl.col("busy_ms") * 1000)
     mine = windows.filter((pl.col("basis") == "run") & (speed > 0)).with_columns(speed=speed)
     tokens = pl.coalesce("emitted", pl.col("speed") * pl.col("span_s"), "speed")
-    drafting = (pl.col("length") > 1) | (pl.col("drafted") > 0)
+    drafting = (pl.col("length") > 1) | (pl.col("drafted") > 0) | (pl.col("rate") > 0)
     mine = mine.with_columns(kind=pl.lit("run"), tokens=tokens, drafting=drafting.fill_null(value=False))
     return mine.with_columns(seconds=pl.col("tokens") / pl.col("speed"))

@@ -1,12 +1,16 @@
 """The track of counts: no step was recorded, so only counters, announcements and responses speak."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import polars as pl
+
 from sdtrace.audit.audit import Audit
 from sdtrace.counters.by_length import by_length
 from sdtrace.counters.figures import counted
+from sdtrace.counters.scrapes import APART, IN_ORDER
 from sdtrace.counters.sources import LIFETIME, CounterSource
 from sdtrace.counters.sources import chosen as chosen_of
 from sdtrace.counters.speed import Speed, speeds
@@ -22,8 +26,10 @@ from sdtrace.diagnosis.outcomes import outcomes
 from sdtrace.diagnosis.texts import text_causes, text_coverage, text_headline, text_judged, text_notes
 from sdtrace.diagnosis.track import Judge, Seen, Track
 from sdtrace.diagnosis.verdict import counts_verdict
+from sdtrace.readers.logs.mlx_console import SILENT
+from sdtrace.readers.sglang_meta import BOTH
 from sdtrace.results.cause import joined
-from sdtrace.results.not_checked import STAGES, NotChecked
+from sdtrace.results.not_checked import STAGES, Code, NotChecked
 from sdtrace.schema.trace import OTHER
 from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.ledger import Ledger
@@ -56,7 +62,7 @@ def from_counts(seen: Seen) -> Track:
             doubt=untrusted(source, audit.inputs),
             text=text_headline(audit.texts),
             few=text_judged(audit.texts),
-            uncounted=_uncounted(speed, spans),
+            uncounted=_uncounted(speed, spans, audit.windows),
             slower=slower(seen.changes),
             still=None if source is None else by_throughput(seen.audit.windows, source),
         ),
@@ -79,11 +85,26 @@ def _not_checked(seen: Seen, source: CounterSource | None, *, timed: bool) -> li
         notes.append(NotChecked("means", {"source": source.name, "windows": source.windows}))
     if source is not None and LIFETIME in source.families:
         notes.append(NotChecked("lifetime", {"source": source.name}))
+    notes += [] if source is None else _undecided(source)
     return [*notes, *(() if timed else [NotChecked("time")]), *STAGES]
 
 
-def _uncounted(speed: Sequence[Speed], spans: Ledger | None) -> str:
+def _undecided(source: CounterSource) -> list[NotChecked]:
+    """What the records of a source leave open about what they count."""
+    codes: dict[str, Code] = {IN_ORDER: "in-order", APART: "apart"}
+    notes = [NotChecked(codes[one], {"source": source.name}) for one in source.families if one in codes]
+    both = next((one for one in source.families if one.startswith(BOTH)), None)
+    if both is None or source.length is None:
+        return notes
+    lengths = (int(k) for k in re.findall(r"k=(\d+)", both))
+    shares = " or ".join(f"{(source.length - 1) / k:.1%} at k={k}" for k in lengths)
+    return [*notes, NotChecked("both-rules", {"source": source.name, "rule": f"{both}: {shares}"})]
+
+
+def _uncounted(speed: Sequence[Speed], spans: Ledger | None, windows: pl.DataFrame) -> str:
     """What an input tells in which nothing counts drafted tokens."""
+    if SILENT in windows["family"].to_list():
+        return f"speed in {windows.height:,} records; {SILENT}"
     if spans is not None:
         return f"{in_words(spans)}; a profile counts no tokens"
     if speed and not speed[0].drafting:

@@ -1,7 +1,7 @@
 """SGLang's meta_info of a request, as it stands in responses, Finish lines and metrics files."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sdtrace.readers.counts import above, histogram, number
@@ -41,7 +41,26 @@ def means(length: float | None, rate: float | None, k: int | None) -> dict[str, 
             "k": n - 1 or None,
             "family": "to 0.5.10, rate counts the bonus",
         }
-    return {"rate": None, "family": "rate of unknown rule"}
+    k, family = either(old, new)
+    return {"rate": (length - 1) / k if k else None, "k": k, "family": family}
+
+
+#: How the note on a rate that fits both rules begins.
+BOTH = "rate that fits both rules"
+UNKNOWN = "rate of unknown rule"
+
+
+def either(old: Collection[int], new: Collection[int]) -> tuple[int | None, str]:
+    """The draft length of a rate that does not tell its rule, where both rules ask for the same one; and what is said of the rate."""
+    before, since = {n - 1 for n in old if n > 1}, set(new)
+    if len(before) == 1 and before == since:
+        return min(since), "rate that is the same by both rules"
+    if len(before) != 1 or len(since) != 1:
+        return None, UNKNOWN
+    return (
+        None,
+        f"{BOTH}: k={min(since)} (accepted of drafted, from 0.5.11 on) or k={min(before)} (bonus counted, to 0.5.10)",
+    )
 
 
 def request_window(meta: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -10,7 +10,8 @@ Code = Literal[
     "target-p", "not-replayed", "partly-replayed", "draws", "bias", "target-probs", "other-law", "unknown-rule", "tree",
     "watermark",
     "inferred", "undeclared", "rivals", "requests", "distrusted", "columns", "durations", "parts", "speed-bounds",
-    "tuning", "said", "counts-decisions", "counts-target-p", "means", "lifetime", "everything",
+    "tuning", "said", "counts-decisions", "counts-target-p", "means", "lifetime", "in-order", "apart", "both-rules",
+    "everything",
 ]  # fmt: skip
 #: The stages have their words together, below.
 WORDS: dict[Code | Stage, str] = {
@@ -41,6 +42,11 @@ WORDS: dict[Code | Stage, str] = {
     "counts-target-p": "whether p is the target model's own: only a replay would tell",
     "means": "{source} prints means without counts: the figure is the plain mean of {windows:,} of them",
     "lifetime": "what the engine does now: one scrape of {source} counts since the engine started; two scrapes tell, or sdtrace watch",
+    "in-order": "whether the scrapes of {source} are of one server: their names hold no time, and no counter fell from one to the next, so "
+    "what was added between them is counted; a Unix time or the server in the file names tells",
+    "apart": "whether the scrapes of {source} are of one server: they were added up as those of several; a Unix time or the server in "
+    "the file names tells",
+    "both-rules": "the accept rate of {source}: {rule}; --speculative-num-draft-tokens, or the version, tells",
     "everything": "everything: no step and no figure was read",
 }
 _STAGES: dict[Stage, str] = {

@@ -25,6 +25,7 @@ from tests.made.log_samples import (
     VLLM_V0,
 )
 from tests.made.reading import causes, rows, told
+from tests.made.simulate import document
 
 
 def test_vllm_085_length_without_bonus(tmp_path: Path) -> None:
@@ -51,6 +52,38 @@ def test_sglang_rate_of_unknown_rule_is_not_used(tmp_path: Path) -> None:
     """At length 4 and rate 1, k may be 3 under both rules: they agree there, and elsewhere none is guessed."""
     (full,) = rows(tmp_path, "Decode batch, #running-req: 1, accept len: 2.77, accept rate: 0.09\n")
     assert (full["family"], full["rate"], full["length"]) == ("rate of unknown rule", None, 2.77)
+
+
+#: length and rate of decode lines, the configured verified tokens -> (accepted of drafted, k, words of the note)
+RATES: dict[tuple[float, float, int | None], tuple[float | None, int | None, str | None]] = {
+    # 1 of 2 drafted (from 0.5.11 on), or 2 of 4 verified and so 1 of 3 drafted (to 0.5.10)
+    (2.00, 0.50, None): (None, None, "50.0% at k=2 or 33.3% at k=3"),
+    (2.00, 0.50, 4): (1 / 3, 3, None),
+    (2.00, 0.50, 3): (0.5, 2, None),
+    # 3 of 3 verified, or 2 of 2 drafted: the same
+    (3.00, 1.00, None): (1.0, 2, None),
+    (1.50, 0.50, None): (None, None, "50.0% at k=1 or 25.0% at k=2"),
+}
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_rate_that_fits_both_rules_is_said_by_both(rate: tuple[float, float, int | None], tmp_path: Path) -> None:
+    length, share, nodes = rate
+    accepted, k, says = RATES[rate]
+    start = f"[2026-11-23 09:59:00] server_args=ServerArgs(speculative_algorithm='EAGLE', speculative_num_draft_tokens={nodes})\n"
+    path = tmp_path / "server.log"
+    text = (start if nodes else "") + "".join(
+        f"[2026-11-23 10:00:{i:02d}] Decode batch, #running-req: 1, #token: {3000 + 40 * i}, token usage: 0.03, accept len: {length:.2f}, "
+        f"accept rate: {share:.2f}, cuda graph: True, gen throughput (token/s): 120.{i}0, #queue-req: 0\n" for i in range(6)
+    )  # fmt: skip
+    path.write_text(text)
+    found = document(path)
+    lines = [r for r in rows(tmp_path, text) if r["surface"] == "Decode batch"]
+    ((shared, length_k),) = {(r["rate"], r["k"]) for r in lines}
+    assert (shared, length_k) == (None if accepted is None else pytest.approx(accepted), k)
+    assert found["acceptance"]["tokens_per_step"] == length
+    notes = [note for note in found["verdict"]["not_checked"] if "fits both rules" in note]
+    assert [says in note for note in notes if says] == [True] * (says is not None)
 
 
 def test_v0_counts_are_not_causal(tmp_path: Path) -> None:

@@ -51,6 +51,14 @@ AROUND: dict[str, tuple[list[str], Wrap]] = {
     "a screen padded to its width": (LLAMACPP, each(lambda _, s: s.ljust(180))),
     "logfmt": (LLAMACPP, each(logfmt)),
     "logfmt, another order": (LLAMACPP, each(lambda _, s: f"level=info ts=2026-11-23T10:00:00Z caller=x.go:1 msg={json.dumps(s)}")),
+    "Fluent Bit on a terminal": (
+        LINES,
+        each(lambda i, s: f'[{i}] kube.containers.v-0_a_v-ab.log: [[17954280{i:02d}.12, {{}}], {{"stream"=>"stderr", "log"=>"{s}"}}]'),
+    ),
+    "Fluent Bit 1, quotes inside": (
+        LINES,
+        each(lambda i, s: f'[{i}] tail.0: [17954280{i:02d}.12, {{"log"=>"{s} "a" ", "kubernetes"=>{{"pod_name"=>"v-0"}}}}]'),
+    ),
     "a table of Azure": (
         LINES,
         lambda lines: "TimeGenerated [UTC],PodName,LogMessage\n"
@@ -89,6 +97,10 @@ PLACES: dict[str, tuple[Callable[[str], str], tuple[str, str]]] = {
     "stern": (lambda p: f"vllm-7f9c6d-{p} vllm ", ("pod vllm-7f9c6d-abcde", "pod vllm-7f9c6d-fghij")),
     "kubectl --prefix": (lambda p: f"[pod/vllm-{p}/vllm] ", ("pod vllm-abcde/vllm", "pod vllm-fghij/vllm")),
     "grep -rn": (lambda p: f"logs/{p}/server.log:120:", ("replica logs/abcde/server.log", "replica logs/fghij/server.log")),
+    "srun -l": (lambda p: f"{int(p == 'fghij')}: ", ("rank 0", "rank 1")),
+    "mpirun --tag-output": (lambda p: f"[1,{int(p == 'fghij')}]<stderr>:", ("rank 0", "rank 1")),
+    "pdsh": (lambda p: f"node-{int(p == 'fghij')}: ", ("pod node-0", "pod node-1")),
+    "a syslog of two hosts": (lambda p: f"Nov 23 10:00:00 node-{int(p == 'fghij')} vllm[3]: ", ("pod node-0", "pod node-1")),
     "grep -r": (lambda p: f"{p}.log:", ("replica abcde.log", "replica fghij.log")),
     "Ray Serve": (
         lambda p: f"(ServeReplica:default:LLM:q pid={len(p) + (p == 'fghij')}, ip=10.0.0.3) ",
@@ -112,6 +124,19 @@ def test_pods_that_a_shipper_names_in_its_json_are_told_apart(tmp_path: Path) ->
     ]
     path = tmp_path / "server.jsonl"
     path.write_text("\n".join(rows) + "\n")
+    series = {f"{s['by']} {s['name']}": s["drafted"] for s in document(path)["acceptance"]["series"]}
+    assert series == {"pod vllm-0": 3000, "pod vllm-1": 3000}
+
+
+def test_pods_that_fluent_bit_names_in_its_tags_are_told_apart(tmp_path: Path) -> None:
+    """Ten windows of each: 3,000 drafted tokens."""
+    lines = [
+        f'[{i}] kube.var.log.containers.{pod}_default_v-ab.log: [[{1795428000 + 5 * i}.5, {{}}], {{"log"=>"{vllm(5 * i, 150)}"}}]'
+        for i in range(10)
+        for pod in ("vllm-0", "vllm-1")
+    ]
+    path = tmp_path / "server.log"
+    path.write_text("\n".join(lines) + "\n")
     series = {f"{s['by']} {s['name']}": s["drafted"] for s in document(path)["acceptance"]["series"]}
     assert series == {"pod vllm-0": 3000, "pod vllm-1": 3000}
 

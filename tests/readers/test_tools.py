@@ -129,6 +129,56 @@ def test_a_shortened_table_gives_its_steps_by_positions(tmp_path: Path) -> None:
     assert a["marginal_by_position"] == pytest.approx([0.8342, 0.7291, 0.6407], abs=1e-6)
 
 
+_HEAD = "category       samples  avg_prompt_t/s  avg_pred_t/s  avg_latency  accept_rate\n-------------  -------  --------------\n"
+_COMPARED = "category  base_avg_pred_t/s  spec_avg_pred_t/s  decode_speedup  accept_rate\n--------  ---\n"
+_MLX = (
+    "Prompt: 24 tokens, 145.321 tokens-per-sec\nGeneration: 271 tokens, 77.200 tokens-per-sec\nPeak memory: 9.012 GB\n"
+)
+#: what a console prints -> (reader, steps, drafted, accepted, tokens per step, rate, tokens per second of the report)
+CONSOLES: dict[str, tuple[Any, ...]] = {
+    # `overall` is the mean of all categories; steps are not printed
+    f"{_HEAD}coding         80       1812.44         88.12         11.984s      0.7421     \n"
+    "overall        880      1755.12         70.41         14.322s      0.5712     \n": (
+        "speed-bench-console", None, None, None, None, 0.5712, 70.41,
+    ),
+    # the same as a table of Markdown
+    "| category | samples | avg_prompt_t/s | avg_pred_t/s | avg_latency | accept_rate |\n|---|---|---|---|---|---|\n"
+    "| coding | 80 | 1812.44 | 88.12 | 11.984s | 0.7421 |\n| **overall** | 880 | 1755.12 | 70.41 | 14.322s | 0.5712 |\n": (
+        "speed-bench-console", None, None, None, None, 0.5712, 70.41,
+    ),
+    f"{_COMPARED}overall   44.90              40.41              0.90x           0.3112     \n": (
+        "speed-bench-console", None, None, None, None, 0.3112, 40.41,
+    ),
+    # 271 tokens, the first of the prefill: 270 in 45 rounds, of which 45 are the target's own: 225 accepted, 1 + 225 / 45
+    f"{_MLX}Speculative decoding: 5.0 accepted tokens over 45 rounds\n": ("mlx-console", 45, None, 225, 6.0, None, 77.2),
+    # 256 tokens, of which 151 were drafted: 105 rounds, 256 / 105
+    "Generation stats:\n - Tokens per second: 53.44\n - Number of accepted draft tokens: 151\n - Time to first token: 0.35s\n"
+    " - Total tokens generated: 256\n - Total time: 5.14s\n": ("mlx-console", 105, None, 151, 256 / 105, None, 53.44),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", CONSOLES)
+def test_consoles(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.txt"
+    path.write_text(text)
+    found = document(path)
+    reader, steps, drafted, accepted, length, rate, speed = CONSOLES[text]
+    a, time = found["acceptance"], found["time"]
+    assert found["inputs"][0]["format"] == reader
+    assert (a["steps"], a["drafted"], a["accepted"]) == (steps, drafted, accepted)
+    assert (a["tokens_per_step"], a["rate_of_drafted"]) == (None if length is None else pytest.approx(length), rate)
+    assert time["tokens_per_second"] or time["engine_tokens_per_second"] == pytest.approx(speed)
+    assert found["causes"] == []
+
+
+def test_a_drafter_that_a_console_says_nothing_about_is_no_plain_run(tmp_path: Path) -> None:
+    path = tmp_path / "run.txt"
+    path.write_text(f"$ mlx_lm.generate --model a --draft-model b\n{_MLX}")
+    found = document(path)
+    assert "a drafter was given" in found["verdict"]["headline"]
+    assert (found["time"]["tokens_per_second"], found["time"]["tokens_per_step"]) == (pytest.approx(77.2), None)
+
+
 @pytest.mark.parametrize("name", ["resourceSpans", "resourceLogs"])
 def test_telemetry_is_no_trace(name: str, tmp_path: Path) -> None:
     """A span of OpenTelemetry has a `kind`, and so has a line of a trace: the value tells them apart."""

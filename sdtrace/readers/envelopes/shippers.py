@@ -1,4 +1,4 @@
-"""What container runtimes and journald put around a line: CRI's stamp with P and F, docker's pieces, arrays of bytes."""
+"""What container runtimes, journald and Fluent Bit put around a line: CRI's stamp with P and F, docker's pieces, arrays of bytes."""
 
 import re
 from datetime import UTC, datetime
@@ -155,7 +155,42 @@ def moment(at: Any) -> str:
     return ""
 
 
+#: `[12] kube.var.log.containers.POD_NAMESPACE_NAME.log: [[1795428000.123, {}], {"log"=>"...", "stream"=>"stderr"}]`
+_FLUENT_BIT = re.compile(
+    r"^\[\d{1,9}\] (?P<tag>[^\s:]{1,400}): \[\[?(?P<at>\d{9,10}\.\d{1,9})(?:, \{[^}]{0,400}\}\])?, (?=\{)"
+)
+_SAYS, _SAYS_END = (
+    re.compile(r'"(?:log|message|MESSAGE|msg)"=>"'),
+    re.compile(r'"(?=, "[\w.@/-]{1,80}"=>|\}{1,4}\]?\s*$)'),
+)
+_FLUENT_POD = re.compile(r'"pod_name"=>"([\w.-]{1,253})"|\bcontainers\.([a-z0-9][a-z0-9.-]{0,252})_[a-z0-9-]{1,63}_')
+
+
+def fluent_bit(lines: Lines) -> Bare | None:
+    """Records as Fluent Bit's output to the terminal shows them: quotes inside a text stand as they are."""
+    if share(full(lines), _FLUENT_BIT.match) < 0.8:
+        return None
+    found: list[tuple[int, str, str, str]] = []
+    around = 0
+    for n, text in lines:
+        head = _FLUENT_BIT.match(text)
+        says = _SAYS.search(text, head.end()) if head else None
+        end = _SAYS_END.search(text, says.end()) if says else None
+        if head is None:
+            found.append((n, "", "", text))
+        elif says is None or end is None:
+            around += 1
+        else:
+            pod = _FLUENT_POD.search(text)
+            name = (pod[1] or pod[2]) if pod else ""
+            found.append((n, moment(head["at"]), name, text[says.end() : end.start()].removesuffix("\\n")))
+    several = len({pod for _, at, pod, _ in found if at}) > 1
+    heads = [f"[pod/{pod}] {at}" if several and pod else at for _, at, pod, _ in found]
+    return Bare(timed([(n, head, text) for head, (n, _, _, text) in zip(heads, found, strict=True)]), around)
+
+
 ENVELOPES = (
+    Envelope("records of Fluent Bit", holds('"=>"'), fluent_bit),
     Envelope("CRI", holds(" stdout ", " stderr "), cri),
     Envelope("pieces of docker", holds('"log":', '"log" :'), docker_pieces),
     Envelope("lines of logfmt", holds('msg="', 'message="'), logfmt),

@@ -14,12 +14,14 @@ from sdtrace.readers.logs import (
     ik_llama,
     llamacpp,
     lmdeploy,
+    mlx_console,
     mtp_bench,
     ollama,
     openvino_sample,
     sglang,
     spec_bench_console,
     speculators_report,
+    speed_bench_console,
     tabbyapi,
     tensorrt,
     tokenspeed,
@@ -36,6 +38,7 @@ DIALECTS: dict[str, Dialect] = {
     for d in (
         vllm, sglang, llamacpp, tensorrt, lmdeploy, ollama, dynamo, tokenspeed, tabbyapi, aiperf_console, ik_llama,
         bench_serving, vllm_offline, speculators_report, mtp_bench, openvino_sample, gpt_fast, spec_bench_console,
+        mlx_console, speed_bench_console,
     )
 }  # fmt: skip
 

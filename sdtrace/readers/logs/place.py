@@ -1,21 +1,34 @@
-"""Whose lines a file holds where a shipper put them together: the pod, container, service, replica or file named in front of a line."""
+"""Whose lines a file holds where a shipper put them together: the pod, container, service, replica, host, task or file named in
+front of a line."""
 
 import re
 
 import polars as pl
 
 #: `[pod/NAME/CONTAINER] ` of kubectl --prefix, `NAME-1  | ` of docker compose, `NAME-7f9c6d-abcde CONTAINER ` of stern,
-#: `(ServeReplica:APP:DEPLOYMENT pid=12, ip=10.0.0.3) ` of Ray, `logs/a.log:12:` of grep over several files; no look around: polars reads it
+#: `(ServeReplica:APP:DEPLOYMENT pid=12, ip=10.0.0.3) ` of Ray, `logs/a.log:12:` of grep over several files, ` 3: ` of srun -l,
+#: `[1,3]<stderr>:` of mpirun, `[rank3]: ` of torchrun, `node-7: ` of pdsh, `Nov 23 10:00:00 node-7 vllm[31]: ` of a syslog;
+#: no look around: polars reads it
 _PLACE = (
-    r"^\s*(?:\[(?:pod/)?(?P<bracket>[a-z][\w./-]*)\] |(?P<service>[A-Za-z][\w.-]*)\s*\| "
+    r"^\s*(?:\[(?:pod/)?(?P<bracket>[a-z][\w./-]*)\] |(?P<service>[A-Za-z][\w.@-]*)\s*\| "
     r"|(?:\+ )?(?P<pod>[a-z][a-z0-9.-]{0,200}-(?:[a-z0-9]{5}|[0-9]{1,3})) [a-z][a-z0-9-]{0,62} (?:[(\[0-9]|INFO|DEBUG|WARNING|ERROR)"
     r"|\(ServeReplica:[^ )]{1,200} pid=(?P<process>[0-9]+)(?:, ip=(?P<address>[0-9a-fA-F.:]+))?\) "
     r"|(?P<file>[\w./-]{1,200}\.(?:log|txt|out|err))(?:[:-][0-9]+)?[:-][(\[A-Z0-9 ])"
+    r"|(?:\[[0-9]{1,4},|\[(?:rank|default))?(?P<task>[0-9]{1,5})(?:\]?: |\](?:<std(?:out|err)>)?: ?)"
+    r"(?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
+    r"|(?:(?:[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}|[0-9]{4}-[0-9T:.+-]{15,28}Z?) )?(?P<host>[A-Za-z][\w.-]{0,60}[0-9][\w.-]{0,60})"
+    r"(?: [\w.@/-]{1,60}(?:\[[0-9]+\])?)?: (?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
 )
 _RE = re.compile(_PLACE)
 #: The same without bounds, which only a search that goes back needs: polars compiles it in 2 ms instead of 100, for every log anew.
-_UNBOUNDED = _PLACE.replace("{0,200}", "*").replace("{1,200}", "+").replace("{0,62}", "*")
-_WHOLE = ("bracket", "service", "pod", "file")
+_UNBOUNDED = (
+    _PLACE.replace("{0,200}", "*")
+    .replace("{1,200}", "+")
+    .replace("{0,62}", "*")
+    .replace("{0,60}", "*")
+    .replace("{1,60}", "+")
+)
+_WHOLE = ("bracket", "service", "pod", "file", "host")
 
 
 def place(text: str) -> str:
@@ -25,6 +38,8 @@ def place(text: str) -> str:
         return ""
     if found["process"]:
         return f"replica-{found['process']}@{found['address'] or 'local'}".replace(":", ".")
+    if found["task"]:
+        return f"rank {int(found['task'])}"
     return next(found[name] for name in _WHOLE if found[name])
 
 
@@ -33,4 +48,5 @@ def place_of(text: pl.Expr) -> pl.Expr:
     parts = text.str.head(400).str.extract_groups(_UNBOUNDED).struct
     address = parts.field("address").fill_null("local").str.replace_all(":", ".", literal=True)
     replica = pl.concat_str(pl.lit("replica-"), parts.field("process"), pl.lit("@"), address)
-    return pl.coalesce(*(parts.field(name) for name in _WHOLE), replica, pl.lit(""))
+    task = pl.lit("rank ") + parts.field("task").cast(pl.Int64, strict=False).cast(pl.String)
+    return pl.coalesce(*(parts.field(name) for name in _WHOLE), replica, task, pl.lit(""))

@@ -38,6 +38,7 @@ _WRAPPED = re.compile(r"^\s*(?:\.\.\., )?[#a-z][\w #()/]*: ")
 _META = re.compile(
     r"['\"](spec_\w+|completion_tokens|prompt_tokens|cached_tokens|e2e_latency)['\"]: (\[[\d, ]*\]|-?\d+(?:\.\d+)?(?:e-?\d+)?)"
 )
+_NODES = re.compile(r"\bk=([0-9]{1,4})\b")
 _RID = re.compile(r"['\"]id['\"]: ['\"]([\w.-]{1,80})['\"]|\brid[=:] ?['\"]([\w.-]{1,80})['\"]")
 
 
@@ -50,6 +51,7 @@ class State:
     meta: Json = field(default_factory=dict)
     row: Row | None = None
     active: int | None = None  #: the draft length that the engine announced last
+    nodes: int | None = None  #: verified tokens a step, as configured
     told: set[tuple[str, str | None, int]] = field(default_factory=set)
 
 
@@ -82,7 +84,7 @@ def listen(path: str) -> Any:
             for row in rows[-1:]:
                 row.setdefault("active", state.active)
         for active, part in groupby(rows, key=lambda row: row.pop("active")):
-            heard.rows += meaning(list(part), active)
+            heard.rows += meaning(list(part), active, state.nodes)
         return heard
 
     return hear
@@ -111,6 +113,8 @@ def _pieces(rows: pl.DataFrame) -> Iterator[tuple[int, str]]:
 
 def _announced(path: str, line: int, text: str, heard: Heard, state: State) -> None:
     events = [e for e in announced(path, line, text) if e.kind == "k" or once(e) not in state.told]
+    told = (_NODES.search(e.value or "") for e in events if e.kind == "config")
+    state.nodes = next((int(m[1]) for m in told if m), state.nodes)
     state.told |= {once(e) for e in events}
     heard.used |= {line} if events else set()
     heard.events += events

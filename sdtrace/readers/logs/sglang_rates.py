@@ -1,16 +1,19 @@
 """What the accept rate of SGLang's decode lines means: the rule that all lines of one draft length fit."""
 
-from sdtrace.readers.sglang_meta import rules
+from sdtrace.readers.sglang_meta import either, rules
 from sdtrace.schema.counters import Row
 
 
-def meaning(rows: list[Row], active: int | None) -> list[Row]:
-    """Rows of one draft length with their rate under the rule that all of them fit; `active`: the length, where it is told."""
+def meaning(rows: list[Row], active: int | None, nodes: int | None = None) -> list[Row]:
+    """Rows of one draft length with their rate under the rule that all of them fit; `active`: the length, where it is told;
+    `nodes`: verified tokens a step as configured, which decide between the rules where both fit."""
     both = [r for r in rows if r["said_length"] is not None and r["said_rate"] is not None]
     told = [rules(r["said_length"], r["said_rate"]) for r in both]
     full = [r["said_length"] > 1.005 or r["said_rate"] > 0.005 for r in both]
     old = set.intersection(*(o for (o, _), f in zip(told, full, strict=True) if f)) if any(full) else set()
     new = set.intersection(*(n for _, n in told)) if told else set()
+    if nodes and old and new and (nodes in old) != (nodes - 1 in new):
+        old, new = ({nodes}, set()) if nodes in old else (set(), {nodes - 1})
     for row in rows:
         row["length"] = row["said_length"]
         dot, _ = row.pop("dot"), row.pop("last")
@@ -21,7 +24,8 @@ def meaning(rows: list[Row], active: int | None) -> list[Row]:
             row["family"] = "up to 0.5.3, no rate" if dot else "rate not printed"
             continue
         era = _era(row, old, new, dot)
-        row["family"] = _FAMILIES[era]
+        same, unknown = either(old, new)
+        row["family"] = _FAMILIES.get(era or "", unknown)
         if era == "old":
             n = min(old or rules(row["said_length"], row["said_rate"])[0], default=None)
             k = n - 1 if n and len(old) <= 1 else None
@@ -29,6 +33,8 @@ def meaning(rows: list[Row], active: int | None) -> list[Row]:
         elif era == "new":
             row["k"] = next(iter(new)) if len(new) == 1 else None
             row["rate"] = row["said_rate"]
+        elif same or active:
+            row |= {"k": same, "rate": (row["said_length"] - 1) / (active or same)}
         row["k"] = row.get("k") if active is None else active
     return rows
 
@@ -37,7 +43,6 @@ def meaning(rows: list[Row], active: int | None) -> list[Row]:
 _FAMILIES = {
     "old": "0.5.3-0.5.10, rate counts the bonus",
     "new": "0.5.11+",
-    None: "rate of unknown rule",
 }
 
 

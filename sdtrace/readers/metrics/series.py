@@ -71,7 +71,9 @@ _NO_PLACE = frozenset(
     | {"otel_scope_name", "otel_scope_version", "otel_scope_schema_url"}  # Ray: the library that counts
     | {"tp_rank", "pp_rank", "moe_ep_rank"}  # ranks of one replica count the same batch once more
 )
-_INTERESTING = {*COUNTERS, *GAUGES, *_ACCEPTED_AT, _DRAFTED_AT, *_V0, *STEPS, _OVERHEAD, _DRAFT_TOKENS}
+#: when a counter began, in Unix seconds: scrapes of one process agree on it
+_BEGUN = "spec_decode_num_draft_tokens_created"
+_INTERESTING = {*COUNTERS, *GAUGES, *_ACCEPTED_AT, _DRAFTED_AT, *_V0, *STEPS, _OVERHEAD, _DRAFT_TOKENS, _BEGUN}
 _INTERESTING |= {f"{_SKIPPED}_{part}" for part in ("bucket", "sum", "count")}
 
 Labels = tuple[tuple[str, str], ...]
@@ -80,7 +82,7 @@ Labels = tuple[tuple[str, str], ...]
 def wanted(name: str) -> tuple[str, str] | None:
     """(engine, name without prefix and _total) of a sample that windows are made of; None for every other one.
 
-    `_created`, `_bucket` and `_sum` samples are never counts of ours.
+    `_bucket`, `_sum` and most `_created` samples are never counts of ours.
     """
     found = NAME.match(name)
     if not found or found.end() != len(name):
@@ -111,6 +113,7 @@ class Scrape:
 
     taken: set[tuple[str, str, str]] = field(default_factory=set)
     values: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    begun: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def take(
         self, engine: str, bare: str, labels: Mapping[str, str], where: str, value: float, line: int | None
@@ -130,6 +133,8 @@ class Scrape:
             self._row(engine, where, "counter", line).setdefault("skipped", {})[position or bare] = value
         elif bare in _V0:
             self._row(engine, where, "gauge" if bare == _V0[1] else "counter", line)[bare] = value
+        elif bare == _BEGUN:
+            self.begun[engine, where] = value
         elif bare in COUNTERS and not position:
             self._row(engine, where, "counter", line)[COUNTERS[bare]] = value
         elif bare in STEPS:
@@ -143,10 +148,15 @@ class Scrape:
     def rows(self, at: float | None) -> list[Row]:
         """Windows of this scrape, one a place and kind."""
         v0 = {where for (_, where, _), values in self.values.items() if _V0[0] in values or _V0[1] in values}
-        return [
+        rows = [
             _window(engine, where, kind, values, at, v0=where in v0)
             for (engine, where, kind), values in self.values.items()
         ]
+        for row in rows:
+            begun = self.begun.get((row["engine"], row["series"]))
+            if begun is not None and row["basis"] == "counter":
+                row["said"] = {**row.get("said", {}), "created": begun}
+        return rows
 
 
 def _window(engine: str, where: str, kind: str, values: Json, at: float | None, *, v0: bool) -> Row:
