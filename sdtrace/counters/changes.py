@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from sdtrace.counters.pasted import share, sides
 from sdtrace.counters.scrapes import placed
 from sdtrace.counters.sources import increments
 from sdtrace.schema.arrays import Floats
@@ -56,6 +57,7 @@ class Change:
     tokens_before: float | None = None
     says: str | None = None
     basis: str = "interval"  #: what a point of the series is
+    few: bool = False  #: told from so few windows that other requests would explain it
 
     @property
     def slow(self) -> bool:
@@ -88,8 +90,11 @@ def changes(windows: pl.DataFrame, events: Sequence[Event]) -> list[Change]:
     rows = list(_figures(windows))
     level = LEVEL / max(len(rows), 1)
     found = [change for what, series, basis, part in rows for change in _turned(what, series, basis, part, level)]
+    if not any(change.what == "acceptance" for change in found):
+        found += _pasted(windows)
     return sorted(
-        [*found, *_anew(windows), *_told(events)], key=lambda c: (c.at is None, c.at or 0.0, c.path, c.line or 0)
+        [*found, *_anew(windows), *_told(events, windows)],
+        key=lambda c: (c.at is None, c.at or 0.0, c.path, c.line or 0),
     )
 
 
@@ -201,13 +206,27 @@ def _change(
     begin = turn.last if turn.slow else turn.first
     at, path, line, _, _ = rows[begin]
     ahead, behind = rows[levels[0] : turn.last + 1], rows[turn.first : levels[1] + 1]
-    tokens = (sum(r[3] or 0.0 for r in behind), sum(r[4] or 0.0 for r in behind)) if what == "acceptance" else None
-    before = sum(r[3] or 0.0 for r in ahead) if what == "acceptance" else None
+    counted = what == "acceptance" and all(r[3] is not None for r in (*ahead, *behind))
+    tokens = (sum(r[3] for r in behind), sum(r[4] or 0.0 for r in behind)) if counted else None
+    before = sum(r[3] for r in ahead) if counted else None
     until = rows[turn.first][0] if turn.slow else None
     last = rows[turn.last][0]
     return Change(
         what, series, at, turn.before, turn.after, path, line, last, until, lasts, tokens, before, basis=basis
     )
+
+
+def _pasted(windows: pl.DataFrame) -> list[Change]:
+    """Acceptance before and after, where a paste holds a few windows of each."""
+    made = []
+    for ahead, behind in sides(windows):
+        first, last = behind.row(0, named=True), ahead.row(-1, named=True)
+        counted = behind["drafted"].null_count() == 0 and ahead["drafted"].null_count() == 0
+        tokens = (float(behind["drafted"].sum()), float(behind["accepted"].sum())) if counted else None
+        before = float(ahead["drafted"].sum()) if counted else None
+        where = str(first["engine"]), first["at"], share(ahead), share(behind), str(first["path"]), first["line"]
+        made.append(Change("acceptance", *where, last=last["at"], tokens=tokens, tokens_before=before, few=True))
+    return made
 
 
 def _refined(value: Floats, weight: Floats, turn: Turn, size: int) -> Turn:
@@ -238,13 +257,15 @@ def _anew(windows: pl.DataFrame) -> list[Change]:
     ]
 
 
-def _told(events: Sequence[Event]) -> list[Change]:
-    """Errors, starts behind the first, and switches that an engine announces."""
+def _told(events: Sequence[Event], windows: pl.DataFrame) -> list[Change]:
+    """Errors, starts behind the first or behind figures, and switches that an engine announces."""
     made: list[Change] = []
+    first: dict[str, int] = dict(windows.drop_nulls("line").group_by("path").agg(pl.col("line").min()).rows())
     begun: set[tuple[str, str]] = set()
     for event in events:
         what = _OF_EVENT.get(event.kind)
-        again = (event.path, event.kind) in begun
+        behind = event.line is not None and event.line > first.get(event.path, event.line)
+        again = behind or (event.path, event.kind) in begun
         begun.add((event.path, event.kind))
         if what is None or (event.kind in ("version", "config") and not again):
             continue

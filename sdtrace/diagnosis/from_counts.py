@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import polars as pl
-
 from sdtrace.audit.audit import Audit
 from sdtrace.counters.by_length import by_length
 from sdtrace.counters.figures import counted
@@ -23,6 +21,7 @@ from sdtrace.diagnosis.chosen import Chosen
 from sdtrace.diagnosis.coverage import nothing, of_counts
 from sdtrace.diagnosis.doubt import untrusted
 from sdtrace.diagnosis.outcomes import outcomes
+from sdtrace.diagnosis.since import fallen
 from sdtrace.diagnosis.texts import text_causes, text_coverage, text_headline, text_judged, text_notes
 from sdtrace.diagnosis.track import Judge, Seen, Track
 from sdtrace.diagnosis.verdict import counts_verdict
@@ -62,7 +61,7 @@ def from_counts(seen: Seen) -> Track:
             doubt=untrusted(source, audit.inputs),
             text=text_headline(audit.texts),
             few=text_judged(audit.texts),
-            uncounted=_uncounted(speed, spans, audit.windows),
+            uncounted=_uncounted(speed, spans, audit),
             slower=slower(seen.changes),
             still=None if source is None else by_throughput(seen.audit.windows, source),
         ),
@@ -75,7 +74,8 @@ def _acceptance(seen: Seen, source: CounterSource | None) -> dict[str, Any] | No
     """The document's section of that name, from the source of the figures."""
     if source is None or (figures := counted(source, seen.audit.windows)) is None:
         return None
-    return figures | {"series": section(seen.series), "by_draft_length": by_length(seen.audit.windows, source)}
+    fell = fallen(seen.changes, seen.audit.events, seen.audit.windows)
+    return figures | {"series": section(seen.series, fell), "by_draft_length": by_length(seen.audit.windows, source)}
 
 
 def _not_checked(seen: Seen, source: CounterSource | None, *, timed: bool) -> list[NotChecked]:
@@ -101,10 +101,12 @@ def _undecided(source: CounterSource) -> list[NotChecked]:
     return [*notes, NotChecked("both-rules", {"source": source.name, "rule": f"{both}: {shares}"})]
 
 
-def _uncounted(speed: Sequence[Speed], spans: Ledger | None, windows: pl.DataFrame) -> str:
+def _uncounted(speed: Sequence[Speed], spans: Ledger | None, audit: Audit) -> str:
     """What an input tells in which nothing counts drafted tokens."""
-    if SILENT in windows["family"].to_list():
-        return f"speed in {windows.height:,} records; {SILENT}"
+    if SILENT in audit.windows["family"].to_list():
+        return f"speed in {audit.windows.height:,} records; {SILENT}"
+    if (role := next((e.what for e in audit.events if e.kind == "role"), None)) is not None:
+        return f"nothing is counted: {role}"
     if spans is not None:
         return f"{in_words(spans)}; a profile counts no tokens"
     if speed and not speed[0].drafting:

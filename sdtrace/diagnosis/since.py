@@ -12,6 +12,8 @@ from typing import Any
 import polars as pl
 
 from sdtrace.counters.changes import Change
+from sdtrace.counters.places import ALIKE, By
+from sdtrace.counters.places import named as names_in
 from sdtrace.results.cause import Cause, ranked
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.clock import clock
@@ -38,7 +40,13 @@ _FELL_ADVICE = (
     "drafts were accepted before, so vocabulary and wiring are not the cause. Compare the requests before and after (length, language, "
     "temperature, adapter), and the lines of the engine at that time"
 )
-
+_LOAD_ADVICE = (
+    "time and load rose together here, so the log alone cannot tell them apart. Send the same requests one at a time: if acceptance stays "
+    "high there, the engine mixes up what requests of a batch hold (hidden states, cache slots, padding of captured sizes); if not, the "
+    "requests that come under load are other ones"
+)
+#: How many times more running requests make a rise of load.
+_MORE = 2.0
 
 _FALLS = {"first_path": pl.String(), "first_line": pl.Int64(), "run_id": pl.String(), "request_id": pl.String()}
 _FALLS |= {"fell": pl.Boolean(), "what": pl.String()}
@@ -60,13 +68,24 @@ def since(
 ) -> list[Cause]:
     """The causes, with those of acceptance that fell: dated, with what stands beside the onset as evidence."""
     fell = _fallen(changes, events, windows)
+    several = windows.filter(pl.col("rate").is_not_null())["series"].n_unique() > 1
     by_cause: dict[str, list[Change]] = {}
     for change in fell:
         by_cause.setdefault("drafter-miswired" if _dead(change) else "low-acceptance", []).append(change)
     named = {row.cause for row in rows}
-    made = [_cause(cause, mine, changes, events) for cause, mine in by_cause.items()]
+    made = [_cause(cause, mine, changes, events, named=several) for cause, mine in by_cause.items()]
     joined = [_merged(row, next((m for m in made if m.cause == row.cause), None), events, windows) for row in rows]
     return ranked([*joined, *(m for m in made if m.cause not in named)])
+
+
+def fallen(changes: Sequence[Change], events: Sequence[Event], windows: pl.DataFrame) -> set[tuple[str, str]]:
+    """(by, name) of the places whose acceptance fell and stayed low, where it was counted by place."""
+    return {place for c in _fallen(changes, events, windows) if not c.few for place in _places(c).items()}
+
+
+def _places(change: Change) -> dict[By, str]:
+    """What the series of a change is a series of: engine 3, rank 1, ..."""
+    return {by: name for by, name in names_in(change.series.partition(" ")[2], "").items() if by in (*ALIKE, "adapter")}
 
 
 def _fallen(changes: Sequence[Change], events: Sequence[Event], windows: pl.DataFrame) -> list[Change]:
@@ -120,10 +139,13 @@ def _other_length(change: Change, changes: Sequence[Change], windows: pl.DataFra
     return share[1] > SHARE * share[0]
 
 
-def _cause(cause: str, mine: Sequence[Change], changes: Sequence[Change], events: Sequence[Event]) -> Cause:
+def _cause(
+    cause: str, mine: Sequence[Change], changes: Sequence[Change], events: Sequence[Event], *, named: bool
+) -> Cause:
     worst = sorted(mine, key=lambda c: (c.after or 0.0) - (c.before or 0.0))
     words = WORDS[cause]
-    told = [_words(change, named=len(mine) > 1) + _with(change, changes) for change in worst[:3]]
+    told = [_words(change, named=named or len(mine) > 1) + _with(change, changes) for change in worst[:3]]
+    loaded = [change for change in mine if _load(change, changes) is not None]
     more = f", and {len(mine) - 3} more series" if len(mine) > 3 else ""
     says = "acceptance fell, and stayed low" if cause == "low-acceptance" else "no drafted token is accepted any more"
     beside = _beside(worst[0], events, NEAR_S)
@@ -137,13 +159,15 @@ def _cause(cause: str, mine: Sequence[Change], changes: Sequence[Change], events
         }
         for c in worst[:4]
     ]
-    headline = f"{says}: {'; '.join(told)}{more}{_named(beside)}"
-    advice = _DEAD_ADVICE if cause == "drafter-miswired" else _FELL_ADVICE
+    few = all(change.few for change in mine)
+    doubt = "; so few windows may hold other requests" if few else ""
+    headline = f"{says}: {'; '.join(told)}{more}{doubt}{_named(beside)}"
+    advice = _DEAD_ADVICE if cause == "drafter-miswired" else _LOAD_ADVICE if loaded else _FELL_ADVICE
     blame = "scheduler" if cause == "drafter-miswired" else "traffic"
     return Cause(
         cause,
         words.side,
-        "statistical",
+        "suspected" if few else "statistical",
         ("SD438",),
         headline,
         (*evidence, *map(_event, beside))[:8],
@@ -154,7 +178,8 @@ def _cause(cause: str, mine: Sequence[Change], changes: Sequence[Change], events
 
 
 def _words(change: Change, *, named: bool) -> str:
-    series = f"{change.series}: " if named and change.series else ""
+    place = " of ".join(f"{by} {name}" for by, name in reversed(_places(change).items())) or change.series
+    series = f"{place}: " if named and place else ""
     before = f"{change.before:.1%}"
     if change.slow:
         return f"{series}from {before} at {clock(change.at)} to {change.after:.1%} at {clock(change.until)}"
@@ -167,7 +192,9 @@ def _words(change: Change, *, named: bool) -> str:
 
 
 def _with(change: Change, changes: Sequence[Change]) -> str:
-    """What else of the series changed at that time, for worse."""
+    """What else of the series changed at that time: its load, and its throughput for worse."""
+    if (load := _load(change, changes)) is not None:
+        return f", while running requests went from {load.before:,.0f} to {load.after:,.0f}"
     other = next((c for c in changes if c.what == "throughput" and c.series == change.series), None)
     if (
         other is None
@@ -179,6 +206,20 @@ def _with(change: Change, changes: Sequence[Change]) -> str:
     if (other.after or 0.0) >= (other.before or 0.0):
         return ""
     return f" (throughput {other.before:,.1f} to {other.after:,.1f} tokens/s)"
+
+
+def _load(change: Change, changes: Sequence[Change]) -> Change | None:
+    """The rise of load that came with a fall: a ramp beside a ramp, a step within two minutes of a step."""
+    for other in changes:
+        if other.what != "load" or other.series != change.series or None in (other.at, change.at):
+            continue
+        if (other.after or 0.0) < _MORE * max(other.before or 0.0, 1.0):
+            continue
+        ends = [(c.at or 0.0, c.until or c.at or 0.0) for c in (other, change)]
+        slack = 0.0 if other.slow or change.slow else NEAR_S
+        if max(begin for begin, _ in ends) <= min(end for _, end in ends) + slack:
+            return other
+    return None
 
 
 def _merged(row: Cause, dated: Cause | None, events: Sequence[Event], windows: pl.DataFrame) -> Cause:

@@ -1,6 +1,6 @@
 """Every rule on the whole of an engine's counts and on each of its series, with false discoveries held down over all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -166,8 +166,8 @@ def _row(j: Judged) -> dict[str, Any]:
     return place | counts | {name: name in j.broken for name in names} | told
 
 
-def section(rows: Sequence[Judged]) -> list[dict[str, Any]]:
-    """`acceptance.series` of the document: one row a series that is named."""
+def section(rows: Sequence[Judged], fallen: Set[tuple[str, str]] = frozenset()) -> list[dict[str, Any]]:
+    """`acceptance.series` of the document: one row a series that is named. `fallen`: (by, name) of those whose acceptance fell."""
     made = []
     for j in rows:
         t = j.tally
@@ -175,7 +175,8 @@ def section(rows: Sequence[Judged]) -> list[dict[str, Any]]:
             continue
         counts = {name: _whole(t.total(name)) if t.counted else None for name in ("drafts", "drafted", "accepted")}
         row = {"by": t.by, "name": t.name, "steps": counts.pop("drafts"), **counts, "tokens_per_step": t.length}
-        made.append(row | {"verdict": j.state, "state": j.state})
+        state = "slow" if (t.by, t.name.partition(" of ")[0]) in fallen else j.state
+        made.append(row | {"verdict": state, "state": state})
     return made
 
 
