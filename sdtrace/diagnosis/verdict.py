@@ -158,7 +158,7 @@ def _short(series: Sequence[Judged]) -> str:
 def _gained(source: CounterSource, still: Idle | None) -> str:
     """`2.31 tokens per drafting step, 1.80 over all steps (40% had no draft); `."""
     if source.length is None:
-        return "" if source.rate is None else f"{source.rate:.1%} of drafted tokens accepted, steps are not counted; "
+        return "" if source.rate is None else f"{source.rate:.1%} of drafted tokens accepted; "
     told, drafts = f"{source.length:.2f} tokens per drafting step", source.counts["drafts"] or 0.0
     if still is not None:
         return f"{told}, but about {still.share:.1%} of some {still.steps:,.0f} steps had no draft; "

@@ -111,7 +111,7 @@ def test_the_least_number_of_steps_is_called_so(tmp_path: Path) -> None:
     """347 drafted tokens of 16 a step at most: 22 steps or more, 134 or fewer."""
     timings = '{"timings": {"predicted_n": 200, "predicted_ms": 11082.6, "draft_n": 347, "draft_n_accepted": 65}}\n'
     headline = said(tmp_path, timings, "answers.jsonl")["verdict"]["headline"]
-    assert headline == "drafting steps are not counted; 22 at least, and 90 would do"
+    assert headline == "18.7% of drafted tokens accepted; drafting steps are not counted; 22 at least, and 90 would do"
 
 
 def test_steps_without_a_draft_that_only_the_throughput_tells(tmp_path: Path) -> None:
