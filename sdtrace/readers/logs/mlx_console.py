@@ -89,15 +89,15 @@ def _rounds(mean: float, rounds: int, emitted: float | None) -> Row:
     return {"engine": "mlx-vlm", "drafts": rounds, "accepted": accepted, "said_length": 1 + mean, "said": said}
 
 
-def _demo(told: dict[str, float]) -> Row | None:
+def _demo(values: dict[str, float]) -> Row | None:
     """A request of the demo; without an accepted token nothing tells whether it had a drafter."""
-    tokens, accepted = told.get("Total tokens generated"), told.get("Number of accepted draft tokens")
+    tokens, accepted = values.get("Total tokens generated"), values.get("Number of accepted draft tokens")
     if tokens is None:
         return None
-    row = _speed(int(tokens), told.get("Tokens per second"))
+    row = _speed(int(tokens), values.get("Tokens per second"))
     if accepted and accepted < tokens:
         row |= {"drafts": tokens - accepted, "accepted": accepted}
-    return row | {"said": dict(told)}
+    return row | {"said": dict(values)}
 
 
 DIALECT = Dialect(
