@@ -105,7 +105,7 @@ def causes_of(both: Pair, answer: Answer, split: Attribution, cut: Sequence[Slic
 
 def _cause(both: Pair, term: Term, cut: Sequence[Slice], keys: Sequence[str]) -> Cause:
     name, blame = _named(both, term)
-    side, usual, says, advice, _ = WORDS[name]
+    side, usual, says, advice, *_ = WORDS[name]
     change = term.change
     told = f"{_SAYS[term.name]} changed throughput by {_percent(change.value)} ({_percent(change.low)} to {_percent(change.high)})"
     worse = [s for s in cut if s.confirmed and s.contribution.value < 0 and s.where]

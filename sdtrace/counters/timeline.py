@@ -123,7 +123,7 @@ def _acceptance(table: pl.DataFrame, unit: str, axis: Axis, source: CounterSourc
     says = f"Tokens per drafting step between {min(known):.2f} and {max(known):.2f} in {len(rows)} intervals, from {source.name}."
     chart = _line(table, rows, unit, axis, "tokens per drafting step", {"tokens per drafting step": series})
     columns = [unit, "line", "records", "tokens per drafting step", "accepted / drafted"]
-    return Section("over-time", "Acceptance over time", says, columns, rows, chart)
+    return Section("over-time", "Acceptance over time", says, columns, rows, chart, ["accepted / drafted"])
 
 
 def _load(table: pl.DataFrame, unit: str, axis: Axis) -> Section | None:
@@ -146,4 +146,4 @@ def _positions(table: pl.DataFrame, unit: str, axis: Axis) -> Section | None:
     says = f"Share of the drafting steps that accept each of the first {len(names)} positions."
     series = {n: table[n].to_list() for n in names}
     chart = _line(table, rows, unit, axis, "steps that accept it", series)
-    return Section("positions-over-time", "Acceptance by position over time", says, [unit, *names], rows, chart)
+    return Section("positions-over-time", "Acceptance by position over time", says, [unit, *names], rows, chart, names)

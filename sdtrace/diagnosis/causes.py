@@ -55,8 +55,9 @@ def _decisions(explained: Sequence[Explanation], outcomes: Outcomes) -> list[Cau
 
 
 def _label(best: Explanation) -> str:
-    says = WORDS[best.cause].says
-    return says if best.label in says else f"{says.split(':')[0]}: {best.label}"
+    words = WORDS[best.cause]
+    label = f"{words.head}: {best.label}"
+    return words.says if best.label == words.says else label
 
 
 def _recovery(emitted: Explanation | None, outcomes: Outcomes) -> list[Cause]:

@@ -77,7 +77,14 @@ def _figures(a: dict[str, Any], source: CounterSource) -> Section:
     says = f"From {source.windows:,} {'record' if source.windows == 1 else 'records'} of {source.name}"
     says += f" ({', '.join(source.families)})." if source.families else "."
     columns = ["figure", "value", "low (95%)", "high (95%)", "definition"]
-    return Section("acceptance", "Acceptance", says, columns, [r for r in rows if r[1] is not None])
+    return Section(
+        "acceptance",
+        "Acceptance",
+        says,
+        columns,
+        [r for r in rows if r[1] is not None],
+        shares=["acceptance, of drafted"],
+    )
 
 
 def _positions(source: CounterSource) -> Section | None:
@@ -93,7 +100,7 @@ def _positions(source: CounterSource) -> Section | None:
         "bars", "position in the draft", "steps that accept it", [str(r[0]) for r in rows], {"marginal": list(rates)}
     )
     columns = ["position", "steps that accepted it", "of steps that drafted"]
-    return Section("by-position", "Acceptance by position", says, columns, rows, chart)
+    return Section("by-position", "Acceptance by position", says, columns, rows, chart, columns[-1:])
 
 
 def _speed(diagnosis: Diagnosis) -> Section | None:
@@ -175,7 +182,7 @@ def _lengths(records: list[dict[str, Any]]) -> Section | None:
         "tokens per drafting step",
         "running requests",
     ]
-    return Section("by-draft-length", "Acceptance by draft length", says, columns, rows)
+    return Section("by-draft-length", "Acceptance by draft length", says, columns, rows, shares=["accepted / drafted"])
 
 
 def _load(windows: pl.DataFrame) -> Section | None:
@@ -197,7 +204,7 @@ def _load(windows: pl.DataFrame) -> Section | None:
                 rows.append([f"{engine} {surface}", name, *(float(v) for v in means if isinstance(v, int | float))])
     says = "As printed; a throughput covers the time since the line before it, idle time included."
     columns = ["source", "figure", "mean", "least", "greatest"]
-    return Section("load", "Load", says, columns, rows) if rows else None
+    return Section("load", "Load", says, columns, rows, shares=["share of the KV cache"]) if rows else None
 
 
 def _sources(sources: list[CounterSource], first: CounterSource | None) -> Section | None:
@@ -224,7 +231,7 @@ def _sources(sources: list[CounterSource], first: CounterSource | None) -> Secti
         "rate",
         "beside the first",
     ]
-    return Section("sources", "Sources side by side", _agreement(sources, first), columns, rows)
+    return Section("sources", "Sources side by side", _agreement(sources, first), columns, rows, shares=["rate"])
 
 
 def _beside(first: CounterSource | None, other: CounterSource) -> str | None:

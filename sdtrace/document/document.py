@@ -170,6 +170,10 @@ def sections(audit: Audit, diagnosis: Diagnosis) -> list[Section]:
     return first_of_all([*(s for s in made if s is not None), *text], diagnosis)
 
 
+#: Figures that are shares, as their rows are named.
+_SHARES = ["acceptance, of drafted", "acceptance, of tested", "expected acceptance, of tested", "excess"]
+
+
 def _figures(a: Mapping[str, Any]) -> Section:
     ci = a["ci"]
     rows: list[list[Any]] = [
@@ -188,7 +192,8 @@ def _figures(a: Mapping[str, Any]) -> Section:
     if ci["tokens_per_step"] is None and a["steps"]:
         says += f" Too few requests for an interval: it needs {FEWEST}."
     columns = ["figure", "value", "low (95%)", "high (95%)", "definition"]
-    return Section("acceptance", "Acceptance", says, columns, [row for row in rows if row[1] is not None])
+    rows = [row for row in rows if row[1] is not None]
+    return Section("acceptance", "Acceptance", says, columns, rows, shares=_SHARES)
 
 
 def _ends(interval: Sequence[float] | None) -> list[float | None]:
@@ -214,7 +219,7 @@ def _by_position(table: pl.DataFrame) -> Section | None:
         says = f"Given that a position is tested, acceptance {word} from {first:.0%} at the first to {last:.0%} at the last."
     chart = Chart("bars", "position in the draft", "accepted / tested", [str(r[0]) for r in rows], series)
     columns = ["position", "verified", "tested", "accepted", "accepted / tested", "expected"]
-    return Section("by-position", "Acceptance by position", says, columns, rows, chart)
+    return Section("by-position", "Acceptance by position", says, columns, rows, chart, columns[-2:])
 
 
 def _by_request(table: pl.DataFrame) -> Section | None:
@@ -237,10 +242,10 @@ def _by_request(table: pl.DataFrame) -> Section | None:
         [f"{k * 10}-{k * 10 + 10}%" for k in range(10)],
         {"requests": [float(c) for c in counts]},
     )
-    says = f"{table.height:,} requests"
+    says = f"{table.height:,} request{'' if table.height == 1 else 's'}"
     if len(rates):
-        low, high = rates.quantile(0.25) or 0.0, rates.quantile(0.75) or 0.0
-        says += f"; half of them accept between {low:.0%} and {high:.0%} of what is drafted"
+        low, high = (f"{rates.quantile(q) or 0.0:.0%}" for q in (0.25, 0.75))
+        says += f"; half of them accept {low if low == high else f'between {low} and {high}'} of what is drafted"
     says += ". The table shows the worst first."
     columns = ["request", "steps", "tested", "tokens per step", "accepted / drafted", "disagreements"]
-    return Section("by-request", "Acceptance by request", says, columns, rows, chart)
+    return Section("by-request", "Acceptance by request", says, columns, rows, chart, ["accepted / drafted"])

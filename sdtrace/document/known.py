@@ -11,8 +11,7 @@ def known_section(issues: Sequence[Mapping[str, Any]]) -> Section | None:
     if not issues:
         return None
     rows: list[list[Value]] = [
-        [r["issue"], r["says"].split(": ", 1)[1], ", ".join(r["because"]), r["fixed_in"], r["workaround"], r["link"]]
-        for r in issues
+        [r["issue"], r["reported"], ", ".join(r["because"]), r["fixed_in"], r["workaround"], r["link"]] for r in issues
     ]
     says = "This input has the signature of these reports. That is no proof: other faults can look the same."
     columns = ["issue", "what was reported", "signature", "fixed in", "workaround", "link"]

@@ -36,4 +36,4 @@ def series_section(a: Mapping[str, Any] | None) -> Section | None:
         "accepted / drafted",
         "verdict",
     ]
-    return Section("series", "Acceptance by series", says, columns, table)
+    return Section("series", "Acceptance by series", says, columns, table, shares=["accepted / drafted"])

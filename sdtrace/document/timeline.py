@@ -49,13 +49,14 @@ def over_time(audit: Audit, diagnosis: Diagnosis) -> Section | None:
     ]  # fmt: skip
     rates = [r[3] for r in rows if r[3] is not None]
     says = f"Acceptance of drafted tokens in {len(rows)} intervals of {width:g} {'s' if timed else 'lines'}"
-    says += f", between {min(rates):.0%} and {max(rates):.0%}." if rates else "."
+    least, most = (f"{end:.0%}" for end in (min(rates, default=0.0), max(rates, default=0.0)))
+    says += "." if not rates else f": {least} in each." if least == most else f", between {least} and {most}."
     unit = ("time (UTC)" if at[0] >= WALL else "seconds") if timed else "line of the input"
     chart = Chart("line", unit, "accepted / drafted", names, {"accepted / drafted": [r[3] for r in rows]})
     if timed:
         chart = replace(chart, at=at, axis="clock" if at[0] >= WALL else "seconds")
     columns = [unit, "steps", "tokens per step", "accepted / drafted", "disagreements"]
-    return Section("over-time", "Acceptance over time", says, columns, rows, chart)
+    return Section("over-time", "Acceptance over time", says, columns, rows, chart, ["accepted / drafted"])
 
 
 def first_of_all(sections: Sequence[Section], diagnosis: Diagnosis) -> list[Section]:

@@ -12,7 +12,7 @@ from sdtrace.history.fall import FEWEST
 from sdtrace.history.trend import Point, change, learning, names, series, shown
 from sdtrace.results.not_checked import without
 from sdtrace.results.report import Chart, Report, Section, leaving
-from sdtrace.results.words import VERDICTS, figure_name
+from sdtrace.results.words import VERDICTS, figure_name, is_share
 from sdtrace.schema.json_values import Json
 
 #: Nights that a chart shows.
@@ -84,11 +84,13 @@ def trends(records: Sequence[Json]) -> list[Section]:
 def _tonight(records: Sequence[Json]) -> Section:
     rows: list[list[Any]] = []
     left: dict[str, None] = {}
+    shares: list[str] = []
     for name in records[-1]["services"]:
         for metric in shown(records, name):
             points = series(records, name, metric)
             c = change(points)
             left |= dict.fromkeys(c.left_out)
+            shares += [figure_name(metric)] if is_share(metric) else []
             rows.append([name, figure_name(metric), points[-1].raw, c.value, c.baseline, c.nights])
             rows[-1] += [_percent(x) for x in (c.change, c.low, c.high)]
     columns = [
@@ -112,7 +114,7 @@ def _tonight(records: Sequence[Json]) -> Section:
         said = [f"{one['path']} ({one['why']})" for one in aside[:3]]
         says += f" Not counted: {'; '.join(said)}"
         says += f" and {len(aside) - 3} more." if len(aside) > 3 else "."
-    return Section("tonight", "Against the baseline", says, columns, rows)
+    return Section("tonight", "Against the baseline", says, columns, rows, shares=shares)
 
 
 def _percent(share: float | None) -> str | None:
@@ -149,7 +151,15 @@ def _trend(name: str, metric: str, points: Sequence[Point]) -> Section:
     says += f"; the level changed on {', '.join(sorted(found))}" if found else "; no change of level shows"
     ident = f"trend-{names_to_id(name)}-{metric.replace('_', '-')}"
     columns = ["night", "as counted", "at the usual mix", "version or configuration", "change of level"]
-    return Section(ident, f"{what.capitalize()}, {name}", says + ".", columns, rows, chart)
+    return Section(
+        ident,
+        f"{what.capitalize()}, {name}",
+        says + ".",
+        columns,
+        rows,
+        chart,
+        columns[1:3] if is_share(metric) else [],
+    )
 
 
 def _days(first: str, last: str) -> list[str]:

@@ -25,7 +25,7 @@ def facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
         return []
     found = [
         ("Engine", engines(a)),
-        ("Target model", " ".join([" and ".join(a["target_models"]), *(f"({p})" for p in a["precision"])]).strip()),
+        ("Target model", _target(a)),
         ("Drafter", _drafter(a)),
         ("Draft length (k)", _length(a)),
         ("Sampling", "; ".join(f"{n} {', '.join(f'{v:g}' for v in values)}" for n, values in a["sampling"].items())),
@@ -40,6 +40,11 @@ def facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
 def engines(a: Mapping[str, Any]) -> str:
     """`vllm 0.32.0 and sglang`."""
     return " and ".join(f"{e['engine']} {e['version'] or ''}".strip() for e in a["engines"])
+
+
+def _target(a: Mapping[str, Any]) -> str:
+    models = " and ".join(a["target_models"]) or ("not named" if a["precision"] else "")
+    return " ".join([models, *(f"({p})" for p in a["precision"])])
 
 
 def _drafter(a: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from sdtrace.render.text import clean, number
+from sdtrace.render.text import clean, exact, number
 from sdtrace.results.clock import formatted
 from sdtrace.results.report import Chart
 
@@ -48,8 +48,11 @@ def top_of(values: Sequence[float]) -> float:
 _SHARES = ("accepted", "steps that accept", "change of throughput")
 
 
-def _tick(chart: Chart, value: float) -> str:
-    return f"{number(round(100 * value, 2))}%" if chart.y_title.startswith(_SHARES) else number(value)
+def told(chart: Chart, value: float | None, digits: int = 3) -> str:
+    """A value of the upright axis: a share as a percentage."""
+    if value is None or not chart.y_title.startswith(_SHARES):
+        return number(value, digits)
+    return f"{number(round(100 * value, 2), digits)}%"
 
 
 def axes(chart: Chart, frame: Frame, top: float) -> list[Markup]:
@@ -68,7 +71,7 @@ def axes(chart: Chart, frame: Frame, top: float) -> list[Markup]:
         )
         parts.append(
             Markup('<text x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
-                frame.left - 6, y + 4, _tick(chart, share * top)
+                frame.left - 6, y + 4, told(chart, share * top, 4)
             )
         )
     parts.append(
@@ -126,7 +129,7 @@ def _ticks(chart: Chart, frame: Frame) -> list[Markup]:
     if chart.axis == "clock":
         shown = ticks(start, end, room) or [(start, formatted(start, "%H:%M:%S"))]
     else:
-        shown = [(start + i * (end - start) / 4, number(round(start + i * (end - start) / 4, 1))) for i in range(5)]
+        shown = [(start + i * (end - start) / 4, exact(round(start + i * (end - start) / 4, 1))) for i in range(5)]
     parts, taken = [], -math.inf
     for at, label in shown:
         x = along(chart, frame, at)

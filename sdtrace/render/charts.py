@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from markupsafe import Markup, escape
 
-from sdtrace.render.axes import Frame, along, axes, place, top_of
-from sdtrace.render.text import clean, number
+from sdtrace.render.axes import Frame, along, axes, place, told, top_of
+from sdtrace.render.text import clean
 from sdtrace.results.report import Chart
 
 #: Points of a series that are drawn; more are thinned, keeping the least and the greatest of each stretch.
@@ -75,7 +75,7 @@ def _bars(chart: Chart, frame: Frame, top: float) -> list[Markup]:
                     max(width - 1.5, 1.0),
                     max(zero - y, 0.5),
                     _MEANING.get(name, _COLOURS[k % len(_COLOURS)]),
-                    f"{clean(name, 40)}, {clean(chart.x[i], 40)}: {number(value)}",
+                    f"{clean(name, 40)}, {clean(chart.x[i], 40)}: {told(chart, value)}",
                 )
             )
     return parts
@@ -112,10 +112,10 @@ def _hover(chart: Chart, frame: Frame, top: float) -> list[Markup]:
     for i, label in enumerate(chart.x):
         known = [(name, values[i]) for name, values in chart.series.items() if values[i] is not None]
         for _, value in known[:1]:
-            told = ", ".join(f"{clean(n, 40)} {number(v)}" for n, v in known)
+            values_of = ", ".join(f"{clean(n, 40)} {told(chart, v)}" for n, v in known)
             parts.append(
                 Markup('<circle cx="{:.1f}" cy="{:.1f}" r="5" fill="transparent"><title>{}</title></circle>').format(
-                    place(chart, frame, i), frame.y(min((value or 0.0) / top, 1.0)), f"{clean(label, 40)}: {told}"
+                    place(chart, frame, i), frame.y(min((value or 0.0) / top, 1.0)), f"{clean(label, 40)}: {values_of}"
                 )
             )
     return parts
@@ -144,7 +144,12 @@ def _whiskers(chart: Chart, frame: Frame, top: float, points: Iterable[int]) -> 
                 '<path d="M{0:.1f} {3:.1f} H{1:.1f} M{2:.1f} {3:.1f} V{4:.1f} M{0:.1f} {4:.1f} H{1:.1f}" fill="none"'
                 ' stroke="currentColor" stroke-width="1.2"><title>{5}</title></path>'
             ).format(
-                x - cap, x + cap, x, peak, bottom, f"{clean(chart.x[i], 40)}: {number(low)} to {number(high)} (95%)"
+                x - cap,
+                x + cap,
+                x,
+                peak,
+                bottom,
+                f"{clean(chart.x[i], 40)}: {told(chart, low)} to {told(chart, high)} (95%)",
             )
         )
     return parts

@@ -16,7 +16,7 @@ from sdtrace.render import about, incident
 from sdtrace.render.charts import svg
 from sdtrace.render.next_step import next_step
 from sdtrace.render.steps import met, quiet
-from sdtrace.render.text import clean, configuration, number, percent, visible
+from sdtrace.render.text import cell, clean, configuration, exact, lean, number, per_step, percent, visible
 from sdtrace.render.whisker import whiskers
 from sdtrace.results.clock import moment
 from sdtrace.results.explains import Named, nested, why
@@ -92,7 +92,8 @@ def environment() -> Environment:
     made.filters |= {"quiet": quiet, "emitted": emitted, "anchors": anchors}
     made.filters |= {"met": met, "tokens": tokens, "whiskers": whiskers, "visible": visible}
     made.tests |= {"met": met}
-    made.globals |= {"svg": svg}
+    made.filters |= {"exact": exact, "lean": lean, "per_step": per_step}
+    made.globals |= {"svg": svg, "cell": cell}
     return made
 
 
@@ -165,9 +166,9 @@ def chips(tokens: Iterable[Json], ids: bool, *, figures: bool = True) -> Iterato
         text = t.get("text")
         chances, draw = "", ""
         if decision != "not reached" and figures:
-            p, q, r = (odd.get(k) or number(t[k]) for k in ("target", "draft", "r"))
+            p, q, r = (odd.get(k) or exact(t[k]) for k in ("target", "draft", "r"))
             chances = f"p {p}" + (f" q {q}" if t["draft"] is not None or "draft" in odd else "")
             draw = f"r {r}" if t["r"] is not None or "r" in odd else ""
-            draw += f" ratio {number(t['ratio'])}" if t["ratio"] is not None else ""
+            draw += f" ratio {exact(t['ratio'])}" if t["ratio"] is not None else ""
         reason = clean(t["reason"], 300) if text is None else f"token {name}: {clean(t['reason'], 300)}"
         yield kind, reason, _MARKS.get(decision, "?"), name if text is None else visible(text, 16), chances, draw

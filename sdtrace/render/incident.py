@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from sdtrace.render.next_step import damaged
 from sdtrace.results.clock import moment
 from sdtrace.schema.json_values import Json
 
@@ -61,7 +62,11 @@ def commanded(text: str) -> tuple[str, str | None]:
 
 
 def later(cause: Json, document: Mapping[str, Any]) -> Json:
-    """The cause; one of speed, on a trace that is wrong, without its advice: it is judged when the fault is mended."""
+    """The cause; one of speed, on a trace that is wrong, without its advice: it is judged when the fault is mended. One that is
+    suspected from a damaged file is judged when the file is whole."""
+    if damaged(document) is not None:
+        evidence = [{k: v for k, v in row.items() if k not in ("command", "path")} for row in cause["evidence"]]
+        return cause | {"advice": "judge this again from the whole file", "evidence": evidence}
     incident = document.get("incident")
     if document["verdict"]["state"] != "wrong" or not incident or cause["side"] != "slow":
         return cause

@@ -91,7 +91,7 @@ def _earlier(live: Live) -> pl.DataFrame:
 
 
 _FIGURES = (
-    ("tokens per drafting step", "tokens_per_step", "{:.3f}"),
+    ("tokens per drafting step", "tokens_per_step", "{:.2f}"),
     ("accepted of drafted", "rate", "{:.1%}"),
     ("tokens per second", "tokens_per_second", "{:.1f}"),
     ("running", "running", "{:.0f}"),

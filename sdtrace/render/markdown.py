@@ -2,6 +2,7 @@
 
 import re
 
+from sdtrace.render.incident import later
 from sdtrace.render.text import clean, configuration, number
 from sdtrace.results.report import Report
 from sdtrace.results.words import TITLES, tokens
@@ -20,7 +21,7 @@ def dumps(report: Report) -> bytes:
         lines.append(f"- **{cause['cause']}** ({cause['certainty']}): {escape(cause['headline'])}")
         if cause["evidence"]:
             lines.append(f"  - first: {_evidence(cause['evidence'][0])}")
-        lines.append(f"  - next: {escape(cause['advice'])}")
+        lines.append(f"  - next: {escape(later(cause, document)['advice'])}")
     if len(causes) > _CAUSES:
         lines.append(f"- and {len(causes) - _CAUSES} more")
     lines += _history(document["history"])

@@ -10,14 +10,13 @@ from sdtrace.schema.trace import DAMAGED
 
 def next_step(document: Mapping[str, Any]) -> tuple[str, str | None] | None:
     """(what to do, command); None where a cause says it, or nothing is left to do."""
+    if (cut := damaged(document)) is not None:
+        return f"get {clean(cut, 120)} again: the compressed file is damaged, and read only up to there", None
     if document["causes"]:
         return None
     if (told := document.get("diff")) is not None:
         return _compared(told)
     inputs = document["inputs"]
-    cut = next((i for i in inputs if any(n["what"].startswith(DAMAGED) for n in i["notices"])), None)
-    if cut is not None:
-        return f"get {clean(cut['path'], 120)} again: the compressed file is damaged, and read only up to there", None
     state = document["verdict"]["state"]
     if inputs and all(i["format"] == "chrome-trace" for i in inputs):
         return "add the engine's log or a trace: a profile counts no tokens", "sdtrace help profiles"
@@ -37,6 +36,14 @@ def next_step(document: Mapping[str, Any]) -> tuple[str, str | None] | None:
             look,
         )
     return "give more of this traffic, or log more; what to log:", look
+
+
+def damaged(document: Mapping[str, Any]) -> str | None:
+    """The packed input that ends in damage, where no cause is more than suspected: the rest of it may say something else."""
+    if any(cause["certainty"] != "suspected" for cause in document["causes"]):
+        return None
+    inputs = document["inputs"]
+    return next((i["path"] for i in inputs if any(n["what"].startswith(DAMAGED) for n in i["notices"])), None)
 
 
 #: Records of an input that hold figures.

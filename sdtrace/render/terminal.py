@@ -9,7 +9,7 @@ from sdtrace.render.about import facts
 from sdtrace.render.next_step import next_step
 from sdtrace.render.steps import met
 from sdtrace.render.tables import table
-from sdtrace.render.text import clean, counted, figure, number
+from sdtrace.render.text import clean, counted, exact, figure
 from sdtrace.render.time import step_time
 from sdtrace.results.check import Check
 from sdtrace.results.clock import moment
@@ -32,6 +32,8 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False, b
     sure = [c for c in document["causes"] if c["certainty"] != "suspected"]
     if not sure:
         lines += block(head, word, clean(verdict["headline"], 400), "", width)
+    step = next_lines(document, width)  # beside causes only of a damaged file, which is what to do before them
+    lines += step if document["causes"] else []
     for i, (cause, signs) in enumerate(nested(document)):
         if i == 0 and sure:
             lines += _root(
@@ -45,7 +47,7 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False, b
             lines += block("also", "also", clean(cause["headline"], 400), cause["certainty"], width)
         lines += cause_lines(incidents.later(cause, document), width, verbose=verbose)
         lines += beside if i == 0 else ()
-    lines += next_lines(document, width)
+    lines += [] if document["causes"] else step
     lines += beside if not document["causes"] else ()
     if document["acceptance"] or not document["time"]:  # a profile has times alone
         lines += field("speed", _speed(document), width)
@@ -167,7 +169,7 @@ def _evidence(row: Json) -> str:
     text = ", ".join(parts)
     skip = {"path", "line", "request_id", "run_id", "step", "position", "command", "p", "q", "token"}
     values = [
-        f"{evidence_name(k)} {moment(v) if k == 'at' else number(v)}".lstrip() for k, v in row.items() if k not in skip
+        f"{evidence_name(k)} {moment(v) if k == 'at' else exact(v)}".lstrip() for k, v in row.items() if k not in skip
     ]
     return ": ".join(part for part in (text, ", ".join(values)) if part)
 

@@ -1,11 +1,14 @@
 """Text from a log made fit to print: no control characters, no direction marks, no megabytes; numbers for people."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sdtrace.redaction import redacted
 from sdtrace.results.numbers import ms
+from sdtrace.results.report import Section, Value
+from sdtrace.results.words import is_share
 
 #: Characters of a log-derived string that are shown; what is cut is counted.
 LIMIT = 200
@@ -45,8 +48,8 @@ def sentence(text: str) -> str:
     return begun + ("" if text.endswith(".") else ".")
 
 
-def number(value: object) -> str:
-    """A figure for people: `unknown` for None, thousands separated, 3 to 4 significant digits."""
+def number(value: object, digits: int = 3) -> str:
+    """A figure for people: `unknown` for None, thousands separated, `digits` that count (as sentences have them)."""
     if value is None:
         return "unknown"
     if isinstance(value, bool):
@@ -58,13 +61,42 @@ def number(value: object) -> str:
             return "unknown"
         if value == 0:
             return "0"
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+        return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.{digits}g}"
     return clean(value)
+
+
+def exact(value: object) -> str:
+    """A probability, a draw or another value of one token, as evidence has it: two of them may stand close to each other."""
+    return number(value, 4)
+
+
+def per_step(value: float | None) -> str:
+    """Tokens per step: `1.87`, everywhere the same."""
+    return "unknown" if value is None or value - value != 0 else f"{value:.2f}"
 
 
 def percent(value: float | None) -> str:
     """A share: `46.6%`; `unknown` for None."""
     return "unknown" if value is None or value - value != 0 else f"{value:.1%}"
+
+
+def cell(section: Section, row: Sequence[Value], i: int) -> str:
+    """A number of a table: a share as a percentage, where its column or its row is named as one."""
+    value, names = row[i], [section.columns[i]]
+    if "figure" in section.columns:
+        names.append(str(row[section.columns.index("figure")]))
+    named = any(name in section.shares for name in names)
+    return percent(value) if isinstance(value, float) and named else number(value)
+
+
+def lean(section: Section) -> Section:
+    """The section without columns that hold nothing."""
+    kept = [i for i in range(len(section.columns)) if any(row[i] is not None for row in section.rows)]
+    if len(kept) == len(section.columns) or not section.rows:
+        return section
+    return replace(
+        section, columns=[section.columns[i] for i in kept], rows=[[row[i] for i in kept] for row in section.rows]
+    )
 
 
 def counted(count: int, things: str) -> str:
@@ -80,8 +112,8 @@ def figure(name: str, value: float | None) -> str:
     """A figure with the unit that its name ends in; rates of acceptance in percent."""
     if value is None:
         return "unknown"
-    if name.startswith(("accepted_", "rate_of_")):
-        return f"{value:.1%}"
+    if is_share(name):
+        return percent(value)
     if name.endswith("_ms"):
         return ms(value)
     unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")

@@ -1,15 +1,16 @@
 """What `sdtrace tune` prints: the answer first, then the tables, then what to set."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdtrace.render.tables import table
 from sdtrace.render.terminal import field
-from sdtrace.render.text import clean, number
+from sdtrace.render.text import cell, clean, lean, number
 from sdtrace.results.not_checked import sentences
 from sdtrace.results.numbers import ms
-from sdtrace.results.report import Report, Section
+from sdtrace.results.report import Report, Section, Value
+from sdtrace.tuning.sections import ADVICE
 
 _COUNTS = (
     "counts do not tell which tokens would be accepted at another draft length; record a trace: sdtrace help recording"
@@ -41,7 +42,7 @@ def summary(report: Report, *, width: int, color: bool = False) -> str:
         if row is advice[0]:
             lines += _said("now", _now(tau), width, color=color)
     for section in report.sections:
-        if section.id.startswith("tune-") and section.id != "tune-advice":
+        if section.id.startswith("tune-") and section.id != ADVICE:
             lines += ["", *_section(section, width, color=color)]
     lines += ["", *(_line for note in report.document["tuning"]["notes"] for _line in _wrapped(note, width, "  "))]
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -68,19 +69,19 @@ def _now(tau: Mapping[str, Any]) -> str:
 def _section(section: Section, width: int, *, color: bool) -> list[str]:
     title = section.title.upper()
     lines = [f"\x1b[1m{title}\x1b[0m" if color else title, *_wrapped(section.sentence, width, "")]
-    shown = [[_cell(value) for value in row] for row in section.rows[:ROWS]]
+    section = lean(section)
+    shown = [[_cell(section, row, i) for i in range(len(row))] for row in section.rows[:ROWS]]
     lines += table(section.columns, shown, width=width, color=color)
     if len(section.rows) > ROWS:
         lines.append(f"  and {len(section.rows) - ROWS} more in --json and -o")
     return lines
 
 
-def _cell(value: Any) -> str:
+def _cell(section: Section, row: Sequence[Value], i: int) -> str:
+    value = row[i]
     if value is None:
         return "-"
-    return (
-        f"{value:.4g}" if isinstance(value, float) else clean(number(value) if isinstance(value, int) else value, 300)
-    )
+    return cell(section, row, i) if isinstance(value, int | float) else clean(value, 300)
 
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from sdtrace.render.text import number
+from sdtrace.render.text import cell
 from sdtrace.results.report import Section, Value
 
 #: Size of a drawing, in pixels.
@@ -28,21 +28,22 @@ def whiskers(section: Section) -> list[dict[int, Markup]]:
         ends = [_ends(row, i) for row in section.rows]
         apart = section.columns[i] == "value"  # a table of figures: each has a unit of its own
         shared = _axis([e for e in ends if e is not None])
-        for told, one in zip(made, ends, strict=True):
+        for told, row, one in zip(made, section.rows, ends, strict=True):
             if one is not None:
-                told[i] = _draw(one, _axis([one]) if apart else shared)
+                said = [str(row[j]) if isinstance(row[j], str) else cell(section, row, j) for j in range(i, i + 3)]
+                told[i] = _draw(one, said, _axis([one]) if apart else shared)
     return made
 
 
 def _ends(row: Sequence[Value], i: int) -> tuple[float, float, float] | None:
     """Value, low and high as numbers; percentages count as they are printed."""
     found = []
-    for cell in row[i : i + 3]:
-        if isinstance(cell, str) and cell.endswith("%"):
-            cell = float(cell.rstrip("%")) / 100
-        if isinstance(cell, bool) or not isinstance(cell, int | float):
+    for end in row[i : i + 3]:
+        if isinstance(end, str) and end.endswith("%"):
+            end = float(end.rstrip("%")) / 100
+        if isinstance(end, bool) or not isinstance(end, int | float):
             return None
-        found.append(float(cell))
+        found.append(float(end))
     value, low, high = found
     return value, low, high
 
@@ -55,7 +56,7 @@ def _axis(ends: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
     return (low, high) if high > low else (low, low + 1.0)
 
 
-def _draw(ends: tuple[float, float, float], axis: tuple[float, float]) -> Markup:
+def _draw(ends: tuple[float, float, float], said: Sequence[str], axis: tuple[float, float]) -> Markup:
     def x(value: float) -> float:
         return 3 + (_WIDTH - 6) * (value - axis[0]) / (axis[1] - axis[0])
 
@@ -69,7 +70,7 @@ def _draw(ends: tuple[float, float, float], axis: tuple[float, float]) -> Markup
         _HEIGHT,
         _WIDTH,
         _HEIGHT,
-        f"{number(value)} ({number(low)} to {number(high)}, 95%)",
+        f"{said[0]} ({said[1]} to {said[2]}, 95%)",
         x(0.0),
         x(low),
         x(high),

@@ -27,6 +27,7 @@ class Cause:
     blame: str
     weight: int = 0
     effect: str | None = None
+    found: str = ""  #: what the first of its checks says, which the headline has behind the cause's own words
 
     def row(self, shown: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> dict[str, Any]:
         """The row of `causes` in the document; `shown` says what of a piece of evidence may be seen."""
@@ -51,12 +52,16 @@ def fired(outcomes: Outcomes, code: str) -> bool:
 
 def make(cause: str, certainty: Certainty, codes: Sequence[str], outcomes: Outcomes, label: str | None = None) -> Cause:
     """A cause from the checks that showed it; evidence and weight are theirs, words are the table's."""
-    side, blame, says, advice, _ = WORDS[cause]
+    words = WORDS[cause]
     live = [code for code in codes if fired(outcomes, code)]
     evidence = tuple(_shown(w) for code in live for w in outcomes[code].witnesses)[:8]
-    headline = f"{label or says}: {outcomes[live[0]].headline}" if live else label or says
+    found = outcomes[live[0]].headline if live else ""
+    headline = f"{label or words.says}: {found}" if live else label or words.says
     weight = max((outcomes[code].faults for code in live), default=0)
-    return Cause(cause, side, certainty, tuple(live), headline, evidence, with_command(advice, evidence), blame, weight)
+    advice = with_command(words.advice, evidence)
+    return Cause(
+        cause, words.side, certainty, tuple(live), headline, evidence, advice, words.blame, weight, found=found
+    )
 
 
 def with_evidence(cause: Cause, more: Sequence[Mapping[str, Any]]) -> Cause:

@@ -14,6 +14,7 @@ class CauseWords(NamedTuple):
     says: str
     advice: str
     check: str | None = None
+    head: str = ""  #: how `says` begins where a rule that was found, with its figures, follows in place of its end
 
 
 _ROWS: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] = {
@@ -211,4 +212,13 @@ _ROWS: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] =
     ),
 }
 
-WORDS: dict[str, CauseWords] = {cause: CauseWords(*row) for cause, row in (_ROWS | SLOW).items()}
+_HEADS = {
+    "inverted-ratio": "the ratio is upside down",
+    "lenient-acceptance": "the sampler accepts too much",
+    "synthetic-acceptance": "acceptance does not look at the models",
+    "decision-mismatch": "accept/reject decisions are wrong",
+}
+
+WORDS: dict[str, CauseWords] = {
+    cause: CauseWords(*row)._replace(head=_HEADS.get(cause, row[2])) for cause, row in (_ROWS | SLOW).items()
+}

@@ -40,6 +40,8 @@ class Section:
     columns: list[str]
     rows: list[list[Value]]
     chart: Chart | None = None
+    #: names of columns, and of rows (the first or second cell), whose fractions are shares of a whole: shown in percent
+    shares: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

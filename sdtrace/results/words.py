@@ -42,6 +42,9 @@ _EVIDENCE = {
     "zero": "intervals without an accepted token",
     "zero_drafted": "draft tokens in them",
     "what": "",
+    "bad_p": "invalid p:",
+    "bad_q": "invalid q:",
+    "bad_y": "invalid p after the draft:",
 }
 
 
@@ -53,6 +56,11 @@ def evidence_name(key: str) -> str:
 def figure_name(name: str) -> str:
     """A figure of the JSON as people read it."""
     return name.replace("rate_of_", "accepted_of_").replace("_", " ")
+
+
+def is_share(name: str) -> bool:
+    """Whether a figure of the JSON is a share of a whole, which people read in percent."""
+    return name.startswith(("accepted_", "rate_of_"))
 
 
 def tokens(acceptance: Mapping[str, Any] | None) -> str:

@@ -83,7 +83,7 @@ def in_words(findings: Sequence[Finding]) -> list[Cause]:
 
 
 def _cause(one: Finding) -> Cause:
-    side, blame, says, advice, _ = WORDS[one.cause]
+    side, blame, says, advice, *_ = WORDS[one.cause]
     effect = f"without it throughput would be up to {one.gain:.0%} higher" if 0.005 <= one.gain < 50 else None
     return Cause(
         one.cause,

@@ -54,13 +54,15 @@ def slice_section(timing: Timing) -> Section | None:
     if not rows or len(rows) > 200:
         return None
     rows.sort(key=lambda row: (row[4] if isinstance(row[4], float) else 1.0, str(row[0])))
-    says = f"{rows[0][0]} accepts least, {rows[0][4]:.0%} of its tested tokens; {rows[-1][0]} most, {rows[-1][4]:.0%}."
+    least, most = (f"{row[4]:.0%}" for row in (rows[0], rows[-1]))
+    says = f"{rows[0][0]} accepts least, {least} of its tested tokens; {rows[-1][0]} most, {most}."
+    says = f"Each slice accepts {least} of its tested tokens." if least == most else says
     ends = [[None if row[i] is None else float(str(row[i])) for row in rows[:40]] for i in (4, 5, 6)]
     chart = Chart(
         "bars", "slice", "accepted / tested", [str(r[0]) for r in rows[:40]], {"acceptance": ends[0]}, ends[1], ends[2]
     )
     columns = ["slice", "requests", "tested", "tokens per step", "accepted / tested", "low (95%)", "high (95%)"]
-    return Section("by-slice", "Acceptance by slice", says, columns, rows, chart)
+    return Section("by-slice", "Acceptance by slice", says, columns, rows, chart, columns[4:])
 
 
 def _step(timing: Timing) -> Section:
@@ -82,7 +84,7 @@ def _step(timing: Timing) -> Section:
         says += f" If {IF_GONE[timing.bottleneck]}, throughput would rise {gain:.0%}{_next_best(timing)}."
     chart = Chart("bars", "part of the step", "ms", [str(r[0]) for r in rows], {"ms": [float(r[1] or 0) for r in rows]})
     columns = ["part", "ms", "share of the step", "gain if it took no time"]
-    return Section("time", "Where a step's time goes", says, columns, rows, chart)
+    return Section("time", "Where a step's time goes", says, columns, rows, chart, columns[2:])
 
 
 def _next_best(timing: Timing) -> str:

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.results.not_checked import NotChecked
-from sdtrace.results.report import Report, leaving
+from sdtrace.results.report import Report, Section, leaving
 from sdtrace.schema.json_values import Json
 from sdtrace.tuning.counts import tuning_of_counts
 from sdtrace.tuning.document import tuning
 from sdtrace.tuning.run import Asked, Whole
 from sdtrace.tuning.sample import Traffic
-from sdtrace.tuning.sections import sections
+from sdtrace.tuning.sections import ADVICE, sections
 
 #: Steps below which nothing is said about settings.
 ENOUGH = 30
@@ -33,7 +33,7 @@ def attach(report: Report, traffic: Sequence[Traffic], asked: Asked | None) -> R
     why = why if found is None and report.document["audit"] else None
     document = one_length(report.document, found) if root is None else _no_length(report.document)
     report = replace(report, document=document)
-    return replace(_with(report, found, why), sections=[*report.sections, *sections(found)])
+    return replace(_with(report, found, why), sections=_laid(report, found, first=asked is not None))
 
 
 #: cause -> whether the best length lies on the side that it says.
@@ -87,7 +87,15 @@ def _broken(report: Report) -> str | None:
 def attach_counts(report: Report, diagnosis: Diagnosis, asked: Asked) -> Report:
     """The report of counts with what they tell of other draft lengths, or with the reason why they tell nothing."""
     made, why = tuning_of_counts(diagnosis, asked)
-    return replace(_with(report, made, why if made is None else None), sections=[*report.sections, *sections(made)])
+    return replace(_with(report, made, why if made is None else None), sections=_laid(report, made, first=True))
+
+
+def _laid(report: Report, made: Json | None, *, first: bool) -> list[Section]:
+    """The sections; where settings were asked for they stand `first`, the recommended ones before their reasons."""
+    mine = sections(made)
+    if not first:
+        return [*report.sections, *mine]
+    return [*sorted(mine, key=lambda section: section.id != ADVICE), *report.sections]
 
 
 def _with(report: Report, made: Json | None, why: str | None) -> Report:

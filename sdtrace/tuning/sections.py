@@ -6,6 +6,9 @@ from typing import Any
 from sdtrace.results.numbers import chance
 from sdtrace.results.report import Chart, Section, Value
 
+#: The section of recommended settings.
+ADVICE = "tune-advice"
+
 
 def _cost(what: str, tuning: Mapping[str, Any]) -> str:
     """The name of a column of costs, with its unit: milliseconds, or steps of the target without a draft."""
@@ -211,7 +214,7 @@ def _iso(tuning: Mapping[str, Any]) -> Section | None:
         "same speed-up",
         "break even",
     ]
-    return Section("tune-iso", "Acceptance that another drafter needs", says, columns, rows)
+    return Section("tune-iso", "Acceptance that another drafter needs", says, columns, rows, shares=columns[2:])
 
 
 def _queue(tuning: Mapping[str, Any]) -> Section | None:
@@ -236,6 +239,4 @@ def _advice(tuning: Mapping[str, Any]) -> Section | None:
     if not rows:
         return None
     says = "Every gain is over the recorded setting."
-    return Section(
-        "tune-advice", "Recommended settings", says, ["advice", "setting", "gain", "low", "high", "basis"], rows
-    )
+    return Section(ADVICE, "Recommended settings", says, ["advice", "setting", "gain", "low", "high", "basis"], rows)

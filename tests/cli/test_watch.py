@@ -138,7 +138,7 @@ def test_watch_ends_in_a_report(
     out = capsys.readouterr().out
     assert "no answer" in out
     assert out.count("restarted") == 1
-    assert "tokens per drafting step 2.200" in out
+    assert "tokens per drafting step 2.20" in out
     assert "CANNOT TELL" in out or "HEALTHY" in out
     found = json.loads(document.read_text())
     assert found["acceptance"]["steps"] == 160
@@ -268,7 +268,7 @@ def test_once_is_one_scrape_and_its_verdict(capsys: pytest.CaptureFixture[str]) 
         warnings.simplefilter("error")
         assert run(["watch", url, "--once"]) == 0
     told = capsys.readouterr()
-    assert told.out.count("tokens per drafting step 2.200") == 1
+    assert told.out.count("tokens per drafting step 2.20") == 1
     assert "2.20 tokens per" in told.out
     assert "counts since the engine started" in " ".join(told.out.split())
     assert run(["watch", "127.0.0.1:9", "--once"]) == 3
@@ -281,7 +281,7 @@ def test_a_file_on_standard_output_stands_alone(capsys: pytest.CaptureFixture[st
         assert run(["watch", url, "--once", "--json", "-"]) == 0
     told = capsys.readouterr()
     assert json.loads(told.out)["acceptance"]["steps"] == 1000
-    assert "tokens per drafting step 2.200" in told.err
+    assert "tokens per drafting step 2.20" in told.err
 
 
 @pytest.mark.slow

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 
 from sdtrace.api import report
+from sdtrace.diagnosis.causes import _decisions
+from sdtrace.diagnosis.wrong_rules import Explanation
 from sdtrace.render import html, terminal
+from sdtrace.results.cause_words import WORDS
+from sdtrace.results.check import Outcome
 from sdtrace.results.report import Report
 from tests.made.laws import Generator
 from tests.made.log import Record
@@ -82,6 +86,17 @@ def test_an_incident_that_is_over_has_an_end(tmp_path: Path) -> None:
     found = report(str(simulate(scenario).write(tmp_path / "trace.jsonl"))).document["incident"]
     assert 1_700_000_100 <= found["since"] < found["until"] <= 1_700_000_139
     assert not found["from_start"]
+
+
+@pytest.mark.parametrize("cause", WORDS)
+def test_a_rule_that_was_found_follows_the_head_of_its_cause(cause: str) -> None:
+    """The head is a fact of its own: a sentence is not cut where it happens to have a colon."""
+    words = WORDS[cause]
+    assert words.says == words.head or words.says[len(words.head) :].startswith((": ", " and "))
+    rule = Explanation(cause, "accepted when r: 0.5", None, None, None, 0, 9, where={"slot": "3"})
+    outcomes = {"SD101": Outcome("fired", 9, 9, (), None, "9 of 9", 9)}
+    (found,) = _decisions([rule], outcomes)
+    assert found.headline == f"{words.head}: accepted when r: 0.5: 9 of 9"
 
 
 LOGS = Path(__file__).parent / "logs"

@@ -12,7 +12,7 @@ from sdtrace.results.report import Report
 from tests.made.pairs import one_of
 from tests.made.slow import FAST, SLOW
 from tests.made.timing import Engine, Traffic, drive
-from tests.made.told import contradictions, impossible, told, undrawn
+from tests.made.told import contradictions, impossible, shown, told, undrawn
 
 SAMPLES = Path(__file__).parents[2] / "sample_logs"
 #: name -> engine and traffic: one length, plain steps among the others, several lengths, padding, weather, one request only.
@@ -52,6 +52,21 @@ def test_what_tune_says_is_what_the_report_says(name: str) -> None:
     path = SAMPLES / f"transformers-{name}.jsonl.gz"
     for found in (report(path), tune(path), tune(path, baseline_ms=60.0)):
         consistent(found)
+    ids = [section.id for section in found.sections]
+    assert ids[:2] == ["tune-advice", "tune-tau"], "what was asked stands first"
+    assert "tune-advice" not in [section.id for section in report(path).sections][:2]
+
+
+def test_a_figure_is_written_one_way() -> None:
+    """Tokens per step in two places, shares in percent with one, wherever they stand; columns that hold nothing are left out."""
+    found = report(SAMPLES / "transformers-lenient-0.8.planted.jsonl.gz")
+    a, page = found.document["acceptance"], shown(found)
+    assert f"{a['tokens_per_step']:.2f}" in page
+    assert f"{a['tokens_per_step']:.3f}" not in page
+    for name in ("rate_of_drafted", "rate_of_tested", "expected_rate"):
+        assert f" {a[name]:.1%} " in page
+        assert f" {a[name]:.4g} " not in page
+    assert "version or configuration" not in page
 
 
 CHANGE = SAMPLES / "change"

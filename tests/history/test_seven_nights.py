@@ -82,7 +82,7 @@ def test_the_index_says_it_once_and_the_same(served: tuple[Path, dict[int, str]]
     told = re.findall(r'class="spark"[^>]*aria-label="([^"]+)"', page)
     assert [text.partition(",")[0] for text in told] == ["tokens per step", "speed", "acceptance"]
     assert told[0] == (
-        "tokens per step, 7 nights to 2026-11-21: 1.048 to 2.858, last 2.858; 1 night without it; with a fault: 2026-11-17"
+        "tokens per step, 7 nights to 2026-11-21: 1.05 to 2.86, last 2.86; 1 night without it; with a fault: 2026-11-17"
     )
     drawn = re.findall(r'<svg class="spark".*?</svg>', page, re.DOTALL)
     assert [svg.count("<path") for svg in drawn] == [2, 2, 2], "a missing night is a gap"

@@ -4,16 +4,20 @@ import gzip
 import re
 import shlex
 import sys
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from sdtrace.api import report
 from sdtrace.cli import progress, run
 from sdtrace.cli.progress import Bar
 from sdtrace.readers.listening import listening
+from sdtrace.render import html, terminal
 from sdtrace.render.tables import Cell, table
+from sdtrace.schema.trace import DAMAGED
 
 TOP = Path(__file__).parents[2]
 #: From the top of the repository: a longer path would not fit a line.
@@ -149,6 +153,27 @@ def test_what_to_do_where_nothing_is_accused(tmp_path: Path, capsys: pytest.Capt
             assert line.startswith(str(command))
             assert run(shlex.split(line)[1:]) == 0
             capsys.readouterr()
+
+
+def test_a_damaged_file_comes_before_what_it_makes_suspect() -> None:
+    """Causes that are only suspected from a part of a file: the file is to be got again, and no place in it is pointed at."""
+    found = report(SAMPLES / "transformers-sampled.jsonl.gz")
+    rows = [cause for cause in found.document["causes"] if cause["certainty"] == "suspected"]
+    notices = [{"what": DAMAGED, "where": "a.gz", "advice": "get it again", "count": 1, "line": 1}]
+    inputs = [found.document["inputs"][0] | {"path": "a.gz", "notices": notices}]
+    state = found.document["verdict"] | {"state": "cannot-tell", "headline": "too few steps"}
+    cut = replace(
+        found, document=found.document | {"causes": rows, "inputs": inputs, "verdict": state, "incident": None}
+    )
+    assert rows
+    lines = terminal.summary(cut, width=80, color=False).splitlines()
+    steps = [line for line in lines if line.startswith("next ")]
+    assert steps[0].startswith("next     get a.gz again")
+    assert set(steps[1:]) == {"next     judge this again from the whole file"}
+    assert not [line for line in lines if line.strip().startswith("sdtrace ")]
+    page = html.page(cut).decode()
+    assert page.index("get a.gz again") < page.index("judge this again")
+    assert "get a.gz again" not in html.page(found).decode()
 
 
 def test_an_address_that_refuses_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -152,7 +152,7 @@ def _share(j: Judged) -> str:
 
 
 def _cause(cause: str, code: str, hit: Sequence[Judged], words: Any) -> Cause:
-    side, blame, says, advice, _ = WORDS[cause]
+    side, blame, says, advice, *_ = WORDS[cause]
     hit = _once(hit)
     told = "; ".join(words(j) for j in hit[:NAMED]) + (f"; {len(hit) - NAMED} more" if len(hit) > NAMED else "")
     headline = told if cause == "drafter-miswired" else f"{says}: {told}"
@@ -229,7 +229,7 @@ def _beside(j: Judged) -> str:
 
 def _gains(j: Judged) -> str:
     assert j.gain is not None
-    return f"{_who(j)}{1 + j.gain.value:.3f} tokens per drafting step, less than {1 + j.gain.high:.2f} (99% confidence); {_accepted(j)}"
+    return f"{_who(j)}{1 + j.gain.value:.2f} tokens per drafting step, less than {1 + j.gain.high:.2f} (99% confidence); {_accepted(j)}"
 
 
 def _still(j: Judged) -> str:

@@ -81,6 +81,7 @@ def row(issue: Known, seen: Facts) -> dict[str, Any]:
     return {
         "issue": issue.name,
         "says": f"has the signature of {issue.name}: {issue.says}",
+        "reported": issue.says,
         "link": issue.url,
         "because": list(issue.signature),
         "versions": issue.versions,

@@ -16,7 +16,7 @@ def missing_steps(cause: Cause) -> Cause:
     if cause.checks != ("SD133",) or not all(row["output_len"] > row["appended"] + 1 for row in cause.evidence):
         return cause
     says = WORDS["record-broken"]
-    told = f"tokens of the output stand in no step, so steps are missing: {cause.headline.partition(': ')[2]}"
+    told = f"tokens of the output stand in no step, so steps are missing: {cause.found}"
     return replace(cause, cause="record-broken", side=says.side, headline=told, advice=says.advice, blame=says.blame)
 
 

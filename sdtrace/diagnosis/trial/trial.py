@@ -287,7 +287,7 @@ class _Trial:
 
 
 def _cause(name: str, headline: str, row: Mapping[str, Any]) -> Cause:
-    side, blame, _, advice, _ = WORDS[name]
+    side, blame, _, advice, *_ = WORDS[name]
     evidence = (dict(row),)
     return Cause(name, side, "proved", (), headline, evidence, with_command(advice, evidence), blame, 1)
 
