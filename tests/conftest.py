@@ -29,10 +29,10 @@ settings.load_profile("calm")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a table that is marked `one_of(n)` the first of each n cases is run by default, the others are slow ones."""
+    """Of a table that is marked `one_of(n)` the first of each n cases that are not slow already is run by default, all in .ci/run."""
     seen: Counter[str] = Counter()
     for item in items:
-        if (turn := item.get_closest_marker("one_of")) is not None:
+        if (turn := item.get_closest_marker("one_of")) is not None and item.get_closest_marker("slow") is None:
             table = item.nodeid.partition("[")[0]
             if seen[table] % turn.args[0]:
                 item.add_marker(pytest.mark.slow)

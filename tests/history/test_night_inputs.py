@@ -30,6 +30,7 @@ def stamped(log: Path, at: Any, *, steps: int, to: Path) -> Path:
 # -- the clock
 
 
+@pytest.mark.slow
 def test_a_night_ahead_of_the_clock_is_set_aside(
     tmp_path: Path, logs: list[list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ from tests.made.pairs import one_of
 TRACE = Path(__file__).resolve().parents[2] / "sample_logs" / "transformers-sampled.jsonl.gz"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", one_of(2, ["zst", "gz"]))
 def test_a_flipped_bit_proves_nothing(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"trace.jsonl.{suffix}"

@@ -48,6 +48,7 @@ def test_as_pyarrow_reads_it(tmp_path: Path, rows: int, dictionary: bool, checks
     assert row_groups(path) == expected
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_of_it_ends_the_process(tmp_path: Path) -> None:
     """A histogram of levels whose length does not fit the schema ended it: pyarrow throws where nothing catches."""
     path = tmp_path / "t.parquet"

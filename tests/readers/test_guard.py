@@ -66,6 +66,7 @@ def inputs(tmp_path: Path) -> list[Path]:
     return [tmp_path / name for name in ("a.jsonl", "bad.jsonl", "c.jsonl")]
 
 
+@pytest.mark.slow
 def test_an_error_in_a_reader_ends_its_input_alone(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Fourteen inputs fail, each in its way, among two that do not."""
     lines = inputs[1].read_text().splitlines(keepends=True)

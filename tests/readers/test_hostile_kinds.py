@@ -139,8 +139,7 @@ RECORDS = [
 ]
 
 
-@pytest.mark.one_of(4)
-@pytest.mark.parametrize(("record", "number"), in_turn(RECORDS, VALUES, of=4))
+@pytest.mark.parametrize(("record", "number"), in_turn(RECORDS, VALUES, of=13))
 def test_numbers_in_a_record(record: str, number: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(record.replace('"@"', json.dumps(number)).replace("@", number) + "\n")
     assert run(["report", str(tmp_path / "a.json"), "-q"]) in (0, 3)
@@ -150,6 +149,7 @@ def test_numbers_in_a_record(record: str, number: str, tmp_path: Path) -> None:
 POSITIONS, STAMPS = ["0", "²", "٣", "1e5", "-1", "999999999"], ["", "1700000000000", "9" * 30, "9" * 400, "9" * 5000]
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize(("position", "stamp"), in_turn(POSITIONS, STAMPS, of=3))
 def test_a_sample_of_a_scrape(position: str, stamp: str, tmp_path: Path) -> None:
     name = f'vllm:spec_decode_num_accepted_tokens_per_pos_total{{position="{position}"}}'
@@ -157,6 +157,7 @@ def test_a_sample_of_a_scrape(position: str, stamp: str, tmp_path: Path) -> None
     assert _found(tmp_path / "a.prom")["records"] >= 1
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("token", ["5", "word", BIG, HUGE, "²"])
 def test_a_row_on_paper(token: str, tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text(f"token,target,draft,r\n{token},0.5,0.5,0.1\n{'x' * 200_000},1,1,1\n3,0.5,1e999,\n")
@@ -171,6 +172,7 @@ def _tables(folder: Path, column: pa.Array, name: str) -> Path:
     return folder / "t.parquet"
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(
     ("name", "column"),
     [
@@ -213,6 +215,7 @@ def test_columns_of_another_type_are_named(name: str, column: pa.Array, tmp_path
     assert name in found["losses"][0]["what"]
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(
     ("column", "left_out"),
     [

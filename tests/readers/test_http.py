@@ -128,7 +128,7 @@ STRANGE: dict[str, Answer] = {
 
 
 #: A third of the hostile answers here (each is a reason above), the others are slow ones.
-RUNS = [pytest.param(name, marks=pytest.mark.slow if i % 3 else ()) for i, name in enumerate(HOSTILE)]
+RUNS = [pytest.param(name, marks=pytest.mark.slow if i % 8 else ()) for i, name in enumerate(HOSTILE)]
 
 
 @pytest.mark.one_of(8)

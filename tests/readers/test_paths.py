@@ -119,10 +119,8 @@ def test_a_fifo_without_a_writer_is_told(tmp_path: Path) -> None:
         report(tmp_path / "fifo")
 
 
-@pytest.mark.one_of(2)
-@pytest.mark.parametrize(
-    ("path", "how"), [("-", "pipe"), pytest.param("/dev/stdin", "pipe", marks=pytest.mark.slow), ("/dev/fd/0", "file")]
-)
+@pytest.mark.one_of(3)
+@pytest.mark.parametrize(("path", "how"), [("-", "pipe"), ("/dev/stdin", "pipe"), ("/dev/fd/0", "file")])
 def test_standard_input_by_every_name(path: str, how: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sdtrace", "report", path, "-q", "--json", "-"]
     env = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}

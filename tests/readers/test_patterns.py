@@ -133,6 +133,7 @@ def test_the_counter_tells_linear_from_not(pattern: str, linear: bool) -> None:
     assert (growth <= 2.6) is linear
 
 
+@pytest.mark.slow
 def test_records_that_never_end_are_looked_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A text of lines that open a record and close none: each would be looked at once for every one before it."""
     real, looks = wrapped_json._state, Counter[str]()

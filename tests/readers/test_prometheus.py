@@ -199,6 +199,7 @@ def test_thinning_a_series_of_counters_changes_no_sum(moves: list[tuple[int, int
     assert folded.windows == whole.windows
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 4), st.booleans()), min_size=3, max_size=90))
 def test_adding_up_neighbours_changes_no_sum_and_checks_have_seen_each(rounds: list[tuple[int, int, bool]]) -> None:

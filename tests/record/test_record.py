@@ -160,6 +160,7 @@ def test_a_sample_is_whole_requests_and_the_same_everywhere(tmp_path: Path) -> N
     assert ticket("chat-1") == 0.6479899622314066
 
 
+@pytest.mark.slow
 def test_a_writer_per_process_in_one_folder(tmp_path: Path) -> None:
     code = (
         "import sys; from sdtrace.record import TraceWriter\n"

@@ -104,6 +104,7 @@ def test_the_same_bytes_to_a_file_and_to_standard_output(
     assert capfdbinary.readouterr().out == out.read_bytes()
 
 
+@pytest.mark.slow
 def test_thresholds_from_a_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state, log = tmp_path / "state", tmp_path / "engine.log"
     for day in range(1, FEWEST + 1):

@@ -40,6 +40,7 @@ def test_without_a_topic_all_are_listed(capsys: pytest.CaptureFixture[str]) -> N
         assert re.search(rf"^  {topic} +[A-Z].*", out, re.MULTILINE)
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_topic_is_a_page_for_a_terminal(
     topic: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -114,6 +115,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_every_command_of_the_pages_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +143,7 @@ def screens(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_the_screens_are_what_is_printed(
     screens: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,6 +193,7 @@ def test_everything_that_has_a_name_has_a_page(capsys: pytest.CaptureFixture[str
         assert len(told(capsys, list(names)[-1])) > 40
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
@@ -246,6 +250,7 @@ def test_html_in_a_page_is_text() -> None:
         assert b"alert(1)</script>" not in content
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(
     ("question", "page", "holds"),
     [

@@ -43,6 +43,7 @@ def last(found: dict[str, Any], name: str) -> float | None:
     return float(found[name].samples[-1].value) if name in found else None
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(
     "name", ["transformers-sampled.jsonl.gz", "engines/vllm.log", "engines/llamacpp.log", "paper-case.csv"]
 )

@@ -184,6 +184,7 @@ def test_hostile_names_in_markdown(hostile: list[Report]) -> None:
 TABLE = ("table", "thead", "tbody", "tr", "th", "td")
 
 
+@pytest.mark.slow
 def test_hostile_names_in_sarif(hostile: list[Report]) -> None:
     for found in hostile:
         (made,) = json.loads(sarif.dumps(found))["runs"]
@@ -233,6 +234,7 @@ def test_files_of_a_report(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_outputs_of_a_night_hold_its_alarms(tmp_path: Path) -> None:
     plan = Plan(fault=lambda s, i: "lenience-0.7" if s == "code" else None, tested=300)
     files = {name: tmp_path / name for name in ("junit", "sarif", "prometheus", "markdown")}

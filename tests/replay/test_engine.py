@@ -21,6 +21,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.one_of(2)
 def test_its_own_answers_are_its_own(kind: str, tmp_path: Path) -> None:
     engine = Engine()
     file = kept(engine, tmp_path / "responses.jsonl", sglang=kind == "sglang")
@@ -33,6 +34,7 @@ def test_its_own_answers_are_its_own(kind: str, tmp_path: Path) -> None:
     assert kind == "sglang" or found["replay"]["log_p"]["equal"] == 8 * 24
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_another_model_is_named(temperature: float, tmp_path: Path) -> None:
     file = kept(Engine(model=2), tmp_path / "responses.jsonl", temperature=temperature)
@@ -51,6 +53,7 @@ def test_text_without_logprobs_is_judged_by_the_engines_own(tmp_path: Path) -> N
     assert "text-not-from-target" in [c["cause"] for c in found["causes"]]
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     engine = Engine()
     file = kept(engine, tmp_path / "responses.jsonl", n=6, tokens=8)

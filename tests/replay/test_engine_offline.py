@@ -74,6 +74,7 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> type[LLM]:
     return LLM
 
 
+@pytest.mark.slow
 def test_it_says_what_a_server_says(vllm: type[LLM], tmp_path: Path) -> None:
     file = kept(Engine(model=2), tmp_path / "r.jsonl")
     right = kept(Engine(), tmp_path / "right.jsonl")

@@ -17,6 +17,7 @@ from tests.made.pairs import in_turn
 KEY = "sk-canary-0123456789abcdef"
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(("llamacpp", "chat"), in_turn([False, True], [False, True], of=2))
 def test_texts_become_ids(chat: bool, llamacpp: bool, tmp_path: Path) -> None:
     engine = LlamaCpp() if llamacpp else Engine()
@@ -30,6 +31,7 @@ def test_texts_become_ids(chat: bool, llamacpp: bool, tmp_path: Path) -> None:
     assert found.document["verdict"]["coverage"]["correctness"] == "too-little"
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("fault", ["stale", "swapped"])
 def test_what_only_a_text_shows_is_suspected(fault: str, tmp_path: Path) -> None:
     """Other tokens may have been emitted than those that the engine makes of the text."""
@@ -40,6 +42,7 @@ def test_what_only_a_text_shows_is_suspected(fault: str, tmp_path: Path) -> None
     assert found["verdict"]["state"] == "cannot-tell"
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(
     ("change", "why"),
     [

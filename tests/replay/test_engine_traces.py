@@ -9,6 +9,7 @@ from tests.made.engine_inputs import trace
 from tests.made.fake_engine import Engine, serving
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_right_trace_agrees(temperature: float, tmp_path: Path) -> None:
     engine = Engine()
@@ -24,6 +25,7 @@ def test_a_right_trace_agrees(temperature: float, tmp_path: Path) -> None:
         assert branches, "a rejected token that no row lists is asked for"
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("fault", "temperature", "cause"),
     [

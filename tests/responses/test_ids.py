@@ -154,6 +154,7 @@ def corrupt(path: Path, folder: Path) -> list[dict[str, Any]]:
     return [cause for cause in found["causes"] if cause["cause"] == "corrupt-text"]
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", one_of(3, FAULTS))
 def test_planted_faults_are_named(name: str, tmp_path: Path) -> None:
     """Proved where the same prompts were answered without speculation; without that, suspected where a sign speaks for itself."""

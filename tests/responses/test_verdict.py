@@ -26,6 +26,7 @@ def document(tmp_path: Path, **asked: Any) -> dict[str, Any]:
     return report(file).document
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("fault", "more"),
     [
@@ -45,6 +46,7 @@ def test_a_fault_is_named_first(fault: str, more: dict[str, Any], tmp_path: Path
     assert found["causes"][0]["certainty"] in ("proved", "statistical")
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize(
     "more",
     [
@@ -101,6 +103,7 @@ def test_a_seed_decides_single_tokens(tmp_path: Path) -> None:
     assert said["other"]["text"]["seeds"][0]["stream"] is None
 
 
+@pytest.mark.slow
 def test_an_answer_that_stands_twice_counts_once(tmp_path: Path) -> None:
     file = tmp_path / "responses.jsonl"
     lines = [json.dumps(one) for one in responses(Asked(vocab=200, responses=6))]
@@ -112,6 +115,7 @@ def test_an_answer_that_stands_twice_counts_once(tmp_path: Path) -> None:
     assert often["not_judged"] == {"the same answer again": 29 * 6}
 
 
+@pytest.mark.slow
 def test_llamacpp_forbids_the_end_where_it_is_to_be_ignored(tmp_path: Path) -> None:
     """vLLM and SGLang go on behind it, llama.cpp never draws it: its logprobs are from before that."""
     for shape, judged in (("llamacpp", False), ("sglang", True)):
@@ -133,6 +137,7 @@ def test_what_is_not_said_is_only_suspected(tmp_path: Path) -> None:
     assert {c["certainty"] for c in found["causes"]} == {"suspected"}
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("key", ["logit_bias", "guided_json", "tools", "min_tokens", "a_key_that_nobody_knows"])
 def test_forced_tokens_are_not_held_against_it(key: str, tmp_path: Path) -> None:
     file = tmp_path / "responses.jsonl"
@@ -163,6 +168,7 @@ def test_no_text_and_no_id_gets_out(tmp_path: Path) -> None:
         assert CANARY not in text
 
 
+@pytest.mark.slow
 def test_both_ways_of_keeping_a_stream_say_the_same(tmp_path: Path) -> None:
     """Chunks of one response, as a list beside their request or as the text that came."""
     (one,) = responses(Asked(fault="text-healthy", vocab=200, responses=1, tokens=30))
