@@ -8,13 +8,13 @@ from typing import Any
 from sdtrace.audit.live import Live, figures
 from sdtrace.errors import NoInputError
 from sdtrace.pipeline import diagnosis_and_report
-from sdtrace.probe.against import Against, as_document, compared
-from sdtrace.probe.alike import WORDS
 from sdtrace.probe.ask import OTHER_SEED, Answers, Plan, ask
+from sdtrace.probe.comparison import Comparison, as_document, compared
 from sdtrace.probe.others import another_stream
 from sdtrace.probe.scored import as_document as scored_document
 from sdtrace.probe.scored import causes, concluded, outcomes
 from sdtrace.probe.section import headline, section
+from sdtrace.probe.two_sample import WORDS
 from sdtrace.replay.engine.client import Client, Engine, known
 from sdtrace.replay.engine.run import EngineReplay
 from sdtrace.replay.engine.score import Text, comparable, scores
@@ -38,7 +38,7 @@ class Probe:
     texts: Texts
     live: Live
     scored: EngineReplay | None = None
-    against: Against | None = None
+    against: Comparison | None = None
     stream: tuple[int, float] | None = None
     others: list[Cause] = field(default_factory=list)
 

@@ -6,8 +6,8 @@ python -m tests.bench.against [PAIRS]    # of each kind; answers as probes get t
 import sys
 from typing import Any
 
-from sdtrace.probe.alike import LEVEL, alike
 from sdtrace.probe.ask import OTHER_SEED, SEED, TEMPERATURES
+from sdtrace.probe.two_sample import LEVEL, two_sample
 from sdtrace.readers.responses import responses
 from tests.made.fake_engine import Engine, completion, seeded
 
@@ -41,7 +41,7 @@ def main(pairs: int) -> int:
         told = 0
         for n in range(pairs):
             one, other = engines(1000 + n)
-            found = alike(list(zip(rows(one, SEED), rows(other, OTHER_SEED), strict=True)))
+            found = two_sample(list(zip(rows(one, SEED), rows(other, OTHER_SEED), strict=True)))
             told += found is not None and found.p <= LEVEL
         wrong, tried = wrong + told * same, tried + pairs * same
         print(f"| {name} | {'alike' if same else 'not alike'} | {told} of {pairs} told apart |", flush=True)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sdtrace.probe.alike import LEVEL, alike
 from sdtrace.probe.ask import OTHER_SEED, SEED, Plan
 from sdtrace.probe.prompts import BUILT_IN
 from sdtrace.probe.run import probe
+from sdtrace.probe.two_sample import LEVEL, two_sample
 from sdtrace.replay.engine.client import Client
 from sdtrace.stats.sign_flip import sign_flip
 from tests.bench.against import rows
@@ -38,7 +38,7 @@ def test_flips_are_exact_however_many_statistics_there_are() -> None:
     ids=["speculation", "temperature", "stale", "model"],
 )
 def test_what_differs_is_told(one: Engine, other: Engine, differ: bool) -> None:
-    found = alike(list(zip(rows(one, SEED), rows(other, OTHER_SEED), strict=True)))
+    found = two_sample(list(zip(rows(one, SEED), rows(other, OTHER_SEED), strict=True)))
     assert found is not None
     assert (found.p <= LEVEL) == differ
 

@@ -4,13 +4,13 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from sdtrace.probe.alike import LEVEL, SURE, alike
 from sdtrace.probe.ask import Answers, by_number
+from sdtrace.probe.two_sample import LEVEL, SURE, two_sample
 from sdtrace.responses.judge import TIE
 
 
 @dataclass
-class Against:
+class Comparison:
     """`url` of the other server. Greedy pairs: how many, how many part, of those within a near tie and beyond; `gaps` in nats.
 
     `p`: of `sampled` pairs of answers being drawn alike, by all statistics together; `each` of them alone; `loudest`: which tells most.
@@ -42,14 +42,14 @@ class Against:
         return self.p is not None and self.p <= SURE
 
 
-def compared(one: Answers, other: Answers, url: str) -> Against:
+def compared(one: Answers, other: Answers, url: str) -> Comparison:
     """The answers of the probed server against those of the other one."""
-    found, mine, theirs = Against(url), by_number(one), by_number(other)
+    found, mine, theirs = Comparison(url), by_number(one), by_number(other)
     for n in sorted(mine.keys() & theirs.keys()):
         if not mine[n]["temperature"]:
             _part(found, mine[n], theirs[n])
     pairs = [(mine[n], theirs[n]) for n in sorted(mine.keys() & theirs.keys()) if mine[n]["temperature"]]
-    found.sampled, told = len(pairs), alike(pairs)
+    found.sampled, told = len(pairs), two_sample(pairs)
     if told is not None:
         found.p, found.loudest, found.each = told.p, told.loudest, told.each
     found.z = _z(
@@ -62,7 +62,7 @@ def compared(one: Answers, other: Answers, url: str) -> Against:
     return found
 
 
-def as_document(against: Against) -> dict[str, Any]:
+def as_document(against: Comparison) -> dict[str, Any]:
     """Plain values."""
     return {
         "url": against.url, "greedy_pairs": against.pairs, "parted": against.parted, "near_ties": against.ties, "untold": against.untold,
@@ -72,7 +72,7 @@ def as_document(against: Against) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _part(against: Against, mine: dict[str, Any], theirs: dict[str, Any]) -> None:
+def _part(against: Comparison, mine: dict[str, Any], theirs: dict[str, Any]) -> None:
     against.pairs += 1
     both = zip(mine["token_ids"], theirs["token_ids"], strict=False)
     at = next((i for i, (a, b) in enumerate(both) if a != b), None)

@@ -22,7 +22,7 @@ WORDS = {
 }  # fmt: skip
 
 
-def alike(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> Flipped | None:
+def two_sample(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> Flipped | None:
     """Rows of RESPONSE, the one of each server; None where there are fewer than LEAST, or none differs from the other."""
     if len(pairs) < LEAST:
         return None
