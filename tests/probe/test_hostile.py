@@ -125,6 +125,7 @@ def test_who_stops_early_waits_for_nothing() -> None:
     assert len(asked) <= 5
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_probe_that_waits() -> None:
     """A signal must be seen in a process that has polars loaded, whose own handler restarts waits without an end."""
     begun, over = threading.Event(), threading.Event()

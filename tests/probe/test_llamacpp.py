@@ -20,6 +20,7 @@ def probed(server: LlamaCpp, *, requests: int = 9, tokens: int = 20, one_hot: bo
         return probe(Client(url), Plan(BUILT_IN, requests, tokens), one_hot=one_hot)
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("drafter", often(["none", "draft-simple"], ["none", "ngram-mod", "draft-simple"]))
 def test_one_that_is_right_has_every_token_explained(drafter: str) -> None:
     found = probed(LlamaCpp(types=drafter), one_hot=False).document
@@ -31,6 +32,7 @@ def test_one_that_is_right_has_every_token_explained(drafter: str) -> None:
     assert found["replay"]["log_p"]["outside_band"] == 0
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(("size", "covered"), [({}, "judged"), ({"requests": 3, "tokens": 6}, "too-little")])
 def test_what_was_scored_counts_as_looked_at(size: dict[str, Any], covered: str) -> None:
     """Its answers come without logprobs where it drafts, and its counters show nothing wrong: what the scores of its tokens say covers
@@ -48,6 +50,7 @@ def test_what_was_scored_counts_as_looked_at(size: dict[str, Any], covered: str)
     )
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("fault", "cause", "words"),
     [
@@ -67,6 +70,7 @@ def test_each_fault_is_named(fault: str, cause: str, words: str) -> None:
     assert any(words in headline for headline in sure.values())
 
 
+@pytest.mark.slow
 def test_drafts_that_may_be_verified_by_rejection_prove_nothing() -> None:
     """--spec-draft-sampling probabilistic is lossless and spends other draws; its answers do not say so."""
     found = probed(LlamaCpp(rejection=True), requests=12, one_hot=False).document

@@ -28,6 +28,7 @@ def probed(
         return probe(Client(url), Plan(BUILT_IN, requests, tokens), one_hot=one_hot)
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("fault", "causes", "words"),
     [
@@ -62,6 +63,7 @@ def test_nothing_is_said_against_one_that_is_right(engine: Engine) -> None:
     assert (found["probe"]["tokens_per_step"] or 0) > 1.5 or engine.k == 0
 
 
+@pytest.mark.slow
 def test_sglang_too() -> None:
     assert probed(Engine(), sglang=True, requests=24).document["causes"] == []
 
@@ -91,6 +93,7 @@ def test_the_command_compares_and_keeps_what_is_private(
     assert " w1" not in json.dumps(found["causes"])
 
 
+@pytest.mark.slow
 def test_another_model_on_the_other_side_is_only_suspected() -> None:
     with serving(Engine()) as url, serving(Engine(k=0, model=7)) as other:
         found = probe(Client(url), Plan(BUILT_IN, 9, 16), Client(other)).document
@@ -105,6 +108,7 @@ def test_what_cannot_be_judged(more: dict[str, Any], code: int) -> None:
         assert run(["probe", url, "-q", "--requests", "1", "--tokens", "4", "--require-evidence"]) == code
 
 
+@pytest.mark.slow
 def test_budgets_bound_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, seconds = Engine(), count()
     with serving(engine) as url:
@@ -117,6 +121,7 @@ def test_budgets_bound_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(late["probe"]["left_out"].values()) + late["probe"]["requests"] == 30
 
 
+@pytest.mark.slow
 def test_it_can_be_shown() -> None:
     found = probed(Engine(), requests=6, tokens=8)
     assert "The probe" in html.page(found).decode()

@@ -28,6 +28,7 @@ def bursty(rng: np.random.Generator, m: int) -> Floats:
     return rng.binomial(int(N), np.clip(0.66 + noise, 0.05, 0.95)) / N
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("made", [steady, mixed, bursty])
 def test_nothing_changes_where_nothing_changed(made: Callable[[np.random.Generator, int], Floats]) -> None:
     rng = np.random.default_rng(7)
@@ -35,6 +36,7 @@ def test_nothing_changes_where_nothing_changed(made: Callable[[np.random.Generat
     assert sum(map(bool, found)) <= 1
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("made", "m", "cut"),
     [(steady, 12, 8), (steady, 40, 5), (mixed, 40, 5), (mixed, 60, 30), (mixed, 60, 55), (bursty, 60, 30)],

@@ -89,6 +89,7 @@ def test_figures_by_hand(tmp_path: Path) -> None:
     assert found["intervals"]["marginal_accept_rates"] == [None] * 4
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("requests", [1, 7, 8, 40])
 def test_an_interval_needs_eight_requests(requests: int, tmp_path: Path) -> None:
     rows = [step(f"r{i % requests}", i, 3, (i // 3) % 4) for i in range(160)]
@@ -136,6 +137,7 @@ def test_two_draft_lengths_have_no_mean_of_one(tmp_path: Path) -> None:
     assert found["counts"]["tested_by_position"][:2] == [6, 6]
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", ["transformers-sampled.jsonl.gz", "engines/vllm.log"])
 def test_read_back_it_gives_the_same_figures(name: str, tmp_path: Path) -> None:
     """Counts cannot tell the conditional rate behind a draft that was cut short: there it is null, and never another one.
