@@ -148,6 +148,12 @@ def counts(path: Path, n: int) -> None:
     path.with_suffix(".log").write_text("".join(text.format(i) for i in range(n)))
 
 
+def pieces(path: Path, n: int) -> None:
+    """One line of a container that a runtime cut n times, and that never ends."""
+    said = "2026-11-23T10:00:00.000000000Z stdout P SpecDecoding metrics: Mean acceptance\n"
+    path.with_suffix(".log").write_text(said * n)
+
+
 #: shape -> (how it is written, n)
 SHAPES: dict[str, tuple[Callable[[Path, int], None], int]] = {
     "runs": (runs, 200), "requests": (requests, 10_000), "tag values": (tag_values, 10_000), "tag keys": (tag_keys, 2_000),
@@ -155,6 +161,7 @@ SHAPES: dict[str, tuple[Callable[[Path, int], None], int]] = {
     "line": (line, 4_000_000), "record": (record, 4_000_000), "nested": (nested, 500_000), "bomb": (bomb, 8_000_000),
     "table lists": (table_lists, 1_000_000), "table columns": (table_columns, 2_000), "files": (files, 50),
     "document": (document, 20_000), "requests of a log": (counts, 5_000),
+    "pieces": (pieces, 150_000),
 }  # fmt: skip
 
 

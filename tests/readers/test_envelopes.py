@@ -49,6 +49,25 @@ def test_records_however_they_are_written(name: str, envelope: str, folder: Path
     assert sums(inside)[1] == plain(name, folder)[1]
 
 
+@pytest.mark.parametrize("envelope", list(JSON))
+def test_a_trace_however_its_records_are_written(envelope: str, tmp_path: Path) -> None:
+    records = [
+        {"kind": "run", "format": 1, "run_id": "r", "rule": "ratio"},
+        {"kind": "request", "run_id": "r", "request_id": "q"},
+    ]
+    step = {
+        "kind": "step",
+        "run_id": "r",
+        "request_id": "q",
+        "draft_token_ids": [7],
+        "num_accepted": 0,
+        "output_token_ids": [8],
+    }
+    text = "".join(f"{json.dumps(one)}\n" for one in [*records, *({**step, "step": i} for i in range(5))])
+    batches = list(open_one(str(written(tmp_path, JSON[envelope](text))), None).batches())
+    assert [sum(getattr(b, table).height for b in batches) for table in ("runs", "requests", "steps")] == [1, 1, 5]
+
+
 CUTS: dict[str, Wrap] = {f"edge at {w}": wrapped(w) for w in (80, 100, 120, 160, 200)}
 CUTS |= {f"words at {w}": folded(w) for w in (72, 100)} | {"no-break spaces": LINES["no-break spaces"]}
 

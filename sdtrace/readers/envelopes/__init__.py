@@ -28,7 +28,7 @@ from sdtrace.readers.io.unwrapped import LINES, Unwrapped
 
 CERTAIN: tuple[Envelope, ...] = (
     *pasted.ENVELOPES, *twice.ENVELOPES, *http.ENVELOPES, *shippers.ENVELOPES, *metrics.ENVELOPES, *exports.ENVELOPES,
-    *wrapped_json.ENVELOPES, *wrapped_table.ENVELOPES, *wrapped.ENVELOPES, *newest_first.ENVELOPES,
+    *json_text.ENVELOPES, *wrapped_json.ENVELOPES, *wrapped_table.ENVELOPES, *wrapped.ENVELOPES, *newest_first.ENVELOPES,
 )  # fmt: skip
 LOOSE: tuple[Envelope, ...] = (*CERTAIN, *pasted.LOOSE, *json_text.LOOSE)
 #: Envelopes inside each other.

@@ -5,17 +5,21 @@ Tried where no reader knows a text as it is. A line without JSON is none of the 
 
 import json
 import re
+from bisect import bisect_right
+from itertools import accumulate
 
 import orjson
 
 from sdtrace.readers.envelopes.exports import ENVELOPES as EXPORTS
 from sdtrace.readers.envelopes.shippers import timed
-from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, holds
+from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, begins, holds
 from sdtrace.readers.metrics.series import ENGINES
 
 _DECODER = json.JSONDecoder()
 #: Characters that attempts which come to nothing may cost in all.
 BUDGET = 32 << 20
+#: Blanks between two objects of a line.
+BLANKS = 16
 _START = re.compile(r"[{\[](?=\s*(?:[\"{\[\]}\n\r]|$))")
 _PREFIX = re.compile(
     rf"^[^{{\"']{{1,200}}?[\s:>|\]](data: \{{.*|(?:ray_)?(?:{'|'.join(ENGINES)})[:_]\w+(?:\{{[^}}]*\}})? -?[\d.]+(?:e[+-]?\d+)?(?: \d+)?)$"
@@ -29,6 +33,11 @@ _FRONTS = (
     re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]{0,12}(?:Z|[+-]\d\d:?\d\d)?(?: |$)"),
     re.compile(r" {0,8}\d{1,9}[\t:]"),
 )
+#: Where one object ends and the next begins.
+_GLUED = re.compile(r"\}[ \t]*\{\"")
+#: How a list begins, and what stands behind one of its elements.
+_LIST = re.compile(r"^\s*+\[\s*+(?P<end>\]\s*+$)?")
+_NEXT = re.compile(r"(?<!\s)\s*+(?:,\s*+|(?P<end>\]\s*+$))")
 _EVENT, _FIELD = re.compile(r"data:\s*\{"), re.compile(r"(?:data|event|id|retry)?:")
 _LOGGED = re.compile(r'^\s*\{.{0,4000}?"(?:log|MESSAGE|message|msg)"\s*:\s*"')
 
@@ -90,6 +99,43 @@ def _value(text: str, start: int) -> tuple[str | None, int]:
         return json.dumps(value), end
 
 
+def glued(lines: Lines) -> Bare | None:
+    """Lines of several objects, one behind the other without the end of a line: an object a line."""
+    made: Lines = []
+    for n, text in lines:
+        parts = _objects(text) if _GLUED.search(text) and text.lstrip()[:1] == "{" else []
+        made += [(n, part) for part in parts] or [(n, text)]
+    return Bare(made) if len(made) > len(lines) else None
+
+
+def _objects(text: str) -> list[str]:
+    """The objects that a line consists of; none where something else stands between them."""
+    text = text.strip()
+    made, at = [], 0
+    while at < len(text):
+        value, at = _value(text, at)
+        if value is None or value[0] != "{":
+            return []
+        made.append(value)
+        at += len(text[at : at + BLANKS]) - len(text[at : at + BLANKS].lstrip())
+    return made
+
+
+def elements(lines: Lines) -> Bare | None:
+    """A text that is one list of objects: an object a line, with the line on which it begins. `jq -s` makes it of JSON Lines."""
+    text = "\n".join(line for _, line in lines)
+    starts = list(accumulate((len(line) + 1 for _, line in lines), initial=0))
+    made: Lines = []
+    m = _LIST.match(text)
+    while m is not None and m["end"] is None:
+        value, end = _value(text, m.end())
+        if value is None or value[0] != "{":
+            return None
+        made.append((lines[bisect_right(starts, m.end()) - 1][0], value))
+        m = _NEXT.match(text, end)
+    return Bare(made, len(lines) - len({n for n, _ in made})) if m is not None and made else None
+
+
 def prefixes(lines: Lines) -> Bare | None:
     """What a logger puts in front of an event of a stream or a sample of a metric."""
     made = [(n, m[1] if (m := _PREFIX.match(text)) else text) for n, text in lines]
@@ -129,11 +175,13 @@ def logged(lines: Lines) -> Bare | None:
     return Bare(timed(made)) if found else None
 
 
+ENVELOPES = (Envelope("records without line ends", lambda text: _GLUED.search(text) is not None, glued),)
 LOOSE = (
     Envelope("text around an event stream", holds("data:"), events),
     Envelope("lines of a shipper", holds('"log"', '"MESSAGE"', '"message"', '"msg"'), logged),
     *EXPORTS,
     Envelope("what stands before each line", lambda text: "\n" in text.strip(), fronts),
     Envelope("prefixes of a logger", lambda text: True, prefixes),
+    Envelope("a list of records", begins("["), elements),
     Envelope("JSON in a text", holds("{", "["), values),
 )

@@ -1,6 +1,7 @@
 """What container runtimes, journald and Fluent Bit put around a line: CRI's stamp with P and F, docker's pieces, arrays of bytes."""
 
 import re
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,24 +47,38 @@ def _parts(text: str) -> list[str]:
     return [part.rstrip("\r") for part in text.removesuffix("\n").split("\n")]
 
 
+@dataclass
+class _Pieces:
+    """Entries as (line, time, text), and by stream the pieces of one that goes on: joined once, however many there are."""
+
+    made: list[tuple[int, str, str]] = field(default_factory=list)
+    held: dict[str, tuple[int, str, list[str]]] = field(default_factory=dict)
+
+    def add(self, stream: str, n: int, at: str, text: str, *, goes_on: bool) -> None:
+        first, begun, parts = self.held.setdefault(stream, (n, at, []))
+        parts.append(text)
+        if not goes_on:
+            del self.held[stream]
+            self.made.append((first, begun, "".join(parts)))
+
+    def whole(self) -> list[tuple[int, str, str]]:
+        """All entries by their first line, those that never ended too."""
+        open_ones = [(first, begun, "".join(parts)) for first, begun, parts in self.held.values()]
+        return sorted([*self.made, *open_ones], key=lambda entry: entry[0])
+
+
 def cri(lines: Lines) -> Bare | None:
     """CRI's lines, the pieces of a long one (P ... P F) put together by stream."""
     if share(full(lines), _CRI.match) < 0.8:
         return None
-    made: list[tuple[int, str, str]] = []
-    held: dict[str, tuple[int, str, str]] = {}
+    pieces = _Pieces()
     for n, text in lines:
         m = _CRI.match(text)
         if m is None:
-            made.append((n, "", text))
-            continue
-        first, at, before = held.pop(m["stream"], (n, m["at"], ""))
-        whole = before + (m["text"] or "")
-        if m["part"] == "P":
-            held[m["stream"]] = first, at, whole
+            pieces.made.append((n, "", text))
         else:
-            made.append((first, at, whole))
-    return Bare(timed(sorted([*made, *held.values()], key=lambda entry: entry[0])))
+            pieces.add(m["stream"], n, m["at"], m["text"] or "", goes_on=m["part"] == "P")
+    return Bare(timed(pieces.whole()))
 
 
 def docker_pieces(lines: Lines) -> Bare | None:
@@ -72,20 +87,14 @@ def docker_pieces(lines: Lines) -> Bare | None:
     known = [(n, r) for n, _, r in records if r is not None and isinstance(r.get("log"), str)]
     if len(known) < 0.8 * len(full(lines)) or all(r["log"].endswith("\n") for _, r in known[:-1]):
         return None
-    made: list[tuple[int, str, str]] = []
-    held: dict[str, tuple[int, str, str]] = {}
+    pieces = _Pieces()
     for n, text, record in records:
         if record is None or not isinstance(record.get("log"), str):
-            made.append((n, "", text))
-            continue
-        stream = str(record.get("stream"))
-        first, at, before = held.pop(stream, (n, str(record.get("time") or ""), ""))
-        whole = before + record["log"]
-        if whole.endswith("\n"):
-            made.append((first, at, whole))
+            pieces.made.append((n, "", text))
         else:
-            held[stream] = first, at, whole
-    return Bare(timed(sorted([*made, *held.values()], key=lambda entry: entry[0])))
+            said, at = record["log"], str(record.get("time") or "")
+            pieces.add(str(record.get("stream")), n, at, said, goes_on=not said.endswith("\n"))
+    return Bare(timed(pieces.whole()))
 
 
 def logfmt(lines: Lines) -> Bare | None:

@@ -161,15 +161,17 @@ def _soft(text: str, following: str, width: int, begins: re.Pattern[str]) -> boo
 
 
 def _joined(lines: Lines, goes_on: list[bool], edge: int | None) -> Bare | None:
-    made: Lines = [lines[0]]
+    pieces: list[tuple[int, list[str]]] = [(lines[0][0], [lines[0][1]])]
     for (n, text), cut, (_, before) in zip(lines[1:], goes_on, lines, strict=False):
+        parts = pieces[-1][1]
         if not cut:
-            made.append((n, text))
+            pieces.append((n, [text]))
         elif edge is None:
-            made[-1] = made[-1][0], f"{made[-1][1].rstrip()} {text.lstrip()}"
+            parts[-1] = parts[-1].rstrip()
+            parts.append(f" {text.lstrip()}")
         else:
-            blank = lost_blank(before, text, at_edge=len(before) == edge)
-            made[-1] = made[-1][0], f"{made[-1][1]}{blank}{text}"
+            parts.append(lost_blank(before, text, at_edge=len(before) == edge) + text)
+    made = [(n, "".join(parts)) for n, parts in pieces]
     return Bare(made) if any(_OURS.search(text) for _, text in made) else None
 
 
