@@ -18,9 +18,11 @@ class Limits:
     max_line: int = field(
         default=32 * _MB, metadata={"bounds": "Longest line, and largest JSON document, that is read."}
     )
-    max_unpacked: int = field(default=256 * _GB, metadata={"bounds": "What a packed file or a stream may come to."})
+    max_unpacked: int = field(
+        default=256 * _GB, metadata={"bounds": "Largest size of an unpacked file or of a stream."}
+    )
     max_ratio: float = field(
-        default=200.0, metadata={"bounds": "How many times its size a file may unpack to (64 MB are always free)."}
+        default=200.0, metadata={"bounds": "Largest ratio of unpacked to packed size (64 MB are always read)."}
     )
     http_timeout: float = field(default=30.0, metadata={"bounds": "Seconds for the whole of a server's answer."})
     http_max: int = field(default=64 * _MB, metadata={"bounds": "Size of a server's answer."})

@@ -25,8 +25,8 @@ from sdtrace.cli import options, outputs, progress, results
 def command(paths: tuple[str, ...], format_: str | None, output: str, content: str, *, quiet: bool) -> int:
     """Pack the evidence of a report for a postmortem or an issue: the steps concerned, the report, versions, commands.
 
-    Nothing that can be read back to text or to a person goes in: token ids are renumbered, requests get other names,
-    prompts, tags and user names in paths are left out, unless --content ids is given. `sdtrace report FILE.zip` reads a bundle.
+    Nothing in it leads back to text or to a person. Token ids are renumbered. Requests get other names. Prompts, tags and user
+    names in paths are left out. --content ids packs what was recorded instead. `sdtrace report FILE.zip` reads a bundle.
     """
     from sdtrace.api import report
     from sdtrace.errors import NoInputError

@@ -84,9 +84,9 @@ def limits(*names: str) -> Callable[[F], F]:
 
 def window(function: F) -> F:
     """--since, --until, --where."""
-    help_since = "Only steps from then on: 2h, '30 min ago', or ISO 8601."
+    help_since = "Only steps from this time on: 2h, '30 min ago', or ISO 8601."
     function = click.option("--since", callback=times.at_moment, metavar="TIME", help=help_since)(function)
-    function = click.option("--until", callback=times.at_moment, metavar="TIME", help="Only steps up to then.")(
+    function = click.option("--until", callback=times.at_moment, metavar="TIME", help="Only steps up to this time.")(
         function
     )
     help_where = "Only requests like this: tags.KEY=VALUE, temperature=0. Repeatable."

@@ -51,7 +51,7 @@ def judgement_at(least: str, function: F) -> F:
     function = click.option("--require-evidence", is_flag=True, help="Exit 4 when the verdict is cannot-tell.")(
         function
     )
-    help_if = "Exit 1 when a figure is so: 'tokens_per_step < 1.8', or against the baseline '< -5%'. Repeatable."
+    help_if = "Exit 1 when this is true of a figure: 'tokens_per_step < 1.8'; against the baseline '< -5%'. Repeatable."
     function = click.option("--fail-if", multiple=True, metavar="COND", help=help_if)(function)
     level = click.Choice(list(LEVELS))
     return click.option("--fail-on", type=level, default=least, show_default=True, help="Exit 1 at this or worse.")(
