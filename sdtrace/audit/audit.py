@@ -26,7 +26,7 @@ from sdtrace.responses.texts import Texts
 from sdtrace.results.check import Check, Counts
 from sdtrace.results.record import Record
 from sdtrace.schema.counters import no_windows
-from sdtrace.schema.keys import keyed
+from sdtrace.schema.keys import hashes_of, keyed
 from sdtrace.schema.run import Run, runs_of
 from sdtrace.schema.trace import Batch, Event, empty
 from sdtrace.tally.measure import measure
@@ -229,7 +229,7 @@ def _learn(state: _State, heads: pl.DataFrame) -> None:
 
 def _requests_of(state: _State, steps: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The known requests that these steps belong to, and the keys of those that are not known."""
-    wanted = steps.select("hash").unique()
+    wanted = hashes_of(steps)
     mine = state.known.join(wanted, on="hash", how="semi")
     if mine.height == wanted.height:
         return mine, wanted.clear()

@@ -24,6 +24,12 @@ def keyed(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(hash=request_hash(table))
 
 
+def hashes_of(keyed: pl.DataFrame) -> pl.DataFrame:
+    """Each `hash` of keyed rows once, in any order; rows of a request stand together, as a rule."""
+    hashes = keyed["hash"].to_numpy()
+    return pl.DataFrame({"hash": hashes[np.append(True, hashes[1:] != hashes[:-1])]}).unique()
+
+
 def request_hash(table: pl.DataFrame, names: Sequence[str] = _REQUEST) -> pl.Series:
     """BLAKE2b of the named text columns, one number a row; null counts as empty.
 
@@ -61,20 +67,20 @@ def _numbers(digests: bytes) -> pl.Series:
 
 def _distinct(ids: pl.DataFrame) -> pl.Series:
     rows = ids.with_columns(row=pl.struct(ids.columns).hash())
+    if rows["row"].n_unique() * 2 > rows.height:
+        return _digests(ids)
     once = rows.unique("row", keep="any")
     known = once.select("row").with_columns(_digests(once.select(ids.columns)))
     return rows.select("row").join(known, on="row", how="left", maintain_order="left")["hash"]
 
 
 def _digests(ids: pl.DataFrame) -> pl.Series:
-    texts = _texts(ids)
-    known = {text: blake2b(text, digest_size=8).digest() for text in dict.fromkeys(texts)}
-    return _numbers(b"".join([known[text] for text in texts]))
+    return _numbers(b"".join([blake2b(text, digest_size=8).digest() for text in _texts(ids)]))
 
 
 def _texts(ids: pl.DataFrame) -> list[bytes]:
     """Each row as bytes, the length of all parts but the last before them: no two rows read the same."""
     *parts, last = ids.columns
     sized = [piece for name in parts for piece in (pl.col(name).str.len_bytes().cast(pl.String), pl.lit(":"), name)]
-    texts = ids.with_columns(pl.all().fill_null("")).select(text=pl.concat_str(*sized, last))["text"]
-    return [text.encode() for text in texts.to_list()]
+    texts = ids.with_columns(pl.all().fill_null("")).select(text=pl.concat_str(*sized, last).cast(pl.Binary))["text"]
+    return texts.to_list()

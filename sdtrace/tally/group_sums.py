@@ -115,10 +115,29 @@ def _changed(column: pl.Series) -> npt.NDArray[np.bool_]:
 
 def _sum(column: pl.Series, begin: Ints) -> pl.Series:
     filled = column.fill_null(False if column.dtype == pl.Boolean else 0) if column.null_count() else column
-    if column.dtype != pl.Boolean:
+    flags = column.dtype == pl.Boolean
+    if (one := _same(filled)) is not None:  # many a column says the same of every row
+        total = one * np.diff(begin, append=len(column))
+        return pl.Series(column.name, total, pl.get_index_type() if flags else column.dtype)
+    if not flags:
         return pl.Series(column.name, np.add.reduceat(filled.to_numpy(), begin))
-    flags = filled.to_numpy().view(np.uint8)
-    return pl.Series(column.name, np.add.reduceat(flags, begin, dtype=np.uint32), pl.get_index_type())
+    values = filled.to_numpy().view(np.uint8)
+    return pl.Series(column.name, np.add.reduceat(values, begin, dtype=np.uint32), pl.get_index_type())
+
+
+def _same(column: pl.Series) -> int | None:
+    """The whole number that all rows hold, a flag as 0 or 1; None where they differ, or where its multiples are no exact sums."""
+    first = column[0]
+    if (
+        first != column[-1]
+        or column[len(column) // 2] != first
+        or not float(first).is_integer()
+        or abs(first) > 1 << 32
+    ):
+        return None
+    if column.dtype == pl.Boolean:
+        return int(first) if (column.all() if first else not column.any()) else None
+    return int(first) if column.min() == first == column.max() else None
 
 
 def _end(column: pl.Series, begin: Ints, end: np.ufunc) -> pl.Series:

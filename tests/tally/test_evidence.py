@@ -18,7 +18,7 @@ from sdtrace.pipeline import read as open_all
 from sdtrace.simulate import Settings
 from sdtrace.stats.significance import bins, chi_square, overdispersion, quantile, read, two_sided
 from sdtrace.tally.evidence.slots import Slots
-from sdtrace.tally.evidence.sums import THETAS, Sums, stakes
+from sdtrace.tally.evidence.sums import THETAS, Sums, stakes, tosses
 from sdtrace.tally.evidence.weights import reuse
 from tests.made.lawful import cut_by_length, name_seeds, seeded_pairs
 from tests.made.log import Log
@@ -144,7 +144,7 @@ def test_one_draw_a_step_shifts_every_later_chance_to_what_the_weight_says(steps
     taken, behind = np.array(accepted, dtype=bool), np.array(later, dtype=bool)
     here = Slots(at, np.array(step, dtype=np.int64), at, behind, taken, beta, ones, beta, ones, ones.astype(bool))
     sums = Sums("r", "ratio")
-    reuse(beta, np.zeros(n), here, sums)
+    reuse(beta, tosses(beta, taken, np.zeros(n)), here, sums)
     found = evidence_row("SD201:reuse", sums.frame())
     assert found["d"] == pytest.approx(d, abs=1e-9)
     assert found["v"] == pytest.approx(v, abs=1e-9)

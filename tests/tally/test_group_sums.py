@@ -13,11 +13,14 @@ from sdtrace.tally.group_sums import group_sums, sums_of_any_order
 Call = tuple[list[str], list[str], dict[str, str], dict[str, str], dict[str, str]]
 ASKED: Call = (
     ["k", "n"],
-    ["i", "f", "b", "none"],
+    ["i", "f", "b", "none", "zero", "three", "half", "all", "never"],
     {"one": "i", "word": "k"},
     {"low": "f", "no": "none", "low_i": "i"},
     {"high": "i", "none_high": "none", "high_f": "f"},
 )
+
+#: Columns that say the same of every row.
+_SAME: dict[str, Any] = {"zero": 0.0, "three": 3, "half": 0.5, "all": True, "never": False}
 
 
 def _table(sizes: list[int], nulls: float, seed: int) -> pl.DataFrame:
@@ -38,6 +41,7 @@ def _table(sizes: list[int], nulls: float, seed: int) -> pl.DataFrame:
             "f": some(rng.normal(size=n)),
             "b": some(rng.random(n) < 0.5),
             "none": pl.Series([None] * n, dtype=pl.Float64),
+            **{name: pl.Series([one]).new_from_index(0, n) for name, one in _SAME.items()},
         }
     )
 

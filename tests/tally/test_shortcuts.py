@@ -20,6 +20,7 @@ from sdtrace.readers.io.footer import RowGroup
 from sdtrace.readers.io.lines import nulls
 from sdtrace.readers.io.row_groups import _portions
 from sdtrace.tally.evidence.by_step import _of_small
+from sdtrace.tally.evidence.draws import _in_order, places, ranks_of_any
 from sdtrace.tally.evidence.sums import Sums
 from sdtrace.tally.evidence.tokens import _half_of, _spread, _total
 from sdtrace.verify.band import rounding
@@ -84,6 +85,29 @@ def test_sums_of_small_numbers_are_those_of_any(rows: list[tuple[int, float]]) -
     sums = pl.DataFrame({"n": [1.0] * len(rows), "d": [d for _, d in rows]})
     wanted = sums.group_by(values.alias("value"), maintain_order=True).sum()
     assert_frame_equal(_of_small(sums, values.to_numpy()), wanted, abs_tol=1e-12)
+
+
+@given(st.lists(st.sampled_from([0, 1, 7, 250_000, 1 << 48]), min_size=1, max_size=30))
+def test_places_of_ids_are_ranks(ids: list[int]) -> None:
+    _ranked(np.array(ids, dtype=np.int64), quick=True)
+
+
+@given(st.lists(st.floats(0, 1, width=32) | st.sampled_from([0.0, -0.0, 0.5, 1.0]), min_size=1, max_size=30))
+def test_places_of_float32_are_ranks(chances: list[float]) -> None:
+    _ranked(np.array(chances), quick=True)
+
+
+@pytest.mark.parametrize(
+    "values", [[0.1, 0.2, 0.1], [-0.5, 0.5], [np.nan, 0.25, 0.25], [1e300, 0.5], [-1, 3], [1 << 49, 2]]
+)
+def test_places_of_other_values_are_ranks(values: list[float]) -> None:
+    _ranked(np.array(values), quick=False)
+
+
+def _ranked(values: np.ndarray[tuple[int], np.dtype[np.generic]], *, quick: bool) -> None:
+    assert (_in_order(values) is not None) is quick
+    wanted = 2 * ranks_of_any(values) / max(len(values) - 1, 1) - 1
+    assert places(values).tolist() == wanted.tolist()
 
 
 @given(st.lists(st.integers(0, 300), max_size=8), st.integers(1, 100))

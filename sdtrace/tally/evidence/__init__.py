@@ -52,10 +52,11 @@ def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
         tokens(scope, here, sums, steps)
         if not block:
             draws(scope, here.at, here.later, sums)
+        chance = scope.judged.expected[here.at]
         if scope.law.residual == "ratio" and not (scope.raw or scope.run.mute_draws):
-            coupled(scope, here.at, here.accepted, scope.judged.expected[here.at], sums)
+            coupled(scope, here.at, here.accepted, chance, sums)
         if lanes is not None:
-            lanes.add(scope, here)
+            lanes.add(here, chance)
     whole(scope, sums)
     if block:
         of_block(scope, sums)

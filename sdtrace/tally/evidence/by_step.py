@@ -14,7 +14,7 @@ import polars as pl
 
 from sdtrace.schema.arrays import Floats, Ints
 from sdtrace.tally.evidence.slots import Slots
-from sdtrace.tally.evidence.sums import Half
+from sdtrace.tally.evidence.sums import Tosses
 from sdtrace.tally.group_sums import group_sums
 from sdtrace.verify.scope import Scope
 
@@ -49,27 +49,30 @@ class BySteps:
         self._scope = scope
         self._by_step = np.zeros((len(_SUMS), scope.steps.height))
         self._by_place = np.zeros((len(_SUMS), _DEEPEST))
+        self._deep = int(scope.pos.count.max(initial=0)) > _DEEPEST
         self._mix = _engine_steps(scope) if lanes else None
         self._rows: list[pl.DataFrame] = []
 
-    def add(self, here: Slots, chance: Floats, half: Half) -> None:
-        """Slots and the chance of each; those that are sure or unknown (NaN) say nothing."""
-        at = np.flatnonzero((chance > 0.0) & (chance < 1.0))
+    def add(self, here: Slots, mine: Tosses) -> None:
+        """Those of some slots."""
+        at, b = mine.at, mine.chance
         if not len(at):
             return
-        row, b = here.row[at], chance[at]
-        place = np.minimum(here.place[at], _DEEPEST - 1)
-        d, v = here.accepted[at] - b, b * (1.0 - b)
-        s = b * half if isinstance(half, float) else half[at]
+        row, place = here.row[at], here.place[at]
+        d, v = mine.hit - b, b * (1.0 - b)
+        s = b * mine.spread if isinstance(mine.spread, float) else mine.spread
         first, last = int(row[0]), int(row[-1]) + 1
+        near = row - first
+        if self._deep:
+            place = np.minimum(place, _DEEPEST - 1)
         for i, values in enumerate((None, d, v, s)):
-            self._by_step[i, first:last] += np.bincount(row - first, values, last - first)
+            self._by_step[i, first:last] += np.bincount(near, values, last - first)
             self._by_place[i] += np.bincount(place, values, _DEEPEST)
         if self._mix is not None:
-            mine = np.flatnonzero(self._mix[row] > 0)
-            mixes = self._mix[row[mine]]
+            shared = np.flatnonzero(self._mix[row] > 0)
+            mixes = self._mix[row[shared]]
             self._rows.append(
-                pl.DataFrame({"mix": mixes, "position": here.place[at[mine]], "row": row[mine], "d": d[mine]})
+                pl.DataFrame({"mix": mixes, "position": here.place[at[shared]], "row": row[shared], "d": d[shared]})
             )
 
     def of_block(self, row: Ints, d: Floats, spread: float) -> None:
@@ -87,13 +90,13 @@ class BySteps:
         return self._slices(sums), self._requests(sums, steps), self._lanes()
 
     def _slices(self, sums: pl.DataFrame) -> pl.DataFrame:
-        found = [
-            _grouped(sums, values)
-            .drop_nulls("value")
-            .filter(pl.col("n") > 0)
-            .select(by=pl.lit(name), value=pl.col("value").cast(pl.String), **{c: pl.col(c) for c in _SUMS})
-            for name, values in _known_before(self._scope).items()
-        ]
+        found = []
+        for name, values in _known_before(self._scope).items():
+            grouped = _grouped(sums, values).drop_nulls("value").filter(pl.col("n") > 0)
+            grouped = _aged(grouped) if name == "age" else grouped
+            found.append(
+                grouped.select(by=pl.lit(name), value=pl.col("value").cast(pl.String), **{c: pl.col(c) for c in _SUMS})
+            )
         reached = np.flatnonzero(self._by_place[0])
         found.append(
             pl.DataFrame({"by": ["position"] * len(reached), "value": [str(j) for j in reached]}, SLICES.select("by", "value").schema)
@@ -124,7 +127,8 @@ class BySteps:
 
 
 def _known_before(scope: Scope) -> dict[str, pl.Series]:
-    """What is known of every step before its draws, by name: small numbers or words, null where it is not recorded."""
+    """What is known of every step before its draws, by name: small numbers or words, null where it is not recorded; for the age
+    the number of the step, up to the last one that is told apart."""
     steps, found = scope.steps, {}
     for name, column in (("batch", "batch_size"), ("context", "context_len"), ("draft_length", "tau")):
         if not scope.absent(column):
@@ -134,9 +138,14 @@ def _known_before(scope: Scope) -> dict[str, pl.Series]:
             found[name] = steps[name]
     if not scope.absent("at"):
         found["hour"] = (steps["at"] / 3600.0).floor().cast(pl.Int64, strict=False)
-    ages = np.searchsorted(np.array(AGES), steps["step"].to_numpy(), side="right")
-    found["age"] = pl.Series(np.array((0, *AGES))[ages])
+    found["age"] = steps["step"].clip(0, AGES[-1])
     return found
+
+
+def _aged(sums: pl.DataFrame) -> pl.DataFrame:
+    """Sums by number of the step as those by its age."""
+    ages = np.searchsorted(np.array(AGES), sums["value"].to_numpy(), side="right")
+    return sums.with_columns(value=np.array((0, *AGES))[ages]).group_by("value", maintain_order=True).sum()
 
 
 def _grouped(sums: pl.DataFrame, values: pl.Series) -> pl.DataFrame:
@@ -152,9 +161,13 @@ def _grouped(sums: pl.DataFrame, values: pl.Series) -> pl.DataFrame:
 
 def _of_small(sums: pl.DataFrame, values: Ints) -> pl.DataFrame:
     """The sums of every value that occurs, in the order of the first ones: a cell for each number, and nothing is hashed."""
-    first = np.zeros(int(values.max()) + 1, dtype=np.int64)
-    first[values[::-1]] = np.arange(len(values))[::-1]
-    found = np.flatnonzero(np.bincount(values))
+    count = np.bincount(values)
+    found = np.flatnonzero(count)
+    first = np.full(len(count), len(values))
+    for part in (values[:_SMALL], values):  # each occurs near the beginning, as a rule
+        first[part[::-1]] = np.arange(len(part))[::-1]
+        if (first[found] < len(values)).all():
+            break
     found = found[np.argsort(first[found])]
     return pl.DataFrame(
         {"value": found} | {name: np.bincount(values, sums[name].to_numpy())[found] for name in sums.columns}

@@ -48,7 +48,7 @@ def coupled(scope: Scope, at: Ints, accepted: Flags, chance: Floats | None, sums
     token = scope.pos.token[at]
     if len(at) < 2 or token.min() == token.max():
         return
-    by_id = _places(token)
+    by_id = places(token)
     silent = scope.absent("uniforms")
     if chance is not None:
         b = chance[:_RANKED]
@@ -61,20 +61,54 @@ def coupled(scope: Scope, at: Ints, accepted: Flags, chance: Floats | None, sums
     r = scope.pos.r[at]
     valid = np.flatnonzero((r >= 0.0) & (r <= 1.0))
     t = 2.0 * r[valid] - 1.0
-    for code, place in (("SD225", by_id), ("SD225:order", _places(scope.pos.q[at]))):
+    for code, place in (("SD225", by_id), ("SD225:order", places(scope.pos.q[at]))):
         g = place[valid]
         sums.standard(code, float((t * g).sum()), float((g * g).sum()) / 3.0, len(valid))
 
 
-#: Slots of a piece that are ranked.
-_RANKED = 16_384
+#: Slots of a piece that are ranked, as a power of two.
+_BITS = 14
+_RANKED = 1 << _BITS
 
 
-def _places(values: npt.NDArray[np.generic]) -> Floats:
+def places(values: npt.NDArray[np.generic]) -> Floats:
     """Ranks in [-1, 1], equal values alike."""
+    numbers = _in_order(values)
+    rank = ranks_of_any(values) if numbers is None else _ranks_of_numbers(numbers)
+    return np.asarray(2.0 * rank / max(len(values) - 1, 1) - 1.0)
+
+
+def ranks_of_any(values: npt.NDArray[np.generic]) -> Floats:
+    """Ranks from 0, the mean one for equal values."""
     _, inverse, count = np.unique(values, return_inverse=True, return_counts=True)
-    middle = np.cumsum(count) - (count + 1) / 2
-    return np.asarray(2.0 * middle[inverse] / max(len(values) - 1, 1) - 1.0)
+    return np.asarray((np.cumsum(count) - (count + 1) / 2)[inverse])
+
+
+def _in_order(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint64] | None:
+    """Numbers below 2^49 in the order of the values: ids as they stand, float32 by their bits. None for other values."""
+    if not 0 < len(values) <= _RANKED or not values.min() >= 0:
+        return None
+    if values.dtype.kind in "iu":
+        return values.astype(np.uint64) if values.max() < 1 << 49 else None
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    return (single + np.float32(0.0)).view(np.uint32).astype(np.uint64) if np.array_equal(single, values) else None
+
+
+def _ranks_of_numbers(numbers: npt.NDArray[np.uint64]) -> Floats:
+    """`ranks_of_any`: each number carries its place in its last bits, so that sorting them alone (which is vectorised, and four
+    times as fast as sorting places by their numbers) gives both."""
+    size = len(numbers)
+    both = np.sort(numbers << np.uint64(_BITS) | np.arange(size, dtype=np.uint64))
+    number, place = both >> np.uint64(_BITS), (both & np.uint64(_RANKED - 1)).astype(np.intp)
+    begin = np.flatnonzero(np.append(True, number[1:] != number[:-1]))
+    rank = np.empty(size)
+    if len(begin) == size:
+        rank[place] = begin
+    else:
+        count = np.diff(begin, append=size)
+        rank[place] = np.repeat(begin + (count - 1) / 2, count)
+    return rank
 
 
 def of_block(scope: Scope, sums: Sums) -> None:

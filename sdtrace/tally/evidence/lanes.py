@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from sdtrace.schema.arrays import Floats
 from sdtrace.tally.evidence.slots import Slots
 from sdtrace.verify.scope import Scope
 
@@ -34,16 +35,17 @@ class Lanes:
     def __init__(self, scope: Scope) -> None:
         self._width = int(scope.pos.count.max(initial=0))
         rank = scope.steps["rank"].fill_null(0).to_numpy().clip(0, _RANKS - 1)
-        self._step = np.minimum(scope.steps["step"].to_numpy(), DEPTH) + rank * (DEPTH + 1)
-        self._depth = int(self._step.max(initial=0)) + 1
+        step = np.minimum(scope.steps["step"].to_numpy(), DEPTH) + rank * (DEPTH + 1)
+        self._first = step * self._width  #: of each step, the lane of its first position
         self._strange = scope.steps["has_request"].is_null().to_numpy()
-        self._sums = np.zeros((4, self._depth * self._width))
+        self._any_strange = bool(self._strange.any())
+        self._sums = np.zeros((4, (int(step.max(initial=0)) + 1) * self._width))
 
-    def add(self, scope: Scope, here: Slots) -> None:
-        """Slots in the order of the trace: sums by threads would differ in their last bit from run to run."""
+    def add(self, here: Slots, chance: Floats) -> None:
+        """Slots and the chance of each, in the order of the trace: sums by threads would differ in their last bit from run to run."""
         row = here.row
-        d = here.accepted - scope.judged.expected[here.at]
-        lane = self._step[row] * self._width + here.place
+        d = here.accepted - chance
+        lane = self._first[row] + here.place
         known = np.isfinite(d)
         if not known.all():
             row, d, lane = row[known], d[known], lane[known]
@@ -53,7 +55,7 @@ class Lanes:
         self._sums[0, :size] += np.bincount(lane)
         self._sums[1, :size] += np.bincount(lane, weights=d)
         self._sums[2, :size] += np.bincount(lane, weights=d * d)
-        if self._strange.any():
+        if self._any_strange:
             self._sums[3, :size] += np.bincount(lane, weights=self._strange[row])
 
     def frame(self, scope: Scope) -> pl.DataFrame:

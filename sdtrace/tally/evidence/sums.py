@@ -32,6 +32,24 @@ COLUMNS: dict[str, type[pl.DataType]] = {
 }
 
 
+@dataclass(frozen=True)
+class Tosses:
+    """Slots whose outcome is open: 0 < chance < 1. `at`: their place among all slots; chance, outcome, and half width of what
+    rounding leaves of the chance, of each. Many statistics are sums over the same ones."""
+
+    at: Ints
+    chance: Floats
+    hit: Flags
+    spread: Half
+
+
+def tosses(chance: Floats, hit: Flags, spread: Half, of: Flags | None = None) -> Tosses:
+    """Those of all slots, or of the slots `of`; a chance of 0, 1 or NaN says nothing."""
+    inside = (chance > 0.0) & (chance < 1.0)
+    at = np.flatnonzero(inside if of is None else inside & of)
+    return Tosses(at, chance[at], hit[at], part_of(spread, at))
+
+
 @dataclass
 class Sums:
     """Rows of the evidence frame of one run and law, as they are added."""
@@ -70,18 +88,25 @@ class Sums:
         l near 1, and against a share of acceptances whatever p and q say. `group` (0 to 9) takes the place of the bins
         of the chance.
         """
-        inside = np.flatnonzero((chance > 0.0) & (chance < 1.0))
-        part = chance[inside]
-        cell = (part * _CELLS).astype(np.intp)
-        late = 0
-        if later is not None:
-            cell += _CELLS * later[inside]
-            late = int(np.count_nonzero(later))
+        mine = tosses(chance, hit, spread)
+        late = 0 if later is None else int(np.count_nonzero(later))
+        behind = None if later is None else later[mine.at]
+        self.tossed(code, mine, len(chance), behind, late, None if group is None else group[mine.at])
+
+    def tossed(
+        self, code: str, mine: Tosses, n: int, later: Flags | None = None, late: int = 0, group: Ints | None = None
+    ) -> None:
+        """`chances` of `n` slots, `late` of them not the first of their step, that hold these tosses; `later` and `group` are those
+        of the tosses."""
+        cell = (mine.chance * _CELLS).astype(np.intp)
         parts, groups = 1 if later is None else 2, 1 if group is None else BINS
+        if later is not None:
+            cell += _CELLS * later
         if group is not None:
-            cell += parts * _CELLS * group[inside]
-        mine = self._coins.setdefault(code, _Coins(groups, parts, np.zeros((5, groups * parts * _CELLS))))
-        mine.add(cell, part, hit[inside], part_of(spread, inside), len(chance), late)
+            cell += parts * _CELLS * group
+        if (coins := self._coins.get(code)) is None:
+            coins = self._coins[code] = _Coins(groups, parts, np.zeros((5, groups * parts * _CELLS)))
+        coins.add(cell, mine, n, late)
 
     def weighed(self, code: str, weight: Floats, chance: Floats, hit: Flags, spread: Half, n: int) -> None:
         """As `chances`, each weighed by what was known before the draw; `n` slots, those of no weight too."""
@@ -126,8 +151,8 @@ class _Coins:
     n: int = 0  #: slots, those of no variance too
     late: int = 0
 
-    def add(self, cell: Ints, chance: Floats, hit: Flags, spread: Half, n: int, late: int) -> None:
-        size = self.table.shape[1]
+    def add(self, cell: Ints, mine: Tosses, n: int, late: int) -> None:
+        size, chance, hit, spread = self.table.shape[1], mine.chance, mine.hit, mine.spread
         self.table[0] += np.bincount(cell, minlength=size)
         for row, weights in enumerate((hit, chance, chance * chance), start=1):
             added = np.bincount(cell, weights=weights, minlength=size)
@@ -186,13 +211,18 @@ class _Weighed:
     def add(self, w: Floats, chance: Floats, hit: Flags, spread: Half, n: int) -> None:
         v = w * w * (chance * (1.0 - chance))
         skew = w * v * (1.0 - 2.0 * chance)
-        moved = np.abs(w) * (chance if isinstance(spread, float) else spread)
-        rounding = moved.sum() * (spread if isinstance(spread, float) else 1.0)
-        self.head += (w * (hit - chance)).sum(), v.sum(), skew.sum(), rounding
+        self.head += (w * (hit - chance)).sum(), v.sum(), skew.sum(), _moved(w, chance, spread)
         self.n += n
 
     def row(self, code: str) -> dict[str, Any]:
         return _row(code, True, (self.n, *self.head))
+
+
+def _moved(w: Floats, chance: Floats, spread: Half) -> float:
+    """How far rounding can have moved a weighed sum."""
+    if not isinstance(spread, float):
+        return float((np.abs(w) * spread).sum())
+    return float((np.abs(w) * chance).sum()) * spread if spread else 0.0
 
 
 _STAKES = 64

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from sdtrace.schema.arrays import Flags, Floats
 from sdtrace.tally.evidence.by_step import BySteps
 from sdtrace.tally.evidence.slots import Slots, hides_ends
-from sdtrace.tally.evidence.sums import Half, Sums, part_of
+from sdtrace.tally.evidence.sums import Half, Sums, part_of, tosses
 from sdtrace.tally.evidence.weights import bent, reuse
 from sdtrace.verify.band import Rounding
 from sdtrace.verify.law import loose
@@ -26,12 +26,13 @@ def tokens(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
         elif scope.law.calibrated and _fixed_draft(scope):
             # of a draft tree only the accepted chain is recorded: the chance of a node is not, then
             chance = scope.judged.expected[here.at] if scope.law.name == "tree-coin" else here.p
-            known = _whole(_probability(chance))
-            half = _half(chance, scope.bands.p)
-            sums.chances("SD201", chance[known], here.accepted[known], half[known], here.later[known])
-            steps.add(here, chance, half)
+            known = _probability(chance)
+            open_ = tosses(chance, here.accepted, _half(chance, scope.bands.p))
+            slots, late = int(np.count_nonzero(known)), int(np.count_nonzero(here.later & known))
+            sums.tossed("SD201", open_, slots, here.later[open_.at], late)
+            steps.add(here, open_)
             if scope.law.draft == "point-mass" and scope.law.name != "tree-coin":
-                reuse(here.p, half, here, sums)
+                reuse(here.p, open_, here, sums)
         _target(scope, here, sums)
 
 
@@ -80,9 +81,11 @@ def _ratio(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
     half = _half_of(scope, here.p, here.q, raw, p_band, q_band)
     if scope.source == "candidate" and scope.run.draft_sampling == "sampled":
         _likelihood(here.p, here.q, raw, known & ~here.later, scope, sums)
-    sums.chances("SD201", beta[use], here.accepted[use], part_of(half, use), here.later[use])
-    steps.add(here, beta, half)
-    reuse(beta, half, here, sums)
+    open_ = tosses(beta, here.accepted, half)
+    slots, late = int(np.count_nonzero(known)), int(np.count_nonzero(here.later[use]))
+    sums.tossed("SD201", open_, slots, here.later[open_.at], late)
+    steps.add(here, open_)
+    reuse(beta, open_, here, sums)
     if scope.absent("draft_probs"):
         return
     shown = known & here.seen & _probability(here.p_y) & _probability(here.q_y) & (here.p_y > 0)
@@ -92,11 +95,13 @@ def _ratio(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
     turned = here.q_y / here.p_y
     gamma = np.minimum(turned, 1.0)
     half_y = _half_of(scope, here.q_y, here.p_y, turned, q_band, p_band)
-    q_y = here.q_y[seen]
+    open_ = tosses(gamma, here.accepted, half_y, None if isinstance(seen, slice) else shown)
+    slots, late = int(np.count_nonzero(shown)), int(np.count_nonzero(here.later[seen]))
+    q_y = here.q_y[open_.at]
     decade = (q_y < 0.1).astype(np.intp) + (q_y < 0.01) + (q_y < 0.001)
-    sums.chances("SD202", gamma[seen], here.accepted[seen], part_of(half_y, seen), here.later[seen], decade)
+    sums.tossed("SD202", open_, slots, here.later[open_.at], late, decade)
     _stops(scope, here, gamma, half_y, shown, sums)
-    bent(scope, here, gamma, half_y, shown, sums)
+    bent(scope, here, open_, slots, sums)
     both = _total(half, raw, beta, seen) + _total(half_y, turned, gamma, seen)
     sums.bounded("SD203", (gamma - beta)[seen], both)
     if not (isinstance(half, float) or isinstance(half_y, float)):  # as `_half_of` has them where rows are logged

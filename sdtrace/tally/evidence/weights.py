@@ -4,7 +4,7 @@ import numpy as np
 
 from sdtrace.schema.arrays import Flags, Floats, Ints
 from sdtrace.tally.evidence.slots import Slots
-from sdtrace.tally.evidence.sums import Half, Sums, part_of
+from sdtrace.tally.evidence.sums import Sums, Tosses, part_of
 from sdtrace.verify.scope import Scope
 
 #: The greatest weight.
@@ -13,17 +13,17 @@ _MOST = 10.0
 _UNIT = 5.0
 
 
-def reuse(chance: Floats, half: Half, here: Slots, sums: Sums) -> None:
+def reuse(chance: Floats, open_: Tosses, here: Slots, sums: Sums) -> None:
     """Row SD201:reuse: acceptance behind the first position against one draw for the whole step.
 
     What was accepted before says that a shared draw is at most the smallest chance m so far, so the next token is accepted
     with the chance min(1, b / m) instead of b.
     """
-    least = _least_before(chance, here.later, here.row)
-    at = np.flatnonzero((least < 1.0) & (chance > 0.0) & (chance < 1.0))
-    b, m = chance[at], least[at]
+    least = _least_before(chance, here.later, here.row)[open_.at]
+    behind = np.flatnonzero(least < 1.0)
+    b, m = open_.chance[behind], least[behind]
     weight = np.minimum((1.0 / np.maximum(m, b) - 1.0) / (1.0 - b), _MOST)  # 1 / b where b is not below m
-    sums.weighed("SD201:reuse", weight, b, here.accepted[at], part_of(half, at), len(chance))
+    sums.weighed("SD201:reuse", weight, b, open_.hit[behind], part_of(open_.spread, behind), len(chance))
 
 
 def _least_before(chance: Floats, later: Flags, row: Ints) -> Floats:
@@ -41,7 +41,7 @@ def _least_before(chance: Floats, later: Flags, row: Ints) -> Floats:
     return np.minimum(least, 1.0, out=least)
 
 
-def bent(scope: Scope, here: Slots, gamma: Floats, half: Half, seen: Flags, sums: Sums) -> None:
+def bent(scope: Scope, here: Slots, open_: Tosses, n: int, sums: Sums) -> None:
     """Row SD204: reverse calibration against the draft's noise in the recovery (vllm#47386).
 
     A race for the draft that was lost by token i leaves it q_i M behind (M ~ Exp(1)) when the same noise races for the
@@ -49,8 +49,7 @@ def bent(scope: Scope, here: Slots, gamma: Floats, half: Half, seen: Flags, sums
     of an acceptance at y rise by about t o / (1 + t o), less what they lose on the whole. Where t = 1 - sum min(p, q) is not
     logged, 1 - p stands for it, and only tokens with p near q are looked at.
     """
-    at = np.flatnonzero(seen & (gamma > 0.0) & (gamma < 1.0))
-    g = gamma[at]
+    at, g = open_.at, open_.chance
     if scope.absent("overlap"):
         square = g * g
         weight = square * square
@@ -58,4 +57,4 @@ def bent(scope: Scope, here: Slots, gamma: Floats, half: Half, seen: Flags, sums
     else:
         t = np.maximum(1.0 - scope.pos.column("overlap")[here.at[at]].astype(np.float64), 0.0)
         weight = np.nan_to_num(t * g / (1.0 - g + t * g) * _UNIT - 1.0, nan=0.0)
-    sums.weighed("SD204", weight, g, here.accepted[at], part_of(half, at), int(np.count_nonzero(seen)))
+    sums.weighed("SD204", weight, g, open_.hit, open_.spread, n)
