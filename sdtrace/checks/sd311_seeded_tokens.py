@@ -2,11 +2,12 @@
 
 What it finds
 A seed, the place of a row and the listed logprobs decide the token: vLLM's model runner V2 (one-hot drafts or none) by its
-Philox uniform and murmur noise, SGLang (deterministic inference, nothing drafted) by murmur noise, llama.cpp by
-std::mt19937. A token that neither an accepted draft, nor a recovered, bonus or plain token can be, is a contradiction.
+Philox uniform and murmur noise, SGLang by murmur noise where nothing is drafted, by murmur coins where drafts stand in a chain,
+llama.cpp by std::mt19937. A token that neither an accepted draft, nor a recovered, bonus or plain token can be, is a
+contradiction. Where a step of SGLang began is not told: no sequence of steps could have written the text.
 
 Why it matters
-Each token is a test. Forced acceptance of 5% shows within a hundred tokens where statistics of the text need 35,000.
+Each token is a test. Forced acceptance of 5% shows within some 150 tokens where statistics of the text need 35,000.
 
 What to do
 Send the named request again with its seed and speculation off.

@@ -101,7 +101,8 @@ def ask(
         if len(rows) != 1 or not rows[0]["token_ids"]:
             found.left_out[str(answer) if isinstance(answer, Unanswered) else "the answer has no logprobs"] += 1
             continue
-        found.rows.append(rows[0] | {"line": i + 1, "request_id": f"request {i + 1}", "engine": engine.name})
+        how = {} if engine.drafter is None else {"drafter": engine.drafter}
+        found.rows.append(rows[0] | {"line": i + 1, "request_id": f"request {i + 1}", "engine": engine.name} | how)
         found.seconds.append(seconds)
         found.number.append(i)
     found.wall_s = time.monotonic() - began

@@ -12,12 +12,17 @@ from sdtrace.responses.judge import BASES
 from sdtrace.responses.positions import Listed, listed, sampling, sure
 from sdtrace.schema.arrays import Floats, Ints
 from sdtrace.verify.streams import murmur
+from sdtrace.verify.streams.coins import DRAFTED, by_coins
 from sdtrace.verify.streams.laws import Explained, Known, gumbel_argmax, inverse_cdf, plain_argmax
 
 #: How far a listed log probability may be from the one that was drawn from, in nats, beyond rounding: one row gave both.
 BAND = 0.02
 #: Odds by which a stream is taken to be the engine's own: its draws name the emitted token more often than another one's could.
 ODDS = (1.5, 3.0, 10.0, 40.0)
+#: SGLang's coins of speculation are known for drafts in a chain, each kept where its coin falls below p; answers do not say how it drafts.
+PLAIN, COINS, A_CHAIN = "sglang-murmur", "sglang-coins", "drafts in a chain"
+#: What an answer of SGLang has for its drafter where its server said so: one draft a place, thresholds of 1, no rejection sampling.
+CHAIN = "chain"
 #: Streams by engine: what makes an answer of a row, what is known of its tokens, and the place of each row. vLLM and SGLang draw a token
 #: with the position of the one before it.
 Law = Callable[[Known, int, Ints], Explained]
@@ -28,7 +33,7 @@ STREAMS: dict[str, dict[str, Law]] = {
             known, seed, place - 1, BAND, murmur.gumbel_fp64
         ),
     },
-    "sglang": {"sglang-murmur": lambda known, seed, place: plain_argmax(known, seed, place - 1, BAND)},
+    "sglang": {PLAIN: lambda known, seed, place: plain_argmax(known, seed, place - 1, BAND)},
     "llama.cpp": {"mt19937": lambda known, seed, place: inverse_cdf(known, seed, 0, BAND)},
 }
 #: llama.cpp can draw a draft model's tokens and verify them by rejection (--spec-draft-sampling probabilistic), which spends other
@@ -51,8 +56,9 @@ class Seeded:
     logs: tuple[float, ...]
 
 
-def seeded(row: Mapping[str, Any]) -> list[Seeded]:
-    """One entry a stream of the engine and basis of its logprobs; none where the response has no seed or its draws cannot be known."""
+def seeded(row: Mapping[str, Any], steps: bool = True) -> list[Seeded]:
+    """One entry a stream of the engine and basis of its logprobs; none where the response has no seed or its draws cannot be known.
+    `steps`: those of SGLang's speculation too, one a number of drafts, where plain draws do not explain the answer."""
     if (
         row["seed"] is None
         or row["tokenised"]
@@ -83,7 +89,17 @@ def seeded(row: Mapping[str, Any]) -> list[Seeded]:
             if made[-1].contradicted and applied.temperature != 1:
                 plain = _answer(row, _known(rows, found, replace(applied, temperature=1.0)), law)
                 made += [] if plain is None else [_counted(_named(name, row) + UNTEMPERED, basis, plain)]
+            if steps and name == PLAIN and (answer.answer == -1).any():
+                made += _by_steps(row, known, basis)
     return made
+
+
+def _by_steps(row: Mapping[str, Any], known: Known, basis: str) -> list[Seeded]:
+    place = len(row["prompt_token_ids"]) + np.arange(len(known.token))
+    sure = "" if row["drafter"] == CHAIN else f", {A_CHAIN}"
+    return [
+        _counted(f"{COINS}, {n} drafted{sure}", basis, by_coins(known, row["seed"], place, BAND, n)) for n in DRAFTED
+    ]
 
 
 def _named(name: str, row: Mapping[str, Any]) -> str:

@@ -7,9 +7,10 @@ import polars as pl
 
 from sdtrace.responses.evidence import mean
 from sdtrace.responses.readings import LEVEL, power
-from sdtrace.responses.seeded import BY_MATCH, ODDS, UNTEMPERED
+from sdtrace.responses.seeded import A_CHAIN, BY_MATCH, ODDS, PLAIN, UNTEMPERED
 from sdtrace.responses.texts import Texts
 from sdtrace.results.check import Counts, Outcome
+from sdtrace.verify.streams.coins import DRAFTED
 
 #: Contradictions from which a recognised stream is a proof, and the share of tokens: an engine's own noise makes one now and then.
 SURE, SHARE = 5, 1 / 400
@@ -95,7 +96,7 @@ def outcome(counts: Counts) -> Outcome:
             "cannot-tell", 0, texts.tokens, (), None, "no seeded response of an engine whose draws are known here"
         )
     spoken = [one for one in found if one.recognised or one.untempered]
-    known = [one for one in spoken if not (one.engine == "sglang" and one.contradicted)]
+    known = [one for one in spoken if not (one.stream == PLAIN and one.contradicted)]
     other = [one for one in spoken if one not in known]
     bad = [one for one in known if one.contradicted]
     if bad:
@@ -107,6 +108,10 @@ def outcome(counts: Counts) -> Outcome:
         if many and BY_MATCH in worst.stream and not texts.one_hot:
             assumed = (
                 "the drafter's best token is compared with the one drawn, as by default (--spec-draft-sampling greedy)"
+            )
+        if many and worst.stream.endswith(A_CHAIN):
+            assumed = (
+                "one draft a place, kept where its coin falls below p (--speculative-eagle-topk 1, thresholds of 1)"
             )
         says = f"{worst.contradicted:,} of {worst.tokens:,} seeded tokens contradict the request's own draws ({worst.stream})"
         seen = [
@@ -129,7 +134,8 @@ def outcome(counts: Counts) -> Outcome:
         )
     if not known and other:
         c = sum(one.contradicted for one in other)
-        why = f"{c:,} of {n:,} seeded tokens are no plain draws: SGLang's speculation draws from other words of the seed, not known here"
+        steps = f"no steps of {DRAFTED[0]} to {DRAFTED[-1]} drafts in a chain explain them"
+        why = f"{c:,} of {n:,} seeded tokens are no plain draws, and {steps}: a tree of drafts, or wrong"
         return Outcome("cannot-tell", n, texts.tokens, (), None, why)
     if not known:
         loud = max(one.log_e for one in found)

@@ -2,6 +2,7 @@
 
     python -m tests.bench.seeds sound       # a million tokens of a sound engine: contradictions at both bands
     python -m tests.bench.seeds [TOKENS]    # vocabulary 512, one-hot drafts, tau 4, noise 0.03 in log p, top 50 listed
+    python -m tests.bench.seeds steps [ANSWERS]    # SGLang's coins: chains of 3, vocabulary 200, top 20 listed, 80 tokens an answer
 
 The verifier's rows are the engine's with noise, as a replay or another batch shape has them; responses list the engine's own rows.
 """
@@ -13,8 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sdtrace.readers.responses import responses
+from sdtrace.responses.seeded import seeded
+from sdtrace.schema.responses import RESPONSE
 from sdtrace.verify.streams import murmur, philox
 from sdtrace.verify.streams.laws import Known, gumbel_argmax
+from tests.made import sglang_steps
 
 V, TAU, K = 512, 4, 50
 Rows = npt.NDArray[np.float64]
@@ -127,8 +132,24 @@ def sound() -> None:
     )
 
 
+def steps(answers: int) -> None:
+    """Contradictions of SGLang's speculation in small, a row a fault, and of a sound one read as longer or shorter steps."""
+    for fault, drafted in (("", 3), ("forced", 3), ("stale", 3), ("stream", 3), ("", 2), ("", 4)):
+        told = wrong = 0
+        for seed in range(1000, 1000 + answers):
+            row = next(responses(sglang_steps.answer(seed, 3, fault))) | {"basis": "raw", "drafter": "chain"}
+            whole = dict.fromkeys(RESPONSE) | row
+            found = next((one for one in seeded(whole) if one.stream == f"sglang-coins, {drafted} drafted"), None)
+            told += 0 if found is None else found.explained + found.contradicted
+            wrong += 0 if found is None else found.contradicted
+        print(f"| {fault or 'sound'}, chain of {drafted} | {wrong:,} of {told:,} contradicted |", flush=True)
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["sound"]:
         sound()
+        sys.exit()
+    if sys.argv[1:2] == ["steps"]:
+        steps(int(sys.argv[2]) if len(sys.argv) > 2 else 500)
         sys.exit()
     main(int(sys.argv[1]) if len(sys.argv) > 1 else 60_000)

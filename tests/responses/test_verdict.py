@@ -14,6 +14,7 @@ from sdtrace.responses.streams import outcome
 from sdtrace.responses.texts import Texts
 from sdtrace.schema.responses import from_rows
 from sdtrace.simulate.responses import TEXT_FAULTS, Asked, responses
+from tests.made import sglang_steps
 from tests.made.fake_engine import Engine, completion, seeded
 from tests.made.responses import counts
 
@@ -78,6 +79,23 @@ def test_seeded_tokens_tell_an_ignored_temperature(fault: str, ignored: bool) ->
     assert found.witnesses[0]["untempered"] is ignored
     causes = text_causes({"SD311": found})
     assert causes[0].cause == ("sampling-params-ignored" if ignored else "text-not-from-target")
+
+
+@pytest.mark.parametrize(
+    ("fault", "drafted", "state"),
+    [("", 3, "clear"), ("", 1, "clear"), ("forced", 3, "fired"), ("stale", 2, "fired"), ("stream", 3, "cannot-tell")],
+)
+@pytest.mark.parametrize("told", [True, False])
+def test_steps_of_sglang_explain_a_seeded_answer_or_none_does(fault: str, drafted: int, state: str, told: bool) -> None:
+    """Where steps begin is not told. Proved where the server says that it drafts in a chain, else suspected."""
+    held, answers = Texts(), 18 if fault == "forced" else 5
+    made = [row for n in range(answers) for row in parse(sglang_steps.answer(100 + n, drafted, fault))]
+    held.add(from_rows("made", [row | ({"drafter": "chain"} if told else {}) for row in made]))
+    found = outcome(counts(held))
+    assert found.state == state
+    if state == "fired":
+        assert f"sglang-coins, {drafted} drafted" in str(found.headline)
+        assert (found.witnesses[0]["assumed"] is None) == told
 
 
 def test_a_seed_decides_single_tokens(tmp_path: Path) -> None:

@@ -155,11 +155,12 @@ class Client:
 
 @dataclass(frozen=True)
 class Engine:
-    """What answers there: vllm, sglang or llama.cpp, its version and the model that it serves."""
+    """What answers there: vllm, sglang or llama.cpp, its version, the model that it serves, and how it drafts where it says so."""
 
     name: str
     version: str | None
     model: str | None
+    drafter: str | None = None
 
 
 def known(client: Client) -> Engine:
@@ -175,11 +176,21 @@ def known(client: Client) -> Engine:
     for path, name in (("/version", "vllm"), ("/get_server_info", "sglang"), ("/server_info", "sglang")):
         told = parsed(client.get(path) or b"")
         if isinstance(told, dict) and "version" in told:
-            return Engine(name, str(told["version"])[:60], model)
+            return Engine(name, str(told["version"])[:60], model, _drafter(told) if name == "sglang" else None)
     told = parsed(client.get("/props") or b"")
     if isinstance(told, dict) and "build_info" in told:
         return Engine("llama.cpp", str(told["build_info"])[:60], model)
     raise _unknown(client, page, why if page is None else None)
+
+
+def _drafter(told: Mapping[str, Any]) -> str | None:
+    """Of SGLang's server arguments: "chain" where drafts stand in a chain, each kept where its coin falls below p."""
+    chain = {
+        "speculative_eagle_topk": 1, "speculative_accept_threshold_single": 1.0, "speculative_accept_threshold_acc": 1.0,
+    }  # fmt: skip
+    plain = told.get("speculative_algorithm") in ("EAGLE", "EAGLE3", "NEXTN", "STANDALONE")
+    lossless = not told.get("speculative_use_rejection_sampling")
+    return "chain" if plain and lossless and all(told.get(name) == value for name, value in chain.items()) else None
 
 
 def _unknown(client: Client, page: bytes | None, why: Unanswered | None) -> NoInputError | UsageError:
