@@ -29,7 +29,7 @@ from sdtrace.readers.logs.mlx_console import SILENT
 from sdtrace.readers.sglang_meta import BOTH
 from sdtrace.results.cause import joined
 from sdtrace.results.not_checked import STAGES, Code, NotChecked
-from sdtrace.schema.trace import OTHER
+from sdtrace.schema.trace import BARE, OTHER
 from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.ledger import Ledger
 from sdtrace.speed.spans import in_words, spans_ledger
@@ -111,11 +111,17 @@ def _uncounted(speed: Sequence[Speed], spans: Ledger | None, audit: Audit) -> st
         return f"{in_words(spans)}; a profile counts no tokens"
     if speed and not speed[0].drafting:
         return f"no drafted token is counted: plain decoding, speed in {speed[0].rows.height:,} records"
+    if audit.texts.why:
+        why, n = audit.texts.why.most_common(1)[0]
+        return f"{n:,} of {audit.texts.responses:,} responses were not judged: {why}"
     return "nothing in the input counts drafted or accepted tokens"
 
 
 def _nothing_read(audit: Audit) -> Judge:
     """The verdict where no step, count, announcement or response was read: what most lines were lost to."""
     lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
+    bare = [n for i in audit.inputs for n in i.notices if n.what == BARE]
+    if lost is None and bare:
+        return lambda _rows, _incident: ("cannot-tell", f"{sum(n.count for n in bare):,} {BARE}: {bare[0].advice}")
     headline = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
     return lambda _rows, _incident: ("cannot-tell", headline)

@@ -193,6 +193,8 @@ class Event:
 
 #: What a Loss says of lines that are nobody's business here; they are counted so that every line is accounted for.
 OTHER = "other lines, not about speculative decoding"
+#: Notice of answers whose tokens nothing stands beside that they could be held against.
+BARE = "answers without logprobs, which tell nothing by themselves"
 #: How the loss of a step begins whose request and step stand in the record already.
 REPEATED = "duplicate of request"
 #: How the notice of a packed file that breaks off begins; the rest is the library's word for it.

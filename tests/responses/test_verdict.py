@@ -209,3 +209,29 @@ def test_both_ways_of_keeping_a_stream_say_the_same(tmp_path: Path) -> None:
         said[name] = report(file).document["text"]
     assert said["list"]["servers"][0]["statistics"] == said["text"]["servers"][0]["statistics"]
     assert said["list"]["tokens"] == said["whole"]["tokens"] == 30
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("bare", "6 answers without logprobs"),
+        ("alone", "the temperature is not known: keep the request beside the response"),
+        ("few", "too few top tokens are listed"),
+    ],
+)
+def test_what_cannot_be_judged_says_what_is_missing(change: str, words: str, tmp_path: Path) -> None:
+    """Logprobs, the request, enough of the best tokens: each by its name, and nobody is accused."""
+    lines = []
+    for one in responses(Asked(vocab=200, responses=6, tokens=12, k=10, shape="chat")):
+        choice = one["response"]["choices"][0]
+        if change == "bare":
+            choice["logprobs"] = None
+        elif change == "few":
+            for place in choice["logprobs"]["content"]:
+                place["top_logprobs"] = place["top_logprobs"][:2]
+        lines.append(json.dumps(one["response"] if change == "alone" else one))
+    file = tmp_path / "responses.jsonl"
+    file.write_text("\n".join(lines) + "\n")
+    found = report(file).document
+    assert (found["verdict"]["state"], found["causes"]) == ("cannot-tell", [])
+    assert words in found["verdict"]["headline"]

@@ -37,10 +37,11 @@ from sdtrace.readers.records import (
     vllm_request,
 )
 from sdtrace.readers.records.shape import Rows, Shape, claims, found
+from sdtrace.readers.responses import answered
 from sdtrace.readers.responses import responses as tokens
 from sdtrace.schema.counters import Row, from_rows
 from sdtrace.schema.responses import from_rows as from_responses
-from sdtrace.schema.trace import OTHER, Batch, Loss, Notice, no_tables
+from sdtrace.schema.trace import BARE, OTHER, Batch, Loss, Notice, no_tables
 
 #: In the order in which they are asked: the more particular ones first.
 SHAPES: dict[str, Shape] = {
@@ -56,6 +57,10 @@ ROWS = 20_000
 #: Responses with logprobs that are held at a time: each has lists by token.
 RESPONSES = 500
 _REMARK = re.compile(rb"\s*#[^\n]*\n?")
+_ASK = (
+    "ask for them (OpenAI and vLLM: logprobs, SGLang: return_logprob, llama.cpp: n_probs), or let an engine score what was answered: "
+    "sdtrace replay FILE --verifier http://HOST:PORT"
+)
 #: A Python dict that somebody pasted is short.
 PASTED = 1 << 20
 
@@ -133,6 +138,7 @@ class _Held:
     responses: list[Row] = field(default_factory=list)
     total: int = 0
     other: int = 0
+    bare: int = 0
     records: int = 0
 
 
@@ -158,6 +164,7 @@ def _hear(held: _Held, shape: Shape, path: str, number: int, line: bytes) -> Non
         held.responses += told
         some = bool(made or told)
         held.records, held.other = held.records + some, held.other + (not some)
+        held.bare += not some and isinstance(value, dict) and answered(value)
     elif not line.strip() or line.startswith(b"#"):
         held.other += 1
     else:
@@ -172,6 +179,8 @@ def _batch(held: _Held, shape: Shape, path: str) -> Batch:
         losses.append(Loss(path, None, OTHER, held.other, "expected in a file of records"))
     tables = no_tables()
     records, notices = held.records - len(bad), [*held.notices, *odd]
+    if held.bare and shape is responses.SHAPE:
+        notices.append(Notice(path, None, BARE, held.bare, _ASK))
     told = from_responses(path, held.responses)
     return Batch(path, held.total, *tables, losses, notices, from_rows(path, kept), records=records, responses=told)
 
