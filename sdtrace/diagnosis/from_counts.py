@@ -80,6 +80,7 @@ def _acceptance(seen: Seen, source: CounterSource | None) -> dict[str, Any] | No
 
 def _not_checked(seen: Seen, source: CounterSource | None, *, timed: bool) -> list[NotChecked]:
     notes = [NotChecked("said", {"says": note}) for note in text_notes(seen.audit.texts)]
+    notes += [NotChecked("logprobs")] if seen.audit.texts.responses else []
     notes += [NotChecked("counts-decisions"), NotChecked("counts-target-p")]
     if source is not None and not source.pooled and source.length is not None:
         notes.append(NotChecked("means", {"source": source.name, "windows": source.windows}))

@@ -188,6 +188,4 @@ def text_notes(texts: Texts) -> list[str]:
             notes.append(
                 f"what the logprobs of {one.model or one.engine} are of is not said ({names}): the best account counts"
             )
-    if texts.responses:
-        notes.append("whether the logprobs themselves are the target model's: sdtrace replay --verifier tells")
     return notes

@@ -16,6 +16,7 @@ from sdtrace.probe.scored import causes, concluded, outcomes
 from sdtrace.probe.section import headline, section
 from sdtrace.probe.two_sample import WORDS
 from sdtrace.replay.engine.client import Client, Engine, known
+from sdtrace.replay.engine.dialects import narrowed
 from sdtrace.replay.engine.run import EngineReplay
 from sdtrace.replay.engine.score import Text, comparable, scores
 from sdtrace.responses.readings import power
@@ -59,7 +60,7 @@ def probe(
     engine = known(client)
     live = Live(client.shown)
     _scrape(client, live)
-    answers = ask(client, engine, plan, lambda done, total: progress("asking", done, total))
+    engine, answers = _asked(client, engine, plan, lambda done, total: progress("asking", done, total))
     _scrape(client, live)
     if not answers.rows:
         why = answers.left_out.most_common(1)[0][0] if answers.left_out else "no answer"
@@ -74,11 +75,20 @@ def probe(
         found.stream = another_stream(_rows(found, answers.table(client.shown).to_dicts()))
     if against is not None:
         others = replace(plan, seed=OTHER_SEED)
-        theirs = ask(
+        _, theirs = _asked(
             against, known(against), others, lambda done, total: progress("asking the other server", done, total)
         )
         found.against = compared(answers, theirs, against.shown)
     return _report(found, client)
+
+
+def _asked(client: Client, engine: Engine, plan: Plan, progress: Callable[[int, int], None]) -> tuple[Engine, Answers]:
+    """The answers; of a server that refuses to list so many tokens, those with fewer, and how it has to be asked."""
+    answers = ask(client, engine, plan, progress)
+    while not answers.rows and (less := narrowed(engine, answers.left_out)) is not None:
+        engine = less
+        answers = ask(client, engine, plan, progress)
+    return engine, answers
 
 
 def _rows(probe: Probe, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -98,6 +108,8 @@ def _scorable(row: dict[str, Any]) -> bool:
 def _hint(why: str, client: Client) -> str:
     if "401" in why or "403" in why:
         return f"put the key into the variable {client.key_from}; --api-key-env names another one"
+    if "400" in why:
+        return "the server refuses the requests: its log says why; one that lists fewer tokens than 20 was asked for 5 and 1 too"
     return "the server has to hand out logprobs (vLLM: --max-logprobs 20 is the default; SGLang: return_logprob)"
 
 
@@ -143,7 +155,7 @@ def _report(probe: Probe, client: Client) -> Report:
     document["probe"] = _document(probe, client)
     document["verdict"] = _verdict(document, rows, probe.scored)
     gone = (
-        ("replay", "target-p", "counts-target-p", "counts-decisions")
+        ("replay", "logprobs", "target-p", "counts-target-p", "counts-decisions")
         if probe.scored is not None
         else ("counts-decisions",)
     )

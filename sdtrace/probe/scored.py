@@ -118,7 +118,8 @@ def with_engine(report: Report, replayed: EngineReplay) -> Report:
     document["verdict"] = concluded(document, replayed, rows)
     document = with_incident(document)
     told = leaving(
-        replace(report, document=document), without(report.not_checked, "replay", "target-p", "counts-target-p")
+        replace(report, document=document),
+        without(report.not_checked, "replay", "logprobs", "target-p", "counts-target-p"),
     )
     return replace(told, sections=[section(document["replay"]), *report.sections])
 

@@ -10,7 +10,7 @@ Code = Literal[
     "target-p", "not-replayed", "partly-replayed", "draws", "bias", "target-probs", "other-law", "unknown-rule", "tree",
     "watermark",
     "inferred", "undeclared", "rivals", "requests", "distrusted", "columns", "durations", "parts", "speed-bounds",
-    "tuning", "said", "counts-decisions", "counts-target-p", "means", "lifetime", "in-order", "apart", "both-rules",
+    "tuning", "said", "logprobs", "counts-decisions", "counts-target-p", "means", "lifetime", "in-order", "apart", "both-rules",
     "everything",
 ]  # fmt: skip
 #: The stages have their words together, below.
@@ -38,6 +38,7 @@ WORDS: dict[Code | Stage, str] = {
     "speed-bounds": "speed-up: bounds only ({why}); {ask}, or give --baseline-ms",
     "tuning": "tuning: {why}",
     "said": "{says}",
+    "logprobs": "whether the logprobs themselves are the target model's: sdtrace replay --verifier tells",
     "counts-decisions": "single decisions: counts say how many tokens were accepted, not whether rightly; record a trace to see",
     "counts-target-p": "whether p is the target model's own: only a replay would tell",
     "means": "{source} prints means without counts: the figure is the plain mean of {windows:,} of them",

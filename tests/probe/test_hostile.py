@@ -151,3 +151,33 @@ def test_ctrl_c_ends_a_probe_that_waits() -> None:
                 over.set()
     assert process.returncode == 130
     assert said.strip() == "interrupted"
+
+
+@pytest.mark.parametrize(("most", "code"), [(5, 0), (1, 0), (0, 3)])
+def test_a_server_that_lists_fewer_tokens_is_asked_for_fewer(
+    most: int, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """vLLM refuses what is more than its --max-logprobs, with status 400; it is judged by what it lists, its scores too."""
+    engine, file = Engine(), tmp_path / "probe.json"
+
+    class Few(Quiet, BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known: dict[str, Any] = {"/version": {"version": "0.32.0"}, "/v1/models": {"data": [{"id": "fake"}]}}
+            self.reply(json.dumps(known.get(self.path, {})).encode(), 200 if self.path in known else 404)
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if max(asked.get("logprobs") or 0, asked.get("prompt_logprobs") or 0) > most:
+                self.reply(b'{"error": {"message": "greater than max allowed"}}', 400)
+            else:
+                self.reply(json.dumps(completion(engine, asked)).encode())
+
+    with served(Few) as url:
+        assert run(["probe", url, "--requests", "9", "--tokens", "16", "--json", str(file)]) == code
+    if code:
+        assert "lists fewer tokens than 20" in capsys.readouterr().err
+        return
+    found = json.loads(file.read_text())
+    assert (found["verdict"]["state"], found["causes"]) == ("healthy" if most == 5 else "cannot-tell", [])
+    assert found["replay"]["log_p"]["compared"] > 0
+    assert "replay --verifier" not in capsys.readouterr().out

@@ -23,6 +23,8 @@ KEY = "SDTRACE_API_KEY"
 PATIENCE = 300.0
 #: Times that a request is asked again where the server is busy, and the first pause in seconds.
 _AGAIN, _PAUSE = 2, 0.5
+#: The best tokens of a row that are asked for: vLLM lists no more than 20 unless it is told to (--max-logprobs); other interfaces list 5.
+TOP, FEWER = 20, (5, 1)
 #: Codes of HTTP of a busy server, and of one that wants a key.
 _BUSY, _LOCKED = (429, 503), (401, 403)
 #: Seconds after which a wait for an answer looks whether somebody wants to stop.
@@ -155,12 +157,20 @@ class Client:
 
 @dataclass(frozen=True)
 class Engine:
-    """What answers there: vllm, sglang or llama.cpp, its version, the model that it serves, and how it drafts where it says so."""
+    """What answers there: vllm, sglang or llama.cpp, its version, the model that it serves, and how it drafts where it says so. `top`: how
+    many of the best tokens it is asked for."""
 
     name: str
     version: str | None
     model: str | None
     drafter: str | None = None
+    top: int = TOP
+
+    @property
+    def fewer(self) -> "Engine | None":
+        """The same one asked for fewer of the best tokens, as a server wants it that refuses so many; None where no fewer would tell."""
+        less = next((n for n in FEWER if n < self.top), None)
+        return None if less is None or self.name == "llama.cpp" else replace(self, top=less)
 
 
 def known(client: Client) -> Engine:
@@ -183,14 +193,16 @@ def known(client: Client) -> Engine:
     raise _unknown(client, page, why if page is None else None)
 
 
-def _drafter(told: Mapping[str, Any]) -> str | None:
+def _drafter(arguments: Mapping[str, Any]) -> str | None:
     """Of SGLang's server arguments: "chain" where drafts stand in a chain, each kept where its coin falls below p."""
     chain = {
         "speculative_eagle_topk": 1, "speculative_accept_threshold_single": 1.0, "speculative_accept_threshold_acc": 1.0,
     }  # fmt: skip
-    plain = told.get("speculative_algorithm") in ("EAGLE", "EAGLE3", "NEXTN", "STANDALONE")
-    lossless = not told.get("speculative_use_rejection_sampling")
-    return "chain" if plain and lossless and all(told.get(name) == value for name, value in chain.items()) else None
+    plain = arguments.get("speculative_algorithm") in ("EAGLE", "EAGLE3", "NEXTN", "STANDALONE")
+    lossless = not arguments.get("speculative_use_rejection_sampling")
+    return (
+        "chain" if plain and lossless and all(arguments.get(name) == value for name, value in chain.items()) else None
+    )
 
 
 def _unknown(client: Client, page: bytes | None, why: Unanswered | None) -> NoInputError | UsageError:

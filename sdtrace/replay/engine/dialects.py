@@ -1,26 +1,28 @@
 """How each engine is asked to score given ids, and how it is asked for tokens with logprobs; its answers as rows of RESPONSE."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sdtrace.readers.responses.position import Position, floored, joined, key
 from sdtrace.replay.engine import llamacpp
 from sdtrace.replay.engine.client import Engine, Job
 
-#: vLLM lists no more than this unless it is told to (--max-logprobs).
-TOP = 20
+
+def narrowed(engine: Engine, why: Iterable[str]) -> Engine | None:
+    """The engine asked for fewer of the best tokens, where it refused every request (`why`) and may do less."""
+    return engine.fewer if any("status 400" in one for one in why) else None
 
 
-def score(engine: Engine, ids: Sequence[int], begin: int, k: int = TOP) -> list[Job]:
-    """What to ask for log probabilities of ids[begin:] given what stands before each, with the k best of every row."""
+def score(engine: Engine, ids: Sequence[int], begin: int) -> list[Job]:
+    """What to ask for log probabilities of ids[begin:] given what stands before each, with the best of every row."""
     if engine.name == "llama.cpp":
         return llamacpp.score(ids, begin)
     if engine.name == "vllm":
         body: dict[str, Any] = {"model": engine.model, "prompt": list(ids), "max_tokens": 1, "temperature": 0.0}
-        return [("/v1/completions", body | {"prompt_logprobs": k})]
+        return [("/v1/completions", body | {"prompt_logprobs": engine.top})]
     params = {"max_new_tokens": 0, "temperature": 0.0}
     body = {"input_ids": list(ids), "sampling_params": params, "return_logprob": True}
-    return [("/generate", body | {"logprob_start_len": max(begin - 1, 0), "top_logprobs_num": k})]
+    return [("/generate", body | {"logprob_start_len": max(begin - 1, 0), "top_logprobs_num": engine.top})]
 
 
 def scored(engine: Engine, answers: Sequence[Any], ids: Sequence[int], begin: int) -> dict[str, Any] | None:
@@ -31,7 +33,7 @@ def scored(engine: Engine, answers: Sequence[Any], ids: Sequence[int], begin: in
     positions = _vllm(answer, ids, wanted) if engine.name == "vllm" else _sglang(answer, ids, wanted)
     if positions is None:
         return None
-    return joined(positions, "beside" if engine.name == "vllm" else "top") | {"basis": "raw", "asked_k": TOP}
+    return joined(positions, "beside" if engine.name == "vllm" else "top") | {"basis": "raw", "asked_k": engine.top}
 
 
 def _vllm(answer: Any, ids: Sequence[int], wanted: range) -> list[Position] | None:
@@ -66,7 +68,7 @@ def _sglang(answer: Any, ids: Sequence[int], wanted: range) -> list[Position] | 
     return found
 
 
-def complete(engine: Engine, prompt: Sequence[int] | str, given: Mapping[str, Any], k: int = TOP) -> Job:
+def complete(engine: Engine, prompt: Sequence[int] | str, given: Mapping[str, Any]) -> Job:
     """Tokens with their logprobs. `given`: max_tokens, temperature, seed (or None); everything else is said to be off (llama.cpp
     keeps its top-k). A prompt for llama.cpp is ids."""
     if engine.name == "llama.cpp":
@@ -75,7 +77,7 @@ def complete(engine: Engine, prompt: Sequence[int] | str, given: Mapping[str, An
         return "/v1/completions", {
             "model": engine.model, "prompt": prompt if isinstance(prompt, str) else list(prompt), "max_tokens": given["max_tokens"],
             "temperature": given["temperature"], "top_p": 1.0, "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0,
-            "presence_penalty": 0.0, "frequency_penalty": 0.0, "seed": given.get("seed"), "logprobs": k, "ignore_eos": True,
+            "presence_penalty": 0.0, "frequency_penalty": 0.0, "seed": given.get("seed"), "logprobs": engine.top, "ignore_eos": True,
             "return_token_ids": True, "return_tokens_as_token_ids": True,
         }  # fmt: skip
     params = {
@@ -85,4 +87,4 @@ def complete(engine: Engine, prompt: Sequence[int] | str, given: Mapping[str, An
     if given.get("seed") is not None:
         params["sampling_seed"] = given["seed"]
     body: dict[str, Any] = {"text": prompt} if isinstance(prompt, str) else {"input_ids": list(prompt)}
-    return "/generate", body | {"sampling_params": params, "return_logprob": True, "top_logprobs_num": k}
+    return "/generate", body | {"sampling_params": params, "return_logprob": True, "top_logprobs_num": engine.top}

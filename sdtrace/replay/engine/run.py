@@ -13,6 +13,7 @@ from sdtrace.replay.compare import COUNT, SHARE, Decisions, decisions
 from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.engine import precision
 from sdtrace.replay.engine.client import Client, Engine, known
+from sdtrace.replay.engine.dialects import narrowed
 from sdtrace.replay.engine.known import ways
 from sdtrace.replay.engine.score import Scores, far, scores
 from sdtrace.replay.engine.texts import branches, facts, of_conversations, of_responses, raw, rejected
@@ -80,6 +81,9 @@ def conduct(
             f"nothing can be scored: {why}", "record token ids of prompt and output; sdtrace probe asks for them"
         )
     found = scores(client, engine, texts, state, told)
+    while not any(found.rows) and (less := narrowed(engine, found.left_out)) is not None:
+        engine = less
+        found = scores(client, engine, texts, state, told)
     if not any(lists for lists in found.rows):
         why = found.left_out.most_common(1)[0][0]
         hint = f"status 401 or 403: put the key into the variable {client.key_from}; --api-key-env names another one"
