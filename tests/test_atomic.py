@@ -102,6 +102,7 @@ def test_a_device_is_written_to(tmp_path: Path) -> None:
         assert stat.S_ISCHR((tmp_path / "device").stat().st_mode)
 
 
+@pytest.mark.slow
 def test_an_open_descriptor_is_written_to(tmp_path: Path) -> None:
     """What the shell opened gets the bytes, at the end of what is there."""
     out = tmp_path / "out"
@@ -185,6 +186,7 @@ def test_a_full_disk_of_temporary_files_is_no_fault_of_the_input(capsys: pytest.
     assert "TMPDIR" in told
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("flags", [["-o", "/dev/full"], ["-q", "--json", "-"], []])
 def test_no_room_is_said(flags: list[str]) -> None:
     command = [sys.executable, "-m", "sdtrace", "report", CASE, *flags]
@@ -247,6 +249,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("command", "number"),
     [

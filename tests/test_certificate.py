@@ -25,6 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", ["text-healthy", "text-stale", "trace"])
 def test_it_holds(name: str, made: Path) -> None:
     found = json.loads((made / f"{name}.json").read_text())

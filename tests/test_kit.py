@@ -117,6 +117,7 @@ def touched(copy: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", PIECES)
 def test_files_touched_to_add(piece: str, tmp_path: Path) -> None:
     add, files, shown = PIECES[piece]

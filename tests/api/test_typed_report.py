@@ -130,6 +130,7 @@ def test_frames_add_up_to_the_figures(reports: dict[str, sdtrace.Report]) -> Non
     assert frames.causes["cause"].to_list() == [cause.cause for cause in report.causes]
 
 
+@pytest.mark.slow
 def test_it_is_compared_without_its_inputs(reports: dict[str, sdtrace.Report]) -> None:
     assert reports["diff"].document == sdtrace.diff(TRACE, PLANTED).document
     with pytest.raises(sdtrace.UsageError, match="no sums"):

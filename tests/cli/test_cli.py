@@ -93,6 +93,7 @@ def test_what_was_not_recorded_is_null(tmp_path: Path) -> None:
     assert not [v for v in figures["marginal_by_position"] if v is not None]
 
 
+@pytest.mark.slow
 def test_explain_of_a_trace(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", PLANTED, "--request", "code-100", "--step", "25"]) == 0
     assert "THE RECORD SAYS" in capsys.readouterr().out

@@ -96,6 +96,7 @@ def test_a_mix_shift_is_not_blamed_on_the_drafter(tmp_path: Path) -> None:
     assert "tags.task=chat grew" in found["causes"][0]["headline"]
 
 
+@pytest.mark.slow
 def test_a_slice_is_found_confirmed_and_named(tmp_path: Path) -> None:
     one = replace(TRAFFIC, requests=160)
     other = replace(one, tasks={"chat": (0.6, 0.75), "code": (0.4, 0.45)})

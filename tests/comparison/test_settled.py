@@ -47,6 +47,7 @@ def fixed(sides: tuple[str, str]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_repair_fixes_every_cause_of_the_incident(fixed: dict[str, Any]) -> None:
     rows = {row["cause"]: row for row in fixed["diff"]["causes"]}
     assert {"invalid-probabilities", "degenerate-target"} <= set(rows)

@@ -67,6 +67,7 @@ PASTES: dict[str, tuple[list[str], tuple[float, float] | None, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", PASTES)
 def test_windows_from_two_places(name: str, tmp_path: Path) -> None:
     lines, shares, state = PASTES[name]

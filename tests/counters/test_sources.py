@@ -162,7 +162,7 @@ def session(name: str) -> tuple[dict[str, Any], Any]:
     return report.document, {s.id: s for s in report.sections}
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.slow
 @corpus
 @pytest.mark.parametrize(
     ("name", "counts", "kinds"),

@@ -135,7 +135,7 @@ def test_a_fault_is_named_although_its_steps_stand_twice(tmp_path: Path) -> None
         assert {c["cause"] for c in told(inputs, tmp_path)["causes"]} == causes
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [False, True])
 def test_the_same_step_again_is_no_fault(ranks: bool, tmp_path: Path) -> None:
     one = rows(1)

@@ -46,7 +46,7 @@ def test_logs_of_every_engine(path: Path) -> None:
     consistent(report(path))
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["greedy", "sampled"])
 def test_what_tune_says_is_what_the_report_says(name: str) -> None:
     path = SAMPLES / f"transformers-{name}.jsonl.gz"

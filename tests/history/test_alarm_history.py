@@ -134,6 +134,7 @@ def histories(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str, Any
     return records, known
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(made=histories())
 def test_no_two_sentences_about_one_night_contradict_each_other(made: tuple[Any, Any]) -> None:

@@ -24,6 +24,7 @@ def nights(plan: Plan, count: int, seed: int) -> list[dict]:
     return [record(i, plan, rng) for i in range(count)]
 
 
+@pytest.mark.slow
 def test_an_e_process_of_a_level_is_fair_at_every_night() -> None:
     """Its mean under the null is 1 at most, for any level and scale, with night errors that differ."""
     rng = np.random.default_rng(5)

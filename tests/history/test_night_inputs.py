@@ -99,6 +99,7 @@ def test_a_future_night_that_a_state_holds_neither_blinds_nor_empties_it(
     assert f"counted already: {ahead}" in capsys.readouterr().err
 
 
+@pytest.mark.one_of(7)
 @pytest.mark.parametrize(
     ("given", "says"),
     [

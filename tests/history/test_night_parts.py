@@ -22,6 +22,7 @@ def night(folder: Path, calls: list[list[str]]) -> tuple[dict[str, Any], dict[st
         return state.record(NIGHT), state.report(NIGHT).document
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("lines", [False, True], ids=["steps alone", "with request lines"])
 @pytest.mark.parametrize("apart", [False, True], ids=["at once", "one after the other"])
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def test_a_log_that_grew_is_counted_from_where_it_ended(tmp_path: Path, logs: li
     assert amended["verdict"]["headline"] == whole["verdict"]["headline"]
 
 
+@pytest.mark.slow
 def test_late_data_amends_its_night(tmp_path: Path, logs: list[list[Path]]) -> None:
     for i in range(3):
         assert nightly(tmp_path, logs[i][0]) == 0

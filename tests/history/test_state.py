@@ -117,6 +117,7 @@ def test_a_run_that_is_stopped_leaves_nothing_begun(
     assert tree(state) == before
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_state_as_it_was(
     state: Path, logs: list[list[Path]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

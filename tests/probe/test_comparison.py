@@ -13,6 +13,7 @@ from tests.bench.against import rows
 from tests.made.fake_engine import Engine, serving
 
 
+@pytest.mark.slow
 def test_flips_are_exact_however_many_statistics_there_are() -> None:
     """Of 200 pairs of samples that are alike, about a twentieth has a p-value of a twentieth."""
     rng, low = np.random.default_rng(5), 0

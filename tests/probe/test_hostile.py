@@ -74,6 +74,7 @@ def test_a_server_that_keeps_silent_is_asked_once(capsys: pytest.CaptureFixture[
     assert "no whole answer in 0.3 s" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_in_the_middle_is_said_to_have(tmp_path: Path) -> None:
     """What it answered is judged; what it did not is counted."""
     engine, lock, answered = Engine(), threading.Lock(), list[int]()

@@ -32,7 +32,7 @@ def test_one_that_is_right_has_every_token_explained(drafter: str) -> None:
     assert found["replay"]["log_p"]["outside_band"] == 0
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "covered"), [({}, "judged"), ({"requests": 3, "tokens": 6}, "too-little")])
 def test_what_was_scored_counts_as_looked_at(size: dict[str, Any], covered: str) -> None:
     """Its answers come without logprobs where it drafts, and its counters show nothing wrong: what the scores of its tokens say covers

@@ -64,7 +64,7 @@ def events(path: Path) -> list[Event]:
     return [e for batch in batches(path) for e in batch.events]
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize("key", BY_KEY)
 def test_every_announcement_is_named_with_its_line_and_advice(key: str, tmp_path: Path) -> None:
     row = BY_KEY[key]
@@ -82,6 +82,7 @@ def test_every_announcement_is_named_with_its_line_and_advice(key: str, tmp_path
     assert not [loss for batch in read for loss in batch.losses]
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("engine", TABLES)
 def test_announcements_of_one_log_are_causes_of_its_report(engine: str, tmp_path: Path) -> None:
     """All that an engine may say, in one log: every cause is in the report, with a line that says it."""

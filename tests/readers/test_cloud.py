@@ -91,7 +91,7 @@ def test_addresses_expand_as_paths_do(address: str) -> None:
     assert cloud.expand(f"{address}/case (1).csv") == [f"{address}/case (1).csv"]
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.slow
 def test_every_verb_reads_objects(address: str, tmp_path: Path) -> None:
     case = f"{address}/case (1).csv"
     assert explain(case)["steps"][0]["tokens"] == explain(SAMPLES / "paper-case.csv")["steps"][0]["tokens"]
@@ -103,7 +103,7 @@ def test_every_verb_reads_objects(address: str, tmp_path: Path) -> None:
         assert len(add(state, [f"{address}/nights/a.jsonl.gz"]).known) == 1
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["nights/a.jsonl", "nights/tables/steps.parquet", "nights/deep/vllm.log"])
 def test_a_large_object_is_told_by_samples(
     key: str, objects: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

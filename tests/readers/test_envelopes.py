@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("envelopes")
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize(("name", "envelope"), some(list(TEXTS), list(ENVELOPES), 1))
 def test_every_reader_behind_every_envelope(name: str, envelope: str, folder: Path) -> None:
     inside = written(folder, ENVELOPES[envelope](TEXTS[name]))

@@ -104,6 +104,7 @@ def _server(answer: Answer) -> Iterator[int]:
         listening.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_server_is_a_reason_in_time(name: str) -> None:
     answer, why = HOSTILE[name]

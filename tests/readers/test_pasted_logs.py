@@ -161,6 +161,7 @@ def test_figures_without_the_head_of_their_record(text: str, counts: tuple[int, 
     assert (found["drafts"], found["drafted"], found["accepted"], found["said_length"]) == (*counts, 2.5)
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", PLACES)
 def test_places_are_told_apart(name: str, tmp_path: Path) -> None:
     """Ten windows of 100 steps each: 50% and 5% of 3,000 drafted tokens, with figures that are the same again and again."""

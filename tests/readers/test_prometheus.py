@@ -56,6 +56,7 @@ def test_a_restart_adds_what_stands_after_it(tmp_path: Path) -> None:
     assert counted(tmp_path, *scrapes) == (5 + 4, 20 + 16, 10 + 6)
 
 
+@pytest.mark.slow
 def test_every_label_tells_a_process_apart_and_ranks_are_added(tmp_path: Path) -> None:
     """Data-parallel engines, and pods behind one name: none may hide another."""
     for name in ("engine", "pod", "namespace", "instance", "anything"):

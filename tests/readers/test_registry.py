@@ -65,6 +65,7 @@ def offer(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(readers, "registered", lambda: registry.gathered(points))
 
 
+@pytest.mark.slow
 def test_an_installed_package_adds_a_reader(package: Path) -> None:
     """In a process of its own, as a user has it; importing the package first is no circle."""
     code = (

@@ -85,7 +85,7 @@ while True:
 """
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["jsonl", "parquet"])
 def test_kill_9_loses_the_last_buffer_only(tmp_path: Path, encoding: str) -> None:
     out = tmp_path / "trace"

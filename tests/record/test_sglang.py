@@ -116,6 +116,7 @@ def test_what_a_request_asked_for() -> None:
     assert (known.prompt_len, known.max_len, known.columns["stop_token_ids"]) == (3, 16, [2, 5])
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("algorithm", "rejection", "block", "topk", "simulated", "expected"),
     [

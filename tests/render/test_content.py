@@ -38,6 +38,7 @@ def shown(trace: Path, *, ids: bool) -> str:
     return b"\n".join(texts).decode().replace(",", "")
 
 
+@pytest.mark.slow
 def test_no_token_id_is_shown_unasked(trace: Path) -> None:
     text = shown(trace, ids=False)
     assert orjson.loads(dumps(report(trace)))["causes"], "the trace must have evidence to show"

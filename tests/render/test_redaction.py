@@ -70,6 +70,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made.write(tmp_path_factory.mktemp("secret") / f"t?X-Amz-Signature={SECRET}&token={SECRET}.jsonl")
 
 
+@pytest.mark.slow
 def test_no_artefact_of_a_report(trace: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     flags = [
         x for name in ("json", "junit", "sarif", "prometheus", "markdown") for x in (f"--{name}", f"{tmp_path}/{name}")

@@ -38,6 +38,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return made(request.param, tmp_path_factory.mktemp(request.param))
 
 
+@pytest.mark.one_of(4)
 def test_no_chip_shows_a_token_that_was_not_emitted(case: tuple[Trace, Report, str]) -> None:
     trace, found, _ = case
     held = {(s["request_id"], s["step"]): s for s in trace.steps}

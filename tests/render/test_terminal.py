@@ -55,6 +55,7 @@ def assert_screen(lines: list[str], first: str, *, found: bool) -> None:
     assert "\x1b" not in "".join(lines), "no terminal, no colour"
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", SCREENS)
 def test_the_first_screen(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     args, first = SCREENS[name]
@@ -131,6 +132,7 @@ def test_nothing_is_drawn_in_the_first_second_or_without_a_terminal(capsys: pyte
     assert "reading" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_to_do_where_nothing_is_accused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Healthy or not to be told: one next step, its command runs as it is pasted; a damaged file is to be got again."""
     half = tmp_path / "half.json.gz"
@@ -181,6 +183,7 @@ def test_an_address_that_refuses_is_said_in_words(capsys: pytest.CaptureFixture[
     assert "no answer (connection refused, or no such host)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_every_reading_command_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)

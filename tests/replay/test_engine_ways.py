@@ -29,6 +29,7 @@ OFTEN = (
 )
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("fault", [f if f in OFTEN else pytest.param(f, marks=pytest.mark.slow) for f in FAULTS])
 def test_each_fault_is_seen_and_named_as_far_as_scores_can(fault: str, tmp_path: Path) -> None:
     asked = {"temperature": 0.6, "top_k": 4, "top_p": 0.9} if fault == "top-k-ignored" else ASKED
@@ -40,6 +41,7 @@ def test_each_fault_is_seen_and_named_as_far_as_scores_can(fault: str, tmp_path:
     assert CAUSES.get(fault, "verifier-differs") in (causes if fault in UNTOLD else causes[:1])
 
 
+@pytest.mark.slow
 def test_an_engine_that_has_the_weights_tells_which_model_ran(tmp_path: Path) -> None:
     file = trace(tmp_path / "t.jsonl", "another-checkpoint")
     with serving(Deep()) as url, serving(Deep(model=50)) as other:
@@ -48,6 +50,7 @@ def test_an_engine_that_has_the_weights_tells_which_model_ran(tmp_path: Path) ->
     assert f"another model: fake at {other}" in found["causes"][0]["headline"]
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("said", ["float32", None])
 def test_an_engine_in_another_precision_accuses_nobody(said: str | None, tmp_path: Path) -> None:
     """What it tells of every row says that it computes in bfloat16; recorded p of one row says float32 where the run does not."""
@@ -61,6 +64,7 @@ def test_an_engine_in_another_precision_accuses_nobody(said: str | None, tmp_pat
     assert "--dtype float32" in found["causes"][0]["advice"]
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     "asked",
     [

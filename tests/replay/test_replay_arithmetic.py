@@ -112,6 +112,7 @@ def test_kolmogorov_against_known_values() -> None:
     assert compare.kolmogorov(0.0) == 1.0
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=20), st.sampled_from(["float32", "bfloat16", "decimals:4"]))
 def test_rounding_explains_itself(values: list[float], dtype: str) -> None:
     """A probability that was only rounded lies at distance 0 of the model's."""
@@ -146,6 +147,7 @@ def test_without_the_extra_the_command_says_what_to_install(
     assert "sdtrace[replay]" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_nothing_of_the_core_loads_torch() -> None:
     import subprocess
 

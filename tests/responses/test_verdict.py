@@ -146,6 +146,7 @@ def test_llamacpp_forbids_the_end_where_it_is_to_be_ignored(tmp_path: Path) -> N
         assert bool(report(file).document["text"]["judged"]) == judged
 
 
+@pytest.mark.slow
 def test_what_is_not_said_is_only_suspected(tmp_path: Path) -> None:
     """A server may have a top-k of its own; a text that it explains proves nothing."""
     found = document(

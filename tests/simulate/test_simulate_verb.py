@@ -47,6 +47,7 @@ def reported(trace: Made) -> Report:
     return attach(compose(whole, found, CHECKS, ids=True), of_tally(whole, found.choices), None)
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", one_of(3, (n for n in FAULTS if n != "healthy")))
 def test_faults_are_named_and_their_pages_hold(name: str) -> None:
     """The first line names the fault, it is the root, no two places differ, and no token is said that was not there."""

@@ -14,6 +14,7 @@ TIMES = 250
 BETWEEN = (0.915, 0.99)
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(("steps", "spread"), [(900, 0.0), (900, 0.1), (300, 0.1)])
 def test_a_mean_step_knows_the_weather(steps: int, spread: float) -> None:
     """AR(.98) weather: nine hundred steps are worth some nine."""

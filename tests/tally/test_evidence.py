@@ -201,6 +201,7 @@ def tallied(scenario: Scenario, folder: Path) -> tuple[dict[str, float], pl.Data
     )
 
 
+@pytest.mark.slow
 def test_requests_that_share_a_user_seed_are_left_out(tmp_path: Path) -> None:
     shape = Shape(tested=600)
     _, alone = tallied(Scenario(shape=shape), tmp_path)
@@ -215,6 +216,7 @@ def test_a_token_that_was_cut_away_is_not_looked_at(tmp_path: Path) -> None:
     assert slots["SD202"] < slots["SD201"], "decisions beyond the cut count, emitted tokens do not"
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_no_statistic_leans_on_healthy_traces() -> None:
     """Over 40 traces the squares of every z add up to what a standard normal gives."""

@@ -53,6 +53,7 @@ def test_squares_are_added_by_step(counts: list[int], even: bool) -> None:
     assert pos.squares(values) == pytest.approx([(values[row == i] ** 2).sum() for i in range(len(counts))])
 
 
+@pytest.mark.one_of(2)
 @given(st.lists(st.tuples(st.floats(1e-6, 1), st.floats(1e-6, 1), st.booleans()), min_size=1, max_size=50))
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_rounding_as_a_share_is_rounding_one_by_one(dtype: str, slots: list[tuple[float, float, bool]]) -> None:

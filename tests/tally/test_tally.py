@@ -30,6 +30,7 @@ def figures(path: Path) -> dict[str, Any]:
     return {name: found[name] for name in ("verdict", "checks", "audit")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [64, *(pytest.param(n, marks=pytest.mark.slow) for n in (24, 250))])
 def test_small_batches_give_the_same_report(rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many batches (more than are gathered at a time) against one."""
@@ -79,6 +80,7 @@ def test_a_frame_merges_as_it_is_declared() -> None:
         merge([Tally({"requests": pl.DataFrame([row | {"newest": 1}])})])
 
 
+@pytest.mark.slow
 def test_request_lines_may_come_last_or_never(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [json.loads(line) for line in trace(tmp_path).read_bytes().splitlines()]
     path = tmp_path / "late.jsonl"

@@ -33,6 +33,7 @@ SAMPLE = Path(__file__).resolve().parents[2] / "sample_logs" / "transformers-sam
 _hazards = st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=4)
 
 
+@pytest.mark.slow
 @given(_hazards, st.integers(0, 12), st.integers(0, 2))
 @settings(max_examples=300, deadline=None)
 def test_the_largest_survivals_are_the_best_allocation(hazards: list[list[float]], budget: int, least: int) -> None:

@@ -146,6 +146,7 @@ def test_block_thresholds_end_in_the_capped_product(tokens: list[tuple[float, fl
         assert decision == (AGREE if r[-1] <= reach else DISAGREE)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8),
     st.integers(0, 8),
