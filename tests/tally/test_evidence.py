@@ -217,7 +217,6 @@ def test_a_token_that_was_cut_away_is_not_looked_at(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_no_statistic_leans_on_healthy_traces() -> None:
     """Over 40 traces the squares of every z add up to what a standard normal gives."""
     squares: dict[str, list[float]] = {}
