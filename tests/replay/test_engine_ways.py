@@ -8,10 +8,11 @@ from sdtrace.api import replay
 from tests.made.fake_engine import Coarse, Deep, serving
 from tests.made.wrong_verifier import ASKED, FAULTS, trace
 
-#: What scores tell of weights is that p differs; which weights, an engine that has them tells.
-UNTOLD = frozenset({"quantised-Q4_0", "another-checkpoint"})
-#: Whether positions are ahead or behind cannot be told.
-TOLD = {"positions-ahead": "positions-shifted", "positions-behind": "positions-shifted"}
+#: Whether positions are ahead or behind cannot be told; which other weights there were, an engine that has them tells.
+TOLD = {
+    "positions-ahead": "positions-shifted", "positions-behind": "positions-shifted", "quantised-Q4_0": "other-weights",
+    "another-checkpoint": "other-weights",
+}  # fmt: skip
 CAUSES = {
     "not-rolled-back": "state-not-rolled-back", "stale-entries": "state-not-rolled-back", "row-before": "misaligned-target-probs",
     "temperature-ignored": "sampling-params-ignored", "temperature-twice": "sampling-params-ignored",
@@ -26,6 +27,7 @@ OFTEN = (
     "not-rolled-back",
     "positions-ahead",
     "template-dropped",
+    "another-checkpoint",
 )
 
 
@@ -37,8 +39,18 @@ def test_each_fault_is_seen_and_named_as_far_as_scores_can(fault: str, tmp_path:
         found = replay(trace(tmp_path / "t.jsonl", fault, asked=asked, dtype="float32"), verifier=url).document
     causes = [c["cause"] for c in found["causes"]]
     assert found["verdict"]["state"] == "wrong"
-    assert found["replay"]["named"] == (None if fault in UNTOLD else TOLD.get(fault, fault))
-    assert CAUSES.get(fault, "verifier-differs") in (causes if fault in UNTOLD else causes[:1])
+    assert found["replay"]["named"] == TOLD.get(fault, fault)
+    assert causes[0] == CAUSES.get(fault, "verifier-differs")
+
+
+def test_few_records_are_enough_where_one_way_explains_them(tmp_path: Path) -> None:
+    """Four recorded log probabilities that the engine's own parameters rule out: fewer than tell that p differs, were they unexplained."""
+    asked = {"temperature": 0.8, "top_k": 16, "top_p": 0.98}
+    with serving(Deep()) as url:
+        sent = trace(tmp_path / "t.jsonl", "top-k-ignored", requests=2, steps=6, asked=asked, dtype="float32")
+        found = replay(sent, verifier=url).document
+    assert found["replay"]["log_p"]["outside_band"] < 5
+    assert (found["replay"]["named"], found["verdict"]["state"]) == ("top-k-ignored", "wrong")
 
 
 @pytest.mark.slow

@@ -18,9 +18,12 @@ from sdtrace.replay.engine.known import ways
 from sdtrace.replay.engine.score import Scores, far, scores
 from sdtrace.replay.engine.texts import branches, facts, of_conversations, of_responses, raw, rejected
 from sdtrace.replay.engine.tokenize import special
-from sdtrace.replay.engine.tried import Tried, named, tried
+from sdtrace.replay.engine.tried import Tried, named, other_weights, tried
 from sdtrace.replay.engine.ways import WIDE, Scored, Seen, Way, bounded, distance, seen
 from sdtrace.replay.requests import dtype, gather
+
+#: Records further off than the engine is from itself, from which ways to be wrong are tried: one that explains them makes so few a finding.
+FEW = 2
 
 
 @dataclass
@@ -135,9 +138,10 @@ def _compared(
         width = max(width, max(precision.MOVES[one][1] for one in (made.precision, made.recorded_precision) if one))
     with np.errstate(all="ignore"):
         made.decisions = decisions(ones, table, width)
-    if made.differs:
+    if far(found) >= FEW:
         template = special(client, made.engine, {token for one in ones for token in one.prompt})
-        tries = [(way, _under(way, recorded, ones, own, made, client, progress, state)) for way in ways(ones, template)]
+        known_ways = [way for way in ways(ones, template) if made.differs or way.begin is None]
+        tries = [(way, _under(way, recorded, ones, own, made, client, progress, state)) for way in known_ways]
         tries += [_suspected(other, recorded, ones, progress, state) for other in suspects]
         exact = (made.precision, made.recorded_precision or "float32") == ("float32", "float32")
         for way, its in tries:
@@ -145,6 +149,8 @@ def _compared(
                 made.ways.append(told)
         made.ways.sort(key=lambda told: -told.log_odds)
         made.named, made.rivals = named(made.ways)
+        if made.named is None and made.differs and not made.apart:
+            made.named = other_weights(recorded, sound, found.band)
 
 
 def _suspected(

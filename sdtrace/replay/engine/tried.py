@@ -17,6 +17,8 @@ _ENOUGH, _EACH = 20, 3
 _STRAYS, _BEGINS = 0.05, 4.6
 #: A log probability nearer to 0 is that of any model.
 _CERTAIN = -0.02
+#: Requests whose first token is off, at least, and the share of them, before weights or prompt are another's.
+_REQUESTS, _MOST = 2, 0.5
 
 Bounds = tuple[float, float] | None
 
@@ -83,6 +85,19 @@ def _begun(
     every = likelihood(np.concatenate([early_d, late]), band / 4)
     odds = early(early_d, half) + likelihood(mine, band / 4) - every
     return Tried(way, odds, 1 - strays, len(before) + len(after))
+
+
+def other_weights(ones: Sequence[Seen], healthy: Sequence[Bounds], band: float) -> Tried | None:
+    """Other weights, or another prompt, where no known way explains p and it is off at the first token too: only the prompt stands before
+    it, no cache, position or earlier step can have made it wrong."""
+    first: dict[int, bool] = {}
+    for one, h in zip(ones, healthy, strict=True):
+        if h is not None and (one.step, one.position) == (0, 0) and h[1] - h[0] <= WIDE and h[1] <= _CERTAIN:
+            first[one.of] = first.get(one.of, False) or abs(distance(one.log_p, h)) > band
+    off = sum(first.values())
+    if off < _REQUESTS or off < _MOST * len(first):
+        return None
+    return Tried(Way("other-weights", "verifier-differs"), 0.0, off / len(first), len(first))
 
 
 def named(tried: Sequence[Tried]) -> tuple[Tried | None, list[Tried]]:
