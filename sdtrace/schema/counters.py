@@ -78,17 +78,20 @@ def conformed(frame: pl.DataFrame) -> pl.DataFrame:
 
 def windows(path: str, frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with every column of WINDOW (absent ones null) and `path`."""
-    columns = [
-        (_bounded(n, c.dtype) if n in frame.columns else pl.lit(None, dtype=c.dtype)).alias(n)
-        for n, c in WINDOW.items()
-    ]
-    return frame.select(*columns, path=pl.lit(path)).with_columns(
-        length=pl.coalesce("length", _length()), rate=pl.coalesce("rate", _rate())
-    )
+    held = set(frame.columns)
+    columns = [_bounded(name) if name in held else _absent(name) for name in WINDOW]
+    return frame.select(*columns, path=pl.lit(path)).with_columns(_derived())
 
 
-def _bounded(name: str, dtype: pl.DataType) -> pl.Expr:
+@cache
+def _absent(name: str) -> pl.Expr:
+    return pl.lit(None, dtype=WINDOW[name].dtype).alias(name)
+
+
+@cache
+def _bounded(name: str) -> pl.Expr:
     """A column without numbers at and beyond _MOST, which are damage: sums of them would overflow."""
+    dtype = WINDOW[name].dtype
     column = pl.col(name).cast(dtype, strict=False)
     if dtype == FLOAT:
         return pl.when(column.abs() < _MOST).then(column)
@@ -98,12 +101,12 @@ def _bounded(name: str, dtype: pl.DataType) -> pl.Expr:
     return column
 
 
-def _length() -> pl.Expr:
-    return pl.when(pl.col("drafts") > 0).then(1 + pl.col("accepted") / pl.col("drafts"))
-
-
-def _rate() -> pl.Expr:
-    return pl.when(pl.col("drafted") > 0).then(pl.col("accepted") / pl.col("drafted"))
+@cache
+def _derived() -> tuple[pl.Expr, pl.Expr]:
+    """Length and rate of the counts where none are printed."""
+    length = pl.when(pl.col("drafts") > 0).then(1 + pl.col("accepted") / pl.col("drafts"))
+    rate = pl.when(pl.col("drafted") > 0).then(pl.col("accepted") / pl.col("drafted"))
+    return pl.coalesce("length", length).alias("length"), pl.coalesce("rate", rate).alias("rate")
 
 
 def from_rows(path: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:

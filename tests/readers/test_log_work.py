@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 from sdtrace.readers import open_inputs
 from sdtrace.readers.io.source import Segment
-from sdtrace.readers.logs import hits, vllm, vllm_lines
+from sdtrace.readers.logs import hits, prompts, vllm, vllm_lines
+from sdtrace.readers.logs.by_line import BEFORE, by_line
+from sdtrace.readers.logs.clock import without_year
 from sdtrace.readers.logs.fields import fields
 
 #: The usual lines, and what stands in their place when a release, a shipper or an accident changed them.
@@ -85,10 +88,14 @@ def test_queries_do_not_grow_with_the_lines_of_a_frame(tmp_path: Path, monkeypat
     assert taken[0] <= 200
 
 
+@pytest.mark.parametrize("many", [0, 1 << 20], ids=["needle by needle", "line by line"])
 @pytest.mark.parametrize("block", [64, 200, 1 << 18])
-def test_hits_are_the_lines_that_hold_a_needle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+def test_hits_are_the_lines_that_hold_a_needle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, many: int
+) -> None:
     """In the middle of a large log: hits, and the nearest line before each that its dialect wants; every line is counted once."""
     monkeypatch.setattr(hits, "BLOCK", block)
+    monkeypatch.setattr(hits, "MANY", many)
     monkeypatch.setattr(hits, "LARGE", 0)
     monkeypatch.setattr(hits, "EDGE", -1)
     monkeypatch.setattr(hits, "LINES", 40)
@@ -122,6 +129,60 @@ def test_hits_are_the_lines_that_hold_a_needle(tmp_path: Path, monkeypatch: pyte
             assert rows.keys() == {line for number, near in expected for line in (number, *near)}
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n", b"\r\n"])
+def test_lines_searched_at_once_are_those_that_hold_a_needle(end: bytes) -> None:
+    """By the plainest way: each line is asked for each needle. Bytes that are no text change nothing."""
+    rng = random.Random(len(end))
+    parts = (
+        b"accept len",
+        b"#acc (tokens",
+        b"a.c",
+        b"abc",
+        b"ERROR ",
+        b"",
+        b" ",
+        b"\xff\xfe",
+        "\u00e9".encode(),
+        b"\r",
+        b"stage",
+    )
+    needles, before, alarms, telling = [b"accept len", b"a.c"], [b"stage", b"#acc (tokens"], [b"ERROR "], [b"abc"]
+    for size in (1, 2, 40, 400):
+        lines = [b"".join(rng.choices(parts, k=rng.randrange(4))) for _ in range(size)]
+        text = b"\n".join(lines) + end
+        whole = text.split(b"\n")[: None if not end.endswith(b"\n") and lines[-1] else -1]
+        near = {line - 1 for _, wanted in _expected(whole, needles, before) for line in wanted}
+        told = {i for i, line in enumerate(whole) if b"ERROR " in line and b"abc" in line}
+        hit = {i for i, line in enumerate(whole) if any(n in line for n in needles)}
+        found, count = by_line(text, needles, before, alarms, telling)
+        assert count == len(whole)
+        assert found == [(i, whole[i]) for i in sorted(hit | near | told)]
+        assert by_line(text, needles)[0] == [(i, whole[i]) for i in sorted(hit)]
+
+
+def test_openings_of_prompts_are_those_of_the_plain_pattern() -> None:
+    """Quotes that are looked up at once lead to the same places as the pattern, tried at every byte."""
+    rng = random.Random(0)
+    parts = (
+        b"prompt", b"text", b"content", b"s", b"'", b'"', b" ", b":", b"=", b"b", b"\n", b"messages", b"input", b"\\", b", ", b"}",
+        b"prompt: '", b'"text": "',
+    )  # fmt: skip
+    for _ in range(2_000):
+        text = b"".join(rng.choices(parts, k=rng.randrange(1, 60)))
+        stop = rng.choice((len(text), len(text) // 2))
+        plain = [(i, m.end()) for i in range(stop) if (m := prompts._OPENS.match(text, i, stop))]
+        assert list(prompts._openings(text, stop)) == plain
+
+
+@pytest.mark.parametrize("second", [0, 59, 60, 61, 99])
+def test_stamps_without_a_year_are_read_as_strptime_reads_them(second: int) -> None:
+    newest = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
+    for month, day, hour in itertools.product((0, 1, 2, 3, 12, 13), (0, 1, 28, 29, 31, 32), (0, 23, 24)):
+        stamp = f"{month:02}-{day:02} {hour:02}:59:{second:02}"
+        # a blank more is not the usual form: strptime reads it
+        assert without_year(stamp, newest) == without_year(stamp.replace(" ", "  "), newest)
+
+
 def test_announcements_are_found_in_the_middle_of_a_large_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond LARGE a level betrays them; warnings that announce nothing are passed."""
     monkeypatch.setattr(hits, "LARGE", 0)
@@ -148,7 +209,7 @@ def _expected(texts: list[bytes], needles: Sequence[bytes], before: Sequence[byt
     found = []
     for i, text in enumerate(texts):
         if any(needle in text for needle in needles):
-            near = range(max(0, i - hits.BEFORE), i)[::-1]
+            near = range(max(0, i - BEFORE), i)[::-1]
             wanted = [next((j + 1 for j in near if needle in texts[j]), None) for needle in before]
             found.append((i + 1, [line for line in wanted if line is not None]))
     return found

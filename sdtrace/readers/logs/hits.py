@@ -4,10 +4,11 @@ Small logs are searched for every needle of every dialect, so that two engines i
 of a log beyond LARGE the main needles of the dialects seen in samples are searched for, and each hit brings along what
 its dialect wants of the lines before it; of announcements those are found there that a level or a few rare words betray.
 One buffer, small enough for the processor's cache, is filled, searched and counted in turn: each byte is passed once by each.
+Hundreds of needles, and lines that are wanted in many places, are searched for line by line (`by_line`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from io import FileIO
 
 import numpy as np
@@ -15,25 +16,26 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.readers.io.source import Segment
+from sdtrace.readers.logs.by_line import BEFORE, LONGEST, by_line
 from sdtrace.readers.logs.dialect import Dialect
 from sdtrace.readers.logs.prompts import inside, prompted
 
 Bools = npt.NDArray[np.bool_]
+#: Where a line begins and ends.
+Span = tuple[int, int]
 
-BLOCK, LARGE = 1 << 18, 64 << 20
+BLOCK, LARGE = 1 << 19, 64 << 20
 #: Lines of a frame, and bytes of them, at the most: a frame costs some 150 calls of polars whatever it holds. Twice as many lines took
 #: 4 to 9% of the processor time of 1 GB away (`tests/bench/logs.py --megabytes 1024`, two runs each).
 LINES, MUCH = 16_384, 16 << 20
 #: Blocks that are passed at the most before the lines in them are told.
-TURN = 128
+TURN = 64
 #: Bytes of a line at the most.
 LINE = 4 << 20
 #: Bytes at either end of a large log that are searched for everything: it starts and it dies there.
 EDGE = 4 << 20
-#: Lines before a hit that are looked at too, in a large log.
-BEFORE = 3
-#: A line longer than this is cut: a record of an engine is shorter.
-LONGEST = 1 << 16
+#: Where one of so many lines of a block is wanted, the next block is searched line by line.
+MANY = 16
 #: A byte is rare that occurs less than once in so many.
 RARE = 400
 #: Levels that many lines have which announce nothing.
@@ -50,9 +52,42 @@ class Block:
     newline: Bools
     stop: int
 
+    def whole(self) -> bytes:
+        """Its bytes, to keep."""
+        with memoryview(self.text) as text:
+            return bytes(text[: self.stop])
+
     def between(self, start: int, stop: int) -> int:
         """How many lines end there."""
         return int(np.count_nonzero(self.newline[start:stop]))
+
+
+@dataclass
+class Rows:
+    """Lines on their way into a frame: their numbers, the bytes of each, and which of them begin inside a prompt."""
+
+    numbers: list[int] = field(default_factory=list)
+    texts: list[bytes] = field(default_factory=list)
+    asked: list[bool] = field(default_factory=list)
+    held: int = 0
+
+    def add(self, first: int, found: Sequence[tuple[int, bytes]], asked: Set[int]) -> None:
+        """Lines of a block whose first line has the number `first`, by their index."""
+        texts = [text for _, text in found]
+        self.numbers += [first + i for i, _ in found]
+        self.asked += [i in asked for i, _ in found] if asked else [False] * len(found)
+        self.texts += texts
+        self.held += sum(map(len, texts))
+
+    def frame(self) -> pl.DataFrame:
+        """(line, text, asked)"""
+        lines = pl.Series("line", self.numbers, dtype=pl.Int64)
+        try:
+            text = pl.Series("text", self.texts, dtype=pl.Binary).cast(pl.String)
+        except pl.exceptions.PolarsError:
+            text = pl.Series("text", [t.decode("utf-8", "replace") for t in self.texts], dtype=pl.String)
+        asked = pl.Series("asked", self.asked, dtype=pl.Boolean)
+        return pl.DataFrame([lines, text.str.strip_chars_end("\r\n "), asked])
 
 
 def hits(
@@ -71,33 +106,35 @@ def hits(
     main = [n for n in main if n in sample] or main
     alarms = sorted({n for d in dialects for n in d.alarms})
     telling = [n for n in every if n not in LEVELS]
-    rare = _rare({*every, *main, *alarms}, sample)
+    rare = _rare({*main, *alarms}, sample)
     before = sorted({n for d in dialects for n in d.before})
     before = [n for n in before if n in sample] if any(n in sample for n in main) else before
     number, offset, passed = segment.first, 0, 0
     asks = size <= LARGE or prompted(sample)
-    rows: list[tuple[int, bytes, bool]] = []
-    held = 0
+    rows, many = Rows(), False
     with segment.file.open("rb", buffering=0) as stream:
         for turn, block in enumerate(_blocks(stream), start=1):
             large = size > LARGE and EDGE < offset < size - EDGE
             offset += block.stop
-            found, lines = _found(block, main if large else every, before if large else (), rare)
-            if large and alarms and (more := _found(block, alarms, (), rare)[0]):
-                told = [(i, text) for i, text in more if any(n in text for n in telling)]
-                found = sorted({**dict(told), **dict(found)}.items())
+            if not large:
+                found, lines = by_line(block.whole(), every)
+            elif many:
+                found, lines = by_line(block.whole(), main, before, alarms, telling)
+            else:
+                told = _told(block, alarms, telling, rare) if alarms else []
+                found, lines = _found(block, _spans(block, main, rare), told, before)
+            many = len(found) * MANY > lines
             asked = _asked(block) if asks and found else set()
-            rows += [(number + i, text, i in asked) for i, text in found]
-            held += sum(len(text) for _, text in found)
+            rows.add(number, found, asked)
             number += lines
             passed += lines
-            if len(rows) >= LINES or held >= MUCH:
-                yield _frame(rows), passed
-                rows, held, passed = [], 0, 0
+            if len(rows.texts) >= LINES or rows.held >= MUCH:
+                yield rows.frame(), passed
+                rows, passed = Rows(), 0
             elif turn % TURN == 0:
                 yield None, passed
                 passed = 0
-    yield (_frame(rows) if rows else None), passed
+    yield (rows.frame() if rows.texts else None), passed
 
 
 def _blocks(stream: FileIO) -> Iterator[Block]:
@@ -122,21 +159,42 @@ def _blocks(stream: FileIO) -> Iterator[Block]:
 
 
 def _found(
-    block: Block, needles: Sequence[bytes], before: Sequence[bytes], rare: Mapping[bytes, bytes]
+    block: Block, spans: Sequence[Span], told: Sequence[Span], before: Sequence[bytes]
 ) -> tuple[list[tuple[int, bytes]], int]:
-    """Lines that hold a needle, each once and in order, by their index in the block; what is wanted before them; and how many
-    lines the block has. Between two hits the ends of lines are counted once."""
+    """Lines of both kinds, each once and in order, by their index in the block; of the lines before `spans` what is wanted; and
+    how many lines the block has. Between two lines their ends are counted once."""
     text, newline, count = block.text, block.newline, np.count_nonzero
-    found: list[tuple[int, bytes]] = []
-    index = counted = 0
-    for start, stop in _spans(block, needles, rare):
+    wanted = sorted({*spans, *told}) if told else spans
+    places, index, counted = [], 0, 0
+    for start, _ in wanted:
         index += int(count(newline[counted:start]))
+        places.append(index)
         counted = start
-        if before:
-            found += _before(text, before, index, start)
-        found.append((index, bytes(text[start : min(stop, start + LONGEST)])))
     lines = index + int(count(newline[counted : block.stop])) + (text[block.stop - 1] != 10)
-    return sorted(dict(found).items()) if before else found, lines
+    found = [
+        (index, bytes(text[start : min(stop, start + LONGEST)]))
+        for index, (start, stop) in zip(places, wanted, strict=True)
+    ]
+    if not before:
+        return found, lines
+    hit = set(spans)
+    near = [
+        line
+        for index, span in zip(places, wanted, strict=True)
+        if span in hit
+        for line in _before(text, before, index, span[0])
+    ]
+    return sorted({*near, *found}), lines
+
+
+def _told(block: Block, alarms: Sequence[bytes], telling: Sequence[bytes], rare: Mapping[bytes, bytes]) -> list[Span]:
+    """Lines that an alarm betrays, and that hold a needle too."""
+    text = block.text
+    return [
+        (start, stop)
+        for start, stop in _spans(block, alarms, rare)
+        if any(text.find(needle, start, min(stop, start + LONGEST)) >= 0 for needle in telling)
+    ]
 
 
 def _asked(block: Block) -> set[int]:
@@ -170,10 +228,10 @@ def _rare(needles: Iterable[bytes], sample: bytes) -> dict[bytes, bytes]:
     return {needle: bytes([byte]) for needle, byte in least.items() if often[byte] * RARE < len(sample)}
 
 
-def _spans(block: Block, needles: Sequence[bytes], rare: Mapping[bytes, bytes]) -> list[tuple[int, int]]:
+def _spans(block: Block, needles: Sequence[bytes], rare: Mapping[bytes, bytes]) -> list[Span]:
     """Where the lines begin and end that hold a needle. A single byte is found by the processor's own search, so a rare one is
     looked for first; where a line holds the needle, the search goes on behind its end."""
-    spans: list[tuple[int, int]] = []
+    spans: list[Span] = []
     find, rfind, starts, end = block.text.find, block.text.rfind, block.text.startswith, block.stop
     for needle in needles:
         sought = rare.get(needle, needle)
@@ -188,14 +246,3 @@ def _spans(block: Block, needles: Sequence[bytes], rare: Mapping[bytes, bytes]) 
             else:
                 at = find(sought, at + 1, end)
     return sorted(set(spans)) if len(needles) > 1 else spans
-
-
-def _frame(rows: Sequence[tuple[int, bytes, bool]]) -> pl.DataFrame:
-    lines = pl.Series("line", [number for number, _, _ in rows], dtype=pl.Int64)
-    texts = [text for _, text, _ in rows]
-    try:
-        text = pl.Series("text", texts, dtype=pl.Binary).cast(pl.String)
-    except pl.exceptions.PolarsError:
-        text = pl.Series("text", [t.decode("utf-8", "replace") for t in texts], dtype=pl.String)
-    asked = pl.Series("asked", [inside for _, _, inside in rows], dtype=pl.Boolean)
-    return pl.DataFrame([lines, text.str.strip_chars_end("\r\n "), asked])

@@ -7,9 +7,15 @@ the first quote that stands before a comma, a bracket or the end of a line. One 
 import re
 from collections.abc import Iterator
 
-#: What a prompt opens behind.
-_NAMES = (b"prompt", b"text", b"content", b"question", b"query", b"message", b"input")
+import numpy as np
+
+#: What a prompt opens behind: a name of at most 8 letters, and up to 9 bytes between it and the quote, which is the last byte.
 _OPENS = re.compile(rb"(?:prompt|text|content|question|query|message|input)s?['\"]?[ ]{0,2}[:=][ ]{0,2}b?(['\"])")
+_OPENED = re.compile(_OPENS.pattern + rb"\Z")
+_OPENING = 20
+#: What stands right before that quote.
+_BEFORE = np.zeros(256, dtype=np.bool_)
+_BEFORE[list(b":= b")] = True
 _ENDS = re.compile(rb"[ \t]{0,8}(?:[,)}\]]|\r?\n|$)")
 #: Bytes and lines of a prompt at the most.
 MOST, LINES = 1 << 15, 400
@@ -27,11 +33,10 @@ def inside(text: bytes | bytearray, stop: int) -> Iterator[tuple[int, int]]:
     """
     behind = 0
     open = {b"'": 0, b'"': 0}
-    for place in _places(text, stop):
-        opened = _OPENS.match(text, place, stop)
-        if opened is None or place < behind:
+    for place, begin in _openings(text, stop):
+        if place < behind:
             continue
-        begin, quote = opened.end(), bytes(opened[1])
+        quote = bytes(text[begin - 1 : begin])
         line = text.find(b"\n", begin, stop) + 1 or stop
         end = min(stop, begin + MOST)
         close = _closes(text, max(begin, open[quote]), end, quote)
@@ -42,14 +47,18 @@ def inside(text: bytes | bytearray, stop: int) -> Iterator[tuple[int, int]]:
             yield line, behind
 
 
-def _places(text: bytes | bytearray, stop: int) -> list[int]:
-    places = []
-    for name in _NAMES:
-        at = text.find(name, 0, stop)
-        while at >= 0:
-            places.append(at)
-            at = text.find(name, at + len(name), stop)
-    return sorted(places)
+def _openings(text: bytes | bytearray, stop: int) -> Iterator[tuple[int, int]]:
+    """Where the name of a field for user text begins whose quote opens, and where the text behind that quote begins.
+
+    Quotes are found first, all at once: most stand behind none of the bytes that a field's quote stands behind.
+    """
+    seen = np.frombuffer(text, dtype=np.uint8, count=stop)
+    quotes = np.flatnonzero((seen == ord("'")) | (seen == ord('"')))
+    quotes = quotes[quotes > 0]
+    for quote in quotes[_BEFORE[seen[quotes - 1]]].tolist():
+        found = _OPENED.search(text, max(0, quote - _OPENING), quote + 1)
+        if found is not None:
+            yield found.start(), quote + 1
 
 
 def _closes(text: bytes | bytearray, begin: int, end: int, quote: bytes) -> int:
