@@ -27,5 +27,4 @@ def _one_by_one(texts: pl.Series, patterns: Mapping[str, str]) -> dict[str, pl.S
 
 
 def _groups(texts: pl.Series, pattern: str) -> dict[str, pl.Series]:
-    groups = texts.str.extract_groups(pattern).struct
-    return {name: groups.field(name) for name in groups.fields}
+    return texts.str.extract_groups(pattern).struct.unnest().to_dict()

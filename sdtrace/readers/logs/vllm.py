@@ -162,9 +162,9 @@ def _named(lines: pl.DataFrame, engines: dict[str, str]) -> pl.DataFrame:
 
 def _prefixes(text: pl.Series) -> dict[str, pl.Series]:
     """proc, pid, ts, file, at_line of each line, null where it has no prefix."""
-    usual = text.str.extract_groups(STAMPED).struct
-    odd = usual.field("ts").is_null()
-    told = {name: usual.field(name) for name in _PARTS}
+    usual = text.str.extract_groups(STAMPED).struct.unnest()
+    odd = usual["ts"].is_null()
+    told = {name: usual[name] for name in _PARTS}
     if odd.any():
         full = text.filter(odd).str.extract_groups(PREFIX).struct
         told = {name: part.scatter(odd.arg_true(), full.field(name)) for name, part in told.items()}
