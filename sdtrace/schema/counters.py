@@ -58,6 +58,9 @@ WINDOW: dict[str, Column] = {
 }
 
 
+#: Columns by what they hold; comparing types of polars for every value took a fifth of the time of a log of llama.cpp.
+_TEXTS = frozenset(name for name, column in WINDOW.items() if column.dtype == STR)
+_LISTS = frozenset(name for name, column in WINDOW.items() if column.dtype == FLOATS)
 #: No counter gets there.
 _MOST = 2.0**63
 
@@ -124,12 +127,11 @@ def from_rows(path: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 def _plain(name: str, value: Any) -> Any:
     if value is None:
         return None
-    dtype = WINDOW[name].dtype if name in WINDOW else None
-    if dtype == STR:
+    if name in _TEXTS:
         if name == "said" and not isinstance(value, str):
             return _said(value)
         return str(value).encode("utf-8", "replace").decode()
-    if dtype == FLOATS:
+    if name in _LISTS:
         # a list with a hole in it is no list by position: sums and means of it would be of other positions than they say
         listed = [_number(v) for v in value] if isinstance(value, list) else [None]
         return None if None in listed else listed

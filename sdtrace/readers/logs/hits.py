@@ -121,8 +121,8 @@ def hits(
             elif many:
                 found, lines = by_line(block.whole(), main, before, alarms, telling)
             else:
-                told = _told(block, alarms, telling, rare) if alarms else []
-                found, lines = _found(block, _spans(block, main, rare), told, before)
+                betrayed = _told(block, alarms, telling, rare) if alarms else []
+                found, lines = _found(block, _spans(block, main, rare), betrayed, before)
             many = len(found) * MANY > lines
             asked = _asked(block) if asks and found else set()
             rows.add(number, found, asked)
@@ -159,12 +159,12 @@ def _blocks(stream: FileIO) -> Iterator[Block]:
 
 
 def _found(
-    block: Block, spans: Sequence[Span], told: Sequence[Span], before: Sequence[bytes]
+    block: Block, spans: Sequence[Span], betrayed: Sequence[Span], before: Sequence[bytes]
 ) -> tuple[list[tuple[int, bytes]], int]:
     """Lines of both kinds, each once and in order, by their index in the block; of the lines before `spans` what is wanted; and
     how many lines the block has. Between two lines their ends are counted once."""
     text, newline, count = block.text, block.newline, np.count_nonzero
-    wanted = sorted({*spans, *told}) if told else spans
+    wanted = sorted({*spans, *betrayed}) if betrayed else spans
     places, index, counted = [], 0, 0
     for start, _ in wanted:
         index += int(count(newline[counted:start]))

@@ -31,8 +31,8 @@ _DECODE = re.compile(
 _RANK = re.compile(r"\bTP(\d+)\b")
 _RANKS = re.compile(r"[A-Z_]+\d+")
 _VALUE = re.compile(r": ?(True|False|\d++(?:\.\d++)?+)%?+(?![\d.]*+\w)")
-#: What the name of a field is made of, and how it begins.
-_NAME, _BEGINS = re.compile(r"[\w #()/-]"), re.compile(r"[#A-Za-z]")
+#: What the name of a field is not made of, and how it begins.
+_NO_NAME, _BEGINS = re.compile(r"[^\w #()/-]"), re.compile(r"[#A-Za-z]")
 _SEVERAL = re.compile(r"accept (?:len|rate): [\d.]+ / ")
 _WRAPPED = re.compile(r"^\s*(?:\.\.\., )?[#a-z][\w #()/]*: ")
 _META = re.compile(
@@ -170,9 +170,9 @@ def _named(text: str) -> dict[str, str]:
     values: dict[str, str] = {}
     behind = 0
     for found in _VALUE.finditer(text):
-        begin = found.start()
-        while begin > behind and _NAME.match(text, begin - 1):
-            begin -= 1
+        begin = behind
+        for other in _NO_NAME.finditer(text, behind, found.start()):
+            begin = other.end()
         if name := _BEGINS.search(text, begin, found.start()):
             values[text[name.start() : found.start()].strip()] = found[1]
         behind = found.end()
