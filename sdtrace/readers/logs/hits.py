@@ -71,11 +71,11 @@ class Rows:
     asked: list[bool] = field(default_factory=list)
     held: int = 0
 
-    def add(self, first: int, found: Sequence[tuple[int, bytes]], asked: Set[int]) -> None:
+    def add(self, first: int, lines: Sequence[tuple[int, bytes]], asked: Set[int]) -> None:
         """Lines of a block whose first line has the number `first`, by their index."""
-        texts = [text for _, text in found]
-        self.numbers += [first + i for i, _ in found]
-        self.asked += [i in asked for i, _ in found] if asked else [False] * len(found)
+        texts = [text for _, text in lines]
+        self.numbers += [first + i for i, _ in lines]
+        self.asked += [i in asked for i, _ in lines] if asked else [False] * len(lines)
         self.texts += texts
         self.held += sum(map(len, texts))
 
