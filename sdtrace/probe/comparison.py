@@ -80,12 +80,15 @@ def _part(against: Comparison, mine: dict[str, Any], theirs: dict[str, Any]) -> 
         return
     against.parted += 1
     listed = dict(zip(mine["top_ids"][at], mine["top_logprobs"][at], strict=True))
-    gap = None
-    if theirs["token_ids"][at] in listed and mine["logprobs"][at] is not None:
-        gap = abs(mine["logprobs"][at] - listed[theirs["token_ids"][at]])
-    against.ties += gap is not None and gap <= TIE
-    against.untold += gap is None
-    against.gaps.append({"request_id": mine["request_id"], "token_at": at, "gap": gap})
+    gap, best, token = None, mine["logprobs"][at], theirs["token_ids"][at]
+    if best is not None and listed:
+        # a token that is not listed lies below all that are
+        gap = abs(best - listed.get(token, min(listed.values())))
+    untold = gap is None or (token not in listed and gap <= TIE)
+    against.ties += gap is not None and gap <= TIE and not untold
+    against.untold += untold
+    place = {"request_id": mine["request_id"], "token_at": at, "gap": None if untold else gap}
+    against.gaps.append(place | ({} if token in listed or untold else {"gap_is": "at least"}))
 
 
 def _surprisal(row: dict[str, Any]) -> float:

@@ -31,7 +31,7 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False, b
     lines: list[str] = []
     sure = [c for c in document["causes"] if c["certainty"] != "suspected"]
     if not sure:
-        lines += block(head, word, clean(verdict["headline"], 400), "", width)
+        lines += block(head, word, clean(verdict["headline"], 600), "", width)
     step = next_lines(document, width)  # beside causes only of a damaged file, which is what to do before them
     lines += step if document["causes"] else []
     for i, (cause, signs) in enumerate(nested(document)):
@@ -40,7 +40,7 @@ def summary(report: Report, *, width: int, color: bool, verbose: bool = False, b
                 document,
                 cause,
                 signs,
-                block(head, word, clean(verdict["headline"], 400), cause["certainty"], width),
+                block(head, word, clean(verdict["headline"], 600), cause["certainty"], width),
                 width,
             )
         else:

@@ -53,3 +53,13 @@ def test_a_probe_says_so() -> None:
     assert (told["parted"], told["sampled_pairs"], told["sampled_differ"]) == (0, 21, True)
     assert told["sampled_p"] <= LEVEL
     assert told["sampled_by"] in told["sampled_each"]
+
+
+def test_a_token_that_is_not_listed_lies_below_all_that_are() -> None:
+    """Greedy answers of another model part at once: the other's tokens are not even among the best 20, which is no near tie."""
+    with serving(Engine(model=3)) as url, serving(Engine(k=0)) as other:
+        found = probe(Client(url), Plan(BUILT_IN, 6, 8, temperatures=(0.0,)), Client(other)).document
+    told = found["probe"]["against"]
+    assert (told["parted"], told["near_ties"], told["untold"]) == (6, 0, 0)
+    assert {one.get("gap_is") for one in told["gaps"]} >= {"at least"}
+    assert "beyond a near tie in 6 of 6" in found["causes"][0]["headline"]
