@@ -61,8 +61,8 @@ class Tally:
 
     @property
     def label(self) -> str:
-        """As a sentence names it."""
-        return f"{self.by} {self.name}" if self.by != "all" else ""
+        """As a sentence names it: of a whole, the engine where there are several."""
+        return f"{self.by} {self.name}" if self.by != "all" else self.name
 
 
 def tallies(
@@ -70,14 +70,16 @@ def tallies(
 ) -> list[tuple[Tally, list[Tally]]]:
     """(all, its series) of the best source of every engine that tells how much was accepted. `configured`: by path, what it says."""
     made = []
-    for source in _best(sources):
+    best = _best(sources)
+    for source in best:
         rows = _rows(windows, source)
         rows = rows.with_columns(
             configured=pl.col("path").replace_strict(dict(configured), default="", return_dtype=pl.String)
         )
         if rows.is_empty():
             continue
-        made.append((_tally("all", "", source, rows), _by_place(rows, source)))
+        name = source.engine if len(best) > 1 else ""
+        made.append((_tally("all", name, source, rows), _by_place(rows, source)))
     return made
 
 

@@ -18,6 +18,8 @@ from sdtrace.schema.arrays import Floats
 KINDS = ("request", "interval", "run")
 #: A gap of this many usual distances between two lines is a stretch of which the second one tells little.
 _GAP = 2.5
+#: Behind the surface of plain runs that stand beside runs with drafts.
+PLAIN = " without drafts"
 _EMPTY: dict[str, pl.DataType] = {
     "kind": pl.String(),
     "engine": pl.String(),
@@ -103,7 +105,9 @@ def speeds(windows: pl.DataFrame) -> list[Speed]:
         or [pl.DataFrame(schema=_EMPTY)]
     )
     rows = rows.with_columns(drafting=pl.coalesce("drafting", pl.col("engine").is_in(drafting)))
-    rows = rows.filter((pl.col("tokens") > 0) & (pl.col("seconds") > 0))
+    beside = pl.col("drafting").any().over("kind", "engine", "surface") & (pl.col("kind") == "run")
+    named = pl.when(beside & ~pl.col("drafting")).then(pl.col("surface") + PLAIN).otherwise("surface")
+    rows = rows.filter((pl.col("tokens") > 0) & (pl.col("seconds") > 0)).with_columns(surface=named)
     found = [
         Speed(str(kind), str(engine), str(surface), part)
         for (kind, engine, surface), part in rows.group_by("kind", "engine", "surface", maintain_order=True)

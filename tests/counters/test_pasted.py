@@ -132,3 +132,14 @@ def test_a_start_behind_figures_is_a_restart(tmp_path: Path) -> None:
     assert [(c["what"], c["where"].rpartition(":")[2]) for c in found["changes"]] == [("restart", "9")]
     found = report(tmp_path, start, *lines)
     assert found["changes"] == []
+
+
+def test_of_two_engines_in_one_log_the_one_that_is_broken_is_named(tmp_path: Path) -> None:
+    """vLLM at 65%, SGLang beside it at 1.00 tokens per step."""
+    lines = [
+        line
+        for i in range(10)
+        for line in ("vllm-1    | " + vllm(10 * i, 780 + i), "sglang-1  | " + sglang(10 * i, 1.0, 100 + i))
+    ]
+    headline = report(tmp_path, *lines)["verdict"]["headline"]
+    assert headline.startswith("sglang: no drafted token is accepted")

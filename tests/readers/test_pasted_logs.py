@@ -59,6 +59,7 @@ AROUND: dict[str, tuple[list[str], Wrap]] = {
         LINES,
         each(lambda i, s: f'[{i}] tail.0: [17954280{i:02d}.12, {{"log"=>"{s} "a" ", "kubernetes"=>{{"pod_name"=>"v-0"}}}}]'),
     ),
+    "numbered lines": (LINES, each(lambda i, s: f"{i + 7}: {s}")),
     "a table of Azure": (
         LINES,
         lambda lines: "TimeGenerated [UTC],PodName,LogMessage\n"
@@ -126,6 +127,16 @@ def test_pods_that_a_shipper_names_in_its_json_are_told_apart(tmp_path: Path) ->
     path.write_text("\n".join(rows) + "\n")
     series = {f"{s['by']} {s['name']}": s["drafted"] for s in document(path)["acceptance"]["series"]}
     assert series == {"pod vllm-0": 3000, "pod vllm-1": 3000}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_numbers_that_rise_are_lines_and_those_that_come_again_are_ranks(first: int, tmp_path: Path) -> None:
+    """Two ranks whose numbers begin at 0 or 1, and the same lines with a number each."""
+    ranks, lines = tmp_path / "ranks.log", tmp_path / "lines.log"
+    ranks.write_text("".join(f"{first + i % 2}: {vllm(5 * i, 150)}\n" for i in range(10)))
+    lines.write_text("".join(f"{1 + i}: {vllm(5 * i, 150)}\n" for i in range(10)))
+    assert len(document(ranks)["acceptance"]["series"]) == 2
+    assert document(lines)["acceptance"]["series"] == []
 
 
 def test_pods_that_fluent_bit_names_in_its_tags_are_told_apart(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import html
 import re
+from itertools import pairwise
 
-from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, full, holds, share
+from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, begins, full, holds, share
 from sdtrace.readers.json_value import parsed
 
 _QUOTE, _FENCE = re.compile(r"^ {0,3}(?:> ?)+"), re.compile(r"^\s*(?:> ?)*(?:```|~~~)")
 _BLANKS = dict.fromkeys((160, 5760, 8239, 8287, 12288, *range(8192, 8203)), " ")
+_NUMBER = re.compile(r"^ {0,8}(\d{1,9}): ")
 #: no-break and other blanks become a blank, characters without a width go
 BLANKS: dict[int, str | None] = {**_BLANKS, **dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))}
 _ODD = re.compile("[" + "".join(chr(code) for code in BLANKS) + "]")
@@ -29,6 +31,16 @@ def quotes(lines: Lines) -> Bare | None:
     if share(inside, _QUOTE.match) < 0.8:
         return None
     return Bare([(n, _QUOTE.sub("", text, count=1)) for n, text in lines])
+
+
+def numbered(lines: Lines) -> Bare | None:
+    """`12: ` of an editor or of awk off, where the numbers rise from line to line: those of ranks come again, and begin at 0."""
+    inside = full(lines)
+    found = [_NUMBER.match(text) for _, text in inside]
+    numbers = [int(m[1]) for m in found if m is not None]
+    if len(numbers) < max(3, len(inside)) or numbers[0] < 1 or any(b <= a for a, b in pairwise(numbers)):
+        return None
+    return Bare([(n, _NUMBER.sub("", text, count=1)) for n, text in lines])
 
 
 def fences(lines: Lines) -> Bare | None:
@@ -93,5 +105,6 @@ ENVELOPES = (
     Envelope("bars of progress", lambda text: "%|" in text or "\r" in text, drawn_over),
     Envelope("entities of HTML", holds("&quot;", "&#34;"), entities),
     Envelope("quotes of Markdown", holds(">"), quotes),
+    Envelope("numbered lines", begins(*"123456789"), numbered),
 )
 LOOSE = (Envelope("fences of Markdown", holds("```", "~~~"), fences),)
