@@ -227,3 +227,53 @@ def test_a_document_of_many_lines_behind_what_stands_before_each(name: str, tmp_
     path.write_text("".join(f"{FRONTS[name]}{line}\n" for line in LM_STUDIO.splitlines()))
     found, lost = sums(path)[1:]
     assert (found["drafted"], found["accepted"], lost) == (480, 160, 0)
+
+
+OTLP_SUMS = {
+    "vllm:spec_decode_num_drafts": 100,
+    "vllm:spec_decode_num_draft_tokens": 300,
+    "vllm:spec_decode_num_accepted_tokens": 150,
+}
+
+
+@pytest.mark.parametrize("delta", [False, True])
+@pytest.mark.parametrize("lines", [False, True])
+def test_sums_of_telemetry(delta: bool, lines: bool, tmp_path: Path) -> None:
+    """Four times 100 steps, 300 drafted and 150 accepted tokens of a pod, a twentieth accepted of another: 600 and 60 of 1,200.
+    A delta tells its start, from which a fifth 100 steps count."""
+
+    def resource(pod: str, less: int) -> dict[str, object]:
+        def point(value: int, i: int) -> dict[str, object]:
+            at, start = (str((1795428000 + 10 * n) * 10**9) for n in (i, i - 1))
+            label = {"key": "engine", "value": {"stringValue": "0"}}
+            return {
+                "startTimeUnixNano": start,
+                "timeUnixNano": at,
+                "asInt": str(value if delta else value * i),
+                "attributes": [label],
+            }
+
+        metrics = [
+            {
+                "name": name,
+                "sum": {
+                    "aggregationTemporality": 1 if delta else 2,
+                    "dataPoints": [point(value // (less if "accepted" in name else 1), i) for i in range(1, 6)],
+                },
+            }
+            for name, value in OTLP_SUMS.items()
+        ]
+        place = {"key": "k8s.pod.name", "value": {"stringValue": pod}}
+        return {"resource": {"attributes": [place]}, "scopeMetrics": [{"metrics": metrics}]}
+
+    pods = [resource("v-0", 1), resource("v-1", 10)]
+    path = tmp_path / "metrics.json"
+    documents = [{"resourceMetrics": [pod]} for pod in pods] if lines else [{"resourceMetrics": pods}]
+    path.write_text("\n".join(json.dumps(one, indent=None if lines else 1) for one in documents) + "\n")
+    found = document(path)
+    series = {
+        s["name"]: (s["steps"], s["drafted"], s["accepted"]) for s in found["acceptance"]["series"] if s["by"] == "pod"
+    }
+    n = 5 if delta else 4
+    assert series == {"v-0": (100 * n, 300 * n, 150 * n), "v-1": (100 * n, 300 * n, 15 * n)}
+    assert "pod v-1" in found["verdict"]["headline"]

@@ -1,10 +1,11 @@
-"""Series of Prometheus in other clothes: answers of its HTTP API, tables of its page, promtool, CSV of Grafana. They become
-an exposition again, scrape by scrape.
+"""Series of Prometheus in other clothes: answers of its HTTP API, tables of its page, promtool, CSV of Grafana, OpenTelemetry.
+They become an exposition again, scrape by scrape.
 """
 
 import csv
 import io
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -18,6 +19,10 @@ _NAME = r"(?:[a-zA-Z_:][\w:]*(?:\{[^{}]*\})?|\{[^{}]*\})"
 _ROW = re.compile(
     rf"^\s*+\|?\s*+`?({_NAME})`? *+(?:\||\t|=>)\s*+`?(-?[\d.,]+(?:e[+-]?\d+)?|NaN)`?(?: *@\[?([\d.]+)\]?)?\s*+\|?\s*+$"
 )
+#: OpenTelemetry's names of the places that Prometheus' labels name, and those of a resource that are kept.
+_LABEL = {"k8s.pod.name": "pod", "service.instance.id": "instance", "host.name": "hostname"}
+_PLACES = frozenset(_LABEL.values())
+_DELTA = (1, "AGGREGATION_TEMPORALITY_DELTA")
 Sample = tuple[float, str, str]
 
 
@@ -53,6 +58,66 @@ def _escaped(value: str) -> str:
 def _exposition(samples: list[Sample], line: int, around: int) -> Bare:
     ordered = sorted(samples, key=lambda sample: sample[0])
     return Bare([(line, f"{name} {value} {round(at * 1000)}") for at, name, value in ordered], around)
+
+
+def telemetry(lines: Lines) -> Bare | None:
+    """OpenTelemetry's metrics as JSON: data points of sums and gauges, with the time of each; one document, or one a line."""
+    inside = full(lines)
+    nodes = [node for _, text in inside if (node := _object(text)) is not None]
+    if len(nodes) < len(inside):
+        whole = _object("\n".join(text for _, text in inside))
+        nodes = [] if whole is None else [whole]
+    found = [sample for node in nodes for sample in _points(node)]
+    return _exposition(found, inside[0][0], len(lines) - 1) if found else None
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        node = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return node if isinstance(node, dict) else None
+
+
+def _points(node: dict[str, Any]) -> Iterator[Sample]:
+    """Samples of totals; what a delta added is added up from the start that it names."""
+    totals: dict[str, float] = {}
+    for resource in _dicts(node.get("resourceMetrics")):
+        place = {n: v for n, v in _labels(resource.get("resource")).items() if n in _PLACES}
+        for scope in _dicts(resource.get("scopeMetrics", resource.get("instrumentationLibraryMetrics"))):
+            for metric in _dicts(scope.get("metrics")):
+                kind = metric.get("sum", metric.get("gauge"))
+                if not isinstance(kind, dict):
+                    continue
+                for point in _dicts(kind.get("dataPoints")):
+                    series = _series({"__name__": str(metric.get("name"))} | place | _labels(point))
+                    yield from _samples(point, series, totals if kind.get("aggregationTemporality") in _DELTA else None)
+
+
+def _samples(point: dict[str, Any], series: str, totals: dict[str, float] | None) -> Iterator[Sample]:
+    at, start = (str(point.get(name, "")) for name in ("timeUnixNano", "startTimeUnixNano"))
+    try:
+        value = float(str(point.get("asDouble", point.get("asInt"))))  # an integer of 64 bits is a text in JSON
+    except ValueError:
+        return
+    if not at.isdigit():
+        return
+    if totals is not None:
+        if series not in totals and start.isdigit():
+            yield int(start) / 1e9, series, "0"
+        value = totals[series] = totals.get(series, 0.0) + value
+    yield int(at) / 1e9, series, str(value)
+
+
+def _dicts(node: Any) -> list[dict[str, Any]]:
+    return [one for one in node if isinstance(one, dict)] if isinstance(node, list) else []
+
+
+def _labels(node: Any) -> dict[str, str]:
+    """Attributes as labels, in the characters that a label has."""
+    pairs = _dicts(node.get("attributes")) if isinstance(node, dict) else []
+    named = {str(p.get("key")): p["value"] for p in pairs if isinstance(p.get("value"), dict)}
+    return {_LABEL.get(n, re.sub(r"\W", "_", n)): str(next(iter(v.values()), "")) for n, v in named.items()}
 
 
 def table(lines: Lines) -> Bare | None:
@@ -104,6 +169,7 @@ def wide(lines: Lines) -> Bare | None:
 _OURS = holds(*BEGINS)
 ENVELOPES = (
     Envelope("answer of Prometheus", lambda text: '"metric"' in text and _OURS(text), api),
+    Envelope("metrics of OpenTelemetry", lambda text: '"resourceMetrics"' in text and _OURS(text), telemetry),
     Envelope("table of Prometheus", lambda text: any(s in text for s in ("|", "\t", "=>")) and _OURS(text), table),
     Envelope("series as CSV", lambda text: "," in text[:4000] and _OURS(text), wide),
 )
