@@ -41,7 +41,7 @@ class Cause:
             "advice": self.advice,
             "blame": self.blame,
             "effect": self.effect,
-            "refuted_by": refuted_by(self.cause, self.side, self.evidence),
+            "refuted_by": refuted_by(self.cause, self.side, self.evidence, announced=self.checks == ("SD425",)),
         }
 
 

@@ -134,14 +134,19 @@ _DEFAULT: dict[Side, tuple[str, str]] = {
     "metric": ("the engine's own counters agree with these", "sdtrace report INPUT METRICS"),
 }
 
+_ANNOUNCED = ("the engine prints the same line with speculation off, on the same requests", _DIFF_OFF)
+
 
 def named() -> frozenset[str]:
     """Causes that have a sentence of their own."""
     return frozenset(_ROWS)
 
 
-def refuted_by(cause: str, side: Side, evidence: Sequence[Mapping[str, Any]]) -> str:
-    """What would refute a cause, with the command on the input of its evidence."""
+def refuted_by(cause: str, side: Side, evidence: Sequence[Mapping[str, Any]], *, announced: bool = False) -> str:
+    """What would refute a cause, with the command on the input of its evidence. `announced`: a line of a log is all that there is, so
+    that no step can be explained or run again."""
     says, command = _ROWS.get(cause, _DEFAULT[side])
+    if announced and command in (_EXPLAIN, _REPLAY):
+        says, command = _ANNOUNCED
     path = next((str(row["path"]) for row in evidence if row.get("path")), None)
     return f"{says}: {command if path is None else command.replace('INPUT', shlex.quote(path))}"

@@ -25,3 +25,11 @@ def test_a_cause_says_what_would_refute_it(cause: str) -> None:
 def test_it_stands_in_the_row_of_a_cause() -> None:
     cause = Cause("low-acceptance", "slow", "suspected", (), "h", ({"path": "x.log"},), "advice", "drafter")
     assert cause.row()["refuted_by"].endswith("sdtrace diff SPECULATION_OFF x.log")
+
+
+@pytest.mark.parametrize("cause", ["invalid-probabilities", "sampling-not-preserved", "kv-corrupted"])
+def test_what_a_line_of_a_log_says_is_not_refuted_by_a_command_on_steps(cause: str) -> None:
+    row = Cause(
+        cause, "wrong", "proved", ("SD425",), "says", ({"path": "server.log", "line": 3},), "do", "verifier"
+    ).row()
+    assert row["refuted_by"].endswith("sdtrace diff SPECULATION_OFF server.log")
