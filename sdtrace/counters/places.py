@@ -34,6 +34,8 @@ _WORDS = re.compile(r"\b(rank|slot|seq) (\d+)\b")
 _ENGINE = re.compile(r"\bEngine (\d+)\b")
 _RANK = re.compile(r"(?:^| )DP(\d+)(?= |$)")
 _PORT = re.compile(r"\bport (\d+)\b")
+#: words at the beginning that name no place: processes of an engine, and kinds of places
+_PROCESS = re.compile(r"\S*:|(?:Engine|port|slot|seq|rank)$|A(?:PI|pi)Server|EngineCore|Worker|VllmWorker|MainProcess")
 #: a replica of Ray Serve, or the file that a line was found in
 _REPLICA = re.compile(r"replica-|\S+\.(?:log|txt|out|err)$")
 
@@ -58,6 +60,6 @@ def named(series: str, surface: str) -> dict[By, str]:
         found["drafter"] = last
         series = first
     word = series.split(" ")[0]
-    if word and ":" not in word and word not in ("Engine", "port", "slot", "seq", "rank") and not _RANK.match(word):
+    if word and not _PROCESS.match(word) and not _RANK.match(word):
         found["replica" if _REPLICA.match(word) else "pod"] = word.removeprefix("replica-")
     return found

@@ -143,3 +143,31 @@ def test_of_two_engines_in_one_log_the_one_that_is_broken_is_named(tmp_path: Pat
     ]
     headline = report(tmp_path, *lines)["verdict"]["headline"]
     assert headline.startswith("sglang: no drafted token is accepted")
+
+
+def test_a_fall_with_a_new_process_is_dated_with_its_start(tmp_path: Path) -> None:
+    """65% by the old release, 0 of 8 x 1,200 by the process that was started with the new one; ranks beside each other stay apart."""
+    start = "(APIServer pid=7) INFO 11-23 10:02:00 [api_server.py:1990] vLLM API server version 0.33.0"
+    front = "(APIServer pid=7) "
+    lines = [*(vllm(10 * i, 780 + i) for i in range(8)), start, *(vllm(130 + 10 * i, 0, front=front) for i in range(8))]
+    headline = report(tmp_path, *lines)["verdict"]["headline"]
+    assert "any more: 65.3% until 10:01:10, 0 of 9,600 since 10:02:10" in headline
+    assert "0.33.0" in headline
+    both = [line for i in range(8) for line in (vllm(10 * i, 780 + i), vllm(10 * i, 0, front=front))]
+    assert [c for c in report(tmp_path, *both)["changes"] if c["what"] == "acceptance"] == []
+
+
+def test_a_model_with_a_drafter_of_its_own_is_judged_by_itself(tmp_path: Path) -> None:
+    """2,000 and 150 of 3,000 drafted tokens: the sum of 36% hides 5%."""
+    path = tmp_path / "metrics.prom"
+    names = ("num_drafts", "num_draft_tokens", "num_accepted_tokens")
+    path.write_text(
+        "".join(
+            f'vllm:spec_decode_{n}_total{{engine="0",model_name="{model}"}} {c}.0\n'
+            for model, counts in (("big", (1000, 3000, 2000)), ("small", (1000, 3000, 150)))
+            for n, c in zip(names, counts, strict=True)
+        )
+    )
+    (cause,) = document(path)["causes"]
+    assert (cause["cause"], cause["certainty"]) == ("low-acceptance", "suspected")
+    assert "model small: 150 of 3,000 (5.0%)" in cause["headline"]

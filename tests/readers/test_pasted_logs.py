@@ -101,7 +101,8 @@ PLACES: dict[str, tuple[Callable[[str], str], tuple[str, str]]] = {
     "srun -l": (lambda p: f"{int(p == 'fghij')}: ", ("rank 0", "rank 1")),
     "mpirun --tag-output": (lambda p: f"[1,{int(p == 'fghij')}]<stderr>:", ("rank 0", "rank 1")),
     "pdsh": (lambda p: f"node-{int(p == 'fghij')}: ", ("pod node-0", "pod node-1")),
-    "a syslog of two hosts": (lambda p: f"Nov 23 10:00:00 node-{int(p == 'fghij')} vllm[3]: ", ("pod node-0", "pod node-1")),
+    "a syslog of two hosts": (lambda p: f"Nov 23 10:00:00 node-{int(p == 'fghij')} vllm[3]: ", ("pod node-0/vllm", "pod node-1/vllm")),
+    "two units of a host": (lambda p: f"Nov 23 10:00:00 node-7 vllm-{p}[3]: ", ("pod node-7/vllm-abcde", "pod node-7/vllm-fghij")),
     "grep -r": (lambda p: f"{p}.log:", ("replica abcde.log", "replica fghij.log")),
     "Ray Serve": (
         lambda p: f"(ServeReplica:default:LLM:q pid={len(p) + (p == 'fghij')}, ip=10.0.0.3) ",

@@ -128,8 +128,10 @@ def _low(outcomes: Outcomes, rows: Sequence[Judged]) -> Cause | None:
     low = [j for j in rows if j.broken == ("series-outlier",) and j.against is not None and j.against.mine.value < LOW]
     if low:
         return replace(_cause("low-acceptance", "SD436", low, _beside), advice=_OWN, blame="scheduler")
+    own = [j for j in rows if j.tally.by in _OWN_DRAFTER and j.enough and not j.lookup and not j.chosen and _small(j)]
     if not fired(outcomes, "SD433"):
-        return None
+        made = _cause("low-acceptance", "SD433", own, lambda j: f"{_who(j)}{_share(j)}") if own else None
+        return None if made is None else replace(made, certainty="suspected")
     small = [j for j in rows if j.tally.by == "all" and _small(j)]
     made = make("low-acceptance", "suspected", ["SD433"], outcomes)
     if not small:
@@ -137,6 +139,10 @@ def _low(outcomes: Outcomes, rows: Sequence[Judged]) -> Cause | None:
     says = f"{WORDS['low-acceptance'].says}: {'; '.join(_share(j) for j in small[:NAMED])}"
     one = all((j.tally.total("drafted") or 0.0) <= 1.01 * (j.tally.total("drafts") or 0.0) for j in small)
     return replace(made, headline=says, advice=_ONE_TOKEN if one else made.advice)
+
+
+#: Series that have a drafter, or requests, of their own: what others accept says nothing of them.
+_OWN_DRAFTER = ("model", "adapter", "drafter")
 
 
 def _small(j: Judged) -> bool:

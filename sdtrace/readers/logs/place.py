@@ -7,7 +7,8 @@ import polars as pl
 
 #: `[pod/NAME/CONTAINER] ` of kubectl --prefix, `NAME-1  | ` of docker compose, `NAME-7f9c6d-abcde CONTAINER ` of stern,
 #: `(ServeReplica:APP:DEPLOYMENT pid=12, ip=10.0.0.3) ` of Ray, `logs/a.log:12:` of grep over several files, ` 3: ` of srun -l,
-#: `[1,3]<stderr>:` of mpirun, `[rank3]: ` of torchrun, `node-7: ` of pdsh, `Nov 23 10:00:00 node-7 vllm[31]: ` of a syslog;
+#: `[1,3]<stderr>:` of mpirun, `[rank3]: ` of torchrun, `node-7: ` of pdsh, `Nov 23 10:00:00 node-7 vllm[31]: ` of a syslog,
+#: `TIME {pod="a"} ` of logcli;
 #: no look around: polars reads it
 _PLACE = (
     r"^\s*(?:\[(?:pod/)?(?P<bracket>[a-z][\w./-]*)\] |(?P<service>[A-Za-z][\w.@-]*)\s*\| "
@@ -16,8 +17,9 @@ _PLACE = (
     r"|(?P<file>[\w./-]{1,200}\.(?:log|txt|out|err))(?:[:-][0-9]+)?[:-][(\[A-Z0-9 ])"
     r"|(?:\[[0-9]{1,4},|\[(?:rank|default))?(?P<task>[0-9]{1,5})(?:\]?: |\](?:<std(?:out|err)>)?: ?)"
     r"(?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
-    r"|(?:(?:[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}|[0-9]{4}-[0-9T:.+-]{15,28}Z?) )?(?P<host>[A-Za-z][\w.-]{0,60}[0-9][\w.-]{0,60})"
-    r"(?: [\w.@/-]{1,60}(?:\[[0-9]+\])?)?: (?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
+    r"|(?:(?:[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}|[0-9]{4}-[0-9T:.+-]{14,28}Z?) )?(?P<host>[A-Za-z][\w.-]{0,60}[0-9][\w.-]{0,60})"
+    r"(?: (?P<unit>[\w.@/-]{1,60})(?:\[[0-9]+\])?)?: (?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
+    r'|[0-9]{4}-[0-9T:.+-]{14,28}Z? \{(?:[^}]{0,400}[ ,{])?(?:pod|pod_name|instance|container|host|hostname)="(?P<label>[\w.:/-]{1,200})"'
 )
 _RE = re.compile(_PLACE)
 #: The same without bounds, which only a search that goes back needs: polars compiles it in 2 ms instead of 100, for every log anew.
@@ -25,10 +27,11 @@ _UNBOUNDED = (
     _PLACE.replace("{0,200}", "*")
     .replace("{1,200}", "+")
     .replace("{0,62}", "*")
+    .replace("{0,400}", "*")
     .replace("{0,60}", "*")
     .replace("{1,60}", "+")
 )
-_WHOLE = ("bracket", "service", "pod", "file", "host")
+_WHOLE = ("bracket", "service", "pod", "file", "label")
 
 
 def place(text: str) -> str:
@@ -40,6 +43,8 @@ def place(text: str) -> str:
         return f"replica-{found['process']}@{found['address'] or 'local'}".replace(":", ".")
     if found["task"]:
         return f"rank {int(found['task'])}"
+    if found["host"]:
+        return "/".join(part for part in (found["host"], found["unit"]) if part)
     return next(found[name] for name in _WHOLE if found[name])
 
 
@@ -49,4 +54,5 @@ def place_of(text: pl.Expr) -> pl.Expr:
     address = parts.field("address").fill_null("local").str.replace_all(":", ".", literal=True)
     replica = pl.concat_str(pl.lit("replica-"), parts.field("process"), pl.lit("@"), address)
     task = pl.lit("rank ") + parts.field("task").cast(pl.Int64, strict=False).cast(pl.String)
-    return pl.coalesce(*(parts.field(name) for name in _WHOLE), replica, task, pl.lit(""))
+    unit = pl.coalesce(pl.lit("/") + parts.field("unit"), pl.lit(""))
+    return pl.coalesce(*(parts.field(name) for name in _WHOLE), replica, task, parts.field("host") + unit, pl.lit(""))
