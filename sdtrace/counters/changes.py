@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.counters.pasted import share, sides
+from sdtrace.counters.restarted import one_name
 from sdtrace.counters.scrapes import placed
 from sdtrace.counters.sources import increments
 from sdtrace.schema.arrays import Floats
@@ -103,7 +104,7 @@ def _figures(windows: pl.DataFrame) -> Iterator[tuple[str, str, str, pl.DataFram
     telling = windows.filter(pl.col("basis").is_in(_BASES))
     server = pl.col("series").fill_null("").str.replace(r" ?slot \d+$", "")
     keyed = telling.with_columns(server=pl.when(pl.col("basis") == "request").then(server).otherwise("series"))
-    keyed = _named_anew(keyed)
+    keyed = one_name(keyed)
     keys = ["engine", "surface", "basis", "server"]
     sizes = keyed.group_by(keys, maintain_order=True).len().filter(pl.col("len") > 2 * SIDE)
     for *key, _ in sizes.sort("len", descending=True, maintain_order=True).head(SERIES).rows():
@@ -117,30 +118,6 @@ def _figures(windows: pl.DataFrame) -> Iterator[tuple[str, str, str, pl.DataFram
         for figure, points in _of_series(part, windows, surface):
             if points.height > 2 * SIDE:
                 yield figure, name, basis, points
-
-
-def _named_anew(keyed: pl.DataFrame) -> pl.DataFrame:
-    """The same with the name of a server without the id of its process, where processes of one name follow each other in a file: it
-    was restarted."""
-    bare = pl.col("server").str.replace(r":[0-9]+( |$)", "$1")
-    keys = ["path", "engine", "surface", "basis", "bare"]
-    spans = (
-        keyed.with_columns(bare=bare).group_by(*keys, "server").agg(first=pl.col("at").min(), last=pl.col("at").max())
-    )
-    spans = spans.filter(pl.col("bare") != pl.col("server")).sort("first", nulls_last=True)
-    after = pl.col("first") > pl.col("last").shift(1).cum_max()
-    follows = spans.with_columns(after=after.over(keys).fill_null(value=True) & pl.col("first").is_not_null())
-    anew = (
-        follows.group_by(keys)
-        .agg(n=pl.len(), follow=pl.col("after").all())
-        .filter((pl.col("n") > 1) & pl.col("follow"))
-    )
-    if anew.is_empty():
-        return keyed
-    found = keyed.with_columns(bare=bare).join(
-        anew.select(*keys, "follow"), on=keys, how="left", nulls_equal=True, maintain_order="left"
-    )
-    return found.with_columns(server=pl.when("follow").then("bare").otherwise("server")).drop("bare", "follow")
 
 
 def _of_series(part: pl.DataFrame, windows: pl.DataFrame, surface: str) -> Iterator[tuple[str, pl.DataFrame]]:
