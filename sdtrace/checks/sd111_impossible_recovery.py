@@ -25,6 +25,7 @@ _RECOVERED = (
     & (pl.col("n_a") < pl.col("verified"))
     & (pl.col("appended").is_null() | (pl.col("appended") == pl.col("n_a") + 1))
     & (pl.col("last_kind").is_null() | (pl.col("last_kind") == "recovered"))
+    & (pl.col("last_tested") == pl.col("n_a"))  # a cut that clips num_accepted shows an accepted token there
     & (pl.col("p_band_high_y").is_not_null())
     & (pl.col("bad_y") == 0)
 )

@@ -20,7 +20,8 @@ from sdtrace.results.check import Check, counted
 from sdtrace.verify.laws import where
 
 # an engine that clips num_accepted at a cut shows an accepted token as if it had been recovered
-_PLAIN = (~pl.col("is_last") & pl.col("stop_at").is_null()) | (pl.col("last_kind") == "recovered")
+_WHOLE = pl.col("last_tested") == pl.col("n_a")
+_PLAIN = (~pl.col("is_last") & pl.col("stop_at").is_null()) | ((pl.col("last_kind") == "recovered") & _WHOLE)
 
 CHECK = Check(
     code="SD112",

@@ -34,12 +34,15 @@ def _read(counts: Counts) -> Outcome:
     return outcome
 
 
+# a request without a line may be a session: more than a step can append is the next turn
+_TURN = pl.col("has_request").is_null() & (pl.col("jump") > pl.col("tau") + 1)
+
 CHECK = Check(
     code="SD138",
     name="context-advance",
     table="steps",
     needs=("context_len", "output_token_ids"),
-    judged=pl.col("jump").is_not_null() & pl.col("stop_at").is_null(),
+    judged=pl.col("jump").is_not_null() & pl.col("stop_at").is_null() & ~_TURN,
     fault=pl.col("jump") != 0,
     read=_read,
     laws=None,

@@ -11,7 +11,8 @@ from sdtrace.verify.laws import where
 
 def not_judged(audit: Audit, laws: pl.DataFrame, choices: Mapping[str, Choice]) -> dict[str, int]:
     """Steps by reason, those that there are. `laws`: the rows of the chosen laws."""
-    doubted = int(laws.filter(pl.col("source") == "doubted")["steps"].sum())
+    doubted = laws.filter(pl.col("source") == "doubted")
+    silent_draft = pl.col("run_id").is_in([run for run, line in audit.runs.items() if line.draft_unsaid])
     unknown = int(laws.filter((pl.col("law") == "unknown") & (pl.col("source") != "doubted"))["steps"].sum())
     raw = [run for run, line in audit.runs.items() if line.prob_basis == "raw"]
     basis = int(
@@ -26,7 +27,8 @@ def not_judged(audit: Audit, laws: pl.DataFrame, choices: Mapping[str, Choice]) 
         (pl.col("with_target") == 0) & (pl.col("tested") > 0) & ~pl.col("law").is_in(["greedy", "greedy?", "unknown"])
     )
     reasons = {
-        "greedy or sampled is unknown: no request line": doubted,
+        "greedy or sampled is unknown: no request line": int(doubted.filter(~silent_draft)["steps"].sum()),
+        "no draft probability is recorded, in a run that has others": int(doubted.filter(silent_draft)["steps"].sum()),
         "unknown rule": unknown,
         "probabilities are raw, or may be": basis,
         "no law is certain": int(laws.filter(unsure & (pl.col("law") != "unknown"))["steps"].sum()),

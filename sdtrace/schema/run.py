@@ -37,6 +37,7 @@ class Run:
     imprecise: float | None = None
     over_counted: int | None = None
     apart: str | None = None
+    draft_unsaid: bool | None = None
     mask_unknown: bool | None = None
     mute_draws: bool | None = None
     mute_statistics: bool | None = None
@@ -59,7 +60,16 @@ class Run:
 
 _NAMES = frozenset(field.name for field in fields(Run))
 _RULED = frozenset(
-    {"imprecise", "over_counted", "apart", "mask_unknown", "mute_draws", "mute_statistics", "basis_doubted"}
+    {
+        "imprecise",
+        "over_counted",
+        "apart",
+        "draft_unsaid",
+        "mask_unknown",
+        "mute_draws",
+        "mute_statistics",
+        "basis_doubted",
+    }
 )
 
 

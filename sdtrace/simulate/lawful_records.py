@@ -11,7 +11,6 @@ from sdtrace.simulate.variant import Row, Variant
 from sdtrace.simulate.world import Rows, World, tempered, top
 
 _CHAIN = ("ratio", "one-hot", "match", "greedy", "block", "tree-coin")
-_DRAWN = ("ratio", "one-hot", "tree-coin", "block")
 _SAMPLED = ("ratio", "block")
 _TOKENWISE = ("ratio", "one-hot", "tree-coin")
 _PER_DRAFT = (
@@ -96,23 +95,6 @@ def _temperatures_lost(frame: pl.DataFrame, rng: np.random.Generator) -> pl.Data
     cold = pl.col("request_id").str.slice(1).cast(pl.Int64) % 2 == 1
     asked = frame.with_columns(temperature=pl.when(cold).then(0.0).otherwise(1.0))
     return asked.filter(pl.Series(rng.random(frame.height) >= 0.3))
-
-
-def _noise(share: float) -> Callable[[World], World]:
-    """The recorded p is that of another pass: off by a share, in the median."""
-
-    def shown(world: World) -> World:
-        noise = np.exp(share * world.rng.standard_normal(world.p.shape, dtype=np.float32))
-        return replace(world, p=np.asarray(np.minimum(world.p * noise, 1.0), np.float32))
-
-    return shown
-
-
-def _coarse(world: World) -> World:
-    """p went through bfloat16 in front of the recorder, which writes float32 of what it got, scaled a little."""
-    bits = np.ascontiguousarray(world.p, np.float32).view(np.uint32)
-    coarse = ((bits + np.uint32(0x8000)) & np.uint32(0xFFFF0000)).view(np.float32)
-    return replace(world, p=np.asarray(np.minimum(coarse * np.float32(1.0000007), 1.0), np.float32))
 
 
 def _both(shape: Callable[[Rows], Rows]) -> Callable[[World], None]:
@@ -204,6 +186,14 @@ def _aborted(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     )
 
 
+def _some_drafts(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """The writer loses q of a third of the steps."""
+    gone = pl.Series(rng.random(frame.height) < 1 / 3)
+    return frame.with_columns(
+        pl.when(~gone).then(name).alias(name) for name in _there(frame, "draft_probs", "last_draft_prob")
+    )
+
+
 def _one_more(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     return frame.with_columns(num_accepted=pl.min_horizontal(pl.col("num_accepted") + 1, "verified_len"), accepted=None)
 
@@ -232,10 +222,6 @@ LAWFUL_RECORDS: dict[str, Variant] = {
         "one user seed for all requests, no request line", _TOKENWISE, remake=_one_seed,
         requests=_no_lines,
     ),
-    "noise-0.05%": Variant("the recorded p is off by 0.05%", _DRAWN, shown=_noise(0.0005), record_fault=True),
-    "noise-0.5%": Variant("the recorded p is off by 0.5%", _DRAWN, shown=_noise(0.005), record_fault=True),
-    "noise-2%": Variant("the recorded p is off by 2%", _DRAWN, shown=_noise(0.02), record_fault=True),
-    "coarse-p": Variant("p went through bfloat16 and is said to be float32", _DRAWN, shown=_coarse, record_fault=True),
     "raw-declared": Variant(
         "raw probabilities of a run at temperature 0.7, which says so", (*_SAMPLED, "match"),
         remake=_both(lambda rows: tempered(rows, 0.7)),
@@ -243,6 +229,11 @@ LAWFUL_RECORDS: dict[str, Variant] = {
     ),
     "raw-null": Variant(
         "raw probabilities of a run at temperature 0.7, which does not say so", _SAMPLED,
+        remake=_both(lambda rows: tempered(rows, 0.7)), shown=_raw(0.7), requests=_asked(temperature=0.7),
+        run=lambda row: row | {"prob_basis": None},
+    ),
+    "raw-null-point": Variant(
+        "raw probabilities of a run at temperature 0.7 with point drafts, which does not say so", ("one-hot",),
         remake=_both(lambda rows: tempered(rows, 0.7)), shown=_raw(0.7), requests=_asked(temperature=0.7),
         run=lambda row: row | {"prob_basis": None},
     ),
@@ -263,6 +254,7 @@ LAWFUL_RECORDS: dict[str, Variant] = {
     "uniforms-at-rejections": Variant("only the uniform that rejected is written", _TOKENWISE, steps=_at_rejections),
     "now-and-then": Variant("a third of the steps is recorded", _CHAIN, lost=_now_and_then),
     "preempted": Variant("contexts are recorded, some requests are preempted", _CHAIN, steps=_contexts),
+    "drafts-lost": Variant("q of a third of the steps is lost", _SAMPLED, steps=_some_drafts),
     "aborted": Variant("a third of the clients hang up", _CHAIN, requests=_aborted),
     "num-accepted-one-more": Variant(
         "num_accepted counts the token after the block as well", ("ratio", "one-hot"), steps=_one_more, record_fault=True

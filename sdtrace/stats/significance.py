@@ -40,7 +40,7 @@ class Reading:
 
     def fires(self, level: float, least: float = LEAST) -> bool:
         """Both evidence and an effect that matters."""
-        return self.enough and self.p < level and abs(self.effect) >= least
+        return self.p < level and abs(self.effect) >= least
 
 
 def read(row: Mapping[str, Any], level: float, inflation: float = 1.0) -> Reading:
@@ -54,7 +54,14 @@ def read(row: Mapping[str, Any], level: float, inflation: float = 1.0) -> Readin
     half = 1.96 * error + s
     visible = ((quantile(level) + _POWER) * error + s) / n
     enough = v >= INFORMATION
-    return Reading(row["code"], int(n), d / n, (d - half) / n, (d + half) / n, visible, z, two_sided(z), enough)
+    p = two_sided(z) if enough else _bernstein(max(abs(d) - s, 0.0), INFORMATION)
+    return Reading(row["code"], int(n), d / n, (d - half) / n, (d + half) / n, visible, z, p, enough)
+
+
+def _bernstein(distance: float, variance: float) -> float:
+    """Two-sided chance of a sum of steps within [-1, 1] so far from 0 (Freedman 1975); a variance too small to trust a normal
+    approximation, or its own estimate, is taken to be `variance`."""
+    return min(1.0, 2.0 * math.exp(-(distance**2) / (2.0 * (variance + distance / 3.0))))
 
 
 def _unskewed(z: float, skew: float, *, exact: bool) -> float:

@@ -204,21 +204,33 @@ def derive(steps: pl.DataFrame) -> pl.DataFrame:
     steps = steps.with_columns(n_a=n_a)
     inside = (pl.col("n_a") >= 0) & (pl.col("n_a") < pl.col("verified"))
     steps = steps.with_columns(
-        is_last=pl.col("step") == pl.col("step").max().over("hash"),
+        # engines that schedule ahead run a step behind the end, of which nothing is kept
+        is_last=pl.col("step")
+        >= pl.when(pl.col("appended").ne_missing(0)).then("step").max().over("hash").fill_null(-1),
         x_rejected=pl.when(inside).then(pl.col("draft_token_ids").list.get(pl.col("n_a"), null_on_oob=True)),
         y=pl.when(pl.col("n_a") >= 0).then(pl.col("output_token_ids").list.get(pl.col("n_a"), null_on_oob=True)),
     )
     ends = pl.col("is_last") | pl.col("stop_token_ids").list.contains(pl.col("y")).fill_null(value=False)
-    clipped = ends & (pl.col("y") == pl.col("x_rejected")) & (pl.col("last_kind").fill_null("") != "recovered")
+    clipped = (
+        ends
+        & (pl.col("y") == pl.col("x_rejected"))
+        & ((pl.col("last_kind").fill_null("") != "recovered") | ~_decided())
+    )
     clipped = clipped.fill_null(value=False) | _cut_at_count()
     return steps.with_columns(last_tested=pl.col("n_a") - clipped.cast(pl.Int64))
+
+
+def _decided() -> pl.Expr:
+    """Runs in which a step accepts as many tokens as it appends, or more: num_accepted is what the verifier decided. Elsewhere it may
+    be what was kept less one, and a recorder that derives last_kind from both calls the last of an accepted block recovered."""
+    return (pl.col("n_a") >= pl.col("appended")).any().over("run_id")
 
 
 def _cut_at_count() -> pl.Expr:
     """Ends of requests that appended exactly num_accepted tokens, fewer than were verified, in runs without a step that shows more
     accepted tokens than appended ones (an engine that shows them counts what its verifier decided)."""
     stopped = pl.col("stop_token_ids").list.contains(pl.col("output_token_ids").list.last()).fill_null(value=False)
-    cut = (pl.col("appended") == pl.col("n_a")) & (pl.col("n_a") < pl.col("verified")) & pl.col("last_kind").is_null()
+    cut = (pl.col("appended") == pl.col("n_a")) & (pl.col("n_a") < pl.col("verified"))
     counts_all = (pl.col("n_a") > pl.col("appended")).any().over("run_id")
     return ((pl.col("is_last") | stopped) & cut & ~counts_all).fill_null(value=False)
 

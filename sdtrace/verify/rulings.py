@@ -17,6 +17,7 @@ class Ruling(TypedDict, total=False):
     `imprecise`: how far, relative to itself, a recorded p may be from the compared one. `over_counted`: num_accepted of every
     step is that many too high. `apart`: steps of requests without a line may be greedy ("draws": those that drew are not)
     and are judged only where they show that they are not; `mask_unknown`: they count in no statistic.
+    `draft_unsaid`: some steps have no q and others do; whether those used none or theirs was lost is open, and they are not judged.
     `mute_draws`, `mute_statistics`: what is recorded depends on the outcome. `basis_doubted`: prob_basis "raw" is no declaration.
     """
 
@@ -25,6 +26,7 @@ class Ruling(TypedDict, total=False):
     imprecise: float
     over_counted: int
     apart: str
+    draft_unsaid: bool
     mask_unknown: bool
     mute_draws: bool
     mute_statistics: bool
@@ -43,7 +45,7 @@ def merged(one: Rulings, other: Rulings) -> dict[str, Ruling]:
     return found
 
 
-def ruled(runs: Mapping[str, Run], ids: pl.Series, name: Literal["over_counted", "apart"]) -> list[str]:
+def ruled(runs: Mapping[str, Run], ids: pl.Series, name: Literal["over_counted", "apart", "draft_unsaid"]) -> list[str]:
     """The runs among `ids` (one a step) that a ruling of that name concerns; cheap where there is none."""
     concerned = [run for run, line in runs.items() if getattr(line, name)]
     return [run for run in ids.unique() if run in concerned] if concerned else []
@@ -63,7 +65,8 @@ def corrected(steps: pl.DataFrame, runs: Mapping[str, Run]) -> pl.DataFrame:
 
 
 def set_apart(steps: pl.DataFrame, runs: Mapping[str, Run]) -> pl.DataFrame:
-    """Derived steps with `greedy` and `doubt`: of requests without a line it is said, or left open, how they were verified."""
+    """Derived steps with `greedy` and `doubt`: of requests without a line, and of steps without q among others that have it, it is
+    said, or left open, how they were verified."""
     for run in ruled(runs, steps["run_id"], "apart"):
         alone = (steps["run_id"] == run) & ~steps["has_request"].fill_null(value=False)
         if not alone.any():
@@ -77,6 +80,9 @@ def set_apart(steps: pl.DataFrame, runs: Mapping[str, Run]) -> pl.DataFrame:
             doubt[alone.arg_true()] = ~pl.Series(_sampled(steps.filter(alone)))
             greedy = alone & False
         steps = steps.with_columns(greedy=steps["greedy"] | greedy, doubt=steps["doubt"] | doubt)
+    for run in ruled(runs, steps["run_id"], "draft_unsaid"):
+        silent = (pl.col("run_id") == run) & (pl.col("tau") > 0) & pl.col("draft_probs").is_null() & ~pl.col("greedy")
+        steps = steps.with_columns(doubt=pl.col("doubt") | silent)
     return steps
 
 

@@ -17,6 +17,29 @@ def test_a_lawful_engine_is_not_accused(cell: Cell) -> None:
     assert accused(cell, 700, 64) == ()
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        Cell("cut-clipped-called", "ratio", "draws", "float32"),
+        Cell("cut-clipped-to-all-called", "ratio", "draws", "float32"),
+        Cell("scheduled-ahead", "ratio", "draws", "float32"),
+        Cell("turns-without-lines", "ratio", "draws", "float32"),
+        Cell("drafts-lost", "ratio", "draws", "float32"),
+        Cell("drafts-lost", "block", "draws", "float32"),
+        Cell("raw-null-point", "one-hot", "draws", "float32"),
+        Cell("p-too-high", "ratio", "draws", "float32"),
+        Cell("noise-8%", "ratio", "draws", "float32"),
+        Cell("noise-8%", "block", "draws", "float32"),
+        Cell("noise-of-both-5%", "ratio", "draws", "float32"),
+        Cell("noise-of-both-5%", "ratio", "basic", "float32"),
+        Cell("noise-of-both-5%", "block", "basic", "bfloat16", 1),
+    ],
+    ids=str,
+)
+def test_a_record_that_was_accused_once_is_not_again(cell: Cell) -> None:
+    assert accused(cell, 1000) == ()
+
+
 def test_a_greedy_request_is_held_to_greedy_whatever_the_run_declares_or_does_not() -> None:
     """A run without a law, every other request at temperature 0: all steps are in the figures, both laws are judged."""
     trace = made(Settings(variant="half-greedy-rule-null", tested=800, vocab=64))

@@ -49,9 +49,9 @@ def open_runs(runs: Mapping[str, Run], ids: Sequence[str], requests: pl.DataFram
 def raw(sample: pl.DataFrame, run: Run, law: str, explained: Sequence[Explanation]) -> bool:
     """Whether what contradicts the law may be no more than a log of raw probabilities. `sample`: steps of the run."""
     best = explained[0] if explained else None
-    exact = (
-        best is not None and best.cause in EXACT and best.decided and LAWS[law].decides == "token"
-    )  # a fitted threshold imitates raw p
+    # a fitted threshold imitates raw p, and so does another row where q says nothing
+    exact = best is not None and best.cause in EXACT and best.decided and LAWS[law].decides == "token"
+    exact = exact and not (LAWS[law].draft != "sampled" and best is not None and best.cause.startswith("misaligned-"))
     if exact and _wrong(sample, run, law)[0] >= ENOUGH:
         return False
     plain = sample.filter(_UNTOUCHED)

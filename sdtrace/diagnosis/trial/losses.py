@@ -56,6 +56,18 @@ def losses(scope: Scope | None, steps: pl.DataFrame, requests: pl.DataFrame) -> 
     return None if alike else Losses(True, f"{few}: {said}")
 
 
+def of_requests(sums: pl.DataFrame, lines: pl.DataFrame, run: str) -> pl.DataFrame:
+    """One row a request of a run, from its sums of the tally, with what its line says of its output."""
+    names = ("steps", "appended", "known_appended", "idle")
+    by = (
+        sums.filter(pl.col("run_id") == run)
+        .group_by("run_id", "request_id", maintain_order=True)
+        .agg(pl.col(names).sum(), pl.col("min_step").min(), pl.col("max_step", "last_at").max())
+    )
+    asked = lines.select("run_id", "request_id", "output_len", "finish_reason")
+    return by.join(asked, on=["run_id", "request_id"], how="left", maintain_order="left")
+
+
 def by_outcome(pos: Positions) -> str | None:
     """The first column whose presence at tested positions goes with the decision; None where none does.
 

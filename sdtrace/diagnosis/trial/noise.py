@@ -13,6 +13,10 @@ from sdtrace.tally.margins import upper
 LARGEST, UNSEEN = 0.12, 0.05
 #: Of the decisions nearer than the median contradiction, the share that contradicts at the least: noise turns a third.
 DENSE = 0.1
+#: The same where nothing else explains the contradictions, and most of them are near: noise with a long tail, or more of it.
+WIDEST, HALF = 0.5, 0.06
+#: The same of contradictions that are few, or stand on one side because no uniform is logged.
+_FEW_WIDEST, _FEW_HALF = 0.25, 0.12
 #: Contradictions from which one side alone tells; how far beyond what was seen noise is allowed to go.
 SIDED, BEYOND = 8, 1.5
 #: So few contradictions, so near the boundary, are enough: decisions turned round at random hardly ever fall there.
@@ -30,6 +34,23 @@ class Margins:
     recovered: int
     median: float
     largest: float
+
+    @property
+    def many(self) -> bool:
+        """So many that a rule may be told from them."""
+        return self.accepted + self.rejected >= SIDED
+
+    def says(self, width: float | None) -> str:
+        """In words. `width`: of a law whose margins are widths of p."""
+        said = f"{self.accepted + self.rejected:,} decisions contradict the law"
+        if width is not None:
+            said += f", none where p may be off by {width:.1%}"
+        else:
+            said += (
+                f" by a margin of {self.median:.2%} in the median and {self.largest:.2%} at the most "
+                f"({self.accepted:,} accepted, {self.rejected:,} rejected)"
+            )
+        return f"{said}, {self.recovered:,} recovered tokens" if self.recovered else said
 
 
 def told(rows: pl.DataFrame) -> Margins | None:
@@ -56,9 +77,33 @@ def imprecise(rows: pl.DataFrame) -> float | None:
     decided = seen.accepted + seen.rejected
     few = decided <= _NONE and seen.largest <= _TINY
     few |= decided < SIDED and seen.largest <= _HAIR["accepted" if seen.accepted else "rejected"]
-    if decided and not few and not (_dense(near, seen) and _both_sides(near, seen, decided)):
+    # no rule is known that rejects a little too much: a recorded p that is too high throughout is
+    high = seen.largest <= UNSEEN and seen.accepted <= 0.1 * seen.rejected
+    if decided and not few and not (_dense(near, seen) and (high or _both_sides(near, seen, decided))):
         return None
     return BEYOND * seen.largest
+
+
+def wide(rows: pl.DataFrame, block: bool) -> float | None:
+    """How far a recorded p may be from the compared one where its noise is large: half of the contradictions are near the boundary, a
+    few of them far from it, on both sides alike. Rules of the wrong kind look like that too, so that none may fit."""
+    seen = told(rows)
+    if seen is None or seen.largest > WIDEST:
+        return None
+    near, decided = (
+        rows.filter((pl.col("near") > 0) & (pl.col("side") != "recovered")),
+        seen.accepted + seen.rejected,
+    )
+    if (
+        (decided <= _NONE or (near.is_empty() and not block))
+        and seen.median <= _FEW_HALF
+        and seen.largest <= _FEW_WIDEST
+    ):
+        return BEYOND * seen.largest
+    if seen.largest <= LARGEST or seen.median > HALF:
+        return None
+    sides = min(seen.accepted, seen.rejected) >= 0.25 * decided > 0
+    return BEYOND * seen.largest if sides and (block or _dense(near, seen)) else None
 
 
 def of_block(rows: pl.DataFrame) -> float | None:

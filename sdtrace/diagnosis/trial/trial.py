@@ -16,10 +16,10 @@ from sdtrace.diagnosis.samples import sampled
 from sdtrace.diagnosis.trial import basis, draws
 from sdtrace.diagnosis.trial.counts import NEEDED, over_counted
 from sdtrace.diagnosis.trial.keys import compared, conflict
-from sdtrace.diagnosis.trial.losses import losses
-from sdtrace.diagnosis.trial.noise import imprecise, of_block, told
+from sdtrace.diagnosis.trial.losses import losses, of_requests
+from sdtrace.diagnosis.trial.noise import imprecise, of_block, told, wide
 from sdtrace.diagnosis.trial.parts import joined
-from sdtrace.diagnosis.wrong_rules import explain_decisions
+from sdtrace.diagnosis.wrong_rules import Explanation, explain_decisions
 from sdtrace.results.cause import Cause, with_command
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Check
@@ -131,6 +131,7 @@ class _Trial:
             self._again,
             self._losses,
             self._unknown_requests,
+            self._drafts,
             self._basis,
             self._noise,
             self._draws,
@@ -143,11 +144,14 @@ class _Trial:
         alone = bool(self.audit.unknown_requests) and draws.orphans(steps).height > 0
         told_by = "declared" if line.prob_basis else "unknown" if run in self.open_basis else "inferred"
         sampled = "known" if not alone else "inferred" if draws.draws_tell(steps) else "unknown"
-        drew = not alone or not _some(steps, "uniforms")
         self.record = replace(
             self.record,
             basis=_worst(self.record.basis, told_by, ("declared", "inferred", "unknown")),
-            seeds=_worst(self.record.seeds, "known" if drew else "unknown", ("known", "unknown", "shared")),
+            seeds=_worst(
+                self.record.seeds,
+                "unknown" if alone and _some(steps, "uniforms") else "known",
+                ("known", "unknown", "shared"),
+            ),
             greedy=_worst(self.record.greedy, sampled, ("known", "inferred", "unknown")),
         )
 
@@ -162,8 +166,8 @@ class _Trial:
         says = "num_accepted counts the token after the accepted block as well"
         if less < 0:
             says = "num_accepted leaves out one of the accepted tokens"
-        told_by = f"{says}: {row['steps']:,} of {row['of']:,} steps append {'as many' if less > 0 else 'two more'}"
-        self._add(_cause("metric-inconsistent", told_by, row))
+        says += f": {row['steps']:,} of {row['of']:,} steps append {'as many' if less > 0 else 'two more'}"
+        self._add(_cause("metric-inconsistent", says, row))
         self._note("num_accepted as it stands: it was corrected by what the steps appended")
         return {"over_counted": less}
 
@@ -184,7 +188,7 @@ class _Trial:
             return None
         mine = steps.filter(pl.col("law") == choice.law)
         scope = of_sample(positions(mine), line, choice.law) if mine.height else None
-        found = losses(scope, steps, self._requests(run))
+        found = losses(scope, steps, of_requests(self.chosen.requests, self.audit.requests, run))
         if found is None or not (found.depends or self.doubted):
             return None
         self.record = replace(
@@ -192,16 +196,6 @@ class _Trial:
         )
         self._note(f"every statistic over many tokens of run {run!r}: {found.says}")
         return {"mute_statistics": True}
-
-    def _requests(self, run: str) -> pl.DataFrame:
-        """One row a request of a run, with what its line says of its output."""
-        names = ("steps", "appended", "known_appended", "idle")
-        rows = self.chosen.requests.filter(pl.col("run_id") == run)
-        by = rows.group_by("run_id", "request_id", maintain_order=True).agg(
-            pl.col(names).sum(), pl.col("min_step").min(), pl.col("max_step", "last_at").max()
-        )
-        asked = self.audit.requests.select("run_id", "request_id", "output_len", "finish_reason")
-        return by.join(asked, on=["run_id", "request_id"], how="left", maintain_order="left")
 
     def _unknown_requests(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
         """Greedy or sampled? It matters only where something speaks against the engine."""
@@ -227,6 +221,16 @@ class _Trial:
             )
         return {"apart": how, "mask_unknown": shared or few or how == "draws"}
 
+    def _drafts(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
+        """A list of q that is null says that the engine used none; beside others it may have been lost as well."""
+        if line.draft_unsaid or LAWS[choice.law].residual not in ("ratio", "block"):
+            return None
+        mine = steps.filter((pl.col("law") == choice.law) & (pl.col("tau") > 0))["draft_probs"]
+        if mine.null_count() in (0, len(mine)) or not self.doubted:
+            return None
+        self._note(f"steps of run {run!r} without draft probabilities: others have them, and these may be lost")
+        return {"draft_unsaid": True}
+
     def _noise(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
         rows = self.audit.tally.frame("margins")
         if rows.is_empty() or line.imprecise or not choice.accuses:
@@ -234,18 +238,11 @@ class _Trial:
         rows = rows.filter((pl.col("run_id") == run) & (pl.col("law") == choice.law))
         block = LAWS[choice.law].decides == "block"
         width, seen = of_block(rows) if block else imprecise(rows), told(rows)
+        if width is None and (broad := wide(rows, block)) and not (seen and seen.many and self._explained(run, choice)):
+            width = broad
         if width is None or seen is None:
             return None
-        said = f"{seen.accepted + seen.rejected:,} decisions contradict the law"
-        if block:
-            said += f", none where p may be off by {width:.1%}"
-        else:
-            said += (
-                f" by a margin of {seen.median:.2%} in the median and {seen.largest:.2%} at the most "
-                f"({seen.accepted:,} accepted, {seen.rejected:,} rejected)"
-            )
-        if seen.recovered:
-            said += f", {seen.recovered:,} recovered tokens"
+        said = seen.says(width if block else None)
         self._add(_cause("record-imprecise", f"{WORDS['record-imprecise'].says}: {said}", self._witness(run)))
         self._note(f"decisions within {width:.2%} of the boundary: the recorded p is no more precise than that")
         self.record = replace(self.record, noise=max(self.record.noise or 0.0, width))
@@ -257,15 +254,22 @@ class _Trial:
         mine = steps.filter(pl.col("law") == choice.law)
         if choice.source == "declared" and better_law(mine, line, choice.law) is not None:
             return None
-        sample = sampled(self.audit, run, choice.law)
-        rows = explain_decisions(sample.rows, sample.law, sample.bands.p, sample.bands.q) if sample is not None else []
-        if not basis.raw(mine, line, choice.law, rows):
+        if not basis.raw(mine, line, choice.law, self._rules(run, choice)):
             return None
         self._note(
-            "decisions that compare p and q: the run does not say whether they are raw or processed (prob_basis), and they do not "
-            "fit as processed ones"
+            "decisions that compare p and q: the run does not say whether they are raw or processed (prob_basis), and they do not fit "
+            "as processed ones"
         )
         return {"prob_basis": "raw", "basis_doubted": True}
+
+    def _rules(self, run: str, choice: Choice) -> list[Explanation]:
+        """Wrong rules that may explain the decisions of a run, the likeliest first."""
+        sample = sampled(self.audit, run, choice.law)
+        return explain_decisions(sample.rows, sample.law, sample.bands.p, sample.bands.q) if sample is not None else []
+
+    def _explained(self, run: str, choice: Choice) -> bool:
+        rules = self._rules(run, choice)[:1] if LAWS[choice.law].decides == "token" else []
+        return any(rule.cause != "decision-mismatch" for rule in rules)
 
     def _draws(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
         if line.mute_draws or not _some(steps, "uniforms") or not draws.by_outcome(steps):
