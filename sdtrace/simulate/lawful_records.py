@@ -194,6 +194,10 @@ def _some_drafts(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     )
 
 
+def _no_drafts(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    return frame.with_columns(pl.lit(None, frame.schema[name]).alias(name) for name in _there(frame, "draft_probs"))
+
+
 def _one_more(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     return frame.with_columns(num_accepted=pl.min_horizontal(pl.col("num_accepted") + 1, "verified_len"), accepted=None)
 
@@ -215,6 +219,10 @@ LAWFUL_RECORDS: dict[str, Variant] = {
         "half of the requests are greedy and draw nothing, a third of the request lines is lost", play=half_greedy,
         steps=greedy_columns, requests=_temperatures_lost,
     ),
+    "temperatures-none-half-greedy": Variant(
+        "half of the requests are greedy, request lines without a temperature", play=half_greedy, requests=_asked(temperature=None)
+    ),
+    "drafts-unwritten": Variant("drafts are drawn, and q is not written", _SAMPLED, steps=_no_drafts),
     "lines-none-half-greedy": Variant("half of the requests are greedy, no request line", play=half_greedy, requests=_no_lines),
     "lines-none": Variant("no request line", _CHAIN, requests=_no_lines),
     "bare": Variant("neither run nor request lines", _CHAIN, requests=_no_lines, run=_elsewhere),

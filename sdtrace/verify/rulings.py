@@ -15,7 +15,7 @@ class Ruling(TypedDict, total=False):
     """Fields that a run line is amended by; `rule` and `prob_basis` are those of the format.
 
     `imprecise`: how far, relative to itself, a recorded p may be from the compared one. `over_counted`: num_accepted of every
-    step is that many too high. `apart`: steps of requests without a line may be greedy ("draws": those that drew are not)
+    step is that many too high. `apart`: steps of requests of unknown temperature may be greedy ("draws": those that drew are not)
     and are judged only where they show that they are not; `mask_unknown`: they count in no statistic.
     `draft_unsaid`: some steps have no q and others do; whether those used none or theirs was lost is open, and they are not judged.
     `mute_draws`, `mute_statistics`: what is recorded depends on the outcome. `basis_doubted`: prob_basis "raw" is no declaration.
@@ -68,7 +68,7 @@ def set_apart(steps: pl.DataFrame, runs: Mapping[str, Run]) -> pl.DataFrame:
     """Derived steps with `greedy` and `doubt`: of requests without a line, and of steps without q among others that have it, it is
     said, or left open, how they were verified."""
     for run in ruled(runs, steps["run_id"], "apart"):
-        alone = (steps["run_id"] == run) & ~steps["has_request"].fill_null(value=False)
+        alone = (steps["run_id"] == run) & steps["temperature"].is_null()
         if not alone.any():
             continue
         drew = steps["uniforms"].list.len().fill_null(0) > 0

@@ -26,6 +26,8 @@ def test_a_lawful_engine_is_not_accused(cell: Cell) -> None:
         Cell("turns-without-lines", "ratio", "draws", "float32"),
         Cell("drafts-lost", "ratio", "draws", "float32"),
         Cell("drafts-lost", "block", "draws", "float32"),
+        Cell("drafts-unwritten", "ratio", "draws", "float32"),
+        Cell("temperatures-none-half-greedy", "ratio", "draws", "float32"),
         Cell("raw-null-point", "one-hot", "draws", "float32"),
         Cell("p-too-high", "ratio", "draws", "float32"),
         Cell("noise-8%", "ratio", "draws", "float32"),

@@ -1,4 +1,4 @@
-"""Requests without a line: greedy or sampled, with draws of their own or not; and draws that are logged by outcome."""
+"""Requests without a line or a temperature: greedy or sampled, with draws of their own or not; and draws that are logged by outcome."""
 
 import math
 
@@ -17,8 +17,13 @@ LUCK = 1e-6
 
 
 def orphans(sample: pl.DataFrame) -> pl.DataFrame:
-    """The steps whose request has no line."""
-    return sample.filter(pl.col("has_request").is_null())
+    """The steps whose request has no line, or one without a temperature."""
+    return sample.filter(pl.col("temperature").is_null())
+
+
+def some(sample: pl.DataFrame) -> bool:
+    """Whether any step has uniforms."""
+    return sample["uniforms"].null_count() < sample.height
 
 
 def draws_tell(sample: pl.DataFrame) -> bool:
@@ -26,7 +31,7 @@ def draws_tell(sample: pl.DataFrame) -> bool:
     steps = sample.filter(pl.col("tau") > 0).select(
         drew=pl.col("uniforms").list.len().fill_null(0) > 0,
         argmax=pl.col("target_argmax_ids").is_not_null(),
-        known=pl.col("has_request").is_not_null(),
+        known=pl.col("temperature").is_not_null(),
         greedy=pl.col("temperature") == 0.0,
     )
     known, alone = steps.filter("known"), steps.filter(~pl.col("known"))

@@ -1,6 +1,6 @@
 """The trial of one audit's record: findings about the record itself, and rulings under which to judge again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,13 +14,14 @@ from sdtrace.diagnosis.law_choice import Choice, better_law, choose
 from sdtrace.diagnosis.outcomes import outcomes
 from sdtrace.diagnosis.samples import sampled
 from sdtrace.diagnosis.trial import basis, draws
+from sdtrace.diagnosis.trial.cause import cause_of
 from sdtrace.diagnosis.trial.counts import NEEDED, over_counted
 from sdtrace.diagnosis.trial.keys import compared, conflict
 from sdtrace.diagnosis.trial.losses import losses, of_requests
 from sdtrace.diagnosis.trial.noise import imprecise, of_block, told, wide
 from sdtrace.diagnosis.trial.parts import joined
 from sdtrace.diagnosis.wrong_rules import Explanation, explain_decisions
-from sdtrace.results.cause import Cause, with_command
+from sdtrace.results.cause import Cause
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Check
 from sdtrace.results.record import Record
@@ -107,7 +108,9 @@ class _Trial:
         ranks = found.kind == "ranks"  # whose steps they are is known, then
         self.record = replace(self.record, keys="repeated" if ranks else "conflicting")
         name = "decision-mismatch" if ranks else "record-broken"
-        self._add(replace(_cause(name, found.headline, found.evidence[0]), evidence=found.evidence, weight=found.steps))
+        self._add(
+            replace(cause_of(name, found.headline, found.evidence[0]), evidence=found.evidence, weight=found.steps)
+        )
 
     def parts(self) -> None:
         """Requests that go over from one input to another, and the clocks of both."""
@@ -149,7 +152,7 @@ class _Trial:
             basis=_worst(self.record.basis, told_by, ("declared", "inferred", "unknown")),
             seeds=_worst(
                 self.record.seeds,
-                "unknown" if alone and _some(steps, "uniforms") else "known",
+                "unknown" if alone and draws.some(steps) else "known",
                 ("known", "unknown", "shared"),
             ),
             greedy=_worst(self.record.greedy, sampled, ("known", "inferred", "unknown")),
@@ -167,7 +170,7 @@ class _Trial:
         if less < 0:
             says = "num_accepted leaves out one of the accepted tokens"
         says += f": {row['steps']:,} of {row['of']:,} steps append {'as many' if less > 0 else 'two more'}"
-        self._add(_cause("metric-inconsistent", says, row))
+        self._add(cause_of("metric-inconsistent", says, row))
         self._note("num_accepted as it stands: it was corrected by what the steps appended")
         return {"over_counted": less}
 
@@ -199,7 +202,7 @@ class _Trial:
 
     def _unknown_requests(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
         """Greedy or sampled? It matters only where something speaks against the engine."""
-        if not self.audit.unknown_requests or line.apart or LAWS[choice.law].greedy:
+        if line.apart or LAWS[choice.law].greedy:
             return None
         alone = draws.orphans(steps)
         if alone.is_empty() or not self.doubted:
@@ -213,7 +216,7 @@ class _Trial:
         if shared:
             self.record = replace(self.record, seeds="shared")
             self._note(
-                "independence of draws: requests without a line draw the same numbers, and may share a seed of their user"
+                "independence of draws: requests without a line draw the same numbers, and may share a user's seed"
             )
         if few:
             self._note(
@@ -226,9 +229,10 @@ class _Trial:
         if line.draft_unsaid or LAWS[choice.law].residual not in ("ratio", "block"):
             return None
         mine = steps.filter((pl.col("law") == choice.law) & (pl.col("tau") > 0))["draft_probs"]
-        if mine.null_count() in (0, len(mine)) or not self.doubted:
+        told = line.draft_sampling == "sampled" or mine.null_count() < len(mine)  # q was there, and is not written
+        if not mine.null_count() or not told or not self.doubted:
             return None
-        self._note(f"steps of run {run!r} without draft probabilities: others have them, and these may be lost")
+        self._note(f"steps of run {run!r} without draft probabilities: the run has some, and these may be lost")
         return {"draft_unsaid": True}
 
     def _noise(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
@@ -243,7 +247,7 @@ class _Trial:
         if width is None or seen is None:
             return None
         said = seen.says(width if block else None)
-        self._add(_cause("record-imprecise", f"{WORDS['record-imprecise'].says}: {said}", self._witness(run)))
+        self._add(cause_of("record-imprecise", f"{WORDS['record-imprecise'].says}: {said}", self._witness(run)))
         self._note(f"decisions within {width:.2%} of the boundary: the recorded p is no more precise than that")
         self.record = replace(self.record, noise=max(self.record.noise or 0.0, width))
         return {"imprecise": width}
@@ -272,7 +276,7 @@ class _Trial:
         return any(rule.cause != "decision-mismatch" for rule in rules)
 
     def _draws(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
-        if line.mute_draws or not _some(steps, "uniforms") or not draws.by_outcome(steps):
+        if line.mute_draws or not draws.some(steps) or not draws.by_outcome(steps):
             return None
         self._note("uniform draws as a whole: whether one is recorded depends on the decision")
         return {"mute_draws": True}
@@ -288,16 +292,6 @@ class _Trial:
     def _note(self, text: str) -> None:
         if text not in self.record.notes:
             self.record = replace(self.record, notes=(*self.record.notes, text))
-
-
-def _cause(name: str, headline: str, row: Mapping[str, Any]) -> Cause:
-    side, blame, _, advice, *_ = WORDS[name]
-    evidence = (dict(row),)
-    return Cause(name, side, "proved", (), headline, evidence, with_command(advice, evidence), blame, 1)
-
-
-def _some(steps: pl.DataFrame, name: str) -> bool:
-    return steps[name].null_count() < steps.height
 
 
 def _worst(one: str | None, other: str, order: Sequence[str]) -> str:

@@ -99,7 +99,7 @@ def _steps(scope: Scope) -> _Steps:
     if not scope.absent("seed"):
         ends = np.where(_own_uniforms(steps), ends, -1)
     if scope.run.mask_unknown:
-        ends = np.where(steps["has_request"].is_null().to_numpy(), -1, ends)
+        ends = np.where(steps["temperature"].is_null().to_numpy(), -1, ends)
     p_last, q_last = (steps[name].fill_null(np.nan).to_numpy() for name in ("last_target_prob", "last_draft_prob"))
     if scope.law.residual != "ratio" or scope.absent("draft_probs"):
         q_last = np.where(np.isnan(p_last), np.nan, 0.0)
