@@ -121,8 +121,10 @@ def _before(world: World) -> World:
     return replace(world, p=p, q=q)
 
 
-def _asked(**values: float | int) -> Frame:
-    return lambda frame, rng: frame.with_columns(pl.lit(value).alias(name) for name, value in values.items())
+def _asked(**values: float | int | None) -> Frame:
+    return lambda frame, rng: frame.with_columns(
+        pl.lit(value, None if value is not None else frame.schema[name]).alias(name) for name, value in values.items()
+    )
 
 
 def _where_needed(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
