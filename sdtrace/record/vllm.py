@@ -23,7 +23,8 @@ import functools
 import inspect
 import logging
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sdtrace.record import settings
@@ -42,14 +43,39 @@ def register() -> None:
             _log.warning("sdtrace: %s", told)
         _install()
     except Exception as error:  # a recorder must not keep a server from starting
-        _log.warning("sdtrace does not record: %s", settings.said(error))
+        version = getattr(sys.modules.get("vllm"), "__version__", "")
+        _log.warning("sdtrace does not record%s: %s", f" vLLM {version}" if version else "", settings.said(error))
+
+
+#: Releases that are known: their samplers were read, V1 ran on a CPU, V2 in Triton's interpreter.
+KNOWN = ("0.32.", "0.33.")
+#: What is watched of model runner V1, and the arguments of its `rejection_sample` that are read, in their order.
+_RUNNER = ("execute_model", "_sample", "propose_draft_token_ids", "sample_tokens")
+_ARGUMENTS = (
+    *("draft_token_ids", "num_draft_tokens", "max_spec_len", "cu_num_draft_tokens", "draft_probs", "target_logits"),
+)
+#: Arguments of V2's `rejection_sample` that are read.
+_READ = frozenset({
+    "target_logits", "draft_logits", "draft_sampled", "cu_num_logits", "pos", "expanded_idx_mapping", "expanded_local_pos", "temperature",
+})  # fmt: skip
 
 
 def _install() -> None:
+    import vllm
     from vllm.v1.sample import rejection_sampler
     from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
-    if getattr(GPUModelRunner, "_sdtrace", None) is not None:
+    if "_sdtrace" in vars(GPUModelRunner):
+        return
+    GPUModelRunner._sdtrace = None  # whatever comes of it, once
+    _second_runner()
+    lacks = [name for name in _RUNNER if not hasattr(GPUModelRunner, name)]
+    lacks += [name for name in ("generate_uniform_probs", "rejection_sample") if not hasattr(rejection_sampler, name)]
+    if not lacks:
+        given = list(inspect.signature(rejection_sampler.rejection_sample).parameters)
+        lacks = [name for at, name in enumerate(_ARGUMENTS) if given[at : at + 1] != [name]]
+    if says := _refusal("V1", vllm.__version__, lacks, "vllm/v1/sample/rejection_sampler.py"):
+        _around(GPUModelRunner, "__init__", before=lambda *_, **__: _log.warning(says))
         return
     steps = Steps()
     GPUModelRunner._sdtrace = steps
@@ -59,15 +85,17 @@ def _install() -> None:
     _around(GPUModelRunner, "sample_tokens", after=steps.end)
     _around(rejection_sampler, "generate_uniform_probs", after=lambda result, *_, **__: steps.uniforms(result))
     _around(rejection_sampler, "rejection_sample", before=steps.verify)
-    _second_runner()
 
 
-#: Releases whose second runner is known: its sampler was read, and run in Triton's interpreter.
-SECOND = ("0.32.", "0.33.")
-#: Arguments of vLLM's `rejection_sample` that are read.
-_READ = frozenset({
-    "target_logits", "draft_logits", "draft_sampled", "cu_num_logits", "pos", "expanded_idx_mapping", "expanded_local_pos", "temperature",
-})  # fmt: skip
+def _refusal(runner: str, version: str, lacks: Sequence[str], where: str) -> str | None:
+    """Why a model runner is not recorded, and what it would take; None for one that is known."""
+    if version.startswith(KNOWN) and not lacks:
+        return None
+    gone = f" (gone or in another place: {', '.join(lacks)})" if lacks else ""
+    return (
+        f"sdtrace does not record model runner {runner} of vLLM {version}{gone}: known are {' and '.join(f'{k}x' for k in KNOWN)}; "
+        f"it would take a look at rejection_sample in {where}"
+    )
 
 
 def _second_runner() -> None:
@@ -80,14 +108,10 @@ def _second_runner() -> None:
         return
     runner = model_runner.GPUModelRunner
     call = inspect.signature(rejection_sampler.rejection_sample)
-    missing = sorted(_READ - set(call.parameters))
-    if not vllm.__version__.startswith(SECOND) or missing:
-        lacks = f" ({', '.join(missing)} are no arguments of its rejection_sample)" if missing else ""
-        says = (
-            f"sdtrace does not record model runner V2 of vLLM {vllm.__version__}{lacks}: known are "
-            f"{' and '.join(f'{known}x' for known in SECOND)}; it would take a look at rejection_sample in "
-            "vllm/v1/worker/gpu/spec_decode; VLLM_USE_V2_MODEL_RUNNER=0 chooses the runner that is recorded"
-        )
+    lacks = sorted(_READ - set(call.parameters))
+    if says := _refusal("V2", vllm.__version__, lacks, "vllm/v1/worker/gpu/spec_decode"):
+        if vllm.__version__.startswith(KNOWN):
+            says += "; VLLM_USE_V2_MODEL_RUNNER=0 chooses the runner that is recorded"
         _around(runner, "__init__", before=lambda *_, **__: _log.warning(says))
         return
     steps = SecondSteps(mixed=hasattr(rejection_sampler_utils, "spec_step_seed"))
