@@ -67,7 +67,7 @@ def tests_of(path: Path) -> list[list[str]]:
     spoken = (f"from {name} import", f"import {name}", f"from {parent} import {last}")
     tests = sorted(p for p in (TOP / "tests").rglob("test_*.py") if "browser" not in p.parts)
     own = [p for p in tests if any(words in p.read_text() for words in spoken)]
-    named = [p for p in tests if p.stem == f"test_{last}"]
+    named = [p for p in tests if p.stem == f"test_{last}" or (room == "cli" and f'run(["{last}"' in p.read_text())]
     golden = TOP / "tests" / "test_golden.py"
     faces = [f"from {face} import" for face in dict.fromkeys((parent, f"sdtrace.{room}")) if face != "sdtrace"]
     near = [p for p in tests if any(face in p.read_text() for face in faces) or path.parent.name in p.parts[:-1]]
