@@ -148,6 +148,13 @@ def counts(path: Path, n: int) -> None:
     path.with_suffix(".log").write_text("".join(text.format(i) for i in range(n)))
 
 
+def stream(path: Path, n: int) -> None:
+    """One streamed answer of n tokens."""
+    choice = {"index": 0, "logprobs": {"content": [{"token": "a", "logprob": -0.5, "top_logprobs": []}]}}
+    said = json.dumps({"id": "a", "object": "chat.completion.chunk", "choices": [choice]})
+    path.with_suffix(".txt").write_text(f"data: {said}\n\n" * n)
+
+
 def pieces(path: Path, n: int) -> None:
     """One line of a container that a runtime cut n times, and that never ends."""
     said = "2026-11-23T10:00:00.000000000Z stdout P SpecDecoding metrics: Mean acceptance\n"
@@ -161,7 +168,7 @@ SHAPES: dict[str, tuple[Callable[[Path, int], None], int]] = {
     "line": (line, 4_000_000), "record": (record, 4_000_000), "nested": (nested, 500_000), "bomb": (bomb, 8_000_000),
     "table lists": (table_lists, 1_000_000), "table columns": (table_columns, 2_000), "files": (files, 50),
     "document": (document, 20_000), "requests of a log": (counts, 5_000),
-    "pieces": (pieces, 50_000),
+    "pieces": (pieces, 50_000), "stream": (stream, 10_000),
 }  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def batches(src: Source) -> Iterator[Batch]:
     if other:
         losses.append(Loss(src.path, None, OTHER, other, "expected in a stream"))
     windows = from_rows(src.path, [*stream.rows, *stream.last.values()])
-    told = from_responses(src.path, stream.responses.rows.values())
+    told = from_responses(src.path, stream.responses.responses())
     tables = no_tables()
     yield Batch(src.path, total, *tables, losses, [], windows, records=records, responses=told)
 

@@ -29,7 +29,7 @@ def responses(value: Any, asked: Mapping[str, Any] | None = None, depth: int = 0
         for chunk in chunks(value["response"]):
             stream.take(chunk)
         if stream.rows:
-            yield from (with_request(row, asked) for row in stream.rows.values())
+            yield from (with_request(row, asked) for row in stream.responses())
             return
     made = [row for rows in _DIALECTS for row in rows(value)]
     for row in made:

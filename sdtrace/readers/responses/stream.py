@@ -17,6 +17,7 @@ class Stream:
     """Responses of one stream so far, by name and choice."""
 
     rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    named: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def take(self, chunk: Mapping[str, Any], line: int | None = None) -> bool:
         """Add a chunk; whether it held tokens."""
@@ -24,14 +25,23 @@ class Stream:
         for row in made:
             key = str(row.get("request_id") or chunk.get("id") or ""), row["choice"]
             before = self.rows.get(key)
-            self.rows[key] = row | {"line": line} if before is None else _grown(before, row)
+            if before is None:
+                self.rows[key] = row | {"line": line} | {name: [*row[name]] for name in _LISTS}
+                self.named.setdefault(key[0], []).append(self.rows[key])
+            else:
+                _grow(before, row)
         if not made:
             self._end(chunk)
         return bool(made)
 
+    def responses(self) -> Iterator[dict[str, Any]]:
+        """The responses as they are by now."""
+        for row in self.rows.values():
+            yield row | llamacpp.drafted({name: row[name] for name in _LISTS}) if row["engine"] == "llama.cpp" else row
+
     def _end(self, chunk: Mapping[str, Any]) -> None:
         """What the last chunks tell of a response whose tokens have come: why it ended, how many they were, its parameters."""
-        mine = [row for (name, _), row in self.rows.items() if name == str(chunk.get("id") or "")]
+        mine = self.named.get(str(chunk.get("id") or ""), [])
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             for row in mine:
@@ -79,10 +89,13 @@ def _counted(value: list[Any]) -> bool:
     return rising and len({str(one.get("id")) for one in value}) == 1
 
 
-def _grown(before: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
-    known = {k: v for k, v in row.items() if v is not None and k not in _LISTS}
+def _grow(before: dict[str, Any], row: dict[str, Any]) -> None:
+    """Add what a chunk has; lists grow in place, for a response may come in 100,000 chunks."""
     now, then = row["token_ids"], before["token_ids"]
-    if row["engine"] == "sglang" and now[: len(then)] == then:
-        return before | known | {name: row[name] for name in _LISTS}
-    grown = {name: [*before[name], *row[name]] for name in _LISTS}
-    return before | known | (llamacpp.drafted(grown) if row["engine"] == "llama.cpp" else grown)
+    everything = row["engine"] == "sglang" and now[: len(then)] == then
+    before |= {k: v for k, v in row.items() if v is not None and k not in _LISTS}
+    for name in _LISTS:
+        if everything:
+            before[name] = [*row[name]]
+        else:
+            before[name] += row[name]
