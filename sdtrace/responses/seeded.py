@@ -65,6 +65,7 @@ def seeded(row: Mapping[str, Any], steps: bool = True) -> list[Seeded]:
         or row["engine"] not in STREAMS
         or any(v is None for v in row["logprobs"])
         or not row["token_ids"]
+        or _holes(row)
         or row["choice"]  # a further answer to one request has a seed of its own, or stands for another prompt
     ):
         return []
@@ -92,6 +93,13 @@ def seeded(row: Mapping[str, Any], steps: bool = True) -> list[Seeded]:
             if steps and name == PLAIN and (answer.answer == -1).any():
                 made += _by_steps(row, known, basis)
     return made
+
+
+def _holes(row: Mapping[str, Any]) -> bool:
+    """Whether the engine counted more tokens than came, or fewer (chunks that were lost, or came twice): none has its place then. The one
+    that ends an answer may be missing."""
+    counted, came = row["completion_tokens"], len(row["token_ids"])
+    return counted is not None and counted != came + (counted == came + 1 and row["finish_reason"] == "stop")
 
 
 def _by_steps(row: Mapping[str, Any], known: Known, basis: str) -> list[Seeded]:

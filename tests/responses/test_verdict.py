@@ -236,3 +236,41 @@ def test_what_cannot_be_judged_says_what_is_missing(change: str, words: str, tmp
     found = report(file).document
     assert (found["verdict"]["state"], found["causes"]) == ("cannot-tell", [])
     assert words in found["verdict"]["headline"]
+
+
+def chunked(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A completion as vLLM streams it, a token a chunk; what is counted comes last, without a choice."""
+    choice, made = answer["choices"][0], []
+    held = choice["logprobs"]
+    for i, token in enumerate(choice["token_ids"]):
+        one = {name: held[name][i : i + 1] for name in ("tokens", "token_logprobs", "top_logprobs")}
+        part = {
+            "index": 0,
+            "text": "",
+            "logprobs": one,
+            "finish_reason": None,
+            "stop_reason": None,
+            "token_ids": [token],
+        }
+        made.append(part | ({} if i else {"prompt_token_ids": choice["prompt_token_ids"]}))
+    made[-1]["finish_reason"] = "length"
+    base = {"id": name, "object": "text_completion", "model": "fake"}
+    return [*(base | {"choices": [one]} for one in made), base | {"choices": [], "usage": answer["usage"]}]
+
+
+@pytest.mark.parametrize(("lost", "judged"), [(0, 480), (2, 0)], ids=["whole", "chunks lost"])
+def test_a_stream_with_its_usage_is_one_answer(lost: int, judged: int, tmp_path: Path) -> None:
+    """Chunks are no answers of their own; where some are lost, the tokens behind them have no place in a seed's stream."""
+    lines = []
+    for n in range(12):
+        asked = seeded(40) | {"prompt": [n, 7, 9], "seed": 100 + n, "stream": True}
+        parts = chunked(completion(Engine(), asked), f"c{n}")
+        lines.append(json.dumps({"request": asked, "response": [*parts[:10], *parts[10 + lost :]]}))
+    file = tmp_path / "streams.jsonl"
+    file.write_text("\n".join(lines) + "\n")
+    found = report(file).document
+    assert found["causes"] == []
+    assert found["text"]["responses"] == 12
+    assert [(one["explained"], one["contradicted"]) for one in found["text"]["seeds"]] == (
+        [(judged, 0)] if judged else []
+    )

@@ -74,8 +74,8 @@ def _is_chunk(one: Any) -> bool:
 
 
 def _delta(one: Mapping[str, Any]) -> bool:
-    """A chunk of a streamed completion is named as a whole one is; only its usage is null or missing."""
-    return one.get("object") == "text_completion" and not one.get("usage")
+    """A chunk of a streamed completion is named as a whole one is; its usage is null or missing, or all that the last one holds."""
+    return one.get("object") == "text_completion" and (not one.get("usage") or one.get("choices") == [])
 
 
 def _counted(value: list[Any]) -> bool:

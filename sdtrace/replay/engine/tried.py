@@ -53,7 +53,18 @@ def tried(
         return None
     sound, mine = (np.array(values) for values in zip(*both, strict=True))
     odds = likelihood(mine, band / 4) - likelihood(sound, band / 4)
-    return Tried(way, odds, float((np.abs(mine) <= band).mean()), len(both))
+    # what the sound engine rules out speaks for a way that tells it less narrowly too
+    told = [
+        (distance(one.log_p, h), distance(one.log_p, w), w[1] - w[0])
+        for one, h, w in zip(ones, healthy, its, strict=True)
+        if h is not None and w is not None and NARROW < w[1] - w[0] <= WIDE and h[1] - h[0] <= WIDE
+    ]
+    far = [one for one in told if abs(one[0]) > WIDE]
+    if far:
+        h_far, w_far, width = (np.array(values) for values in zip(*far, strict=True))
+        odds += early(w_far, width / 2) - early(h_far, np.full(len(far), band / 4))
+        mine = np.concatenate([mine, w_far])
+    return Tried(way, odds, float((np.abs(mine) <= band).mean()), len(mine))
 
 
 def _begun(
