@@ -14,7 +14,7 @@ LARGEST, UNSEEN = 0.12, 0.05
 #: Of the decisions nearer than the median contradiction, the share that contradicts at the least: noise turns a third.
 DENSE = 0.1
 #: The same where nothing else explains the contradictions, and most of them are near: noise with a long tail, or more of it.
-WIDEST, HALF = 0.5, 0.06
+WIDEST, HALF = 0.5, 0.07
 #: The same of contradictions that are few, or stand on one side because no uniform is logged.
 _FEW_WIDEST, _FEW_HALF = 0.25, 0.12
 #: Contradictions from which one side alone tells; how far beyond what was seen noise is allowed to go.
@@ -102,7 +102,7 @@ def wide(rows: pl.DataFrame, block: bool) -> float | None:
         return BEYOND * seen.largest
     if seen.largest <= LARGEST or seen.median > HALF:
         return None
-    sides = min(seen.accepted, seen.rejected) >= 0.25 * decided > 0
+    sides = min(seen.accepted, seen.rejected) > 0.1 * decided
     return BEYOND * seen.largest if sides and (block or _dense(near, seen)) else None
 
 
