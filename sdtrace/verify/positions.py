@@ -211,12 +211,12 @@ def derive(steps: pl.DataFrame) -> pl.DataFrame:
         y=pl.when(pl.col("n_a") >= 0).then(pl.col("output_token_ids").list.get(pl.col("n_a"), null_on_oob=True)),
     )
     ends = pl.col("is_last") | pl.col("stop_token_ids").list.contains(pl.col("y")).fill_null(value=False)
-    clipped = (
-        ends
-        & (pl.col("y") == pl.col("x_rejected"))
-        & ((pl.col("last_kind").fill_null("") != "recovered") | ~_decided())
-    )
-    clipped = clipped.fill_null(value=False) | _cut_at_count()
+    back = (ends & (pl.col("y") == pl.col("x_rejected"))).fill_null(value=False)
+    named = (pl.col("last_kind") == "recovered").fill_null(value=False)
+    doubtful, cut = steps.select((back & named).any(), cut=_CUT.any()).row(0)
+    clipped = back & (~named | ~_decided()) if doubtful else back & ~named
+    if cut:  # to look at every step of a run costs a third of all this, so that it is done only where one could be meant
+        clipped |= _cut_at_count()
     return steps.with_columns(last_tested=pl.col("n_a") - clipped.cast(pl.Int64))
 
 
@@ -226,13 +226,16 @@ def _decided() -> pl.Expr:
     return (pl.col("n_a") >= pl.col("appended")).any().over("run_id")
 
 
+#: Exactly num_accepted tokens were appended, fewer than were verified.
+_CUT = (pl.col("appended") == pl.col("n_a")) & (pl.col("n_a") < pl.col("verified"))
+
+
 def _cut_at_count() -> pl.Expr:
     """Ends of requests that appended exactly num_accepted tokens, fewer than were verified, in runs without a step that shows more
     accepted tokens than appended ones (an engine that shows them counts what its verifier decided)."""
     stopped = pl.col("stop_token_ids").list.contains(pl.col("output_token_ids").list.last()).fill_null(value=False)
-    cut = (pl.col("appended") == pl.col("n_a")) & (pl.col("n_a") < pl.col("verified"))
     counts_all = (pl.col("n_a") > pl.col("appended")).any().over("run_id")
-    return ((pl.col("is_last") | stopped) & cut & ~counts_all).fill_null(value=False)
+    return ((pl.col("is_last") | stopped) & _CUT & ~counts_all).fill_null(value=False)
 
 
 def positions(steps: pl.DataFrame) -> Positions:
