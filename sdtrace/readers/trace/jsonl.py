@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import duckdb
 import numpy as np
 import polars as pl
 
@@ -24,6 +23,9 @@ from sdtrace.readers.trace.strict import Parsed, parse
 from sdtrace.readers.trace.validate import Validator
 from sdtrace.schema.arrays import Ints
 from sdtrace.schema.trace import STEP, Batch, Loss, conform
+
+if TYPE_CHECKING:
+    import duckdb
 
 #: Bytes of lines in a batch, and rows at the most.
 BYTES, ROWS = 16 << 20, 32_768
@@ -124,6 +126,8 @@ def _named(text: bytes) -> set[str]:
 def _parsed(file: Path, rows: int, names: Sequence[str], skip: int, longest: int) -> Iterator[pl.DataFrame]:
     """Rows from `skip` on as DuckDB reads them, one a non-blank line, in order; ends early where it fails: at a line of more
     than `longest` bytes, or where rows take more memory than it may have."""
+    import duckdb  # only for lines: a report on Parquet is spared a tenth of what it loads
+
     if file.stat().st_size == 0:
         return
     columns = ",".join(f"'{name}':'{_duck_type(STEP[name].dtype)}'" for name in names)
@@ -147,8 +151,10 @@ def _parsed(file: Path, rows: int, names: Sequence[str], skip: int, longest: int
 
 
 @lru_cache(4)
-def _database(longest: int) -> duckdb.DuckDBPyConnection:
+def _database(longest: int) -> "duckdb.DuckDBPyConnection":
     """DuckDB for lines of so many bytes, begun once: to begin costs more than to read a short trace."""
+    import duckdb
+
     connection = duckdb.connect()
     connection.execute("set preserve_insertion_order=true")
     threads = int((connection.execute("select current_setting('threads')").fetchone() or (1,))[0])
