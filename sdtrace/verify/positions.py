@@ -213,9 +213,10 @@ def derive(steps: pl.DataFrame) -> pl.DataFrame:
     ends = pl.col("is_last") | pl.col("stop_token_ids").list.contains(pl.col("y")).fill_null(value=False)
     back = (ends & (pl.col("y") == pl.col("x_rejected"))).fill_null(value=False)
     named = (pl.col("last_kind") == "recovered").fill_null(value=False)
+    # to look at every step of a run costs a third of all this: it is done only where a step could be meant
     doubtful, cut = steps.select((back & named).any(), cut=_CUT.any()).row(0)
     clipped = back & (~named | ~_decided()) if doubtful else back & ~named
-    if cut:  # to look at every step of a run costs a third of all this, so that it is done only where one could be meant
+    if cut:
         clipped |= _cut_at_count()
     return steps.with_columns(last_tested=pl.col("n_a") - clipped.cast(pl.Int64))
 
