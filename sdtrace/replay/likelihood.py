@@ -33,7 +33,7 @@ SAYS = {
     "template-dropped": "the special tokens of the prompt (its template) were dropped",
     "precision-bfloat16": "the target computed in bfloat16",
     "precision-float16": "the target computed in float16",
-    "other-weights": "other weights (another checkpoint, an adapter, quantised ones) or another prompt: p is off from the first token on",
+    "other-weights": "p is off from the first token on: other weights (checkpoint, adapter, quantised), another prompt, or another row",
     "first-token-dropped": "the first token of the prompt was dropped",
     "first-token-twice": "the first token of the prompt was there twice",
 }

@@ -100,7 +100,8 @@ def _begun(
 
 def other_weights(ones: Sequence[Seen], healthy: Sequence[Bounds], band: float) -> Tried | None:
     """Other weights, or another prompt, where no known way explains p and it is off at the first token too: only the prompt stands before
-    it, no cache, position or earlier step can have made it wrong."""
+    it, no cache, position or earlier step can have made it wrong. A row of another place can: where the engine lists too few of its
+    tokens, that way was not tried."""
     first: dict[int, bool] = {}
     for one, h in zip(ones, healthy, strict=True):
         if h is not None and (one.step, one.position) == (0, 0) and h[1] - h[0] <= WIDE and h[1] <= _CERTAIN:
