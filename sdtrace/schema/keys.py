@@ -27,7 +27,9 @@ def keyed(table: pl.DataFrame) -> pl.DataFrame:
 def hashes_of(keyed: pl.DataFrame) -> pl.DataFrame:
     """Each `hash` of keyed rows once, in any order; rows of a request stand together, as a rule."""
     hashes = keyed["hash"].to_numpy()
-    return pl.DataFrame({"hash": hashes[np.append(True, hashes[1:] != hashes[:-1])]}).unique()
+    first = np.ones(len(hashes), dtype=bool)
+    first[1:] = hashes[1:] != hashes[:-1]
+    return pl.DataFrame({"hash": hashes[first]}).unique()
 
 
 def request_hash(table: pl.DataFrame, names: Sequence[str] = _REQUEST) -> pl.Series:

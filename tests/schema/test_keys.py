@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from sdtrace.schema.keys import keyed, request_hash
+from sdtrace.schema.keys import hashes_of, keyed, request_hash
 
 PACKAGE = Path(__file__).parents[2] / "sdtrace"
 
@@ -48,6 +48,12 @@ def test_every_row_has_the_number_of_its_request(times: int) -> None:
 
 def test_a_table_without_rows_has_no_number() -> None:
     assert keyed(table([]))["hash"].to_list() == []
+
+
+@pytest.mark.parametrize("pairs", [[], [("", "")], [("a", "bc"), ("a", "bc"), ("ab", "c"), ("a", "bc")]], ids=len)
+def test_the_requests_of_a_batch_are_each_named_once(pairs: list[tuple[str, str]]) -> None:
+    """A batch has no row left where another input had all of its steps."""
+    assert sorted(hashes_of(keyed(table(pairs)))["hash"].to_list()) == sorted({KNOWN[pair] for pair in pairs})
 
 
 def test_a_request_id_alone_has_a_number_of_its_own() -> None:
