@@ -151,6 +151,7 @@ def test_no_code_of_a_model_is_run() -> None:
     calls = [
         (path, node)
         for path in [*MODULES, *(TOP / "tests").rglob("*.py"), *(TOP / "sample_logs").rglob("*.py")]
+        if "from_pretrained" in path.read_text()  # a tree of each of a thousand files costs seconds
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "from_pretrained"
     ]

@@ -185,6 +185,7 @@ def test_log_scrapes_and_responses_are_one_report(name: str, counts: tuple[int, 
     assert found["causes"] == []
 
 
+@pytest.mark.slow
 @corpus
 def test_the_steps_without_a_draft_are_explained() -> None:
     found, sections = session("vllm-server")

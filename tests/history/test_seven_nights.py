@@ -37,6 +37,7 @@ def document(folder: Path, day: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_mail_of_the_bad_night_and_of_recovery_alone(served: tuple[Path, dict[int, str]]) -> None:
     sent = {day: text for day, text in served[1].items() if text}
     assert list(sent) == [BAD, BAD + 1]

@@ -85,6 +85,7 @@ def test_what_a_user_puts_into_a_state_stays(state: Path, tmp_path: Path, logs: 
     assert kept["elsewhere/record.json"] == b"the user's own"
 
 
+@pytest.mark.slow
 def test_leftovers_of_a_killed_run_go(state: Path) -> None:
     whole = next((state / "nights").glob(f"{day(5)}.*"))
     shutil.copytree(whole, state / "nights" / f"{day(6)}.00000000")

@@ -37,6 +37,7 @@ def flipped(state: Path, times: int, but: tuple[str, ...] = ()) -> Iterator[Path
         file.write_bytes(whole)
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_is_silent_or_loses_a_night(
     state: Path, logs: list[list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,6 +79,7 @@ def test_an_old_record_gives_away_no_more(old: Path) -> None:
     assert len({s["fingerprint"] for s in services}) == 1
 
 
+@pytest.mark.slow
 def test_a_service_of_any_name_is_a_service(tmp_path: Path) -> None:
     names = ["../../x", "a\0b/CON", "x" * 5000 + "\x1b[31m", "/etc/日本"]
     for i, name in enumerate(names):

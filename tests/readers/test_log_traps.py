@@ -66,6 +66,7 @@ RATES: dict[tuple[float, float, int | None], tuple[float | None, int | None, str
 }
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("rate", RATES)
 def test_a_rate_that_fits_both_rules_is_said_by_both(rate: tuple[float, float, int | None], tmp_path: Path) -> None:
     length, share, nodes = rate

@@ -200,6 +200,7 @@ def test_hostile_names_in_sarif(hostile: list[Report]) -> None:
         assert not any(re.match(r"//|[a-z]+:", uri) for uri in uris)
 
 
+@pytest.mark.slow
 def test_hostile_names_in_xml_and_the_textfile(hostile: list[Report]) -> None:
     for found in hostile:
         tags = {e.tag for e in ElementTree.fromstring(junit.dumps(found)).iter()}

@@ -58,6 +58,7 @@ def test_no_chip_shows_a_token_that_was_not_emitted(case: tuple[Trace, Report, s
     assert seen > 5
 
 
+@pytest.mark.one_of(4)
 def test_what_explain_says_was_appended_was_appended(case: tuple[Trace, Report, str]) -> None:
     trace, _, path = case
     request = trace.requests[0]["request_id"]

@@ -81,6 +81,7 @@ def test_seeded_tokens_tell_an_ignored_temperature(fault: str, ignored: bool) ->
     assert causes[0].cause == ("sampling-params-ignored" if ignored else "text-not-from-target")
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize(
     ("fault", "drafted", "state"),
     [("", 3, "clear"), ("", 1, "clear"), ("forced", 3, "fired"), ("stale", 2, "fired"), ("stream", 3, "cannot-tell")],
