@@ -35,7 +35,7 @@ _ENGINE = re.compile(r"\bEngine (\d+)\b")
 _RANK = re.compile(r"(?:^| )DP(\d+)(?= |$)")
 _PORT = re.compile(r"\bport (\d+)\b")
 #: words at the beginning that name no place: processes of an engine, and kinds of places
-_PROCESS = re.compile(r"\S*:|(?:Engine|port|slot|seq|rank)$|A(?:PI|pi)Server|EngineCore|Worker|VllmWorker|MainProcess")
+_PROCESS = re.compile(r"^\S*:|(?:Engine|port|slot|seq|rank)$|A(?:PI|pi)Server|EngineCore|Worker|VllmWorker|MainProcess")
 #: a replica of Ray Serve, or the file that a line was found in
 _REPLICA = re.compile(r"replica-|\S+\.(?:log|txt|out|err)$")
 

@@ -15,7 +15,7 @@ LARGEST, UNSEEN = 0.12, 0.05
 DENSE = 0.1
 #: The same where nothing else explains the contradictions, and most of them are near: noise with a long tail, or more of it.
 WIDEST, HALF = 0.5, 0.07
-#: The same of contradictions that are few, or stand on one side because no uniform is logged.
+#: The same of contradictions that are few, or stand on one side because no uniform is logged (there HALF holds).
 _FEW_WIDEST, _FEW_HALF = 0.25, 0.12
 #: Contradictions from which one side alone tells; how far beyond what was seen noise is allowed to go.
 SIDED, BEYOND = 8, 1.5
@@ -94,11 +94,9 @@ def wide(rows: pl.DataFrame, block: bool) -> float | None:
         rows.filter((pl.col("near") > 0) & (pl.col("side") != "recovered")),
         seen.accepted + seen.rejected,
     )
-    if (
-        (decided <= _NONE or (near.is_empty() and not block))
-        and seen.median <= _FEW_HALF
-        and seen.largest <= _FEW_WIDEST
-    ):
+    few = decided <= _NONE and seen.median <= _FEW_HALF
+    few |= near.is_empty() and not block and seen.median <= HALF
+    if few and seen.largest <= _FEW_WIDEST:
         return BEYOND * seen.largest
     if seen.largest <= LARGEST or seen.median > HALF:
         return None

@@ -113,13 +113,14 @@ def _heavier(fit: Dependence) -> str | None:
     return None if abs(apart) < 4.0 else "target" if apart > 0 else "draft"
 
 
-#: Share of the decisions that another row contradicts at least: it has nothing to do with their own.
+#: Share of the decisions that another row contradicts at least, where their uniforms are known: it has nothing to do with their own.
 _MANY = 0.05
 
 
 def other_row(d: Decisions, contradictions: int) -> list[Explanation]:
     """The explanation by a row of another position, if decisions look like it."""
-    named = _shifted_row(d) if contradictions >= _MANY * len(d.accepted) else None
+    few = bool(np.isfinite(d["r"]).any()) and contradictions < _MANY * len(d.accepted)
+    named = None if few else _shifted_row(d)
     return [] if named is None else [Explanation(*named, None, None, None, contradictions, len(d.accepted))]
 
 

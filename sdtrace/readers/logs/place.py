@@ -14,12 +14,12 @@ _PLACE = (
     r"^\s*(?:\[(?:pod/)?(?P<bracket>[a-z][\w./-]*)\] |(?P<service>[A-Za-z][\w.@-]*)\s*\| "
     r"|(?:\+ )?(?P<pod>[a-z][a-z0-9.-]{0,200}-(?:[a-z0-9]{5}|[0-9]{1,3})) [a-z][a-z0-9-]{0,62} (?:[(\[0-9]|INFO|DEBUG|WARNING|ERROR)"
     r"|\(ServeReplica:[^ )]{1,200} pid=(?P<process>[0-9]+)(?:, ip=(?P<address>[0-9a-fA-F.:]+))?\) "
-    r"|(?P<file>[\w./-]{1,200}\.(?:log|txt|out|err))(?:[:-][0-9]+)?[:-][(\[A-Z0-9 ])"
+    r"|(?P<file>[\w./-]{1,200}\.(?:log|txt|out|err))(?:[:-][0-9]+)?[:-][(\[A-Z0-9 ]"
     r"|(?:\[[0-9]{1,4},|\[(?:rank|default))?(?P<task>[0-9]{1,5})(?:\]?: |\](?:<std(?:out|err)>)?: ?)"
     r"(?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
     r"|(?:(?:[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}|[0-9]{4}-[0-9T:.+-]{14,28}Z?) )?(?P<host>[A-Za-z][\w.-]{0,60}[0-9][\w.-]{0,60})"
     r"(?: (?P<unit>[\w.@/-]{1,60})(?:\[[0-9]+\])?)?: (?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
-    r'|[0-9]{4}-[0-9T:.+-]{14,28}Z? \{(?:[^}]{0,400}[ ,{])?(?:pod|pod_name|instance|container|host|hostname)="(?P<label>[\w.:/-]{1,200})"'
+    r'|[0-9]{4}-[0-9T:.+-]{14,28}Z? \{(?:[^}]{0,400}[ ,{])?(?:pod|pod_name|instance|container|host|hostname)="(?P<label>[\w.:/-]{1,200})")'
 )
 _RE = re.compile(_PLACE)
 #: The same without bounds, which only a search that goes back needs: polars compiles it in 2 ms instead of 100, for every log anew.
