@@ -10,6 +10,8 @@ from sdtrace.stats.significance import LEAST, Reading, bins, read
 
 #: Parts of a calibration that weigh its slots.
 _WEIGHTED = ("lenience", "forced", "reuse")
+#: Checks whose sums have terms within [-1, 1] (`Sums.bounded`): few of them may tell, however little variance they have.
+_UNIT = ("SD203", "SD211", "SD212", "SD231", "SD241")
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,13 @@ def _run(
     main = next((r for r in rows if ":" not in r["code"]), None)
     if main is None or not main["n"]:
         return None
-    reading = read(main, level, main["inflation"])
+    unit = main["code"] in _UNIT
+    reading = read(main, level, main["inflation"], unit=unit)
     best = _Run(main["run_id"], reading, reading.p, "", reading.fires(level, least), reading.z)
     for row in rows:
         suffix = row["code"].partition(":")[2]
         if suffix in parts:
-            part = read(row, level, row["inflation"])
+            part = read(row, level, row["inflation"], unit=unit and suffix not in _WEIGHTED)
             # a weighted sum is no effect: the unweighted one stands for it, and may be less than what fires alone
             fires = part.fires(level, least) if suffix not in _WEIGHTED else _weighs(part, reading, level, least)
             if (fires, -part.p) > (best.fires, -best.p):

@@ -43,8 +43,9 @@ class Reading:
         return self.p < level and abs(self.effect) >= least
 
 
-def read(row: Mapping[str, Any], level: float, inflation: float = 1.0) -> Reading:
-    """Read one row of the evidence frame. `inflation` scales the variance where draws are shared between requests."""
+def read(row: Mapping[str, Any], level: float, inflation: float = 1.0, *, unit: bool = False) -> Reading:
+    """Read one row of the evidence frame. `inflation` scales the variance where draws are shared between requests; `unit`: its terms lie
+    within [-1, 1], so that a sum of little variance may tell as well. Any other one does not: a weight may be 10."""
     n, d, v, s = row["n"], row["d"], row["v"] * inflation, row["s"]
     if not n or v <= 0:
         return Reading(row["code"], int(n), 0.0, 0.0, 0.0, math.inf, 0.0, 1.0, enough=False)
@@ -54,7 +55,9 @@ def read(row: Mapping[str, Any], level: float, inflation: float = 1.0) -> Readin
     half = 1.96 * error + s
     visible = ((quantile(level) + _POWER) * error + s) / n
     enough = v >= INFORMATION
-    p = two_sided(z) if enough else _bernstein(max(abs(d) - s, 0.0), INFORMATION)
+    p = two_sided(z)
+    if not enough:
+        p = _bernstein(max(abs(d) - s, 0.0), INFORMATION) if unit and inflation <= 1.0 else 1.0
     return Reading(row["code"], int(n), d / n, (d - half) / n, (d + half) / n, visible, z, p, enough)
 
 
