@@ -51,7 +51,7 @@ def test_a_table_without_rows_has_no_number() -> None:
 
 
 @pytest.mark.parametrize("pairs", [[], [("", "")], [("a", "bc"), ("a", "bc"), ("ab", "c"), ("a", "bc")]], ids=len)
-def test_the_requests_of_a_batch_are_each_named_once(pairs: list[tuple[str, str]]) -> None:
+def test_the_requests_of_a_batch_are_each_named_once(pairs: list[tuple[str | None, str]]) -> None:
     """A batch has no row left where another input had all of its steps."""
     assert sorted(hashes_of(keyed(table(pairs)))["hash"].to_list()) == sorted({KNOWN[pair] for pair in pairs})
 
