@@ -43,6 +43,11 @@ def test_a_record_that_was_accused_once_is_not_again(cell: Cell) -> None:
     assert accused(cell, 1000) == ()
 
 
+def test_few_contradictions_of_blocks_near_the_boundary_are_noise() -> None:
+    """Without uniforms one side alone shows: five rejections, half of them within 2% of the boundary, the farthest at 14%."""
+    assert accused(Cell("noise-8%", "block", "sums", "decimals:4", 2), 1500) == ()
+
+
 def test_a_greedy_request_is_held_to_greedy_whatever_the_run_declares_or_does_not() -> None:
     """A run without a law, every other request at temperature 0: all steps are in the figures, both laws are judged."""
     trace = made(Settings(variant="half-greedy-rule-null", tested=800, vocab=64))

@@ -96,6 +96,7 @@ def wide(rows: pl.DataFrame, block: bool) -> float | None:
     )
     few = decided <= _NONE and seen.median <= _FEW_HALF
     few |= near.is_empty() and not block and seen.median <= HALF
+    few |= block and decided < SIDED and seen.median <= _HAIR["rejected"]
     if few and seen.largest <= _FEW_WIDEST:
         return BEYOND * seen.largest
     if seen.largest <= LARGEST or seen.median > HALF:
