@@ -28,6 +28,7 @@ from sdtrace.results.not_checked import without
 from sdtrace.results.report import Report, leaving
 
 Progress = Callable[[str, int, int], None]
+_LOGPROBS = "the server has to hand out logprobs (vLLM: --max-logprobs 20 is the default; SGLang: return_logprob)"
 
 
 @dataclass
@@ -64,7 +65,7 @@ def probe(
     _scrape(client, live)
     if not answers.rows:
         why = answers.left_out.most_common(1)[0][0] if answers.left_out else "no answer"
-        raise NoInputError(f"{client.shown}: nothing to judge: {why}", _hint(why, client))
+        raise NoInputError(f"{client.shown}: nothing to judge: {why}", client.hint or _LOGPROBS)
     texts = Texts(one_hot=one_hot)
     texts.add(answers.table(client.shown))
     found = Probe(engine, answers, texts, live)
@@ -85,7 +86,7 @@ def probe(
 def _asked(client: Client, engine: Engine, plan: Plan, progress: Callable[[int, int], None]) -> tuple[Engine, Answers]:
     """The answers; of a server that refuses to list so many tokens, those with fewer, and how it has to be asked."""
     answers = ask(client, engine, plan, progress)
-    while not answers.rows and (less := narrowed(engine, answers.left_out)) is not None:
+    while not answers.rows and (less := narrowed(engine, client)) is not None:
         engine = less
         answers = ask(client, engine, plan, progress)
     return engine, answers
@@ -103,14 +104,6 @@ def _rows(probe: Probe, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _scorable(row: dict[str, Any]) -> bool:
     return bool(row.get("prompt_token_ids")) and min(row["token_ids"]) >= 0
-
-
-def _hint(why: str, client: Client) -> str:
-    if "401" in why or "403" in why:
-        return f"put the key into the variable {client.key_from}; --api-key-env names another one"
-    if "400" in why:
-        return "the server refuses the requests: its log says why; one that lists fewer tokens than 20 was asked for 5 and 1 too"
-    return "the server has to hand out logprobs (vLLM: --max-logprobs 20 is the default; SGLang: return_logprob)"
 
 
 def _scrape(client: Client, live: Live) -> None:

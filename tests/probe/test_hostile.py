@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +107,12 @@ def test_a_server_that_dies_in_the_middle_is_said_to_have(tmp_path: Path) -> Non
 
 def test_who_stops_early_waits_for_nothing() -> None:
     """As Ctrl-C does: the requests that are under way are ended, the others are never sent."""
-    asked, over = list[str](), threading.Event()
+    asked, over, turn = list[str](), threading.Event(), count()
 
     class Slow(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            first = not asked
             asked.append(self.path)
-            if not first:
+            if next(turn):  # three ask at once: one alone is answered
                 over.wait(30)
             with suppress(ConnectionError):  # nobody waits for it any more
                 self.reply(b"{}")
@@ -123,7 +123,7 @@ def test_who_stops_early_waits_for_nothing() -> None:
         assert next(answers) == {}
         answers.close()
         over.set()
-    assert len(asked) <= 5
+    assert len(asked) <= 4
 
 
 @pytest.mark.slow
@@ -177,7 +177,7 @@ def test_a_server_that_lists_fewer_tokens_is_asked_for_fewer(
     with served(Few) as url:
         assert run(["probe", url, "--requests", "9", "--tokens", "16", "--json", str(file)]) == code
     if code:
-        assert "lists fewer tokens than 20" in capsys.readouterr().err
+        assert "fewer best tokens than 20" in capsys.readouterr().err
         return
     found = json.loads(file.read_text())
     assert (found["verdict"]["state"], found["causes"]) == ("healthy" if most == 5 else "cannot-tell", [])

@@ -25,8 +25,8 @@ PATIENCE = 300.0
 _AGAIN, _PAUSE = 2, 0.5
 #: The best tokens of a row that are asked for: vLLM lists no more than 20 unless it is told to (--max-logprobs); other interfaces list 5.
 TOP, FEWER = 20, (5, 1)
-#: Codes of HTTP of a busy server, and of one that wants a key.
-_BUSY, _LOCKED = (429, 503), (401, 403)
+#: Codes of HTTP of a busy server, of one that wants a key, and of one that does not do what it is asked.
+_BUSY, LOCKED, UNWILLING = (429, 503), {401, 403}, 400
 #: Seconds after which a wait for an answer looks whether somebody wants to stop.
 _LOOK = 0.2
 
@@ -55,11 +55,26 @@ class Client:
     _servers: list[Server] = field(default_factory=list, repr=False)
     _over: bool = field(default=False, repr=False)
     failed: Unanswered | None = None  #: why the last `get` came to nothing
+    refused: set[int] = field(default_factory=set)  #: codes of HTTP by which the server refused what it was asked
 
     @property
     def shown(self) -> str:
         """The address without credentials."""
         return redacted(self.url)
+
+    @property
+    def key_hint(self) -> str:
+        """What to do where a key is wanted."""
+        return f"put the key into the variable {self.key_from}; --api-key-env names another one"
+
+    @property
+    def hint(self) -> str | None:
+        """What to do about requests that were refused; None where none was, or nothing is known."""
+        if self.refused & LOCKED:
+            return self.key_hint
+        if UNWILLING in self.refused:
+            return f"the server refuses the requests: its log says why; fewer best tokens than {TOP} were asked for too"
+        return None
 
     def get(self, path: str) -> bytes | None:
         """The answer, None where there is none at that path."""
@@ -80,6 +95,7 @@ class Client:
                 answer = parsed(self._server().post(self._at(path), data, self._headers()))
             except Unanswered as error:
                 if error.status not in _BUSY or turn == _AGAIN:
+                    self.refused |= set() if error.status is None else {error.status}
                     raise
                 time.sleep(_PAUSE * 2**turn)
                 continue
@@ -208,10 +224,8 @@ def _drafter(arguments: Mapping[str, Any]) -> str | None:
 def _unknown(client: Client, page: bytes | None, why: Unanswered | None) -> NoInputError | UsageError:
     """What answers there, where it is no engine."""
     shown = client.shown
-    if why is not None and why.status in _LOCKED:
-        return NoInputError(
-            f"{shown}: {why}", f"put the key into the variable {client.key_from}; --api-key-env names another one"
-        )
+    if why is not None and why.status in LOCKED:
+        return NoInputError(f"{shown}: {why}", client.key_hint)
     if page is not None and page.lstrip()[:1] == b"<":
         return UsageError(
             f"{shown}: a web page answers, no engine", "give the address of the engine's API, not of a page or a login"

@@ -1,16 +1,16 @@
 """How each engine is asked to score given ids, and how it is asked for tokens with logprobs; its answers as rows of RESPONSE."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdtrace.readers.responses.position import Position, floored, joined, key
 from sdtrace.replay.engine import llamacpp
-from sdtrace.replay.engine.client import Engine, Job
+from sdtrace.replay.engine.client import UNWILLING, Client, Engine, Job
 
 
-def narrowed(engine: Engine, why: Iterable[str]) -> Engine | None:
-    """The engine asked for fewer of the best tokens, where it refused every request (`why`) and may do less."""
-    return engine.fewer if any("status 400" in one for one in why) else None
+def narrowed(engine: Engine, client: Client) -> Engine | None:
+    """The engine asked for fewer of the best tokens, where it refused what it was asked and may do less."""
+    return engine.fewer if UNWILLING in client.refused else None
 
 
 def score(engine: Engine, ids: Sequence[int], begin: int) -> list[Job]:

@@ -84,12 +84,12 @@ def conduct(
             f"nothing can be scored: {why}", "record token ids of prompt and output; sdtrace probe asks for them"
         )
     found = scores(client, engine, texts, state, told)
-    while not any(found.rows) and (less := narrowed(engine, found.left_out)) is not None:
+    while not any(found.rows) and (less := narrowed(engine, client)) is not None:
         engine = less
         found = scores(client, engine, texts, state, told)
     if not any(lists for lists in found.rows):
         why = found.left_out.most_common(1)[0][0]
-        hint = f"status 401 or 403: put the key into the variable {client.key_from}; --api-key-env names another one"
+        hint = client.hint or "the log of the server says why"
         raise NoInputError(f"{client.shown}: no text was scored: {why}", hint)
     more = branches(gathered.conversations, found)
     extra: dict[tuple[str, str, int], float] = {}
