@@ -16,10 +16,9 @@ The last step of a request, or one with a stop id, may be cut there lawfully: th
 import polars as pl
 
 from sdtrace.results.check import Check, counted
+from sdtrace.verify.positions import TURN_ENDS
 
-# a request without a line may be a session: a block is cut where a turn ends, and the next context does not go on from there
-_TURN = pl.col("has_request").is_null() & pl.col("context_len").is_not_null() & pl.col("jump").ne_missing(0)
-_WHOLE = ~pl.col("is_last") & pl.col("stop_at").is_null() & pl.col("appended").is_not_null() & ~_TURN
+_WHOLE = ~pl.col("is_last") & pl.col("stop_at").is_null() & pl.col("appended").is_not_null() & ~TURN_ENDS
 CHECK = Check(
     code="SD121",
     name="bonus-missing",

@@ -17,17 +17,16 @@ append nothing are none of it: a chunk of a prompt, or a request that had to wai
 import polars as pl
 
 from sdtrace.results.check import Check, counted
+from sdtrace.verify.positions import TURN_ENDS
 
 _FULL = (pl.col("n_a") == pl.col("verified")) & (pl.col("verified") > 0)
 _MORE = (pl.col("appended") > pl.col("n_a") + 1) & ~(_FULL & pl.col("twice"))
 _CUT = pl.col("is_last") | pl.col("stop_at").is_not_null()
-# a request without a line may be a session: a block is cut where a turn ends, and the next context does not go on from there
-_TURN = pl.col("has_request").is_null() & pl.col("context_len").is_not_null() & pl.col("jump").ne_missing(0)
 _IDLE = (pl.col("verified") == 0) & (pl.col("appended") == 0)
 _FEWER = (
     (pl.col("appended") < pl.col("n_a") + 1)
     & ~_CUT
-    & ~_TURN
+    & ~TURN_ENDS
     & ~_IDLE
     & ~(_FULL & (pl.col("appended") == pl.col("n_a")))
 )

@@ -28,7 +28,7 @@ CHECK = Check(
     needs=("target_probs", "draft_probs", "last_target_prob", "last_draft_prob"),
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
-    read=calibrated(Words("overlap at emitted against drafted tokens", "emitted tokens")),
+    read=calibrated(Words("overlap at emitted against drafted tokens", "emitted tokens"), unit=True),
     laws=where(lambda law: law.residual == "ratio"),
     tests=1,
 )

@@ -28,7 +28,7 @@ CHECK = Check(
     needs=("draft_probs", "draft_sq", "overlap"),
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
-    read=calibrated(Words("q at the drafted token", "drafted tokens"), parts=("overlap",)),
+    read=calibrated(Words("q at the drafted token", "drafted tokens"), parts=("overlap",), unit=True),
     laws=where(lambda law: law.lossless and law.draft == "sampled"),
     tests=2,
 )

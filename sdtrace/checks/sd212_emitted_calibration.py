@@ -28,7 +28,7 @@ CHECK = Check(
     needs=("target_probs", "last_target_prob", "target_sq", "overlap"),
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
-    read=calibrated(Words("p at the emitted token", "emitted tokens"), parts=("overlap", "alone")),
+    read=calibrated(Words("p at the emitted token", "emitted tokens"), parts=("overlap", "alone"), unit=True),
     laws=where(lambda law: law.calibrated),
     tests=3,
 )

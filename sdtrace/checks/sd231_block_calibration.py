@@ -28,7 +28,7 @@ CHECK = Check(
     needs=("target_probs", "draft_probs"),
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
-    read=calibrated(Words("the share of kept prefixes", "blocks")),
+    read=calibrated(Words("the share of kept prefixes", "blocks"), unit=True),
     laws=where(lambda law: law.decides == "block"),
     tests=1,
 )

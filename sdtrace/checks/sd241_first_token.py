@@ -26,7 +26,7 @@ CHECK = Check(
     needs=("target_probs", "last_target_prob", "target_sq", "overlap"),
     judged=pl.lit(value=True),
     fault=pl.lit(value=False),
-    read=calibrated(Words("p at the first emitted token", "steps"), parts=("overlap",)),
+    read=calibrated(Words("p at the first emitted token", "steps"), parts=("overlap",), unit=True),
     laws=None,
     tests=2,
 )

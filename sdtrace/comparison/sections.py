@@ -79,6 +79,7 @@ def _waterfall(change: Change) -> Section | None:
             "loss": [max(-expm1(t.change.value), 0.0) for t in terms],
             "gain": [max(expm1(t.change.value), 0.0) for t in terms],
         },
+        share=True,
     )
     columns = ["term", "change of throughput", "low (95%)", "high (95%)"]
     return Section("attribution", "What caused the change", says, columns, rows, chart)

@@ -2,11 +2,14 @@
 
 import polars as pl
 
+#: The id of a process in a name: "$1" takes its place.
+PROCESS_ID = r":[0-9]+( |$)"
+
 
 def one_name(keyed: pl.DataFrame) -> pl.DataFrame:
     """The same with the name of a server without the id of its process, where processes of one name follow each other in a file: it
     was restarted."""
-    bare = pl.col("server").str.replace(r":[0-9]+( |$)", "$1")
+    bare = pl.col("server").str.replace(PROCESS_ID, "$1")
     keys = ["path", "engine", "surface", "basis", "bare"]
     spans = (
         keyed.with_columns(bare=bare).group_by(*keys, "server").agg(first=pl.col("at").min(), last=pl.col("at").max())

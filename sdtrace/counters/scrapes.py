@@ -58,7 +58,7 @@ def _timeless(frame: pl.DataFrame) -> list[pl.DataFrame]:
 
 def in_order(part: pl.DataFrame) -> bool:
     """Whether every counter of the sorted scrapes grew or stood still, and nothing tells that they are of several servers."""
-    begun = part["said"].str.extract(r'"created":([\d.]+)')
+    begun = part["said"].str.json_path_match("$.created")
     if begun.n_unique() > 1:
         return False
     if begun.null_count() and len({_place(path) for path in part["path"]}) > 1:

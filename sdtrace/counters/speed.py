@@ -11,15 +11,13 @@ import numpy as np
 import polars as pl
 
 from sdtrace.counters.sources import increments
-from sdtrace.readers.logs.mlx_console import SILENT
 from sdtrace.schema.arrays import Floats
+from sdtrace.schema.counters import PLAIN, SILENT
 
 #: How the speed of a row is meant, the most exact first.
 KINDS = ("request", "interval", "run")
 #: A gap of this many usual distances between two lines is a stretch of which the second one tells little.
 _GAP = 2.5
-#: Behind the surface of plain runs that stand beside runs with drafts.
-PLAIN = " without drafts"
 _EMPTY: dict[str, pl.DataType] = {
     "kind": pl.String(),
     "engine": pl.String(),

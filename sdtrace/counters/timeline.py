@@ -109,9 +109,11 @@ def _line(
     axis: Axis,
     what: str,
     series: dict[str, list[float | None]],
+    *,
+    share: bool = False,
 ) -> Chart:
     at = table["at"].to_list() if axis else []
-    return Chart("line", unit, what, [str(row[0]) for row in rows], series, at=at, axis=axis)
+    return Chart("line", unit, what, [str(row[0]) for row in rows], series, at=at, axis=axis, share=share)
 
 
 def _acceptance(table: pl.DataFrame, unit: str, axis: Axis, source: CounterSource) -> Section | None:
@@ -145,5 +147,5 @@ def _positions(table: pl.DataFrame, unit: str, axis: Axis) -> Section | None:
     rows = _rows(table, axis, *names)
     says = f"Share of the drafting steps that accept each of the first {len(names)} positions."
     series = {n: table[n].to_list() for n in names}
-    chart = _line(table, rows, unit, axis, "steps that accept it", series)
+    chart = _line(table, rows, unit, axis, "steps that accept it", series, share=True)
     return Section("positions-over-time", "Acceptance by position over time", says, [unit, *names], rows, chart, names)

@@ -1,9 +1,10 @@
 """The track of counts: no step was recorded, so only counters, announcements and responses speak."""
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
+
+import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.counters.by_length import by_length
@@ -25,10 +26,9 @@ from sdtrace.diagnosis.since import fallen
 from sdtrace.diagnosis.texts import text_causes, text_coverage, text_headline, text_judged, text_notes
 from sdtrace.diagnosis.track import Judge, Seen, Track
 from sdtrace.diagnosis.verdict import counts_verdict
-from sdtrace.readers.logs.mlx_console import SILENT
-from sdtrace.readers.sglang_meta import BOTH
 from sdtrace.results.cause import joined
 from sdtrace.results.not_checked import STAGES, Code, NotChecked
+from sdtrace.schema.counters import SILENT
 from sdtrace.schema.trace import BARE, OTHER
 from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.ledger import Ledger
@@ -86,20 +86,21 @@ def _not_checked(seen: Seen, source: CounterSource | None, *, timed: bool) -> li
         notes.append(NotChecked("means", {"source": source.name, "windows": source.windows}))
     if source is not None and LIFETIME in source.families:
         notes.append(NotChecked("lifetime", {"source": source.name}))
-    notes += [] if source is None else _undecided(source)
+    notes += [] if source is None else _undecided(source, seen.audit.windows)
     return [*notes, *(() if timed else [NotChecked("time")]), *STAGES]
 
 
-def _undecided(source: CounterSource) -> list[NotChecked]:
+def _undecided(source: CounterSource, windows: pl.DataFrame) -> list[NotChecked]:
     """What the records of a source leave open about what they count."""
     codes: dict[str, Code] = {IN_ORDER: "in-order", APART: "apart"}
     notes = [NotChecked(codes[one], {"source": source.name}) for one in source.families if one in codes]
-    both = next((one for one in source.families if one.startswith(BOTH)), None)
-    if both is None or source.length is None:
+    mine = (pl.col("engine") == source.engine) & (pl.col("surface") == source.surface)
+    lengths = windows.filter(mine)["k_by_rule"].drop_nulls()
+    if lengths.is_empty() or source.length is None:
         return notes
-    lengths = (int(k) for k in re.findall(r"k=(\d+)", both))
-    shares = " or ".join(f"{(source.length - 1) / k:.1%} at k={k}" for k in lengths)
-    return [*notes, NotChecked("both-rules", {"source": source.name, "rule": f"{both}: {shares}"})]
+    since, before = (int(k) for k in lengths[0])
+    shares = {"since": (source.length - 1) / since, "before": (source.length - 1) / before}
+    return [*notes, NotChecked("both-rules", {"source": source.name, "k_since": since, "k_before": before, **shares})]
 
 
 def _uncounted(speed: Sequence[Speed], spans: Ledger | None, audit: Audit) -> str:

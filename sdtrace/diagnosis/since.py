@@ -14,6 +14,7 @@ import polars as pl
 from sdtrace.counters.changes import Change
 from sdtrace.counters.places import ALIKE, By
 from sdtrace.counters.places import named as names_in
+from sdtrace.counters.restarted import PROCESS_ID
 from sdtrace.results.cause import Cause, ranked
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.clock import clock
@@ -29,7 +30,6 @@ DEAD, ENOUGH = 0.01, 100
 NEAR_S, FIRST_S, NEAR_LINES = 120.0, 900.0, 200
 #: Seconds behind an onset: a line is printed when its window ends.
 _AFTER_S = 30.0
-_PROCESS = re.compile(r":[0-9]+( |$)")  #: the id of a process, which a restart changes
 _LENGTH = re.compile(r"draft length|\bk=")
 _BESIDE = ("error", "died", "version", "config", "k", "fallback", "off", "cache")
 _OF_ACCEPTANCE = ("drafter-miswired", "low-acceptance", "series-outlier")
@@ -70,8 +70,8 @@ def since(
     """The causes, with those of acceptance that fell: dated, with what stands beside the onset as evidence."""
     fell = _fallen(changes, events, windows)
     series = windows.filter(pl.col("rate").is_not_null())["series"]
-    beside = series.n_unique() > 1 and any(_PROCESS.search(change.series) for change in fell)
-    several = beside or series.str.replace(_PROCESS.pattern, "$1").n_unique() > 1
+    beside = series.n_unique() > 1 and any(re.search(PROCESS_ID, change.series) for change in fell)
+    several = beside or series.str.replace(PROCESS_ID, "$1").n_unique() > 1
     by_cause: dict[str, list[Change]] = {}
     for change in fell:
         by_cause.setdefault("drafter-miswired" if _dead(change) else "low-acceptance", []).append(change)

@@ -97,7 +97,12 @@ def _positions(source: CounterSource) -> Section | None:
     ]
     says = f"{rates[0]:.0%} of the steps that drafted accept the first token, {rates[-1]:.0%} accept all {len(rates)}."
     chart = Chart(
-        "bars", "position in the draft", "steps that accept it", [str(r[0]) for r in rows], {"marginal": list(rates)}
+        "bars",
+        "position in the draft",
+        "steps that accept it",
+        [str(r[0]) for r in rows],
+        {"marginal": list(rates)},
+        share=True,
     )
     columns = ["position", "steps that accepted it", "of steps that drafted"]
     return Section("by-position", "Acceptance by position", says, columns, rows, chart, columns[-1:])

@@ -217,7 +217,7 @@ def _by_position(table: pl.DataFrame) -> Section | None:
     if first is not None and last is not None and len(observed) > 1:
         word = "falls" if last < first else "rises"
         says = f"Given that a position is tested, acceptance {word} from {first:.0%} at the first to {last:.0%} at the last."
-    chart = Chart("bars", "position in the draft", "accepted / tested", [str(r[0]) for r in rows], series)
+    chart = Chart("bars", "position in the draft", "accepted / tested", [str(r[0]) for r in rows], series, share=True)
     columns = ["position", "verified", "tested", "accepted", "accepted / tested", "expected"]
     return Section("by-position", "Acceptance by position", says, columns, rows, chart, columns[-2:])
 

@@ -52,7 +52,7 @@ def over_time(audit: Audit, diagnosis: Diagnosis) -> Section | None:
     least, most = (f"{end:.0%}" for end in (min(rates, default=0.0), max(rates, default=0.0)))
     says += "." if not rates else f": {least} in each." if least == most else f", between {least} and {most}."
     unit = ("time (UTC)" if at[0] >= WALL else "seconds") if timed else "line of the input"
-    chart = Chart("line", unit, "accepted / drafted", names, {"accepted / drafted": [r[3] for r in rows]})
+    chart = Chart("line", unit, "accepted / drafted", names, {"accepted / drafted": [r[3] for r in rows]}, share=True)
     if timed:
         chart = replace(chart, at=at, axis="clock" if at[0] >= WALL else "seconds")
     columns = [unit, "steps", "tokens per step", "accepted / drafted", "disagreements"]

@@ -141,7 +141,7 @@ def _trend(name: str, metric: str, points: Sequence[Point]) -> Section:
         if any(v is not None and v != r for v, r in zip(standard, raw, strict=True))
         else {}
     )
-    chart = Chart("line", "night", what, [day[5:] for day in days], values, marks=marks)
+    chart = Chart("line", "night", what, [day[5:] for day in days], values, marks=marks, share=is_share(metric))
     says = f"{what.capitalize()} of {name} over {len(shown)} nights"
     says += (
         f"; {len(marks)} change{'s' if len(marks) > 1 else ''} of version or configuration, marked with a line"

@@ -41,26 +41,19 @@ def means(length: float | None, rate: float | None, k: int | None) -> dict[str, 
             "k": n - 1 or None,
             "family": "to 0.5.10, rate counts the bonus",
         }
-    k, family = either(old, new)
-    return {"rate": (length - 1) / k if k else None, "k": k, "family": family}
+    either = open_rule(old, new)
+    return {"rate": (length - 1) / either["k"] if either["k"] else None, **either}
 
 
-#: How the note on a rate that fits both rules begins.
-BOTH = "rate that fits both rules"
-UNKNOWN = "rate of unknown rule"
-
-
-def either(old: Collection[int], new: Collection[int]) -> tuple[int | None, str]:
-    """The draft length of a rate that does not tell its rule, where both rules ask for the same one; and what is said of the rate."""
+def open_rule(old: Collection[int], new: Collection[int]) -> dict[str, Any]:
+    """Columns of a rate that does not tell its rule: the draft length where both rules ask for the same one, both where they do not."""
     before, since = {n - 1 for n in old if n > 1}, set(new)
-    if len(before) == 1 and before == since:
-        return min(since), "rate that is the same by both rules"
     if len(before) != 1 or len(since) != 1:
-        return None, UNKNOWN
-    return (
-        None,
-        f"{BOTH}: k={min(since)} (accepted of drafted, from 0.5.11 on) or k={min(before)} (bonus counted, to 0.5.10)",
-    )
+        return {"k": None, "family": "rate of unknown rule"}
+    if before == since:
+        return {"k": min(since), "family": "rate that is the same by both rules"}
+    lengths = [float(min(since)), float(min(before))]
+    return {"k": None, "family": "rate that fits both rules", "k_by_rule": lengths}
 
 
 def request_window(meta: Mapping[str, Any]) -> dict[str, Any] | None:

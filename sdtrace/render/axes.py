@@ -44,13 +44,9 @@ def top_of(values: Sequence[float]) -> float:
     return max(step * (int(greatest / step) + 1), 1e-9)
 
 
-#: How the titles of axes begin that count shares: their ticks are percentages.
-_SHARES = ("accepted", "steps that accept", "change of throughput")
-
-
 def told(chart: Chart, value: float | None, digits: int = 3) -> str:
     """A value of the upright axis: a share as a percentage."""
-    if value is None or not chart.y_title.startswith(_SHARES):
+    if value is None or not chart.share:
         return number(value, digits)
     return f"{number(round(100 * value, 2), digits)}%"
 

@@ -47,7 +47,8 @@ WORDS: dict[Code | Stage, str] = {
     "what was added between them is counted; a Unix time or the server in the file names tells",
     "apart": "whether the scrapes of {source} are of one server: they were added up as those of several; a Unix time or the server in "
     "the file names tells",
-    "both-rules": "the accept rate of {source}: {rule}; --speculative-num-draft-tokens, or the version, tells",
+    "both-rules": "the accept rate of {source} fits both rules: {since:.1%} of drafted at k={k_since} (from 0.5.11 on) or {before:.1%} at "
+    "k={k_before} (to 0.5.10, which counted the bonus); --speculative-num-draft-tokens, or the version, tells",
     "everything": "everything: no step and no figure was read",
 }
 _STAGES: dict[Stage, str] = {

@@ -28,6 +28,7 @@ class Chart:
     axis: Literal["", "clock", "seconds"] = ""  #: Unix seconds, shown as UTC; or seconds of a log's own clock
     notes: list[tuple[float, str]] = field(default_factory=list)  #: what happened, and where on that axis
     shade: tuple[float, float] | None = None  #: the stretch of the incident
+    share: bool = False  #: the values are shares of a whole, shown in percent
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Section:
     columns: list[str]
     rows: list[list[Value]]
     chart: Chart | None = None
-    #: names of columns, and of rows (the first or second cell), whose fractions are shares of a whole: shown in percent
+    #: names of columns, and of rows by their cell of the column `figure`, whose fractions are shares of a whole: shown in percent
     shares: list[str] = field(default_factory=list)
 
 

@@ -45,6 +45,9 @@ WINDOW: dict[str, Column] = {
     "said_length": Column(FLOAT, "", "mean length as printed"),
     "said_rate": Column(FLOAT, "", "acceptance rate as printed, as a fraction"),
     "said_positions": Column(FLOATS, "", "rate by position as printed"),
+    "k_by_rule": Column(
+        FLOATS, "tokens", "k under the rules that the printed rate fits, the newer first; null = one is known"
+    ),
     "generation_tps": Column(FLOAT, "tokens/s", "as printed"),
     "running": Column(FLOAT, "requests", ""),
     "waiting": Column(FLOAT, "requests", ""),
@@ -58,6 +61,10 @@ WINDOW: dict[str, Column] = {
 }
 
 
+#: `family` of requests whose drafter leaves no trace.
+SILENT = "a drafter was given, and this console does not print what it accepted"
+#: Behind the surface of plain runs that stand beside runs with drafts.
+PLAIN = " without drafts"
 #: Columns by what they hold; comparing types of polars for every value took a fifth of the time of a log of llama.cpp.
 _TEXTS = frozenset(name for name, column in WINDOW.items() if column.dtype == STR)
 _LISTS = frozenset(name for name, column in WINDOW.items() if column.dtype == FLOATS)

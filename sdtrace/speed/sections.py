@@ -59,7 +59,14 @@ def slice_section(timing: Timing) -> Section | None:
     says = f"Each slice accepts {least} of its tested tokens." if least == most else says
     ends = [[None if row[i] is None else float(str(row[i])) for row in rows[:40]] for i in (4, 5, 6)]
     chart = Chart(
-        "bars", "slice", "accepted / tested", [str(r[0]) for r in rows[:40]], {"acceptance": ends[0]}, ends[1], ends[2]
+        "bars",
+        "slice",
+        "accepted / tested",
+        [str(r[0]) for r in rows[:40]],
+        {"acceptance": ends[0]},
+        ends[1],
+        ends[2],
+        share=True,
     )
     columns = ["slice", "requests", "tested", "tokens per step", "accepted / tested", "low (95%)", "high (95%)"]
     return Section("by-slice", "Acceptance by slice", says, columns, rows, chart, columns[4:])

@@ -3,7 +3,8 @@
 import polars as pl
 
 from sdtrace.audit.audit import Audit
-from sdtrace.counters.speed import PLAIN, Speed, speeds
+from sdtrace.counters.speed import Speed, speeds
+from sdtrace.schema.counters import PLAIN
 from sdtrace.speed.finding import Finding
 
 #: Speed of the drafting run over the plain one's below which it is told; how far apart their loads may be.

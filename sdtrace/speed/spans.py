@@ -73,7 +73,7 @@ def spans_section(windows: pl.DataFrame) -> Section | None:
         "bars", "part of the step", "ms", [str(r[0]) for r in shown], {"ms": [float(r[1] or 0) for r in shown]}
     )
     columns = ["part", "ms", "share of the step", "median ms", "95% ms", "longest ms"]
-    return Section("time", "Where a step's time goes", says, columns, rows, chart)
+    return Section("time", "Where a step's time goes", says, columns, rows, chart, columns[2:3])
 
 
 def in_words(spent: Ledger) -> str:

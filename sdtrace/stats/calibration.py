@@ -10,8 +10,6 @@ from sdtrace.stats.significance import LEAST, Reading, bins, read
 
 #: Parts of a calibration that weigh its slots.
 _WEIGHTED = ("lenience", "forced", "reuse")
-#: Checks whose sums have terms within [-1, 1] (`Sums.bounded`): few of them may tell, however little variance they have.
-_UNIT = ("SD203", "SD211", "SD212", "SD231", "SD241")
 
 
 @dataclass(frozen=True)
@@ -41,13 +39,14 @@ class _Run:
     z: float
 
 
-def calibrated(words: Words, *, by_bins: bool = False, parts: tuple[str, ...] = (), least: float = LEAST) -> Callable[
-    [Counts], Outcome
-]:  # fmt: skip
-    """A reading: fires where the statistic, one of its `parts` (suffixes of the code) or its bins are beyond the level."""
+def calibrated(
+    words: Words, *, by_bins: bool = False, parts: tuple[str, ...] = (), least: float = LEAST, unit: bool = False
+) -> Callable[[Counts], Outcome]:
+    """A reading: fires where the statistic, one of its `parts` (suffixes of the code) or its bins are beyond the level. `unit`: its terms
+    lie within [-1, 1], so that few of them may tell, however little variance they have."""
 
     def outcome(counts: Counts) -> Outcome:
-        runs = [_run(rows, counts.level, by_bins, parts, least) for rows in _by_run(counts.sums)]
+        runs = [_run(rows, counts.level, by_bins, parts, least, unit) for rows in _by_run(counts.sums)]
         runs = [run for run in runs if run is not None]
         if not runs:
             return _untold(counts)
@@ -71,12 +70,11 @@ def _by_run(rows: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
 
 
 def _run(
-    rows: list[Mapping[str, Any]], level: float, by_bins: bool, parts: tuple[str, ...], least: float
+    rows: list[Mapping[str, Any]], level: float, by_bins: bool, parts: tuple[str, ...], least: float, unit: bool
 ) -> _Run | None:
     main = next((r for r in rows if ":" not in r["code"]), None)
     if main is None or not main["n"]:
         return None
-    unit = main["code"] in _UNIT
     reading = read(main, level, main["inflation"], unit=unit)
     best = _Run(main["run_id"], reading, reading.p, "", reading.fires(level, least), reading.z)
     for row in rows:

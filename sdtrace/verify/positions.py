@@ -227,6 +227,8 @@ def _decided() -> pl.Expr:
     return (pl.col("n_a") >= pl.col("appended")).any().over("run_id")
 
 
+#: A request without a line may be a session: a block is cut where a turn ends, and the next context (`jump`) does not go on from there.
+TURN_ENDS = pl.col("has_request").is_null() & pl.col("context_len").is_not_null() & pl.col("jump").ne_missing(0)
 #: Exactly num_accepted tokens were appended, fewer than were verified.
 _CUT = (pl.col("appended") == pl.col("n_a")) & (pl.col("n_a") < pl.col("verified"))
 

@@ -44,9 +44,8 @@ def ragged(column: pl.Series) -> Ragged:
     lists = column.rechunk().to_arrow()
     offset = lists.offsets.to_numpy()
     start, count = offset[:-1] - offset[:1], np.diff(offset)
-    if (
-        not lists.null_count and not lists.values.null_count and column.dtype in _NUMBERS
-    ):  # the usual case: nothing is copied
+    # the usual case: nothing is copied
+    if not lists.null_count and not lists.values.null_count and column.dtype in _NUMBERS:
         return Ragged(lists.values.to_numpy()[offset[0] : offset[-1]], start, count)
     if lists.null_count:  # a null list may cover entries, which are nobody's
         count = np.where(lists.is_valid().to_numpy(zero_copy_only=False), count, 0)

@@ -43,9 +43,19 @@ def test_a_record_that_was_accused_once_is_not_again(cell: Cell) -> None:
     assert accused(cell, 1000) == ()
 
 
-def test_few_contradictions_of_blocks_near_the_boundary_are_noise() -> None:
-    """Without uniforms one side alone shows: five rejections, half of them within 2% of the boundary, the farthest at 14%."""
-    assert accused(Cell("noise-8%", "block", "sums", "decimals:4", 2), 1500) == ()
+@pytest.mark.parametrize(
+    "cell",
+    [
+        # five rejections, half of them within 2% of the boundary, the farthest at 14%
+        Cell("noise-8%", "block", "sums", "decimals:4", 2),
+        # one recovered token of 335 whose p is 15% below its q
+        Cell("noise-8%", "ratio", "sums", "decimals:3", 3),
+    ],
+    ids=str,
+)
+def test_few_contradictions_without_uniforms_are_noise(cell: Cell) -> None:
+    """One side alone shows there."""
+    assert accused(cell, 1500) == ()
 
 
 def test_a_greedy_request_is_held_to_greedy_whatever_the_run_declares_or_does_not() -> None:

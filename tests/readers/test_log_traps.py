@@ -57,12 +57,12 @@ def test_sglang_rate_of_unknown_rule_is_not_used(tmp_path: Path) -> None:
 #: length and rate of decode lines, the configured verified tokens -> (accepted of drafted, k, words of the note)
 RATES: dict[tuple[float, float, int | None], tuple[float | None, int | None, str | None]] = {
     # 1 of 2 drafted (from 0.5.11 on), or 2 of 4 verified and so 1 of 3 drafted (to 0.5.10)
-    (2.00, 0.50, None): (None, None, "50.0% at k=2 or 33.3% at k=3"),
+    (2.00, 0.50, None): (None, None, "50.0% of drafted at k=2 (from 0.5.11 on) or 33.3% at k=3"),
     (2.00, 0.50, 4): (1 / 3, 3, None),
     (2.00, 0.50, 3): (0.5, 2, None),
     # 3 of 3 verified, or 2 of 2 drafted: the same
     (3.00, 1.00, None): (1.0, 2, None),
-    (1.50, 0.50, None): (None, None, "50.0% at k=1 or 25.0% at k=2"),
+    (1.50, 0.50, None): (None, None, "50.0% of drafted at k=1 (from 0.5.11 on) or 25.0% at k=2"),
 }
 
 

@@ -11,7 +11,8 @@ from sdtrace.stats.discovery import bh, e_bh
 
 @pytest.mark.parametrize(("n", "mean"), [(12, 0.15), (90, 0.15), (90, 0.4), (400, 0.2)])
 def test_the_e_value_against_a_working_drafter_has_a_mean_of_one_at_most(n: int, mean: float) -> None:
-    stats = pytest.importorskip("scipy.stats", reason="the extra test has scipy")  # half a second
+    from scipy import stats  # half a second
+
     weight = (1 - CORRELATION) / CORRELATION
     law = stats.betabinom(n, mean * weight, (1 - mean) * weight)
     assert log_pmf(3, n, mean, CORRELATION) == pytest.approx(law.logpmf(3), rel=1e-9)
@@ -21,7 +22,8 @@ def test_the_e_value_against_a_working_drafter_has_a_mean_of_one_at_most(n: int,
 
 
 def test_the_bound_of_a_share_covers_clopper_and_pearson() -> None:
-    stats = pytest.importorskip("scipy.stats", reason="the extra test has scipy")
+    from scipy import stats
+
     for hits, trials in ((0, 396), (1, 211), (9, 2700), (30, 100)):
         exact = stats.beta.ppf(0.99, hits + 1, trials - hits)
         assert upper(hits, trials) >= exact - 1e-9

@@ -90,11 +90,9 @@ def wide(rows: pl.DataFrame, block: bool) -> float | None:
     seen = told(rows)
     if seen is None or seen.largest > WIDEST:
         return None
-    near, decided = (
-        rows.filter((pl.col("near") > 0) & (pl.col("side") != "recovered")),
-        seen.accepted + seen.rejected,
-    )
-    few = decided <= _NONE and seen.median <= _FEW_HALF
+    near = rows.filter((pl.col("near") > 0) & (pl.col("side") != "recovered"))
+    decided = seen.accepted + seen.rejected
+    few = decided <= _NONE and (seen.median <= _FEW_HALF or (not decided and seen.recovered <= _NONE))
     few |= near.is_empty() and not block and seen.median <= HALF
     few |= block and decided < SIDED and seen.median <= _HAIR["rejected"]
     if few and seen.largest <= _FEW_WIDEST:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from sdtrace.readers.envelopes.shippers import moment
-from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, full, holds
+from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, full, holds, record_of
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.metrics.series import BEGINS
 
@@ -63,20 +63,12 @@ def _exposition(samples: list[Sample], line: int, around: int) -> Bare:
 def telemetry(lines: Lines) -> Bare | None:
     """OpenTelemetry's metrics as JSON: data points of sums and gauges, with the time of each; one document, or one a line."""
     inside = full(lines)
-    nodes = [node for _, text in inside if (node := _object(text)) is not None]
+    nodes = [node for _, text in inside if (node := record_of(text)) is not None]
     if len(nodes) < len(inside):
-        whole = _object("\n".join(text for _, text in inside))
+        whole = record_of("\n".join(text for _, text in inside))
         nodes = [] if whole is None else [whole]
     found = [sample for node in nodes for sample in _points(node)]
     return _exposition(found, inside[0][0], len(lines) - 1) if found else None
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        node = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    return node if isinstance(node, dict) else None
 
 
 def _points(node: dict[str, Any]) -> Iterator[Sample]:

@@ -7,8 +7,7 @@ from typing import Any
 
 import orjson
 
-from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, full, holds, share
-from sdtrace.schema.json_values import Json
+from sdtrace.readers.envelopes.text import Bare, Envelope, Lines, full, holds, record_of, share
 
 _CRI = re.compile(
     r"^(?P<at>\d{4}-\d\d-\d\dT[\d:.]{8,24}(?:Z|[+-]\d\d:?\d\d)) (?P<stream>stdout|stderr) (?P<part>[FP])(?: (?P<text>.*))?$"
@@ -83,7 +82,7 @@ def cri(lines: Lines) -> Bare | None:
 
 def docker_pieces(lines: Lines) -> Bare | None:
     """docker cuts a line of more than 16 KB: a piece lacks the newline, and the next one goes on."""
-    records = [(n, text, _record(text) if _PIECE.match(text) else None) for n, text in lines]
+    records = [(n, text, record_of(text) if _PIECE.match(text) else None) for n, text in lines]
     known = [(n, r) for n, _, r in records if r is not None and isinstance(r.get("log"), str)]
     if len(known) < 0.8 * len(full(lines)) or all(r["log"].endswith("\n") for _, r in known[:-1]):
         return None
@@ -125,7 +124,7 @@ def byte_arrays(lines: Lines) -> Bare | None:
     made: list[tuple[int, str, str]] = []
     found = False
     for n, text in lines:
-        record = _record(text) if _BYTES.search(text[:20_000]) else None
+        record = record_of(text) if _BYTES.search(text[:20_000]) else None
         message = _text(record.get("MESSAGE", record.get("data"))) if record else None
         if record is None or message is None:
             made.append((n, "", text))
@@ -140,14 +139,6 @@ def _text(value: Any) -> str | None:
     if not isinstance(value, list) or not all(isinstance(b, int) and 0 <= b < 256 for b in value):
         return None
     return bytes(value).decode("utf-8", "replace")
-
-
-def _record(text: str) -> Json | None:
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def moment(at: Any) -> str:

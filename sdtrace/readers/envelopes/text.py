@@ -3,6 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import orjson
+
+from sdtrace.schema.json_values import Json
+
 #: Lines with the number of the line of the file that each began on.
 Lines = list[tuple[int, str]]
 
@@ -34,6 +38,15 @@ def share(lines: Iterable[tuple[int, str]], holds: Callable[[str], object]) -> f
     """Share of the lines for which something holds; 0 of no line."""
     told = [bool(holds(text)) for _, text in lines]
     return sum(told) / len(told) if told else 0.0
+
+
+def record_of(text: str) -> Json | None:
+    """The JSON object that a text is; None where it is none."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def begins(*signs: str) -> Callable[[str], bool]:

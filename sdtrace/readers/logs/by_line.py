@@ -30,7 +30,7 @@ def by_line(
     lines = text.split(b"\n")
     if not lines[-1]:
         lines.pop()
-    column = _column(lines)
+    column = texts(lines)
     hits = _holding(column, needles)
     near = {
         place
@@ -43,7 +43,7 @@ def by_line(
     return [(i, lines[i][:LONGEST]) for i in wanted], len(lines)
 
 
-def _column(lines: Sequence[bytes]) -> pl.Series:
+def texts(lines: Sequence[bytes]) -> pl.Series:
     """The lines as text; bytes that are none become U+FFFD, which no needle has."""
     try:
         return pl.Series(lines, dtype=pl.Binary).cast(pl.String)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sdtrace.readers.io.source import Segment
-from sdtrace.readers.logs.by_line import BEFORE, LONGEST, by_line
+from sdtrace.readers.logs.by_line import BEFORE, LONGEST, by_line, texts
 from sdtrace.readers.logs.dialect import Dialect
 from sdtrace.readers.logs.prompts import inside, prompted
 
@@ -73,19 +73,16 @@ class Rows:
 
     def add(self, first: int, lines: Sequence[tuple[int, bytes]], asked: Set[int]) -> None:
         """Lines of a block whose first line has the number `first`, by their index."""
-        texts = [text for _, text in lines]
+        found = [text for _, text in lines]
         self.numbers += [first + i for i, _ in lines]
         self.asked += [i in asked for i, _ in lines] if asked else [False] * len(lines)
-        self.texts += texts
-        self.held += sum(map(len, texts))
+        self.texts += found
+        self.held += sum(map(len, found))
 
     def frame(self) -> pl.DataFrame:
         """(line, text, asked)"""
         lines = pl.Series("line", self.numbers, dtype=pl.Int64)
-        try:
-            text = pl.Series("text", self.texts, dtype=pl.Binary).cast(pl.String)
-        except pl.exceptions.PolarsError:
-            text = pl.Series("text", [t.decode("utf-8", "replace") for t in self.texts], dtype=pl.String)
+        text = texts(self.texts).alias("text")
         asked = pl.Series("asked", self.asked, dtype=pl.Boolean)
         return pl.DataFrame([lines, text.str.strip_chars_end("\r\n "), asked])
 

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
-from sdtrace.schema.counters import Row
+from sdtrace.schema.counters import SILENT, Row
 
 _GENERATION = re.compile(r"^\s*Generation: (\d{1,9}) tokens, (\d{1,7}\.\d{1,6}) tokens-per-sec\s*$")
 _PROMPT = re.compile(
@@ -23,9 +23,6 @@ _DEMO = re.compile(
     r"(\d+(?:\.\d+)?)s?\s*$"
 )
 _DRAFTER = re.compile(r"--draft-model[ =]\S")
-
-#: What is said of a request whose drafter leaves no trace.
-SILENT = "a drafter was given, and this console does not print what it accepted"
 
 
 def listen(path: str) -> Any:

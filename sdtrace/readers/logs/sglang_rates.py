@@ -1,6 +1,6 @@
 """What the accept rate of SGLang's decode lines means: the rule that all lines of one draft length fit."""
 
-from sdtrace.readers.sglang_meta import either, rules
+from sdtrace.readers.sglang_meta import open_rule, rules
 from sdtrace.schema.counters import Row
 
 
@@ -24,8 +24,8 @@ def meaning(rows: list[Row], active: int | None, nodes: int | None = None) -> li
             row["family"] = "up to 0.5.3, no rate" if dot else "rate not printed"
             continue
         era = _era(row, old, new, dot)
-        same, unknown = either(old, new)
-        row["family"] = _FAMILIES.get(era or "", unknown)
+        if era is not None:
+            row["family"] = _FAMILIES[era]
         if era == "old":
             n = min(old or rules(row["said_length"], row["said_rate"])[0], default=None)
             k = n - 1 if n and len(old) <= 1 else None
@@ -33,8 +33,10 @@ def meaning(rows: list[Row], active: int | None, nodes: int | None = None) -> li
         elif era == "new":
             row["k"] = next(iter(new)) if len(new) == 1 else None
             row["rate"] = row["said_rate"]
-        elif same or active:
-            row |= {"k": same, "rate": (row["said_length"] - 1) / (active or same)}
+        else:
+            row |= open_rule(old, new)
+            if k := active or row["k"]:
+                row["rate"] = (row["said_length"] - 1) / k
         row["k"] = row.get("k") if active is None else active
     return rows
 

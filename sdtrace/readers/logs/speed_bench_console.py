@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.dialect import Dialect, Heard, number
-from sdtrace.schema.counters import Row
+from sdtrace.schema.counters import PLAIN, Row
 
 _CELLS = re.compile(r"\s*\|\s*|\s{2,}|\t")
 _RULE = frozenset("-|: ")  #: what the line below the names is made of
@@ -46,7 +46,7 @@ def _rows(cells: dict[str, str]) -> list[Row]:
         return []
     made = [_row(cells["category"], "", speed) | {"said_rate": rate, "rate": rate}]
     if (base := number(cells.get(_BASE))) is not None:
-        made.append(_row(cells["category"], " without drafts", base))
+        made.append(_row(cells["category"], PLAIN, base))
     return made
 
 
