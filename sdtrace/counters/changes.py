@@ -140,18 +140,25 @@ def _of_series(part: pl.DataFrame, windows: pl.DataFrame, surface: str) -> Itera
     yield "step_time", _points(timed, pl.col("busy_ms") / drafts, drafts)
     if timed.is_empty():
         loaded = with_load(part.filter((drafts > 0) & (pl.col("span_s") > 0)), windows, surface)
-        yield "step_time", _points(loaded, 1000 * pl.col("span_s") * pl.col("load") / drafts, drafts)
+        yield "step_time", _points(loaded, 1000 * pl.col("span_s") * pl.col("load") / _steps(), drafts)
     speed = part.filter(pl.col("generation_tps") > 0)
     yield "throughput", _points(speed, pl.col("generation_tps"), one)
     yield "load", _points(part.filter(pl.col("running").is_not_null()), pl.col("running"), one)
 
 
+def _steps() -> pl.Expr:
+    """Steps of a window, those without a draft too: each emits one token more than it accepts. Where no speed is printed beside it, those
+    that drafted."""
+    emitted = pl.col("speed") * pl.col("span_s")
+    return pl.max_horizontal("drafts", emitted - pl.col("accepted"))
+
+
 def with_load(part: pl.DataFrame, windows: pl.DataFrame, surface: str) -> pl.DataFrame:
-    """Windows with the running requests that the line before them, of the same series, prints."""
+    """Windows with the running requests (`load`) and tokens per second (`speed`) that the line before them, of the same series, prints."""
     loads = windows.filter((pl.col("running") > 0) & (pl.col("surface") != surface) & pl.col("line").is_not_null())
     if part.is_empty() or loads.is_empty():
-        return part.head(0).with_columns(load=pl.lit(None, pl.Float64))
-    right = loads.select("path", "series", "line", load="running").sort("line")
+        return part.head(0).with_columns(load=pl.lit(None, pl.Float64), speed=pl.lit(None, pl.Float64))
+    right = loads.select("path", "series", "line", load="running", speed="generation_tps").sort("line")
     joined = part.filter(pl.col("line").is_not_null()).sort("line")
     joined = joined.join_asof(right, on="line", by=["path", "series"], strategy="backward", check_sortedness=False)
     return joined.filter(pl.col("load").is_not_null()).sort("at", "line", nulls_last=True, maintain_order=True)

@@ -11,7 +11,10 @@ from sdtrace.schema.trace import DAMAGED
 def next_step(document: Mapping[str, Any]) -> tuple[str, str | None] | None:
     """(what to do, command); None where a cause says it, or nothing is left to do."""
     if (cut := damaged(document)) is not None:
-        return f"get {clean(cut, 120)} again: the compressed file is damaged, and read only up to there", None
+        return (
+            f"get {clean(cut, 120)} again: the compressed file is damaged; only what stands before the damage was read",
+            None,
+        )
     if document["causes"]:
         return None
     if (told := document.get("diff")) is not None:

@@ -94,6 +94,15 @@ def test_steps_that_take_longer_at_the_same_load(loads: list[int], state: str, t
     )
 
 
+def test_steps_without_a_draft_are_steps(tmp_path: Path) -> None:
+    """Of 1,000 steps in 10 s three of four find no draft from the 20th window on: 250 + 450 accepted + 750 are 1,450 tokens, and
+    1,450 - 450 steps are 80 ms each as before."""
+    rows = [window(n, 0.6, 8, steps=1000 if n < 20 else 250, tps=None if n < 20 else 145.0) for n in range(40)]
+    found = said(tmp_path, "".join(rows))
+    assert [c["what"] for c in found["changes"]] == ["throughput"]
+    assert "as long" not in found["verdict"]["headline"]
+
+
 def test_a_draft_of_one_token_is_not_to_be_shortened(tmp_path: Path) -> None:
     """180 of 1,000: 18%, one token a step."""
     cause = said(tmp_path, window(0, 0.18, 2, k=1))["causes"][0]

@@ -106,7 +106,7 @@ def _sized(windows: pl.DataFrame, source: CounterSource, what: What) -> pl.DataF
     if source.basis not in ("interval", "gauge"):
         return mine.head(0)
     if mine["running"].null_count() == mine.height:
-        mine = with_load(mine, windows, source.surface).with_columns(running=pl.col("load")).drop("load")
+        mine = with_load(mine, windows, source.surface).with_columns(running=pl.col("load")).drop("load", "speed")
     mine = mine.filter(pl.col("running") > 0)
     tokens = pl.col("said").str.extract(r'"#(?:full )?token":"?(\d+)').cast(pl.Float64, strict=False)
     size = pl.col("running") if what == "running requests" else tokens / pl.col("running")
