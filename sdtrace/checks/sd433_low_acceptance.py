@@ -21,13 +21,16 @@ import polars as pl
 
 from sdtrace.results.check import Check, counted
 
+#: The share of drafted tokens below which few are accepted, and the tokens per step from which that is taken for granted.
+LOW, ENOUGH = 0.2, 1.5
+
 CHECK = Check(
     code="SD433",
     name="low-acceptance",
     table="engines",
     needs=("drafted", "accepted"),
     judged=(pl.col("drafted") >= 1000) & (pl.col("accepted") > 0),
-    fault=(pl.col("accepted") < 0.2 * pl.col("drafted")) & (pl.col("tokens_per_step").fill_null(1.0) < 1.5),
+    fault=(pl.col("accepted") < LOW * pl.col("drafted")) & (pl.col("tokens_per_step").fill_null(1.0) < ENOUGH),
     read=counted("engines have less than a fifth of their drafted tokens accepted"),
     laws=None,
     shows=("engine", "surface", "drafted", "accepted", "tokens_per_step", "what"),

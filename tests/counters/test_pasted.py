@@ -157,17 +157,26 @@ def test_a_fall_with_a_new_process_is_dated_with_its_start(tmp_path: Path) -> No
     assert [c for c in report(tmp_path, *both)["changes"] if c["what"] == "acceptance"] == []
 
 
-def test_a_model_with_a_drafter_of_its_own_is_judged_by_itself(tmp_path: Path) -> None:
-    """2,000 and 150 of 3,000 drafted tokens: the sum of 36% hides 5%."""
+@pytest.mark.parametrize(
+    ("drafted", "accepted", "says"),
+    [
+        (3000, 150, "model small: 150 of 3,000 (5.0%)"),
+        (8000, 1000, None),  # 12.5%, but 2.00 tokens a step: a lookup of eight tokens that pays
+    ],
+)
+def test_a_model_with_a_drafter_of_its_own_is_judged_by_itself(
+    drafted: int, accepted: int, says: str | None, tmp_path: Path
+) -> None:
+    """1,000 steps of each. 2,000 of 3,000 drafted tokens of the other model hide 150 of 3,000: 36% in all."""
     path = tmp_path / "metrics.prom"
     names = ("num_drafts", "num_draft_tokens", "num_accepted_tokens")
     path.write_text(
         "".join(
             f'vllm:spec_decode_{n}_total{{engine="0",model_name="{model}"}} {c}.0\n'
-            for model, counts in (("big", (1000, 3000, 2000)), ("small", (1000, 3000, 150)))
+            for model, counts in (("big", (1000, 3000, 2000)), ("small", (1000, drafted, accepted)))
             for n, c in zip(names, counts, strict=True)
         )
     )
-    (cause,) = document(path)["causes"]
-    assert (cause["cause"], cause["certainty"]) == ("low-acceptance", "suspected")
-    assert "model small: 150 of 3,000 (5.0%)" in cause["headline"]
+    causes = document(path)["causes"]
+    assert [(c["cause"], c["certainty"]) for c in causes] == [("low-acceptance", "suspected")] * (says is not None)
+    assert all((says or "") in c["headline"] for c in causes)

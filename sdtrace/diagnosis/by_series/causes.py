@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from sdtrace.checks.sd433_low_acceptance import ENOUGH, LOW
 from sdtrace.diagnosis.by_series.judge import Judged, Rule
 from sdtrace.results.cause import Cause, Outcomes, fired, joined, make
 from sdtrace.results.cause_words import WORDS
@@ -12,8 +13,6 @@ from sdtrace.results.cause_words import WORDS
 _ONE = ("engine", "rank", "slot")
 #: Series that a headline names.
 NAMED = 3
-#: Accepted of drafted below which a series is low by itself, whatever its siblings have.
-LOW = 0.2
 
 _UNKNOWN = (
     "; a drafter that looks text up (n-gram, suffix) finds nothing in text without repetition: switch it off there"
@@ -147,7 +146,8 @@ _OWN_DRAFTER = ("model", "adapter", "drafter")
 
 def _small(j: Judged) -> bool:
     drafted, accepted = j.tally.total("drafted"), j.tally.total("accepted")
-    return drafted is not None and accepted is not None and accepted < LOW * drafted
+    gains = (j.tally.length or 1.0) >= ENOUGH
+    return drafted is not None and accepted is not None and accepted < LOW * drafted and not gains
 
 
 def _share(j: Judged) -> str:
