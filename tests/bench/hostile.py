@@ -167,8 +167,8 @@ SHAPES: dict[str, tuple[Callable[[Path, int], None], int]] = {
     "series": (series, 2_000), "positions": (positions, 100_000), "drafted": (drafted, 50_000), "losses": (losses, 50_000),
     "line": (line, 4_000_000), "record": (record, 4_000_000), "nested": (nested, 500_000), "bomb": (bomb, 8_000_000),
     "table lists": (table_lists, 1_000_000), "table columns": (table_columns, 2_000), "files": (files, 50),
-    "document": (document, 20_000), "requests of a log": (counts, 5_000),
-    "pieces": (pieces, 50_000), "stream": (stream, 10_000),
+    "document": (document, 80_000), "requests of a log": (counts, 5_000),
+    "pieces": (pieces, 200_000), "stream": (stream, 20_000),
 }  # fmt: skip
 
 
@@ -191,11 +191,14 @@ def spent(write: Callable[[Path, int], None], n: int) -> tuple[float, float]:
 
 
 def exponent(costs: list[float], least: float) -> float | None:
-    """Of the growth up to 4n, from n where that costs something, else from 2n; None where there is nothing to measure."""
+    """The lesser of two estimates of e, None where nothing grows: log4 c(4n) / c(n), too great where the smallest report's own
+    cost hides part of c(n) (its peak memory does), and log2 (c(4n) - c(2n)) / (c(2n) - c(n)), which no constant part moves."""
     small, middle, large = costs
     if large - small < least:
         return None
-    return math.log(large / small, 4) if small >= least / 2 else math.log2(large / max(middle, least / 4))
+    whole = math.log(large / max(small, least / 8), 4)
+    steps = math.log2(max(large - middle, least / 8) / max(middle - small, least / 8))
+    return max(0.0, min(whole, steps))
 
 
 def measured(shape: str, n: int, base: list[float], most: float) -> tuple[list[list[float]], list[float | None]]:
