@@ -29,7 +29,7 @@ def hashes_of(keyed: pl.DataFrame) -> pl.DataFrame:
     hashes = keyed["hash"].to_numpy()
     first = np.ones(len(hashes), dtype=bool)
     first[1:] = hashes[1:] != hashes[:-1]
-    return pl.DataFrame({"hash": hashes[first]}).unique()
+    return pl.DataFrame({"hash": np.unique(hashes[first])})
 
 
 def request_hash(table: pl.DataFrame, names: Sequence[str] = _REQUEST) -> pl.Series:

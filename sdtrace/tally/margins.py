@@ -33,7 +33,8 @@ SCHEMA = {
 
 def margins(scope: Scope, rows: pl.DataFrame, checks: Sequence[Check]) -> pl.DataFrame | None:
     """One row a side (accepted, rejected, recovered) and cell of the margin: contradictions (`wrong`), and decisions with a
-    uniform that could be told (`near`). None where nothing contradicts. `rows`: the enriched steps."""
+    uniform that could be told (`near`). None where nothing contradicts. `rows`: the enriched steps; `checks`: those that
+    found a fault in them."""
     wrong = np.flatnonzero(scope.judged.decision == -1)
     impossible = _impossible(scope, rows, checks)
     if not len(wrong) and impossible is None:

@@ -35,7 +35,8 @@ def measure(scope: Scope, checks: Sequence[Check]) -> Tally:
     tally.sums["timeline"], tally.width = _timeline(scope, per_step)
     tally.sums["checks"] = _checks(scope, rows, checks, tally)
     tally.sums |= evidence(scope)
-    if (far := margins(scope, rows, checks)) is not None:
+    fired = set(tally.sums["checks"].filter(pl.col("faults") > 0)["code"])
+    if (far := margins(scope, rows, [check for check in checks if check.code in fired])) is not None:
         tally.sums["margins"] = far
     tally.steps = _sample(scope, per_step["hash"])
     uniforms(scope, per_step["hash"], tally)

@@ -19,7 +19,7 @@ import polars as pl
 
 from sdtrace.tally.evidence.by_step import REQUEST_SUMS, SLICES, STEP_LANES, BySteps
 from sdtrace.tally.evidence.chains import chains
-from sdtrace.tally.evidence.draws import coupled, draws, of_block
+from sdtrace.tally.evidence.draws import RANKED_PIECES, coupled, draws, of_block
 from sdtrace.tally.evidence.lanes import LANES, Lanes
 from sdtrace.tally.evidence.slots import pieces
 from sdtrace.tally.evidence.sums import COLUMNS, THETAS, Sums
@@ -48,12 +48,12 @@ def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
         return NOTHING
     drawn = not (block or scope.raw) and scope.law.draws
     lanes, steps = Lanes(scope) if drawn else None, BySteps(scope, lanes=drawn)
-    for here in pieces(scope):
+    for number, here in enumerate(pieces(scope)):
         tokens(scope, here, sums, steps)
         if not block:
             draws(scope, here.at, here.later, sums)
         chance = scope.judged.expected[here.at]
-        if scope.law.residual == "ratio" and not (scope.raw or scope.run.mute_draws):
+        if number < RANKED_PIECES and scope.law.residual == "ratio" and not (scope.raw or scope.run.mute_draws):
             coupled(scope, here.at, here.accepted, chance, sums)
         if lanes is not None:
             lanes.add(here, chance)
