@@ -90,6 +90,7 @@ def test_a_fifo_is_written_to(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+@pytest.mark.slow
 def test_a_device_is_written_to(tmp_path: Path) -> None:
     device = Path("/dev/null")
     if os.getuid() == 0:  # a device of our own: where this fails, root would replace the machine's
@@ -149,6 +150,7 @@ def little_room() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     "command",
     [
@@ -217,6 +219,7 @@ def test_an_input_is_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert case.read_bytes() == data
 
 
+@pytest.mark.slow
 def test_a_report_may_stand_beside_its_inputs(tmp_path: Path) -> None:
     (tmp_path / "case.csv").write_bytes(Path(CASE).read_bytes())
     for _ in range(2):

@@ -65,6 +65,7 @@ def test_the_digest_is_of_everything(made: Path) -> None:
     assert any("digest" in p for p in problems(found, made))
 
 
+@pytest.mark.slow
 def test_the_command(made: Path) -> None:
     def check(*args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -59,7 +59,7 @@ def same(part: Any, row: dict[str, Any]) -> None:
         assert told[name] == row[name], name
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("name", ["trace", "planted", "log", "diff", "tune"])
 def test_parts_say_what_the_document_says(name: str, reports: dict[str, sdtrace.Report]) -> None:
     report, document = reports[name], reports[name].document
@@ -137,7 +137,7 @@ def test_it_is_compared_without_its_inputs(reports: dict[str, sdtrace.Report]) -
         reports["diff"].diff(reports["trace"])
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_it_is_saved_as_what_its_ending_says(ending: str, reports: dict[str, sdtrace.Report], tmp_path: Path) -> None:
     for name in ("planted", "log", "diff"):
@@ -149,6 +149,7 @@ def test_it_is_saved_as_what_its_ending_says(ending: str, reports: dict[str, sdt
         assert (tmp_path / f"c{ending}").read_bytes() == (tmp_path / f"planted{ending.upper()}").read_bytes()
 
 
+@pytest.mark.slow
 def test_it_is_not_saved_over_its_input_or_as_what_it_is_not(tmp_path: Path) -> None:
     log = tmp_path / "engine.json"
     log.write_bytes((SAMPLES / "engines" / "vllm.log").read_bytes())
@@ -192,6 +193,7 @@ def test_a_server_is_asked() -> None:
     assert found.verdict.state == "cannot-tell" or found.verdict.headline
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize(
     ("call", "error", "says", "hint"),
     [
@@ -222,6 +224,7 @@ def test_errors_say_what_to_do(call: Any, error: type[sdtrace.SdtraceError], say
     assert caught.value.__notes__ == [f"hint: {caught.value.hint}"], "a traceback shows the way out"
 
 
+@pytest.mark.slow
 def test_times_with_a_zone_and_one_condition(reports: dict[str, sdtrace.Report]) -> None:
     rows = reports["trace"].frames.requests
     first = rows.sort("first_at").row(0, named=True)

@@ -177,11 +177,13 @@ def fired_together() -> dict[str, Any]:
     return read([record | {"run_id": code} for code in LINES for record in fired(code)])
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("code", LINES)
 def test_fires_among_others(code: str) -> None:
     assert state(fired_together(), code) == "fired"
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("code", often(ALONE, CODES))
 def test_fires(code: str) -> None:
     found = (
@@ -211,6 +213,7 @@ def clear(code: str) -> list[dict[str, Any]]:
     return GREEDY if code.startswith("SD14") else CLEAR
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("code", CODES)
 def test_stays_clear(code: str) -> None:
     if code in QUIETLY or code == "SD213":

@@ -87,7 +87,7 @@ def contexts(run: Record, requests: list[Record], steps: list[Record], rng: Gene
 LAWFUL = {f.__name__: f for f in (pad, only_tested, chunks, front_end, unheeded, added_tokens, contexts)}
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize("law", ["ratio", *(pytest.param(x, marks=pytest.mark.slow) for x in ("one-hot", "greedy"))])
 @pytest.mark.parametrize("name", LAWFUL)
 def test_a_lawful_record_is_not_accused(name: str, law: str) -> None:
@@ -131,6 +131,7 @@ def off_by_some(run: Record, requests: list[Record], steps: list[Record], rng: G
             length += len(step["output_token_ids"]) + (place % 3 == 1)
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("edit", "cause"),
     [(strange_ids, "corrupt-text"), (too_many, "token-accounting"), (off_by_some, "metric-inconsistent")],

@@ -42,6 +42,7 @@ def drawn(fault: str) -> Texts:
     return found
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("code", CODES)
 def test_fires(code: str) -> None:
     outcome = by_code(code).read(counts(drawn("forced") if code == "SD311" else texts(**SMALL | FIRES[code])))
@@ -50,6 +51,7 @@ def test_fires(code: str) -> None:
     assert outcome.witnesses[0]["path"] == "made"
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("code", CODES)
 def test_stays_clear(code: str) -> None:
     outcome = by_code(code).read(counts(drawn("") if code == "SD311" else texts(**SMALL | CLEAR.get(code, {}))))

@@ -31,17 +31,20 @@ def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("only", [["--since", "2020-01-01"], ["--until", "2020-01-01"], ["--where", "temperature=0"]])
 @pytest.mark.parametrize("verb", [["report"], ["tune"], ["diff", CASE]])
 def test_requests_without_a_line_of_which_no_step_is_left(verb: list[str], only: list[str]) -> None:
     assert run([*verb, CASE, *only, "-q"]) in (0, 3)
 
 
+@pytest.mark.slow
 def test_a_bare_path_is_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([HEALTHY]) == 0  # nothing is wrong with it: a drafter of four fifths of its target is slow
     assert capsys.readouterr().out.startswith("SLOW")
 
 
+@pytest.mark.slow
 def test_report_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page, document = tmp_path / "r.html", tmp_path / "r.json"
     assert run(["report", PLANTED, "-o", str(page), "--json", str(document), "-q"]) == 1
@@ -54,6 +57,7 @@ def test_report_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert {p.name for p in tmp_path.iterdir()} == {"r.html", "r.json"}
 
 
+@pytest.mark.slow
 def test_unwritable_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["report", HEALTHY, "-o", str(tmp_path / "no" / "r.html")]) == 2
     assert "hint:" in capsys.readouterr().err

@@ -19,6 +19,7 @@ def wrong() -> Report:
     return report(PLANTED)
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("text", "met"),
     [
@@ -58,6 +59,7 @@ def test_conditions_that_cannot_be_meant(wrong: Report, text: str) -> None:
         judge([condition(text)], wrong.document)
 
 
+@pytest.mark.slow
 def test_conditions_choose_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     healthy = str(SAMPLES / "transformers-sampled.jsonl.gz")
     assert run(["report", healthy, "--fail-if", "tokens_per_step < 5"]) == 1

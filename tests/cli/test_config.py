@@ -30,6 +30,7 @@ def test_flags_over_environment_over_file(toml: Path, monkeypatch: pytest.Monkey
     assert run(["report", PLANTED, "--fail-on", "none"]) == 0
 
 
+@pytest.mark.slow
 def test_conditions_in_the_file(toml: Path) -> None:
     toml.write_text('[report]\nfail-on = "none"\nfail-if = ["disagree > 0"]\nquiet = true\n')
     assert run(["report", PLANTED]) == 1
@@ -105,6 +106,7 @@ def test_only_what_is_in_force_is_said(
     assert bool(in_force(capsys.readouterr().err)) == said
 
 
+@pytest.mark.slow
 def test_a_report_without_a_file_speaks_of_none(toml: Path) -> None:
     assert run(["report", PLANTED, "-q", "--json", "x.json"]) == 1
     assert "configuration" not in json.loads(Path("x.json").read_bytes())

@@ -61,6 +61,7 @@ def test_a_restart_loses_nothing_and_is_told() -> None:
     assert now.tokens_per_step == pytest.approx(1 + (120 + 60) / 200)
 
 
+@pytest.mark.slow
 def test_what_changed_is_said() -> None:
     live = Live("u")
     live.take(scrape(0, 0, 0), 2e9)
@@ -107,6 +108,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, pauses: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_watch_ends_in_a_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +167,7 @@ def test_the_screen_has_a_history(monkeypatch: pytest.MonkeyPatch) -> None:
     assert drawn(falling(30)).isascii()
 
 
+@pytest.mark.slow
 def test_trouble_does_not_wipe_out_what_was_seen() -> None:
     live = falling(5)
     live.error = "no answer for 5 s"
@@ -175,6 +178,7 @@ def test_trouble_does_not_wipe_out_what_was_seen() -> None:
     assert "\x1b" not in drawn(Live("http://h/\x1b[2Jmetrics", error="a\x1b[31mb"))
 
 
+@pytest.mark.slow
 def test_engines_stand_apart_under_the_labels_that_differ() -> None:
     live = Live("u")
     for i in (1, 2):
@@ -244,6 +248,7 @@ def test_waiting_says_so_and_gives_what_comes(monkeypatch: pytest.MonkeyPatch) -
         list(patient(broken))
 
 
+@pytest.mark.slow
 def test_once_is_one_scrape_and_its_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     with server([scrape(1000, 800, 400)]) as url, warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -257,6 +262,7 @@ def test_once_is_one_scrape_and_its_verdict(capsys: pytest.CaptureFixture[str]) 
     assert run(["watch", "127.0.0.1:9", "--once", "--for", "5s"]) == 2
 
 
+@pytest.mark.slow
 def test_a_file_on_standard_output_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
     with server([scrape(1000, 800, 400)]) as url:
         assert run(["watch", url, "--once", "--json", "-"]) == 0

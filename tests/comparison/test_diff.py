@@ -90,6 +90,7 @@ def test_attributed_to_its_term(name: str, tmp_path: Path) -> None:
     assert found["causes"][0]["evidence"][0]["command"].startswith("sdtrace explain")
 
 
+@pytest.mark.slow
 def test_a_mix_shift_is_not_blamed_on_the_drafter(tmp_path: Path) -> None:
     found = compared(*CHANGES["mix"][3:], tmp_path)
     assert {c["blame"] for c in found["causes"]} == {"traffic"}
@@ -146,6 +147,7 @@ def test_the_same_prompts_are_compared_with_themselves(tmp_path: Path) -> None:
     assert widths[0] < 0.6 * widths[1]
 
 
+@pytest.mark.slow
 def test_a_trace_against_itself_is_fine(tmp_path: Path) -> None:
     one = str(drive(ENGINE, TRAFFIC, seed=3).write(tmp_path / "a"))
     found = diff(one, one).document
@@ -153,6 +155,7 @@ def test_a_trace_against_itself_is_fine(tmp_path: Path) -> None:
     assert all(m["change"] in (0.0, None) for m in found["diff"]["metrics"])
 
 
+@pytest.mark.slow
 def test_few_requests_are_inconclusive_and_say_how_many_it_takes(tmp_path: Path) -> None:
     few = replace(TRAFFIC, requests=12)
     found = compared((ENGINE, few), (ENGINE, few), tmp_path)
@@ -174,6 +177,7 @@ def test_without_durations_tokens_per_step_are_compared(tmp_path: Path) -> None:
     assert [t["term"] for t in found["diff"]["attribution"]] == ["traffic-mix", "draft-length", "acceptance"]
 
 
+@pytest.mark.slow
 def test_what_the_candidate_newly_does_wrong_is_the_verdict(tmp_path: Path) -> None:
     samples = [f"sample_logs/transformers-{name}.jsonl.gz" for name in ("sampled", "lenient-0.8.planted")]
     found = diff(*samples).document

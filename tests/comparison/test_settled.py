@@ -59,6 +59,7 @@ def test_a_repair_fixes_every_cause_of_the_incident(fixed: dict[str, Any]) -> No
     assert not [n for n in fixed["verdict"]["not_checked"] if "accepts too much" in n], "the repair is not suspected"
 
 
+@pytest.mark.slow
 def test_what_was_configured_differently_is_told(fixed: dict[str, Any]) -> None:
     assert fixed["diff"]["configuration"] == {
         "engine_version": ["0.32.0", "0.33.0"],
@@ -79,6 +80,7 @@ def test_the_other_way_round_it_is_new_and_one_incident(
     assert run(["diff", sides[1], sides[0], "-q", "--fail-on", "none"]) == 0
 
 
+@pytest.mark.slow
 def test_the_command_says_fixed_and_ends_with_0(sides: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["diff", *sides]) == 0
     said = capsys.readouterr().out

@@ -65,7 +65,7 @@ TABLE: dict[str, tuple[str, str, str, tuple[float, float] | None]] = {
 }  # fmt: skip
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("name", one_of(3, TABLE))
 def test_answer(name: str, tmp_path: Path) -> None:
     base, candidate, word, speeds = TABLE[name]

@@ -27,6 +27,7 @@ def told(folder: Path, text: str) -> dict[str, Any]:
     return document(path)
 
 
+@pytest.mark.slow
 def test_lengths_that_an_engine_announces_are_followed(tmp_path: Path) -> None:
     """From 7 drafted tokens to 2 under load: 29% and 75% of them are accepted, and nobody is to blame."""
     text = "".join(decode(i, 7, 2.0 + 0.07 * (i % 3), 2) for i in range(12)) + SWITCH.format(m=2, s=0, old=7, new=2)
@@ -47,6 +48,7 @@ def test_lengths_that_an_engine_announces_are_followed(tmp_path: Path) -> None:
     assert not [c for c in found["causes"] if c["side"] == "slow"]
 
 
+@pytest.mark.slow
 def test_a_switch_to_longer_drafts_is_no_fall(tmp_path: Path) -> None:
     text = "".join(decode(i, 1, 0.8 - 0.02 * (i % 2), 32) for i in range(12)) + SWITCH.format(m=2, s=0, old=1, new=7)
     text += "".join(decode(i, 7, 1.8 + 0.07 * (i % 2), 2) for i in range(12, 30))

@@ -67,7 +67,7 @@ PASTES: dict[str, tuple[list[str], tuple[float, float] | None, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("name", PASTES)
 def test_windows_from_two_places(name: str, tmp_path: Path) -> None:
     lines, shares, state = PASTES[name]
@@ -87,6 +87,7 @@ def test_means_without_counts_are_told_as_shares(tmp_path: Path) -> None:
     assert "80.0% until 10:00:02, 10.0% since 10:10:00" in found["causes"][0]["headline"]
 
 
+@pytest.mark.slow
 def test_a_fall_under_a_rising_load_says_so(tmp_path: Path) -> None:
     """From 1 to 60 running requests, 70% to 25%: the log alone does not tell load from time."""
     lines = []
@@ -100,6 +101,7 @@ def test_a_fall_under_a_rising_load_says_so(tmp_path: Path) -> None:
     assert "one at a time" in cause["advice"]
 
 
+@pytest.mark.slow
 def test_a_rising_load_alone_is_no_finding(tmp_path: Path) -> None:
     lines = []
     for i in range(60):
@@ -110,6 +112,7 @@ def test_a_rising_load_alone_is_no_finding(tmp_path: Path) -> None:
     assert (found["verdict"]["state"], found["causes"]) == ("healthy", [])
 
 
+@pytest.mark.slow
 def test_the_engine_that_fell_is_named_and_its_series_is_slow(tmp_path: Path) -> None:
     """Four engines at 65%; engine 003 accepts nothing from the thirteenth window on: 0 of 8 windows x 1,200."""
     lines = []
@@ -123,6 +126,7 @@ def test_the_engine_that_fell_is_named_and_its_series_is_slow(tmp_path: Path) ->
     assert states == {"000": "healthy", "001": "healthy", "002": "healthy", "003": "slow"}
 
 
+@pytest.mark.slow
 def test_a_start_behind_figures_is_a_restart(tmp_path: Path) -> None:
     start = "(APIServer pid=7) INFO 11-23 10:05:00 [api_server.py:1990] vLLM API server version 0.33.0"
     lines = [vllm(10 * i, 780 + i) for i in range(8)]
@@ -145,6 +149,7 @@ def test_of_two_engines_in_one_log_the_one_that_is_broken_is_named(tmp_path: Pat
     assert headline.startswith("sglang: no drafted token is accepted")
 
 
+@pytest.mark.slow
 def test_a_fall_with_a_new_process_is_dated_with_its_start(tmp_path: Path) -> None:
     """65% by the old release, 0 of 8 x 1,200 by the process that was started with the new one; ranks beside each other stay apart."""
     start = "(APIServer pid=7) INFO 11-23 10:02:00 [api_server.py:1990] vLLM API server version 0.33.0"
@@ -157,6 +162,7 @@ def test_a_fall_with_a_new_process_is_dated_with_its_start(tmp_path: Path) -> No
     assert [c for c in report(tmp_path, *both)["changes"] if c["what"] == "acceptance"] == []
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("drafted", "accepted", "says"),
     [

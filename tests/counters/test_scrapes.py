@@ -52,7 +52,7 @@ SCRAPES = {
 }  # fmt: skip
 
 
-@pytest.mark.one_of(5)
+@pytest.mark.one_of(10)
 @pytest.mark.parametrize("name", SCRAPES)
 @pytest.mark.parametrize("turned", [False, True])
 def test_scrapes(name: str, turned: bool, tmp_path: Path) -> None:

@@ -224,6 +224,7 @@ def summary(path: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.name)
 def test_a_sample_gives_the_summary_beside_it(path: Path) -> None:
     beside = path.with_name(f"{path.name}.expected.json")
@@ -233,6 +234,7 @@ def test_a_sample_gives_the_summary_beside_it(path: Path) -> None:
     assert found == json.loads(beside.read_text())
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize(("name", "kind"), in_turn([path.name for path in SAMPLES], range(4), of=13))
 def test_a_damaged_sample_loses_no_line_and_makes_no_reader_fall(name: str, kind: int, tmp_path: Path) -> None:
     path = ENGINES / name

@@ -29,7 +29,7 @@ TABLE: dict[str, tuple[str, float | None, float | None, float | None, float | No
 }  # fmt: skip
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("name", TABLE)
 def test_by_hand(name: str, tmp_path: Path) -> None:
     text, one, whole, running, step = TABLE[name]

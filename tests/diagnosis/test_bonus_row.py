@@ -29,6 +29,7 @@ def steps(source: str, *, temperature: float = 1.0, n: int = 60) -> pl.DataFrame
     return pl.DataFrame(rows, schema_overrides={"rank": pl.Int64})
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("source", "temperature", "expected"),
     [

@@ -67,7 +67,7 @@ COUNTED: dict[str, tuple[list[str], list[str], str]] = {
 }
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize("what", COUNTED)
 def test_counts_are_judged(what: str, tmp_path: Path) -> None:
     windows, causes, state = COUNTED[what]
@@ -77,6 +77,7 @@ def test_counts_are_judged(what: str, tmp_path: Path) -> None:
     assert "shorten the draft" not in "".join(c["advice"] for c in found["causes"] if c["cause"] == "drafter-miswired")
 
 
+@pytest.mark.slow
 def test_one_engine_of_four_is_named_with_its_figures(tmp_path: Path) -> None:
     shares = {"000": [85, 60, 45], "001": [84, 62, 44], "002": [17, 5, 2], "003": [86, 61, 43]}
     found = log(
@@ -100,6 +101,7 @@ def test_series_stand_beside_each_other_on_the_page(tmp_path: Path) -> None:
     assert [row[1] for row in shown.rows] == ["001", "000"]
 
 
+@pytest.mark.slow
 def test_a_dead_engine_is_its_own_fault_and_a_dead_server_its_drafters(tmp_path: Path) -> None:
     dead = {"000": [85, 60, 45], "001": [0, 0, 0]}
     one = log(tmp_path, *(window(200, p, 10 * i, e) for i in range(3) for e, p in dead.items()))
@@ -111,6 +113,7 @@ def test_a_dead_engine_is_its_own_fault_and_a_dead_server_its_drafters(tmp_path:
     assert whole["causes"][0]["blame"] == "drafter"
 
 
+@pytest.mark.slow
 def test_other_draft_lengths_make_no_outlier(tmp_path: Path) -> None:
     lengths = {"000": [85], "001": [85], "002": [85, 40, 20, 10, 5, 2, 1, 0]}
     found = log(tmp_path, *(window(100, p, 10 * i, e) for i in range(8) for e, p in lengths.items()))
@@ -194,7 +197,7 @@ LAWFUL = {
 }
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("what", LAWFUL)
 def test_what_a_lawful_engine_could_have_written_is_not_accused(what: str, tmp_path: Path) -> None:
     text, name, never = LAWFUL[what]
@@ -251,7 +254,7 @@ def test_a_series_names_its_places(series: str, surface: str, wanted: dict[str, 
     assert places(series, surface) == wanted
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("traffic", TRAFFIC)
 def test_a_healthy_server_is_accused_of_nothing(traffic: str, seed: int, tmp_path: Path) -> None:
@@ -267,6 +270,7 @@ def test_an_engine_at_half_its_siblings_acceptance_is_named_alone(engine: str, t
     assert named(documented(World("mixed", 4, 20, 3, half=2), engine, tmp_path), 2)
 
 
+@pytest.mark.slow
 def test_siblings_are_measured_once_each(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Comparing every series with every other one asks nothing of the rows again: 120 series, 120 ratios."""
     names = ("num_drafts", "num_draft_tokens", "num_accepted_tokens")

@@ -38,6 +38,7 @@ def incident(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return report(str(simulate(scenario).write(tmp_path_factory.mktemp("nan") / "trace.jsonl")))
 
 
+@pytest.mark.slow
 def test_one_root_since_and_impact(incident: Report) -> None:
     found = incident.document["incident"]
     assert found["root"] == "invalid-probabilities"
@@ -75,6 +76,7 @@ def test_signs_are_nested_and_there_is_no_advice_on_settings(incident: Report) -
     assert any("mend invalid-probabilities first" in n for n in incident.document["verdict"]["not_checked"])
 
 
+@pytest.mark.slow
 def test_an_incident_that_is_over_has_an_end(tmp_path: Path) -> None:
     def edit(run: Record, requests: list[Record], steps: list[Record], rng: Generator) -> None:
         for i, step in enumerate(steps):
@@ -102,6 +104,7 @@ def test_a_rule_that_was_found_follows_the_head_of_its_cause(cause: str) -> None
 LOGS = Path(__file__).parent / "logs"
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("name", "sign"), [("07_dp4_one_bad.log", "low-acceptance"), ("27d_dp4_one_dead.prom", "drafter-miswired")]
 )

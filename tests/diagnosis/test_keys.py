@@ -117,6 +117,7 @@ def test_steps_that_differ_under_one_key_are_a_finding_of_the_record(kind: str, 
     assert cause["evidence"][0]["kind"] == kind.split(" ")[0]
 
 
+@pytest.mark.slow
 def test_ranks_that_disagree_are_the_engine_s_fault(tmp_path: Path) -> None:
     document = told(disagreeing(), tmp_path)
     (cause,) = document["causes"]

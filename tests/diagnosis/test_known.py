@@ -74,6 +74,7 @@ def test_the_most_specific_stands_first() -> None:
     assert len(names) <= 8
 
 
+@pytest.mark.slow
 def test_a_log_has_the_signature_of_an_issue(tmp_path: Path) -> None:
     path = tmp_path / "server.log"
     path.write_text(

@@ -36,7 +36,7 @@ def lossy(variant: str, fault: str = "healthy", strength: float | None = None, t
     return at_level(trace, "basic" if level == "draws" else level)
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize("variant", SHOWN)
 def test_losses_by_outcome_are_told_and_mute_every_mean(variant: str) -> None:
     document, found = told(lossy(variant))
@@ -88,6 +88,7 @@ def test_what_is_missing_whatever_was_decided_mutes_nothing(variant: str) -> Non
     assert not any("every statistic" in note for note in sentences(found.not_checked))
 
 
+@pytest.mark.slow
 def test_probabilities_of_some_requests_or_first_positions_mute_nothing() -> None:
     """Half of the requests log p and q, of their first two positions, and are easier than the others."""
     trace = at_level(made(Settings(variant="adapters", tested=4000, vocab=64, level="draws")), "basic")
@@ -104,6 +105,7 @@ def test_probabilities_of_some_requests_or_first_positions_mute_nothing() -> Non
     assert found.causes == []
 
 
+@pytest.mark.slow
 def test_a_wrong_rule_that_uniforms_prove_is_proved_whatever_is_missing() -> None:
     trace = made(Settings("lenience", 0.7, tested=2500, vocab=64, level="draws", variant="lost-by-length-context"))
     document, found = told(trace)
@@ -112,6 +114,7 @@ def test_a_wrong_rule_that_uniforms_prove_is_proved_whatever_is_missing() -> Non
     assert found.causes[0].certainty == "proved"
 
 
+@pytest.mark.slow
 def test_tokens_that_stand_in_no_step_are_missing_steps_and_no_lost_tokens() -> None:
     """Every request ends with a stop id of its own, a step in its middle is missing and the others are numbered anew."""
     held = []

@@ -18,6 +18,7 @@ def told(paths: list[str]) -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
     return document["record"].get("joined", []), notes, document
 
 
+@pytest.mark.slow
 def test_one_way_is_joined_and_not_aligned(tmp_path: Path) -> None:
     """A part from a clock that is behind begins before the first one ended: said, and no pause is made of it."""
     rows, notes, document = told(hosts(tmp_path, [("a", "b")] * 5, skew=-SKEW))
@@ -30,6 +31,7 @@ def test_one_way_is_joined_and_not_aligned(tmp_path: Path) -> None:
     assert document["audit"]["steps"] == 40
 
 
+@pytest.mark.slow
 def test_both_ways_align_the_clocks(tmp_path: Path) -> None:
     rows, notes, _ = told(hosts(tmp_path, [("a", "b"), ("b", "a")] * 4))
     assert [row["requests"] for row in rows] == [4, 4]
@@ -43,6 +45,7 @@ def test_both_ways_align_the_clocks(tmp_path: Path) -> None:
     assert "by 8 requests both ways" in notes
 
 
+@pytest.mark.slow
 def test_shared_steps_align_the_clocks_and_count_once(tmp_path: Path) -> None:
     rows, notes, document = told(hosts(tmp_path, [("a", "b")] * 4, runs=("one", "one"), shared=2))
     (row,) = rows
@@ -52,6 +55,7 @@ def test_shared_steps_align_the_clocks_and_count_once(tmp_path: Path) -> None:
     assert "by 8 shared steps" in notes
 
 
+@pytest.mark.slow
 def test_without_times(tmp_path: Path) -> None:
     rows, notes, _ = told(hosts(tmp_path, [("a", "b")] * 4, clocks=False))
     (row,) = rows
@@ -70,7 +74,7 @@ def test_what_is_no_handover(more: dict[str, Any], tmp_path: Path) -> None:
     assert rows == []
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("lines", [False, True], ids=["steps alone", "with request lines"])
 @pytest.mark.parametrize(
     ("more", "whole"),

@@ -80,6 +80,7 @@ def test_temperature_on_one_side_without_moments_of_the_rows(name: str, uniforms
     assert accused(documented(Scenario(fault=name, log=log, shape=shape)))[0] == FAULTS[name].cause
 
 
+@pytest.mark.slow
 def test_witnesses_of_a_stop_are_requests_that_went_past_it() -> None:
     trace = simulate(Scenario(fault="past-stop"))
     stops = {made["request_id"]: made["stop_token_ids"] for made in trace.requests if len(made["stop_token_ids"]) > 1}
@@ -96,6 +97,7 @@ def test_ground_truth_is_what_the_audit_counts(tmp_path: Path) -> None:
     assert audit["undecidable"] <= 2
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("name", QUIET)
 def test_faults_that_no_single_token_proves(name: str) -> None:
     """The pattern of several statistics is read into one cause, and into no second one."""

@@ -57,6 +57,7 @@ def test_noise_is_told_as_what_it_is(variant: str) -> None:
         assert 0 < document["record"]["noise"] < 0.2
 
 
+@pytest.mark.slow
 def test_noise_in_blocks_is_told_by_the_width_that_explains_it() -> None:
     """A decision about a block holds the products of many p: no margin of one p tells, the least width does."""
     document, found = told(made(Settings(variant="noise-2%", law="block", tested=2500, vocab=128, level="draws")))
@@ -81,6 +82,7 @@ def test_few_contradictions_near_the_boundary_stand_on_one_side_by_chance(cell: 
     assert accused(cell, 1500 if cell.level != "basic" else 400) == ()
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     "cell",
     [
@@ -135,6 +137,7 @@ def test_probabilities_of_an_unknown_basis_judge_nothing(variant: str) -> None:
     assert any("prob_basis" in note for note in sentences(found.not_checked))
 
 
+@pytest.mark.slow
 def test_an_exact_wrong_rule_is_seen_whatever_the_basis() -> None:
     source = silent(made(Settings("inverted-ratio", **SMALL)), temperature=0.7)
     assert wrong(source) == ["inverted-ratio"]
@@ -149,6 +152,7 @@ def test_parameters_that_change_nothing_leave_no_doubt() -> None:
     assert wrong(source) == ["decision-mismatch"]
 
 
+@pytest.mark.slow
 def test_requests_without_a_line_are_told_by_their_draws() -> None:
     document, found = told(made(Settings(variant="lines-lost-half-greedy-told", **SMALL)))
     assert found.causes == []
@@ -157,6 +161,7 @@ def test_requests_without_a_line_are_told_by_their_draws() -> None:
     assert {"ratio", "greedy"} <= set(document["audit"]["laws"])
 
 
+@pytest.mark.slow
 def test_figures_hold_what_no_law_judges() -> None:
     source = made(Settings(variant="lines-none-half-greedy", tested=1500, vocab=128, level="basic"))
     document, found = told(source)
@@ -188,6 +193,7 @@ def test_shards_that_overlap_count_each_step_once() -> None:
     assert sum(x.count for x in audit.inputs[1].losses) == sum(b.steps.height for b in held)
 
 
+@pytest.mark.slow
 def test_answers_under_one_key_break_the_record(tmp_path: Path) -> None:
     """n = 4: which step follows which is not known, so no account of tokens accuses anybody."""
     rows = [json.loads(line(name, row)) for b in made(Settings(**SMALL)).held for name, frame in
@@ -202,6 +208,7 @@ def test_answers_under_one_key_break_the_record(tmp_path: Path) -> None:
     assert document["record"]["keys"] in ("repeated", "conflicting")
 
 
+@pytest.mark.slow
 def test_tokens_that_are_forced_without_a_tag_are_no_degenerate_target() -> None:
     """A third of the requests is forced from end to end; where all are, it is no grammar."""
     document, found = told(made(Settings(variant="forced-spans", tested=8000, vocab=64, level="sums")))

@@ -45,6 +45,7 @@ def report(folder: Path, text: str) -> dict[str, Any]:
     return document(path)
 
 
+@pytest.mark.slow
 def test_a_collapse_is_dated_and_wiring_is_not_it(tmp_path: Path) -> None:
     found = report(tmp_path, "".join(window(i, HEALTHY if i < 8 else DEAD) for i in range(16)))
     (cause,) = (c for c in found["causes"] if c["side"] == "slow")
@@ -79,6 +80,7 @@ def test_a_slow_decline_is_a_finding_with_its_times(tmp_path: Path) -> None:
     assert change["until"] > change["at"]
 
 
+@pytest.mark.slow
 def test_another_draft_length_is_no_fall_of_the_drafter(tmp_path: Path) -> None:
     """From 1 to 7 drafted tokens the share of accepted ones halves, and the first position is accepted as before."""
     short, long = [150], [150, 90, 50, 20, 8, 3, 1]
@@ -87,12 +89,14 @@ def test_another_draft_length_is_no_fall_of_the_drafter(tmp_path: Path) -> None:
     assert not [c for c in found["causes"] if c["side"] == "slow" and c["certainty"] != "suspected"]
 
 
+@pytest.mark.slow
 def test_a_fall_that_comes_with_another_length_and_at_the_first_position_is_one(tmp_path: Path) -> None:
     short, long = [150], [30, 3, 1, 0, 0, 0, 0]
     found = report(tmp_path, "".join(window(i, short if i < 10 else long) for i in range(20)))
     assert "low-acceptance" in {c["cause"] for c in found["causes"]}
 
 
+@pytest.mark.slow
 def test_one_engine_of_two_falls(tmp_path: Path) -> None:
     rows = [window(i, DEAD if e and i > 9 else HEALTHY, engine=e) for i in range(20) for e in (0, 1)]
     found = report(tmp_path, "".join(rows))
@@ -101,6 +105,7 @@ def test_one_engine_of_two_falls(tmp_path: Path) -> None:
     assert "10:01:40" in next(c["headline"] for c in found["causes"] if c["cause"] == "drafter-miswired")
 
 
+@pytest.mark.slow
 def test_an_outage_that_ended_accuses_nobody_now(tmp_path: Path) -> None:
     rows = [window(i, DEAD if 10 <= i < 14 else HEALTHY) for i in range(40)]
     found = report(tmp_path, "".join(rows))
@@ -111,6 +116,7 @@ def test_an_outage_that_ended_accuses_nobody_now(tmp_path: Path) -> None:
     assert "SD438" not in {code for c in found["causes"] for code in c["checks"]}
 
 
+@pytest.mark.slow
 def test_two_requests_are_no_fall(tmp_path: Path) -> None:
     """Fewer than a hundred drafted tokens on one side: a request ended and another one began."""
     few = "".join(window(i, [4, 4, 4] if i < 6 else [0, 0, 0], steps=4) for i in range(16))
@@ -120,6 +126,7 @@ def test_two_requests_are_no_fall(tmp_path: Path) -> None:
     assert [c for c in report(tmp_path, many)["causes"] if "SD438" in c["checks"]]
 
 
+@pytest.mark.slow
 def test_what_a_lookup_finds_is_up_to_the_text(tmp_path: Path) -> None:
     head = LINE.format(h=9, m=59, s=50, e=0).replace("Engine 000: ", "")
     told = f"{head}speculative_config=SpeculativeConfig(method='ngram', model=None, num_spec_tokens=3)\n"

@@ -73,6 +73,7 @@ def test_a_fault_of_all_the_traffic_has_no_slice(law: str) -> None:
     assert "only where" not in wrong[0].headline
 
 
+@pytest.mark.slow
 def test_e_values_have_a_mean_of_one_at_most() -> None:
     """20,000 sums of 60 unequal coins: the mean of the e-value is no more than 1, and one in 50 of its bets wins twofold at most."""
     rng = np.random.default_rng(1)

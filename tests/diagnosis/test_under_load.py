@@ -69,6 +69,7 @@ def test_acceptance_that_falls_with_the_context(falls: bool, tmp_path: Path) -> 
     assert [c["certainty"] for c in hit] == ["suspected"] * falls
 
 
+@pytest.mark.slow
 def test_an_event_of_the_cache_stands_beside_the_onset(tmp_path: Path) -> None:
     event = "(EngineCore pid=7) INFO 11-23 15:02:01 [block_pool.py:378] Successfully reset prefix cache\n"
     text = "".join(window(n, 0.6 if n < 12 else 0.0, 2) + (event if n == 12 else "") for n in range(24))
@@ -94,6 +95,7 @@ def test_steps_that_take_longer_at_the_same_load(loads: list[int], state: str, t
     )
 
 
+@pytest.mark.slow
 def test_steps_without_a_draft_are_steps(tmp_path: Path) -> None:
     """Of 1,000 steps in 10 s three of four find no draft from the 20th window on: 250 + 450 accepted + 750 are 1,450 tokens, and
     1,450 - 450 steps are 80 ms each as before."""

@@ -55,6 +55,7 @@ def collapsed(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return report(vllm_log(tmp_path_factory.mktemp("collapse")))
 
 
+@pytest.mark.slow
 def test_a_trace_says_what_it_is_about(planted: Report) -> None:
     about = planted.document["about"]
     assert about["engines"] == [{"engine": "transformers", "version": "5.23.0"}]
@@ -67,6 +68,7 @@ def test_a_trace_says_what_it_is_about(planted: Report) -> None:
     assert "<title>Wrong: lenient-acceptance, transformers 5.23.0" in html.page(planted).decode()
 
 
+@pytest.mark.slow
 def test_a_log_says_what_it_is_about(collapsed: Report) -> None:
     about, shown = collapsed.document["about"], dict(facts(collapsed.document))
     assert about["engines"] == [{"engine": "vllm", "version": "0.11.0"}]

@@ -34,6 +34,7 @@ def consistent(found: Report) -> None:
     assert undrawn(found) == []
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in WORLDS])
 def test_made_traces(name: str, tmp_path: Path) -> None:
     found = report(str(drive(*WORLDS[name], seed=3).write(tmp_path / "trace")))
@@ -41,6 +42,7 @@ def test_made_traces(name: str, tmp_path: Path) -> None:
     assert {"tokens per step", "step"} <= {one.what for one in told(found)}, "the collector reads the page"
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("path", one_of(8, LOGS), ids=lambda p: p.name)
 def test_logs_of_every_engine(path: Path) -> None:
     consistent(report(path))
@@ -57,6 +59,7 @@ def test_what_tune_says_is_what_the_report_says(name: str) -> None:
     assert "tune-advice" not in [section.id for section in report(path).sections][:2]
 
 
+@pytest.mark.slow
 def test_a_figure_is_written_one_way() -> None:
     """Tokens per step in two places, shares in percent with one, wherever they stand; columns that hold nothing are left out."""
     found = report(SAMPLES / "transformers-lenient-0.8.planted.jsonl.gz")
@@ -98,6 +101,7 @@ def test_nights(tmp_path: Path) -> None:
             assert any(one.where.startswith("history") for one in told(found)), "the trend is read too"
 
 
+@pytest.mark.slow
 def test_few_requests_have_no_interval(tmp_path: Path) -> None:
     found = report(str(drive(*WORLDS["few"], seed=3).write(tmp_path / "trace")))
     assert found.document["acceptance"]["ci"]["tokens_per_step"] is None
@@ -106,6 +110,7 @@ def test_few_requests_have_no_interval(tmp_path: Path) -> None:
     assert "Too few requests for an interval" in section.sentence
 
 
+@pytest.mark.slow
 def test_the_collector_sees_a_second_value(tmp_path: Path) -> None:
     """A page with another step time in one sentence is caught."""
     found = report(str(drive(*WORLDS["draft-plain"], seed=3).write(tmp_path / "trace")))

@@ -46,6 +46,7 @@ def test_a_night_ahead_of_the_clock_is_set_aside(
     assert document(tmp_path)["history"]["night"] == day(1)
 
 
+@pytest.mark.slow
 def test_a_day_ahead_is_a_night_and_two_are_none(tmp_path: Path, logs: list[list[Path]]) -> None:
     assert nightly(tmp_path, logs[6][0]) == 0
     assert nightly(tmp_path, logs[7][0]) == 1

@@ -22,7 +22,7 @@ def night(folder: Path, calls: list[list[str]]) -> tuple[dict[str, Any], dict[st
         return state.record(NIGHT), state.report(NIGHT).document
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize("lines", [False, True], ids=["steps alone", "with request lines"])
 @pytest.mark.parametrize("apart", [False, True], ids=["at once", "one after the other"])
 @pytest.mark.parametrize(
@@ -42,6 +42,7 @@ def test_a_night_agrees_with_the_page(
     assert document["acceptance"]["ci"] == page["acceptance"]["ci"]
 
 
+@pytest.mark.slow
 def test_a_line_where_the_request_went_on_tells_its_traffic(tmp_path: Path) -> None:
     """The host that began the request wrote no line of it."""
     paths = hosts(tmp_path, [("a", "b")] * 12, lines=True)
@@ -53,6 +54,7 @@ def test_a_line_where_the_request_went_on_tells_its_traffic(tmp_path: Path) -> N
     assert list(service["cells"]) == ["any, sampled"]
 
 
+@pytest.mark.slow
 def test_parts_in_two_services_count_in_each(tmp_path: Path) -> None:
     """Each service is held against its own nights: a part that another one served is none of its traffic."""
     paths = hosts(tmp_path, [("a", "b")] * 12, lines=True)

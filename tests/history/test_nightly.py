@@ -41,6 +41,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
     return [write_night(folder, i, Plan(tested=150)) for i in range(8)]
 
 
+@pytest.mark.slow
 def test_a_night_counts_once(tmp_path: Path, logs: list[list[Path]]) -> None:
     chat, code = logs[0]
     assert nightly(tmp_path, chat, code) == 0
@@ -108,6 +109,7 @@ def test_many_nights_in_one_call_fall_apart_by_their_times(tmp_path: Path, logs:
     assert totals(tmp_path) == {day(i): sum(steps(p) for p in logs[i]) for i in range(3)}
 
 
+@pytest.mark.slow
 def test_two_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "state").mkdir()
     with (tmp_path / "state" / "lock").open("w") as lock:
@@ -117,6 +119,7 @@ def test_two_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert nightly(tmp_path, SAMPLE) == 0
 
 
+@pytest.mark.slow
 def test_states_that_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert nightly(tmp_path, SAMPLE) == 0
     manifest = tmp_path / "state" / "manifest.json"
@@ -135,6 +138,7 @@ def test_states_that_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert run(["nightly", "--rebuild", "--state", str(tmp_path / "none")]) == 2
 
 
+@pytest.mark.slow
 def test_an_older_state_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert nightly(tmp_path, SAMPLE) == 0
     before = totals(tmp_path)

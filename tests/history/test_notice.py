@@ -42,6 +42,7 @@ def night(folder: Path, day: int, rate: float, *more: str) -> int:
     return run(["nightly", str(log(folder, day, rate)), "--state", str(folder / "state"), "--night", date, "-q", *more])
 
 
+@pytest.mark.slow
 def test_mail_on_the_bad_night_and_on_recovery_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sent: dict[int, str] = {}
     for day, rate in enumerate(RATES, start=1):
@@ -60,6 +61,7 @@ def test_mail_on_the_bad_night_and_on_recovery_alone(tmp_path: Path, capsys: pyt
         assert lines[-1] == f"https://host/sd/2026-11-0{day}.html"
 
 
+@pytest.mark.slow
 def test_first_nights_say_what_is_learnt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     night(tmp_path, 1, 0.6, "--mail", "--notify-on", "always")
     assert "Still learning: vllm; faults alarm at once, changes of figures after 3 nights" in capsys.readouterr().out
@@ -138,6 +140,7 @@ def hook(status: int) -> Iterator[tuple[str, list[bytes]]]:
         yield address, taken
 
 
+@pytest.mark.slow
 def test_a_webhook_is_posted_once_and_a_refusal_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with hook(204) as (address, taken):
         code = night(tmp_path, 1, 0.6, "--webhook", f"{address}/secret", "--notify-on", "always")

@@ -53,6 +53,7 @@ def test_bad_inputs_are_said_and_the_two_good_ones_count(
     assert sum(str(path) in page for path in bad) == 3
 
 
+@pytest.mark.slow
 def test_one_bad_input_is_said(tmp_path: Path, logs: list[list[Path]], capsys: pytest.CaptureFixture[str]) -> None:
     bad = broken(tmp_path, "gzip")
     assert nightly(tmp_path, logs[0][0], bad) == 0

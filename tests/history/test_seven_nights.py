@@ -12,6 +12,8 @@ import pytest
 from sdtrace.cli import run
 from tests.made.rotated import night
 
+pytestmark = pytest.mark.slow
+
 FIRST, BAD, MISSING = 14, 17, 19
 NIGHTS = [FIRST + i for i in range(8) if FIRST + i != MISSING]
 
@@ -37,7 +39,6 @@ def document(folder: Path, day: int) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
 def test_a_mail_of_the_bad_night_and_of_recovery_alone(served: tuple[Path, dict[int, str]]) -> None:
     sent = {day: text for day, text in served[1].items() if text}
     assert list(sent) == [BAD, BAD + 1]

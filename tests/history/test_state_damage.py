@@ -59,6 +59,7 @@ def test_no_flipped_bit_is_silent_or_loses_a_night(
     assert len(nights(state)) == 7
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", [manifests.MANIFEST, manifests.MARKER])
 def test_a_lost_file_of_the_state_is_named(state: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     (state / name).unlink()
@@ -91,6 +92,7 @@ def test_damage_of_every_file_can_be_recovered_from(tmp_path: Path, state: Path)
         shutil.rmtree(one)
 
 
+@pytest.mark.slow
 def test_a_damaged_manifest_falls_back_on_the_one_before(state: Path, logs: list[list[Path]]) -> None:
     """The last commit amended a night: it is as it was before, and the inputs can be given again."""
     (state / manifests.MANIFEST).write_bytes(b"\0" * 100)
@@ -111,6 +113,7 @@ def test_without_any_manifest_there_is_no_going_on(state: Path, capsys: pytest.C
     assert tree(state) == before
 
 
+@pytest.mark.slow
 def test_the_previous_manifest_names_what_is_there(state: Path, logs: list[list[Path]]) -> None:
     """Not what was closed, amended or forgotten by the last commit alone."""
     for i, args in enumerate([(logs[6][0],), (logs[6][1],), (logs[6][1], "--retention", "3")]):

@@ -48,6 +48,7 @@ def test_late_data_of_an_old_night_is_added_or_said(old: Path, capsys: pytest.Ca
     assert run(["nightly", late, "--state", str(old), "-q", "--night", "2026-09-07"]) == 0
 
 
+@pytest.mark.slow
 def test_hashes_of_another_polars_are_made_anew(tmp_path: Path) -> None:
     """As a version that hashed with polars saved it: every hash another number, the same for the same request."""
     with tarfile.open(ARCHIVE) as archive:
@@ -89,6 +90,7 @@ def test_hashes_of_an_old_night_are_made_anew(old: Path) -> None:
     assert requests <= set(audit.tally.sums["requests"]["hash"].to_list())
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("cut", ["ceiling", "hashing"])
 def test_an_audit_that_was_cut_by_other_hashes_takes_no_more(old: Path, cut: str) -> None:
     folder = next((old / "nights").glob(f"{LAST}.*")) / "audit"

@@ -10,6 +10,7 @@ from sdtrace.history import state as states
 from tests.made.states import nightly, nights, tree
 
 
+@pytest.mark.slow
 def test_an_old_state_is_taken_over(old: Path, logs: list[list[Path]]) -> None:
     before = {name: data for name, data in tree(old).items() if name.startswith("nights/")}
     assert nightly(old, "--rebuild") == 0
@@ -24,6 +25,7 @@ def test_an_old_state_is_taken_over(old: Path, logs: list[list[Path]]) -> None:
     assert len(list((old / "nights").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_an_old_state_is_taken_over_after_a_kill_on_the_way(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = manifests.write
     for at in range(9):
@@ -61,6 +63,7 @@ def test_an_old_state_that_is_not_wholly_its_own_is_not_taken_over(
     assert tree(old) == before
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", ["record.json", "audit/steps.parquet"])
 def test_a_damaged_old_state_can_be_recovered_from(old: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     file = next((old / "nights").glob("2026-09-05.*")) / name

@@ -13,6 +13,7 @@ from tests.made.nights import Plan, day, write_night
 from tests.made.states import nightly
 
 
+@pytest.mark.slow
 def test_a_state_is_its_owners(tmp_path: Path, logs: list[list[Path]]) -> None:
     before = os.umask(0o022)
     try:
@@ -26,6 +27,7 @@ def test_a_state_is_its_owners(tmp_path: Path, logs: list[list[Path]]) -> None:
     assert {mode for path, mode in modes.items() if len(path.parts) == 2} == {0o600}
 
 
+@pytest.mark.slow
 def test_of_config_only_what_is_listed_is_kept(tmp_path: Path) -> None:
     """Names and settings; no key, no address with a password, no nested value, in no file of the state and on no page."""
     secret = "canary-7391"

@@ -15,6 +15,7 @@ from tests.made.simulate import Scenario, simulate
 from tests.made.world import NEVER, Shape, World, draw, make
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("law", LAWS)
 def test_a_correct_engine_makes_no_wrong_decision(law: str) -> None:
     trace = simulate(Scenario(law, shape=Shape(tested=1000)))
@@ -63,6 +64,7 @@ def test_block_verification_of_the_two_symbol_example() -> None:
     assert abs(block(world, rng).n_a.mean() - 11 / 9) < 0.01
 
 
+@pytest.mark.slow
 def test_distance_is_what_result_3_says() -> None:
     """Accepting too often with a right residual: the distance from p is the acceptance gained."""
     trace = simulate(Scenario(fault="lenience-0.7", shape=Shape(tested=3000)))
@@ -70,7 +72,7 @@ def test_distance_is_what_result_3_says() -> None:
     assert trace.distance == pytest.approx(trace.wrong / trace.tested, abs=0.02)
 
 
-@pytest.mark.one_of(5)
+@pytest.mark.one_of(15)
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults_change_the_trace(name: str) -> None:
     fault = FAULTS[name]

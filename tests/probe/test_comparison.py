@@ -45,6 +45,7 @@ def test_what_differs_is_told(one: Engine, other: Engine, differ: bool) -> None:
     assert (found.p <= LEVEL) == differ
 
 
+@pytest.mark.slow
 def test_a_probe_says_so() -> None:
     """Greedy answers are the same: only what is sampled differs."""
     with serving(Engine(fault="temperature", k=0)) as url, serving(Engine(k=0)) as other:
@@ -55,6 +56,7 @@ def test_a_probe_says_so() -> None:
     assert told["sampled_by"] in told["sampled_each"]
 
 
+@pytest.mark.slow
 def test_a_token_that_is_not_listed_lies_below_all_that_are() -> None:
     """Greedy answers of another model part at once: the other's tokens are not even among the best 20, which is no near tie."""
     with serving(Engine(model=3)) as url, serving(Engine(k=0)) as other:

@@ -30,6 +30,7 @@ def handler(page: bytes, status: int) -> type[BaseHTTPRequestHandler]:
     return Same
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("page", "status", "path", "code", "words"),
     [
@@ -105,6 +106,7 @@ def test_a_server_that_dies_in_the_middle_is_said_to_have(tmp_path: Path) -> Non
     assert "5 of 9 requests left out: no answer" in found["verdict"]["headline"]
 
 
+@pytest.mark.slow
 def test_who_stops_early_waits_for_nothing() -> None:
     """As Ctrl-C does: the requests that are under way are ended, the others are never sent."""
     asked, over, turn = list[str](), threading.Event(), count()

@@ -68,6 +68,7 @@ def test_sglang_too() -> None:
     assert probed(Engine(), sglang=True, requests=24).document["causes"] == []
 
 
+@pytest.mark.slow
 def test_the_command_compares_and_keeps_what_is_private(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +102,7 @@ def test_another_model_on_the_other_side_is_only_suspected() -> None:
     assert [c["certainty"] for c in found["causes"]] == ["suspected"]
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(("more", "code"), [({"key": KEY}, 3), ({}, 4)])
 def test_what_cannot_be_judged(more: dict[str, Any], code: int) -> None:
     """A key that is missing; an evidence that is too small."""

@@ -36,7 +36,7 @@ TABLE: dict[str, tuple[int | None, int | None, int | None, float, float | None]]
 }
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("name", TABLE)
 def test_by_hand(name: str, tmp_path: Path) -> None:
     path = tmp_path / name

@@ -71,6 +71,7 @@ def on_disk(objects: dict[str, bytes], top: Path) -> Path:
     return top
 
 
+@pytest.mark.slow
 @pytest.mark.one_of(2)
 def test_a_report_is_that_of_the_files(address: str, objects: dict[str, bytes], tmp_path: Path) -> None:
     top = on_disk(objects, tmp_path / "disk")
@@ -80,6 +81,7 @@ def test_a_report_is_that_of_the_files(address: str, objects: dict[str, bytes], 
     assert told.replace(f"{address}/".encode(), f"{top}/".encode()) == dumps(report(top / "nights"))
 
 
+@pytest.mark.one_of(2)
 def test_addresses_expand_as_paths_do(address: str) -> None:
     whole = [f"{address}/nights/{name}" for name in ("a.jsonl.gz", "deep/vllm.log", "tables")]
     for asked in ("nights", "nights/", "night*"):
@@ -128,6 +130,7 @@ def test_a_large_object_is_told_by_samples(
     cloud._store.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.one_of(2)
 def test_an_object_that_changes_is_refused(
     address: str, objects: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
@@ -145,6 +148,7 @@ def test_an_object_that_changes_is_refused(
     assert "no such object" in gone.losses[0].what
 
 
+@pytest.mark.one_of(2)
 def test_what_is_not_there_is_told(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     scheme = address.partition("://")[0]
     for path, said in (

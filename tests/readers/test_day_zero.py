@@ -100,6 +100,7 @@ FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_of_the_releases(name: str, tmp_path: Path) -> None:
     line, figures = FIGURES[name]
@@ -118,6 +119,7 @@ CHOSEN = [
 ]
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(("engine", "message", "kind", "value"), CHOSEN)
 def test_what_the_engine_chose_is_announced(
     engine: str, message: str, kind: str, value: str | None, tmp_path: Path

@@ -36,19 +36,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("envelopes")
 
 
-@pytest.mark.one_of(8)
+@pytest.mark.one_of(24)
 @pytest.mark.parametrize(("name", "envelope"), some(list(TEXTS), list(ENVELOPES), 1))
 def test_every_reader_behind_every_envelope(name: str, envelope: str, folder: Path) -> None:
     inside = written(folder, ENVELOPES[envelope](TEXTS[name]))
     assert sums(inside)[1] == plain(name, folder)[1]
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize(("name", "envelope"), some(RECORDS, list(JSON), 1))
 def test_records_however_they_are_written(name: str, envelope: str, folder: Path) -> None:
     inside = written(folder, JSON[envelope](TEXTS[name]))
     assert sums(inside)[1] == plain(name, folder)[1]
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("envelope", list(JSON))
 def test_a_trace_however_its_records_are_written(envelope: str, tmp_path: Path) -> None:
     records = [
@@ -72,7 +74,7 @@ CUTS: dict[str, Wrap] = {f"edge at {w}": wrapped(w) for w in (80, 100, 120, 160,
 CUTS |= {f"words at {w}": folded(w) for w in (72, 100)} | {"no-break spaces": LINES["no-break spaces"]}
 
 
-@pytest.mark.one_of(6)
+@pytest.mark.one_of(18)
 @pytest.mark.parametrize(("name", "cut"), some([n for n in TEXTS if n not in TABLES], list(CUTS), 1))
 def test_a_cut_is_mended_or_said(name: str, cut: str, folder: Path) -> None:
     _, found, lost = sums(written(folder, CUTS[cut](TEXTS[name])))
@@ -81,7 +83,7 @@ def test_a_cut_is_mended_or_said(name: str, cut: str, folder: Path) -> None:
     assert all(found[key] <= value + 1e-6 for key, value in whole.items() if key != "steps")
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize("twice", ["each line twice", "the text twice"])
 @pytest.mark.parametrize(
     "name", [n for n, text in TEXTS.items() if len({*text.split("\n")}) > 4][:: 1 if ALL else max(6 // MORE, 1)]
@@ -92,6 +94,7 @@ def test_what_stands_twice_is_counted_once(name: str, twice: str, folder: Path) 
     assert any(loss.what == "the same record again" for b in open_one(str(path), None).batches() for loss in b.losses)
 
 
+@pytest.mark.slow
 def test_lines_of_a_stretch_that_stands_twice(tmp_path: Path) -> None:
     """Two exports overlap: three records, of which the second stands in both."""
     lines = TEXTS["vllm-dp2"].split("\n")[:4]
@@ -105,6 +108,7 @@ def test_lines_of_a_stretch_that_stands_twice(tmp_path: Path) -> None:
     assert again["count"] == 4
 
 
+@pytest.mark.slow
 def test_lines_that_a_logger_wrote_twice_into_a_container(tmp_path: Path) -> None:
     """Two handlers write one record: the container's runtime stamps each line by itself, microseconds apart."""
     lines = TEXTS["vllm-dp2"].split("\n")[:4]
@@ -144,7 +148,7 @@ def figures(path: Path) -> tuple[Any, ...]:
     return a.get("steps"), a.get("drafted"), a.get("accepted")
 
 
-@pytest.mark.one_of(6)
+@pytest.mark.one_of(12)
 @pytest.mark.parametrize("width", [*range(60, 240, 9), 119, 120, 121])
 def test_a_terminal_of_any_width(width: int, tmp_path: Path) -> None:
     text = "\n".join(LINE.format(s=s) for s in (0, 10, 20)) + "\n"
@@ -204,7 +208,7 @@ def _csv() -> str:
     return f'"Time",{",".join(quoted)}\n2026-03-02 10:00:00,{zeros}\n2026-03-02 10:00:15,{",".join(map(str, NAMES.values()))}\n'
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize(
     "text",
     [

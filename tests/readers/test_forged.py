@@ -235,6 +235,7 @@ def test_lines_that_differ_anyway_are_all_read(tmp_path: Path) -> None:
     assert len(windows) == len([*lines, *other, *longer])
 
 
+@pytest.mark.slow
 def test_a_log_without_stamps_proves_nothing(tmp_path: Path) -> None:
     """Pasted lines are read and judged, and could be a user's: suspected at the most, with the reason."""
     path = tmp_path / "server.log"

@@ -109,6 +109,7 @@ def test_the_place_of_a_fault_of_ours_is_told(inputs: list[Path], monkeypatch: p
         report(str(inputs[0]))
 
 
+@pytest.mark.slow
 def test_nothing_but_a_failing_input_is_exit_3(inputs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     _failing(monkeypatch, {"bad.jsonl": (ERRORS[0], 0)})
     bad = str(inputs[1])

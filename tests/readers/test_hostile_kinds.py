@@ -42,7 +42,7 @@ def _found(path: Path) -> dict[str, Any]:
     return read
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize(
     ("line", "sound"),
     [
@@ -92,7 +92,7 @@ LOGS = {
 NUMBERS = {"7": "7", "big": BIG, "huge": HUGE, "zeros": "0" * 30 + "7", "raised": "²"}
 
 
-@pytest.mark.one_of(5)
+@pytest.mark.one_of(10)
 @pytest.mark.parametrize(("kind", "of"), in_turn(list(LOGS), list(NUMBERS), of=2))
 def test_numbers_in_a_log(kind: str, of: str, tmp_path: Path) -> None:
     line, number = LOGS[kind], NUMBERS[of]
@@ -139,6 +139,7 @@ RECORDS = [
 ]
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize(("record", "number"), in_turn(RECORDS, VALUES, of=13))
 def test_numbers_in_a_record(record: str, number: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(record.replace('"@"', json.dumps(number)).replace("@", number) + "\n")
@@ -172,7 +173,7 @@ def _tables(folder: Path, column: pa.Array, name: str) -> Path:
     return folder / "t.parquet"
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize(
     ("name", "column"),
     [
@@ -190,6 +191,7 @@ def test_columns_that_are_read(name: str, column: pa.Array, tmp_path: Path) -> N
     assert _found(_tables(tmp_path, column, name))["steps"] == 2
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize(
     ("name", "column"),
     [
@@ -215,7 +217,7 @@ def test_columns_of_another_type_are_named(name: str, column: pa.Array, tmp_path
     assert name in found["losses"][0]["what"]
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize(
     ("column", "left_out"),
     [
@@ -250,6 +252,7 @@ def test_names_of_a_table_that_are_no_text(old: bytes, tmp_path: Path) -> None:
     assert "reader error" not in told.value.message
 
 
+@pytest.mark.slow
 def test_what_a_table_says_beside_its_columns_need_be_no_text(tmp_path: Path) -> None:
     path = _tables(tmp_path, pa.array(["a", "b"]), "graph")
     path.write_bytes(path.read_bytes().replace(b"ARROW:schema", b"ARR\xe5W:schema"))
@@ -265,6 +268,7 @@ def test_positions_of_counts_are_linear_and_bounded() -> None:
     assert counts.histogram([1.0] * (counts.LONGEST + 2)) is None
 
 
+@pytest.mark.slow
 def test_losses_beyond_a_few_thousand_are_counts() -> None:
     losses = [Loss("f", n, f"kind {n % 7 if n % 2 else n}", 1, "") for n in range(20_000)]
     read = Input("f", "x", None)

@@ -104,7 +104,7 @@ def _server(answer: Answer) -> Iterator[int]:
         listening.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.mark.one_of(6)
+@pytest.mark.one_of(18)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_server_is_a_reason_in_time(name: str) -> None:
     answer, why = HOSTILE[name]
@@ -132,7 +132,7 @@ STRANGE: dict[str, Answer] = {
 RUNS = [pytest.param(name, marks=pytest.mark.slow if i % 8 else ()) for i, name in enumerate(HOSTILE)]
 
 
-@pytest.mark.one_of(8)
+@pytest.mark.one_of(16)
 @pytest.mark.parametrize("name", [*RUNS, *STRANGE])
 def test_the_rest_of_the_run_goes_on(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.prom").write_text("vllm:spec_decode_num_drafts_total 9\n")
@@ -150,6 +150,7 @@ def test_the_rest_of_the_run_goes_on(name: str, tmp_path: Path, capsys: pytest.C
     assert "secret" not in said.out + said.err
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     "document",
     [
@@ -218,6 +219,7 @@ SCRAPE = (
 )
 
 
+@pytest.mark.slow
 def test_an_address_is_one_scrape() -> None:
     """1 + 2,400 / 1,000 = 3.40 tokens per drafting step; an address without a path is asked for /metrics, once a report."""
     asked: list[int] = []

@@ -66,6 +66,7 @@ def test_a_bomb_is_read_up_to_its_ratio(pack: str, tmp_path: Path, monkeypatch: 
         assert not [x for x in _only(tmp_path / "t.jsonl")["losses"] if "times its size" in x["what"]]
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("pack", PACKERS)
 def test_unpacking_takes_no_more_memory_than_it_is_asked_for(pack: str, tmp_path: Path) -> None:
     data = PACKERS[pack](b"\0" * (8 * MB))
@@ -78,6 +79,7 @@ def test_unpacking_takes_no_more_memory_than_it_is_asked_for(pack: str, tmp_path
     assert seen == 8 * MB
 
 
+@pytest.mark.slow
 def test_size_and_line_of_a_packed_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "SEGMENT", MB)
     body = [step(0), step(1, graph="x" * (3 * MB)), step(2), b"y" * (5 * MB)]
@@ -110,6 +112,7 @@ def test_a_line_that_is_too_long_is_lost_alone(after: int, end: bytes, tmp_path:
     assert _only(tmp_path / "t.jsonl")["steps"] == 3 + after
 
 
+@pytest.mark.slow
 def test_records_and_samples_too(tmp_path: Path) -> None:
     record = b'{"timings":{"predicted_n":9,"draft_n":8,"draft_n_accepted":5}}\n'
     (tmp_path / "a.jsonl").write_bytes(record + b'{"x":"' + b"y" * (2 * MB) + b'"}\n' + record)
@@ -162,6 +165,7 @@ def test_lists_of_a_table_that_a_few_bytes_stand_for(tmp_path: Path, monkeypatch
     assert "more than any drafter proposes" in loss["what"]
 
 
+@pytest.mark.slow
 def test_options_and_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "t.jsonl").write_bytes(step(0) + step(1, graph="x" * (2 * MB)))
     monkeypatch.chdir(tmp_path)

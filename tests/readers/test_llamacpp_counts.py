@@ -68,7 +68,7 @@ TABLE: dict[str, tuple[str, tuple[Any, ...]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("name", TABLE)
 def test_by_hand(name: str, tmp_path: Path) -> None:
     text, (steps, drafted, accepted, length, between) = TABLE[name]
@@ -88,6 +88,7 @@ def test_steps_that_drafted_lie_between(tmp_path: Path) -> None:
     assert a["tokens_per_step"] == pytest.approx(1 + 60 / 39)
 
 
+@pytest.mark.slow
 def test_only_no_way_back_sets_a_request_line_aside(tmp_path: Path) -> None:
     path = tmp_path / "server.log"
     path.write_text(f"{FIXED}\n{request_a(200, 110, 110)}")
@@ -104,6 +105,7 @@ def test_user_text_does_not_go_on_where_a_head_began(tmp_path: Path) -> None:
     assert document(path)["acceptance"]["accepted"] == 60
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("front", "apart"), [("", 1), ("[pod/a-0/server] ", 2), ("server-1  | ", 2)], ids=["one", "pods", "compose"]
 )

@@ -28,6 +28,7 @@ from tests.made.reading import causes, rows, told
 from tests.made.simulate import document
 
 
+@pytest.mark.slow
 def test_vllm_085_length_without_bonus(tmp_path: Path) -> None:
     (old,), (new,) = rows(tmp_path, VLLM_085), rows(tmp_path, VLLM_090)
     assert (old["said_length"], new["said_length"]) == (1.0, 2.0)
@@ -87,6 +88,7 @@ def test_a_rate_that_fits_both_rules_is_said_by_both(rate: tuple[float, float, i
     assert [says in note for note in notes if says] == [True] * (says is not None)
 
 
+@pytest.mark.slow
 def test_v0_counts_are_not_causal(tmp_path: Path) -> None:
     """44 "accepted" of 80, and 12 emitted in 10 steps: 2 before the first rejection."""
     (row,) = rows(tmp_path, VLLM_V0, "Speculative metrics")
@@ -121,6 +123,7 @@ def test_throughput_divisors(tmp_path: Path) -> None:
     assert row["generation_tps"] is None
 
 
+@pytest.mark.slow
 def test_positions_are_over_all_drafts(tmp_path: Path) -> None:
     """Drafts of 2, 2 and 4, all accepted, print 1, 1, 0.333, 0.333 and a rate of 100%."""
     (row,) = rows(tmp_path, VLLM_032, "SpecDecoding metrics")
@@ -142,6 +145,7 @@ def test_steps_without_drafts_are_invisible(tmp_path: Path) -> None:
     assert (ollama["steps"], ollama["drafts"], ollama["emitted"]) == (133, None, 557)
 
 
+@pytest.mark.slow
 def test_dp_aggregation(tmp_path: Path) -> None:
     """The line without an engine belongs to the Engine line before it, and engines are added up once."""
     found = rows(tmp_path, DP2, "SpecDecoding metrics")
@@ -228,6 +232,7 @@ def test_zero_padding_of_positions(tmp_path: Path) -> None:
     assert sum(row["accepted_by_position"]) == row["accepted"] == 213
 
 
+@pytest.mark.slow
 def test_trimmed_stops(tmp_path: Path) -> None:
     """A stop inside an accepted run: 3 accepted and 3 emitted at a length of 4 is no fault."""
     row = rows(tmp_path, LLAMA_D, "request")[0]
@@ -248,6 +253,7 @@ def test_llamacpp_silence_is_not_speculation_off(tmp_path: Path) -> None:
     assert (row["surface"], row["drafted"], row["emitted"]) == ("eval time", None, 75), "its speed alone"
 
 
+@pytest.mark.slow
 def test_user_text_is_not_read(tmp_path: Path) -> None:
     """With -v prompts are logged; a line of acceptance in one is no record, and it is told that it was left out."""
     text = (
@@ -273,6 +279,7 @@ def test_eval_time_is_of_the_request_it_stands_before(tmp_path: Path) -> None:
     assert [r["emitted"] for r in rows(tmp_path, "\n".join(concurrent) + "\n", "request")] == [3, 300]
 
 
+@pytest.mark.slow
 def test_length_bases(tmp_path: Path) -> None:
     """Lengths with the bonus (LMDeploy, SGLang) and without (Ollama's avg_accepted) are not mixed."""
     assert rows(tmp_path, LMDEPLOY)[0]["length"] == 2.30
@@ -289,6 +296,7 @@ def test_sglang_request_length_counts_the_prefill_token(tmp_path: Path) -> None:
     assert (json["k"], json["histogram"]) == (4, [4, 0, 2, 2, 22])
 
 
+@pytest.mark.slow
 def test_llama_speculative_coins_are_recomputed(tmp_path: Path) -> None:
     """r, p_dft and p_tgt stand in the debug log: 2 of 3 decisions are right, 0.6 > 0.4 / 0.8 was accepted all the same."""
     found = told(tmp_path, LLAMA_COINS)

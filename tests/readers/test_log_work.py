@@ -66,6 +66,7 @@ def _written(path: Path, times: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_queries_do_not_grow_with_the_lines_of_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queries = 0
     collect = pl.LazyFrame.collect
@@ -88,6 +89,7 @@ def test_queries_do_not_grow_with_the_lines_of_a_frame(tmp_path: Path, monkeypat
     assert taken[0] <= 150
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("many", [0, 1 << 20], ids=["needle by needle", "line by line"])
 @pytest.mark.parametrize("block", [64, 200, 1 << 18])
 def test_hits_are_the_lines_that_hold_a_needle(
@@ -224,6 +226,7 @@ def test_fields_of_any_number_of_lines(usual: str | None, texts: list[str]) -> N
     assert found["b"].to_list() == ["y" if "y" in one else None for one in texts]
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("name", "most", "frames"),
     [("LINES", 40, 5), ("MUCH", 8_000, 7), ("LINES", 1 << 20, 1)],

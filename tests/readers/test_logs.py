@@ -90,7 +90,7 @@ def invented(text: str, windows: pl.DataFrame) -> Iterator[str]:
             yield f"{where}: {drafts} drafts do not give the length {length}"
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(9)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_one_reader_claims_each_sample(name: str, tmp_path: Path) -> None:
     text, reader, engine = SAMPLES[name]
@@ -106,7 +106,7 @@ def test_one_reader_claims_each_sample(name: str, tmp_path: Path) -> None:
     assert not list(invented(text, windows))
 
 
-@pytest.mark.one_of(6)
+@pytest.mark.one_of(18)
 @pytest.mark.skipif(not TEXTS, reason="../shared/corpus is not here")
 @pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.name)
 def test_corpus_is_read_or_lost_and_never_invented(path: Path) -> None:
@@ -165,7 +165,7 @@ _STAMPED = (
 )  # fmt: skip
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(12)
 @pytest.mark.parametrize(("name", "prefix"), in_turn(_STAMPED, list(PREFIXES), of=3))
 def test_a_prefix_changes_no_figure(name: str, prefix: str, tmp_path: Path) -> None:
     text = SAMPLES[name][0]
@@ -181,6 +181,7 @@ def test_a_prefix_changes_no_figure(name: str, prefix: str, tmp_path: Path) -> N
         assert all(1795444000 <= t < 1795456000 or name == "tensorrt-llm" for t in at)
 
 
+@pytest.mark.slow
 def test_a_log_of_two_engines_is_told_apart(tmp_path: Path) -> None:
     path = written(tmp_path, VLLM_032 + LLAMA_D + VLLM_011 + OLLAMA + SGLANG_NEW)
     (found,) = detect([str(path)])
@@ -259,6 +260,7 @@ def damaged(rng: random.Random, lines: list[str]) -> str:
     return "\n".join(picked) + rng.choice(["\n", ""])
 
 
+@pytest.mark.slow
 def test_damaged_logs_crash_nothing_and_invent_nothing(tmp_path: Path) -> None:
     rng = random.Random(5)
     lines = [line for text, _, _ in SAMPLES.values() for line in text.splitlines()]

@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mangled")
 
 
-@pytest.mark.one_of(8)
+@pytest.mark.one_of(16)
 @pytest.mark.parametrize("seed", range(COUNT))
 def test_the_same_sums_or_a_loss_that_is_said(seed: int, folder: Path) -> None:
     name, what, data = mangled(seed)

@@ -36,6 +36,7 @@ def parts(path: Path, folder: Path, *spans: str) -> dict[str, float | None]:
     return {name: time[f"{name}_ms"] for name in ("draft", "verify", "sample")}
 
 
+@pytest.mark.slow
 def test_names_of_ones_own(tmp_path: Path) -> None:
     path = profile(tmp_path)
     assert parts(path, tmp_path)["draft"] is None

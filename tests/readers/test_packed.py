@@ -45,7 +45,7 @@ def lines(count: int) -> bytes:
     return b"".join(json.dumps(one).encode() + b"\n" for one in made)
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("pack", PACKS)
 def test_packing_is_told_by_content(pack: str, tmp_path: Path) -> None:
     path = tmp_path / "without-ending"

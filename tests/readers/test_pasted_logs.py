@@ -68,7 +68,7 @@ AROUND: dict[str, tuple[list[str], Wrap]] = {
 }  # fmt: skip
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize("name", AROUND)
 def test_what_stands_around_takes_nothing_away(name: str, tmp_path: Path) -> None:
     lines, around = AROUND[name]
@@ -111,6 +111,7 @@ PLACES: dict[str, tuple[Callable[[str], str], tuple[str, str]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_pods_that_a_shipper_names_in_its_json_are_told_apart(tmp_path: Path) -> None:
     """The same ten windows of two pods: 6,000 drafted tokens, and none is a copy."""
     rows = [
@@ -130,6 +131,7 @@ def test_pods_that_a_shipper_names_in_its_json_are_told_apart(tmp_path: Path) ->
     assert series == {"pod vllm-0": 3000, "pod vllm-1": 3000}
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("first", [0, 1])
 def test_numbers_that_rise_are_lines_and_those_that_come_again_are_ranks(first: int, tmp_path: Path) -> None:
     """Two ranks whose numbers begin at 0 or 1, and the same lines with a number each."""
@@ -140,6 +142,7 @@ def test_numbers_that_rise_are_lines_and_those_that_come_again_are_ranks(first: 
     assert document(lines)["acceptance"]["series"] == []
 
 
+@pytest.mark.slow
 def test_pods_that_fluent_bit_names_in_its_tags_are_told_apart(tmp_path: Path) -> None:
     """Ten windows of each: 3,000 drafted tokens."""
     lines = [
@@ -165,6 +168,7 @@ HEADLESS = {
 }
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(("text", "counts"), HEADLESS.items())
 def test_figures_without_the_head_of_their_record(text: str, counts: tuple[int, int, int], tmp_path: Path) -> None:
     path = tmp_path / "post.md"
@@ -173,7 +177,7 @@ def test_figures_without_the_head_of_their_record(text: str, counts: tuple[int, 
     assert (found["drafts"], found["drafted"], found["accepted"], found["said_length"]) == (*counts, 2.5)
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("name", PLACES)
 def test_places_are_told_apart(name: str, tmp_path: Path) -> None:
     """Ten windows of 100 steps each: 50% and 5% of 3,000 drafted tokens, with figures that are the same again and again."""
@@ -237,6 +241,7 @@ OTLP_SUMS = {
 }
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("delta", [False, True])
 @pytest.mark.parametrize("lines", [False, True])
 def test_sums_of_telemetry(delta: bool, lines: bool, tmp_path: Path) -> None:

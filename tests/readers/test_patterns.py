@@ -114,7 +114,7 @@ def test_every_pattern_is_linear(part: int) -> None:
     assert not slow
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize(
     ("pattern", "linear"),
     [

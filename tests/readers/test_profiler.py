@@ -45,6 +45,7 @@ def ledger(document: dict[str, Any]) -> dict[str, float | None]:
     }
 
 
+@pytest.mark.slow
 def test_a_real_profile_agrees_with_its_own_sums() -> None:
     """Assisted generation of 24 tokens, Transformers 5.24, torch 2.13 on a CPU, `with_stack=True`; of 605,830 events the short ones
     are left out, paths and the host too.
@@ -258,6 +259,7 @@ def test_annotations_of_other_names_are_told(tmp_path: Path) -> None:
     assert any("'my proposal'" in n["what"] and n["count"] == 10 for n in found["inputs"][0]["notices"])
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     "text",
     [
@@ -278,6 +280,7 @@ def test_what_is_nested_or_cut_costs_little(text: str, tmp_path: Path) -> None:
     assert told.damaged or told.events
 
 
+@pytest.mark.slow
 def test_the_report_of_its_own_export_is_the_ledger_of_the_trace(tmp_path: Path) -> None:
     rows = [
         {

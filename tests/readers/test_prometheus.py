@@ -46,6 +46,7 @@ def counted(folder: Path, *texts: str) -> tuple[Any, ...]:
     return a["steps"], a["drafted"], a["accepted"]
 
 
+@pytest.mark.slow
 def test_one_scrape_counts_from_the_start_and_a_series_what_it_added(tmp_path: Path) -> None:
     assert counted(tmp_path, scrape((10, 40, 20))) == (10, 40, 20)
     assert counted(tmp_path, scrape((10, 40, 20)), scrape((15, 60, 30)), scrape((30, 120, 50))) == (20, 80, 30)
@@ -64,12 +65,14 @@ def test_every_label_tells_a_process_apart_and_ranks_are_added(tmp_path: Path) -
         assert counted(tmp_path, "".join(both)) == (11, 44, 22)
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("label", ["job", "prometheus_replica", "replica", "tp_rank"])
 def test_two_scrapers_of_one_process_count_once(label: str, tmp_path: Path) -> None:
     both = [scrape((10, 40, 20), f'instance="h:8000",{label}="{i}"') for i in (0, 1)]
     assert counted(tmp_path, "".join(both)) == (10, 40, 20)
 
 
+@pytest.mark.slow
 def test_scrapes_in_files_named_by_time_are_one_series_and_two_folders_are_two(tmp_path: Path) -> None:
     for name, factor in (("a", 1), ("b", 10)):
         (tmp_path / name).mkdir()

@@ -55,7 +55,7 @@ def steps(path: Path) -> pl.DataFrame:
     return pl.concat([b.steps for b in read(path)])
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize(
     ("damage", "what"),
     [
@@ -151,6 +151,7 @@ def test_lone_surrogates_are_replaced_and_told(tmp_path: Path) -> None:
     assert pl.concat([b.steps for b in batches])["request_id"].to_list() == ["a?", "a"]
 
 
+@pytest.mark.slow
 def test_a_megabyte_list_and_an_empty_draft(tmp_path: Path) -> None:
     long = list(range(200_000))
     path = lines_of(tmp_path / "t.jsonl", step(output_token_ids=long), {"kind": "step", "request_id": "k", "step": 0})

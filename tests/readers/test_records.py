@@ -130,6 +130,7 @@ SHAPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_shape_is_read_by_one_reader_and_gives_the_figures_by_hand(name: str, tmp_path: Path) -> None:
     record, wanted = SHAPES[name]
@@ -229,7 +230,7 @@ def test_streams_of_three_engines(tmp_path: Path) -> None:
     assert figures(read(tmp_path, stream(*llama))) == ("event-stream", 2, 7, 5, 3.5)
 
 
-@pytest.mark.one_of(5)
+@pytest.mark.one_of(10)
 @pytest.mark.parametrize("value", [None, [], {}, "x", True, float("nan"), -1, 1e308, [None], {"a": "b"}])
 def test_no_value_of_a_field_makes_a_reader_fall(value: Any, tmp_path: Path) -> None:
     for record, _ in SHAPES.values():

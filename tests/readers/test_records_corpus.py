@@ -13,7 +13,7 @@ CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of recorded files is not beside the project")
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @corpus
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("public/spec_bench/*.jsonl")), ids=lambda p: p.stem)
 def test_spec_bench_files_equal_a_direct_sum(path: Path) -> None:
@@ -47,7 +47,7 @@ def test_the_eagle_baseline_equals_a_direct_sum() -> None:
     assert found["inputs"][0]["losses"] == []
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @corpus
 @pytest.mark.parametrize(
     ("name", "wanted"),

@@ -93,6 +93,7 @@ def test_two_readers_that_claim_one_input_are_told(
     assert run(["detect", SAMPLE, "--format", "llamacpp-log"]) == 0
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("name", "why"),
     [

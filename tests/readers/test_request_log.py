@@ -44,6 +44,7 @@ def judged(tmp_path: Path, log: str, fault: str = "text-second", *, keep: bool =
     return report([tmp_path / "responses.jsonl", tmp_path / "server.log"]).document
 
 
+@pytest.mark.slow
 def test_the_log_tells_what_was_asked(tmp_path: Path) -> None:
     log = "".join(line(f"cmpl-{n}-0") for n in range(8))
     wrong = judged(tmp_path, log)
@@ -54,7 +55,7 @@ def test_the_log_tells_what_was_asked(tmp_path: Path) -> None:
     assert judged(tmp_path, "")["text"]["greedy"] is None
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize(
     "log",
     [

@@ -63,7 +63,7 @@ TABLE: dict[str, tuple[Any, ...]] = {
 }
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(9)
 @pytest.mark.parametrize("name", TABLE)
 def test_by_hand(name: str) -> None:
     found = document(ENGINES / name)
@@ -88,6 +88,7 @@ PLAIN = {
 }
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(("text", "speed"), PLAIN.items())
 def test_a_plain_run_is_read_for_its_speed(text: str, speed: float, tmp_path: Path) -> None:
     path = tmp_path / "run.txt"
@@ -157,6 +158,7 @@ CONSOLES: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("text", CONSOLES)
 def test_consoles(text: str, tmp_path: Path) -> None:
     path = tmp_path / "run.txt"
@@ -215,6 +217,7 @@ PAIRS = {
 }  # fmt: skip
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair[0])
 def test_a_plain_run_beside_one_with_drafts_is_its_base(pair: tuple[str, str], tmp_path: Path) -> None:
     path = tmp_path / "post.md"

@@ -43,6 +43,7 @@ def rows(folder: Path, table: str = "steps") -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("encoding", ["jsonl", "parquet"])
 def test_what_is_written_is_read(tmp_path: Path, encoding: str) -> None:
     with TraceWriter(tmp_path, RUN, encoding=encoding, flush_records=40) as writer:
@@ -61,6 +62,7 @@ def test_what_is_written_is_read(tmp_path: Path, encoding: str) -> None:
     assert told["gpu"] == "none"
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(width=32), min_size=1, max_size=8))
 def test_every_float32_survives_the_line(values: list[float]) -> None:
     from sdtrace.record.files import _line
@@ -149,6 +151,7 @@ def test_rotation_and_the_size_cap(tmp_path: Path) -> None:
     assert writer.written + sum(writer.dropped.values()) == 2000
 
 
+@pytest.mark.slow
 def test_a_sample_is_whole_requests_and_the_same_everywhere(tmp_path: Path) -> None:
     with TraceWriter(tmp_path, RUN, sample=0.3) as writer:
         for request in range(200):

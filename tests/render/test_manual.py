@@ -40,7 +40,7 @@ def test_without_a_topic_all_are_listed(capsys: pytest.CaptureFixture[str]) -> N
         assert re.search(rf"^  {topic} +[A-Z].*", out, re.MULTILINE)
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(12)
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_topic_is_a_page_for_a_terminal(
     topic: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -182,6 +182,7 @@ def test_commands_and_checks_are_topics(capsys: pytest.CaptureFixture[str]) -> N
     assert told(capsys, CHECKS[0].code.lower()) == told(capsys, CHECKS[0].name)
 
 
+@pytest.mark.slow
 def test_everything_that_has_a_name_has_a_page(capsys: pytest.CaptureFixture[str]) -> None:
     """One look at all of them; one of each kind as it is shown."""
     ctx = click.Context(help_command, parent=click.Context(group))
@@ -193,7 +194,7 @@ def test_everything_that_has_a_name_has_a_page(capsys: pytest.CaptureFixture[str
         assert len(told(capsys, list(names)[-1])) > 40
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(12)
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
@@ -224,6 +225,7 @@ def test_questions(question: str, answer: str, capsys: pytest.CaptureFixture[str
     assert answer in told(capsys, question)
 
 
+@pytest.mark.slow
 def test_the_site(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every page is there, every link leads to one, nothing is loaded, and what is searched is what the pages say."""
     assert run(["manual", "-o", str(tmp_path / "site")]) == 0
@@ -250,7 +252,7 @@ def test_html_in_a_page_is_text() -> None:
         assert b"alert(1)</script>" not in content
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(12)
 @pytest.mark.parametrize(
     ("question", "page", "holds"),
     [
@@ -289,6 +291,7 @@ def test_a_question_of_words_that_no_page_has(capsys: pytest.CaptureFixture[str]
     assert "no such topic" in capsys.readouterr().err
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("slip", "meant"),
     [("securty", "security"), ("reprot", "report"), ("lenient-acceptence", None), ("../../README", None)],

@@ -76,6 +76,7 @@ def test_a_label_holds_what_a_log_says_of_itself(tmp_path: Path) -> None:
     assert found["sdtrace_steps"].samples[0].labels["engine"] == 'a"b\\c\nd'
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool (Debian: apt-get install prometheus)")
 def test_prometheus_makes_blocks_of_it(tmp_path: Path) -> None:
     out = written(SAMPLES / "transformers-sampled.jsonl.gz", tmp_path)

@@ -45,6 +45,7 @@ def evil(tmp_path: Path) -> Report:
     return report(path)
 
 
+@pytest.mark.slow
 def test_junit(wrong: Report) -> None:
     suites = JUnitXml.fromstring(junit.dumps(wrong))
     states = [c["state"] for c in wrong.document["checks"]]
@@ -86,6 +87,7 @@ def test_markdown(wrong: Report) -> None:
     assert "| tokens per step | 1.8" in text
 
 
+@pytest.mark.slow
 def test_nothing_from_a_log_becomes_markup(evil: Report) -> None:
     assert evil.document["causes"]
     suites = ElementTree.fromstring(junit.dumps(evil))  # parses, so nothing broke out
@@ -227,6 +229,7 @@ def test_hostile_names_in_the_page_and_on_the_terminal(hostile: list[Report]) ->
         assert not any(unicodedata.category(c) == "Cf" for c in page + summary)
 
 
+@pytest.mark.slow
 def test_files_of_a_report(tmp_path: Path) -> None:
     names = ("json", "junit", "sarif", "prometheus", "markdown")
     flags = [x for name in names for x in (f"--{name}", str(tmp_path / name))]

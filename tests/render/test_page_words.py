@@ -19,6 +19,7 @@ def page() -> str:
     return html.page(report(SAMPLES / "transformers-lenient-0.8.planted.jsonl.gz")).decode()
 
 
+@pytest.mark.slow
 def test_few_words(page: str) -> None:
     text = re.sub(r"<(script|style|svg).*?</\1>", " ", page, flags=re.DOTALL)
     words = unescape(re.sub(r"<[^>]+>", " ", text)).split()

@@ -105,6 +105,7 @@ def contents(path: Path) -> list[tuple[str, bytes]]:
     return [("", zstandard.ZstdDecompressor().decompress(data) if path.suffix == ".zst" else data)]
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     "command",
     [

@@ -38,7 +38,8 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return made(request.param, tmp_path_factory.mktemp(request.param))
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.slow
+@pytest.mark.one_of(8)
 def test_no_chip_shows_a_token_that_was_not_emitted(case: tuple[Trace, Report, str]) -> None:
     trace, found, _ = case
     held = {(s["request_id"], s["step"]): s for s in trace.steps}
@@ -69,6 +70,7 @@ def test_what_explain_says_was_appended_was_appended(case: tuple[Trace, Report, 
             assert int(token) == output[kept]
 
 
+@pytest.mark.one_of(3)
 def test_evidence_leads_to_its_step_and_back(case: tuple[Trace, Report, str]) -> None:
     page = html.page(case[1]).decode()
     ids = set(re.findall(r'\bid="([^"]+)"', page))
@@ -78,6 +80,7 @@ def test_evidence_leads_to_its_step_and_back(case: tuple[Trace, Report, str]) ->
     assert any(re.fullmatch(r"r\d+-step-\d+", link) for link in links)
 
 
+@pytest.mark.slow
 def test_nan_is_shown_as_nan(tmp_path: Path) -> None:
     trace, found, path = made("p-nan", tmp_path)
     bad = next(s for s in trace.steps if any(p != p for p in s["target_probs"] or []))

@@ -55,19 +55,21 @@ def assert_screen(lines: list[str], first: str, *, found: bool) -> None:
     assert "\x1b" not in "".join(lines), "no terminal, no colour"
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("name", SCREENS)
 def test_the_first_screen(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     args, first = SCREENS[name]
     assert_screen(lines_of(args, capsys), first, found=name in FOUND)
 
 
+@pytest.mark.slow
 def test_the_first_screen_of_a_night(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = lines_of(["nightly", PLANTED, "--state", str(tmp_path / "state"), "--night", "2026-11-23"], capsys)
     assert_screen(lines, r"WRONG ", found=True)
     assert any(re.match(r"night +2026-11-23: 2 alarms active", line) for line in lines[:24])
 
 
+@pytest.mark.slow
 def test_what_a_run_declares_is_shown_by_its_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It has no line of its own to point at."""
     trace = str(tmp_path / "fly.jsonl")
@@ -122,6 +124,7 @@ def test_progress_has_rate_and_time_left() -> None:
     assert "/s" in out.getvalue()
 
 
+@pytest.mark.slow
 def test_nothing_is_drawn_in_the_first_second_or_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     bar = Bar("lines", after=1e9)
     bar.at("reading", 5, 10)
@@ -157,6 +160,7 @@ def test_what_to_do_where_nothing_is_accused(tmp_path: Path, capsys: pytest.Capt
             capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_a_damaged_file_comes_before_what_it_makes_suspect() -> None:
     """Causes that are only suspected from a part of a file: the file is to be got again, and no place in it is pointed at."""
     found = report(SAMPLES / "transformers-sampled.jsonl.gz")
@@ -201,6 +205,7 @@ def test_every_reading_command_tells_how_far_it_is(tmp_path: Path, monkeypatch: 
         assert f"reading {trace}"[:30] in drawn[0], args
 
 
+@pytest.mark.slow
 def test_readers_tell_how_far_they_are() -> None:
     told: list[tuple[str, int | None, int | None]] = []
     log = str(SAMPLES / "engines" / "vllm.log")

@@ -21,6 +21,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.slow
 @pytest.mark.one_of(2)
 def test_its_own_answers_are_its_own(kind: str, tmp_path: Path) -> None:
     engine = Engine()
@@ -44,6 +45,7 @@ def test_another_model_is_named(temperature: float, tmp_path: Path) -> None:
     assert "verifier-differs" in [c["cause"] for c in found["causes"]]
 
 
+@pytest.mark.slow
 def test_text_without_logprobs_is_judged_by_the_engines_own(tmp_path: Path) -> None:
     """Swapped tokens: what came back beside them may say anything."""
     file = kept(Engine(fault="swapped"), tmp_path / "responses.jsonl", n=12, tokens=40)

@@ -58,6 +58,7 @@ def test_what_does_not_come_back_is_left_out(change: dict[str, Any], why: str, t
         replay(file, verifier=url)
 
 
+@pytest.mark.slow
 def test_no_text_and_no_key_gets_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,7 +31,7 @@ OFTEN = (
 )
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize("fault", [f if f in OFTEN else pytest.param(f, marks=pytest.mark.slow) for f in FAULTS])
 def test_each_fault_is_seen_and_named_as_far_as_scores_can(fault: str, tmp_path: Path) -> None:
     asked = {"temperature": 0.6, "top_k": 4, "top_p": 0.9} if fault == "top-k-ignored" else ASKED
@@ -43,6 +43,7 @@ def test_each_fault_is_seen_and_named_as_far_as_scores_can(fault: str, tmp_path:
     assert causes[0] == CAUSES.get(fault, "verifier-differs")
 
 
+@pytest.mark.slow
 def test_few_records_are_enough_where_one_way_explains_them(tmp_path: Path) -> None:
     """Four recorded log probabilities that the engine's own parameters rule out: fewer than tell that p differs, were they unexplained."""
     asked = {"temperature": 0.8, "top_k": 16, "top_p": 0.98}

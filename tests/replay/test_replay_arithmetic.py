@@ -42,6 +42,7 @@ def context(one: Conversation, s: int, j: int) -> list[int]:
     return one.tokens[: one.steps[s].begin] + one.steps[s].draft[:j]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(conversations())
 def test_every_row_sees_its_context_and_nothing_else(one: Conversation) -> None:

@@ -168,6 +168,7 @@ def test_planted_faults_are_named(name: str, tmp_path: Path) -> None:
     assert [row["certainty"] for row in rows] == (["suspected"] if name in ALONE else [])
 
 
+@pytest.mark.slow
 def test_sound_traffic_is_healthy_by_its_ids(tmp_path: Path) -> None:
     path, folder = trace(tmp_path, None, 0.0, matched=True)
     found = report(str(path), tokenizer=str(folder))
@@ -177,6 +178,7 @@ def test_sound_traffic_is_healthy_by_its_ids(tmp_path: Path) -> None:
     assert any(section.id == "ids" for section in found.sections)
 
 
+@pytest.mark.slow
 def test_another_models_table_accuses_nobody(tmp_path: Path) -> None:
     path, folder = trace(tmp_path, None, 0.0, matched=True)
     (folder / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}}}))
@@ -205,6 +207,7 @@ def test_copies_of_one_prompt_are_no_evidence() -> None:
     assert judge(answered(40, 1, 1), None).signs["length"].proved is None
 
 
+@pytest.mark.slow
 def test_what_a_lookup_drafted_is_no_arm(tmp_path: Path) -> None:
     """A lookup drafts where a text repeats itself: its requests without a draft are other texts, and no control."""
     path, folder = trace(tmp_path, None, 0.0, matched=True)

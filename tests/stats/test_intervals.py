@@ -36,6 +36,7 @@ def test_too_few_stretches_tell_nothing_of_the_weather() -> None:
     assert wander(np.ones((7, 1))) is None
 
 
+@pytest.mark.slow
 def test_sessions_are_the_clusters() -> None:
     """Requests of one session are alike: taken one by one they promise too much."""
     by_session = by_request = 0

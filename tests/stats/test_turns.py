@@ -36,7 +36,7 @@ def test_nothing_changes_where_nothing_changed(made: Callable[[np.random.Generat
     assert sum(map(bool, found)) <= 1
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize(
     ("made", "m", "cut"),
     [(steady, 12, 8), (steady, 40, 5), (mixed, 40, 5), (mixed, 60, 30), (mixed, 60, 55), (bursty, 60, 30)],

@@ -35,6 +35,7 @@ def row_of(chance: np.ndarray, hit: np.ndarray, spread: float = 0.0) -> dict[str
     return sums.frame().row(0, named=True)
 
 
+@pytest.mark.slow
 @given(chances, st.integers(0, 2**32))
 def test_sums_of_a_coin_are_exact_and_its_e_process_is_bounded_from_below(values: list[float], seed: int) -> None:
     chance = np.array(values)
@@ -76,7 +77,7 @@ def test_tails() -> None:
     assert chi_square(math.inf, 3) == 0.0
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.slow  # scipy takes two seconds to import
 @pytest.mark.parametrize("freedom", [0.3, 1, 2, 3, 7.7, 50, 1000, 1e6])
 def test_the_tail_of_chi_square_is_the_one_of_scipy(freedom: float) -> None:
     """Down to 1e-250, both sides of the mean, whole and broken degrees of freedom."""
@@ -121,6 +122,7 @@ def evidence_row(code: str, found: pl.DataFrame) -> dict[str, float]:
     return found.filter(pl.col("code") == code).row(0, named=True)
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.floats(0.02, 1.0), min_size=1, max_size=12), min_size=1, max_size=8), st.integers(0, 2**32))
 def test_one_draw_a_step_shifts_every_later_chance_to_what_the_weight_says(steps: list[list[float]], seed: int) -> None:
     """By its definition: given that the shared draw is at most the smallest chance m so far, b becomes min(1, b / m)."""
@@ -231,6 +233,7 @@ def test_no_statistic_leans_on_healthy_traces() -> None:
         assert sum(values) / len(values) < 2.0, code
 
 
+@pytest.mark.slow
 def test_laws_get_their_own_tests(tmp_path: Path) -> None:
     """None of the ratio law's two-sided tests on block, match or greedy."""
     for law, there, gone in (

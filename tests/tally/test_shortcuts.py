@@ -31,6 +31,7 @@ IN_PLACE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 LISTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @IN_PLACE
 @given(LISTS)
 def test_emitted_tokens_stand_where_they_were_drafted(
@@ -80,6 +81,7 @@ def test_rounding_as_a_share_is_rounding_one_by_one(dtype: str, slots: list[tupl
     assert _total(share, ratio, chance, slice(None)) == pytest.approx(wide.sum(), abs=2 * len(p) * share**2)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from([0, 1, 2, 64, 4095]), st.floats(-2, 2)), min_size=1, max_size=40))
 def test_sums_of_small_numbers_are_those_of_any(rows: list[tuple[int, float]]) -> None:
     values = pl.Series("v", [value for value, _ in rows], dtype=pl.Int64)
@@ -93,6 +95,7 @@ def test_places_of_ids_are_ranks(ids: list[int]) -> None:
     _ranked(np.array(ids, dtype=np.int64), quick=True)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1, width=32) | st.sampled_from([0.0, -0.0, 0.5, 1.0]), min_size=1, max_size=30))
 def test_places_of_float32_are_ranks(chances: list[float]) -> None:
     _ranked(np.array(chances), quick=True)
@@ -124,6 +127,7 @@ def test_portions_are_whole_row_groups_in_batches_of_equal_size(rows: list[int],
         assert total == 0 or each - (total - (batches - 1) * each) < batches, "and none much smaller than the others"
 
 
+@pytest.mark.slow
 def test_row_groups_do_not_change_what_is_read(tmp_path: Path) -> None:
     n = 5000
     lists = {name: [[0.5, 0.25]] * n for name in ("draft_probs", "target_probs", "uniforms")}

@@ -53,6 +53,7 @@ def test_merging_is_adding(tmp_path: Path) -> None:
     assert merge([merge([one]), two]).sums["positions"].equals(both.sums["positions"])
 
 
+@pytest.mark.slow
 def test_every_sum_is_declared_with_its_merge(tmp_path: Path) -> None:
     seen = {name: frame for name, frame in tally(trace(tmp_path, fault="inverted-ratio")).sums.items() if frame.height}
     assert {"laws", "positions", "requests", "evidence", "places", "margins"} <= set(seen)
@@ -98,6 +99,7 @@ def test_request_lines_may_come_last_or_never(tmp_path: Path, monkeypatch: pytes
     assert any("their request has no line" in n for n in document(never)["verdict"]["not_checked"])
 
 
+@pytest.mark.slow
 def test_samples_stay_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, bound in (("STEPS", 100), ("UNIFORMS", 200), ("REQUESTS", 5)):
         monkeypatch.setattr(f"sdtrace.tally.tally.{name}", bound)

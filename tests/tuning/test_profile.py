@@ -104,6 +104,7 @@ def test_an_interval_needs_eight_requests(requests: int, tmp_path: Path) -> None
     assert (found["intervals"]["mean_accept_length"] is None) == (requests < 8)
 
 
+@pytest.mark.slow
 def test_more_requests_than_are_kept_apart_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests in groups: every count stays what it is, and intervals are of as many groups."""
     rows = [step(f"r{i % 90}", i, 3, (i // 3) % 4) for i in range(900)]
@@ -117,6 +118,7 @@ def test_more_requests_than_are_kept_apart_lose_nothing(tmp_path: Path, monkeypa
     assert found["intervals"]["conditional_accept_rates"][0] is not None
 
 
+@pytest.mark.slow
 def test_a_rule_on_blocks_has_lengths_and_no_rates_by_position(tmp_path: Path) -> None:
     rows = [step(f"r{i % 2}", i, 2, i % 3) for i in range(9)]
     found = profile(written(tmp_path, rows, rule="block"), tmp_path)
@@ -163,6 +165,7 @@ def test_read_back_it_gives_the_same_figures(name: str, tmp_path: Path) -> None:
     assert all(b == pytest.approx(c, rel=1e-3) for b, c in told)
 
 
+@pytest.mark.slow
 def test_drafts_of_one_length_keep_their_conditional_rates(tmp_path: Path) -> None:
     rows = [step(f"r{i % 4}", i, 4, (i * i) % 5) for i in range(80)]
     found = profile(written(tmp_path, rows), tmp_path)

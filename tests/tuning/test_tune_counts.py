@@ -76,6 +76,7 @@ def test_a_mean_alone_bounds_the_rest(log: Path) -> None:
     assert points[2]["tokens_per_step"] == 2.25
 
 
+@pytest.mark.slow
 def test_what_counts_nothing_says_so(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log.write_text(vllm([(100.0, 4)] * 4, spec=False))
     assert run(["tune", str(log)]) == 0

@@ -50,6 +50,7 @@ def ms_per_token(tau: int) -> float:
     return float(steps["step_ms"].sum() / steps["output_token_ids"].list.len().sum())
 
 
+@pytest.mark.slow
 def test_the_best_length_is_the_measured_best() -> None:
     """The lengths took turns request by request, so that whatever else the machine did met all of them."""
     measured = {tau: ms_per_token(tau) for tau in TAUS}

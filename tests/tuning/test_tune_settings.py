@@ -59,6 +59,7 @@ def test_confidences_that_are_no_survival_mislead_the_greedy_choice() -> None:
     assert gained(np.cumprod(raw, axis=1), counts) == pytest.approx(1.097)  # 0.5, 0.3, 0.297
 
 
+@pytest.mark.slow
 def test_a_shared_budget_beats_an_equal_split_on_unequal_requests() -> None:
     made = traffic(record(bursty(120, 120, np.random.default_rng(0), stay=0.999), 6, ms=(1.0, 20.0), batch=8))
     rows, why = budgets(tuned(made, Asked(baseline_ms=20.0)))

@@ -39,6 +39,7 @@ def test_truncation_is_wrong_where_acceptance_is_bursty_and_replay_is_not() -> N
         assert at(found, tau).low < truth < at(found, tau).high
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.lists(st.booleans(), min_size=1, max_size=40), min_size=1, max_size=6),
     st.integers(1, 9),
@@ -59,6 +60,7 @@ def test_replay_at_the_recorded_tau_is_the_record(texts: list[list[bool]], tau: 
     assert begun.sum() == pytest.approx(len(first))
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=7), st.integers(0, 5))
 @settings(max_examples=40, deadline=None)
 def test_the_recursion_is_the_mean_over_all_drafts(gamma: list[float], tau: int) -> None:
@@ -76,6 +78,7 @@ def test_the_recursion_is_the_mean_over_all_drafts(gamma: list[float], tau: int)
 # ---- gamma (any tau)
 
 
+@pytest.mark.slow
 def test_scored_plain_decoding_tells_every_tau() -> None:
     world = mixed(800, 300, np.random.default_rng(1))
     found = curve_of(world, 0, (1, 2, 4, 8), scored=True)
@@ -106,6 +109,7 @@ def test_bounds_of_survival() -> None:
     assert found.spread[:2] ** 2 == pytest.approx(greenwood)
 
 
+@pytest.mark.slow
 def test_stopping_on_confidence_is_refused_and_exploration_is_not() -> None:
     rng = np.random.default_rng(2)
     world = mixed(150, 120, rng)
@@ -121,6 +125,7 @@ def test_stopping_on_confidence_is_refused_and_exploration_is_not() -> None:
     assert [p.basis for p in explored.points] == ["replay", "replay", "model"]
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("method", ["eagle3", "mtp", None])
 def test_a_drafter_that_may_decay_is_only_bounded_without_p_and_q(method: str | None) -> None:
     world = replace(mixed(300, 100, np.random.default_rng(3)), decay=0.93)

@@ -66,7 +66,7 @@ def audit(accepted: npt.NDArray[np.bool_], dtype: str) -> npt.NDArray[np.int8]:
     return decide(accepted, rounded(made.p, dtype), rounded(made.q, dtype), r, dtype, dtype)
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(6)
 @pytest.mark.parametrize("dtype", SHARES)
 def test_a_correct_engine_is_never_contradicted(dtype: str) -> None:
     result = audit(decisions().right, dtype)
@@ -102,6 +102,7 @@ def test_what_is_undecidable_is_what_rounding_can_turn(dtype: str) -> None:
     assert ((made.r >= low) & (made.r <= high))[open_rows].all()
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("dtype", SHARES)
 def test_without_uniforms_only_the_impossible_is_judged(dtype: str) -> None:
     made = decisions()

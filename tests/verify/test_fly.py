@@ -124,6 +124,7 @@ def test_a_watermark_is_on_where_the_run_says_so(config: Any, on: bool) -> None:
     assert not watermarked(Run(config=json.dumps(config)[:-1] + "watermark"))
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("variant", ["watermark", "watermark-tagged"])
 def test_watermarked_draws_are_left_out_and_said(variant: str) -> None:
     """The same keyed draws are an accusation where nobody says that they are keyed; wrong decisions are proof all the same."""

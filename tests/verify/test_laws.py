@@ -129,6 +129,7 @@ def test_the_two_token_example_of_block_verification(law: str, accepted: float) 
         assert high < 4 / 3
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(0.01, 1), st.floats(0.001, 0.999)), min_size=1, max_size=6))
 def test_block_thresholds_end_in_the_capped_product(tokens: list[tuple[float, float, float]]) -> None:

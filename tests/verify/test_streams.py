@@ -107,6 +107,7 @@ def speculated(log_p: np.ndarray, seed: int, rng: np.random.Generator, fault: st
     return np.asarray(np.where(position % 5 == 4, (shown + noise).argmax(axis=1), token))
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(("fault", "least"), [("", 0), ("forced", 3), ("stale", 100), ("stream", 30)])
 def test_vllm_tokens_are_explained_or_contradicted(fault: str, least: int) -> None:
     rng = np.random.default_rng(5)

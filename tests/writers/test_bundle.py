@@ -19,6 +19,7 @@ def bundle(trace: Path, out: Path, *flags: str) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+@pytest.mark.slow
 def test_a_bundle_judges_as_its_trace(tmp_path: Path) -> None:
     trace = simulate(Scenario(fault="lenience-0.7", shape=Shape(tested=300))).write(tmp_path / "trace.jsonl")
     packed = json.loads(bundle(trace, tmp_path / "b.zip")["report.json"])
@@ -68,6 +69,7 @@ def personal_trace(folder: Path) -> Path:
     return simulate(Scenario(fault="lenience-0.7", shape=Shape(tested=300), edit=marked)).write(folder / "t.jsonl")
 
 
+@pytest.mark.slow
 def test_no_person_in_a_bundle(tmp_path: Path) -> None:
     """Neither ids of requests, names of users, tags, nor what the format does not know."""
     trace = personal_trace(tmp_path / "home" / "CANARYe" / "logs")
@@ -98,6 +100,7 @@ def test_no_content_in_a_bundle_unless_asked(tmp_path: Path) -> None:
     assert TEXT.encode() not in b"".join(asked.values())
 
 
+@pytest.mark.slow
 def test_other_zips_and_damaged_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other.zip"
     with zipfile.ZipFile(other, "w") as archive:

@@ -71,6 +71,7 @@ def test_parts_stand_in_their_step_one_behind_the_other(tmp_path: Path) -> None:
     assert names["thread_name"].startswith("request-")
 
 
+@pytest.mark.slow
 def test_no_name_no_token_unless_it_is_asked_for(tmp_path: Path) -> None:
     rows = [
         {"kind": "request", "request_id": "secret-name", "tags": {"user": "secret-tag"}},
@@ -86,6 +87,7 @@ def test_no_name_no_token_unless_it_is_asked_for(tmp_path: Path) -> None:
     assert "secret-tag" not in text
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("rows", "wanted"),
     [
@@ -102,6 +104,7 @@ def test_what_is_not_recorded(rows: list[dict[str, Any]], wanted: list[tuple[str
     assert [(e["name"], e["ts"]) for e in checked(events(rows, tmp_path))] == wanted
 
 
+@pytest.mark.slow
 def test_a_recorded_trace_nests(tmp_path: Path) -> None:
     out = tmp_path / "c.json"
     assert run(["convert", str(SAMPLES / "transformers-sampled.jsonl.gz"), "--chrome", str(out)]) == 0
@@ -109,6 +112,7 @@ def test_a_recorded_trace_nests(tmp_path: Path) -> None:
     assert {"draft", "step 0"} <= {e["name"] for e in spans}
 
 
+@pytest.mark.slow
 def test_nothing_to_draw_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("paper-case.csv", "engines/vllm.log"):
         assert run(["convert", str(SAMPLES / name), "--chrome", str(tmp_path / "c.json")]) == 3

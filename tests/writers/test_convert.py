@@ -105,6 +105,7 @@ def test_any_records(
     assert same(round_trip(folder / "in.jsonl", folder), whole)
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("blank", ["\u00a0", "\u2003", "\u200b", "\ufeff", "\u3000"])
 def test_blanks_of_any_kind_in_ids_and_tags_are_data(blank: str, tmp_path: Path) -> None:
     step = {"kind": "step", "request_id": f"a{blank}b", "step": 0, "draft_token_ids": [1], "graph": blank}
@@ -113,6 +114,7 @@ def test_blanks_of_any_kind_in_ids_and_tags_are_data(blank: str, tmp_path: Path)
     assert same(round_trip(tmp_path / "in.jsonl", tmp_path), [request, step])
 
 
+@pytest.mark.slow
 def test_the_option_is_the_same_as_the_last_argument(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case, made = str(SAMPLES / "paper-case.csv"), [tmp_path / f"{i}.jsonl" for i in range(3)]
     assert run(["convert", case, str(made[0])]) == 0
