@@ -112,7 +112,7 @@ def text_document(texts: Texts) -> dict[str, Any] | None:
         ],
         "seeds": [
             {
-                "engine": one.engine, "model": one.model or None, "stream": one.stream if one.recognised else None,
+                "engine": one.engine, "model": one.model or None, "stream": one.name if one.recognised else None,
                 "tokens": one.tokens, "explained": one.explained, "contradicted": one.contradicted, "log_e": one.log_e,
             }
             for one in streams(texts)
@@ -134,7 +134,7 @@ def text_section(texts: Texts) -> Section | None:
     if (zero := greedy(texts, "usual")) is not None:
         rows.append(["temperature 0", "tokens below the best one", int(zero["tokens"]), int(zero["wrong"]), 0, 0, None])
     for seed in streams(texts):
-        name = seed.stream if seed.recognised else "no known stream"
+        name = seed.name if seed.recognised else "no known stream"
         rows.append([name, "seeded tokens contradicted", seed.tokens, seed.contradicted, 0, 0, None])
     says = f"{texts.responses:,} responses, {texts.tokens:,} tokens, against the logprobs that came with them."
     columns = ["server", "statistic", "tokens", "observed", "expected, low", "expected, high", "e-value"]

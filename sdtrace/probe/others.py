@@ -19,10 +19,10 @@ def another_stream(rows: Sequence[dict[str, Any]]) -> tuple[int, float] | None:
     known = [row for row in rows if row["seed"] is not None]
     best: tuple[int, float] | None = None
     for shift in [s for n in range(1, NEAR + 1) for s in (n, -n)]:
-        accounts: dict[tuple[str, str], Floats] = {}
+        accounts: dict[tuple[str, bool, str], Floats] = {}
         for row in known:
             for one in seeded({**row, "seed": row["seed"] + shift}, steps=False):
-                key = one.stream, one.basis
+                key = one.stream, one.untempered, one.basis
                 accounts[key] = accounts.get(key, np.zeros(len(ODDS))) + np.array(one.logs)
         if not accounts:
             continue

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,7 @@ from sdtrace.verify.streams.laws import Explained, Known, gumbel_argmax, inverse
 BAND = 0.02
 #: Odds by which a stream is taken to be the engine's own: its draws name the emitted token more often than another one's could.
 ODDS = (1.5, 3.0, 10.0, 40.0)
-#: SGLang's coins of speculation are known for drafts in a chain, each kept where its coin falls below p; answers do not say how it drafts.
-PLAIN, COINS, A_CHAIN = "sglang-murmur", "sglang-coins", "drafts in a chain"
+PLAIN, COINS = "sglang-murmur", "sglang-coins"
 #: What an answer of SGLang has for its drafter where its server said so: one draft a place, thresholds of 1, no rejection sampling.
 CHAIN = "chain"
 #: Streams by engine: what makes an answer of a row, what is known of its tokens, and the place of each row. vLLM and SGLang draw a token
@@ -36,18 +36,28 @@ STREAMS: dict[str, dict[str, Law]] = {
     "sglang": {PLAIN: lambda known, seed, place: plain_argmax(known, seed, place - 1, BAND)},
     "llama.cpp": {"mt19937": lambda known, seed, place: inverse_cdf(known, seed, 0, BAND)},
 }
-#: llama.cpp can draw a draft model's tokens and verify them by rejection (--spec-draft-sampling probabilistic), which spends other
-#: draws; its answers do not say so. By match it is where nothing drafts, or a lookup does.
-BY_MATCH = "drafts verified by match"
-#: Behind the name of a stream: its draws taken from the logits as they are, where those of the request's temperature contradict a token.
-UNTEMPERED = ", at temperature 1"
+
+
+class Drafting(StrEnum):
+    """What a stream takes for granted of how the engine drafts, which its answers do not say.
+
+    SGLang's coins of speculation are known for drafts in a chain, each kept where its coin falls below p. llama.cpp can draw a draft
+    model's tokens and verify them by rejection (--spec-draft-sampling probabilistic), which spends other draws; by match it is where
+    nothing drafts, or a lookup does.
+    """
+
+    CHAIN = "drafts in a chain"
+    BY_MATCH = "drafts verified by match"
 
 
 @dataclass(frozen=True)
 class Seeded:
-    """Tokens of a response against one stream: explained, contradicted, not to be told; `plain` ones, and the log of each bet on it."""
+    """Tokens of a response against one stream: explained, contradicted, not to be told; `plain` ones, and the log of each bet on it.
+    `untempered`: the draws taken from the logits as they are, where those of the request's temperature contradict a token."""
 
     stream: str
+    assumed: Drafting | None
+    untempered: bool
     basis: str
     explained: int
     contradicted: int
@@ -86,10 +96,11 @@ def seeded(row: Mapping[str, Any], steps: bool = True) -> list[Seeded]:
             answer = _answer(row, known, law)
             if answer is None:
                 continue
-            made.append(_counted(_named(name, row), basis, answer))
+            assumed = _assumed(row)
+            made.append(_counted(name, assumed, basis, answer))
             if made[-1].contradicted and applied.temperature != 1:
                 plain = _answer(row, _known(rows, found, replace(applied, temperature=1.0)), law)
-                made += [] if plain is None else [_counted(_named(name, row) + UNTEMPERED, basis, plain)]
+                made += [] if plain is None else [_counted(name, assumed, basis, plain, untempered=True)]
             if steps and name == PLAIN and (answer.answer == -1).any():
                 made += _by_steps(row, known, basis)
     return made
@@ -104,16 +115,16 @@ def _holes(row: Mapping[str, Any]) -> bool:
 
 def _by_steps(row: Mapping[str, Any], known: Known, basis: str) -> list[Seeded]:
     place = len(row["prompt_token_ids"]) + np.arange(len(known.token))
-    sure = "" if row["drafter"] == CHAIN else f", {A_CHAIN}"
+    assumed = None if row["drafter"] == CHAIN else Drafting.CHAIN
     return [
-        _counted(f"{COINS}, {n} drafted{sure}", basis, by_coins(known, row["seed"], place, BAND, n)) for n in DRAFTED
+        _counted(f"{COINS}, {n} drafted", assumed, basis, by_coins(known, row["seed"], place, BAND, n)) for n in DRAFTED
     ]
 
 
-def _named(name: str, row: Mapping[str, Any]) -> str:
+def _assumed(row: Mapping[str, Any]) -> Drafting | None:
     told = row["drafter"]
     sure = row["engine"] != "llama.cpp" or (told is not None and "draft" not in told)
-    return name if sure else f"{name}, {BY_MATCH}"
+    return None if sure else Drafting.BY_MATCH
 
 
 def _known(rows: Rows, listed: Listed, applied: Any) -> Known:
@@ -141,8 +152,10 @@ def _answer(row: Mapping[str, Any], known: Known, law: Law) -> Explained | None:
     return law(known, row["seed"], len(prompt or ()) + np.arange(len(known.token)))
 
 
-def _counted(name: str, basis: str, answer: Explained) -> Seeded:
+def _counted(
+    stream: str, assumed: Drafting | None, basis: str, answer: Explained, *, untempered: bool = False
+) -> Seeded:
     hits = int(answer.plain.sum())
     logs = tuple(hits * np.log(odds) - float(np.log1p(answer.chance * (odds - 1)).sum()) for odds in ODDS)
     explained, contradicted, untold = (int((answer.answer == value).sum()) for value in (1, -1, 0))
-    return Seeded(name, basis, explained, contradicted, untold, hits, logs)
+    return Seeded(stream, assumed, untempered, basis, explained, contradicted, untold, hits, logs)

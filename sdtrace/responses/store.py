@@ -6,6 +6,7 @@ from pathlib import Path
 import orjson
 import polars as pl
 
+from sdtrace.responses.seeded import Drafting
 from sdtrace.responses.texts import Texts
 
 _FRAMES = ("sums", "greedy", "identity", "seeds")
@@ -40,10 +41,24 @@ def load(folder: Path) -> Texts:
     for name in _FRAMES:
         file = folder / f"texts-{name}.parquet"
         if file.exists():
-            setattr(found, name, pl.read_parquet(file))
+            frame = pl.read_parquet(file)
+            setattr(found, name, _today(frame) if name == "seeds" else frame)
     found.why = Counter(document["why"])
     found.responses, found.tokens = document["responses"], document["tokens"]
     found.witnesses, found.one_hot = document["witnesses"], document["one_hot"]
     for name, kept in (("raw", found.basis.raw), ("shaped", found.basis.shaped)):
         kept.update({(engine, model): n for engine, model, n in document[name]})
     return found
+
+
+def _today(seeds: pl.DataFrame) -> pl.DataFrame:
+    """What earlier versions said of a stream in its name stands in columns of its own."""
+    if "assumed" in seeds.columns:
+        return seeds
+    name, plain = pl.col("stream"), ", at temperature 1"
+    assumed = pl.coalesce(*(pl.when(name.str.contains(f", {d}", literal=True)).then(pl.lit(str(d))) for d in Drafting))
+    apart = seeds.with_columns(assumed=assumed, untempered=name.str.ends_with(plain))
+    bare = name.str.strip_suffix(plain)
+    for drafting in Drafting:
+        bare = bare.str.strip_suffix(f", {drafting}")
+    return apart.with_columns(stream=bare)

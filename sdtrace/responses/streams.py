@@ -7,7 +7,7 @@ import polars as pl
 
 from sdtrace.responses.evidence import mean
 from sdtrace.responses.readings import LEVEL, power
-from sdtrace.responses.seeded import A_CHAIN, BY_MATCH, ODDS, PLAIN, UNTEMPERED
+from sdtrace.responses.seeded import ODDS, PLAIN, Drafting
 from sdtrace.responses.texts import Texts
 from sdtrace.results.check import Counts, Outcome
 from sdtrace.verify.streams.coins import DRAFTED
@@ -23,12 +23,18 @@ class Stream:
     engine: str
     model: str
     stream: str
+    assumed: Drafting | None
     basis: str
     explained: int
     contradicted: int
     untold: int
     log_e: float
     untempered: bool = False  #: its draws, taken from the logits as they are, give the tokens
+
+    @property
+    def name(self) -> str:
+        """The stream, and what it takes for granted."""
+        return self.stream if self.assumed is None else f"{self.stream}, {self.assumed}"
 
     @property
     def tokens(self) -> int:
@@ -44,32 +50,32 @@ class Stream:
 def streams(texts: Texts) -> list[Stream]:
     """One a server with seeded responses: of the streams and bases that it can mean, one that is recognised and contradicts least."""
     found: dict[tuple[str, str], Stream] = {}
-    every = _every(texts)
-    for one in every:
-        if one.stream.endswith(UNTEMPERED):
-            continue
+    untempered = _every(texts, untempered=True)
+    for one in _every(texts, untempered=False):
         key = one.engine, one.model
-        one = replace(one, untempered=_untempered(one, every))
+        one = replace(one, untempered=_explains(untempered, one))
         if key not in found or _rank(one) > _rank(found[key]):
             found[key] = one
     return list(found.values())
 
 
-def _untempered(one: Stream, every: Sequence[Stream]) -> bool:
+def _explains(untempered: Sequence[Stream], one: Stream) -> bool:
     """Whether the stream with the temperature left out explains most tokens that this one contradicts."""
-    name = one.engine, one.model, one.basis, one.stream + UNTEMPERED
-    plain = next((other for other in every if (other.engine, other.model, other.basis, other.stream) == name), None)
+    name = one.engine, one.model, one.basis, one.name
+    plain = next((p for p in untempered if (p.engine, p.model, p.basis, p.name) == name), None)
     return plain is not None and plain.recognised and 4 * plain.contradicted <= one.contradicted
 
 
-def _every(texts: Texts) -> list[Stream]:
+def _every(texts: Texts, *, untempered: bool) -> list[Stream]:
     if texts.seeds is None:
         return []
     found = []
-    keys = ("engine", "model", "stream", "basis")
-    for row in texts.seeds.group_by(keys, maintain_order=True).agg(pl.col(pl.Int64, pl.Float64).sum()).to_dicts():
+    keys = ("engine", "model", "stream", "assumed", "basis")
+    mine = texts.seeds.filter(pl.col("untempered") == untempered)
+    for row in mine.group_by(keys, maintain_order=True).agg(pl.col(pl.Int64, pl.Float64).sum()).to_dicts():
         one = Stream(
-            row["engine"], row["model"], row["stream"], row["basis"], row["explained"], row["contradicted"], row["untold"],
+            row["engine"], row["model"], row["stream"], Drafting(row["assumed"]) if row["assumed"] else None, row["basis"],
+            row["explained"], row["contradicted"], row["untold"],
             mean([row[f"bet{i}"] for i in range(len(ODDS))]),
         )  # fmt: skip
         key = one.engine, one.model
@@ -105,15 +111,15 @@ def outcome(counts: Counts) -> Outcome:
         assumed = None if many else "few: noise of the engine's own arithmetic may explain them"
         if many and worst.engine == "vllm" and not texts.one_hot:
             assumed = "drafts are the drafter's best token; sampled ones follow another law"
-        if many and BY_MATCH in worst.stream and not texts.one_hot:
+        if many and worst.assumed is Drafting.BY_MATCH and not texts.one_hot:
             assumed = (
                 "the drafter's best token is compared with the one drawn, as by default (--spec-draft-sampling greedy)"
             )
-        if many and worst.stream.endswith(A_CHAIN):
+        if many and worst.assumed is Drafting.CHAIN:
             assumed = (
                 "one draft a place, kept where its coin falls below p (--speculative-eagle-topk 1, thresholds of 1)"
             )
-        says = f"{worst.contradicted:,} of {worst.tokens:,} seeded tokens contradict the request's own draws ({worst.stream})"
+        says = f"{worst.contradicted:,} of {worst.tokens:,} seeded tokens contradict the request's own draws ({worst.name})"
         seen = [
             {k: v for k, v in row.items() if k != "size"} | {"surface": "response"}
             for row in texts.witnesses.get("seeds", ())

@@ -11,13 +11,13 @@ import polars as pl
 from sdtrace.responses.basis import Basis
 from sdtrace.responses.evidence import BETS, Sums
 from sdtrace.responses.judge import Judged, judge
-from sdtrace.responses.seeded import UNTEMPERED, Seeded, seeded
+from sdtrace.responses.seeded import Seeded, seeded
 
 _MOST = max(BETS.values())
 BET_COLUMNS = tuple(f"bet{i}" for i in range(_MOST))
 _GROUP = ("engine", "model", "declared")
 KEYS = (*_GROUP, "basis", "variant", "temperature", "code")
-_SEEDS = (*_GROUP, "stream", "basis")
+_SEEDS = (*_GROUP, "stream", "assumed", "untempered", "basis")
 #: Responses that are named as evidence of one kind.
 WITNESSES = 5
 #: Answers that are remembered, so that none is weighed twice.
@@ -97,7 +97,7 @@ class Texts:
         for variant, (n, _, wrong, gap) in judged.greedy.items():
             if wrong:
                 self._keep(f"greedy {variant}", place | {"tokens": n, "wrong": wrong, "gap": gap}, gap)
-        fewest = min((one.contradicted for one in drawn if not one.stream.endswith(UNTEMPERED)), default=0)
+        fewest = min((one.contradicted for one in drawn if not one.untempered), default=0)
         if fewest:
             self._keep("seeds", place | {"tokens": judged.tokens, "contradicted": fewest}, fewest)
         for code, (n, bad) in judged.identity.items():
@@ -139,8 +139,17 @@ def merged(several: Sequence[Texts]) -> Texts:
 
 
 def _seeds(one: Seeded) -> dict[str, Any]:
-    counts = {"explained": one.explained, "contradicted": one.contradicted, "untold": one.untold, "plain": one.plain}
-    row = {"stream": one.stream, "basis": one.basis, "responses": 1} | counts
+    row: dict[str, Any] = {
+        "stream": one.stream,
+        "assumed": one.assumed and str(one.assumed),
+        "untempered": one.untempered,
+        "basis": one.basis,
+        "responses": 1,
+        "explained": one.explained,
+        "contradicted": one.contradicted,
+        "untold": one.untold,
+        "plain": one.plain,
+    }
     return row | {f"bet{i}": float(log) for i, log in enumerate(one.logs)}
 
 

@@ -43,3 +43,25 @@ def test_temperature_zero_and_identities_too(tmp_path: Path) -> None:
         one, other = getattr(found, name), getattr(made, name)
         assert isinstance(one, pl.DataFrame)
         assert_frame_equal(one, other)
+
+
+def test_what_a_stream_was_called_before_is_told_apart(tmp_path: Path) -> None:
+    made = texts(vocab=200, responses=4)
+    store.save(made, tmp_path)
+    old = pl.DataFrame(
+        {
+            "stream": [
+                "mt19937, drafts verified by match, at temperature 1",
+                "sglang-coins, 3 drafted, drafts in a chain",
+                "vllm-v2",
+            ]
+        }
+    )
+    old.write_parquet(tmp_path / "texts-seeds.parquet")
+    found = store.load(tmp_path).seeds
+    assert found is not None
+    assert found.rows() == [
+        ("mt19937", "drafts verified by match", True),
+        ("sglang-coins, 3 drafted", "drafts in a chain", False),
+        ("vllm-v2", None, False),
+    ]
