@@ -110,7 +110,7 @@ def _tried(first: Audit, again: Callable[[Rulings], Audit | None]) -> tuple[Audi
 def diagnosis_and_report(whole: Audit, overridden: Mapping[str, Fit]) -> tuple[Diagnosis, Report]:
     """The diagnosis and the report of an audit, from whatever it was added up; token ids are not shown."""
     found = diagnose(whole, CHECKS, overridden)
-    return found, attach(compose(whole, found, CHECKS), of_tally(whole, found.choices), None)
+    return found, attach(compose(whole, found, CHECKS), found, of_tally(whole, found.choices), None)
 
 
 def _again(

@@ -168,7 +168,7 @@ def _report(
         with suppress(SdtraceError):  # standard input cannot be read twice: the smaller sample has to do
             sources, keep = opened_and_filtered(inputs, format, span, where)
             traffic = gather(sources, first, found.choices, keep)
-    made = attach(compose(first, found, CHECKS, ids=ids), traffic, asked)
+    made = attach(compose(first, found, CHECKS, ids=ids), found, traffic, asked)
     if asked and found.audit is None:
         made = attach_counts(made, found, asked)
     if table is not None:

@@ -82,7 +82,7 @@ def replay(
     from sdtrace.replay.section import with_replay  # needs torch, which `conduct` has asked for
 
     audit, judged = audit_and_diagnose(inputs, format, (None, None), ())
-    plain = attach(compose(audit, judged, CHECKS, ids=ids), of_tally(audit, judged.choices), None)
+    plain = attach(compose(audit, judged, CHECKS, ids=ids), judged, of_tally(audit, judged.choices), None)
 
     def weighed(causes: Sequence[Cause]) -> list[Cause]:
         return doubted(isolated(causes, audit.inputs, found.positions), audit.inputs)

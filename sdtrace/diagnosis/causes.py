@@ -36,7 +36,7 @@ def _invalid(outcomes: Outcomes) -> list[Cause]:
     made = make("invalid-probabilities", "proved", ["SD106"], outcomes)
     says = f"{who} produced invalid probabilities (NaN, infinite or outside [0, 1])"
     share = f"{outcome.faults:,} of {outcome.examined:,} steps ({outcome.faults / outcome.examined:.0%})"
-    return [replace(made, headline=f"{says} in {share}", blame="drafter" if of_q and not of_p else made.blame)]
+    return [replace(made, says=f"{says} in {share}", blame="drafter" if of_q and not of_p else made.blame)]
 
 
 def _decisions(explained: Sequence[Explanation], outcomes: Outcomes) -> list[Cause]:

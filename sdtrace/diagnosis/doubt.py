@@ -45,7 +45,7 @@ def _isolated(row: Cause, unverified: Set[str], tested: int) -> Cause:
     if row.certainty != "proved" or row.weight != 1 or not row.evidence or not paths <= unverified:
         return row
     why = f"not proved: {row.weight} of {tested:,} decisions, in a file without a checksum, where a flipped bit looks the same"
-    return replace(row, certainty="suspected", headline=f"{row.headline}; {why}")
+    return replace(row, certainty="suspected", beside=(*row.beside, why))
 
 
 def _doubted(row: Cause, doubts: Mapping[str, Doubt], sound: bool) -> Cause:
@@ -55,4 +55,4 @@ def _doubted(row: Cause, doubts: Mapping[str, Doubt], sound: bool) -> Cause:
     mine = [doubt for path, doubt in doubts.items() if path in paths or not paths]
     if row.certainty != "proved" and not any(d.figures for d in mine):
         return row
-    return replace(row, certainty="suspected", headline=f"{row.headline}; not proved: {mine[0].why}")
+    return replace(row, certainty="suspected", beside=(*row.beside, f"not proved: {mine[0].why}"))

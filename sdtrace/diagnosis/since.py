@@ -163,8 +163,7 @@ def _cause(
         for c in worst[:4]
     ]
     few = all(change.few for change in mine)
-    doubt = "; so few windows may hold other requests" if few else ""
-    headline = f"{says}: {'; '.join(told)}{more}{doubt}{_named(beside)}"
+    doubt = ["so few windows may hold other requests"] if few else []
     advice = _DEAD_ADVICE if cause == "drafter-miswired" else _LOAD_ADVICE if loaded else _FELL_ADVICE
     blame = "scheduler" if cause == "drafter-miswired" else "traffic"
     return Cause(
@@ -172,11 +171,12 @@ def _cause(
         words.side,
         "suspected" if few else "statistical",
         ("SD438",),
-        headline,
+        f"{says}: {'; '.join(told)}{more}",
         (*evidence, *map(_event, beside))[:8],
         advice,
         blame,
         len(mine),
+        beside=(*doubt, *([_named(beside)] if beside else [])),
     )
 
 
@@ -238,7 +238,7 @@ def _merged(row: Cause, dated: Cause | None, events: Sequence[Event], windows: p
     if row.cause not in _OF_ACCEPTANCE or not (beside := _before_all(row, events, windows)):
         return row
     evidence = (*row.evidence[:5], *map(_event, beside))[:8]
-    return replace(row, evidence=evidence, headline=f"{row.headline}{_named(beside)}")
+    return replace(row, evidence=evidence, beside=(*row.beside, _named(beside)))
 
 
 def _before_all(row: Cause, events: Sequence[Event], windows: pl.DataFrame) -> list[Event]:
@@ -276,10 +276,8 @@ def _event(event: Event) -> dict[str, Any]:
 
 def _named(beside: Sequence[Event]) -> str:
     """The events in the headline: errors by their place in the engine's source."""
-    if not beside:
-        return ""
     first = beside[0]
     where = first.path if first.line is None else f"{first.path}:{first.line}"
     says = first.what if first.value is None else f"{first.what}: {first.value}"
     more = f", and {len(beside) - 1} more" if len(beside) > 1 else ""
-    return f"; beside it {says} ({where}{more})"
+    return f"beside it {says} ({where}{more})"

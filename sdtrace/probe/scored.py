@@ -48,9 +48,9 @@ def _precision_first(row: Cause, replayed: EngineReplay) -> Cause:
     """What two precisions may make: no engine's fault, until both compute in the same one."""
     if row.cause == "verifier-differs" and replayed.said_precision not in (None, replayed.recorded_precision):
         return row  # the recorded engine computed in another precision than it says
-    says = f"{_computes(replayed)}: compare in one precision first; {row.headline}"
+    says = f"{_computes(replayed)}: compare in one precision first; {row.says}"
     advice = f"{_SAME.format(replayed.recorded_precision)}; what is left then is a finding"
-    return replace(row, certainty="suspected", headline=says, advice=advice)
+    return replace(row, certainty="suspected", says=says, advice=advice)
 
 
 def _computes(replayed: EngineReplay) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Outcome
+from sdtrace.results.draft_length import OtherLength
 from sdtrace.results.refutations import refuted_by
 from sdtrace.results.words import CERTAINTIES, SIDES, Certainty, Side
 
@@ -15,19 +16,30 @@ Outcomes = Mapping[str, Outcome]
 
 @dataclass(frozen=True)
 class Cause:
-    """A row of `causes` in the document, with whom it blames."""
+    """A row of `causes` in the document, with whom it blames.
+
+    `says` is its sentence; `length` another draft length, where its advice is one; `beside`: what stages say of it besides. The headline
+    is made of the three, last and once.
+    """
 
     cause: str
     side: Side
     certainty: Certainty
     checks: tuple[str, ...]
-    headline: str
+    says: str
     evidence: tuple[dict[str, Any], ...]
     advice: str
     blame: str
     weight: int = 0
     effect: str | None = None
     found: str = ""  #: what the first of its checks says, which the headline has behind the cause's own words
+    length: OtherLength | None = None
+    beside: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """The cause in one line."""
+        return "; ".join([self.says, *([] if self.length is None else [self.length.in_words()]), *self.beside])
 
     def row(self, shown: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> dict[str, Any]:
         """The row of `causes` in the document; `shown` says what of a piece of evidence may be seen."""

@@ -8,6 +8,7 @@ import polars as pl
 
 from sdtrace.results.cause import Cause, command
 from sdtrace.results.cause_words import WORDS
+from sdtrace.results.draft_length import OtherLength
 from sdtrace.results.words import CERTAINTIES, Certainty
 from sdtrace.speed.timing import Timing
 
@@ -31,7 +32,8 @@ _BY_ACCEPTANCE = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One slow cause: `gain` is the relative throughput to be had, `says` replaces the table's sentence."""
+    """One slow cause: `gain` is the relative throughput to be had, `says` replaces the table's sentence, `length` is the draft length
+    that would have it, where one would."""
 
     cause: str
     certainty: Certainty
@@ -40,6 +42,7 @@ class Finding:
     evidence: Sequence[dict[str, Any]] = field(default_factory=tuple)
     advice: str | None = None
     blame: str | None = None
+    length: OtherLength | None = None
 
 
 def worst(places: pl.DataFrame, order: pl.Expr, *, where: dict[str, str] | None = None) -> list[dict[str, Any]]:
@@ -96,6 +99,7 @@ def _cause(one: Finding) -> Cause:
         one.blame or blame,
         round(min(one.gain, 1e6) * 1000),
         effect,
+        length=one.length,
     )
 
 

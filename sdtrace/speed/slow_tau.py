@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from sdtrace.results.draft_length import OtherLength
 from sdtrace.results.numbers import ms
 from sdtrace.schema.arrays import Floats
 from sdtrace.speed.cost import StepCost
@@ -64,11 +65,9 @@ def _shorter(timing: Timing, mine: pl.DataFrame, k: int, per: float) -> Finding 
     if one.value < OTHER_TAU or one.low is None or one.low < 0.02:
         return None
     last = total(mine, f"a{k - 1}") / total(mine, f"v{k - 1}")
-    says = (
-        f"position {k - 1} of the draft is accepted in {last:.0%} of the steps and costs {ms(per)}; {best + 1} instead of "
-        f"{k} drafted tokens would gain {one.value:.0%} ({one.low:.0%} to {one.high:.0%}) or more"
-    )
-    return Finding("tau-too-large", "statistical", says, one.value, worst(mine, low_rate()))
+    says = f"position {k - 1} of the draft is accepted in {last:.0%} of the steps and costs {ms(per)}"
+    length = OtherLength(best + 1, k, one.value, "positions", one.low, one.high)
+    return Finding("tau-too-large", "statistical", says, one.value, worst(mine, low_rate()), length=length)
 
 
 def _deep(timing: Timing, mine: pl.DataFrame, per: float) -> list[Finding]:
@@ -86,8 +85,11 @@ def _deep(timing: Timing, mine: pl.DataFrame, per: float) -> list[Finding]:
     one = found[best]
     if one.value < OTHER_TAU or one.low is None or one.low < 0.02:
         return []
-    says = f"{length:.0f} tokens are drafted a step; {best + 1} would gain {one.value:.0%} ({one.low:.0%} to {one.high:.0%}) or more"
-    return [Finding("tau-too-large", "statistical", says, one.value, worst(mine, low_rate()))]
+    says, other = (
+        f"{length:.0f} tokens are drafted a step",
+        OtherLength(best + 1, length, one.value, "cut", one.low, one.high),
+    )
+    return [Finding("tau-too-large", "statistical", says, one.value, worst(mine, low_rate()), length=other)]
 
 
 def _longer(timing: Timing, mine: pl.DataFrame, k: int, per: float, cost: StepCost) -> Finding | None:
@@ -111,10 +113,7 @@ def _longer(timing: Timing, mine: pl.DataFrame, k: int, per: float, cost: StepCo
     one = found[best]
     if one.value < OTHER_TAU or one.low is None or one.low < 0.05:
         return None
-    says = (
-        f"all {k} drafted tokens are accepted in {last:.0%} of the steps; {k + best + 1} would gain about {one.value:.0%} "
-        f"({one.low:.0%} to {one.high:.0%}) if acceptance goes on as at the last position"
-    )
+    says = f"all {k} drafted tokens are accepted in {last:.0%} of the steps"
     known = cost.marginal() is not None or timing.baseline_ms is not None
     return Finding(
         "tau-too-small",
@@ -122,4 +121,5 @@ def _longer(timing: Timing, mine: pl.DataFrame, k: int, per: float, cost: StepCo
         says,
         one.value,
         worst(mine, -pl.col("tested")),
+        length=OtherLength(k + best + 1, k, one.value, "extrapolated", one.low, one.high),
     )

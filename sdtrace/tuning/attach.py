@@ -1,12 +1,12 @@
 """Tuning put into a finished report: the section of the document, and its pages."""
 
-import operator
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sdtrace.diagnosis.diagnose import Diagnosis
+from sdtrace.results.cause import Cause
+from sdtrace.results.draft_length import Basis, OtherLength
 from sdtrace.results.not_checked import NotChecked
 from sdtrace.results.report import Report, Section, leaving
 from sdtrace.schema.json_values import Json
@@ -20,61 +20,54 @@ from sdtrace.tuning.sections import ADVICE, sections
 ENOUGH = 30
 
 
-def attach(report: Report, traffic: Sequence[Traffic], asked: Asked | None) -> Report:
-    """The report with its tuning, or with the reason why it has none."""
+def attach(report: Report, diagnosis: Diagnosis, traffic: Sequence[Traffic], asked: Asked | None) -> Report:
+    """The report of that diagnosis with its tuning, or with the reason why it has none."""
     steps = sum(len(one.text.first) for one in traffic)
-    found: Json | None
+    made: Json | None
     why: str | None
     if (root := _broken(report)) is not None and asked is None:
-        found, why = None, f"no advice on a trace that is wrong: mend {root} first"
+        made, why = None, f"no advice on a trace that is wrong: mend {root} first"
     else:
-        found, why = _tried(traffic, asked, _whole(report)) if steps >= ENOUGH else (None, _too_few(steps))
-        found = found | {"advice": []} if found is not None and root is not None else found
-    why = why if found is None and report.document["audit"] else None
-    document = one_length(report.document, found) if root is None else _no_length(report.document)
-    report = replace(report, document=document)
-    return replace(_with(report, found, why), sections=_laid(report, found, first=asked is not None))
+        made, why = _tried(traffic, asked, _whole(report)) if steps >= ENOUGH else (None, _too_few(steps))
+        made = made | {"advice": []} if made is not None and root is not None else made
+    why = why if made is None and report.document["audit"] else None
+    causes = one_length(diagnosis.causes, made) if root is None else without_length(diagnosis.causes)
+    report = replace(report, document=_reworded(report.document, diagnosis, causes))
+    return replace(_with(report, made, why), sections=_laid(report, made, first=asked is not None))
 
 
-#: cause -> whether the best length lies on the side that it says.
-_LENGTHS: dict[str, Callable[[int, int], bool]] = {"tau-too-large": operator.lt, "tau-too-small": operator.gt}
-
-
-#: What a cause says of another length by its own estimate.
-_GAINS = re.compile(r"; [^;]*would gain[^;]*")
-
-
-def one_length(document: Json, tuning: Json | None) -> Json:
-    """The document with one recommendation of a draft length: where the curve of recorded tokens has one, causes say the same."""
+def one_length(causes: Sequence[Cause], tuning: Json | None) -> list[Cause]:
+    """The causes with one recommendation of a draft length: where the curve of recorded tokens has one on the same side, it is that."""
     tau = tuning["tau"] if tuning else {}
     best, current, gain = (tau.get(name) for name in ("best", "current", "gain"))
     if best is None or current is None or gain is None:
+        return list(causes)
+    basis: Basis = "curve-at-least" if tau.get("gain_basis") == "at-least" else "curve"
+    return [_measured(cause, OtherLength(best, current, gain, basis)) for cause in causes]
+
+
+def _measured(cause: Cause, curve: OtherLength) -> Cause:
+    if cause.length is None or cause.length.shorter != curve.shorter or curve.length == curve.current:
+        return cause
+    effect = f"throughput would be {curve.gain:.0%}{curve.more} higher at the best draft length"
+    return replace(cause, length=curve, effect=effect)
+
+
+def without_length(causes: Sequence[Cause]) -> list[Cause]:
+    """The causes of a trace that is wrong: none recommends a draft length."""
+    return [cause if cause.length is None else replace(cause, length=None, effect=None) for cause in causes]
+
+
+def _reworded(document: Json, diagnosis: Diagnosis, causes: Sequence[Cause]) -> Json:
+    """The document of that diagnosis, where `causes`, one for each of its own, say another length."""
+    if not any(cause.length is not None for cause in diagnosis.causes):
         return document
-    rows, verdict = [], document["verdict"]
-    for row in document["causes"]:
-        if row["cause"] in _LENGTHS and _LENGTHS[row["cause"]](best, current):
-            more = " or more" if tau.get("gain_basis") == "at-least" else ""
-            curve = f"; the best draft length is {best} instead of {current}: {gain:+.0%} speed{more}"
-            said = _GAINS.sub(curve, row["headline"], count=1)
-            if verdict["headline"].startswith(row["headline"]):
-                verdict = verdict | {"headline": said + verdict["headline"].removeprefix(row["headline"])}
-            row = row | {
-                "headline": said,
-                "effect": f"throughput would be {gain:.0%}{more} higher at the best draft length",
-            }
-        rows.append(row)
-    return document | {"causes": rows, "verdict": verdict}
-
-
-def _no_length(document: Json) -> Json:
-    """The document of a trace that is wrong: its causes recommend no draft length."""
     rows = [
-        row | {"headline": _GAINS.sub("", row["headline"], count=1), "effect": None}
-        if row["cause"] in _LENGTHS
-        else row
-        for row in document["causes"]
+        row | {"headline": cause.headline, "effect": cause.effect}
+        for row, cause in zip(document["causes"], causes, strict=True)
     ]
-    return document | {"causes": rows}
+    _, headline = diagnosis.judge(causes, diagnosis.incident)
+    return document | {"causes": rows, "verdict": document["verdict"] | {"headline": headline}}
 
 
 def _broken(report: Report) -> str | None:

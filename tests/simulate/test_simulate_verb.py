@@ -44,7 +44,7 @@ def reported(trace: Made) -> Report:
     """The report of a trace in memory, with its ids."""
     whole, overridden = audited([trace])
     found = diagnose(whole, CHECKS, overridden)
-    return attach(compose(whole, found, CHECKS, ids=True), of_tally(whole, found.choices), None)
+    return attach(compose(whole, found, CHECKS, ids=True), found, of_tally(whole, found.choices), None)
 
 
 @pytest.mark.one_of(6)

@@ -137,7 +137,7 @@ def _low(outcomes: Outcomes, rows: Sequence[Judged]) -> Cause | None:
         return made
     says = f"{WORDS['low-acceptance'].says}: {'; '.join(_share(j) for j in small[:NAMED])}"
     one = all((j.tally.total("drafted") or 0.0) <= 1.01 * (j.tally.total("drafts") or 0.0) for j in small)
-    return replace(made, headline=says, advice=_ONE_TOKEN if one else made.advice)
+    return replace(made, says=says, advice=_ONE_TOKEN if one else made.advice)
 
 
 #: Series that have a drafter, or requests, of their own: what others accept says nothing of them.

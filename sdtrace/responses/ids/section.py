@@ -55,7 +55,7 @@ def _causes(judged: Judged) -> list[Cause]:
         head = found[0]
         more = "; ".join(cause.headline for cause in found[1:])
         evidence = tuple(row for cause in found for row in cause.evidence)[:8]
-        found = [replace(head, headline=f"{head.headline}; also {more}", evidence=evidence)]
+        found = [replace(head, beside=(*head.beside, f"also {more}"), evidence=evidence)]
     return found
 
 
