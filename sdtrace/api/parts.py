@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from sdtrace.diagnosis.coverage import Covered
+from sdtrace.results.advice import Advice
 from sdtrace.results.words import Blame, Certainty, Side, State, VerdictState
 from sdtrace.schema.json_values import Json
 
@@ -77,6 +78,12 @@ class Cause:
     evidence: tuple[Mapping[str, object], ...]
     effect: str | None
     refuted_by: str | None
+    next: Advice | None
+
+    @classmethod
+    def of(cls, row: Json) -> "Cause":
+        step = row.get("next")
+        return _made(cls, row, next=None if step is None else Advice(**step))
 
 
 @dataclass(frozen=True)

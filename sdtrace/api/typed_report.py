@@ -47,7 +47,7 @@ class Report(plain.Report):
     @cached_property
     def causes(self) -> tuple[parts.Cause, ...]:
         """Strongest first; empty where nothing was found."""
-        return parts.made(parts.Cause, self.document["causes"])
+        return tuple(parts.Cause.of(row) for row in self.document["causes"])
 
     @cached_property
     def checks(self) -> tuple[parts.Check, ...]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from sdtrace.diagnosis.by_series.causes import acceptance_causes
 from sdtrace.diagnosis.by_series.judge import Judged
 from sdtrace.diagnosis.wrong_rules import Explanation
-from sdtrace.results.cause import Cause, Outcomes, fired, make, ranked, with_command
+from sdtrace.results.cause import Cause, Outcomes, fired, make, ranked
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Outcome
 from sdtrace.results.words import Certainty
@@ -51,7 +51,7 @@ def _decisions(explained: Sequence[Explanation], outcomes: Outcomes) -> list[Cau
     row = make(best.cause, "proved", codes, outcomes, _label(best) if named else None)
     if best.where is not None:
         row = replace(row, evidence=(*row.evidence, {"where": dict(best.where), "share": best.share}))
-    return [replace(row, advice=with_command(best.advice, row.evidence)) if best.advice else row]
+    return [replace(row, advice=best.advice) if best.advice else row]
 
 
 def _label(best: Explanation) -> str:

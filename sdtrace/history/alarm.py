@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from sdtrace.results.advice import Advice
 from sdtrace.results.words import Side, VerdictState
 
 #: False discovery rate of each family of tests.
@@ -16,7 +17,7 @@ By = Literal["fault gone", "deploy", "aged out"]
 @dataclass(frozen=True)
 class Alarm:
     """`since` is the night that it first stood; `log10_e` the evidence, null for causes; `until` and `why` belong to an
-    acknowledgement that has not run out, `expired` to one that has."""
+    acknowledgement that has not run out, `expired` to one that has. `next`: the advice, its command beside it."""
 
     id: str
     kind: str
@@ -25,6 +26,7 @@ class Alarm:
     since: str
     headline: str
     advice: str
+    next: Advice
     log10_e: float | None = None
     until: str | None = None
     why: str | None = None

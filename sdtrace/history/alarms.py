@@ -18,6 +18,7 @@ from sdtrace.history.alarm import VERDICT_OF, Alarm, By, Stay
 from sdtrace.history.drift import drifts
 from sdtrace.history.evidence import evidence
 from sdtrace.history.fall import fallen
+from sdtrace.results.advice import Advice
 from sdtrace.results.words import VERDICTS
 from sdtrace.schema.json_values import Json
 
@@ -131,7 +132,8 @@ def _causes(records: Sequence[Json]) -> list[Alarm]:
         id = f"cause:{cause['cause']}:{cause['service']}"
         since = _standing(records, cause["cause"], cause["service"])
         headline, advice = cause["headline"], cause["advice"]
-        found.append(Alarm(id, "cause", VERDICT_OF[cause["side"]], cause["service"], since, headline, advice))
+        step = Advice(**cause["next"]) if "next" in cause else Advice(advice)  # records of before have the advice alone
+        found.append(Alarm(id, "cause", VERDICT_OF[cause["side"]], cause["service"], since, headline, advice, step))
     return list({alarm.id: alarm for alarm in found}.values())
 
 

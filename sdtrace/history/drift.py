@@ -9,6 +9,7 @@ from sdtrace.history.alarm import Alarm, Q, Stay
 from sdtrace.history.fall import FEWEST
 from sdtrace.history.levels import log_e, scatter
 from sdtrace.history.trend import Point, metrics, names, series
+from sdtrace.results.advice import Advice
 from sdtrace.schema.json_values import Json
 from sdtrace.stats.e_process import e_bh
 
@@ -141,7 +142,9 @@ def _gap(before: Sequence[Point], after: Sequence[Point]) -> float:
 def _figure(kind: str, service: str, metric: str, since: str, log10: float, points: list[Point]) -> Alarm:
     headline = _says(kind, service, metric, points)
     marks = next((p.marks for p in reversed(points) if p.marks), ())
-    advice = "compare a night before with one after: sdtrace diff"
+    step = Advice("compare a night before with one after:", "sdtrace diff")
+    advice = step.in_line(" ")
     if kind == "deploy" and marks:
         advice += f"; what changed: {'; '.join(marks[:3])}"
-    return Alarm(f"{kind}:{metric}:{service}", kind, "slow", service, since, headline, advice, log10)
+        step = Advice(advice)
+    return Alarm(f"{kind}:{metric}:{service}", kind, "slow", service, since, headline, advice, step, log10)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sdtrace.history.alarm import Alarm, Q, Stay
 from sdtrace.history.trend import names
+from sdtrace.results.advice import Advice
 from sdtrace.schema.json_values import Json
 from sdtrace.stats.e_process import Process, e_bh
 
@@ -56,7 +57,10 @@ def evidence(records: Sequence[Json]) -> tuple[list[Alarm], list[Stay]]:
             log = watch.processes[code].log_e / math.log(10)
             headline = f"decisions of {name} leave the law over many tokens ({code}): 10^{log:.0f} to 1 against chance"
             advice = f"sdtrace checks {code.split(':')[0]} tells what it finds; look at the reports from {since} on"
-            found.append(Alarm(f"evidence:{code}:{name}", "evidence", "wrong", name, since, headline, advice, log))
+            step = Advice(advice)
+            found.append(
+                Alarm(f"evidence:{code}:{name}", "evidence", "wrong", name, since, headline, advice, step, log)
+            )
     return found, stays
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sdtrace.history.alarm import Alarm, By, Stay
+from sdtrace.results.advice import Advice
 from sdtrace.schema.json_values import Json
 
 #: Nights that a baseline looks back on, and the fewest that make one.
@@ -106,7 +107,8 @@ def _closed(before: Json, now: Json, last: Fall) -> By:
 
 def _alarm(stay: Stay, fall: Fall) -> Alarm:
     advice = "compare a night before with this one: sdtrace diff; the report of the night shows since when"
-    return Alarm(stay.id, "fall", "slow", stay.service, stay.opened, _says(stay.service, fall), advice)
+    says = _says(stay.service, fall)
+    return Alarm(stay.id, "fall", "slow", stay.service, stay.opened, says, advice, Advice(advice))
 
 
 def _says(name: str, fall: Fall) -> str:

@@ -84,7 +84,7 @@ def environment() -> Environment:
         "advised": incident.advised,
         "next_step": next_step,
         "later": incident.later,
-        "commanded": incident.commanded,
+        "refuted": incident.refuted,
         "unbroken": unbroken,
         "why": _why,
     }

@@ -1,11 +1,13 @@
 """An incident in words: since when, how much of the traffic, what to do next. The same sentences on the page and the terminal."""
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from sdtrace.render.next_step import damaged
+from sdtrace.results.advice import Advice
+from sdtrace.results.cause import first_command
 from sdtrace.results.clock import moment
+from sdtrace.results.refutations import refutation
 from sdtrace.schema.json_values import Json
 
 
@@ -42,23 +44,17 @@ def impact(incident: Mapping[str, Any] | None) -> str:
     return ", ".join(parts)
 
 
-def advised(cause: Mapping[str, Any]) -> tuple[str, str | None]:
-    """What to do, and the command that shows more: the curve of draft lengths, else the first witness. It stands on a line of its own."""
-    command = next((row["command"] for row in cause["evidence"] if row.get("command")), None)
-    says = cause["advice"].removesuffix(f"; {command}") if command else cause["advice"]
-    path = next((row["path"] for row in cause["evidence"] if row.get("path")), None)
-    if path is not None and "sdtrace tune" in says:  # the answer is there, and not in a step
-        command = shlex.join(["sdtrace", "tune", str(path)])
-    return says, command
+def advised(row: Mapping[str, Any]) -> tuple[str, str | None]:
+    """What to do about a cause or an alarm, and the command that shows more, which stands on a line of its own. Documents of before have
+    the advice alone."""
+    step = row.get("next") or {"says": row["advice"], "command": None}
+    return step["says"], step["command"]
 
 
-def commanded(text: str) -> tuple[str, str | None]:
-    """A sentence, and the command at its end, which stands on a line of its own."""
-    for mark, kept in ((": sdtrace ", ":"), ("; sdtrace ", "")):
-        says, found, command = text.rpartition(mark)
-        if found and "; " not in command:
-            return f"{says}{kept}", f"sdtrace {command}"
-    return text, None
+def refuted(cause: Mapping[str, Any]) -> tuple[str, str | None]:
+    """What would change our mind, and the command that looks."""
+    found = refutation(cause["cause"], cause["side"], cause["evidence"], cause["checks"])
+    return (found.says if found.command is None else f"{found.says}:"), found.command
 
 
 def later(cause: Json, document: Mapping[str, Any]) -> Json:
@@ -66,8 +62,14 @@ def later(cause: Json, document: Mapping[str, Any]) -> Json:
     suspected from a damaged file is judged when the file is whole."""
     if damaged(document) is not None:
         evidence = [{k: v for k, v in row.items() if k not in ("command", "path")} for row in cause["evidence"]]
-        return cause | {"advice": "judge this again from the whole file", "evidence": evidence}
+        return _instead(cause, Advice("judge this again from the whole file")) | {"evidence": evidence}
     incident = document.get("incident")
     if document["verdict"]["state"] != "wrong" or not incident or cause["side"] != "slow":
         return cause
-    return cause | {"advice": f"mend {incident['root']} first, then measure again"}
+    return _instead(
+        cause, Advice(f"mend {incident['root']} first, then measure again", first_command(cause["evidence"]))
+    )
+
+
+def _instead(cause: Json, step: Advice) -> Json:
+    return cause | {"advice": step.says, "next": step.row()}

@@ -14,7 +14,7 @@ from sdtrace.render.text import sentence
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Check
 from sdtrace.results.explains import EDGES
-from sdtrace.results.refutations import refuted_by
+from sdtrace.results.refutations import refutation
 from sdtrace.verify import laws
 from sdtrace.verify.law import Law
 
@@ -59,7 +59,7 @@ def cause(name: str) -> Page:
     words = WORDS[name]
     text = (
         f"# {name}\n\n{sentence(words.says)}\n\n- Side: {words.side}\n- Points at: {words.blame}\n"
-        f"- What to do: {sentence(words.advice)}\n- What would refute it: {refuted_by(name, words.side, ())}\n"
+        f"- What to do: {sentence(words.advice)}\n- What would refute it: {refutation(name, words.side).in_line(': ')}\n"
     )
     proof = f"- Proved by: {words.check} (`sdtrace help {words.check}`)\n" if words.check else ""
     signs = [f"{edge.sign} ({edge.why})" for edge in EDGES if edge.root == name]

@@ -8,7 +8,7 @@ from typing import Any
 from sdtrace.replay.compare import Uniformity
 from sdtrace.replay.hypotheses import Scored
 from sdtrace.replay.run import Replayed
-from sdtrace.results.cause import Cause, command
+from sdtrace.results.cause import Cause, command, first_command
 from sdtrace.results.explains import with_incident
 from sdtrace.results.not_checked import NotChecked, without
 from sdtrace.results.report import Report, Section, leaving
@@ -182,9 +182,8 @@ def _shown(row: Mapping[str, Any]) -> Json:
 
 def _made(cause: str, certainty: Certainty, says: str, evidence: tuple[Json, ...], weight: int) -> Cause:
     advice = _ADVICE.get(cause, "compare the kept tokens with a run of the same prompts without speculation")
-    shown = next((row["command"] for row in evidence if "command" in row), None)
-    advice = f"{advice}; {shown}" if shown else advice
-    return Cause(cause, "wrong", certainty, (), says, evidence, advice, _BLAME.get(cause, "verifier"), weight)
+    made = Cause(cause, "wrong", certainty, (), says, evidence, advice, _BLAME.get(cause, "verifier"), weight)
+    return replace(made, command=first_command(evidence))
 
 
 def _unseen(notes: Sequence[NotChecked], replayed: Replayed) -> list[NotChecked]:

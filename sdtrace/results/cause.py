@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sdtrace.results.advice import Advice
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Outcome
 from sdtrace.results.draft_length import OtherLength
-from sdtrace.results.refutations import refuted_by
+from sdtrace.results.refutations import ANNOUNCED, refutation
+from sdtrace.results.slow_words import BY_CURVE
 from sdtrace.results.words import CERTAINTIES, SIDES, Certainty, Side
 
 Outcomes = Mapping[str, Outcome]
@@ -19,7 +21,7 @@ class Cause:
     """A row of `causes` in the document, with whom it blames.
 
     `says` is its sentence; `length` another draft length, where its advice is one; `beside`: what stages say of it besides. The headline
-    is made of the three, last and once.
+    is made of the three, last and once. `command` is part of the advice.
     """
 
     cause: str
@@ -35,11 +37,26 @@ class Cause:
     found: str = ""  #: what the first of its checks says, which the headline has behind the cause's own words
     length: OtherLength | None = None
     beside: tuple[str, ...] = ()
+    command: str | None = None
 
     @property
     def headline(self) -> str:
         """The cause in one line."""
         return "; ".join([self.says, *([] if self.length is None else [self.length.in_words()]), *self.beside])
+
+    @property
+    def instruction(self) -> Advice:
+        """The advice with the command that is part of it."""
+        return Advice(self.advice, self.command)
+
+    @property
+    def next(self) -> Advice:
+        """What to do, with the command that shows more: the curve of draft lengths, else the first witness."""
+        path = next((str(row["path"]) for row in self.evidence if row.get("path")), None)
+        by_curve = self.cause in BY_CURVE and self.checks != ANNOUNCED
+        if path is not None and by_curve:  # the answer is there, and not in a step
+            return Advice(self.advice, shlex.join(["sdtrace", "tune", path]))
+        return Advice(self.advice, first_command(self.evidence))
 
     def row(self, shown: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> dict[str, Any]:
         """The row of `causes` in the document; `shown` says what of a piece of evidence may be seen."""
@@ -50,10 +67,11 @@ class Cause:
             "checks": list(self.checks),
             "headline": self.headline,
             "evidence": [shown(row) for row in self.evidence],
-            "advice": self.advice,
+            "advice": self.instruction.in_line(),
             "blame": self.blame,
             "effect": self.effect,
-            "refuted_by": refuted_by(self.cause, self.side, self.evidence, announced=self.checks == ("SD425",)),
+            "refuted_by": refutation(self.cause, self.side, self.evidence, self.checks).in_line(": "),
+            "next": self.next.row(),
         }
 
 
@@ -70,16 +88,14 @@ def make(cause: str, certainty: Certainty, codes: Sequence[str], outcomes: Outco
     found = outcomes[live[0]].headline if live else ""
     headline = f"{label or words.says}: {found}" if live else label or words.says
     weight = max((outcomes[code].faults for code in live), default=0)
-    advice = with_command(words.advice, evidence)
-    return Cause(
-        cause, words.side, certainty, tuple(live), headline, evidence, advice, words.blame, weight, found=found
-    )
+    made = Cause(cause, words.side, certainty, tuple(live), headline, evidence, words.advice, words.blame, weight)
+    return replace(made, found=found, command=first_command(evidence))
 
 
 def with_evidence(cause: Cause, more: Sequence[Mapping[str, Any]]) -> Cause:
     """The cause with places to look at first, each with the command that shows it."""
     evidence = (*(_shown(row) for row in more), *cause.evidence)
-    return replace(cause, evidence=evidence, advice=with_command(WORDS[cause.cause].advice, evidence))
+    return replace(cause, evidence=evidence, advice=WORDS[cause.cause].advice, command=first_command(evidence))
 
 
 def _shown(witness: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,9 +116,9 @@ def command(row: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def with_command(advice: str, evidence: Sequence[Mapping[str, Any]]) -> str:
-    shown = next((row["command"] for row in evidence if "command" in row), None)
-    return f"{advice}; {shown}" if shown else advice
+def first_command(evidence: Sequence[Mapping[str, Any]]) -> str | None:
+    """The command of the first witness that has one."""
+    return next((str(row["command"]) for row in evidence if row.get("command")), None)
 
 
 def joined(rows: Sequence[Cause], more: Sequence[Cause]) -> list[Cause]:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sdtrace.results.advice import Advice
 from sdtrace.results.words import Side
 
 #: How to look: INPUT is the input of the evidence, other words in capitals are the reader's to fill in.
@@ -134,6 +135,8 @@ _DEFAULT: dict[Side, tuple[str, str]] = {
     "metric": ("the engine's own counters agree with these", "sdtrace report INPUT METRICS"),
 }
 
+#: The checks of a cause that a line of a log alone shows.
+ANNOUNCED = ("SD425",)
 _ANNOUNCED = ("the engine prints the same line with speculation off, on the same requests", _DIFF_OFF)
 
 
@@ -142,11 +145,13 @@ def named() -> frozenset[str]:
     return frozenset(_ROWS)
 
 
-def refuted_by(cause: str, side: Side, evidence: Sequence[Mapping[str, Any]], *, announced: bool = False) -> str:
-    """What would refute a cause, with the command on the input of its evidence. `announced`: a line of a log is all that there is, so
-    that no step can be explained or run again."""
+def refutation(
+    cause: str, side: Side, evidence: Sequence[Mapping[str, Any]] = (), checks: Sequence[str] = ()
+) -> Advice:
+    """What would refute a cause, with the command on the input of its evidence. Where an announcement alone shows it, a line of a
+    log is all that there is, so that no step can be explained or run again."""
     says, command = _ROWS.get(cause, _DEFAULT[side])
-    if announced and command in (_EXPLAIN, _REPLAY):
+    if tuple(checks) == ANNOUNCED and command in (_EXPLAIN, _REPLAY):
         says, command = _ANNOUNCED
     path = next((str(row["path"]) for row in evidence if row.get("path")), None)
-    return f"{says}: {command if path is None else command.replace('INPUT', shlex.quote(path))}"
+    return Advice(says, command if path is None else command.replace("INPUT", shlex.quote(path)))

@@ -2,6 +2,9 @@
 
 from sdtrace.results.words import Side
 
+#: Causes whose advice is read off the curve of draft lengths, which `sdtrace tune` prints.
+BY_CURVE = frozenset({"verification-not-free", "tau-too-large", "tau-too-small"})
+
 SLOW: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] = {
     "speculation-off": (
         "slow",

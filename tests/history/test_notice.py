@@ -16,6 +16,7 @@ from sdtrace.cli.notices import WHENS
 from sdtrace.history.alarm import Alarm
 from sdtrace.history.notice import Figure, Notice, When
 from sdtrace.render import notice as words
+from sdtrace.results.advice import Advice
 from tests.made.served import Quiet, served
 
 #: Acceptance of seven nights; the fourth is bad.
@@ -73,7 +74,7 @@ def test_when_is_written_twice_and_the_same() -> None:
 
 def made(**change: Any) -> Notice:
     evil = "<!here> [x](http://evil) *b* @all \x1b[31m\nSubject: forged"
-    alarm = Alarm("cause:x:" + evil, "cause", "wrong", evil, "2026-11-01", evil, "advice")
+    alarm = Alarm("cause:x:" + evil, "cause", "wrong", evil, "2026-11-01", evil, "advice", Advice("advice"))
     told: dict[str, Any] = {
         "opened": (alarm,),
         "closed": (),

@@ -7,16 +7,17 @@ import pytest
 from sdtrace.cli import VERBS
 from sdtrace.results.cause import Cause
 from sdtrace.results.cause_words import WORDS
-from sdtrace.results.refutations import named, refuted_by
+from sdtrace.results.refutations import named, refutation
 
 
 @pytest.mark.parametrize("cause", sorted(set(WORDS) | named()))
 def test_a_cause_says_what_would_refute_it(cause: str) -> None:
     side = WORDS[cause].side if cause in WORDS else "wrong"
-    says, _, command = refuted_by(cause, side, [{"path": "a log.txt", "line": 3}]).rpartition(": ")
+    found = refutation(cause, side, [{"path": "a log.txt", "line": 3}])
     assert cause in named()
-    assert len(says) > 20
-    words = shlex.split(command)
+    assert len(found.says) > 20
+    assert found.command is not None
+    words = shlex.split(found.command)
     assert words[0] == "sdtrace"
     assert words[1] in VERBS
     assert "a log.txt" in words

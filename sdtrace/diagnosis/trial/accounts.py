@@ -17,7 +17,9 @@ def missing_steps(cause: Cause) -> Cause:
         return cause
     says = WORDS["record-broken"]
     told = f"tokens of the output stand in no step, so steps are missing: {cause.found}"
-    return replace(cause, cause="record-broken", side=says.side, says=told, advice=says.advice, blame=says.blame)
+    return replace(
+        cause, cause="record-broken", side=says.side, says=told, advice=says.advice, command=None, blame=says.blame
+    )
 
 
 def without_chains(causes: Sequence[Cause], record: Record) -> tuple[list[Cause], Record]:
