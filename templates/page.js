@@ -8,7 +8,13 @@ for (const box of document.querySelectorAll("input[data-filter]")) {
       row.hidden = !row.textContent.toLowerCase().includes(wanted);
   });
 }
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+// On paper what is short is open; a long table under its chart and steps that follow the law stay one line.
+let opened = [];
+addEventListener("beforeprint", () => {
+  opened = [...document.querySelectorAll("details:not([open], .long, .fold)")];
+  opened.forEach((d) => { d.open = true; });
+});
+addEventListener("afterprint", () => opened.forEach((d) => { d.open = false; }));
 
 // Opens whatever is folded around the place that the address names.
 function reveal() {

@@ -24,6 +24,10 @@ class Frame:
     right: int = 12
     top: int = 14
     bottom: int = 44
+    hints: bool = True  #: whether parts have titles, which a pointer shows: a phone has none
+
+    def hint(self, text: str) -> Markup:
+        return Markup("<title>{}</title>").format(text) if self.hints else Markup("")
 
     def x(self, share: float) -> float:
         return self.left + share * (self.width - self.left - self.right)

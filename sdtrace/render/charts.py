@@ -20,12 +20,12 @@ _MEANING = {"gain": "#1f7a4d", "loss": "#b3261e"}
 _COLOURS = ("#3b6fd4", "#c2571a", "#4d8b31", "#8a4fbf")
 
 
-def svg(chart: Chart, title: str, sentence: str, ident: str) -> Markup:
-    """Two drawings of the chart, of which the page shows one by its width."""
+def svg(chart: Chart, ident: str) -> Markup:
+    """Two drawings of the chart, of which the page shows one by its width; the heading `ident`-t names both."""
     series = {name: _drawable(values) for name, values in chart.series.items()}
     chart = replace(chart, series=series, low=_drawable(chart.low), high=_drawable(chart.high))
-    wide = _draw(chart, title, sentence, f"{ident}-wide", Frame(720, 260))
-    narrow = _draw(chart, title, sentence, f"{ident}-narrow", Frame(340, 230, left=56))
+    wide = _draw(chart, ident, Frame(720, 260))
+    narrow = _draw(chart, ident, Frame(340, 230, left=56, hints=False))
     return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)
 
 
@@ -33,16 +33,16 @@ def _drawable(values: Sequence[float | None]) -> list[float | None]:
     return [value if value is not None and abs(value) < _LARGEST else None for value in values]
 
 
-def _draw(chart: Chart, title: str, sentence: str, ident: str, frame: Frame) -> Markup:
+def _draw(chart: Chart, ident: str, frame: Frame) -> Markup:
     top = top_of(
         [v for values in chart.series.values() for v in values if v is not None]
         + [v for v in chart.high if v is not None]
     )
     parts = [
         Markup(
-            '<svg viewBox="0 0 {} {}" width="100%" role="img" aria-labelledby="{}-t {}-d" font-family="system-ui, sans-serif"'
-            ' font-size="11" fill="currentColor"><title id="{}-t">{}</title><desc id="{}-d">{}</desc>'
-        ).format(frame.width, frame.height, ident, ident, ident, clean(title), ident, clean(sentence, 600))
+            '<svg viewBox="0 0 {} {}" width="100%" role="img" aria-labelledby="{}-t" font-family="system-ui, sans-serif"'
+            ' font-size="11" fill="currentColor">'
+        ).format(frame.width, frame.height, ident)
     ]
     parts += _shade(chart, frame) + axes(chart, frame, top)
     if chart.kind == "bars":
@@ -67,15 +67,13 @@ def _bars(chart: Chart, frame: Frame, top: float) -> list[Markup]:
             # the second series is hollow, so that the two differ without colour
             paint = 'fill="{}"' if k == 0 else 'fill="none" stroke-width="1.5" stroke="{}"'
             parts.append(
-                Markup(
-                    '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" ' + paint + "><title>{}</title></rect>"
-                ).format(
+                Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" ' + paint + ">{}</rect>").format(
                     place(chart, frame, i) + shift - width / 2,
                     y,
                     max(width - 1.5, 1.0),
                     max(zero - y, 0.5),
                     _MEANING.get(name, _COLOURS[k % len(_COLOURS)]),
-                    f"{clean(name, 40)}, {clean(chart.x[i], 40)}: {told(chart, value)}",
+                    frame.hint(f"{clean(name, 40)}, {clean(chart.x[i], 40)}: {told(chart, value)}"),
                 )
             )
     return parts
@@ -106,7 +104,7 @@ def _gap(chart: Chart) -> float:
 
 def _hover(chart: Chart, frame: Frame, top: float) -> list[Markup]:
     """An unseen circle on each point with its values, where a pointer shows them; not where points stand too close."""
-    if len(chart.x) > HOVERED:
+    if len(chart.x) > HOVERED or not frame.hints:
         return []
     parts = []
     for i, label in enumerate(chart.x):
@@ -142,14 +140,14 @@ def _whiskers(chart: Chart, frame: Frame, top: float, points: Iterable[int]) -> 
         parts.append(
             Markup(
                 '<path d="M{0:.1f} {3:.1f} H{1:.1f} M{2:.1f} {3:.1f} V{4:.1f} M{0:.1f} {4:.1f} H{1:.1f}" fill="none"'
-                ' stroke="currentColor" stroke-width="1.2"><title>{5}</title></path>'
+                ' stroke="currentColor" stroke-width="1.2">{5}</path>'
             ).format(
                 x - cap,
                 x + cap,
                 x,
                 peak,
                 bottom,
-                f"{clean(chart.x[i], 40)}: {told(chart, low)} to {told(chart, high)} (95%)",
+                frame.hint(f"{clean(chart.x[i], 40)}: {told(chart, low)} to {told(chart, high)} (95%)"),
             )
         )
     return parts
@@ -171,8 +169,8 @@ def _band(chart: Chart, frame: Frame, top: float) -> list[Markup]:
         edge = [(i, intervals[i][1]) for i in run] + [(i, intervals[i][0]) for i in reversed(run)]
         points = (f"{place(chart, frame, i):.1f} {frame.y(min(max(v, 0.0) / top, 1.0)):.1f}" for i, v in edge)
         parts.append(
-            Markup('<path d="M{} Z" fill="{}" fill-opacity="0.18"><title>95% interval</title></path>').format(
-                " L".join(points), _COLOURS[0]
+            Markup('<path d="M{} Z" fill="{}" fill-opacity="0.18">{}</path>').format(
+                " L".join(points), _COLOURS[0], frame.hint("95% interval")
             )
         )
     return parts
@@ -181,12 +179,12 @@ def _band(chart: Chart, frame: Frame, top: float) -> list[Markup]:
 def _marks(chart: Chart, frame: Frame) -> list[Markup]:
     line = Markup(
         '<line x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}" stroke="currentColor" stroke-opacity="0.6"'
-        ' stroke-dasharray="2 3"><title>{3}</title></line><text x="{0:.1f}" y="{4:.1f}" text-anchor="middle">&#9660;</text>'
+        ' stroke-dasharray="2 3">{3}</line><text x="{0:.1f}" y="{4:.1f}" text-anchor="middle">&#9660;</text>'
     )
     low, high = frame.y(0.0), frame.y(1.0)
     marks = [(place(chart, frame, i), f"changed: {clean(chart.x[i], 40)}") for i in chart.marks]
     marks += [(along(chart, frame, at), clean(what, 120)) for at, what in chart.notes]
-    return [line.format(x, high, low, what, high + 2) for x, what in marks]
+    return [line.format(x, high, low, frame.hint(what), high + 2) for x, what in marks]
 
 
 def _shade(chart: Chart, frame: Frame) -> list[Markup]:
@@ -195,8 +193,8 @@ def _shade(chart: Chart, frame: Frame) -> list[Markup]:
     begin, end = (along(chart, frame, at) for at in chart.shade)
     return [
         Markup(
-            '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="#b3261e" fill-opacity="0.12"><title>incident</title></rect>'
-        ).format(begin, frame.y(1.0), max(end - begin, 2.0), frame.y(0.0) - frame.y(1.0))
+            '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="#b3261e" fill-opacity="0.12">{}</rect>'
+        ).format(begin, frame.y(1.0), max(end - begin, 2.0), frame.y(0.0) - frame.y(1.0), frame.hint("incident"))
     ]
 
 

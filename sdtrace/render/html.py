@@ -86,6 +86,7 @@ def environment() -> Environment:
         "later": incident.later,
         "refuted": incident.refuted,
         "unbroken": unbroken,
+        "foldable": foldable,
         "why": _why,
     }
     made.filters |= {"facts": about.facts, "title": about.title, "moment": moment, "folded": folded}
@@ -113,6 +114,11 @@ def templates() -> Path:
 def unbroken(text: str) -> Markup:
     """Escaped, its options in one piece: a narrow page breaks none at a hyphen."""
     return Markup(re.sub(r"(?<!\S)(--[\w-]+)", r'<span class="option">\1</span>', str(escape(text))))
+
+
+def foldable(path: str) -> Markup:
+    """Escaped, with a place to break behind each folder: a narrow page breaks none inside a name."""
+    return Markup(str(escape(path)).replace("/", "/<wbr>"))
 
 
 def emitted(step: Json, ids: bool) -> Iterator[tuple[str, str, str]]:

@@ -90,7 +90,9 @@ def cell(section: Section, row: Sequence[Value], i: int) -> str:
 
 
 def lean(section: Section) -> Section:
-    """The section without columns that hold nothing."""
+    """The section without columns that hold nothing, and without a chart of one point: its sentence and its row say that."""
+    if section.chart is not None and section.chart.kind == "line" and len(section.chart.x) < 2:
+        section = replace(section, chart=None)
     kept = [i for i in range(len(section.columns)) if any(row[i] is not None for row in section.rows)]
     if len(kept) == len(section.columns) or not section.rows:
         return section

@@ -239,4 +239,5 @@ def _advice(tuning: Mapping[str, Any]) -> Section | None:
     if not rows:
         return None
     says = "Every gain is over the recorded setting."
-    return Section(ADVICE, "Recommended settings", says, ["advice", "setting", "gain", "low", "high", "basis"], rows)
+    columns = ["advice", "setting", "gain", "low", "high", "basis"]
+    return Section(ADVICE, "Recommended settings", says, columns, rows, shares=columns[2:5])

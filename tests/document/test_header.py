@@ -97,7 +97,7 @@ def test_the_timeline_is_the_first_chart_with_marks_and_shade(collapsed: Report)
 def test_points_stand_where_their_time_is_and_a_gap_is_a_gap() -> None:
     at = [0.0, 10.0, 20.0, 30.0, 200.0, 210.0]
     chart = Chart("line", "time", "y", [f"{a}" for a in at], {"y": [1.0] * 6}, at=[1.7e9 + a for a in at], axis="clock")
-    drawn = str(svg(chart, "t", "s", "i")).split("</svg>")[0]
+    drawn = str(svg(chart, "i")).split("</svg>")[0]
     xs = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawn)]
     assert "time (UTC), 2023-11-14" in drawn
     assert (xs[1] - xs[0]) * 17 == pytest.approx(xs[4] - xs[3], rel=0.05)
@@ -114,4 +114,4 @@ def test_ticks_are_few_round_and_inside(span: float) -> None:
 
 def test_times_that_no_calendar_has_are_drawn_too() -> None:
     chart = Chart("line", "time", "y", ["a", "b"], {"y": [1.0, 2.0]}, at=[1e9, 1e299], axis="clock")
-    assert "<svg" in str(svg(chart, "t", "s", "i"))
+    assert "<svg" in str(svg(chart, "i"))

@@ -6,14 +6,15 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from sdtrace.render.charts import POINTS, svg
-from sdtrace.results.report import Chart
+from sdtrace.render.text import lean
+from sdtrace.results.report import Chart, Section
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(chart: Chart) -> ET.Element:
     """The wide drawing, as a tree."""
-    text = str(svg(chart, "title", "sentence", "c")).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
+    text = str(svg(chart, "c")).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
     return next(ET.fromstring(f"<div>{text}</div>").iter(f"{SVG}svg"))
 
 
@@ -75,7 +76,21 @@ def test_without_intervals_nothing_speaks_of_them(kind: str) -> None:
 def test_what_has_no_place_on_an_axis_is_a_gap(kind: str, odd: float) -> None:
     x = ["a", "b", "c"]
     ends: list[float | None] = [0.25, odd, 0.5]
-    text = str(svg(Chart(kind, "x", "y", x, {"rate": [0.5, 3.0, odd], "s": [odd] * 3}, ends, ends), "t", "s", "c"))
+    text = str(svg(Chart(kind, "x", "y", x, {"rate": [0.5, 3.0, odd], "s": [odd] * 3}, ends, ends), "c"))
     assert "nan" not in text
     assert "inf" not in text
     assert drawn(Chart(kind, "x", "y", x, {"rate": [odd] * 3}, [odd] * 3, [odd] * 3)) is not None
+
+
+def test_a_phone_has_no_pointer() -> None:
+    """What a pointer shows stands in one of the two drawings, and in the table below both."""
+    chart = Chart("bars", "x", "y", ["a", "b"], {"rate": [0.5, 0.25]}, [0.4, 0.2], [0.6, 0.3], notes=[], shade=None)
+    wide, narrow = str(svg(chart, "c")).split('<div class="narrow">')
+    assert (wide.count("<title>"), narrow.count("<title>")) == (4, 0)
+
+
+@pytest.mark.parametrize(("points", "kind", "kept"), [(1, "line", False), (2, "line", True), (1, "bars", True)])
+def test_a_line_of_one_point_is_its_sentence(points: int, kind: str, kept: bool) -> None:
+    x = [str(i) for i in range(points)]
+    chart = Chart(kind, "x", "y", x, {"v": [0.5] * points})
+    assert (lean(Section("s", "S", "One.", ["x"], [[n] for n in x], chart)).chart is not None) == kept

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sdtrace.api import report
+from sdtrace.api import report, tune
 from sdtrace.render import html
 
 SAMPLES = Path(__file__).parents[2] / "sample_logs"
-#: Words of a page, its tables and chips included.
+#: Words of a page: its tables and chips, and what its charts say to a pointer, included.
 MOST = 4000
 
 
@@ -20,12 +20,29 @@ def page() -> str:
 
 
 @pytest.mark.slow
-def test_few_words(page: str) -> None:
-    text = re.sub(r"<(script|style|svg).*?</\1>", " ", page, flags=re.DOTALL)
-    words = unescape(re.sub(r"<[^>]+>", " ", text)).split()
-    assert len(words) <= MOST
+@pytest.mark.parametrize("kind", ["wrong", "tune", "log"])
+def test_few_words(kind: str, page: str) -> None:
+    text = {"wrong": lambda: page, "tune": _tuned, "log": _logged}[kind]()
+    text = re.sub(r"<(script|style).*?</\1>", " ", text, flags=re.DOTALL)
+    assert len(unescape(re.sub(r"<[^>]+>", " ", text)).split()) <= MOST
     long = re.findall(r"[A-Z][^.<>]{80,}\.", unescape(re.sub(r"<[^>]+>", "<>", text)))
     assert [s for s in set(long) if long.count(s) > 2] == [], "no sentence stands three times"
+
+
+def _tuned() -> str:
+    return html.page(tune(SAMPLES / "transformers-greedy.jsonl.gz")).decode()
+
+
+def _logged() -> str:
+    return html.page(report(SAMPLES / "vllm-server.log.gz")).decode()
+
+
+def test_a_sentence_that_ends_in_a_command_has_one() -> None:
+    """The command of the advice is not shown again: what would change the finding points at it."""
+    found = html.page(report(SAMPLES / "change" / "tau-6.jsonl.gz")).decode()
+    said = re.findall(r"What would change this:</strong> ([^<]*)</p>\s*(<pre)?", found)
+    assert said
+    assert all(text.endswith(":") == bool(shown) for text, shown in said), said
 
 
 def test_commands_are_whole_lines(page: str) -> None:
