@@ -47,6 +47,7 @@ class Change:
         """The `diff` section."""
         return {
             "answer": self.answer.word,
+            "says": self.answer.says,
             "metrics": [
                 {
                     "name": one.name,

@@ -26,14 +26,16 @@ _KIN = frozenset(f"by {by}" for by in BYS if by not in ALIKE)
 class Tally:
     """Counts of one series, or of a whole source (`by` "all").
 
-    `parts` holds a row a cluster (a window, a request, or some neighbours of them) in order of time: drafts, drafted, accepted, least
-    (steps that drafted, at least, where they are not counted), first (steps whose first drafted token was accepted, at most),
+    `place` is its own name, `within` the wider places around it as labels, nearest first; of a whole it is the engine, where there are
+    several. `parts` holds a row a cluster (a window, a request, or some neighbours of them) in order of time: drafts, drafted, accepted,
+    least (steps that drafted, at least, where they are not counted), first (steps whose first drafted token was accepted, at most),
     positions (steps that accepted position j). `kin`: its models, adapters, drafters and configurations: only series of the same are
     siblings. `counted` is False where steps follow from printed throughput and means.
     """
 
     by: By | Literal["all"]
-    name: str
+    place: str
+    within: tuple[str, ...]
     engine: str
     surface: str
     parts: pl.DataFrame
@@ -41,6 +43,16 @@ class Tally:
     line: int | None
     kin: frozenset[str]
     counted: bool
+
+    @property
+    def name(self) -> str:
+        """With the places around it: `2 of pod a`."""
+        return " of ".join([self.place, *self.within])
+
+    def inside(self, other: "Tally") -> bool:
+        """Whether the other one is a wider place around this one."""
+        around = (f"{other.by} {other.place}", *other.within)
+        return other.by != "all" and self.within[-len(around) :] == around
 
     def total(self, name: str) -> float | None:
         """The sum of a column; None where it holds no value."""
@@ -79,7 +91,7 @@ def tallies(
         if rows.is_empty():
             continue
         name = source.engine if len(best) > 1 else ""
-        made.append((_tally("all", name, source, rows), _by_place(rows, source)))
+        made.append((_tally("all", name, (), source, rows), _by_place(rows, source)))
     return made
 
 
@@ -102,7 +114,7 @@ def added(windows: pl.DataFrame, source: CounterSource) -> pl.DataFrame:
 
 def one_tally(source: CounterSource, rows: pl.DataFrame) -> Tally:
     """The tally of some rows of `added`."""
-    return _tally("all", "", source, rows)
+    return _tally("all", "", (), source, rows)
 
 
 def _rows(windows: pl.DataFrame, source: CounterSource) -> pl.DataFrame:
@@ -174,14 +186,17 @@ def _grouped(rows: pl.DataFrame, source: CounterSource, by: By, keys: list[By]) 
     for place, part in groups:
         values = dict(zip(keys, place, strict=True))
         outer = [f"{key} {values[key]}" for key in keys[:-1] if values[key] is not None]
-        made.append(_tally(by, " of ".join([str(values[by]), *reversed(outer)]), source, part))
+        made.append(_tally(by, str(values[by]), tuple(reversed(outer)), source, part))
     return made if len(made) <= SERIES else []
 
 
-def _tally(by: By | Literal["all"], name: str, source: CounterSource, rows: pl.DataFrame) -> Tally:
+def _tally(
+    by: By | Literal["all"], place: str, within: tuple[str, ...], source: CounterSource, rows: pl.DataFrame
+) -> Tally:
     return Tally(
         by,
-        name,
+        place,
+        within,
         source.engine,
         source.surface,
         _parts(rows),

@@ -150,7 +150,7 @@ def counters(outcomes: Outcomes, named: set[str], series: Sequence[Judged] = ())
         if fired(outcomes, c)
     ]
     if broken:
-        label = _replayed(outcomes) or WORDS["metric-inconsistent"].says.replace("of a step ", "")
+        label = _replayed(outcomes) or "counts contradict each other"
         rows.append(make("metric-inconsistent", "proved", broken, outcomes, label))
     elif fired(outcomes, "SD406"):
         rows.append(make("metric-inconsistent", "suspected", ["SD406"], outcomes, "nan stands where a figure belongs"))

@@ -58,10 +58,14 @@ def _worst(rows: Sequence[Cause], incident: Incident | None) -> tuple[VerdictSta
     return VERDICTS[SIDES.index(root.side)], root.headline + _onset(root, incident)
 
 
+#: The check that dates a cause: its sentence says since when.
+DATED = "SD438"
+
+
 def _onset(root: Cause, incident: Incident) -> str:
     """`; since 16:15:46 UTC, 1.47 to 1.01 tokens per step`, where the record tells a beginning and the sentence does not."""
     change = incident.change
-    if "since " in root.headline or "SD438" in root.checks:
+    if DATED in root.checks:
         return ""
     told = [] if incident.since is None or incident.from_start else [f"since {clock(incident.since)}"]
     if change is not None and change.before is not None and change.after is not None:

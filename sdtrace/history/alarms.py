@@ -107,9 +107,9 @@ def late(
     found: dict[str, Alarm] = {}
     standing = {alarm.id for alarm in _causes(records)}
     for i, r in enumerate(records[:-1]):
-        old = {(c["cause"], c["service"]) for c in before.get(r["night"], ()) if c["certainty"] != "suspected"}
+        old = {_id(c) for c in before.get(r["night"], ()) if c["certainty"] != "suspected"}
         for alarm in _causes(records[: i + 1]) if r["night"] in before else ():
-            if alarm.id not in standing and (alarm.id.split(":")[1], alarm.service) not in old:
+            if alarm.id not in standing and alarm.id not in old:
                 found.setdefault(alarm.id, replace(alarm, since=r["night"]))
     return [_acknowledged(alarm, records[-1]["night"], acknowledged) for _, alarm in sorted(found.items())]
 
@@ -124,13 +124,17 @@ def _acknowledged(alarm: Alarm, night: str, acknowledged: Sequence[Json]) -> Ala
     return replace(alarm, expired=last["until"])
 
 
+def _id(cause: Json) -> str:
+    """The name of the alarm of a cause, as it is acknowledged."""
+    return f"cause:{cause['cause']}:{cause['service']}"
+
+
 def _causes(records: Sequence[Json]) -> list[Alarm]:
     found = []
     for cause in records[-1]["causes"]:
         if cause["certainty"] == "suspected":
             continue
-        id = f"cause:{cause['cause']}:{cause['service']}"
-        since = _standing(records, cause["cause"], cause["service"])
+        id, since = _id(cause), _standing(records, cause["cause"], cause["service"])
         headline, advice = cause["headline"], cause["advice"]
         step = Advice(**cause["next"]) if "next" in cause else Advice(advice)  # records of before have the advice alone
         found.append(Alarm(id, "cause", VERDICT_OF[cause["side"]], cause["service"], since, headline, advice, step))

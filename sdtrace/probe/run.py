@@ -146,13 +146,13 @@ def _report(probe: Probe, client: Client) -> Report:
     if probe.scored is not None:
         document["replay"] = scored_document(probe.scored)
     document["probe"] = _document(probe, client)
-    document["verdict"] = _verdict(document, rows, probe.scored)
+    document["verdict"], spoken = _verdict(document, rows, probe.scored)
     gone = (
         ("replay", "logprobs", "target-p", "counts-target-p", "counts-decisions")
         if probe.scored is not None
         else ("counts-decisions",)
     )
-    document = with_incident(document)
+    document = with_incident(document, spoken)
     told = leaving(replace(report, document=document), without(report.not_checked, *gone))
     return replace(told, sections=[section(document["probe"]), *report.sections])
 
@@ -191,6 +191,8 @@ def _document(probe: Probe, client: Client) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _verdict(document: dict[str, Any], rows: list[Cause], scored: EngineReplay | None) -> dict[str, Any]:
-    verdict = concluded(document, scored, rows)
-    return verdict | {"headline": f"{verdict['headline']}; {headline(document['probe'])}"}
+def _verdict(
+    document: dict[str, Any], rows: list[Cause], scored: EngineReplay | None
+) -> tuple[dict[str, Any], str | None]:
+    verdict, spoken = concluded(document, scored, rows)
+    return verdict | {"headline": f"{verdict['headline']}; {headline(document['probe'])}"}, spoken

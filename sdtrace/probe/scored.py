@@ -115,8 +115,8 @@ def with_engine(report: Report, replayed: EngineReplay) -> Report:
     document["replay"] = as_document(replayed)
     known = {row["cause"] for row in document["causes"]}
     document["causes"] = [*(row.row() for row in rows if row.cause not in known), *document["causes"]]
-    document["verdict"] = concluded(document, replayed, rows)
-    document = with_incident(document)
+    document["verdict"], spoken = concluded(document, replayed, rows)
+    document = with_incident(document, spoken)
     told = leaving(
         replace(report, document=document),
         without(report.not_checked, "replay", "logprobs", "target-p", "counts-target-p"),
@@ -134,9 +134,12 @@ def agrees(replayed: EngineReplay, *, texts: bool = True) -> str | None:
     return "; ".join([*parts, *([f"scored by the engine, {told}"] if told else [])])
 
 
-def concluded(document: Mapping[str, Any], replayed: EngineReplay | None, rows: list[Cause]) -> dict[str, Any]:
+def concluded(
+    document: Mapping[str, Any], replayed: EngineReplay | None, rows: list[Cause]
+) -> tuple[dict[str, Any], str | None]:
     """The verdict with what the scores show, and `rows`, the causes that they (or a probe) name. The base verdict stands where it is
-    worse; what was found right is said beside it, and covers correctness."""
+    worse; what was found right is said beside it, and covers correctness. Behind it the cause that its headline speaks of, where that is
+    one of `rows`."""
     verdict = covered(document["verdict"], replayed)
     looked = (
         document["verdict"]["coverage"]["correctness"] == "judged"
@@ -144,15 +147,15 @@ def concluded(document: Mapping[str, Any], replayed: EngineReplay | None, rows: 
     state, says = verdict["state"], agrees(replayed, texts=not looked) if replayed is not None else None
     sure = [row for row in rows if row.certainty != "suspected"]
     if sure and state != "wrong":
-        verdict |= {"state": "wrong", "headline": sure[0].headline}
-        verdict["blame"] = list(dict.fromkeys([*(row.blame for row in sure), *verdict["blame"]]))
-    elif rows and state in ("healthy", "cannot-tell"):
+        blame = list(dict.fromkeys([*(row.blame for row in sure), *verdict["blame"]]))
+        return verdict | {"state": "wrong", "headline": sure[0].headline, "blame": blame}, sure[0].cause
+    if rows and state in ("healthy", "cannot-tell"):
         verdict |= {"state": "cannot-tell", "headline": f"suspected only: {rows[0].headline}"}
     elif says is not None and not document["causes"] and state in ("healthy", "cannot-tell"):
         verdict |= {"state": "healthy", "headline": f"{verdict['headline']}; {says}" if looked else says}
     elif says is not None and not rows and state != "wrong":
         verdict["headline"] += f"; {says}"
-    return verdict
+    return verdict, None
 
 
 def covered(verdict: Mapping[str, Any], replayed: EngineReplay | None) -> dict[str, Any]:

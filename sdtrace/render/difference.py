@@ -22,9 +22,8 @@ def summary(report: Report, *, width: int, color: bool) -> str:
     document, told = report.document, report.document["diff"]
     word = "wrong" if document["verdict"]["state"] == "wrong" else told["answer"]
     head = f"\x1b[1;{_COLOURS[word]}m{word.upper()}\x1b[0m" if color else word.upper()
-    lines = block(
-        head, word.upper(), clean(document["verdict"]["headline"].removeprefix(f"{told['answer']}: "), 400), "", width
-    )
+    wrong = any(cause["side"] == "wrong" for cause in document["causes"])  # that is said before the answer
+    lines = block(head, word.upper(), clean(document["verdict"]["headline"] if wrong else told["says"], 400), "", width)
     lines += next_lines(document, width)
     for row in told.get("causes", []):
         said = field(FATES[row["change"]], f"{row['cause']}: {clean(row['headline'], 400)}", width)

@@ -39,8 +39,8 @@ def with_replay(report: Report, replayed: Replayed, weighed: Callable[[Sequence[
     document["replay"] = as_document(replayed)
     rows = [replace(c, evidence=tuple(_told(row, report.ids) for row in c.evidence)) for c in weighed(causes(replayed))]
     document["causes"] = [*(row.row() for row in rows), *document["causes"]]
-    document["verdict"] = _verdict(document["verdict"], replayed, rows)
-    document = with_incident(document)
+    document["verdict"], spoken = _verdict(document["verdict"], replayed, rows)
+    document = with_incident(document, spoken)
     told = leaving(replace(report, document=document), _unseen(report.not_checked, replayed))
     return replace(told, sections=[section(replayed, rows), *report.sections])
 
@@ -197,20 +197,21 @@ def _unseen(notes: Sequence[NotChecked], replayed: Replayed) -> list[NotChecked]
     return left
 
 
-def _verdict(base: Mapping[str, Any], replayed: Replayed, rows: list[Cause]) -> Json:
+def _verdict(base: Mapping[str, Any], replayed: Replayed, rows: list[Cause]) -> tuple[Json, str | None]:
+    """The verdict, and the cause that its headline speaks of where the replay found that cause."""
     if not replayed.conversations:
-        return dict(base)
+        return dict(base), None
     sure = [row for row in rows if row.certainty != "suspected"]
     verdict = dict(base)
     if sure:
-        verdict |= {"state": "wrong", "headline": sure[0].headline}
-        verdict["blame"] = list(dict.fromkeys([*(row.blame for row in sure), *base["blame"]]))
-    elif rows and base["state"] in ("healthy", "cannot-tell"):
+        blame = list(dict.fromkeys([*(row.blame for row in sure), *base["blame"]]))
+        return verdict | {"state": "wrong", "headline": sure[0].headline, "blame": blame}, sure[0].cause
+    if rows and base["state"] in ("healthy", "cannot-tell"):
         verdict |= {"state": "cannot-tell", "headline": f"suspected only: {rows[0].headline}"}
     elif base["state"] == "healthy":
         compared = replayed.table.height - replayed.table["d"].null_count()
         verdict["headline"] += f"; {compared:,} recorded probabilities are the model's own"
-    return verdict
+    return verdict, None
 
 
 def _why(replayed: Replayed) -> str:

@@ -152,15 +152,18 @@ def _signs(root: Named, rows: Sequence[Named]) -> list[Named]:
     return [row for row in rows if row in found[1:]]
 
 
-def with_incident(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with the incident of its causes, after a stage has added some; what was measured stays where the root does."""
+def with_incident(document: dict[str, Any], spoken: str | None = None) -> dict[str, Any]:
+    """The document with the incident of its causes, after a stage has added some; what was measured stays where the root does.
+
+    `spoken`: the cause that the stage's headline speaks of; None where it left the headline to the root that was.
+    """
     rows = [Named(c["cause"], c["side"], c["certainty"]) for c in document["causes"]]
     found, known = incident_of(rows), document.get("incident")
     if found is None:
         return document | {"incident": None}
     made = {**UNKNOWN, **(known if known and known["root"] == found[0] else {})}
     verdict, root = document["verdict"], next(c for c in document["causes"] if c["cause"] == found[0])
-    if verdict["state"] == root["side"] and not verdict["headline"].startswith(root["headline"]):
+    if verdict["state"] == root["side"] and found[0] != (spoken or (known or {}).get("root")):
         verdict = verdict | {"headline": root["headline"]}
     return document | {"verdict": verdict, "incident": made | {"root": found[0], "consequences": found[1]}}
 

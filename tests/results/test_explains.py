@@ -1,5 +1,7 @@
 """Which cause explains which: the table holds no circle, and every row of it makes one incident of two causes."""
 
+from typing import Any
+
 import pytest
 
 from sdtrace.results.cause_words import WORDS
@@ -50,7 +52,7 @@ def test_what_is_only_suspected_is_no_incident() -> None:
 
 
 def test_a_stage_that_adds_causes_keeps_what_was_measured_of_the_root() -> None:
-    def document(*causes: str) -> dict[str, object]:
+    def document(*causes: str) -> dict[str, Any]:
         rows = [{"cause": c, "side": named(c).side, "certainty": "proved", "headline": f"{c} is there"} for c in causes]
         return {"causes": rows, "verdict": {"state": "wrong", "headline": f"{causes[0]} is there; since 10:00:00"}}
 
@@ -62,3 +64,8 @@ def test_a_stage_that_adds_causes_keeps_what_was_measured_of_the_root() -> None:
     assert (other["incident"]["root"], other["incident"]["since"]) == ("state-not-rolled-back", None)
     assert other["incident"]["consequences"] == ["degenerate-output"]
     assert other["verdict"]["headline"] == "state-not-rolled-back is there"
+    said = document("degenerate-output", "state-not-rolled-back") | {"incident": known}
+    said["verdict"] = {"state": "wrong", "headline": "in other words than its cause"}
+    assert with_incident(said, "state-not-rolled-back")["verdict"] == said["verdict"]
+    assert with_incident(said | {"causes": said["causes"][:1]})["verdict"] == said["verdict"]
+    assert with_incident(said, "degenerate-output")["verdict"]["headline"] == "state-not-rolled-back is there"

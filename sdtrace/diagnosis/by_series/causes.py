@@ -170,7 +170,7 @@ def _once(hit: Sequence[Judged]) -> list[Judged]:
     """Without the series that repeat a wider one: the one engine of a pod has the pod's own records."""
     kept: list[Judged] = []
     for j in hit:
-        inside = (o for o in kept if j.tally.name.endswith(f" of {o.tally.label}"))
+        inside = (o for o in kept if j.tally.inside(o.tally))
         if not any(o.tally.engine == j.tally.engine and j.tally.steps > 0.5 * o.tally.steps for o in inside):
             kept.append(j)
     return kept
@@ -222,14 +222,9 @@ def _beside(j: Judged) -> str:
     a = j.against
     assert a is not None
     rate = j.tally.total("drafted") is not None
-    mine, theirs = (
-        (f"{v:.1%} of its drafted tokens" if rate else f"{v:.2f} tokens a step") for v in (a.mine.value, a.theirs.value)
-    )
-    many = (
-        f"its {a.others} siblings {theirs.split(' of ')[0]} in the median"
-        if a.others > 1
-        else f"its sibling {theirs.split(' of ')[0]}"
-    )
+    mine, theirs = (f"{v:.1%}" if rate else f"{v:.2f} tokens a step" for v in (a.mine.value, a.theirs.value))
+    many = f"its {a.others} siblings {theirs} in the median" if a.others > 1 else f"its sibling {theirs}"
+    mine = f"{mine} of its drafted tokens" if rate else mine
     return f"{j.tally.label} accepts {mine}, {many}" + (", with the same drafter" if j.tally.by in _ONE else "")
 
 

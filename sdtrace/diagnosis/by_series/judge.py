@@ -175,7 +175,7 @@ def section(rows: Sequence[Judged], fallen: Set[tuple[str, str]] = frozenset()) 
             continue
         counts = {name: _whole(t.total(name)) if t.counted else None for name in ("drafts", "drafted", "accepted")}
         row = {"by": t.by, "name": t.name, "steps": counts.pop("drafts"), **counts, "tokens_per_step": t.length}
-        state = "slow" if (t.by, t.name.partition(" of ")[0]) in fallen else j.state
+        state = "slow" if (t.by, t.place) in fallen else j.state
         made.append(row | {"verdict": state, "state": state})
     return made
 

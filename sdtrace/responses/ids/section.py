@@ -26,8 +26,8 @@ def with_ids(report: Report, judged: Judged, table: Table | None) -> Report:
     fresh = [row for row in rows if row.cause not in known]
     sure = [row.row() for row in fresh if row.certainty != "suspected"]
     document["causes"] = [*sure, *document["causes"], *(row.row() for row in fresh if row.certainty == "suspected")]
-    document["verdict"] = _verdict(document["verdict"], rows)
-    document = with_incident(document)
+    document["verdict"], spoken = _verdict(document["verdict"], rows)
+    document = with_incident(document, spoken)
     return replace(report, document=document, sections=[*report.sections, section(document["ids"])])
 
 
@@ -83,15 +83,16 @@ def _witness(one: Answer, place: int | None) -> dict[str, Any]:
     return row if place is None else row | {"token": place}
 
 
-def _verdict(base: Mapping[str, Any], rows: list[Cause]) -> dict[str, Any]:
+def _verdict(base: Mapping[str, Any], rows: list[Cause]) -> tuple[dict[str, Any], str | None]:
+    """The verdict, and the cause that its headline speaks of where the ids show that cause."""
     verdict = dict(base)
     sure = [row for row in rows if row.certainty != "suspected"]
     if sure and base["state"] != "wrong":
-        verdict |= {"state": "wrong", "headline": sure[0].headline}
-        verdict["blame"] = list(dict.fromkeys([*(row.blame for row in sure), *base["blame"]]))
-    elif rows and base["state"] == "healthy":
+        blame = list(dict.fromkeys([*(row.blame for row in sure), *base["blame"]]))
+        return verdict | {"state": "wrong", "headline": sure[0].headline, "blame": blame}, sure[0].cause
+    if rows and base["state"] == "healthy":
         verdict |= {"state": "cannot-tell", "headline": f"suspected only: {rows[0].headline}"}
-    return verdict
+    return verdict, None
 
 
 def as_document(judged: Judged, table: Table | None) -> dict[str, Any]:
