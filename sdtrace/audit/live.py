@@ -18,7 +18,6 @@ from sdtrace.errors import NoInputError
 from sdtrace.readers.guard import bears, reason
 from sdtrace.readers.inputs import Input
 from sdtrace.readers.metrics.prometheus import CUT, EXPECTED, scraped
-from sdtrace.results.numbers import figure
 from sdtrace.schema.counters import from_rows, no_windows
 from sdtrace.schema.trace import OTHER, Loss, empty
 from sdtrace.tally.tally import Tally
@@ -151,16 +150,15 @@ def _gauge(last: pl.DataFrame, name: str, *, most: bool = False) -> float | None
 def changes(now: Figures, before: Figures) -> list[str]:
     """What moved by more than a tenth between two stretches, in words."""
     told = []
-    for name, said in (
-        ("tokens_per_step", "tokens per step"),
-        ("rate", "acceptance"),
-        ("tokens_per_second", "tokens per second"),
+    for name, said, form in (
+        ("tokens_per_step", "tokens per drafting step", "{:.2f}"),
+        ("rate", "accepted of drafted", "{:.1%}"),
+        ("tokens_per_second", "tokens per second", "{:.1f}"),
     ):
         new, old = getattr(now, name), getattr(before, name)
         if new is not None and old and abs(new / old - 1) >= MATTERS:
-            told.append(
-                f"{said} {'up' if new > old else 'down'} {abs(new / old - 1):.0%}, from {figure(old)} to {figure(new)}"
-            )
+            way = "up" if new > old else "down"
+            told.append(f"{said} {way} {abs(new / old - 1):.0%}, from {form.format(old)} to {form.format(new)}")
     return told
 
 

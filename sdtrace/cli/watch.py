@@ -105,7 +105,7 @@ def _screen(*, taken: bool) -> Any:
     with Screen(auto_refresh=False) as screen:
 
         def show(state: "Live") -> None:
-            picture: RenderableType = drawn.screen(state)
+            picture: RenderableType = drawn.screen(state, screen.console.width)
             screen.update(picture, refresh=True)
 
         yield show

@@ -14,8 +14,8 @@ from sdtrace.render.text import clean
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-#: Cells of a history.
-CELLS = 40
+#: Cells of a history, at most, and what a screen leaves to it: names take 24 columns, figures 11 and 17, two blanks between them.
+CELLS, BESIDE = 40, 24 + 11 + 17 + 3 * 2
 
 
 def line(live: Live) -> str:
@@ -26,10 +26,10 @@ def line(live: Live) -> str:
     return f"{at}  " + ", ".join(f"{name} {value}" for name, value in _rows(figures(live.windows(_since(live)))))
 
 
-def screen(live: Live) -> "RenderableType":
+def screen(live: Live, width: int) -> "RenderableType":
     """Figures of the last minute beside those of the minutes before and their history, engines apart, positions as bars, what changed.
 
-    Trouble with the connection stands on top; what was seen before it stays.
+    `width` is that of the terminal, in columns. Trouble with the connection stands on top; what was seen before it stays.
     """
     from rich.console import Group
     from rich.table import Table
@@ -42,8 +42,10 @@ def screen(live: Live) -> "RenderableType":
     now, before = figures(live.windows(_since(live))), figures(_earlier(live))
     table = Table(box=None, pad_edge=False)
     for name in ("", "last minute", "10 minutes before", f"since {_clock(live.times[0])}"):
-        table.add_column(name, justify="left" if not name or name.startswith("since") else "right")
-    older, drawn = dict(_rows(before)), _history(live.history[1:])
+        table.add_column(name, justify="left" if not name or name.startswith("since") else "right", no_wrap=not name)
+    # as many cells as the screen has left: what is cut from a line is its end, which is now
+    cells = max(min(CELLS, width - BESIDE), 8)
+    older, drawn = dict(_rows(before)), _history(live.history[1:], cells)
     for name, value in _rows(now):
         table.add_row(name, value, older.get(name, "-") if _earlier(live).height else "-", drawn.get(name, ""))
     bars = [Text(f"position {j:<2} {p:6.1%} {'#' * round(40 * p)}") for j, p in enumerate(now.by_position[:16])]
@@ -52,10 +54,10 @@ def screen(live: Live) -> "RenderableType":
     return Group(head, *trouble, table, *_series(live), *bars, *told)
 
 
-def _history(points: Sequence[Figures]) -> dict[str, str]:
+def _history(points: Sequence[Figures], cells: int) -> dict[str, str]:
     """Sparklines by the name of a figure."""
     plain = not (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
-    return {name: spark([getattr(p, field) for p in points], CELLS, plain=plain) for name, field, _ in _FIGURES}
+    return {name: spark([getattr(p, field) for p in points], cells, plain=plain) for name, field, _ in _FIGURES}
 
 
 def _series(live: Live) -> "Sequence[RenderableType]":

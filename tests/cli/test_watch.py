@@ -71,7 +71,7 @@ def test_what_changed_is_said() -> None:
     other.take(scrape(100, 80, 40), 2e9 + 30)
     other.take(scrape(200, 120, 60), 2e9 + 60)
     told = changes(figures(other.windows()), before)
-    assert "acceptance down 50%, from 0.6 to 0.3" in told
+    assert "accepted of drafted down 50%, from 60.0% to 30.0%" in told
     assert changes(before, before) == []
 
 
@@ -138,7 +138,7 @@ def test_watch_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 def drawn(live: Live, width: int = 100) -> str:
     """The screen as text."""
     out = Console(file=io.StringIO(), width=width, color_system=None)
-    out.print(screen(live))
+    out.print(screen(live, width))
     assert isinstance(out.file, io.StringIO)
     return out.file.getvalue()
 
@@ -163,6 +163,8 @@ def test_the_screen_has_a_history(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shape == sorted(shape, reverse=True)
     assert (shape[0], shape[-1]) == (BLOCKS[-1], BLOCKS[0])
     assert "since 03:33:20" in text
+    (row,) = [part for part in drawn(falling(60), 80).splitlines() if part.startswith("tokens per drafting step")]
+    assert row.rstrip()[-1] == BLOCKS[0], "on a narrow screen it is drawn in fewer cells, and ends now"
     monkeypatch.setattr("sdtrace.render.live.sys", SimpleNamespace(stdout=SimpleNamespace(encoding="ascii")))
     assert drawn(falling(30)).isascii()
 
