@@ -6,6 +6,7 @@ from dataclasses import replace
 from markupsafe import Markup, escape
 
 from sdtrace.render.axes import Frame, along, axes, place, told, top_of
+from sdtrace.render.stack import stacked
 from sdtrace.render.text import clean
 from sdtrace.results.report import Chart
 
@@ -24,8 +25,9 @@ def svg(chart: Chart, ident: str) -> Markup:
     """Two drawings of the chart, of which the page shows one by its width; the heading `ident`-t names both."""
     series = {name: _drawable(values) for name, values in chart.series.items()}
     chart = replace(chart, series=series, low=_drawable(chart.low), high=_drawable(chart.high))
-    wide = _draw(chart, ident, Frame(720, 260))
-    narrow = _draw(chart, ident, Frame(340, 230, left=56, hints=False))
+    draw = stacked if chart.kind == "stack" else _draw
+    wide = draw(chart, ident, Frame(720, 260))
+    narrow = draw(chart, ident, Frame(340, 230, left=56, hints=False))
     return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)
 
 

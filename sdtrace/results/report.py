@@ -12,7 +12,7 @@ Value = str | int | float | bool | None
 class Chart:
     """Series over labelled points; `low` and `high` are the ends of the first series' 95% intervals, or empty.
 
-    `kind` is `bars` or `line`; a missing value is None and leaves a gap.
+    `kind` is `bars`, `line`, or `stack` (parts of a whole, one bar); a missing value is None and leaves a gap.
     """
 
     kind: str

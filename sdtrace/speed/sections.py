@@ -89,7 +89,9 @@ def _step(timing: Timing) -> Section:
     if timing.bottleneck:
         gain = timing.gains[timing.bottleneck] or 0.0
         says += f" If {IF_GONE[timing.bottleneck]}, throughput would rise {gain:.0%}{_next_best(timing)}."
-    chart = Chart("bars", "part of the step", "ms", [str(r[0]) for r in rows], {"ms": [float(r[1] or 0) for r in rows]})
+    chart = Chart(
+        "stack", "part of the step", "ms", [str(r[0]) for r in rows], {"ms": [float(r[1] or 0) for r in rows]}
+    )
     columns = ["part", "ms", "share of the step", "gain if it took no time"]
     return Section("time", "Where a step's time goes", says, columns, rows, chart, columns[2:])
 

@@ -70,7 +70,7 @@ def spans_section(windows: pl.DataFrame) -> Section | None:
         says += f" {graph:.0%} of the steps replay a captured graph."
     shown = rows[:-1]
     chart = Chart(
-        "bars", "part of the step", "ms", [str(r[0]) for r in shown], {"ms": [float(r[1] or 0) for r in shown]}
+        "stack", "part of the step", "ms", [str(r[0]) for r in shown], {"ms": [float(r[1] or 0) for r in shown]}
     )
     columns = ["part", "ms", "share of the step", "median ms", "95% ms", "longest ms"]
     return Section("time", "Where a step's time goes", says, columns, rows, chart, columns[2:3])

@@ -94,3 +94,13 @@ def test_a_line_of_one_point_is_its_sentence(points: int, kind: str, kept: bool)
     x = [str(i) for i in range(points)]
     chart = Chart(kind, "x", "y", x, {"v": [0.5] * points})
     assert (lean(Section("s", "S", "One.", ["x"], [[n] for n in x], chart)).chart is not None) == kept
+
+
+def test_parts_of_a_whole_are_one_bar() -> None:
+    """As wide as the drawing together, each with its value and share; what is missing is no part."""
+    chart = Chart("stack", "part", "ms", ["draft", "verify", "sample"], {"ms": [30.0, 10.0, None]})
+    for part in str(svg(chart, "c")).split('<div class="narrow">'):
+        bars = [float(w) for w in re.findall(r'y="1" width="([\d.]+)"', part)]
+        assert len(bars) == 2
+        assert bars[0] / bars[1] == pytest.approx(3, abs=0.05)
+        assert re.findall(r">([^<>]*: [^<>]*)</text>", part) == ["draft: 30 ms, 75.0%", "verify: 10 ms, 25.0%"]
