@@ -2,26 +2,26 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from sdtrace.responses.readings import LEVEL
 from sdtrace.responses.seeded import ODDS, seeded
 from sdtrace.schema.arrays import Floats
+from sdtrace.schema.responses import Response
 
 #: Neighbours that are tried: the seeds of requests up to so many places away.
 NEAR = 12
 
 
-def another_stream(rows: Sequence[dict[str, Any]]) -> tuple[int, float] | None:
+def another_stream(rows: Sequence[Response]) -> tuple[int, float] | None:
     """How many places away the request is whose seed explains the answers, and the log of the e-value; None where none does."""
-    known = [row for row in rows if row["seed"] is not None]
+    known = [(row, seed) for row in rows if (seed := row["seed"]) is not None]
     best: tuple[int, float] | None = None
     for shift in [s for n in range(1, NEAR + 1) for s in (n, -n)]:
         accounts: dict[tuple[str, bool, str], Floats] = {}
-        for row in known:
-            for one in seeded({**row, "seed": row["seed"] + shift}, steps=False):
+        for row, seed in known:
+            for one in seeded({**row, "seed": seed + shift}, steps=False):
                 key = one.stream, one.untempered, one.basis
                 accounts[key] = accounts.get(key, np.zeros(len(ODDS))) + np.array(one.logs)
         if not accounts:

@@ -1,9 +1,9 @@
 """The probe: ask, read counters before and after, score what came back, say in one report whether the server is right, and how fast."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from sdtrace.audit.live import Live, figures
 from sdtrace.errors import NoInputError
@@ -26,6 +26,7 @@ from sdtrace.results.cause import Cause, joined, make
 from sdtrace.results.explains import with_incident
 from sdtrace.results.not_checked import without
 from sdtrace.results.report import Report, leaving
+from sdtrace.schema.responses import Response, responses
 
 Progress = Callable[[str, int, int], None]
 _LOGPROBS = "the server has to hand out logprobs (vLLM: --max-logprobs 20 is the default; SGLang: return_logprob)"
@@ -73,7 +74,7 @@ def probe(
     if found.scored is not None:
         found.scored.scored.texts.one_hot = one_hot
     if not any(one.recognised for one in found.streams()):
-        found.stream = another_stream(_rows(found, answers.table(client.shown).to_dicts()))
+        found.stream = another_stream(_rows(found, responses(answers.table(client.shown))))
     if against is not None:
         others = replace(plan, seed=OTHER_SEED)
         _, theirs = _asked(
@@ -92,18 +93,18 @@ def _asked(client: Client, engine: Engine, plan: Plan, progress: Callable[[int, 
     return engine, answers
 
 
-def _rows(probe: Probe, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _rows(probe: Probe, rows: Iterable[Response]) -> list[Response]:
     """The answers; those that came without some logprob with the scored ones."""
     lists = iter(probe.scored.scored.rows if probe.scored is not None else ())
     made = []
     for row in rows:
-        known = next(lists, None) if _scorable(row) else None
-        made.append(row | known if known and None in row["logprobs"] else row)
+        known = next(lists, None) if _scorable(row["prompt_token_ids"], row["token_ids"]) else None
+        made.append(cast("Response", {**row, **known}) if known and None in row["logprobs"] else row)
     return made
 
 
-def _scorable(row: dict[str, Any]) -> bool:
-    return bool(row.get("prompt_token_ids")) and min(row["token_ids"]) >= 0
+def _scorable(prompt: Sequence[int] | None, tokens: Sequence[int]) -> bool:
+    return bool(prompt) and min(tokens) >= 0
 
 
 def _scrape(client: Client, live: Live) -> None:
@@ -117,7 +118,7 @@ def _scored(client: Client, engine: Engine, answers: Answers, progress: Progress
     """The answers scored by the engine; None where their prompts are known as text only."""
     texts = []
     for row in answers.rows:
-        if not _scorable(row):
+        if not _scorable(row.get("prompt_token_ids"), row["token_ids"]):
             continue
         prompt, tokens = row["prompt_token_ids"], row["token_ids"]
         whole = {**dict.fromkeys(("top_k", "top_p", "min_p", "repetition_penalty", "steered", "basis")), **row}

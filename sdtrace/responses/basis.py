@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+
+from sdtrace.schema.responses import Response
 
 #: Temperatures further apart than this tell.
 _APART = 1.15
@@ -23,7 +24,7 @@ class Basis:
     raw: dict[Group, int] = field(default_factory=dict)
     shaped: dict[Group, int] = field(default_factory=dict)
 
-    def see(self, row: Mapping[str, Any]) -> None:
+    def see(self, row: Response) -> None:
         """Compare the first position of a response with those of its prompt at other temperatures."""
         t, prompt = row["temperature"], row["prompt_token_ids"]
         if not prompt or t is None or t < 0.1 or not row["top_ids"] or len(row["top_ids"][0]) < 2 or row["steered"]:

@@ -1,6 +1,5 @@
 """One response against its own logprobs: what adds up over responses, what stands for itself, and why some say nothing."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +9,7 @@ from sdtrace.responses.bounds import GREEDY
 from sdtrace.responses.evidence import Rows, Sums, sums
 from sdtrace.responses.positions import Listed, from_prompt, listed, lost, sampling, seen, sure
 from sdtrace.schema.arrays import Flags
+from sdtrace.schema.responses import Response
 
 #: At temperature 0 a token this far below the best one may be a tie that another order of additions decides, in nats.
 TIE = 0.25
@@ -46,7 +46,7 @@ class Judged:
 VARIANTS = ("strict", "usual")
 
 
-def judge(row: Mapping[str, Any]) -> Judged:
+def judge(row: Response) -> Judged:
     """A row of RESPONSE."""
     if not row["token_ids"] or any(value is None for value in row["logprobs"]):
         return Judged(why="some emitted token has no log probability")
@@ -84,27 +84,34 @@ def judge(row: Mapping[str, Any]) -> Judged:
     return made
 
 
-def _variants(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _variants(row: Response) -> tuple[str, ...]:
     """Where ids are a tokenisation of the text, other ones may have been emitted: nothing is held against an engine for certain."""
     return VARIANTS[1:] if row["tokenised"] else VARIANTS
 
 
-def _neutral(row: Mapping[str, Any]) -> dict[str, Any]:
+def _neutral(row: Response) -> Response:
     """Logprobs after the chain hold everything that the request asked for."""
-    off = dict.fromkeys(("top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty"))
-    t = 1.0 if row["temperature"] is None else row["temperature"]
-    return dict(row) | off | {"temperature": t}
+    return {
+        **row,
+        "temperature": 1.0 if row["temperature"] is None else row["temperature"],
+        "top_k": None,
+        "top_p": None,
+        "min_p": None,
+        "repetition_penalty": None,
+        "presence_penalty": None,
+        "frequency_penalty": None,
+    }
 
 
 def _penalised(given: Any) -> bool:
     return isinstance(given, str) or bool(given.penalised)
 
 
-def _seen(row: Mapping[str, Any], rows: Rows, listed: Listed) -> Flags:
+def _seen(row: Response, rows: Rows, listed: Listed) -> Flags:
     return seen(rows.ids, listed.token, row["prompt_token_ids"], everywhere=from_prompt(row))
 
 
-def _greedy(listed: Listed, row: Mapping[str, Any], *, penalised: bool) -> tuple[int, int, int, float]:
+def _greedy(listed: Listed, row: Response, *, penalised: bool) -> tuple[int, int, int, float]:
     """Tokens, near ties, wrong ones and the widest gap: what stands above the emitted token, by how much."""
     above = listed.logprobs
     if penalised:
@@ -117,7 +124,7 @@ def _greedy(listed: Listed, row: Mapping[str, Any], *, penalised: bool) -> tuple
     return len(gap), int(((gap > 0) & (gap <= TIE)).sum()), int((gap > TIE).sum()), float(gap.max(initial=0.0))
 
 
-def _identities(made: Judged, listed: Listed, row: Mapping[str, Any]) -> None:
+def _identities(made: Judged, listed: Listed, row: Response) -> None:
     """all-zero: every log probability is 0 while others stand beside it. sum: a list sums to more than 1."""
     n = len(listed.token)
     mass = np.exp(listed.logprobs)

@@ -1,14 +1,14 @@
 """From a response to positions that can be judged: which tokens are the top ones whatever was emitted, and how exact they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from sdtrace.responses.bounds import NOISE, Sampling
 from sdtrace.responses.evidence import Rows
 from sdtrace.schema.arrays import Flags, Floats, Ints
+from sdtrace.schema.responses import Lists, Parameters, Response
 
 #: Tokens missing from a record beyond which it says nothing: a share of the recorded ones, and a few.
 _MISSING, _FEW = 0.2, 4
@@ -28,7 +28,7 @@ class Listed:
 _NONE = -(1 << 62)
 
 
-def listed(row: Mapping[str, Any]) -> Listed:
+def listed(row: Lists) -> Listed:
     """The lists of a row of RESPONSE as arrays; the emitted token is joined to those listed beside it."""
     tokens, values = row["token_ids"], row["logprobs"]
     n = len(tokens)
@@ -36,8 +36,9 @@ def listed(row: Mapping[str, Any]) -> Listed:
     ids, logs = np.full((n, longest), _NONE, dtype=np.int64), np.full((n, longest), -np.inf)
     for i, (top, found) in enumerate(zip(row["top_ids"], row["top_logprobs"], strict=True)):
         entries = list(zip(top, found, strict=True))
-        if values[i] is not None and tokens[i] not in top:
-            entries.append((tokens[i], values[i]))
+        own = values[i]
+        if own is not None and tokens[i] not in top:
+            entries.append((tokens[i], own))
         entries.sort(key=lambda pair: -pair[1])
         ids[i, : len(entries)] = [one for one, _ in entries]
         logs[i, : len(entries)] = [value for _, value in entries]
@@ -64,7 +65,7 @@ def rounding(logs: Floats) -> Floats:
     return np.full(logs.shape, NOISE)
 
 
-def sure(listed: Listed, row: Mapping[str, Any]) -> Rows | str:
+def sure(listed: Listed, row: Lists) -> Rows | str:
     """Positions with the top tokens that are listed whatever was emitted, or why there are none.
 
     Where the emitted token stands among or beside k listed ones, those above the (k-1)-th or k-th value are sure: that value does
@@ -90,7 +91,7 @@ def sure(listed: Listed, row: Mapping[str, Any]) -> Rows | str:
     return _rows(listed, ids, np.where(keep, listed.logprobs, -np.inf)[:, :width], edge)
 
 
-def _own(listed: Listed, row: Mapping[str, Any], k: int) -> Rows:
+def _own(listed: Listed, row: Lists, k: int) -> Rows:
     """The first k of each list, best first. A list after the chain that is shorter than asked for is the whole support."""
     n = len(row["top_ids"])
     ids, logs = np.full((n, k), _NONE, dtype=np.int64), np.full((n, k), -np.inf)
@@ -130,12 +131,12 @@ def seen(ids: Ints, token: Ints, prompt: Sequence[int] | None, *, everywhere: bo
     return np.asarray(found)
 
 
-def from_prompt(row: Mapping[str, Any]) -> bool:
+def from_prompt(row: Response) -> bool:
     """Whether penalties may count tokens of the prompt: a repetition penalty does; the others do in llama.cpp, not in vLLM and SGLang."""
     return row["repetition_penalty"] != 1 or row["engine"] not in ("vllm", "sglang")
 
 
-def lost(row: Mapping[str, Any]) -> int | str:
+def lost(row: Response) -> int | str:
     """How many tokens the record may lack because of what they were (the last one, those of a stop string); or why that is too many."""
     counted, n = row["completion_tokens"], len(row["token_ids"])
     if counted is not None:
@@ -150,24 +151,22 @@ def lost(row: Mapping[str, Any]) -> int | str:
     return 0 if row["finish_reason"] in ("length", "abort") else row["stops"] if row["stops"] is not None else 4
 
 
-def sampling(row: Mapping[str, Any], *, usual: bool) -> Sampling | str:
+def sampling(row: Parameters, *, usual: bool) -> Sampling | str:
     """Parameters of a row, or why nothing can be said. `usual`: what the request does not say is switched off; else unknown."""
     t = row["temperature"]
     if row["steered"] is not None:
         return f"tokens may be forced or weighed otherwise: {row['steered']}"
     if t is None:
         return "the temperature is not known: keep the request beside the response"
-    given = {name: row[name] for name in ("repetition_penalty", "presence_penalty", "frequency_penalty")}
-    if usual:
-        given["repetition_penalty"] = 1.0 if given["repetition_penalty"] is None else given["repetition_penalty"]
-    repetition, others = (
-        given["repetition_penalty"],
-        (given["presence_penalty"] or 0.0, given["frequency_penalty"] or 0.0),
-    )
+    repetition, others = row["repetition_penalty"], (row["presence_penalty"] or 0.0, row["frequency_penalty"] or 0.0)
+    if usual and repetition is None:
+        repetition = 1.0
     if min(others) < 0 or (repetition is not None and repetition < 1):
         return "a penalty favours tokens that came before"
-    none: dict[str, Any] = (
-        {"top_k": 0, "top_p": 1.0, "min_p": 0.0} if usual else dict.fromkeys(("top_k", "top_p", "min_p"))
-    )
-    cut = {name: none[name] if row[name] is None else row[name] for name in none}
-    return Sampling(t, **cut, temperature_last=row["temperature_last"], penalised=repetition != 1 or max(others) > 0)
+    top_k, top_p, min_p = row["top_k"], row["top_p"], row["min_p"]
+    if usual:
+        top_k = 0 if top_k is None else top_k
+        top_p = 1.0 if top_p is None else top_p
+        min_p = 0.0 if min_p is None else min_p
+    penalised = repetition != 1 or max(others) > 0
+    return Sampling(t, top_k, top_p, min_p, row["temperature_last"], penalised)

@@ -1,6 +1,6 @@
 """Responses with a seed: each token against the draws that its engine makes of that seed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -12,6 +12,7 @@ from sdtrace.responses.evidence import Rows
 from sdtrace.responses.judge import BASES
 from sdtrace.responses.positions import Listed, listed, sampling, sure
 from sdtrace.schema.arrays import Floats, Ints
+from sdtrace.schema.responses import Response
 from sdtrace.verify.streams import murmur
 from sdtrace.verify.streams.coins import DRAFTED, by_coins
 from sdtrace.verify.streams.laws import Explained, Known, gumbel_argmax, inverse_cdf, plain_argmax
@@ -66,11 +67,12 @@ class Seeded:
     logs: tuple[float, ...]
 
 
-def seeded(row: Mapping[str, Any], steps: bool = True) -> list[Seeded]:
+def seeded(row: Response, steps: bool = True) -> list[Seeded]:
     """One entry a stream of the engine and basis of its logprobs; none where the response has no seed or its draws cannot be known.
     `steps`: those of SGLang's speculation too, one a number of drafts, where plain draws do not explain the answer."""
+    seed = row["seed"]
     if (
-        row["seed"] is None
+        seed is None
         or row["tokenised"]
         or row["engine"] not in STREAMS
         or any(v is None for v in row["logprobs"])
@@ -93,35 +95,33 @@ def seeded(row: Mapping[str, Any], steps: bool = True) -> list[Seeded]:
         applied = given.on(basis)
         known = _known(rows, found, applied)
         for name, law in STREAMS[row["engine"]].items():
-            answer = _answer(row, known, law)
+            answer = _answer(row, seed, known, law)
             if answer is None:
                 continue
             assumed = _assumed(row)
             made.append(_counted(name, assumed, basis, answer))
             if made[-1].contradicted and applied.temperature != 1:
-                plain = _answer(row, _known(rows, found, replace(applied, temperature=1.0)), law)
+                plain = _answer(row, seed, _known(rows, found, replace(applied, temperature=1.0)), law)
                 made += [] if plain is None else [_counted(name, assumed, basis, plain, untempered=True)]
             if steps and name == PLAIN and (answer.answer == -1).any():
-                made += _by_steps(row, known, basis)
+                made += _by_steps(row, seed, known, basis)
     return made
 
 
-def _holes(row: Mapping[str, Any]) -> bool:
+def _holes(row: Response) -> bool:
     """Whether the engine counted more tokens than came, or fewer (chunks that were lost, or came twice): none has its place then. The one
     that ends an answer may be missing."""
     counted, came = row["completion_tokens"], len(row["token_ids"])
     return counted is not None and counted != came + (counted == came + 1 and row["finish_reason"] == "stop")
 
 
-def _by_steps(row: Mapping[str, Any], known: Known, basis: str) -> list[Seeded]:
-    place = len(row["prompt_token_ids"]) + np.arange(len(known.token))
+def _by_steps(row: Response, seed: int, known: Known, basis: str) -> list[Seeded]:
+    place = len(row["prompt_token_ids"] or ()) + np.arange(len(known.token))
     assumed = None if row["drafter"] == CHAIN else Drafting.CHAIN
-    return [
-        _counted(f"{COINS}, {n} drafted", assumed, basis, by_coins(known, row["seed"], place, BAND, n)) for n in DRAFTED
-    ]
+    return [_counted(f"{COINS}, {n} drafted", assumed, basis, by_coins(known, seed, place, BAND, n)) for n in DRAFTED]
 
 
-def _assumed(row: Mapping[str, Any]) -> Drafting | None:
+def _assumed(row: Response) -> Drafting | None:
     told = row["drafter"]
     sure = row["engine"] != "llama.cpp" or (told is not None and "draft" not in told)
     return None if sure else Drafting.BY_MATCH
@@ -145,11 +145,11 @@ def _known(rows: Rows, listed: Listed, applied: Any) -> Known:
     return Known(rows.ids, log_p, most, low, shaped.low > 0, rows.place, listed.token, own)
 
 
-def _answer(row: Mapping[str, Any], known: Known, law: Law) -> Explained | None:
+def _answer(row: Response, seed: int, known: Known, law: Law) -> Explained | None:
     prompt = row["prompt_token_ids"]
     if row["engine"] != "llama.cpp" and (prompt is None or (known.token < 0).all()):
         return None
-    return law(known, row["seed"], len(prompt or ()) + np.arange(len(known.token)))
+    return law(known, seed, len(prompt or ()) + np.arange(len(known.token)))
 
 
 def _counted(

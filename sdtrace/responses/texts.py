@@ -12,6 +12,7 @@ from sdtrace.responses.basis import Basis
 from sdtrace.responses.evidence import BETS, Sums
 from sdtrace.responses.judge import Judged, judge
 from sdtrace.responses.seeded import Seeded, seeded
+from sdtrace.schema.responses import Response, responses
 
 _MOST = max(BETS.values())
 BET_COLUMNS = tuple(f"bet{i}" for i in range(_MOST))
@@ -44,7 +45,7 @@ class Texts:
     def add(self, table: pl.DataFrame) -> None:
         """Responses of a batch: a frame of RESPONSE."""
         rows, greedy, identity, seeds = (list[dict[str, Any]]() for _ in range(4))
-        for row in table.iter_rows(named=True):
+        for row in responses(table):
             self.responses += 1
             if self._again(row):
                 self.why[_AGAIN] += 1
@@ -73,7 +74,7 @@ class Texts:
         self.identity = _added(self.identity, identity, (*_GROUP, "code"))
         self.seeds = _added(self.seeds, seeds, _SEEDS)
 
-    def _again(self, row: dict[str, Any]) -> bool:
+    def _again(self, row: Response) -> bool:
         """Whether this very answer was weighed before: repeated by a shipper, or by a seed, it is no new evidence."""
         told = repr(
             (
@@ -92,7 +93,7 @@ class Texts:
             self.seen.add(mark)
         return False
 
-    def _witness(self, row: dict[str, Any], judged: Judged, drawn: Sequence[Seeded]) -> None:
+    def _witness(self, row: Response, judged: Judged, drawn: Sequence[Seeded]) -> None:
         place = {"path": row["path"], "line": row["line"], "request_id": row["request_id"]}
         for variant, (n, _, wrong, gap) in judged.greedy.items():
             if wrong:

@@ -5,10 +5,10 @@ token is its id; where only its text is known, a number below 0 that stands for 
 travels.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import polars as pl
 
@@ -45,6 +45,56 @@ RESPONSE: dict[str, Column] = {
     "tokenised": Column(pl.Boolean(), "", "ids are an engine's tokenisation of the text, as many as were counted; null = the record's own"),
     "steered": Column(STR, "", "why tokens are not drawn from the model alone: grammar, logit_bias, ...; null = nothing asked"),
 }  # fmt: skip
+
+
+class Lists(TypedDict):
+    """What a row of RESPONSE lists by emitted token, and of what; types, units and meanings stand there, None is null."""
+
+    token_ids: list[int]
+    logprobs: list[float | None]
+    top_ids: list[list[int]]
+    top_logprobs: list[list[float]]
+    asked_k: int | None
+    listing: str | None
+    basis: str | None
+
+
+class Parameters(TypedDict):
+    """What its request asked for."""
+
+    temperature: float | None
+    temperature_last: bool | None
+    top_p: float | None
+    top_k: int | None
+    min_p: float | None
+    repetition_penalty: float | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    steered: str | None
+
+
+class Response(Lists, Parameters):
+    """A row of RESPONSE, as `responses` gives it; `path`: its file."""
+
+    path: str
+    line: int | None
+    request_id: str | None
+    choice: int | None
+    engine: str
+    version: str | None
+    model: str | None
+    prompt_token_ids: list[int] | None
+    seed: int | None
+    drafter: str | None
+    finish_reason: str | None
+    completion_tokens: int | None
+    stops: int | None
+    tokenised: bool | None
+
+
+def responses(table: pl.DataFrame) -> Iterator[Response]:
+    """The rows of a frame of RESPONSE."""
+    return cast("Iterator[Response]", table.iter_rows(named=True))
 
 
 @cache

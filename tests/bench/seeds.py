@@ -10,13 +10,14 @@ The verifier's rows are the engine's with noise, as a replay or another batch sh
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from sdtrace.readers.responses import responses
 from sdtrace.responses.seeded import seeded
-from sdtrace.schema.responses import RESPONSE
+from sdtrace.schema.responses import RESPONSE, Response
 from sdtrace.verify.streams import murmur, philox
 from sdtrace.verify.streams.laws import Known, gumbel_argmax
 from tests.made import sglang_steps
@@ -139,7 +140,10 @@ def steps(answers: int) -> None:
         for seed in range(1000, 1000 + answers):
             row = next(responses(sglang_steps.answer(seed, 3, fault))) | {"basis": "raw", "drafter": "chain"}
             whole = dict.fromkeys(RESPONSE) | row
-            found = next((one for one in seeded(whole) if one.stream == f"sglang-coins, {drafted} drafted"), None)
+            found = next(
+                (one for one in seeded(cast("Response", whole)) if one.stream == f"sglang-coins, {drafted} drafted"),
+                None,
+            )
             told += 0 if found is None else found.explained + found.contradicted
             wrong += 0 if found is None else found.contradicted
         print(f"| {fault or 'sound'}, chain of {drafted} | {wrong:,} of {told:,} contradicted |", flush=True)

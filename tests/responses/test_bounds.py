@@ -1,11 +1,14 @@
 """Bounds of what a token was drawn from hold whatever is asked, listed and rounded; bets against them are e-values."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 
 from sdtrace.readers.responses import responses as parse
 from sdtrace.responses.bounds import LEAST, weights
 from sdtrace.responses.positions import listed, sampling, sure
+from sdtrace.schema.responses import Response
 from sdtrace.simulate.responses import Asked, responses, shape
 
 
@@ -34,8 +37,8 @@ def test_no_token_is_more_probable_than_its_bound(seed: int, monkeypatch: pytest
     row = dict.fromkeys(("basis", "temperature_last"), "raw" if asked.shape != "sglang" else None) | row
     row = dict.fromkeys(("seed", "prompt_token_ids", "min_p", "top_k", "top_p", "repetition_penalty")) | row
     row["temperature_last"] = False
-    given = sampling(row, usual=False)
-    rows = sure(listed(row), row)
+    given = sampling(cast("Response", row), usual=False)
+    rows = sure(listed(cast("Response", row)), cast("Response", row))
     assert not isinstance(given, str)
     assert not isinstance(rows, str)
     most = weights(rows.top, rows.edge, rows.error, given, None).most()

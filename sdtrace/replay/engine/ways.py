@@ -8,7 +8,7 @@ told: what they shaped is not compared. Positions and weights of a cache cannot 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from sdtrace.replay.likelihood import SAYS
 from sdtrace.responses.bounds import GREEDY, Sampling, Weights, weights
 from sdtrace.responses.evidence import Rows
 from sdtrace.responses.positions import listed, sampling, sure
+from sdtrace.schema.responses import Lists, Parameters
 
 #: Bounds of a log probability wider than this, in nats, tell nothing.
 WIDE = 0.5
@@ -51,7 +52,8 @@ class Scored:
     found: dict[Sampling, Weights] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.rows = sure(listed(self.lists), self.lists)
+        lists = cast("Lists", self.lists)
+        self.rows = sure(listed(lists), lists)
 
     def bounds(self, at: int, token: int, given: Sampling, own: float | None = None) -> tuple[float, float] | None:
         """Least and greatest log probability; None where nothing is told of the token."""
@@ -85,9 +87,8 @@ def applied(one: Conversation) -> Sampling | None:
     request: dict[str, Any] = dict.fromkeys(("steered", "temperature_last")) | dict(one.request)
     request["top_k"] = max(request["top_k"] or 0, 0)
     request |= {name: request.get(name) or 0.0 for name in ("presence_penalty", "frequency_penalty")}
-    plain = sampling(
-        request | {"temperature": request["temperature"] if request["temperature"] is not None else 1.0}, usual=True
-    )
+    asked = request | {"temperature": request["temperature"] if request["temperature"] is not None else 1.0}
+    plain = sampling(cast("Parameters", asked), usual=True)
     if one.run.prob_basis == "raw" or plain == Sampling(1.0, temperature_last=None):
         return Sampling(1.0)
     if one.run.prob_basis != "processed" or isinstance(plain, str) or request["temperature"] is None:
