@@ -10,24 +10,33 @@ BYS: tuple[By, ...] = get_args(By)
 ALIKE: tuple[By, ...] = ("pod", "replica", "engine", "rank", "slot")
 
 _LABEL = re.compile(r"(?<!\w)([A-Za-z_]\w{0,80})=(.*?)(?= [A-Za-z_]\w{0,80}=|$)")
+#: of two labels for one place the later one names it; Ray Serve has ReplicaId, and WorkerId without a deployment
 _LABELS: dict[str, By] = {
     "model": "model",
     "model_name": "model",
+    "adapter": "adapter",
     "lora": "adapter",
     "lora_name": "adapter",
-    "adapter": "adapter",
-    "spec_method": "drafter",
     "drafter": "drafter",
+    "spec_method": "drafter",
+    "exported_pod": "pod",
+    "k8s_pod_name": "pod",
+    "kubernetes_pod_name": "pod",
     "pod": "pod",
     "pod_name": "pod",
-    "exported_pod": "pod",
-    "kubernetes_pod_name": "pod",
-    "instance": "replica",
-    "replica_id": "replica",
+    "node": "replica",
+    "host": "replica",
+    "host_name": "replica",
     "hostname": "replica",
+    "WorkerId": "replica",
+    "worker_id": "replica",
+    "instance": "replica",
+    "service_instance_id": "replica",
+    "ReplicaId": "replica",
+    "replica_id": "replica",
     "engine": "engine",
-    "rank": "rank",
     "dp_rank": "rank",
+    "rank": "rank",
     "slot": "slot",
 }
 _WORDS = re.compile(r"\b(rank|slot|seq) (\d+)\b")
@@ -43,7 +52,8 @@ _REPLICA = re.compile(r"replica-|\S+\.(?:log|txt|out|err)$")
 def named(series: str, surface: str) -> dict[By, str]:
     """The places that a series names; empty where it names none. The process id is none: a restart changes it."""
     if "=" in series:
-        return {_LABELS[name]: value.strip() for name, value in _LABEL.findall(series) if name in _LABELS}
+        labels = {name: value.strip() for name, value in _LABEL.findall(series)}
+        return {by: labels[name] for name, by in _LABELS.items() if name in labels}
     found: dict[By, str] = {}
     for word, number in _WORDS.findall(series):
         found["rank" if word == "rank" else "slot"] = number

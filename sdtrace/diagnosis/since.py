@@ -116,8 +116,9 @@ def _fell(change: Change) -> bool:
 
 
 def _dead(change: Change) -> bool:
+    """Whether nothing is accepted any more; shares without counts (SGLang's log) are printed, so only 0.00 throughout is nothing."""
     if change.tokens is None:
-        return False
+        return not change.slow and change.after == 0.0
     drafted, accepted = change.tokens
     return not change.slow and drafted >= ENOUGH and accepted <= DEAD * drafted
 

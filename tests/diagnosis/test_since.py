@@ -59,6 +59,20 @@ def test_a_collapse_is_dated_and_wiring_is_not_it(tmp_path: Path) -> None:
     assert change["where"].endswith(":18")
 
 
+def test_means_that_collapse_are_dated_like_counts(tmp_path: Path) -> None:
+    """SGLang prints no counts: 0.00 throughout is nothing accepted, and what was accepted before disproves weights and vocabulary."""
+    text = "".join(
+        f"[2026-03-02 10:{4 * i // 60:02}:{4 * i % 60:02} TP0] Decode batch, #running-req: 4, #token: 20000, token usage: 0.20, accept "
+        f"len: {length:.2f}, accept rate: {rate:.2f}, cuda graph: True, gen throughput (token/s): {100 * length:.2f}, #queue-req: 0\n"
+        for i, (length, rate) in enumerate([(2.8, 0.6)] * 20 + [(1.0, 0.0)] * 30)
+    )
+    (cause,) = (c for c in report(tmp_path, text)["causes"] if c["side"] == "slow")
+    assert cause["cause"] == "drafter-miswired"
+    assert "60.0% until 10:01:16, 0.0% since 10:01:20" in cause["headline"]
+    assert "right weights" not in cause["advice"]
+    assert cause["blame"] == "scheduler"
+
+
 def test_errors_beside_the_onset_are_evidence(tmp_path: Path) -> None:
     error = "(Worker_TP3 pid=7) ERROR 03-02 10:01:15 [mooncake_connector.py:774] Mooncake transfer failed for request. ret=-1.\n"
     text = "".join((error if i == 8 else "") + window(i, HEALTHY if i < 8 else DEAD) for i in range(16))

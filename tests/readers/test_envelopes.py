@@ -173,6 +173,18 @@ def test_lines_are_named_as_in_the_file(tmp_path: Path) -> None:
     assert [loss.line for b in batches for loss in b.losses if "incomplete" in loss.what] == [5]
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_indented_pages_one_behind_the_other(cut: bool, tmp_path: Path) -> None:
+    """Two pages of CloudWatch: the second repeats the last event of the first; a last page that was cut stays a text, and is said."""
+    events = [{"timestamp": 1772445600000 + 1000 * s, "message": LINE.format(s=s)} for s in (0, 10, 20, 30)]
+    pages = [json.dumps({"events": part, "nextToken": "t"}, indent=4) + "\n" for part in (events[:2], events[1:])]
+    path = written(tmp_path, ("".join(pages) + (pages[0][:-200] if cut else "")).encode())
+    assert figures(path) == (400, 1200, 720)
+    said = {x["what"]: x["count"] for x in document(path)["inputs"][0]["losses"]}
+    assert said.pop("the same record again") == 1
+    assert bool(said) == cut
+
+
 def test_streams_of_two_pods_are_kept_apart(tmp_path: Path) -> None:
     streams = [
         {"stream": {"pod": pod}, "values": [["1772445600000000000", LINE.format(s=0)]]} for pod in ("a-0", "a-1")

@@ -61,6 +61,10 @@ TABLE: dict[str, tuple[str, tuple[Any, ...]]] = {
         "    6.85 ms per token,   146.00 tokens per second)\n",
         (147, 730, 526, 1 + 526 / 147, [146, 147]),
     ),
+    # a request that accepts nothing prints no length: the other one drafts 90/30 = 3 a step, so 300 need 100 steps at least
+    "nothing accepted": (
+        request_d(91, 60, 90, 3.0) + request_d(101, 0, 300, 1.0, 31), (130, 390, 60, 1 + 60 / 130, None)
+    ),
     # 110 of 110 by construction: the statistics line counts 110 of 214 in 81 drafts
     "no way back": (
         f"{FIXED}\n{request_a(200, 110, 110)}{statistics(81, 33, 33, 214, 110)}", (81, 214, 110, 1 + 110 / 81, None)

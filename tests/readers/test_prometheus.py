@@ -161,6 +161,25 @@ def test_labels_may_hold_anything(tmp_path: Path) -> None:
     assert counted(tmp_path, scrape((10, 40, 20), 'model_name="a } \\"b\\" # {x} 3"')) == (10, 40, 20)
 
 
+def test_an_exemplar_is_none_of_the_sample(tmp_path: Path) -> None:
+    """OpenMetrics: behind the value (and a time in seconds) stands what one request was, with a value of its own."""
+    behind = ' # {trace_id="a # {b"} 1.0 1795453369.5\n'
+    assert counted(tmp_path, scrape((10, 40, 20)).replace("\n", behind)) == (10, 40, 20)
+    seconds = scrape((10, 40, 20), stamp=1795453369), scrape((15, 60, 30), stamp=1795453379)
+    assert counted(tmp_path, *(text.replace("\n", behind) for text in seconds)) == (5, 20, 10)
+    (windows,) = (f for b in open_inputs([str(tmp_path / "series.prom")]) for f in (x.windows for x in b.batches()))
+    assert windows is not None
+    assert windows["at"].to_list() == [1795453369.0, 1795453379.0]
+
+
+def test_totals_that_cannot_be_are_a_finding(tmp_path: Path) -> None:
+    """More accepted than drafted, beyond what two totals read a moment apart may differ by: no "19 tokens a step", healthy."""
+    path = tmp_path / "a.prom"
+    for accepted, causes in ((1800, ["metric-inconsistent"]), (310, [])):
+        path.write_text(scrape((100, 300, accepted)))
+        assert [c["cause"] for c in document(path)["causes"]] == causes
+
+
 def added(rows: list[Counts], kept: int) -> CounterSource:
     """The one source of a series of counter samples that went through a folder of this size, four at a time."""
     made = [

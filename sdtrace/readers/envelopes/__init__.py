@@ -14,6 +14,7 @@ from sdtrace.readers.envelopes import (
     json_text,
     metrics,
     newest_first,
+    pages,
     pasted,
     shippers,
     twice,
@@ -28,6 +29,7 @@ from sdtrace.readers.io.unwrapped import LINES, Unwrapped
 
 CERTAIN: tuple[Envelope, ...] = (
     *pasted.ENVELOPES, *twice.ENVELOPES, *http.ENVELOPES, *shippers.ENVELOPES, *metrics.ENVELOPES, *exports.ENVELOPES,
+    *pages.ENVELOPES,
     *json_text.ENVELOPES, *wrapped_json.ENVELOPES, *wrapped_table.ENVELOPES, *wrapped.ENVELOPES, *newest_first.ENVELOPES,
 )  # fmt: skip
 LOOSE: tuple[Envelope, ...] = (*CERTAIN, *pasted.LOOSE, *json_text.LOOSE)

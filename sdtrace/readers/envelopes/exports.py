@@ -85,20 +85,20 @@ def answer(lines: Lines) -> Bare | None:
     inside = full(lines)
     whole = _json("\n".join(text for _, text in inside)) if inside else None
     if whole is not None:
-        found = [(inside[0][0], entry) for entry in _entries(whole)]
-        return None if not found else Bare(_in_order(found))
+        found = [(inside[0][0], entry) for entry in entries(whole)]
+        return None if not found else Bare(in_order(found))
     if not inside or not all(text.lstrip()[:1] in "{[" for _, text in inside[:20]):
         return None
     made: list[tuple[int, Entry]] = []
     empty = 0
     for n, text in inside:
         node = _json(text)
-        mine = [] if node is None else _entries(node)
+        mine = [] if node is None else entries(node)
         made += [(n, entry) for entry in mine]
         empty += not mine
         if empty > 0.2 * len(inside):
             return None
-    return Bare(_in_order(made), len(lines) - (len(inside) - empty))
+    return Bare(in_order(made), len(lines) - (len(inside) - empty))
 
 
 def _json(text: str) -> Any:
@@ -108,7 +108,7 @@ def _json(text: str) -> Any:
         return None
 
 
-def _in_order(entries: list[tuple[int, Entry]]) -> Lines:
+def in_order(entries: list[tuple[int, Entry]]) -> Lines:
     """Oldest first; entries of one moment in the order of the store, which is turned where the store gives the newest first."""
     times = [entry.at for _, entry in entries if entry.at]
     falls, rises = sum(b < a for a, b in pairwise(times)), sum(b > a for a, b in pairwise(times))
@@ -121,13 +121,13 @@ def _in_order(entries: list[tuple[int, Entry]]) -> Lines:
     return timed([(n, head, entry.text) for (n, entry), head in zip(entries, heads, strict=True)])
 
 
-def _entries(node: Any) -> list[Entry]:
+def entries(node: Any) -> list[Entry]:
     """The entries of a document by the shapes that stores have; [] where it is none of them."""
     if isinstance(node, list):
         if node and all(isinstance(one, str) for one in node):
             return [Entry("", "", one) for one in node]
         flat = [e for one in node if isinstance(one, dict) for e in _flat(one, heard=True)]
-        return flat if flat and len(flat) >= 0.8 * len(node) else [e for one in node for e in _entries(one)]
+        return flat if flat and len(flat) >= 0.8 * len(node) else [e for one in node for e in entries(one)]
     if not isinstance(node, dict):
         return []
     for shape in (_loki, _elastic, _telemetry, _datadog, _listed, _tables, _frames):
@@ -275,7 +275,7 @@ def table(lines: Lines) -> Bare | None:
         if len(row) > column:
             node = dict(zip(names, row, strict=False))
             found.append((inside[0][0] + rows.line_num, Entry(_time(node), _pod(node), row[column])))
-    return Bare(_in_order(found), 1) if found else None
+    return Bare(in_order(found), 1) if found else None
 
 
 ENVELOPES = (

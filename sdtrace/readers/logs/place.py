@@ -7,7 +7,8 @@ import polars as pl
 
 #: `[pod/NAME/CONTAINER] ` of kubectl --prefix, `NAME-1  | ` of docker compose, `NAME-7f9c6d-abcde CONTAINER ` of stern,
 #: `(ServeReplica:APP:DEPLOYMENT pid=12, ip=10.0.0.3) ` of Ray, `logs/a.log:12:` of grep over several files, ` 3: ` of srun -l,
-#: `[1,3]<stderr>:` of mpirun, `[rank3]: ` of torchrun, `node-7: ` of pdsh, `Nov 23 10:00:00 node-7 vllm[31]: ` of a syslog,
+#: `[1,3]<stderr>:` of mpirun, `[rank3]: ` of torchrun, `node-7: ` of pdsh, `Nov 23 10:00:00 node-7 vllm[31]: ` of a syslog
+#: (a host without a number only before a program with its process),
 #: `TIME {pod="a"} ` of logcli;
 #: no look around: polars reads it
 _PLACE = (
@@ -17,6 +18,8 @@ _PLACE = (
     r"|(?P<file>[\w./-]{1,200}\.(?:log|txt|out|err))(?:[:-][0-9]+)?[:-][(\[A-Z0-9 ]"
     r"|(?:\[[0-9]{1,4},|\[(?:rank|default))?(?P<task>[0-9]{1,5})(?:\]?: |\](?:<std(?:out|err)>)?: ?)"
     r"(?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
+    r"|(?:[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}|[0-9]{4}-[0-9T:.+-]{14,28}Z?) (?P<machine>[A-Za-z][\w.-]{0,120}) "
+    r"(?P<program>[\w.@/-]{1,60})\[[0-9]+\]: (?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
     r"|(?:(?:[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}|[0-9]{4}-[0-9T:.+-]{14,28}Z?) )?(?P<host>[A-Za-z][\w.-]{0,60}[0-9][\w.-]{0,60})"
     r"(?: (?P<unit>[\w.@/-]{1,60})(?:\[[0-9]+\])?)?: (?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
     r'|[0-9]{4}-[0-9T:.+-]{14,28}Z? \{(?:[^}]{0,400}[ ,{])?(?:pod|pod_name|instance|container|host|hostname)="(?P<label>[\w.:/-]{1,200})")'
@@ -30,6 +33,7 @@ _UNBOUNDED = (
     .replace("{0,400}", "*")
     .replace("{0,60}", "*")
     .replace("{1,60}", "+")
+    .replace("{0,120}", "*")
 )
 _WHOLE = ("bracket", "service", "pod", "file", "label")
 
@@ -43,8 +47,8 @@ def place(text: str) -> str:
         return f"replica-{found['process']}@{found['address'] or 'local'}".replace(":", ".")
     if found["task"]:
         return f"rank {int(found['task'])}"
-    if found["host"]:
-        return "/".join(part for part in (found["host"], found["unit"]) if part)
+    if found["machine"] or found["host"]:
+        return "/".join(part for part in (found["machine"] or found["host"], found["program"] or found["unit"]) if part)
     return next(found[name] for name in _WHOLE if found[name])
 
 
@@ -55,4 +59,6 @@ def place_of(text: pl.Expr) -> pl.Expr:
     replica = pl.concat_str(pl.lit("replica-"), parts.field("process"), pl.lit("@"), address)
     task = pl.lit("rank ") + parts.field("task").cast(pl.Int64, strict=False).cast(pl.String)
     unit = pl.coalesce(pl.lit("/") + parts.field("unit"), pl.lit(""))
-    return pl.coalesce(*(parts.field(name) for name in _WHOLE), replica, task, parts.field("host") + unit, pl.lit(""))
+    machine = parts.field("machine") + pl.lit("/") + parts.field("program")
+    named = (parts.field(name) for name in _WHOLE)
+    return pl.coalesce(*named, replica, task, machine, parts.field("host") + unit, pl.lit(""))

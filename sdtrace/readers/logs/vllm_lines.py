@@ -124,7 +124,8 @@ def v1(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _drafts() -> pl.Expr:
-    """Steps with a draft: accepted / (length - 1), and drafted / k where that agrees with the printed length."""
+    """Steps with a draft: accepted / (length - 1), and drafted / k where that agrees with the printed length; none where nothing is
+    drafted (nan is printed then)."""
     accepted, drafted, k = pl.col("accepted"), pl.col("drafted"), pl.col("k").cast(pl.Float64)
     full = drafted / k
     fits = (1 + accepted / full - pl.col("length")).abs() <= 0.0051
@@ -132,7 +133,8 @@ def _drafts() -> pl.Expr:
     derived = accepted / (pl.col("length") - 1)
     low, high = accepted / (pl.col("length") - 0.995), accepted / (pl.col("length") - 1.005)
     snapped = pl.when((low.ceil() == high.floor()) & (pl.col("length") > 1.005)).then(low.ceil()).otherwise(derived)
-    return pl.when(fits & whole).then(full).when((accepted > 0) & (pl.col("length") > 1)).then(snapped)
+    none = (drafted == 0) & (accepted == 0)
+    return pl.when(none).then(0.0).when(fits & whole).then(full).when((accepted > 0) & (pl.col("length") > 1)).then(snapped)
 
 
 def v0(lines: pl.DataFrame) -> pl.DataFrame:

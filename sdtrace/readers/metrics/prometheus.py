@@ -26,6 +26,9 @@ _OF_RAY = re.compile(
     re.MULTILINE,
 )
 _NUMBER = re.compile(r"[\d.eE+-]+|[+-]?Inf|NaN")
+_EXEMPLAR = " # {"
+#: A time of so much or more is in milliseconds: in seconds it would be the year 5138.
+_MILLISECONDS = 1e11
 
 
 def sniff(head: bytes) -> str | None:
@@ -109,13 +112,27 @@ def batches(src: Source) -> Iterator[Batch]:
 
 
 def _split(text: str) -> tuple[str, float | None, float | None]:
-    """Name with labels, value, time in seconds (the exposition's milliseconds); value None where the line was cut."""
+    """Name with labels, value, time in seconds (milliseconds of the exposition, seconds of OpenMetrics); value None where the line
+    was cut. An exemplar behind a sample (`name{..} 5 # {trace_id=".."} 1`) is none of it."""
+    text = _bare(text)
     end = text.rfind("}") + 1 or len(text.partition(" ")[0])
     rest = text[end:].split()
     try:
-        return text[:end], float(rest[0]), float(rest[1]) / 1e3 if len(rest) > 1 else None
+        at = float(rest[1]) if len(rest) > 1 else None
+        return text[:end], float(rest[0]), at / 1e3 if at is not None and at >= _MILLISECONDS else at
     except (ValueError, IndexError):
         return text[:end], None, None
+
+
+def _bare(text: str) -> str:
+    """A sample without its exemplar: what begins one inside a label's value stands between quotes."""
+    start = quotes = 0
+    while (at := text.find(_EXEMPLAR, start)) >= 0:
+        quotes += text.count('"', start, at) - text.count('\\"', start, at)
+        if not quotes % 2:
+            return text[:at]
+        start = at + 1
+    return text
 
 
 def _parsed(key: str) -> _Name | None:
