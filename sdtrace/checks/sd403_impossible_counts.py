@@ -29,9 +29,9 @@ CHECK = Check(
     needs=("drafted",),
     judged=(pl.col("drafted").is_not_null() | pl.col("accepted").is_not_null())
     & (_SINGLE | pl.col("basis").is_in(["counter", "lifetime"])),
-    fault=(pl.col("accepted") > pl.when(_SINGLE).then("drafted").otherwise(1.02 * pl.col("drafted") + _APART)).fill_null(
-        value=False
-    )
+    fault=(
+        pl.col("accepted") > pl.when(_SINGLE).then("drafted").otherwise(1.02 * pl.col("drafted") + _APART)
+    ).fill_null(value=False)
     | (pl.col("accepted") < 0).fill_null(value=False)
     | (pl.col("drafted") < 0).fill_null(value=False)
     | (pl.col("steps") < 0.98 * pl.col("drafts") - 1).fill_null(value=False)

@@ -134,7 +134,14 @@ def _drafts() -> pl.Expr:
     low, high = accepted / (pl.col("length") - 0.995), accepted / (pl.col("length") - 1.005)
     snapped = pl.when((low.ceil() == high.floor()) & (pl.col("length") > 1.005)).then(low.ceil()).otherwise(derived)
     none = (drafted == 0) & (accepted == 0)
-    return pl.when(none).then(0.0).when(fits & whole).then(full).when((accepted > 0) & (pl.col("length") > 1)).then(snapped)
+    return (
+        pl.when(none)
+        .then(0.0)
+        .when(fits & whole)
+        .then(full)
+        .when((accepted > 0) & (pl.col("length") > 1))
+        .then(snapped)
+    )
 
 
 def v0(lines: pl.DataFrame) -> pl.DataFrame:
