@@ -99,6 +99,14 @@ def _grafana(lines: list[str]) -> Any:
     return {"results": {"A": {"frames": [{"schema": {"fields": fields}, "data": {"values": values}}]}}}
 
 
+def _pages(text: str) -> bytes:
+    """Two indented answers one behind the other, as `aws logs` appends them."""
+    events = [{"timestamp": int(_ns(n)) // 10**6, "message": line} for n, line in enumerate(_rows(text))]
+    half = (len(events) + 1) // 2
+    parts = [part for part in (events[:half], events[half:]) if part]
+    return "".join(json.dumps({"events": part}, indent=4) + "\n" for part in parts).encode()
+
+
 #: for every text
 ENVELOPES: dict[str, Wrap] = {
     "UTF-16 with a mark": lambda text: text.encode("utf-16"),
@@ -122,11 +130,15 @@ ENVELOPES: dict[str, Wrap] = {
     "Elasticsearch": _document(
         lambda lines: {"hits": {"hits": [{"_source": {"@timestamp": _at(n), "message": line}} for n, line in enumerate(lines)][::-1]}}
     ),
+    "a dump of Elasticsearch": _each(lambda n, line: json.dumps({"_id": str(n), "_source": {"@timestamp": _at(n), "message": line}})),
     "Datadog": _document(
         lambda lines: {"data": [{"type": "log", "attributes": {"timestamp": _at(n), "message": x}} for n, x in enumerate(lines)][::-1]}
     ),
     "OpenTelemetry": _document(_otel),
     "CloudWatch": _document(lambda lines: {"events": [{"timestamp": int(_ns(n)) // 10**6, "message": x} for n, x in enumerate(lines)]}),
+    "CloudWatch, page by page": _pages,
+    "aws logs tail": _each(lambda n, line: f"{_at(n)[:23]}+00:00 vllm/server/0a1b2c {line}"),
+    "syslog": _each(lambda n, line: f"Mar  2 10:00:{n % 60:02} gpubox engine[31]: {line}"),
     "CloudWatch Insights": _document(_insights),
     "Google Cloud": _document(lambda lines: [{"timestamp": _at(n), "textPayload": line} for n, line in enumerate(lines)][::-1]),
     "Splunk": _document(lambda lines: {"results": [{"_time": _at(n), "_raw": line} for n, line in enumerate(lines)][::-1]}),

@@ -31,6 +31,8 @@ LINES = {
     "vllm_api.1.x3k@node-7    | INFO 11-23": "vllm_api.1.x3k@node-7",
     '2026-11-23T10:00:00Z {ns="d", pod="vllm-0"} (APIServer pid=1) INFO': "vllm-0",
     '2026-11-23T10:00:00+01:00 {instance="10.0.0.3:8000"} INFO': "10.0.0.3:8000",
+    "2026-11-23T10:00:00.123000+00:00 vllm/server/0a1b2c (APIServer pid=1) INFO": "vllm/server/0a1b2c",
+    "2026-11-23T10:00:00.123000+00:00 POST /v1/a/b (APIServer pid=1) INFO": "",
     "12: not an engine's": "",
     "INFO 11-23 12:00:00 step 3: (EngineCore pid=1)": "",
     "ERROR on node-7: (EngineCore pid=1) INFO": "",

@@ -149,7 +149,8 @@ def _loki(node: Json) -> Iterator[Entry]:
 
 
 def _elastic(node: Json) -> Iterator[Entry]:
-    hits = node.get("hits")
+    """The hits of an answer, or one hit alone, as a dump of an index has it on each line."""
+    hits = {"hits": [node]} if isinstance(node.get("_source"), dict) else node.get("hits")
     for hit in hits.get("hits", []) if isinstance(hits, dict) and isinstance(hits.get("hits"), list) else []:
         source = hit.get("_source", hit.get("fields")) if isinstance(hit, dict) else None
         if isinstance(source, dict):

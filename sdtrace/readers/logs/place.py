@@ -9,7 +9,7 @@ import polars as pl
 #: `(ServeReplica:APP:DEPLOYMENT pid=12, ip=10.0.0.3) ` of Ray, `logs/a.log:12:` of grep over several files, ` 3: ` of srun -l,
 #: `[1,3]<stderr>:` of mpirun, `[rank3]: ` of torchrun, `node-7: ` of pdsh, `Nov 23 10:00:00 node-7 vllm[31]: ` of a syslog
 #: (a host without a number only before a program with its process),
-#: `TIME {pod="a"} ` of logcli;
+#: `TIME PREFIX/CONTAINER/TASK ` of aws logs tail, `TIME {pod="a"} ` of logcli;
 #: no look around: polars reads it
 _PLACE = (
     r"^\s*(?:\[(?:pod/)?(?P<bracket>[a-z][\w./-]*)\] |(?P<service>[A-Za-z][\w.@-]*)\s*\| "
@@ -22,6 +22,7 @@ _PLACE = (
     r"(?P<program>[\w.@/-]{1,60})\[[0-9]+\]: (?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
     r"|(?:(?:[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}|[0-9]{4}-[0-9T:.+-]{14,28}Z?) )?(?P<host>[A-Za-z][\w.-]{0,60}[0-9][\w.-]{0,60})"
     r"(?: (?P<unit>[\w.@/-]{1,60})(?:\[[0-9]+\])?)?: (?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
+    r"|[0-9]{4}-[0-9T:.+-]{14,28}Z? (?P<stream>[\w.-]{1,100}/[\w.-]{1,100}/[\w.-]{1,100}) (?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
     r'|[0-9]{4}-[0-9T:.+-]{14,28}Z? \{(?:[^}]{0,400}[ ,{])?(?:pod|pod_name|instance|container|host|hostname)="(?P<label>[\w.:/-]{1,200})")'
 )
 _RE = re.compile(_PLACE)
@@ -34,8 +35,9 @@ _UNBOUNDED = (
     .replace("{0,60}", "*")
     .replace("{1,60}", "+")
     .replace("{0,120}", "*")
+    .replace("{1,100}", "+")
 )
-_WHOLE = ("bracket", "service", "pod", "file", "label")
+_WHOLE = ("bracket", "service", "pod", "file", "stream", "label")
 
 
 def place(text: str) -> str:
