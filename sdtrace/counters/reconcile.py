@@ -9,6 +9,7 @@ from sdtrace.counters.announcements import TOLD, accusations, off, standing, tol
 from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.counters.downsample import named
 from sdtrace.counters.sources import CounterSource
+from sdtrace.counters.steps import drafting
 from sdtrace.schema.trace import Event
 
 #: Two counts of the same traffic differ by less than this share.
@@ -158,6 +159,7 @@ def _stretches(windows: pl.DataFrame) -> pl.DataFrame:
     basis = pl.col("basis").is_in(["interval", "request"])
     telling = windows.filter(basis & (pl.col("rate").is_not_null() | pl.col("length").is_not_null()))
     telling = telling.filter((pl.col("drafted") > 0) | pl.col("drafted").is_null())
+    telling = telling.filter(drafting())
     full = pl.col("rate").ge(0.9995) | (pl.col("length") >= pl.col("k") + 0.995)
     none = (pl.col("accepted") == 0) | (pl.col("accepted").is_null() & (pl.col("length") <= 1.0))
     telling = telling.with_columns(full=full.fill_null(value=False), none=none.fill_null(value=False))

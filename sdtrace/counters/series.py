@@ -9,6 +9,7 @@ import polars as pl
 from sdtrace.counters.figures import plain
 from sdtrace.counters.places import ALIKE, BYS, By, named
 from sdtrace.counters.sources import CounterSource, increments
+from sdtrace.counters.steps import drafting
 
 #: Clusters of one series: neighbours are added up beyond it, which only makes a test more careful.
 CLUSTERS = 200
@@ -84,7 +85,7 @@ def tallies(
     made = []
     best = _best(sources)
     for source in best:
-        rows = _rows(windows, source)
+        rows = _rows(windows, source).filter(drafting())
         rows = rows.with_columns(
             configured=pl.col("path").replace_strict(dict(configured), default="", return_dtype=pl.String)
         )

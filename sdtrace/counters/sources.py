@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.counters.scrapes import placed, says
-from sdtrace.counters.steps import Delivered, bounds, delivered_of, notes, over_all, whole
+from sdtrace.counters.steps import Delivered, bounds, delivered_of, drafting, notes, over_all, whole
 
 #: What is taken for the figures first: the closer to single decisions, the better.
 _DEPTH = ("round", "request", "iteration", "interval", "run", "lifetime", "counter", "gauge")
@@ -94,12 +94,12 @@ def _source(engine: str, surface: str, basis: str, part: pl.DataFrame) -> Counte
         length = _ratio(counts["emitted"] or 0.0, counts["steps"] or 0.0) or None
         pooled = length is not None
     if length is None:
-        length = _mean(part, "length")
+        length = _mean(part.filter(drafting()), "length")
     if length is None and engine == "sglang" and basis == "counter":  # verifications of requests that ended
         length = _ratio(counts["emitted"] or 0.0, counts["drafts"] or 0.0)
         pooled = length is not None
     if rate is None:
-        rate = _mean(part, "rate")
+        rate = _mean(part.filter(drafting()), "rate")
     listed = added.filter(pl.col("accepted_by_position").is_not_null() & pl.col("drafts").is_not_null())
     by_request = drafted.filter(pl.col("drafts") > 0) if basis == "request" else drafted.clear()
     at = part["at"].drop_nulls()

@@ -31,6 +31,11 @@ class Delivered:
         return max(self.emitted - self.first, 0.0) / self.drafts
 
 
+def drafting() -> pl.Expr:
+    """Windows but those in which the engine had set its draft length to none: their mean of 1.00 is of no drafting step."""
+    return (pl.col("k") > 0) | pl.col("k").is_null()
+
+
 def whole(added: pl.DataFrame, name: str) -> float | None:
     """The sum of a count; None where a record counts accepted tokens without it, so that sums are of the same records."""
     lacks = added.filter(pl.col(name).is_null() & pl.col("accepted").is_not_null()).height

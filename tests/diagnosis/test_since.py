@@ -59,18 +59,32 @@ def test_a_collapse_is_dated_and_wiring_is_not_it(tmp_path: Path) -> None:
     assert change["where"].endswith(":18")
 
 
-def test_means_that_collapse_are_dated_like_counts(tmp_path: Path) -> None:
-    """SGLang prints no counts: 0.00 throughout is nothing accepted, and what was accepted before disproves weights and vocabulary."""
-    text = "".join(
+def means(i: int, length: float, rate: float) -> str:
+    """A line of SGLang, four seconds behind the last one."""
+    return (
         f"[2026-03-02 10:{4 * i // 60:02}:{4 * i % 60:02} TP0] Decode batch, #running-req: 4, #token: 20000, token usage: 0.20, accept "
         f"len: {length:.2f}, accept rate: {rate:.2f}, cuda graph: True, gen throughput (token/s): {100 * length:.2f}, #queue-req: 0\n"
-        for i, (length, rate) in enumerate([(2.8, 0.6)] * 20 + [(1.0, 0.0)] * 30)
     )
+
+
+def test_means_that_collapse_are_dated_like_counts(tmp_path: Path) -> None:
+    """SGLang prints no counts: 0.00 throughout is nothing accepted, and what was accepted before disproves weights and vocabulary."""
+    text = "".join(means(i, *((2.8, 0.6) if i < 20 else (1.0, 0.0))) for i in range(50))
     (cause,) = (c for c in report(tmp_path, text)["causes"] if c["side"] == "slow")
     assert cause["cause"] == "drafter-miswired"
     assert "60.0% until 10:01:16, 0.0% since 10:01:20" in cause["headline"]
     assert "right weights" not in cause["advice"]
     assert cause["blame"] == "scheduler"
+
+
+def test_an_engine_that_sets_its_length_to_none_accepts_none(tmp_path: Path) -> None:
+    """The same figures behind the announcement: nobody is accused, and the mean is of drafting steps."""
+    healthy, off = ("".join(means(i, *m) for i in r) for m, r in (((2.8, 0.6), range(20)), ((1.0, 0.0), range(21, 60))))
+    switch = "[2026-03-02 10:01:20 TP0] Adaptive spec params updated: steps 3 -> 0\n"
+    found = report(tmp_path, healthy + switch + off)
+    assert found["causes"] == []
+    assert found["verdict"]["state"] == "healthy"
+    assert found["acceptance"]["tokens_per_step"] == pytest.approx(2.8)
 
 
 def test_errors_beside_the_onset_are_evidence(tmp_path: Path) -> None:

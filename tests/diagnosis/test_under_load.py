@@ -132,5 +132,11 @@ def test_steps_without_a_draft_that_only_the_throughput_tells(tmp_path: Path) ->
     assert headline.startswith("2.50 tokens per drafting step, but about 99.7% of some 17,310 steps had no draft; ")
 
 
+def test_a_throughput_speaks_of_no_more_than_its_own_seconds(tmp_path: Path) -> None:
+    """Every 50th window, of an idle server or of a copy: 1,000 tokens of 10 s do not stand for 500 s."""
+    text = "".join(window(50 * n, 0.5, 1) for n in range(30))
+    assert "had no draft" not in said(tmp_path, text)["verdict"]["headline"]
+
+
 def test_a_throughput_that_drafting_steps_explain_says_nothing_of_others(tmp_path: Path) -> None:
     assert "had no draft" not in said(tmp_path, "".join(window(n, 0.5, 1) for n in range(30)))["verdict"]["headline"]

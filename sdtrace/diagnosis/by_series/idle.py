@@ -36,15 +36,19 @@ def by_throughput(windows: pl.DataFrame, source: CounterSource) -> Idle | None:
     c = source.counts
     if source.engine != "vllm" or source.basis != "interval" or c["drafts"] is None or c["accepted"] is None:
         return None
-    rows = windows.filter((pl.col("engine") == "vllm") & (pl.col("generation_tps") > 0) & pl.col("at").is_not_null())
+    rows = windows.filter((pl.col("engine") == "vllm") & (pl.col("generation_tps") >= 0) & pl.col("at").is_not_null())
     rows = rows.filter(~pl.col("series").fill_null("").str.contains("Aggregated", literal=True))
-    told = windows.filter((pl.col("surface") == source.surface) & (pl.col("engine") == "vllm")).height
+    told = windows.filter((pl.col("surface") == source.surface) & (pl.col("engine") == "vllm"))
     gaps = rows.select(
         tps=pl.col("generation_tps"), gap=(pl.col("at") - pl.col("at").shift(1)).over("path", "series")
     ).drop_nulls()
-    if gaps.is_empty() or told < PAIRED * rows.height:
+    busy = rows.filter(pl.col("generation_tps") > 0).height
+    known = [float(n) for n in (*gaps["gap"], *told["span_s"].drop_nulls()) if n >= 1]
+    if not known or told.height < PAIRED * busy:
         return None
-    usual = float(gaps["gap"].to_numpy()[gaps.height // 2])
+    usual = min(
+        known
+    )  # a line speaks of the seconds since the last one; an idle server, or who copied the log, left lines out
     near = gaps.filter(pl.col("gap").is_between(0, GAP * usual))
     every = float((near["tps"] * near["gap"]).sum()) - c["accepted"]
     share = 1 - c["drafts"] / every if every >= STEPS else 0.0

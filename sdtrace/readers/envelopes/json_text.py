@@ -31,6 +31,7 @@ _FRONTS = (
     re.compile(r"[a-z][a-z0-9.-]{0,200}-(?:[a-z0-9]{5}|\d{1,3}) [a-z][a-z0-9-]{0,62}(?: |$)"),
     re.compile(r"[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d [\w.-]{1,80} [\w.@/-]{1,80}(?:\[\d{1,9}\])?:(?: |$)"),
     re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]{0,12}(?:Z|[+-]\d\d:?\d\d)?(?: |$)"),
+    re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}/[\w.-]{1,100}(?: |$)"),
     re.compile(r" {0,8}\d{1,9}[\t:]"),
 )
 #: Where one object ends and the next begins.

@@ -17,6 +17,7 @@ from sdtrace.schema.trace import Doubt
 #: What docker, Kubernetes, journald, Ray, srun and whoever quotes a log put in front of a line.
 SHIPPED = (
     r"^(?:[ \t]|[>*|-] ?|[A-Za-z0-9_./:@-]+ *\| ?|\[[A-Za-z0-9_][A-Za-z0-9_./:-]*\] |\([A-Za-z0-9_ ./:=,-]+\) |std(?:out|err) [FP] "
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.+Z-]+ [A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+ "
     r"|[A-Za-z0-9_.-]+: |[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{8}[0-9.,:Z+-]* |[0-9]{2}:[0-9]{2}:[0-9]{2}[0-9.,]* "
     r"|[A-Za-z0-9_.-]+ [A-Za-z0-9_.@/-]+\[[0-9]+\]: "
     r"|[A-Z][a-z]{2} +[0-9]+ [0-9:]{8} [A-Za-z0-9_.:-]+ [A-Za-z0-9_.@/-]+(?:\[[0-9]+\])?: )*"

@@ -14,6 +14,8 @@ ANSI = r"\x1b?\[[0-9;]{1,24}m"
 #: key of the engine's own line, keys of the time that the wrapper saw it
 _WRAPPED = (("log", ("time", "@timestamp", "timestamp")), ("MESSAGE", ("__REALTIME_TIMESTAMP",)))
 _KEYS = r'"(?:log|MESSAGE|message|msg)"'
+#: A line of llama-server's JSON Lines; a syslog or a log store may have put something in front.
+_OF_LLAMACPP = {"type", "time", "level", "msg"}
 _LEVELS = {"debug": "D", "info": "I", "warn": "W", "warning": "W", "error": "E"}
 _LEVEL_KEYS = ("levelname", "level", "severity", "lvl")
 _TIMES = ("asctime", "timestamp", "@timestamp", "time", "ts", "date")
@@ -41,9 +43,10 @@ def _inner(text: str, depth: int = 2) -> str:
         return text
     if not isinstance(record, dict):
         return text
+    known = record.keys() == _OF_LLAMACPP or not text[:start].strip()
+    if known and record.get("type") == "log" and isinstance(record.get("msg"), str):
+        return f"{text[:start]}{_llamacpp(record, text[start:])}"
     if not text[:start].strip():
-        if record.get("type") == "log" and isinstance(record.get("msg"), str):
-            return _llamacpp(record, text)
         for key, times in _WRAPPED:
             if isinstance(line := record.get(key), str):
                 again = _inner(line, depth - 1) if line.startswith("{") and depth else line

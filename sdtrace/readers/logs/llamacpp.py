@@ -25,7 +25,8 @@ from sdtrace.schema.trace import Event, Loss
 _CLOCK = re.compile(r"(?:^|\] |\s)(\d+)\.(\d\d)\.(\d{3})\.(\d{3}) (?=[IWED] )")
 #: what may stand before a figure: a stamp, a level, a port, what a container, kubectl or journald puts there, the slot
 _BEFORE = re.compile(
-    r"^(?:\[[\w./-]++\] |(?<![\w.-])[\w.-]++ [\w.@-]++\[\d++\]: |[\s\d|:.,\-+TZ\[\]/]|[IWED] |std(?:out|err) [FP] "
+    r"^(?:\[[\w./-]++\] |(?<=[\dZ] )[\w.-]++/[\w.-]++/[\w.-]++ "
+    r"|(?<![\w.-])[\w.-]++ [\w.@-]++\[\d++\]: |[\s\d|:.,\-+TZ\[\]/]|[IWED] |std(?:out|err) [FP] "
     r"|[A-Z][a-z]{2} ++\d++ [\d:]++ \S++ [\w.@-]++\[\d++\]: |[\w.-]++\s*+\| |spec common_specu: |llama_perf_context_print: )*+"
     r"(?:slot\s+print_timings?: id\s+(?P<slot>\d+) \| task (?P<task>-?\d+) \|\s*)?$"
 )

@@ -22,7 +22,8 @@ _PLACE = (
     r"(?P<program>[\w.@/-]{1,60})\[[0-9]+\]: (?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
     r"|(?:(?:[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8}|[0-9]{4}-[0-9T:.+-]{14,28}Z?) )?(?P<host>[A-Za-z][\w.-]{0,60}[0-9][\w.-]{0,60})"
     r"(?: (?P<unit>[\w.@/-]{1,60})(?:\[[0-9]+\])?)?: (?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
-    r"|[0-9]{4}-[0-9T:.+-]{14,28}Z? (?P<stream>[\w.-]{1,100}/[\w.-]{1,100}/[\w.-]{1,100}) (?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
+    r"|[0-9]{4}-[0-9T:.+-]{14,28}Z? (?P<stream>[\w.-]{1,100}/[\w.-]{1,100}/[\w.-]{1,100}) "
+    r"(?:[(\[]|INFO|DEBUG|WARNING|ERROR|slot|srv|[0-9]+\.)"
     r'|[0-9]{4}-[0-9T:.+-]{14,28}Z? \{(?:[^}]{0,400}[ ,{])?(?:pod|pod_name|instance|container|host|hostname)="(?P<label>[\w.:/-]{1,200})")'
 )
 _RE = re.compile(_PLACE)
