@@ -1,10 +1,12 @@
 """Sections of the report about time: the step as a waterfall, the cost curve, speed-up against batch size."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import polars as pl
 
+from sdtrace.results.clock import WALL, clock
 from sdtrace.results.numbers import ms
 from sdtrace.results.report import Chart, Section, Value
 from sdtrace.results.words import IF_GONE
@@ -194,17 +196,23 @@ def _over_time(timing: Timing) -> Section | None:
     )
     if sums.height < 3:
         return None
-    start = sums["bucket"][0]
+    start, width = sums["bucket"][0], timing.width
+    at = [] if width is None else [bucket * width for bucket in sums["bucket"]]
+    names = [clock(place) for place in at] or [str(bucket - start) for bucket in sums["bucket"]]
     rows: list[list[Value]] = [
-        [r["bucket"] - start, r["w"], r["wt"] / r["w"], 1000 * r["timed_tokens"] / r["wt"]]
-        for r in sums.iter_rows(named=True)
+        [name, r["w"], r["wt"] / r["w"], 1000 * r["timed_tokens"] / r["wt"]]
+        for name, r in zip(names, sums.iter_rows(named=True), strict=True)
     ]
     steps = [float(r[2] or 0) for r in rows]
-    says = f"Mean step between {ms(min(steps))} and {ms(max(steps))} in {len(rows)} intervals."
+    says = f"Mean step between {ms(min(steps))} and {ms(max(steps))} in {len(rows)} intervals"
+    says += "." if width is None else f" of {width:g} s."
     marked: list[float | None] = [None] * len(rows)
-    if (at := turn(steps)) is not None:
-        marked[at] = steps[at]
-        says += f" It changes most at interval {rows[at][0]}, marked in the chart."
-    chart = Chart("line", "interval", "ms a step", [str(r[0]) for r in rows], {"step": list(steps), "change": marked})
-    columns = ["interval", "engine steps", "step ms", "tokens per second of busy engine"]
+    if (turned := turn(steps)) is not None:
+        marked[turned] = steps[turned]
+        says += f" It changes most at {'' if at else 'interval '}{names[turned]}, marked in the chart."
+    unit = "interval" if not at else "time (UTC)" if at[0] >= WALL else "seconds"
+    chart = Chart("line", unit, "ms a step", names, {"step": list(steps), "change": marked})
+    if at:
+        chart = replace(chart, at=at, axis="clock" if at[0] >= WALL else "seconds")
+    columns = [unit, "engine steps", "step ms", "tokens per second of busy engine"]
     return Section("time-over-time", "Step time over time", says, columns, rows, chart)

@@ -29,7 +29,8 @@ _SAME = ("engine", "engine_version", "method", "target_model", "draft_model", "n
 @dataclass(frozen=True)
 class Timing:
     """What the tally says about speed. `cost`, `places`, `blocks` are its frames for the runs that are looked at;
-    `requests` has tags and times of their requests. The rest is None where no step has a time."""
+    `requests` has tags and times of their requests. `width`: seconds of a stretch of `blocks` times FINE, None where steps have no
+    time of day. The rest is None where no step has a duration."""
 
     runs: list[str]
     run: Run
@@ -46,6 +47,7 @@ class Timing:
     bounds: tuple[float | None, float | None] = (None, None)
     gains: Mapping[str, float | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    width: float | None = None
 
     @property
     def document(self) -> dict[str, Any] | None:
@@ -98,6 +100,7 @@ def timing(audit: Audit, given: float | None = None) -> Timing | None:
         audit.requests.filter(mine),
         drafted=float(places.filter(mine)["drafted"].sum()),
         notes=notes,
+        width=audit.tally.width if audit.tally.frame("laws")["first_at"].null_count() == 0 else None,
     )
     if told.cost.is_empty():
         return told

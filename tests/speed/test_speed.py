@@ -61,6 +61,27 @@ def test_parts_add_up_to_wall_time(engine: Engine, tmp_path: Path) -> None:
     assert (time["draft_ms"] is None) is not engine.parts
 
 
+@pytest.mark.one_of(3)
+@pytest.mark.parametrize(
+    ("start", "axis", "unit"), [(2e9, "clock", "time (UTC)"), (100.0, "seconds", "seconds"), (None, "", "interval")]
+)
+def test_step_time_stands_on_the_clock_of_its_steps(start: float | None, axis: str, unit: str, tmp_path: Path) -> None:
+    """A step a second, which takes ten times as long from the 40th on; without times in stretches of 1,024 lines."""
+    timed: list[dict[str, Any]] = [{"at": start + i} for i in range(60)] if start is not None else [{}] * 4000
+    rows = [line(i, step_ms=10.0 if i < 40 else 100.0, batch_size=1, **at) for i, at in enumerate(timed)]
+    (tmp_path / "trace.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (section,) = [s for s in report(str(tmp_path / "trace.jsonl")).sections if s.id == "time-over-time"]
+    assert section.chart is not None
+    assert (section.chart.axis, section.columns[0]) == (axis, unit)
+    if start is None:
+        assert (section.chart.at, section.chart.x) == ([], ["0", "1", "2", "3"])
+        return
+    assert section.chart.at == [start + i for i in range(60)]
+    assert (
+        f"in 60 intervals of 1 s. It changes most at {'03:34:00' if axis == 'clock' else '140 s'}, " in section.sentence
+    )
+
+
 @pytest.mark.slow
 def test_a_shared_step_counts_once_however_the_file_is_ordered(tmp_path: Path) -> None:
     made = drive(Engine(), Traffic(requests=30))
