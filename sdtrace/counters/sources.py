@@ -63,7 +63,24 @@ def sources(windows: pl.DataFrame) -> list[CounterSource]:
         _source(str(engine), str(surface), str(basis), part)
         for (engine, surface, basis), part in windows.group_by("engine", "surface", "basis", maintain_order=True)
     ]
-    return sorted(found, key=_rank)
+    return _without_replays(sorted(found, key=_rank))
+
+
+def _without_replays(ranked: list[CounterSource]) -> list[CounterSource]:
+    """llama.cpp on targets that cannot take tokens back drafts an accepted part again, and its statistics count that as accepted:
+    of the same drafted tokens, the requests that accept fewer are right. Steps are those of the statistics where they tell none.
+    """
+    said = next((s for s in ranked if s.engine == "llama.cpp" and s.surface == "statistics"), None)
+    one = next((s for s in ranked if s.engine == "llama.cpp" and s.surface == "request"), None)
+    if said is None or one is None or ranked.index(said) > ranked.index(one):
+        return ranked
+    drafted, more, fewer = said.counts["drafted"], said.counts["accepted"], one.counts["accepted"]
+    if not drafted or more is None or fewer is None or one.counts["drafted"] != drafted or fewer >= more:
+        return ranked
+    drafts = one.counts["drafts"] if one.counts["drafts"] is not None else said.counts["drafts"]
+    length = one.length if one.length is not None or not drafts else 1 + fewer / drafts
+    right = replace(one, counts=one.counts | {"drafts": drafts}, length=length, pooled=True)
+    return [right, *(s for s in ranked if s is not one)]
 
 
 def _rank(source: CounterSource) -> tuple[Any, ...]:

@@ -61,6 +61,8 @@ TABLE: dict[str, tuple[str, tuple[Any, ...]]] = {
         "    6.85 ms per token,   146.00 tokens per second)\n",
         (147, 730, 526, 1 + 526 / 147, [146, 147]),
     ),
+    # replays of a rejected part are accepted: the statistics count 11 of 66 where the request, rightly, accepts none in 11 drafts
+    "replayed": (request_d(73, 0, 66, 1.0) + statistics(11, 11, 11, 66, 11, ", #mean acc len = 2.00"), (11, 66, 0, 1.0, None)),
     # a request that accepts nothing prints no length: the other one drafts 90/30 = 3 a step, so 300 need 100 steps at least
     "nothing accepted": (
         request_d(91, 60, 90, 3.0) + request_d(101, 0, 300, 1.0, 31), (130, 390, 60, 1 + 60 / 130, None)
