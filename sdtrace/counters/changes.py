@@ -5,7 +5,7 @@ windows themselves (`stats.turns`); the chance of a false one is shared among al
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ class Change:
     tokens_before: float | None = None
     says: str | None = None
     basis: str = "interval"  #: what a point of the series is
+    named: str = ""  #: the series as its windows name it, without the engine
     few: bool = False  #: told from so few windows that other requests would explain it
 
     @property
@@ -90,7 +91,11 @@ def changes(windows: pl.DataFrame, events: Sequence[Event]) -> list[Change]:
     """Every change, in order of time (of lines, where there is none); events of the engine among them."""
     rows = list(_figures(windows))
     level = LEVEL / max(len(rows), 1)
-    found = [change for what, series, basis, part in rows for change in _turned(what, series, basis, part, level)]
+    found = [
+        replace(change, named=named)
+        for what, series, named, basis, part in rows
+        for change in _turned(what, series, basis, part, level)
+    ]
     if not any(change.what == "acceptance" for change in found):
         found += _pasted(windows)
     return sorted(
@@ -99,8 +104,8 @@ def changes(windows: pl.DataFrame, events: Sequence[Event]) -> list[Change]:
     )
 
 
-def _figures(windows: pl.DataFrame) -> Iterator[tuple[str, str, str, pl.DataFrame]]:
-    """(figure, series, basis, its points: value, weight, at, path, line, drafted, accepted)."""
+def _figures(windows: pl.DataFrame) -> Iterator[tuple[str, str, str, str, pl.DataFrame]]:
+    """(figure, series, the series as its windows name it, basis, its points: value, weight, at, path, line, drafted, accepted)."""
     telling = windows.filter(pl.col("basis").is_in(_BASES))
     server = pl.col("series").fill_null("").str.replace(r" ?slot \d+$", "")
     keyed = telling.with_columns(server=pl.when(pl.col("basis") == "request").then(server).otherwise("series"))
@@ -117,7 +122,7 @@ def _figures(windows: pl.DataFrame) -> Iterator[tuple[str, str, str, pl.DataFram
         name = " ".join(str(word) for word in (engine, server_name) if word)
         for figure, points in _of_series(part, windows, surface):
             if points.height > 2 * SIDE:
-                yield figure, name, basis, points
+                yield figure, name, server_name or "", basis, points
 
 
 def _of_series(part: pl.DataFrame, windows: pl.DataFrame, surface: str) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -88,7 +88,7 @@ def fallen(changes: Sequence[Change], events: Sequence[Event], windows: pl.DataF
 
 def _places(change: Change) -> dict[By, str]:
     """What the series of a change is a series of: engine 3, rank 1, ..."""
-    return {by: name for by, name in names_in(change.series.partition(" ")[2], "").items() if by in (*ALIKE, "adapter")}
+    return {by: name for by, name in names_in(change.named, "").items() if by in (*ALIKE, "adapter")}
 
 
 def _fallen(changes: Sequence[Change], events: Sequence[Event], windows: pl.DataFrame) -> list[Change]:

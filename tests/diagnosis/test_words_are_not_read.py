@@ -6,12 +6,15 @@ from typing import Any
 import polars as pl
 import pytest
 
+from sdtrace.counters.changes import Change
 from sdtrace.counters.series import Tally
 from sdtrace.diagnosis.incident import Affected, Incident
+from sdtrace.diagnosis.since import fallen
 from sdtrace.diagnosis.verdict import DATED, verdict
 from sdtrace.render import difference
 from sdtrace.results.cause import Cause
 from sdtrace.results.report import Report
+from sdtrace.schema.counters import no_windows
 
 FAULT = Cause("greedy-mismatch", "wrong", "proved", ("SD141",), "the argmax is another", (), "look", "sampler")
 
@@ -46,6 +49,11 @@ def test_a_place_lies_within_what_is_around_it_whatever_it_is_called() -> None:
     assert not odd.inside(pod), "its name ends like a place in that pod"
     assert odd.name == "b of pod a"
     assert not pod.inside(tally("all", "vllm"))
+
+
+def test_the_place_that_fell_is_named_by_its_windows() -> None:
+    fell = Change("acceptance", "some engine whose name has blanks web-1", 5.0, 0.8, 0.1, "a.log", 9, named="engine 3")
+    assert fallen([fell], [], no_windows()) == {("pod", "web-1")}
 
 
 def test_the_answer_of_a_comparison_stands_behind_its_word() -> None:
