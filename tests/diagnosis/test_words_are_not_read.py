@@ -52,8 +52,8 @@ def test_a_place_lies_within_what_is_around_it_whatever_it_is_called() -> None:
 
 
 def test_the_place_that_fell_is_named_by_its_windows() -> None:
-    fell = Change("acceptance", "some engine whose name has blanks web-1", 5.0, 0.8, 0.1, "a.log", 9, named="engine 3")
-    assert fallen([fell], [], no_windows()) == {("pod", "web-1")}
+    fell = Change("acceptance", "some engine whose name has blanks rank 1", 5.0, 0.8, 0.1, "a.log", 9, named="rank 1")
+    assert fallen([fell], [], no_windows()) == {("rank", "1")}
 
 
 def test_the_answer_of_a_comparison_stands_behind_its_word() -> None:
