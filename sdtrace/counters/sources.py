@@ -80,7 +80,8 @@ def _without_replays(ranked: list[CounterSource]) -> list[CounterSource]:
     drafts = one.counts["drafts"] if one.counts["drafts"] is not None else said.counts["drafts"]
     length = one.length if one.length is not None or not drafts else 1 + fewer / drafts
     right = replace(one, counts=one.counts | {"drafts": drafts}, length=length, pooled=True)
-    return [right, *(s for s in ranked if s is not one)]
+    rest = [s for s in ranked if s is not one]
+    return [*rest[: rest.index(said)], right, *rest[rest.index(said) :]]
 
 
 def _rank(source: CounterSource) -> tuple[Any, ...]:
