@@ -1,6 +1,6 @@
 """What a record itself is, and what follows for everything that is judged by it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,3 +31,8 @@ class Record:
     distrusted: frozenset[str] = frozenset()
     joined: tuple[Mapping[str, Any], ...] = ()
     copies: bool = False
+
+
+def worst(one: str | None, other: str, order: Sequence[str]) -> str:
+    """The later one in `order`, best first; the other where one is not known."""
+    return other if one is None else max(one, other, key=order.index)

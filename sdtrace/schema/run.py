@@ -35,6 +35,7 @@ class Run:
     config: str | None = None
 
     imprecise: float | None = None
+    cut_digits: bool | None = None
     over_counted: int | None = None
     apart: str | None = None
     draft_unsaid: bool | None = None
@@ -62,6 +63,7 @@ _NAMES = frozenset(field.name for field in fields(Run))
 _RULED = frozenset(
     {
         "imprecise",
+        "cut_digits",
         "over_counted",
         "apart",
         "draft_unsaid",

@@ -44,6 +44,17 @@ def _coarse(world: World) -> World:
     return replace(world, p=np.asarray(np.minimum(coarse * np.float32(1.0000007), 1.0), np.float32))
 
 
+def _cut(
+    values: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.asarray(np.floor(values.astype(np.float64) * 1000) / 1000, np.float32)
+
+
+def _three_decimals(world: World) -> World:
+    """Three decimals of p and q are kept, further ones cut off."""
+    return replace(world, p=_cut(world.p), q=_cut(world.q))
+
+
 LAWFUL_NOISE: dict[str, Variant] = {
     "noise-0.05%": Variant("the recorded p is off by 0.05%", _DRAWN, shown=_noise(0.0005), record_fault=True),
     "noise-0.5%": Variant("the recorded p is off by 0.5%", _DRAWN, shown=_noise(0.005), record_fault=True),
@@ -52,4 +63,8 @@ LAWFUL_NOISE: dict[str, Variant] = {
     "noise-of-both-5%": Variant("the recorded p and q are off by 5%", _SAMPLED, shown=_noise_of_both(0.05), record_fault=True),
     "p-too-high": Variant("the recorded p is too high by 2%", _DRAWN, shown=_high, record_fault=True),
     "coarse-p": Variant("p went through bfloat16 and is said to be float32", _DRAWN, shown=_coarse, record_fault=True),
+    "digits-cut": Variant(
+        "three decimals of p and q are kept, further ones cut off and not rounded", _DRAWN, shown=_three_decimals, record_fault=True,
+        dtypes=("float32", "float64", "decimals:3", "decimals:4"),
+    ),
 }  # fmt: skip

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Variant:
-    """`laws` that it goes with, `says` what it is.
+    """`laws` that it goes with, `says` what it is; `dtypes`: the precisions of the record that it goes with, none for all.
 
     `remake` changes what the models say before anything is drafted; `play` is another lawful engine; `shown` what the recorder
     sees of the world; `steps`, `requests` and `run` change the records, `lost` the steps once requests are added up. Steps and
@@ -33,3 +33,4 @@ class Variant:
     run: Callable[[Row], Row] | None = None
     lost: Callable[[pl.DataFrame, np.random.Generator], pl.DataFrame] | None = None
     record_fault: bool = False
+    dtypes: tuple[str, ...] = ()

@@ -274,6 +274,11 @@ FRAMES: dict[str, Frame] = {
         "wrong": _count("contradictions"),
         "near": _count("decisions with a draw that could be told"),
     }),
+    "digits": Frame({
+        **_RUN_LAW,
+        "wrong": _count("contradictions, where probabilities are rounded to decimals"),
+        "left": _count("those of them that are left where decimals were cut off, not rounded"),
+    }),
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from sdtrace.results.check import Check
 from sdtrace.schema.arrays import Floats
 from sdtrace.tally.affected import affected
+from sdtrace.tally.digits import digits
 from sdtrace.tally.evidence import evidence
 from sdtrace.tally.group_sums import group_sums
 from sdtrace.tally.margins import margins
@@ -38,6 +39,7 @@ def measure(scope: Scope, checks: Sequence[Check]) -> Tally:
     fired = set(tally.sums["checks"].filter(pl.col("faults") > 0)["code"])
     if (far := margins(scope, rows, [check for check in checks if check.code in fired])) is not None:
         tally.sums["margins"] = far
+        tally.sums["digits"] = digits(scope, rows, checks)
     tally.steps = _sample(scope, per_step["hash"])
     uniforms(scope, per_step["hash"], tally)
     return tally

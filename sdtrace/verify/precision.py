@@ -24,7 +24,9 @@ def infer(values: Floats) -> str:
     if not len(seen):
         return "float32"
     for digits in range(1, 7):
-        if np.all(np.abs(seen * 10**digits - np.round(seen * 10**digits)) < 1e-6):
+        nearest = np.round(seen * 10**digits)
+        # a decimal that went through float32 is off by half of a unit of its last bit
+        if np.all(np.abs(seen * 10**digits - nearest) < np.maximum(1e-6, nearest * 2.0**-24)):
             return f"decimals:{digits}"
     mantissa, _ = np.frexp(seen)
     if _on_grid(mantissa, 8):
@@ -33,12 +35,23 @@ def infer(values: Floats) -> str:
     return "float16" if np.all(_grid(mantissa, 11) | (subnormal & (seen < 6.2e-5))) else "float32"
 
 
-def bands(pos: Positions, declared: str | None) -> Bands:
+def bands(pos: Positions, declared: str | None, *, cut: bool = False) -> Bands:
     """The bands of a batch: the declared precision, or a coarser one that the values show.
 
-    A run may say float32 and its writer may still have printed four decimals: the wider band is the sound one.
+    A run may say float32 and its writer may still have printed four decimals: the wider band is the sound one. `cut`: decimals were
+    cut off, not rounded, and may be off by all of a unit of the last one.
     """
-    return Bands(band(pos.p, declared), band(pos.q, declared))
+    p, q = band(pos.p, declared), band(pos.q, declared)
+    return Bands(_cut(p), _cut(q)) if cut else Bands(p, q)
+
+
+def of_decimals(rounding: Rounding) -> bool:
+    """Whether values are off by half of a unit of a decimal; a step of the smallest float16 is less than one of seven decimals."""
+    return rounding.absolute > 2.0**-25
+
+
+def _cut(rounding: Rounding) -> Rounding:
+    return Rounding(rounding.relative, 2 * rounding.absolute) if of_decimals(rounding) else rounding
 
 
 #: What a probability may be off by at most, relative to itself: its greatest value is p / (1 - relative).

@@ -14,7 +14,8 @@ from sdtrace.verify.positions import Positions, positions
 class Ruling(TypedDict, total=False):
     """Fields that a run line is amended by; `rule` and `prob_basis` are those of the format.
 
-    `imprecise`: how far, relative to itself, a recorded p may be from the compared one. `over_counted`: num_accepted of every
+    `imprecise`: how far, relative to itself, a recorded p may be from the compared one. `cut_digits`: decimals were cut off, not
+    rounded. `over_counted`: num_accepted of every
     step is that many too high. `apart`: steps of requests of unknown temperature may be greedy ("draws": those that drew are not)
     and are judged only where they show that they are not; `mask_unknown`: they count in no statistic.
     `draft_unsaid`: some steps have no q and others do; whether those used none or theirs was lost is open, and they are not judged.
@@ -24,6 +25,7 @@ class Ruling(TypedDict, total=False):
     rule: str
     prob_basis: str
     imprecise: float
+    cut_digits: bool
     over_counted: int
     apart: str
     draft_unsaid: bool

@@ -51,7 +51,7 @@ class Scope:
     @cached_property
     def bands(self) -> Bands:
         """Rounding of the logged probabilities."""
-        return widened(bands(self.pos, self.run.prob_dtype), self.run.imprecise)
+        return widened(bands(self.pos, self.run.prob_dtype, cut=bool(self.run.cut_digits)), self.run.imprecise)
 
     @cached_property
     def params(self) -> Mapping[str, Any]:

@@ -57,6 +57,20 @@ def test_noise_is_told_as_what_it_is(variant: str) -> None:
         assert 0 < document["record"]["noise"] < 0.2
 
 
+@pytest.mark.one_of(4)
+@pytest.mark.parametrize("dtype", ["decimals:3", "float32"])
+@pytest.mark.parametrize("law", ["ratio", "block"])
+def test_decimals_that_were_cut_off_are_told_from_rounded_ones(law: str, dtype: str) -> None:
+    """Each may be off by all of a unit; what contradicts the law then still does."""
+    cut = Settings(variant="digits-cut", law=law, dtype=dtype, tested=5000, vocab=128, level="draws", seed=1)
+    document, found = told(made(cut))
+    assert [c.cause for c in found.causes] == ["record-imprecise"]
+    assert law == "block" or "cut off" in found.causes[0].headline
+    assert document["audit"]["disagree"] == 0
+    lenient = Settings("lenience", law=law, dtype="decimals:3", tested=2500, vocab=128, level="draws")
+    assert told(made(lenient))[1].causes[0].certainty == "proved"
+
+
 @pytest.mark.slow
 def test_noise_in_blocks_is_told_by_the_width_that_explains_it() -> None:
     """A decision about a block holds the products of many p: no margin of one p tells, the least width does."""

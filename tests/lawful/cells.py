@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from sdtrace.simulate import LEVELS, VARIANTS, Settings
+from sdtrace.simulate import LEVELS, VARIANTS, Settings, Variant
 from tests.power.judge import accusations, at_level, made
 
 DTYPES = ("float32", "bfloat16", "float16", "decimals:4", "decimals:3", "float64")
@@ -24,11 +24,16 @@ class Cell:
         return f"{self.variant}, {self.law}, {self.level}, {self.dtype}, seed {self.seed}"
 
 
+def dtypes(variant: Variant) -> tuple[str, ...]:
+    """The precisions that a variant goes with."""
+    return variant.dtypes or DTYPES
+
+
 def cells() -> list[Cell]:
     """Every cell, in a fixed order."""
     found = []
     for name, variant in VARIANTS.items():
-        found += [Cell(name, law, level, dtype) for law, level, dtype in product(variant.laws, LEVELS, DTYPES)]
+        found += [Cell(name, law, level, dtype) for law, level, dtype in product(variant.laws, LEVELS, dtypes(variant))]
     return found
 
 
@@ -39,7 +44,7 @@ def sampled(count: int, seed: int) -> list[Cell]:
         variant = VARIANTS[name]
         for _ in range(max(1, count // len(VARIANTS))):
             law, level = variant.laws[number % len(variant.laws)], LEVELS[(number // 2) % len(LEVELS)]
-            found.append(Cell(name, law, level, DTYPES[(number // 3) % len(DTYPES)], number))
+            found.append(Cell(name, law, level, dtypes(variant)[(number // 3) % len(dtypes(variant))], number))
             number += 1
     return found
 
@@ -48,7 +53,8 @@ def sweep(seeds: int) -> Iterator[Cell]:
     """variant x level x seed; law and rounding walk with the seed."""
     for seed, (name, variant), level in product(range(seeds), VARIANTS.items(), LEVELS):
         number = seed + LEVELS.index(level)
-        yield Cell(name, variant.laws[number % len(variant.laws)], level, DTYPES[number % len(DTYPES)], seed)
+        known = dtypes(variant)
+        yield Cell(name, variant.laws[number % len(variant.laws)], level, known[number % len(known)], seed)
 
 
 def accused(cell: Cell, tested: int, vocab: int = 128) -> tuple[str, ...]:

@@ -66,6 +66,18 @@ def told(rows: pl.DataFrame) -> Margins | None:
     return Margins(by["accepted"], by["rejected"], by["recovered"], upper(half[0]), upper(wrong[-1][0]))
 
 
+def cut(rows: pl.DataFrame) -> str | None:
+    """What says that decimals were cut off, not rounded: of all contradictions none is left then. `rows` of the frame `digits`."""
+    if rows.is_empty():
+        return None
+    wrong, left = rows.select("wrong", "left").sum().row(0)
+    return (
+        f"contradictions of the law: {wrong:,}, and 0 if decimals were cut off, not rounded"
+        if wrong and not left
+        else None
+    )
+
+
 def imprecise(rows: pl.DataFrame) -> float | None:
     """How far a recorded p may be from the compared one, relative to itself, if that explains every contradiction."""
     seen = told(rows)

@@ -18,13 +18,13 @@ from sdtrace.diagnosis.trial.cause import cause_of
 from sdtrace.diagnosis.trial.counts import NEEDED, over_counted
 from sdtrace.diagnosis.trial.keys import compared, conflict
 from sdtrace.diagnosis.trial.losses import losses, of_requests
-from sdtrace.diagnosis.trial.noise import imprecise, of_block, told, wide
+from sdtrace.diagnosis.trial.noise import cut, imprecise, of_block, told, wide
 from sdtrace.diagnosis.trial.parts import joined
 from sdtrace.diagnosis.wrong_rules import Explanation, explain_decisions
 from sdtrace.results.cause import Cause
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Check
-from sdtrace.results.record import Record
+from sdtrace.results.record import Record, worst
 from sdtrace.schema.run import Run
 from sdtrace.schema.trace import REPEATED
 from sdtrace.verify.laws import LAWS
@@ -108,9 +108,8 @@ class _Trial:
         ranks = found.kind == "ranks"  # whose steps they are is known, then
         self.record = replace(self.record, keys="repeated" if ranks else "conflicting")
         name = "decision-mismatch" if ranks else "record-broken"
-        self._add(
-            replace(cause_of(name, found.headline, found.evidence[0]), evidence=found.evidence, weight=found.steps)
-        )
+        cause = cause_of(name, found.headline, found.evidence[0])
+        self._add(replace(cause, evidence=found.evidence, weight=found.steps))
 
     def parts(self) -> None:
         """Requests that go over from one input to another, and the clocks of both."""
@@ -147,15 +146,12 @@ class _Trial:
         alone = bool(self.audit.unknown_requests) and draws.orphans(steps).height > 0
         told_by = "declared" if line.prob_basis else "unknown" if run in self.open_basis else "inferred"
         sampled = "known" if not alone else "inferred" if draws.draws_tell(steps) else "unknown"
+        seeds = "unknown" if alone and draws.some(steps) else "known"
         self.record = replace(
             self.record,
-            basis=_worst(self.record.basis, told_by, ("declared", "inferred", "unknown")),
-            seeds=_worst(
-                self.record.seeds,
-                "unknown" if alone and draws.some(steps) else "known",
-                ("known", "unknown", "shared"),
-            ),
-            greedy=_worst(self.record.greedy, sampled, ("known", "inferred", "unknown")),
+            basis=worst(self.record.basis, told_by, ("declared", "inferred", "unknown")),
+            seeds=worst(self.record.seeds, seeds, ("known", "unknown", "shared")),
+            greedy=worst(self.record.greedy, sampled, ("known", "inferred", "unknown")),
         )
 
     def _counts(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
@@ -237,18 +233,24 @@ class _Trial:
 
     def _noise(self, run: str, line: Run, choice: Choice, steps: pl.DataFrame) -> Ruling | None:
         rows = self.audit.tally.frame("margins")
-        if rows.is_empty() or line.imprecise or not choice.accuses:
+        if rows.is_empty() or line.imprecise or line.cut_digits or not choice.accuses:
             return None
-        rows = rows.filter((pl.col("run_id") == run) & (pl.col("law") == choice.law))
-        block = LAWS[choice.law].decides == "block"
-        width, seen = of_block(rows) if block else imprecise(rows), told(rows)
+        mine = pl.col("run_id").eq(run) & pl.col("law").eq(choice.law)
+        if (says := cut(self.audit.tally.frame("digits").filter(mine))) is not None:
+            self._add(cause_of("record-imprecise", f"{WORDS['record-imprecise'].says}: {says}", self._witness(run)))
+            self._note(
+                "probabilities are printed with few decimals, of which further ones were cut off: each may be off by one unit"
+            )
+            return {"cut_digits": True}
+        rows = rows.filter(mine)
+        block, seen = LAWS[choice.law].decides == "block", told(rows)
+        width = of_block(rows) if block else imprecise(rows)
         if width is None and (broad := wide(rows, block)) and not (seen and seen.many and self._explained(run, choice)):
             width = broad
         if width is None or seen is None:
             return None
-        said = seen.says(width if block else None)
-        self._add(cause_of("record-imprecise", f"{WORDS['record-imprecise'].says}: {said}", self._witness(run)))
-        self._note(f"decisions within {width:.2%} of the boundary: the recorded p is no more precise than that")
+        note = f"decisions within {width:.2%} of the boundary: the recorded p is no more precise than that"
+        self._imprecise(run, seen.says(width if block else None), note)
         self.record = replace(self.record, noise=max(self.record.noise or 0.0, width))
         return {"imprecise": width}
 
@@ -286,13 +288,13 @@ class _Trial:
         mine = [w for (one, _, code), found in rows.items() if one == run and code in ("SD101", "SD111") for w in found]
         return mine[0] if mine else {"run_id": run}
 
+    def _imprecise(self, run: str, says: str, note: str) -> None:
+        self._add(cause_of("record-imprecise", f"{WORDS['record-imprecise'].says}: {says}", self._witness(run)))
+        self._note(note)
+
     def _add(self, cause: Cause) -> None:
         self.record = replace(self.record, causes=(*self.record.causes, cause))
 
     def _note(self, text: str) -> None:
         if text not in self.record.notes:
             self.record = replace(self.record, notes=(*self.record.notes, text))
-
-
-def _worst(one: str | None, other: str, order: Sequence[str]) -> str:
-    return other if one is None else max(one, other, key=order.index)
