@@ -61,8 +61,6 @@ TABLE: dict[str, tuple[str, tuple[Any, ...]]] = {
         "    6.85 ms per token,   146.00 tokens per second)\n",
         (147, 730, 526, 1 + 526 / 147, [146, 147]),
     ),
-    # replays of a rejected part are accepted: the statistics count 11 of 66 where the request, rightly, accepts none in 11 drafts
-    "replayed": (request_d(73, 0, 66, 1.0) + statistics(11, 11, 11, 66, 11, ", #mean acc len = 2.00"), (11, 66, 0, 1.0, None)),
     # a request that accepts nothing prints no length: the other one drafts 90/30 = 3 a step, so 300 need 100 steps at least
     "nothing accepted": (
         request_d(91, 60, 90, 3.0) + request_d(101, 0, 300, 1.0, 31), (130, 390, 60, 1 + 60 / 130, None)
@@ -92,6 +90,21 @@ def test_steps_that_drafted_lie_between(tmp_path: Path) -> None:
     a = document(path)["acceptance"]
     assert a["steps_between"] == [27, 39]
     assert a["tokens_per_step"] == pytest.approx(1 + 60 / 39)
+
+
+def test_requests_are_right_where_statistics_count_replays(tmp_path: Path) -> None:
+    """Of the same 594 drafted tokens the statistics accept 99, replays of a rejected part; the requests, rightly, none."""
+    path = tmp_path / "server.log"
+    path.write_text(
+        "".join(
+            request_d(73, 0, 66, 1.0, 60 * j)
+            + f"0.20.000.000 I spec common_specu: statistics draft-mtp: #calls(b,g,a) = {j} {11 * j} {11 * j}, #gen drafts = {11 * j}, "
+            f"#acc drafts = {11 * j}, #gen tokens = {66 * j}, #acc tokens = {11 * j}, #mean acc len = 2.00, #acc rate/pos = (1.000)\n"
+            for j in range(1, 10)
+        )
+    )
+    a = document(path)["acceptance"]
+    assert (a["steps"], a["drafted"], a["accepted"], a["tokens_per_step"]) == (99, 594, 0, 1.0)
 
 
 @pytest.mark.slow
