@@ -168,7 +168,7 @@ SHAPES: dict[str, tuple[Callable[[Path, int], None], int]] = {
     "line": (line, 4_000_000), "record": (record, 4_000_000), "nested": (nested, 500_000), "bomb": (bomb, 8_000_000),
     "table lists": (table_lists, 1_000_000), "table columns": (table_columns, 2_000), "files": (files, 50),
     "document": (document, 80_000), "requests of a log": (counts, 5_000),
-    "pieces": (pieces, 200_000), "stream": (stream, 20_000),
+    "pieces": (pieces, 400_000), "stream": (stream, 20_000),
 }  # fmt: skip
 
 
