@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from tests.made.envelope_samples import sums
+from tests.made.log_samples import LLAMA_COINS
+from tests.made.reading import told
 from tests.made.simulate import document
 
 SLOT = "0.10.000.000 I slot print_timing: id  0 | task 0 |"
@@ -148,3 +150,15 @@ def test_speeds_of_programs_without_requests(tmp_path: Path) -> None:
     assert sums(cli)[1]["emitted"] == 898
     assert sums(spec)[1]["emitted"] == 673
     assert sums(spec)[1]["generation_tps"] == 55.473
+
+
+@pytest.mark.slow
+def test_llama_speculative_coins_are_recomputed(tmp_path: Path) -> None:
+    """r, p_dft and p_tgt stand in the debug log: 2 of 3 decisions are right, 0.6 > 0.4 / 0.8 was accepted all the same."""
+    found = told(tmp_path, LLAMA_COINS)
+    assert (found["audit"]["tested"], found["audit"]["agree"], found["audit"]["disagree"]) == (3, 2, 1)
+    assert found["causes"][0]["side"] == "wrong"
+    assert found["causes"][0]["evidence"][0]["line"] == 9
+    assert "several branches" in found["inputs"][0]["losses"][0]["what"]
+    fixed = LLAMA_COINS.replace("r = 0.600000", "r = 0.500000")
+    assert told(tmp_path, fixed)["audit"]["disagree"] == 0

@@ -8,7 +8,6 @@ from sdtrace.readers import open_one
 from tests.made.log_samples import (
     DP2,
     LLAMA_A,
-    LLAMA_COINS,
     LLAMA_D,
     LLAMA_REPLAY,
     LLAMA_SYNTHETIC,
@@ -294,15 +293,3 @@ def test_sglang_request_length_counts_the_prefill_token(tmp_path: Path) -> None:
     assert (text["length"], text["accepted"], text["emitted"]) == (3.05, None, 61)
     assert json["length"] == 1 + 98 / 30
     assert (json["k"], json["histogram"]) == (4, [4, 0, 2, 2, 22])
-
-
-@pytest.mark.slow
-def test_llama_speculative_coins_are_recomputed(tmp_path: Path) -> None:
-    """r, p_dft and p_tgt stand in the debug log: 2 of 3 decisions are right, 0.6 > 0.4 / 0.8 was accepted all the same."""
-    found = told(tmp_path, LLAMA_COINS)
-    assert (found["audit"]["tested"], found["audit"]["agree"], found["audit"]["disagree"]) == (3, 2, 1)
-    assert found["causes"][0]["side"] == "wrong"
-    assert found["causes"][0]["evidence"][0]["line"] == 9
-    assert "several branches" in found["inputs"][0]["losses"][0]["what"]
-    fixed = LLAMA_COINS.replace("r = 0.600000", "r = 0.500000")
-    assert told(tmp_path, fixed)["audit"]["disagree"] == 0

@@ -9,8 +9,6 @@ import pytest
 
 from sdtrace.api import report
 from sdtrace.cli import run
-from sdtrace.readers.io.source import source
-from sdtrace.readers.profiler import events as reading
 
 REAL = Path(__file__).resolve().parents[2] / "sample_logs" / "profiles" / "transformers-assisted.json.gz"
 
@@ -257,27 +255,6 @@ def test_events_of_no_engine_are_counted(tmp_path: Path) -> None:
 def test_annotations_of_other_names_are_told(tmp_path: Path) -> None:
     found = read(tmp_path, [*PLAIN, *[span("my proposal", 10 * i + 6, 3) for i in range(10)]])
     assert any("'my proposal'" in n["what"] and n["count"] == 10 for n in found["inputs"][0]["notices"])
-
-
-@pytest.mark.one_of(3)
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"traceEvents": [' + '{"a":' * 400_000,
-        '{"traceEvents": [' + "[" * 1_000_000,
-        '{"traceEvents": [' + '{"a": "' + "x" * 3_000_000,
-        '{"traceEvents": [' + '{"ts": ' + "9" * 50_000 + "}]}",
-        '{"traceEvents": [' + '{"a" ' * 400_000 + "]}",
-    ],
-    ids=["open braces", "open brackets", "a string without an end", "a number without an end", "damaged events"],
-)
-def test_what_is_nested_or_cut_costs_little(text: str, tmp_path: Path) -> None:
-    """Attempts at damaged events have a budget in characters; behind it the rest is not read, and that is said."""
-    (tmp_path / "t.json").write_text(text)
-    told = reading.EventFacts()
-    assert [e for e in reading.events(source(str(tmp_path / "t.json")), told) if "name" in e] == []
-    assert told.damaged <= reading.BUDGET // reading.ATTEMPT + 1
-    assert told.damaged or told.events
 
 
 @pytest.mark.slow
