@@ -159,11 +159,12 @@ def with_least(part: pl.DataFrame) -> pl.DataFrame:
     """Steps of windows that accepted nothing, where they were not printed: at least drafted / k.
 
     A printed mean of 1.00 does not tell over how many steps. Leaving such windows out would raise the mean of the rest.
-    Where no k is told, the longest draft on average of a window that counts its steps stands for it.
+    Where no k is told, the longest draft on average of a request that counts its steps stands for it; intervals are added up with
+    their neighbours where there are many, and which of them accepted nothing is not known then.
     """
     counted = (pl.col("drafts") > 0) & (pl.col("drafted") > 0) & (pl.col("accepted") >= 0)
     longest = (pl.col("drafted") / pl.col("drafts")).filter(counted).max().ceil()
-    k = pl.coalesce("k", longest.cast(pl.Float64))
+    k = pl.coalesce("k", pl.when(pl.col("basis") == "request").then(longest.cast(pl.Float64)))
     nothing = pl.col("drafts").is_null() & (pl.col("accepted") == 0) & (pl.col("drafted") > 0) & (k > 0)
     least = (pl.col("drafted") / k).ceil()
     return part.with_columns(drafts=pl.when(nothing).then(least).otherwise("drafts"))

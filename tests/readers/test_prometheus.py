@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sdtrace.checks import CHECKS
@@ -222,6 +222,7 @@ def test_thinning_a_series_of_counters_changes_no_sum(moves: list[tuple[int, int
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 4), st.booleans()), min_size=3, max_size=90))
+@example([(1, 0, False)] * 11 + [(1, 1, False), (1, 1, True)])
 def test_adding_up_neighbours_changes_no_sum_and_checks_have_seen_each(rounds: list[tuple[int, int, bool]]) -> None:
     rows = []
     for i, (steps, accepted, known) in enumerate(rounds):
