@@ -19,7 +19,7 @@ from sdtrace.pipeline import read
 from sdtrace.readers.io.footer import RowGroup
 from sdtrace.readers.io.lines import nulls
 from sdtrace.readers.io.row_groups import _portions
-from sdtrace.tally.evidence.by_step import _of_small
+from sdtrace.tally.evidence.by_step import AGES, _by_age, _of_small
 from sdtrace.tally.evidence.draws import _in_order, places, ranks_of_any
 from sdtrace.tally.evidence.sums import Sums
 from sdtrace.tally.evidence.tokens import _half_of, _spread, _total
@@ -85,9 +85,22 @@ def test_rounding_as_a_share_is_rounding_one_by_one(dtype: str, slots: list[tupl
 @given(st.lists(st.tuples(st.sampled_from([0, 1, 2, 64, 4095]), st.floats(-2, 2)), min_size=1, max_size=40))
 def test_sums_of_small_numbers_are_those_of_any(rows: list[tuple[int, float]]) -> None:
     values = pl.Series("v", [value for value, _ in rows], dtype=pl.Int64)
-    sums = pl.DataFrame({"n": [1.0] * len(rows), "d": [d for _, d in rows]})
-    wanted = sums.group_by(values.alias("value"), maintain_order=True).sum()
-    assert_frame_equal(_of_small(sums, values.to_numpy()), wanted, abs_tol=1e-12)
+    sums = np.array([[1.0] * len(rows), [d for _, d in rows]])
+    wanted = pl.DataFrame({"n": sums[0], "d": sums[1]}).group_by(values.alias("value")).sum().sort("value")
+    names, found = _of_small(sums, values.to_numpy())
+    assert names == [str(value) for value in wanted["value"]]
+    assert found == pytest.approx(wanted.select("n", "d").to_numpy().T, abs=1e-12)
+
+
+@given(st.lists(st.tuples(st.integers(-3, 300), st.floats(-2, 2)), min_size=1, max_size=40))
+def test_sums_by_age_are_those_of_its_steps(rows: list[tuple[int, float]]) -> None:
+    step = np.array([number for number, _ in rows])
+    wanted = dict.fromkeys((0, *AGES), 0.0)
+    for number, value in rows:
+        wanted[max((age for age in AGES if age <= number), default=0)] += value
+    names, (found,) = _by_age(np.array([[value for _, value in rows]]), step)
+    assert names == [str(age) for age in wanted]
+    assert found == pytest.approx(list(wanted.values()))
 
 
 @given(st.lists(st.sampled_from([0, 1, 7, 250_000, 1 << 48]), min_size=1, max_size=30))

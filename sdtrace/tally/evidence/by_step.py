@@ -86,26 +86,28 @@ class BySteps:
         steps = self._scope.steps
         if not self._by_step[0].any():
             return SLICES, REQUEST_SUMS, STEP_LANES
-        sums = pl.DataFrame(dict(zip(_SUMS, self._by_step, strict=True)))
-        return self._slices(sums), self._requests(sums, steps), self._lanes()
+        return self._slices(), self._requests(steps), self._lanes()
 
-    def _slices(self, sums: pl.DataFrame) -> pl.DataFrame:
-        found = []
-        for name, values in _known_before(self._scope).items():
-            grouped = _grouped(sums, values).drop_nulls("value").filter(pl.col("n") > 0)
-            grouped = _aged(grouped) if name == "age" else grouped
-            found.append(
-                grouped.select(by=pl.lit(name), value=pl.col("value").cast(pl.String), **{c: pl.col(c) for c in _SUMS})
-            )
+    def _slices(self) -> pl.DataFrame:
+        by: list[str] = []
+        value: list[str] = []
+        parts = []
         reached = np.flatnonzero(self._by_place[0])
-        found.append(
-            pl.DataFrame({"by": ["position"] * len(reached), "value": [str(j) for j in reached]}, SLICES.select("by", "value").schema)
-            .hstack([pl.Series(c, self._by_place[i, reached]) for i, c in enumerate(_SUMS)])
-        )  # fmt: skip
-        return self._headed(pl.concat(found)).select(SLICES.columns)
+        known = _known_before(self._scope).items()
+        for name, (names, table) in (
+            *((name, _by_value(self._by_step, values)) for name, values in known),
+            ("age", _by_age(self._by_step, self._scope.steps["step"].to_numpy())),
+            ("position", ([str(place) for place in reached], self._by_place[:, reached])),
+        ):
+            by += [name] * len(names)
+            value += names
+            parts.append(table)
+        numbers = dict(zip(_SUMS, np.concatenate(parts, axis=1), strict=True))
+        made = pl.DataFrame({"by": by, "value": value} | numbers, SLICES.select("by", "value", *_SUMS).schema)
+        return self._headed(made.filter(pl.col("n") > 0)).select(SLICES.columns)
 
-    def _requests(self, sums: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-        table = steps.select("hash", "request_id").hstack(sums)
+    def _requests(self, steps: pl.DataFrame) -> pl.DataFrame:
+        table = steps.select("hash", "request_id").hstack(_frame(self._by_step))
         grouped = group_sums(table, ["hash"], _SUMS, first={"request_id": "request_id"})
         return self._headed(grouped.filter(pl.col("n") > 0)).select(REQUEST_SUMS.columns)
 
@@ -127,8 +129,7 @@ class BySteps:
 
 
 def _known_before(scope: Scope) -> dict[str, pl.Series]:
-    """What is known of every step before its draws, by name: small numbers or words, null where it is not recorded; for the age
-    the number of the step, up to the last one that is told apart."""
+    """What is known of every step before its draws, beside its age, by name: small numbers or words, null where it is not recorded."""
     steps, found = scope.steps, {}
     for name, column in (("batch", "batch_size"), ("context", "context_len"), ("draft_length", "tau")):
         if not scope.absent(column):
@@ -138,40 +139,40 @@ def _known_before(scope: Scope) -> dict[str, pl.Series]:
             found[name] = steps[name]
     if not scope.absent("at"):
         found["hour"] = (steps["at"] / 3600.0).floor().cast(pl.Int64, strict=False)
-    found["age"] = steps["step"].clip(0, AGES[-1])
     return found
 
 
-def _aged(sums: pl.DataFrame) -> pl.DataFrame:
-    """Sums by number of the step as those by its age."""
-    ages = np.searchsorted(np.array(AGES), sums["value"].to_numpy(), side="right")
-    return sums.with_columns(value=np.array((0, *AGES))[ages]).group_by("value", maintain_order=True).sum()
+#: A value each, and the sums (4, values) of the steps that have it.
+_Sums = tuple[list[str], Floats]
 
 
-def _grouped(sums: pl.DataFrame, values: pl.Series) -> pl.DataFrame:
+def _by_age(sums: Floats, step: Ints) -> _Sums:
+    """The sums by age of the step within its request. They are added up by number first: neighbours in one cell wait for each other."""
+    number, ages = np.clip(step, 0, AGES[-1]), (0, *AGES)
+    found = [np.add.reduceat(np.bincount(number, row, AGES[-1] + 1), ages) for row in sums]
+    return [str(age) for age in ages], np.array(found)
+
+
+def _frame(sums: Floats) -> pl.DataFrame:
+    return pl.DataFrame(dict(zip(_SUMS, sums, strict=True)))
+
+
+def _by_value(sums: Floats, values: pl.Series) -> _Sums:
     """The sums of every value; most columns hold one in a whole batch."""
     if not values.null_count() and values.min() == values.max():
-        return sums.sum().with_columns(value=pl.lit(values[0]))
+        return [str(values[0])], sums.sum(axis=1, keepdims=True)
     if values.dtype == pl.Int64 and not values.null_count():
         numbers = values.to_numpy()
         if numbers.min() >= 0 and numbers.max() < _SMALL:
             return _of_small(sums, numbers)
-    return sums.group_by(values.alias("value"), maintain_order=True).sum()
+    grouped = _frame(sums).group_by(values.alias("value"), maintain_order=True).sum().drop_nulls("value")
+    return grouped["value"].cast(pl.String).to_list(), grouped.select(_SUMS).to_numpy().T
 
 
-def _of_small(sums: pl.DataFrame, values: Ints) -> pl.DataFrame:
-    """The sums of every value that occurs, in the order of the first ones: a cell for each number, and nothing is hashed."""
-    count = np.bincount(values)
-    found = np.flatnonzero(count)
-    first = np.full(len(count), len(values))
-    for part in (values[:_SMALL], values):  # each occurs near the beginning, as a rule
-        first[part[::-1]] = np.arange(len(part))[::-1]
-        if (first[found] < len(values)).all():
-            break
-    found = found[np.argsort(first[found])]
-    return pl.DataFrame(
-        {"value": found} | {name: np.bincount(values, sums[name].to_numpy())[found] for name in sums.columns}
-    )
+def _of_small(sums: Floats, values: Ints) -> _Sums:
+    """The sums of every value that occurs, in their order: a cell for each number, and nothing is hashed."""
+    found = np.flatnonzero(np.bincount(values))
+    return [str(value) for value in found], np.array([np.bincount(values, row)[found] for row in sums])
 
 
 def octave(column: pl.Series) -> pl.Series:
