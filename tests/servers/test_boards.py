@@ -1,7 +1,6 @@
 """Prometheus' own tool judges the alert rules: each fires on the series of its fault, none on those of a healthy engine."""
 
 import json
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,7 @@ import pytest
 from sdtrace.history.usual import Usual
 from sdtrace.render.boards import dashboard, rules
 from sdtrace.render.boards.figures import ENGINES, Engine, Names
-
-needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="no promtool (Debian: apt-get install prometheus)"
-)
+from tests.made.promtool import fired, needs_promtool
 
 #: Samples of a made history, one in five minutes: a day and two hours, and what follows.
 EVERY, DAY, AFTER = 5, 26 * 12, 18
@@ -42,6 +38,8 @@ FAULTS = {
     "SpeculationCountersImpossible": World(then=1.4),
     "SpeculationStopped": World(then_drafted=0),
 }
+#: Every rule over an engine's metrics.
+RULES = [(e, r.alert) for e in ENGINES for r in rules.groups(Names(), [e])[f"speculation-{e.name}"]]
 
 
 def made(names: Names, engine: Engine, world: World) -> list[dict[str, str]]:
@@ -71,19 +69,10 @@ def made(names: Names, engine: Engine, world: World) -> list[dict[str, str]]:
 
 
 def firing(names: Names, engine: Engine, world: World, tmp_path: Path, usual: Usual | None = None) -> set[str]:
-    """The alerts that fire at the end, by `promtool test rules`."""
-    (tmp_path / "rules.yml").write_text(rules.dumps(names, [engine], usual))
+    """The alerts of an engine's rules that fire at the end of its history."""
     wanted = [r.alert for group in rules.groups(names, [engine], usual).values() for r in group]
-    cases = [{"eval_time": f"{EVERY * (DAY + AFTER - 1)}m", "alertname": name, "exp_alerts": []} for name in wanted]
-    test = {"interval": f"{EVERY}m", "input_series": made(names, engine, world), "alert_rule_test": cases}
-    whole = {"rule_files": ["rules.yml"], "evaluation_interval": f"{EVERY}m", "tests": [test]}
-    (tmp_path / "test.yml").write_text(json.dumps(whole))
-    ran = subprocess.run(["promtool", "test", "rules", "test.yml"], cwd=tmp_path, capture_output=True, text=True)
-    told = ran.stdout + ran.stderr
-    assert "parse" not in told, told
-    found = {name for name in wanted if f"alertname: {name}," in told and f'alertname="{name}"' in told}
-    assert (ran.returncode == 0) == (not found), told
-    return found
+    text = rules.dumps(names, [engine], usual)
+    return fired(text, wanted, made(names, engine, world), EVERY, EVERY * (DAY + AFTER - 1), tmp_path)
 
 
 @needs_promtool
@@ -93,13 +82,11 @@ def test_no_rule_fires_on_a_healthy_engine(engine: Engine, tmp_path: Path) -> No
 
 
 @needs_promtool
-@pytest.mark.parametrize("name", ["vllm", "sglang", "tensorrt-llm"], ids=["counters", "gauges", "both"])
-def test_each_rule_fires_on_its_fault(name: str, tmp_path: Path) -> None:
-    engine = next(e for e in ENGINES if e.name == name)
-    for alert in sorted(r.alert for r in rules.groups(Names(), [engine])[f"speculation-{name}"]):
-        found = firing(Names(), engine, FAULTS[alert], tmp_path)
-        assert alert in found, (alert, found)
-        assert found <= {alert, "SpeculationAcceptanceFell", "SpeculationDoesNotPay"}, (alert, found)
+@pytest.mark.parametrize(("engine", "alert"), RULES, ids=[f"{e.name}-{alert}" for e, alert in RULES])
+def test_each_rule_fires_on_its_fault(engine: Engine, alert: str, tmp_path: Path) -> None:
+    found = firing(Names(), engine, FAULTS[alert], tmp_path)
+    assert alert in found, (alert, found)
+    assert found <= {alert, "SpeculationAcceptanceFell", "SpeculationDoesNotPay"}, (alert, found)
 
 
 @needs_promtool
