@@ -92,5 +92,5 @@ def marked(section: Section, diagnosis: Diagnosis) -> Section:
 def _says(change: Change) -> str:
     if change.says is not None:
         return change.says[:80]
-    before, after = (("?" if v is None else f"{figure(v)}") for v in (change.before, change.after))
+    before, after = (("?" if v is None else figure(v, change.what)) for v in (change.before, change.after))
     return f"{_WORDS.get(change.what, change.what)} {before} to {after}"

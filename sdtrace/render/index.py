@@ -14,7 +14,7 @@ from sdtrace.history.overview import Standing
 from sdtrace.history.trend import SPEED
 from sdtrace.render.html import ALARMS, ROWS, environment
 from sdtrace.render.sparkline import sparkline
-from sdtrace.render.text import number
+from sdtrace.results.numbers import figure
 from sdtrace.results.report import Section
 from sdtrace.results.words import TITLES
 from sdtrace.schema.json_values import Json
@@ -82,7 +82,7 @@ def _row(row: Standing) -> Json:
             {
                 "title": title,
                 "svg": sparkline(points, title, unit),
-                "last": None if last is None else number(last) + unit,
+                "last": None if last is None else figure(last, title) + unit,
                 "change": None if change is None else f"{100 * change + 0.0:+.1f}%".replace("-0.0%", "+0.0%"),
             }
         )

@@ -3,7 +3,7 @@
 import re
 
 from sdtrace.render.incident import later
-from sdtrace.render.text import clean, configuration, number
+from sdtrace.render.text import clean, configuration, number, per_step, percent
 from sdtrace.results.report import Report
 from sdtrace.results.words import TITLES, tokens
 from sdtrace.schema.json_values import Json
@@ -65,11 +65,11 @@ def _figures(a: Json | None) -> list[str]:
     if a is None:
         return []
     rows = [
-        (tokens(a), a["tokens_per_step"]),
-        ("accepted of drafted", a["rate_of_drafted"]),
-        ("steps", a["steps"]),
+        (tokens(a), per_step(a["tokens_per_step"])),
+        ("accepted of drafted", percent(a["rate_of_drafted"])),
+        ("steps", number(a["steps"])),
     ]
-    return ["", "| figure | value |", "|---|---|", *(f"| {name} | {number(value)} |" for name, value in rows)]
+    return ["", "| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
 
 
 def _history(history: Json | None) -> list[str]:

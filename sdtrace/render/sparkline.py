@@ -6,7 +6,8 @@ from datetime import date
 from markupsafe import Markup
 
 from sdtrace.history.overview import Seen
-from sdtrace.render.text import clean, number
+from sdtrace.render.text import clean
+from sdtrace.results.numbers import figure
 
 WIDTH, HEIGHT, PAD = 112.0, 30.0, 4.0
 
@@ -75,7 +76,7 @@ def words(points: Sequence[Seen], what: str, unit: str) -> str:
     gaps = (date.fromisoformat(points[-1].night) - date.fromisoformat(points[0].night)).days + 1 - len(known)
     bad = [p.night for p in known if p.faulty]
     said = f"{what}, {len(known)} night{'' if len(known) == 1 else 's'} to {points[-1].night}: "
-    said += f"{number(least)} to {number(most)}{unit}, last {number(known[-1].value)}{unit}"
+    said += f"{figure(least, what)} to {figure(most, what)}{unit}, last {figure(known[-1].value or 0.0, what)}{unit}"
     said += f"; {gaps} night{'' if gaps == 1 else 's'} without it" if gaps else ""
     if bad:
         said += f"; with a fault: {', '.join(bad[-3:])}" + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")

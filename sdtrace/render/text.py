@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from sdtrace.redaction import redacted
+from sdtrace.results import numbers
 from sdtrace.results.numbers import ms
 from sdtrace.results.report import Section, Value
 from sdtrace.results.words import is_share
@@ -65,14 +66,17 @@ def number(value: object, digits: int = 3) -> str:
     return clean(value)
 
 
-def exact(value: object) -> str:
-    """A probability, a draw or another value of one token, as evidence has it: two of them may stand close to each other."""
-    return number(value, 4)
+def exact(value: object, name: str = "") -> str:
+    """A probability, a draw or another value of one token, as evidence has it: two of them may stand close to each other.
+
+    Tokens per step, by its `name`, is no value of one token.
+    """
+    return per_step(value) if isinstance(value, float) and numbers.is_per_step(name) else number(value, 4)
 
 
 def per_step(value: float | None) -> str:
-    """Tokens per step: `1.87`, everywhere the same."""
-    return "unknown" if value is None or value - value != 0 else f"{value:.2f}"
+    """Tokens per step: `1.87`, everywhere the same; `unknown` for None."""
+    return "unknown" if value is None or value - value != 0 else numbers.per_step(value)
 
 
 def percent(value: float | None) -> str:
@@ -81,12 +85,25 @@ def percent(value: float | None) -> str:
 
 
 def cell(section: Section, row: Sequence[Value], i: int) -> str:
-    """A number of a table: a share as a percentage, where its column or its row is named as one."""
-    value, names = row[i], [section.columns[i]]
+    """A number of a table: a share as a percentage, tokens per step in two places, where its column or its row is named as one.
+
+    Ends of an interval have the digits of their value, unless the row names what it is.
+    """
+    value, names = row[i], [section.columns[_valued(section.columns, i)]]
     if "figure" in section.columns:
         names.append(str(row[section.columns.index("figure")]))
-    named = any(name in section.shares for name in names)
-    return percent(value) if isinstance(value, float) and named else number(value)
+    if not isinstance(value, float):
+        return number(value)
+    if any(name in section.shares for name in (section.columns[i], *names[1:])):
+        return percent(value)
+    return per_step(value) if any(map(numbers.is_per_step, names)) else number(value)
+
+
+def _valued(columns: Sequence[str], i: int) -> int:
+    """The column of the value whose interval ends in column `i`; a column of values is its own."""
+    while i and columns[i].split(" ")[0] in ("low", "high"):
+        i -= 1
+    return i
 
 
 def lean(section: Section) -> Section:
@@ -118,6 +135,8 @@ def figure(name: str, value: float | None) -> str:
         return percent(value)
     if name.endswith("_ms"):
         return ms(value)
+    if numbers.is_per_step(name):
+        return per_step(value)
     unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")
     return f"{number(value)}{unit}"
 

@@ -1,8 +1,26 @@
 """Figures in sentences: three digits that count, never an exponent for what people read at a glance."""
 
+import re
 
-def figure(value: float) -> str:
-    """`1,290`, `341`, `0.0312`: three significant digits, thousands whole."""
+_PER_STEP = re.compile(
+    r"(?:expected )?tokens per (?:drafting )?step(?:,? (?:all steps|there|at least 1 each|equal split))?"
+)
+
+
+def is_per_step(name: str) -> bool:
+    """Whether a figure, as the JSON or a column names it, is a mean of tokens per step: two places wherever it is printed."""
+    return _PER_STEP.fullmatch(name.replace("_", " ")) is not None
+
+
+def per_step(value: float) -> str:
+    """Tokens per step: `1.80`, everywhere the same."""
+    return f"{value:.2f}"
+
+
+def figure(value: float, name: str = "") -> str:
+    """`1,290`, `341`, `0.0312`: three significant digits, thousands whole; tokens per step by its `name`: `1.80`."""
+    if is_per_step(name):
+        return per_step(value)
     return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 
 

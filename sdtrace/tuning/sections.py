@@ -173,8 +173,8 @@ def _budget(tuning: Mapping[str, Any]) -> Section | None:
         "budget",
         "basis",
         "tokens per step",
-        "at least 1 each",
-        "equal split",
+        "tokens per step, at least 1 each",
+        "tokens per step, equal split",
         "cost per token",
         "requests by draft length",
     ]

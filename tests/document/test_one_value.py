@@ -8,7 +8,10 @@ import pytest
 from sdtrace.api import diff, report, tune
 from sdtrace.history import nightly
 from sdtrace.history.state import opened
-from sdtrace.results.report import Report
+from sdtrace.render import text
+from sdtrace.results import numbers
+from sdtrace.results.report import Report, Section, Value
+from tests.document.test_header import vllm_log
 from tests.made.pairs import one_of
 from tests.made.slow import FAST, SLOW
 from tests.made.timing import Engine, Traffic, drive
@@ -23,6 +26,8 @@ WORLDS: dict[str, tuple[Engine, Traffic]] = {
     "one": (Engine(plain=0.1), Traffic(requests=1, output=(150, 150))),
     "little": (Engine(noise=0.3), Traffic(requests=9, output=(6, 12), spread=0.2)),
 }
+#: A table of figures.
+COLUMNS = ["figure", "value", "low (95%)", "high (95%)"]
 #: Those that differ most in what a page has of them; all of them run among the slow tests.
 QUICK = ("ragged", "one")
 LOGS = sorted(p for p in (SAMPLES / "engines").iterdir() if not p.name.endswith(".expected.json"))
@@ -118,3 +123,39 @@ def test_the_collector_sees_a_second_value(tmp_path: Path) -> None:
     time = found.document["time"]
     time["step_ms"] *= 1.1
     assert any(re.match("step: ", one) for one in contradictions(found))
+
+
+@pytest.mark.one_of(3)
+@pytest.mark.parametrize("value", [1.8, 2.0, 1.004, 12.3])
+def test_tokens_per_step_have_two_places_everywhere(value: float) -> None:
+    """Zeros at the end too: in sentences, tables (their intervals as well), evidence, trends and sparklines."""
+    wanted = f"{value:.2f}"
+    for name in ("tokens_per_step", "tokens per step", "tokens per drafting step", "expected tokens per step"):
+        assert numbers.figure(value, name) == wanted
+        assert text.figure(name, value) == wanted
+        assert text.exact(value, name) == wanted
+        rows: list[list[Value]] = [[name, value, value, value]]
+        assert [text.cell(Section("a", "a", "", COLUMNS, rows), rows[0], i) for i in range(1, 4)] == [wanted] * 3
+        columns, rows = ["slice", name, "low", "high", "seconds"], [["a", value, value, value, 0.5]]
+        assert [text.cell(Section("a", "a", "", columns, rows), rows[0], i) for i in range(1, 5)] == [wanted] * 3 + [
+            "0.5"
+        ]
+    assert not numbers.is_per_step("drafted tokens per step"), "a draft length"
+
+
+def test_a_page_has_the_zeros_of_tokens_per_step(tmp_path: Path) -> None:
+    """Page, terminal and Markdown of a log whose figure ends in zeros, and of one where it falls to such a one."""
+    path = vllm_log(tmp_path, collapse=14)
+    whole = {
+        "408 tokens": "400 tokens",
+        "3.04": "3.00",
+        "0.700, 0.490": "0.700, 0.450",
+        "68.0%": "66.7%",
+        "40.80": "40.00",
+    }
+    for was, now in whole.items():
+        path.write_text(path.read_text().replace(was, now))
+    page = shown(report(path))
+    assert "3.00" in page
+    assert re.findall(r"(?:^|[ ;|])(?:3|1)(?:\.\d)? (?:to|tokens per)[^.;|]{0,30}", page) == []
+    assert {len(one.partition(".")[2]) for one in re.findall(r"([\d.]+) tokens per (?:drafting )?step", page)} == {2}
