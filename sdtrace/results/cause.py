@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sdtrace.results.advice import Advice
-from sdtrace.results.cause_words import WORDS
+from sdtrace.results.cause_words import PAGES, WORDS
 from sdtrace.results.check import Outcome
 from sdtrace.results.draft_length import OtherLength
 from sdtrace.results.refutations import ANNOUNCED, refutation
@@ -56,7 +56,7 @@ class Cause:
         by_curve = self.cause in BY_CURVE and self.checks != ANNOUNCED
         if path is not None and by_curve:  # the answer is there, and not in a step
             return Advice(self.advice, shlex.join(["sdtrace", "tune", path]))
-        return Advice(self.advice, first_command(self.evidence))
+        return Advice(self.advice, first_command(self.evidence) or PAGES.get(self.cause))
 
     def row(self, shown: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> dict[str, Any]:
         """The row of `causes` in the document; `shown` says what of a piece of evidence may be seen."""

@@ -17,6 +17,9 @@ class CauseWords(NamedTuple):
     head: str = ""  #: how `says` begins where a rule that was found, with its figures, follows in place of its end
 
 
+#: Causes whose next step is a command with servers of the reader's own -> the page that has it.
+PAGES = {"text-not-from-target": "sdtrace checks SD302"}
+
 _ROWS: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] = {
     "invalid-probabilities": (
         "wrong",
@@ -94,7 +97,7 @@ _ROWS: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] =
         "wrong",
         "sampler",
         "sampled tokens do not follow the logprobs that came with them",
-        "send the same prompts with speculation off: sdtrace probe URL --against URL2; where it is right there, the verifier is wrong",
+        "send the same prompts with speculation off; where the text is right then, the verifier is wrong",
     ),
     "recovered-from-target": (
         "wrong",

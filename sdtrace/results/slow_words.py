@@ -52,13 +52,13 @@ SLOW: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] = 
         "slow",
         "drafter",
         "the draft model takes too much of the step",
-        "use a smaller drafter or a head, run it on one device with CUDA graphs, or draft fewer tokens",
+        "use a smaller drafter or a head, run it on one device with CUDA graphs, or lower the draft length",
     ),
     "verification-not-free": (
         "slow",
         "verifier",
         "the verifying pass costs more than a plain one",
-        "draft fewer tokens at large batches, or limit speculation by batch size: see sdtrace tune",
+        "lower the draft length at large batches, or limit speculation by batch size",
     ),
     "host-overhead": (
         "slow",
@@ -70,13 +70,13 @@ SLOW: dict[str, tuple[Side, str, str, str] | tuple[Side, str, str, str, str]] = 
         "slow",
         "config",
         "too many tokens are drafted a step",
-        "draft fewer tokens: sdtrace tune has the curve",
+        "lower the draft length; the curve of lengths has the best one",
     ),
     "tau-too-small": (
         "slow",
         "config",
         "too few tokens are drafted a step",
-        "draft more tokens: sdtrace tune says what the trace can support",
+        "raise the draft length; the curve of lengths goes as far as the record supports",
     ),
     "kv-pressure": (
         "slow",

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from sdtrace.checks import sd302_calibrated_ranks
 from sdtrace.history.alarms import alarms
 from sdtrace.render import incident
 from sdtrace.results.advice import Advice
 from sdtrace.results.cause import Cause, first_command
+from sdtrace.results.cause_words import WORDS
 from sdtrace.results.refutations import refutation
 
 SHOWN = "sdtrace explain 'a b.jsonl' --request 'x; sdtrace y'"
@@ -40,6 +42,12 @@ def test_a_command_stands_beside_the_sentence(says: str) -> None:
 )
 def test_the_curve_is_the_answer_where_the_cause_is_of_it(name: str, checks: tuple[str, ...], command: str) -> None:
     assert cause(name, "draft less", (WITNESS,), checks).next == Advice("draft less", command)
+
+
+def test_a_command_with_servers_of_ones_own_stands_on_its_page() -> None:
+    made = cause("text-not-from-target", "compare", ({"path": "a", "surface": "response"},))
+    assert made.next == Advice("compare", "sdtrace checks SD302")
+    assert "sdtrace probe URL --against URL2" in (sd302_calibrated_ranks.__doc__ or "")
 
 
 def test_a_refutation_is_a_sentence_and_a_command() -> None:
@@ -74,3 +82,13 @@ def test_what_is_put_off_says_so() -> None:
     later = incident.later(row, document)
     assert later["advice"] == "mend greedy-mismatch first, then measure again"
     assert incident.advised(later) == (later["advice"], SHOWN)
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_advice_is_a_sentence_without_a_command(name: str) -> None:
+    """Short, and none of it is to be typed: the command stands on its own line."""
+    says = WORDS[name].advice
+    assert "sdtrace" not in says
+    assert len(says) <= 150
+    assert says[0].islower()
+    assert not says.endswith(".")
