@@ -11,11 +11,11 @@ from sdtrace.history.state import opened
 from sdtrace.render import text
 from sdtrace.results import numbers
 from sdtrace.results.report import Report, Section, Value
-from tests.document.test_header import vllm_log
 from tests.made.pairs import one_of
 from tests.made.slow import FAST, SLOW
 from tests.made.timing import Engine, Traffic, drive
 from tests.made.told import contradictions, impossible, shown, told, undrawn
+from tests.made.vllm_log import vllm_log
 
 SAMPLES = Path(__file__).parents[2] / "sample_logs"
 #: name -> engine and traffic: one length, plain steps among the others, several lengths, padding, weather, one request only.

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +10,13 @@ import pytest
 from sdtrace.history.usual import Usual
 from sdtrace.render.boards import dashboard, rules
 from sdtrace.render.boards.figures import ENGINES, Engine, Names
+from tests.made.alert_worlds import FAULTS, HEALTHY, World
 from tests.made.promtool import fired, needs_promtool
 
 #: Samples of a made history, one in five minutes: a day and two hours, and what follows.
 EVERY, DAY, AFTER = 5, 26 * 12, 18
 
 
-@dataclass(frozen=True)
-class World:
-    """Per sample: draft tokens, accepted share and emitted tokens, before and after the onset; one engine alone changes."""
-
-    rate: float = 0.6
-    then: float = 0.6
-    drafted: int = 2000
-    then_drafted: int = 2000
-    only: str = ""
-
-
-HEALTHY = World()
-FAULTS = {
-    "SpeculationAcceptsNothing": World(then=0.002),
-    "SpeculationDoesNotPay": World(rate=0.03, then=0.03),
-    "SpeculationAcceptanceFell": World(then=0.35),
-    "SpeculationSeriesApart": World(rate=0.6, then=0.2, only="b"),
-    "SpeculationAcceptsEverything": World(then=1.0),
-    "SpeculationCountersImpossible": World(then=1.4),
-    "SpeculationStopped": World(then_drafted=0),
-}
 #: Every rule over an engine's metrics.
 RULES = [(e, r.alert) for e in ENGINES for r in rules.groups(Names(), [e])[f"speculation-{e.name}"]]
 

@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sdtrace.cli import run
 from sdtrace.render.boards import rules
 from sdtrace.render.boards.figures import Names
+from tests.made.alert_worlds import FAULTS
 from tests.made.promtool import fired, needs_promtool
 from tests.made.rotated import night
-from tests.servers.test_boards import FAULTS
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_logs"
 OWN = sorted(r.alert for r in rules.groups(Names(), [])["sdtrace-nightly"])
