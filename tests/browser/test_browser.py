@@ -4,16 +4,20 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sdtrace.api import report
+from sdtrace.api import diff, report, tune
 from sdtrace.cli import run
 from sdtrace.render import html
 from sdtrace.render.steps import quiet
+from sdtrace.results.report import Report
+from sdtrace.simulate.responses import Asked, responses
 from tests.made.rotated import night
+from tests.made.vllm_log import vllm_log
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -120,11 +124,47 @@ def width_on_a_phone(tmp_path: Path) -> int:
     return int(title[1])
 
 
-def driven(page: Path, folder: Path, script: str) -> str:
+#: A page of each kind.
+PAGES: dict[str, Callable[[Path], Report]] = {
+    "wrong": lambda _: report(SAMPLES / "transformers-lenient-0.8.planted.jsonl.gz"),
+    "incident": lambda folder: report(vllm_log(folder)),
+    "tune": lambda _: tune(SAMPLES / "transformers-greedy.jsonl.gz"),
+    "diff": lambda _: diff(SAMPLES / "change" / "tau-2.jsonl.gz", SAMPLES / "change" / "tau-6.jsonl.gz"),
+    "log": lambda _: report(SAMPLES / "vllm-server.log.gz"),
+    "responses": lambda folder: report(stale(folder / "responses.jsonl")),
+}
+
+
+def stale(path: Path) -> Path:
+    made = responses(Asked("text-stale", responses=20, tokens=50, k=20))
+    path.write_text("".join(f"{json.dumps(one)}\n" for one in made))
+    return path
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_table_scrolls_sideways_on_a_phone(name: str, tmp_path: Path) -> None:
+    """Everything is opened. A command alone is one line, which scrolls in its own box; each cell of a stacked row has its column's name."""
+    (tmp_path / "page.html").write_bytes(html.page(PAGES[name](tmp_path)))
+    seen = driven(
+        tmp_path / "page.html",
+        tmp_path,
+        "d.querySelectorAll('details').forEach((x) => { x.open = true; }); await wait();"
+        "const at = (e) => `${e.tagName} ${e.className} in ${(e.closest('section, article') || {}).id}`;"
+        "const own = '.command, .command *, svg *';"
+        "const wide = [...d.querySelectorAll('body *')].filter((e) => !e.matches(own) &&"
+        " (e.getBoundingClientRect().right > 390.5 || (e.matches('.scroll') && e.scrollWidth > e.clientWidth)));"
+        "const bare = [...d.querySelectorAll('.stacked td.n')].filter((e) => !e.dataset.l && /^[0-9.,]+%?$/.test(e.textContent));"
+        "return [d.querySelectorAll('.stacked').length > 1, ...wide.map(at), ...bare.map(at)].join('; ')",
+        width=390,
+    )
+    assert seen == "true"
+
+
+def driven(page: Path, folder: Path, script: str, width: int = 1200) -> str:
     """What `script` makes of the page in a frame, with `f` the frame's window and `key(name, target)` a pressed key."""
     frame = folder / "drive.html"
     frame.write_text(
-        f"<iframe id=f src={page.name} width=1200 height=900></iframe><script>"
+        f"<iframe id=f src={page.name} width={width} height=900></iframe><script>"
         "const frame = document.getElementById('f'); frame.onload = async () => { const f = frame.contentWindow, d = f.document;"
         "const key = (name, target = d.body) => target.dispatchEvent(new f.KeyboardEvent('keydown', {key: name, bubbles: true}));"
         "const wait = () => new Promise((done) => setTimeout(done, 60));"
