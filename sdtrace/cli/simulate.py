@@ -28,6 +28,12 @@ _DTYPES = ("float64", "float32", "float16", "bfloat16", "decimals:3", "decimals:
     help="What is logged: p and q; sums over the vocabulary too; uniforms; top rows.",
 )
 @click.option("--temperature", type=click.FloatRange(0, 2), help="Of responses; default: the fault's own, else 1.")
+@click.option("--top-k", type=click.IntRange(0), help="Of responses; 0: none; default: the fault's own, else none.")
+@click.option(
+    "--shape",
+    type=click.Choice(["completion", "chat", "sglang", "llamacpp"]),
+    help="Whose responses; llamacpp's logprobs are known to be raw; default: the fault's own, else completion.",
+)
 @click.option("--undeclared", is_flag=True, help="The run line names neither law nor precision.")
 @click.option("--variant", default="", help="A lawful strangeness beside the fault, or beside none; --list names them.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Everything follows from it.")
@@ -47,11 +53,11 @@ def command(fault: str | None, out: str | None, **given: Any) -> int:
             "which fault, and where to?", "sdtrace simulate FAULT OUT; sdtrace simulate --list names the faults"
         )
     if fault in TEXT_FAULTS:
-        cold = TEXT_FAULTS[fault].temperature if given["temperature"] is None else given["temperature"]
+        own = TEXT_FAULTS[fault]
+        said = {n: getattr(own, n) if given[n] is None else given[n] for n in ("temperature", "top_k", "shape")}
         count = max(1, given["tested"] // 50)
-        asked = Asked(
-            fault, given["strength"], count, 50, given["vocab"], cold, k=min(20, given["vocab"] - 1), seed=given["seed"]
-        )
+        k = min(10, given["vocab"] - 1)
+        asked = Asked(fault, given["strength"], count, 50, given["vocab"], k=k, seed=given["seed"], **said)
         options.write(out, "".join(f"{json.dumps(one)}\n" for one in responses(asked)).encode())
         click.echo(f"{count:,} responses written to {clean(out)} (SYNTHETIC)", err=True)
         return 0

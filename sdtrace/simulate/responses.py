@@ -61,7 +61,10 @@ class Row:
 
 @dataclass(frozen=True)
 class TextFault:
-    """`cause` of the vocabulary; `draw` the emitted token; `write` changes the finished lists of a response."""
+    """`cause` of the vocabulary; `draw` the emitted token; `write` changes the finished lists of a response.
+
+    `temperature`, `top_k` and `shape` are what shows it: an engine's form of responses says which parameters its logprobs are before.
+    """
 
     cause: str
     says: str
@@ -70,6 +73,8 @@ class TextFault:
     draw: Callable[[Row], int] | None = None
     write: Callable[[Json, float, np.random.Generator], None] | None = None
     temperature: float = 1.0
+    top_k: int = 0
+    shape: str = "completion"
 
 
 def responses(asked: Asked) -> Iterator[Json]:
@@ -208,7 +213,7 @@ def _zero(lists: Json, strength: float, rng: np.random.Generator) -> None:
 TEXT_FAULTS: dict[str, TextFault] = {
     "text-healthy": TextFault("", "responses with logprobs of an engine that is right", draw=_right),
     "text-forced": TextFault(
-        "text-not-from-target", "some tokens are the drafted ones whatever the target says", 0.05, "share of tokens",
+        "text-not-from-target", "some tokens are the drafted ones whatever the target says", 0.3, "share of tokens",
         _often(lambda row: row.draft),
     ),
     "text-stale": TextFault(
@@ -216,11 +221,12 @@ TEXT_FAULTS: dict[str, TextFault] = {
         _often(lambda row: _draw(row.before, row.rng)),
     ),
     "text-temperature": TextFault(
-        "sampling-params-ignored", "tokens are drawn at another temperature", 1.0, "the temperature", _hot, temperature=0.7
+        "sampling-params-ignored", "tokens are drawn at another temperature", 1.0, "the temperature", _hot, temperature=0.7,
+        shape="llamacpp",
     ),
     "text-uncut": TextFault(
         "sampling-params-ignored", "top-k, top-p and min-p are not applied", 1.0, "share of tokens",
-        _often(lambda row: _draw(row.logits / max(row.asked.temperature, 1e-5), row.rng)),
+        _often(lambda row: _draw(row.logits / max(row.asked.temperature, 1e-5), row.rng)), top_k=5, shape="llamacpp",
     ),
     "text-swapped": TextFault("text-not-from-target", "neighbouring tokens change places", 0.5, "share of tokens", _right, _swap),
     "text-any": TextFault(
