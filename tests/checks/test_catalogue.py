@@ -177,7 +177,7 @@ def fired_together() -> dict[str, Any]:
     return read([record | {"run_id": code} for code in LINES for record in fired(code)])
 
 
-@pytest.mark.one_of(5)
+@pytest.mark.slow
 @pytest.mark.parametrize("code", LINES)
 def test_fires_among_others(code: str) -> None:
     assert state(fired_together(), code) == "fired"

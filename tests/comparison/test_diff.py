@@ -212,6 +212,7 @@ def test_logs_and_a_trace_in_one_definition(tmp_path: Path) -> None:
     assert mixed["tokens_per_step"]["candidate"] == pytest.approx(3.3, abs=0.2)
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base, candidate = CHANGES["draft"][3:]
     one, other = drive(*base, seed=3).write(tmp_path / "a"), drive(*candidate, seed=4).write(tmp_path / "b")

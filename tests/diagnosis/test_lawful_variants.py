@@ -43,6 +43,11 @@ def test_a_record_that_was_accused_once_is_not_again(cell: Cell) -> None:
     assert accused(cell, 1000) == ()
 
 
+def test_six_contradictions_on_one_side_are_noise() -> None:
+    """All accepted, the farthest at 15%, one recovered token beside them: the other side is empty by chance."""
+    assert accused(Cell("noise-8%", "ratio", "draws", "decimals:3", 2), 700) == ()
+
+
 @pytest.mark.parametrize(
     "cell",
     [

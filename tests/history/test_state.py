@@ -98,7 +98,7 @@ def test_leftovers_of_a_killed_run_go(state: Path) -> None:
     assert not [name for name in left if day(6) in name or "0123abcd" in name]
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 2, 9], ids="the {}. flush".format)
 def test_a_run_that_is_stopped_leaves_nothing_begun(
     state: Path, logs: list[list[Path]], monkeypatch: pytest.MonkeyPatch, at: int

@@ -156,7 +156,7 @@ def test_ctrl_c_ends_a_probe_that_waits() -> None:
     assert said.strip() == "interrupted"
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.slow
 @pytest.mark.parametrize(("most", "code"), [(5, 0), (1, 0), (0, 3)])
 def test_a_server_that_lists_fewer_tokens_is_asked_for_fewer(
     most: int, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]

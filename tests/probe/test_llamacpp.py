@@ -55,10 +55,10 @@ def test_what_was_scored_counts_as_looked_at(size: dict[str, Any], covered: str)
     ("fault", "cause", "words"),
     [
         pytest.param("forced", "text-not-from-target", "seeded", marks=pytest.mark.slow),
-        ("stale", "greedy-mismatch", ""),
+        pytest.param("stale", "greedy-mismatch", "", marks=pytest.mark.slow),
         pytest.param("temperature", "sampling-params-ignored", "temperature is ignored", marks=pytest.mark.slow),
         ("stream", "text-not-from-target", "stream of the request 1 after"),
-        ("swapped", "greedy-mismatch", ""),
+        pytest.param("swapped", "greedy-mismatch", "", marks=pytest.mark.slow),
     ],
 )
 def test_each_fault_is_named(fault: str, cause: str, words: str) -> None:

@@ -29,7 +29,7 @@ def test_a_right_trace_agrees(temperature: float, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "temperature", "cause"),
     [
-        ("forced", 1.0, "decision-mismatch"),
+        pytest.param("forced", 1.0, "decision-mismatch", marks=pytest.mark.slow),
         pytest.param("forced", 0.0, "greedy-mismatch", marks=pytest.mark.slow),
         ("row", 1.0, "verifier-differs"),
         pytest.param("record", 1.0, "verifier-differs", marks=pytest.mark.slow),

@@ -63,7 +63,7 @@ def test_an_engine_that_has_the_weights_tells_which_model_ran(tmp_path: Path) ->
     assert f"another model: fake at {other}" in found["causes"][0]["headline"]
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("said", ["float32", None])
 def test_an_engine_in_another_precision_accuses_nobody(said: str | None, tmp_path: Path) -> None:
     """What it tells of every row says that it computes in bfloat16; recorded p of one row says float32 where the run does not."""

@@ -184,7 +184,7 @@ def truths() -> dict[tuple[int, int], float]:
     return {(i, tau): world.truth(tau) for i, world in enumerate(made) for tau in (1, 2, 3, 4, 6, 8)}
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("basis", "how", "taus"),
     [("exact", {}, (4,)), ("replay", {}, (1, 2, 3)), ("model", {"scored": True}, (6, 8)), ("bounds", {}, (6, 8))],

@@ -19,6 +19,9 @@ WIDEST, HALF = 0.5, 0.07
 _FEW_WIDEST, _FEW_HALF = 0.25, 0.12
 #: Contradictions from which one side alone tells; how far beyond what was seen noise is allowed to go.
 SIDED, BEYOND = 8, 1.5
+#: Share of the side that noise makes fewer contradictions of (5 of 20, as simulated with 8%; the rest of a block is not tested after
+#: a rejection), and the chance below which that side is missing for another reason.
+_LESS, _CHANCE = 0.25, 1e-3
 #: So few contradictions, so near the boundary, are enough: decisions turned round at random hardly ever fall there.
 _NONE, _TINY = 3, 0.08
 #: Nor are fewer than SIDED within this of the boundary any rule's: a lenient one accepts up to some per cent beyond it.
@@ -111,7 +114,7 @@ def wide(rows: pl.DataFrame, block: bool) -> float | None:
         return BEYOND * seen.largest
     if seen.largest <= LARGEST or seen.median > HALF:
         return None
-    sides = min(seen.accepted, seen.rejected) > 0.1 * decided
+    sides = min(seen.accepted, seen.rejected) > 0.1 * decided or (not block and _both_sides(near, seen, decided))
     return BEYOND * seen.largest if sides and (block or _dense(near, seen)) else None
 
 
@@ -136,7 +139,11 @@ def _dense(near: pl.DataFrame, seen: Margins) -> bool:
 
 
 def _both_sides(near: pl.DataFrame, seen: Margins, decided: int) -> bool:
-    """A lenient rule accepts everything up to its threshold, and a strict one rejects it: nothing stands beside it there."""
+    """Whether contradictions are on both sides, or are too few to tell that the other one is missing.
+
+    A lenient rule accepts everything up to its threshold, and a strict one rejects it: no right decision of the other side stands
+    beside its contradictions. Where those of noise do, the other side may be empty by chance: of 14 against 1 nothing is said.
+    """
     few = min(seen.accepted, seen.rejected)
     if few > 0.1 * decided:
         return True
@@ -146,4 +153,13 @@ def _both_sides(near: pl.DataFrame, seen: Margins, decided: int) -> bool:
         (pl.col("side") == other) & (pl.col("cell").map_elements(upper, return_dtype=pl.Float64) <= edge)
     )
     right = float((beside["near"] - beside["wrong"]).sum())
-    return decided < SIDED and 2 * right >= decided
+    return _by_chance(few, decided) >= _CHANCE and 2 * right >= decided
+
+
+def _by_chance(few: int, of: int) -> float:
+    """The chance of no more than `few` out of `of` contradictions on the side that noise of p makes fewer of (binomial)."""
+    term = chance = (1.0 - _LESS) ** of
+    for i in range(few):
+        term *= (of - i) / (i + 1) * _LESS / (1.0 - _LESS)
+        chance += term
+    return chance
