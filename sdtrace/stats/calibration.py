@@ -29,10 +29,12 @@ class Words:
 
 @dataclass(frozen=True)
 class _Run:
-    """The statistic of one run: its main row, the smallest p of its parts and bins, and which one that was."""
+    """The statistic of one run: its main row, the smallest p of its parts and bins, which one that was, and the effect that speaks
+    for it: the part's own, but the main one where a part weighs its slots, because a weighted sum is no effect."""
 
     run_id: str
     main: Reading
+    told: Reading
     p: float
     part: str
     fires: bool
@@ -57,7 +59,8 @@ def calibrated(
         headline = _fired(worst, words) if worst.fires else _calm(worst, n, words, state)
         fired = sum(1 for r in runs if r is not None and r.fires)
         visible = worst.main.visible if worst.main.enough else None
-        return Outcome(state, n, counts.total, counts.missing, worst.main.effect, headline, fired, seen, visible)
+        effect = worst.told.effect if worst.fires else worst.main.effect
+        return Outcome(state, n, counts.total, counts.missing, effect, headline, fired, seen, visible)
 
     return outcome
 
@@ -76,20 +79,21 @@ def _run(
     if main is None or not main["n"]:
         return None
     reading = read(main, level, main["inflation"], unit=unit)
-    best = _Run(main["run_id"], reading, reading.p, "", reading.fires(level, least), reading.z)
+    best = _Run(main["run_id"], reading, reading, reading.p, "", reading.fires(level, least), reading.z)
     for row in rows:
         suffix = row["code"].partition(":")[2]
         if suffix in parts:
             part = read(row, level, row["inflation"], unit=unit and suffix not in _WEIGHTED)
-            # a weighted sum is no effect: the unweighted one stands for it, and may be less than what fires alone
+            # the unweighted effect, which stands for a weighted sum, may be less than what fires alone
             fires = part.fires(level, least) if suffix not in _WEIGHTED else _weighs(part, reading, level, least)
             if (fires, -part.p) > (best.fires, -best.p):
-                best = _Run(best.run_id, reading, part.p, suffix, fires, part.z)
+                told = reading if suffix in _WEIGHTED else part
+                best = _Run(best.run_id, reading, told, part.p, suffix, fires, part.z)
     if by_bins:
         p, effect, used = bins(main, main["inflation"])
         fires = reading.enough and used > 1 and p < level and effect >= least
         if (fires, -p) > (best.fires, -best.p):
-            best = _Run(best.run_id, reading, p, "bins", fires, reading.z)
+            best = _Run(best.run_id, reading, reading, p, "bins", fires, reading.z)
     return best
 
 
@@ -98,7 +102,7 @@ def _weighs(part: Reading, main: Reading, level: float, least: float) -> bool:
 
 
 def _fired(run: _Run, words: Words) -> str:
-    m = run.main
+    m = run.told
     size = f"{words.size(m.effect)} ({words.size(m.low)} to {words.size(m.high)})"
     chance = f"chance of that by luck {run.p:.0e}" if run.p > 1e-300 else "no luck explains it"
     where = {"": "", "bins": ", by bins of the chance"}.get(run.part, f", in its part {run.part}")
@@ -113,7 +117,7 @@ def _calm(run: _Run, n: int, words: Words, state: str) -> str:
 
 
 def _witness(run: _Run, words: Words) -> dict[str, Any]:
-    m = run.main
+    m = run.told
     return {
         "run_id": run.run_id,
         "statistic": words.what + (f" ({run.part})" if run.part else ""),
