@@ -39,7 +39,7 @@ class SeenSteps:
         request, step, line = again.select("request_id", "step", "line").row(0)
         what = f"{REPEATED} {request!r}, step {step}, in another input"
         read.steps -= again.height
-        read.losses.append(Loss(path, line, what, again.height, "give each step once: shards overlap"))
+        read.losses.append(Loss(path, line, what, again.height, "give each step once: shards overlap", "repeated"))
         repeated.add(again, path)
         return steps.filter(fresh)
 

@@ -12,7 +12,6 @@ from sdtrace.readers.guard import bears, guarded, reason
 from sdtrace.readers.io import cloud
 from sdtrace.readers.io.checksum import has_checksum
 from sdtrace.readers.io.paths import expand
-from sdtrace.readers.io.row_groups import UNREADABLE
 from sdtrace.readers.io.source import HEAD, Source, begun, source, start
 from sdtrace.readers.listening import heard
 from sdtrace.readers.metrics import prometheus_server
@@ -104,7 +103,7 @@ class Opened:
         lost = broken = False
         for batch in reader.batches(src):
             lost = lost or any(loss.what != OTHER for loss in batch.losses)
-            broken = broken or any(loss.what.startswith(UNREADABLE) for loss in batch.losses)
+            broken = broken or any(loss.kind == "unreadable" for loss in batch.losses)
             yield placed_back(repeated.once(batch), src.reading.unwrapped)
         if src.reading.unwrapped is not None:
             yield around(src.path, src.reading.unwrapped)

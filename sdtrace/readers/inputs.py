@@ -13,6 +13,7 @@ ONE_BY_ONE, KINDS = 2_000, 20
 #: Engines of one input that are named.
 _ENGINES = 8
 _REST = "further ones of other kinds"
+_FURTHER = {"repeated": "further steps under a key that was there before", "unreadable": "further damage of the file"}
 
 Told = TypeVar("Told", Loss, Notice)
 
@@ -91,11 +92,16 @@ def add(losses: list[Told], more: Sequence[Told]) -> None:
             same = [i for i, x in enumerate(losses[-2:], max(len(losses) - 2, 0)) if x.what == OTHER]
         elif len(losses) < ONE_BY_ONE:
             same = []
+        elif (
+            isinstance(one, Loss) and one.kind != "ordinary"
+        ):  # each has words of its own, and is counted by its kind later
+            one = replace(one, line=None, what=_FURTHER[one.kind])
+            same = [i for i, x in enumerate(losses[ONE_BY_ONE:], ONE_BY_ONE) if x.what == one.what]
         else:
-            kinds = [x.what for x in losses[ONE_BY_ONE:]]
-            if one.what not in kinds:
-                one = replace(one, line=None, what=one.what if len(kinds) < KINDS else _REST)
-            same = [i for i, what in enumerate(kinds, ONE_BY_ONE) if what == one.what]
+            whats = [x.what for x in losses[ONE_BY_ONE:]]
+            if one.what not in whats:
+                one = replace(one, line=None, what=one.what if len(whats) < KINDS else _REST)
+            same = [i for i, what in enumerate(whats, ONE_BY_ONE) if what == one.what]
         if same:
             losses[same[0]] = replace(one, line=None, count=one.count + losses[same[0]].count)
         else:

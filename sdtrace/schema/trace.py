@@ -7,7 +7,7 @@ nothing downstream asks whether a column exists, only whether it holds a value.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Protocol
+from typing import Literal, Protocol
 
 import polars as pl
 
@@ -147,6 +147,10 @@ def no_tables() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     return empty("run"), empty("request"), empty("step")
 
 
+#: What a loss means for what was read: nothing more; a step whose key was there before; a file that cannot be read on.
+LossKind = Literal["ordinary", "repeated", "unreadable"]
+
+
 @dataclass(frozen=True)
 class Loss:
     """Input that became no record: where it stood, why, how many lines (or rows), what to do about it."""
@@ -156,6 +160,7 @@ class Loss:
     what: str
     count: int
     advice: str
+    kind: LossKind = "ordinary"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from sdtrace import atomic
 from sdtrace.errors import NoInputError, UsageError
 from sdtrace.readers import Opened, open_inputs
 from sdtrace.readers.inputs import Input, add, book, demand
-from sdtrace.schema.trace import OBJECTS, REPEATED, TABLES, Batch, Loss, Notice, empty
+from sdtrace.schema.trace import OBJECTS, TABLES, Batch, Loss, Notice, empty
 
 
 @dataclass
@@ -66,7 +66,7 @@ def _with_repeated(batch: Batch) -> Batch:
     if batch.repeated is None or batch.repeated.is_empty():
         return batch
     steps = pl.concat([batch.steps, batch.repeated.select(batch.steps.columns)]).sort("line", maintain_order=True)
-    return replace(batch, steps=steps, losses=[x for x in batch.losses if not x.what.startswith(REPEATED)])
+    return replace(batch, steps=steps, losses=[x for x in batch.losses if x.kind != "repeated"])
 
 
 def write(incoming: Iterator[Batch], out: str | Path | IO[bytes]) -> Converted:

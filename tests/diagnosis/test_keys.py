@@ -148,3 +148,19 @@ def test_the_same_step_again_is_no_fault(ranks: bool, tmp_path: Path) -> None:
         document = told(inputs, folder)
         assert document["causes"] == []
         assert document["record"]["keys"] == "repeated"
+
+
+@pytest.mark.parametrize("others", [1, 30], ids=["of one kind", "of thirty kinds"])
+@pytest.mark.parametrize("seed", [1, 2], ids=["the same", "others"])
+def test_repeated_steps_are_counted_behind_thousands_of_other_losses(seed: int, others: int, tmp_path: Path) -> None:
+    """Each loss has words of its own: beyond the first 2,000 only its kind says what it is."""
+    path = tmp_path / "trace.jsonl"
+    there = {(row["request_id"], row["step"]) for row in steps(rows(1))}
+    more = [row for row in steps(rows(seed)) if (row["request_id"], row["step"]) in there][:200]
+    broken = ['{"kind": "step", ' + '"a": 1, ' * (n % others) + '"req' for n in range(2100)]
+    path.write_text("\n".join([*map(json.dumps, rows(1)), *broken, *map(json.dumps, more)]) + "\n")
+    found = report(path).document
+    again = [n for n in found["verdict"]["not_checked"] if "under a key that was there before" in n]
+    assert again == ["200 steps under a key that was there before: each key counts once"]
+    assert sum(x["count"] for x in found["inputs"][0]["losses"]) == 2300
+    assert ("record-broken" in {c["cause"] for c in found["causes"]}) == (seed != 1)

@@ -26,7 +26,6 @@ from sdtrace.results.cause_words import WORDS
 from sdtrace.results.check import Check
 from sdtrace.results.record import Record, worst
 from sdtrace.schema.run import Run
-from sdtrace.schema.trace import REPEATED
 from sdtrace.verify.laws import LAWS
 from sdtrace.verify.positions import positions
 from sdtrace.verify.rulings import Ruling
@@ -93,7 +92,7 @@ class _Trial:
 
     def keys(self) -> None:
         """Steps under a key that was there before: the same ones again, or others, which is a finding of its own."""
-        lost = [x for one in self.audit.inputs for x in one.losses if x.what.startswith(REPEATED)]
+        lost = [x for one in self.audit.inputs for x in one.losses if x.kind == "repeated"]
         if not lost or self.record.keys != "unique":
             return
         self.record = replace(self.record, keys="repeated")

@@ -14,9 +14,6 @@ from sdtrace.schema.trace import Loss
 #: Bytes of a batch: what 130,000 steps of a long record come to.
 _MUCH = 1 << 29
 
-#: How the loss of a damaged file begins.
-UNREADABLE = "unreadable Parquet"
-
 #: What reading a damaged file raises.
 _BROKEN = (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError)
 
@@ -48,7 +45,8 @@ def frames(path: str, file: Path, size: int, limits: Limits, *, first: bool = Fa
         yield Loss(path, None, met.what, max((rows or 1) - read, 1), met.advice)
     except _BROKEN as error:
         count = max((rows or 1) - read, 1)
-        yield Loss(path, None, f"{UNREADABLE}: {str(error)[:160]}", count, "the file is damaged; get it again")
+        why = f"unreadable Parquet: {str(error)[:160]}"
+        yield Loss(path, None, why, count, "the file is damaged; get it again", "unreadable")
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:

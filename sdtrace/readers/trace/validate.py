@@ -14,7 +14,7 @@ import polars as pl
 from sdtrace.readers.counts import LONGEST
 from sdtrace.readers.trace.strict import Parsed
 from sdtrace.schema.padding import without_padding
-from sdtrace.schema.trace import REPEATED, Batch, Loss, Notice, no_tables
+from sdtrace.schema.trace import REPEATED, Batch, Loss, LossKind, Notice, no_tables
 
 _COUNTS = ("num_accepted", "verified_len", "step", "batch_size", "batch_tokens", "context_len")
 _PER_DRAFT = ("draft_probs", "uniforms", "overlap", "draft_sq", "draft_entropy", "draft_varentropy", "draft_confidence")
@@ -68,7 +68,8 @@ class Validator:
         lost: list[Loss] = []
         if bad.any():
             first = pl.coalesce(*(pl.when(r.when).then(r.why) for r in reasons))
-            lost = self._losses(*(column.to_list() for column in counted.filter(bad).select("line", why=first)))
+            told = counted.filter(bad).select("line", why=first)
+            lost = self._losses(told["line"].to_list(), told["why"].to_list())
             steps = steps.filter(~bad)
         if steps["draft_token_ids"].null_count():
             steps = steps.with_columns(pl.col("draft_token_ids").fill_null([]))
@@ -76,24 +77,24 @@ class Validator:
         if again.any():
             rows = steps.filter(pl.Series(again))
             whys = [f"{REPEATED} {r!r}, step {s}" for r, s in rows.select("request_id", "step").rows()]
-            lost += self._losses(rows["line"].to_list(), whys)
+            lost += self._losses(rows["line"].to_list(), whys, "repeated")
             steps = steps.filter(pl.Series(~again))
         return steps, lost, rows
 
-    def _losses(self, lines: Sequence[int], reasons: Sequence[str]) -> list[Loss]:
+    def _losses(self, lines: Sequence[int], reasons: Sequence[str], kind: LossKind = "ordinary") -> list[Loss]:
         """One Loss a line, until a kind of reason has been told often enough; then one for the rest of the batch."""
         found: list[Loss] = []
         more: dict[str, tuple[tuple[int, str], int]] = {}
         for line, why in zip(lines, reasons, strict=True):
-            kind = why.split(" ")[0]
-            self.told[kind] = self.told.get(kind, 0) + 1
-            if self.told[kind] <= _TOLD:
-                found.append(Loss(self.path, line, why, 1, "mend the writer, or remove the line"))
+            word = why.split(" ")[0]
+            self.told[word] = self.told.get(word, 0) + 1
+            if self.told[word] <= _TOLD:
+                found.append(Loss(self.path, line, why, 1, "mend the writer, or remove the line", kind))
             else:
-                first, count = more.get(kind, ((line, why), 0))
-                more[kind] = (first, count + 1)
+                first, count = more.get(word, ((line, why), 0))
+                more[word] = (first, count + 1)
         advice = "further ones of a kind that was told line by line above"
-        return found + [Loss(self.path, line, why, n, advice) for (line, why), n in more.values()]
+        return found + [Loss(self.path, line, why, n, advice, kind) for (line, why), n in more.values()]
 
     def _duplicates(self, steps: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Steps that were there before. Memory is one number a request as long as steps come in order."""
