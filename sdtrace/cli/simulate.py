@@ -56,7 +56,7 @@ def command(fault: str | None, out: str | None, **given: Any) -> int:
         own = TEXT_FAULTS[fault]
         said = {n: getattr(own, n) if given[n] is None else given[n] for n in ("temperature", "top_k", "shape")}
         count = max(1, given["tested"] // 50)
-        k = min(10, given["vocab"] - 1)
+        k = min(20, given["vocab"] - 1)
         asked = Asked(fault, given["strength"], count, 50, given["vocab"], k=k, seed=given["seed"], **said)
         options.write(out, "".join(f"{json.dumps(one)}\n" for one in responses(asked)).encode())
         click.echo(f"{count:,} responses written to {clean(out)} (SYNTHETIC)", err=True)
