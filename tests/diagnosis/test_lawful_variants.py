@@ -43,9 +43,20 @@ def test_a_record_that_was_accused_once_is_not_again(cell: Cell) -> None:
     assert accused(cell, 1000) == ()
 
 
-def test_six_contradictions_on_one_side_are_noise() -> None:
-    """All accepted, the farthest at 15%, one recovered token beside them: the other side is empty by chance."""
-    assert accused(Cell("noise-8%", "ratio", "draws", "decimals:3", 2), 700) == ()
+@pytest.mark.parametrize(
+    "cell",
+    [
+        # six accepted ones, the farthest at 15%: the other side is empty by chance
+        Cell("noise-8%", "ratio", "draws", "decimals:3", 2),
+        # three rejections, half of them within 13%, the farthest at 15%
+        Cell("noise-of-both-5%", "ratio", "basic", "float32", 18),
+        # two rejections and three recovered tokens, the farthest at 27%
+        Cell("noise-of-both-5%", "block", "sums", "decimals:4", 8),
+    ],
+    ids=str,
+)
+def test_what_a_sweep_of_twenty_seeds_accused(cell: Cell) -> None:
+    assert accused(cell, 700) == ()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ DENSE = 0.1
 #: The same where nothing else explains the contradictions, and most of them are near: noise with a long tail, or more of it.
 WIDEST, HALF = 0.5, 0.07
 #: The same of contradictions that are few, or stand on one side because no uniform is logged (there HALF holds).
-_FEW_WIDEST, _FEW_HALF = 0.25, 0.12
+_FEW_WIDEST, _FEW_HALF = 0.3, 0.15
 #: Contradictions from which one side alone tells; how far beyond what was seen noise is allowed to go.
 SIDED, BEYOND = 8, 1.5
 #: Share of the side that noise makes fewer contradictions of (5 of 20, as simulated with 8%; the rest of a block is not tested after
