@@ -15,8 +15,9 @@ LARGEST, UNSEEN = 0.12, 0.05
 DENSE = 0.1
 #: The same where nothing else explains the contradictions, and most of them are near: noise with a long tail, or more of it.
 WIDEST, HALF = 0.5, 0.07
-#: The same of contradictions that are few, or stand on one side because no uniform is logged (there HALF holds).
-_FEW_WIDEST, _FEW_HALF = 0.3, 0.15
+#: The same of contradictions that are few, or stand on one side because no uniform is logged (there HALF holds); of those that are both.
+_FEW_WIDEST, _FEW_HALF = 0.25, 0.12
+_FEW_UNSEEN_WIDEST, _FEW_UNSEEN_HALF = 0.3, 0.15
 #: Contradictions from which one side alone tells; how far beyond what was seen noise is allowed to go.
 SIDED, BEYOND = 8, 1.5
 #: Share of the side that noise makes fewer contradictions of (5 of 20, as simulated with 8%; the rest of a block is not tested after
@@ -107,10 +108,11 @@ def wide(rows: pl.DataFrame, block: bool) -> float | None:
         return None
     near = rows.filter((pl.col("near") > 0) & (pl.col("side") != "recovered"))
     decided = seen.accepted + seen.rejected
-    few = decided <= _NONE and (seen.median <= _FEW_HALF or (not decided and seen.recovered <= _NONE))
+    half, widest = (_FEW_UNSEEN_HALF, _FEW_UNSEEN_WIDEST) if near.is_empty() else (_FEW_HALF, _FEW_WIDEST)
+    few = decided <= _NONE and (seen.median <= half or (not decided and seen.recovered <= _NONE))
     few |= near.is_empty() and not block and seen.median <= HALF
     few |= block and decided < SIDED and seen.median <= _HAIR["rejected"]
-    if few and seen.largest <= _FEW_WIDEST:
+    if few and seen.largest <= widest:
         return BEYOND * seen.largest
     if seen.largest <= LARGEST or seen.median > HALF:
         return None
