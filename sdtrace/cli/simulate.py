@@ -36,6 +36,7 @@ _DTYPES = ("float64", "float32", "float16", "bfloat16", "decimals:3", "decimals:
 )
 @click.option("--undeclared", is_flag=True, help="The run line names neither law nor precision.")
 @click.option("--variant", default="", help="A lawful strangeness beside the fault, or beside none; --list names them.")
+@click.option("--only", default="", help="The part of the traffic that the fault is confined to; --list names them.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Everything follows from it.")
 def command(fault: str | None, out: str | None, **given: Any) -> int:
     """Write a made trace (SYNTHETIC) with one planted FAULT, or `healthy`, to OUT: .jsonl (.gz, .zst) or a folder."""
@@ -63,9 +64,8 @@ def command(fault: str | None, out: str | None, **given: Any) -> int:
         return 0
     if given["law"] not in (None, *LAWS):
         raise UsageError(f"--law {given['law']}: no such law here", f"one of {', '.join(LAWS)}")
-    wanted = {
-        name: given[name] for name in ("strength", "law", "tested", "vocab", "tau", "dtype", "level", "seed", "variant")
-    }
+    names = ("strength", "law", "tested", "vocab", "tau", "dtype", "level", "seed", "variant", "only")
+    wanted = {name: given[name] for name in names}
     done = write(simulate(Settings(fault=fault, declared=not given["undeclared"], **wanted)), out)
     click.echo(f"{done.steps:,} steps of {done.requests:,} requests written to {clean(out)} (SYNTHETIC)", err=True)
     return 0
@@ -74,7 +74,7 @@ def command(fault: str | None, out: str | None, **given: Any) -> int:
 def _listed() -> list[str]:
     """Every fault with its cause and what it does, then lawful strangeness, then faults of responses."""
     from sdtrace.render.tables import table
-    from sdtrace.simulate import FAULTS, VARIANTS
+    from sdtrace.simulate import FAULTS, PARTS, VARIANTS
     from sdtrace.simulate.responses import TEXT_FAULTS
 
     def strong(means: str | None, strength: float | None) -> str:
@@ -84,10 +84,13 @@ def _listed() -> list[str]:
         [n, f.cause or "-", f"{f.says}{strong(f.means, f.strength)}; {', '.join(f.laws)}"] for n, f in FAULTS.items()
     ]
     variants = [[n, f"{v.says}; {', '.join(v.laws)}"] for n, v in VARIANTS.items()]
+    parts = [[n, p.says] for n, p in PARTS.items()]
     texts = [[n, f.cause or "-", f"{f.says}{strong(f.means, f.strength)}"] for n, f in TEXT_FAULTS.items()]
     width = options.list_width()
     return [
         *table(["fault", "cause", "what it does; laws"], faults, width=width, color=False, wrapped=2),
+        "\nparts of the traffic (--only NAME):",
+        *table(["part", "where"], parts, width=width, color=False, wrapped=1),
         "\nlawful (--variant NAME):",
         *table(["variant", "what it does; laws"], variants, width=width, color=False, wrapped=1),
         "\nresponses with logprobs, no trace (a line a request and its response, .jsonl):",

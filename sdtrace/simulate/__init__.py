@@ -8,6 +8,7 @@ drafter's are a flattened and noisy copy whose quality belongs to the request, a
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -19,12 +20,12 @@ from sdtrace.simulate.fault import Fault
 from sdtrace.simulate.faults import FAULTS as _WHOLE
 from sdtrace.simulate.record import requests, run_line, steps
 from sdtrace.simulate.settings import LAWS, LEVELS, Settings
-from sdtrace.simulate.sliced import SLICED
+from sdtrace.simulate.sliced import PARTS, SLICED, rows_of, written
 from sdtrace.simulate.variant import Variant
 from sdtrace.simulate.variants import VARIANTS
 from sdtrace.simulate.world import World, draft, lengths, make
 
-__all__ = ["FAULTS", "LAWS", "LEVELS", "VARIANTS", "Fault", "Settings", "Variant", "simulate"]
+__all__ = ["FAULTS", "LAWS", "LEVELS", "PARTS", "VARIANTS", "Fault", "Settings", "Variant", "simulate"]
 
 FAULTS = {**_WHOLE, **SLICED}
 
@@ -40,6 +41,7 @@ def simulate(
     `make` is the world of some requests, given their steps and the number of the first: see `sdtrace.simulate.world.make`.
     """
     fault, variant = _fault(settings), _variant(settings)
+    part = PARTS.get(fault.only)
     strength = fault.strength if settings.strength is None else settings.strength
     law = settings.law or next((name for name in variant.laws if name in fault.laws), fault.laws[0])
     rng = np.random.default_rng([settings.seed, 4711])
@@ -54,19 +56,22 @@ def simulate(
         world.shared = shared
         if variant.remake:
             variant.remake(world)
-        if fault.rows:
-            fault.rows(world, strength)
+        inside = part.inside(world) if part else None
+        rows_of(fault, world, strength, inside)
         if variant.play is None:
             draft(world, law)
-        outcome = variant.play(world) if variant.play else play(world, law, fault, strength)
+        outcome = variant.play(world) if variant.play else play(world, law, fault, strength, inside)
         frame = steps(settings, law, variant.shown(world) if variant.shown else world, outcome)
-        if fault.write:
-            frame = fault.write(frame, strength, rng)
+        frame = written(fault, frame, strength, rng, inside)
+        if part:
+            frame = part.steps(frame)
         if variant.steps:
             frame = variant.steps(frame, rng)
         asked = requests(settings, law, frame)
         if fault.ask:
             asked = fault.ask(asked)
+        if part:
+            asked = part.requests(asked)
         if variant.requests:
             asked = variant.requests(asked, rng)
         if variant.lost:
@@ -89,6 +94,11 @@ def _fault(settings: Settings) -> Fault:
         raise UsageError(
             f"{settings.fault} cannot be planted under the {settings.law} law", f"it goes with {', '.join(fault.laws)}"
         )
+    if settings.only:
+        if settings.only not in PARTS:
+            hint = nearest(settings.only, PARTS, "sdtrace simulate --list names them all")
+            raise UsageError(f"{settings.only}: no such part of the traffic", hint)
+        fault = replace(fault, only=settings.only)
     if settings.vocab < 8 or settings.tau < 1 or settings.tested < 1:
         raise UsageError(
             "the trace would be empty", "a vocabulary of at least 8, a draft of at least 1, a size of at least 1"

@@ -16,7 +16,8 @@ class Fault:
 
     `rows` changes what the models say or draw; `trim` the verified length; `level` the threshold of r (n, K); `forced` the
     decisions; `recover` the weights of the recovered token; `chosen` what match and greedy draw; `write` the steps, `ask` the
-    requests; `defers` the gate (n, K) and the window of FLy.
+    requests; `defers` the gate (n, K) and the window of FLy. `only`: the part of the traffic that it is confined to, one of
+    `sdtrace.simulate.sliced.PARTS`, "" for none.
     """
 
     cause: str
@@ -35,3 +36,4 @@ class Fault:
     same_noise: bool = False
     bonus_row: int = 0  #: rows that the bonus token is drawn from, counted from its own
     defers: Callable[[World, Flags, int], tuple[Flags, int]] | None = None
+    only: str = ""

@@ -12,7 +12,7 @@ class Settings:
     """`tested`: decisions, at least; `strength`: of the fault, None = its own; `dtype`: a prob_dtype of the format.
 
     `law` None = the first that the fault goes with; `declared`: whether the run line names law and precision;
-    `variant`: a lawful strangeness beside it.
+    `variant`: a lawful strangeness beside it; `only`: the part of the traffic that the fault is confined to.
     """
 
     fault: str = "healthy"
@@ -26,6 +26,7 @@ class Settings:
     seed: int = 0
     declared: bool = True
     variant: str = ""
+    only: str = ""
 
     def logs(self, level: str) -> bool:
         """Whether a column of that level is written."""

@@ -1,26 +1,28 @@
-"""Faults of a part of the traffic: lenience for one adapter, hour or rank, in large batches, behind the first position, in first steps;
+"""Faults of a part of the traffic: any fault for one adapter, hour or rank, in large batches, behind the first position, in first steps;
 and uniforms that rows of a batch, or a draft and its test, share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from sdtrace.schema.arrays import Flags
-from sdtrace.simulate.engine import over
 from sdtrace.simulate.fault import Fault
-from sdtrace.simulate.world import Rows, World, at, hot
+from sdtrace.simulate.faults import FAULTS
+from sdtrace.simulate.world import World, hot
 
 _BATCHES = (2, 4, 8, 16, 32)
+_CONTEXTS = (100, 400, 1600, 6400)
 _NUMBER = pl.col("request_id").str.slice(1).cast(pl.Int64)
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A part of the traffic: which (n, 1) or (n, K) decisions belong to it, and what is recorded of it."""
+class Part:
+    """A part of the traffic: which (n, K) decisions belong to it, and what is recorded of it, by the name (`by`) that a report has."""
 
     says: str
+    by: str
     inside: Callable[[World], Flags]
     steps: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame
     requests: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame
@@ -30,46 +32,88 @@ def _every(world: World, flags: Flags) -> Flags:
     return np.broadcast_to(flags[:, None], world.r.shape)
 
 
+def _tagged(key: str, values: int) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    head, tail = pl.lit(f'{{"{key}":"{key[0]}'), pl.lit('"}')
+    return lambda frame: frame.with_columns(tags=pl.format("{}{}{}", head, _NUMBER % values, tail))
+
+
+def _contexts(frame: pl.DataFrame) -> pl.DataFrame:
+    """Prompts of four lengths, by the request."""
+    length = pl.col("output_token_ids").list.len().cast(pl.Int64)
+    prompt = (_NUMBER % 4).replace_strict(dict(enumerate(_CONTEXTS)), return_dtype=pl.Int64)
+    return frame.with_columns(context_len=prompt + 1 + length.cum_sum().over("request_id") - length)
+
+
+def _prompts(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(
+        prompt_len=(_NUMBER % 4).replace_strict(dict(enumerate(_CONTEXTS)), return_dtype=pl.Int64)
+    )
+
+
 PARTS = {
-    "one-adapter": _Part(
-        "for one adapter of twenty",
-        lambda w: _every(w, w.request % 20 == 3),
-        requests=lambda frame: frame.with_columns(tags=pl.format('{}{}{}', pl.lit('{"adapter":"a'), _NUMBER % 20, pl.lit('"}'))),
+    "one-adapter": Part(
+        "for one adapter of twenty", "tags.adapter",
+        lambda w: _every(w, w.request % 20 == 3), requests=_tagged("adapter", 20),
     ),
-    "one-hour": _Part(
-        "in one hour of twelve",
+    "one-hour": Part(
+        "in one hour of twelve", "hour",
         lambda w: _every(w, w.request % 12 == 5),
         steps=lambda frame: frame.with_columns(at=pl.col("at") + 3600.0 * (_NUMBER % 12)),
     ),
-    "one-rank": _Part(
-        "on one rank of eight",
+    "one-rank": Part(
+        "on one rank of eight", "rank",
         lambda w: _every(w, w.request % 8 == 3),
         steps=lambda frame: frame.with_columns(rank=_NUMBER % 8),
     ),
-    "large-batches": _Part(
-        "in batches of more than 8",
+    "large-batches": Part(
+        "in batches of more than 8", "batch_size",
         lambda w: _every(w, np.asarray(_BATCHES)[(w.request + w.step) % 5] > 8),
         steps=lambda frame: frame.with_columns(batch_size=2 ** (1 + (_NUMBER + pl.col("step")) % 5)),
     ),
-    "behind-the-first": _Part("behind the first position of a step", lambda w: np.broadcast_to(np.arange(w.r.shape[1]) > 0, w.r.shape)),
-    "first-steps": _Part("in the first step of a request", lambda w: _every(w, w.step == 0)),
+    "behind-the-first": Part(
+        "behind the first position of a step", "position", lambda w: np.broadcast_to(np.arange(w.r.shape[1]) > 0, w.r.shape)
+    ),
+    "first-steps": Part("in the first step of a request", "step", lambda w: _every(w, w.step == 0)),
+    "one-tenant": Part(
+        "for one tenant of five", "tags.tenant", lambda w: _every(w, w.request % 5 == 1), requests=_tagged("tenant", 5)
+    ),
+    "prefix-hits": Part(
+        "where a third of the prompts was found in the prefix cache", "prefix_hit",
+        lambda w: _every(w, w.request % 3 == 1),
+        requests=lambda frame: frame.with_columns(cached_tokens=pl.when(_NUMBER % 3 == 1).then(32).otherwise(0).cast(pl.Int64)),
+    ),
+    "long-contexts": Part(
+        "in the quarter of contexts above 6,400 tokens", "context_len",
+        lambda w: _every(w, w.request % 4 == 3), steps=_contexts, requests=_prompts,
+    ),
 }  # fmt: skip
 
 
-def _lenient(part: _Part) -> Fault:
-    def level(world: World, s: float) -> Rows:
-        ratio = over(at(world.p[:, :-1], world.x), at(world.q, world.x))
-        return np.where(part.inside(world), ratio / np.float32(s), ratio)
+def rows_of(fault: Fault, world: World, strength: float, inside: Flags | None) -> None:
+    """What a fault does to the rows or draws of a world; elsewhere than `inside` (n, K) they stay as they were."""
+    if fault.rows is None:
+        return
+    before = {name: getattr(world, name) for name in ("p", "q", "source", "race", "r")}
+    fault.rows(world, strength)
+    if inside is None:
+        return
+    for name, old in before.items():
+        if (new := getattr(world, name)) is not old:
+            here = np.concatenate((inside, inside[:, -1:]), axis=1) if name == "p" else inside
+            setattr(world, name, np.where(here if old.ndim == 2 else here[..., None], new, old))
 
-    return Fault(
-        "lenient-acceptance",
-        f"accepted when r <= p / (l q), {part.says}",
-        0.7,
-        "l",
-        level=level,
-        write=lambda frame, s, rng: part.steps(frame),
-        ask=lambda frame: part.requests(frame),
-    )
+
+def written(
+    fault: Fault, frame: pl.DataFrame, strength: float, rng: np.random.Generator, inside: Flags | None
+) -> pl.DataFrame:
+    """The steps as a fault writes them; those that end elsewhere than `inside` stay as they were."""
+    if fault.write is None:
+        return frame
+    changed = fault.write(frame, strength, rng)
+    if inside is None:
+        return changed
+    here = pl.lit(pl.Series(inside[:, -1]))
+    return changed.with_columns(pl.when(here).then(pl.col(name)).otherwise(frame[name]) for name in frame.columns)
 
 
 def _one_draw_a_batch(world: World, s: float) -> None:
@@ -96,7 +140,13 @@ def _draft_by_draw(world: World, s: float) -> None:
     )
 
 
-SLICED = {f"lenience-{name}": _lenient(part) for name, part in PARTS.items()} | {
+def _lenient(name: str) -> Fault:
+    whole = FAULTS["lenience"]
+    return replace(whole, says=f"{whole.says}, {PARTS[name].says}", strength=0.7, laws=("ratio",), only=name)
+
+
+_OLD = ("one-adapter", "one-hour", "one-rank", "large-batches", "behind-the-first", "first-steps")
+SLICED = {f"lenience-{name}": _lenient(name) for name in _OLD} | {
     "one-draw-a-batch": Fault(
         "uniforms-reused", "the rows of a batch share their draws", rows=_one_draw_a_batch, write=_batches
     ),
