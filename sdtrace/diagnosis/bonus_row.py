@@ -10,8 +10,8 @@ from typing import Literal
 import polars as pl
 
 Row = Literal["before", "next"]
-#: Chance, under tokens that are the likeliest of either row equally often, below which another row is named.
-_CLEAR = 1e-4
+#: One over the chance, under tokens that are the likeliest of either row equally often, below which another row is named.
+_CLEAR = 10_000
 
 
 def bonus_row(sample: pl.DataFrame | None) -> Row | None:
@@ -46,5 +46,13 @@ def _preferred(steps: pl.DataFrame) -> bool:
     """Whether y is `other` more often than `own` where they differ, by more than luck (a sign test)."""
     told = steps.filter(pl.col("other") != pl.col("own"))
     theirs, mine = (told.filter(pl.col("y") == pl.col(name)).height for name in ("other", "own"))
-    n = theirs + mine
-    return theirs > mine and sum(comb(n, i) for i in range(theirs, n + 1)) < _CLEAR * 2**n
+    return theirs > mine and _CLEAR * _at_least(theirs, theirs + mine) < 2 ** (theirs + mine)
+
+
+def _at_least(hits: int, n: int) -> int:
+    """Of the 2^n outcomes of n tosses, those with so many hits: whole numbers, which no float holds from 1,024 tosses on."""
+    ways = total = comb(n, hits)
+    for i in range(hits, n):
+        ways = ways * (n - i) // (i + 1)
+        total += ways
+    return total

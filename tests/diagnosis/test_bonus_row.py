@@ -50,3 +50,12 @@ def test_without_what_it_needs() -> None:
     assert bonus_row(steps("before").drop("target_argmax_ids")) is None
     unplaced = steps("next").with_columns(engine_step=pl.lit(None, pl.Int64))
     assert bonus_row(unplaced) is None
+
+
+@pytest.mark.parametrize(("hits", "expected"), [(900, "before"), (750, None), (600, None)])
+def test_a_sign_test_of_more_steps_than_a_float_holds(hits: int, expected: str | None) -> None:
+    """2^1,400 is beyond a float: the whole report ended in an OverflowError."""
+    n = 1400
+    row = {"run_id": "", "last_kind": "bonus", "draft_token_ids": [1], "target_argmax_ids": [1, 2]}
+    made = pl.DataFrame([row | {"output_token_ids": [1, 1 if i < hits else 2]} for i in range(n)])
+    assert bonus_row(made) == expected
