@@ -142,7 +142,7 @@ def _gap(before: Sequence[Point], after: Sequence[Point]) -> float:
 def _figure(kind: str, service: str, metric: str, since: str, log10: float, points: list[Point]) -> Alarm:
     headline = _says(kind, service, metric, points)
     marks = next((p.marks for p in reversed(points) if p.marks), ())
-    step = Advice("compare a night before with one after:", "sdtrace diff")
+    step = Advice("compare a night before with one after:", "sdtrace diff BEFORE AFTER")
     advice = step.in_line(" ")
     if kind == "deploy" and marks:
         advice += f"; what changed: {'; '.join(marks[:3])}"

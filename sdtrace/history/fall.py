@@ -106,9 +106,11 @@ def _closed(before: Json, now: Json, last: Fall) -> By:
 
 
 def _alarm(stay: Stay, fall: Fall) -> Alarm:
-    advice = "compare a night before with this one: sdtrace diff; the report of the night shows since when"
+    step = Advice(
+        "the report of this night shows since when; compare a night before with it:", "sdtrace diff BEFORE TONIGHT"
+    )
     says = _says(stay.service, fall)
-    return Alarm(stay.id, "fall", "slow", stay.service, stay.opened, says, advice, Advice(advice))
+    return Alarm(stay.id, "fall", "slow", stay.service, stay.opened, says, step.in_line(" "), step)
 
 
 def _says(name: str, fall: Fall) -> str:

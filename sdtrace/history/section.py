@@ -148,7 +148,12 @@ def _trend(name: str, metric: str, points: Sequence[Point]) -> Section:
         if marks
         else ""
     )
-    says += f"; the level changed on {', '.join(sorted(found))}" if found else "; no change of level shows"
+    apart = [p.night for p in shown if p.faulty]
+    says += (
+        f"; {_except(apart)}no change of level shows"
+        if not found
+        else f"; the level changed on {', '.join(sorted(found))}"
+    )
     ident = f"trend-{names_to_id(name)}-{metric.replace('_', '-')}"
     columns = ["night", "as counted", "at the usual mix", "version or configuration", "change of level"]
     return Section(
@@ -160,6 +165,14 @@ def _trend(name: str, metric: str, points: Sequence[Point]) -> Section:
         chart,
         columns[1:3] if is_share(metric) else [],
     )
+
+
+def _except(faulty: Sequence[str]) -> str:
+    """What a level does not rest on: a bad night beside "no change" would be two sentences that contradict each other."""
+    if not faulty:
+        return ""
+    nights = ", ".join(faulty[-5:]) if len(faulty) <= 5 else f"{', '.join(faulty[-5:])} and {len(faulty) - 5} more"
+    return f"apart from {nights} (a fault, or far below the nights before), "
 
 
 def _days(first: str, last: str) -> list[str]:

@@ -68,6 +68,15 @@ def test_the_baseline_of_the_next_nights_is_unharmed(served: tuple[Path, dict[in
         assert ("fell far below the others: 2026-11-17." in page) == (day > BAD)
 
 
+def test_no_trend_denies_the_bad_night(served: tuple[Path, dict[int, str]]) -> None:
+    """ "No change of level" below "fell to 1.05" would be two sentences about one night that contradict each other."""
+    for day in NIGHTS[1:]:
+        page = (served[0] / "pages" / f"2026-11-{day}.html").read_text()
+        apart = page.count("apart from 2026-11-17 (a fault, or far below the nights before), no change of level shows")
+        assert (apart, page.count("no change of level")) == ((3, 3) if day >= BAD else (0, 3))
+        assert page.count("sdtrace diff BEFORE TONIGHT") == (day == BAD)
+
+
 def test_first_nights_say_what_is_learnt(served: tuple[Path, dict[int, str]]) -> None:
     learnt = {day: document(served[0], day)["history"]["services"][0]["learning"] for day in NIGHTS}
     assert list(learnt.values()) == [{"nights": n, "needed": 3} for n in (1, 2, 3)] + [None] * 4
