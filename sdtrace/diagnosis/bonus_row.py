@@ -10,6 +10,11 @@ from typing import Literal
 import polars as pl
 
 Row = Literal["before", "next"]
+#: Where bonus tokens come from that do not come from their own row.
+ROWS: dict[Row, str] = {
+    "before": "the row before their own",
+    "next": "the row behind their own, the first of the next request",
+}
 #: One over the chance, under tokens that are the likeliest of either row equally often, below which another row is named.
 _CLEAR = 10_000
 

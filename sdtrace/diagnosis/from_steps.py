@@ -25,6 +25,7 @@ from sdtrace.diagnosis.samples import decisions
 from sdtrace.diagnosis.signatures import CODES as PATTERN
 from sdtrace.diagnosis.signatures import completed, signs
 from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice, mixture, recovered_by
+from sdtrace.diagnosis.slice_tokens import of_tokens
 from sdtrace.diagnosis.texts import text_causes, text_coverage
 from sdtrace.diagnosis.track import Seen, Track
 from sdtrace.diagnosis.trial.accounts import without_chains
@@ -79,10 +80,15 @@ def _of_decisions(seen: Seen, chosen: Chosen, outcomes: Mapping[str, Outcome]) -
     explained, recovery = _explained(audit, chosen, outcomes)
     rows = joined(causes(outcomes, explained, recovery, _configured(audit), seen.series), text_causes(outcomes))
     rows, audit.record = without_chains(joined(rows, audit.record.causes), audit.record)
-    sliced = in_slice(audit, outcomes["SD206"], choices) if fired(outcomes, "SD206") else None
+    sliced = _sliced(audit, outcomes["SD206"], choices) if fired(outcomes, "SD206") else None
     signed = signs(audit.tally, chosen.rows, audit.runs)
     rows = completed(rows, outcomes, signed, sliced, mixture(audit, outcomes.get("SD201"), choices))
     return [_shown(row, audit, choices) for row in rows]
+
+
+def _sliced(audit: Audit, outcome: Outcome, choices: Mapping[str, Choice]) -> Explanation | None:
+    rule = in_slice if outcome.witnesses[0]["quantity"] == "accepted" else of_tokens
+    return rule(audit, outcome, choices)
 
 
 def _trusted(choices: dict[str, Choice], record: Record) -> dict[str, Choice]:
@@ -131,9 +137,15 @@ def _shown(cause: Cause, audit: Audit, choices: Mapping[str, Choice]) -> Cause:
     run_id, effect = cause.evidence[0]["run_id"], cause.evidence[0].get("effect", 1.0)
     law = choices[run_id].law
     sample = audit.tally.steps.filter((pl.col("run_id") == run_id) & (pl.col("law") == law))
-    if cause.checks[0] == "SD206":
+    code = cause.checks[0]
+    if code == "SD206":
         sample = chosen_steps(audit, sample, cause.evidence[0])
-    return with_evidence(cause, telling(sample, audit.runs.get(run_id, Run()), law, cause.checks[0], effect))
+        code = _LIKE_WHOLE[cause.evidence[0]["quantity"]]
+    return with_evidence(cause, telling(sample, audit.runs.get(run_id, Run()), law, code, effect))
+
+
+#: The check that sees in all the traffic what SD206 sees in a slice, by quantity.
+_LIKE_WHOLE = {"accepted": "SD201", "emitted": "SD202", "leaning": "SD202", "drafted": "SD211", "alone": "SD212"}
 
 
 def _with_effect(cause: Cause, a: Mapping[str, Any] | None) -> Cause:

@@ -17,6 +17,8 @@ from sdtrace.verify.positions import positions
 from sdtrace.verify.scope import of_sample
 
 _FEWEST = 200
+#: Standard errors that the residual's power must be off.
+_OFF = 3.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Powers:
     def residual_off(self) -> float:
         """Standard errors that the residual's power is off."""
         return (self.residual - 1.0) / self.residual_error
+
+    @property
+    def leans(self) -> bool:
+        """Whether it is the residual that has another power, and not q."""
+        return self.residual_off > _OFF and self.residual_off > 2.0 * self.draft_off
 
 
 def powers(sample: pl.DataFrame | None, run: Run, law: str) -> Powers | None:

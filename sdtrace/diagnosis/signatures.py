@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from sdtrace.diagnosis.bonus_row import Row, bonus_row
+from sdtrace.diagnosis.bonus_row import ROWS, Row, bonus_row
 from sdtrace.diagnosis.residual_power import Powers, powers
 from sdtrace.diagnosis.wrong_rules import Explanation
 from sdtrace.results.cause import Cause, Outcomes, fired, make
@@ -38,12 +38,8 @@ CODES = (*_ACCEPT, *_BACK, "SD205", *_DRAFT, "SD213", *_EMIT, *_DRAWS, "SD231")
 
 #: z of the bend per square root of a token, up to which it can be shared noise.
 _FAINT = 0.06
-#: Standard errors that the residual's power must be off.
-_POWER = 3.0
 #: Standard errors by which one way to accept too much must be ahead of the others.
 _CLEARLY = 2.0
-#: Where bonus tokens come from that do not come from their own row.
-_ROWS = {"before": "the row before their own", "next": "the row behind their own, the first of the next request"}
 #: Standard errors up to which a statistic looks as if nothing were wrong with what it sees.
 _LIKE = 2.2
 
@@ -150,7 +146,8 @@ def _name(outcomes: Outcomes, signs: Signs, sliced: Explanation | None) -> tuple
         return "uniforms-reused", "the rows of a batch share their draws", "SD224"
     if fired(outcomes, "SD223") and not fired(outcomes, "SD201"):
         return "uniforms-reused", "requests share their draws", "SD223"
-    if sliced is not None and not fired(outcomes, "SD223") and not _reused_in_step(sliced, signs):
+    tokens = sliced is not None and outcomes["SD206"].witnesses[0]["quantity"] != "accepted"
+    if sliced is not None and not (tokens or fired(outcomes, "SD223") or _reused_in_step(sliced, signs)):
         return sliced.cause, sliced.label, "SD206"
     if fired(outcomes, "SD201"):
         return _acceptance(outcomes, signs)
@@ -158,6 +155,8 @@ def _name(outcomes: Outcomes, signs: Signs, sliced: Explanation | None) -> tuple
         return _block(outcomes["SD231"])
     if fired(outcomes, "SD205"):
         return "shared-noise", _order_label(outcomes["SD205"]), "SD205"
+    if sliced is not None and tokens:
+        return sliced.cause, sliced.label, "SD206"
     if fired(outcomes, "SD211"):
         return "draft-not-from-q", _draft_label(signs), "SD211"
     if any(fired(outcomes, code) for code in _BACK):
@@ -240,7 +239,7 @@ def _reverse(outcomes: Outcomes, signs: Signs) -> tuple[str, str, str]:
         often = "more" if stop < 0 else "less"
         return "recovered-not-residual", f"stop ids are recovered {often} often than the residual has them", best
     fit = signs.powers
-    if fit is not None and fit.residual_off > _POWER and fit.residual_off > 2.0 * fit.draft_off:
+    if fit is not None and fit.leans:
         return (
             "recovered-not-residual",
             "recovered tokens lean to the greatest residuals",
@@ -264,7 +263,7 @@ def _reverse(outcomes: Outcomes, signs: Signs) -> tuple[str, str, str]:
 def _emitted(outcomes: Outcomes, signs: Signs) -> tuple[str, str, str]:
     if fired(outcomes, "SD212"):
         if signs.bonus is not None:
-            return "misaligned-target-probs", f"bonus tokens are drawn from {_ROWS[signs.bonus]}", "SD212"
+            return "misaligned-target-probs", f"bonus tokens are drawn from {ROWS[signs.bonus]}", "SD212"
         if abs(signs.of("SD212:alone")) > max(abs(signs.of("SD212")), abs(signs.of("SD212:overlap"))):
             return "one-sided-sampling-params", "tokens that the target draws alone do not follow p", "SD212"
         return "recovered-not-residual", "emitted tokens do not follow p", "SD212"

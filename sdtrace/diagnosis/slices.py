@@ -1,12 +1,15 @@
 """Faults in a part of the traffic: acceptance against its chance by adapter, rank, batch, hour and whatever else is known before
 the draw. Accepted minus chance is a martingale in every such part, so each has an e-value, and e-BH holds them together (Wang and
-Ramdas 2022).
+Ramdas 2022). So are acceptance given the emitted token, and where sums over the vocabulary are logged q at drafted tokens and p at
+those that the target draws alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from sdtrace.audit.audit import Audit
@@ -16,12 +19,17 @@ from sdtrace.stats.e_process import e_bh
 from sdtrace.stats.e_value import log_e
 from sdtrace.stats.significance import INFORMATION
 from sdtrace.tally.evidence.by_step import AGES
+from sdtrace.verify.law import Law
 from sdtrace.verify.laws import LAWS
 
 #: Chance that a report on a correct engine names any slice (Ville; e-values are rarely near their bound).
 LEVEL = 1e-3
+#: What quantities of tokens have of it: what was seen without them is seen nearly as soon beside them.
+_TOKENS = 0.2
 #: Points of acceptance that a slice must be off.
 LEAST = 0.01
+#: The same of what is weighed: a weight is a third on the average.
+_LEAST_WEIGHED = 0.004
 #: Values of a tag that are looked at, those of most information first.
 _VALUES = 200
 #: The rest of a trace is in order with no more than this share of the slice's effect, or below this z.
@@ -37,8 +45,10 @@ _SUMS = ("n", "d", "v", "s")
 
 TABLE = pl.DataFrame(
     schema={
-        **dict.fromkeys(("run_id", "law", "by", "value"), pl.String),
-        **dict.fromkeys((*_SUMS, "share", "effect", "low", "high", "rest", "rest_z", "apart", "log_e"), pl.Float64),
+        **dict.fromkeys(("run_id", "law", "quantity", "by", "value"), pl.String),
+        **dict.fromkeys(
+            (*_SUMS, "share", "effect", "low", "high", "rest", "rest_z", "apart", "log_e", "draft_z"), pl.Float64
+        ),
         **dict.fromkeys(("from", "to", "slices"), pl.Int64),
         "found": pl.Boolean,
     }
@@ -46,8 +56,8 @@ TABLE = pl.DataFrame(
 
 
 def slices(audit: Audit, chosen: Chosen) -> pl.DataFrame:
-    """One row a slice of the runs that declare their law, the most telling first. `found`: its acceptance is off, and that of
-    the rest of the run is not."""
+    """One row a slice and quantity of the runs that declare their law: acceptances first, then the most telling. `found`: it is off
+    there, and in the rest of the run it is not. `draft_z`: standard errors that q at the drafted tokens of the slice is off."""
     laws = audit.tally.frame("laws")
     if laws.is_empty():  # no step was read, or none of those that were asked for
         return TABLE
@@ -56,21 +66,48 @@ def slices(audit: Audit, chosen: Chosen) -> pl.DataFrame:
     if audit.unknown_requests:
         told &= pl.col("run_id").is_in(laws.filter(pl.col("with_uniform") > 0)["run_id"].unique().to_list())
     found: list[dict[str, Any]] = []
-    for name, cut in (("slices", _steps), ("request_sums", _requests)):
+    by_outcome = cache(partial(_lengths_by_outcome, chosen))
+    for name, cut in _CUTS:
         frame = chosen.frame(name)
         if frame.is_empty():
             continue
-        for (run, law), part in frame.filter(told).group_by("run_id", "law", maintain_order=True):
-            if name == "slices" and _lengths_by_outcome(chosen, str(run)):
+        frame = frame if "quantity" in frame.columns else frame.with_columns(quantity=pl.lit("accepted"))
+        for (run, law, quantity), part in frame.filter(told).group_by("run_id", "law", "quantity", maintain_order=True):
+            if not _valid(str(quantity), LAWS[str(law)]):
+                continue
+            if cut is _steps and by_outcome(str(run)):
                 part = part.filter(pl.col("by") != "draft_length")
-            exact = LAWS[str(law)].decides == "token"
-            found += [{"run_id": run, "law": law, **row, "exact": exact} for row in cut(part, audit)]
+            exact = quantity in ("emitted", "leaning") or (quantity == "accepted" and LAWS[str(law)].decides == "token")
+            head = {"run_id": run, "law": law, "quantity": quantity}
+            found += [head | row | {"exact": exact} for row in cut(part, audit)]
     rows = [_read(row) for row in found if row["v"] >= INFORMATION]
-    named = e_bh({str(i): row["log_e"] for i, row in enumerate(rows)}, LEVEL)
+    named = _off(rows, LEVEL * (1.0 - _TOKENS), tokens=False) | _off(rows, LEVEL * _TOKENS, tokens=True)
     for i, row in enumerate(rows):
         row["slices"], row["found"] = len(rows), str(i) in named and _confined(row)
-    table = pl.DataFrame(rows, schema=TABLE.schema) if rows else TABLE
-    return table.sort("found", "log_e", descending=True)
+    if not rows:
+        return TABLE
+    table = pl.DataFrame(rows, schema={name: dtype for name, dtype in TABLE.schema.items() if name != "draft_z"})
+    at = ["run_id", "law", "by", "value"]
+    drafted = table.filter(pl.col("quantity") == "drafted").select(*at, draft_z=pl.col("d") / pl.col("v").sqrt())
+    table = table.join(drafted, on=at, how="left", maintain_order="left")
+    return table.sort("found", pl.col("quantity") == "accepted", "log_e", descending=True)
+
+
+def _off(rows: Sequence[Mapping[str, Any]], level: float, *, tokens: bool) -> set[str]:
+    """Numbers of the rows of acceptances, or of tokens, that e-BH rejects at a level."""
+    family = {str(i): row["log_e"] for i, row in enumerate(rows) if (row["quantity"] != "accepted") is tokens}
+    return e_bh(family, level)
+
+
+def _valid(quantity: str, law: Law) -> bool:
+    """Whether a quantity has mean 0 under a law."""
+    return {
+        "accepted": True,
+        "emitted": law.residual == "ratio",
+        "leaning": law.residual == "ratio",
+        "drafted": law.draft == "sampled",
+        "alone": law.calibrated,
+    }[quantity]
 
 
 #: Steps with less than the longest draft that tell whether a rejection ended them.
@@ -89,7 +126,7 @@ def _lengths_by_outcome(chosen: Chosen, run: str) -> bool:
 def _steps(part: pl.DataFrame, audit: Audit) -> Iterator[dict[str, Any]]:
     """Slices of steps and positions, with what is above a threshold taken together where values have an order."""
     for (by,), values in part.group_by("by", maintain_order=True):
-        whole = _total(values)
+        whole = dict(zip(_SUMS, values.select(_SUMS).to_numpy().sum(axis=0), strict=True))
         if by in ("rank", "graph"):
             yield from ({"by": by, "value": row["value"], **_sums(row), "whole": whole} for row in values.to_dicts())
             continue
@@ -120,14 +157,16 @@ def _hours(ordered: pl.DataFrame) -> Iterator[Cut]:
 def _ranges(by: str, ordered: pl.DataFrame) -> Iterator[Cut]:
     """Buckets, and what lies from each of them on, or before it."""
     name, rows = _NAMES.get(by, by), ordered.to_dicts()
+    sums = ordered.select(_SUMS).to_numpy()
+    below, above = np.cumsum(sums, axis=0), np.cumsum(sums[::-1], axis=0)[::-1]
     single = by in ("position", "draft_length")
     for i, row in enumerate(rows):
         low = row["value"]
         yield name, low, low if single else _end_of(by, low), row
         if 0 < i < len(rows) - 1:
-            yield name, low, None, _total(ordered[i:])
+            yield name, low, None, dict(zip(_SUMS, above[i], strict=True))
         if i > 1:
-            yield name, rows[0]["value"], low - 1, _total(ordered[:i])
+            yield name, rows[0]["value"], low - 1, dict(zip(_SUMS, below[i - 1], strict=True))
 
 
 def _end_of(by: str, low: int) -> int | None:
@@ -153,7 +192,10 @@ def _sums(row: Mapping[str, Any]) -> dict[str, float]:
 
 def _requests(part: pl.DataFrame, audit: Audit) -> Iterator[dict[str, Any]]:
     """Slices of requests: every tag, and whether the prompt was found in the prefix cache."""
+    said = pl.any_horizontal(pl.col("tags", "cached_tokens").is_not_null())
     known = audit.requests.select("run_id", "request_id", "tags", "cached_tokens")
+    if not known.select(said.any()).item():
+        return
     joined = part.join(known, on=["run_id", "request_id"], how="inner")
     whole = _total(joined)
     hits = joined.filter(pl.col("cached_tokens").is_not_null())
@@ -211,4 +253,9 @@ def _confined(row: Mapping[str, Any]) -> bool:
     as much off as those of the slice."""
     calm = row["rest_z"] < _CALM or abs(row["rest"]) < _REST * abs(row["effect"])
     apart = row["apart"] >= _APART and row["rest_z"] < float("inf")
-    return bool(calm and apart) and abs(row["effect"]) >= LEAST and row["share"] <= _MOST
+    least = _LEAST_WEIGHED if row["quantity"] == "leaning" else LEAST
+    return bool(calm and apart) and abs(row["effect"]) >= least and row["share"] <= _MOST
+
+
+#: Frames of the tally, and how they are cut.
+_CUTS = (("slices", _steps), ("request_sums", _requests), ("token_slices", _steps), ("token_sums", _requests))

@@ -91,6 +91,8 @@ _FOUR = {
     "v": _sum("variance of d"),
     "s": _sum("how far rounding can have moved d"),
 }
+_SLICE = {"by": _key(STR, "what is known before the draw"), "value": _key(STR, "its value")}
+_QUANTITY = {"quantity": _key(STR, "emitted, leaning, drafted or alone: tokens, whose d is a value minus its mean")}
 _TIMES = {
     "w": _sum("engine steps with a wall time: 1 / (requests in the step) a line", "steps"),
     "timed": _sum("lines with a wall time"),
@@ -182,11 +184,13 @@ FRAMES: dict[str, Frame] = {
         **{name: _FOUR[name] for name in "ndv"},
         "unknown": _count("slots of requests without a line: they may share a user seed"),
     }),
-    "slices": Frame({**_RUN_LAW, "by": _key(STR, "what is known before the draw"), "value": _key(STR, "its value"), **_FOUR}),
+    "slices": Frame({**_RUN_LAW, **_SLICE, **_FOUR}),
     "request_sums": Frame(
         {"run_id": _RUN_LAW["run_id"], "request_id": _key(STR, "request"), "law": _RUN_LAW["law"], **_HASH, **_FOUR},
         bounded=("hash",),
     ),
+    "token_slices": Frame({**_RUN_LAW, **_QUANTITY, **_SLICE, **_FOUR}),
+    "token_sums": Frame({**_RUN_LAW, **_QUANTITY, "request_id": _key(STR, "request"), **_HASH, **_FOUR}, bounded=("hash",)),
     "step_lanes": Frame({
         **_RUN_LAW,
         "mix": _key(HASH, "hash of the engine step"),
@@ -198,9 +202,7 @@ FRAMES: dict[str, Frame] = {
         "law": _RUN_LAW["law"],
         "bucket": _key(INT, "stretch of time, or of lines where no time is recorded"),
         "steps": _count("steps"),
-        "drafted": _COUNTS["drafted"],
-        "drafting": _COUNTS["drafting"],
-        "appended": _COUNTS["appended"],
+        **{name: _COUNTS[name] for name in ("drafted", "drafting", "appended")},
         **_DECIDED,
     }, timed=True),
     "cost": Frame({

@@ -19,7 +19,7 @@ from sdtrace.pipeline import read
 from sdtrace.readers.io.footer import RowGroup
 from sdtrace.readers.io.lines import nulls
 from sdtrace.readers.io.row_groups import _portions
-from sdtrace.tally.evidence.by_step import AGES, _by_age, _of_small
+from sdtrace.tally.evidence.by_step import AGES, _by_age, _of_small, by_request
 from sdtrace.tally.evidence.draws import _in_order, places, ranks_of_any
 from sdtrace.tally.evidence.sums import Sums
 from sdtrace.tally.evidence.tokens import _half_of, _spread, _total
@@ -101,6 +101,19 @@ def test_sums_by_age_are_those_of_its_steps(rows: list[tuple[int, float]]) -> No
     names, (found,) = _by_age(np.array([[value for _, value in rows]]), step)
     assert names == [str(age) for age in wanted]
     assert found == pytest.approx(list(wanted.values()))
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.integers(1, 6))
+def test_sums_by_request_are_those_of_its_rows(requests: list[int], times: int) -> None:
+    """Runs of a request, as files written request by request have, and requests that take turns."""
+    hashes = np.repeat(np.array(requests, dtype=np.uint64), times)
+    rows = np.random.default_rng(len(requests)).random((2, len(hashes)))
+    first, sums = by_request(hashes, rows)
+    for request in set(requests):
+        mine = hashes[first] == request
+        assert sums[:, mine].sum(axis=1) == pytest.approx(rows[:, hashes == request].sum(axis=1))
+    if len(hashes) < 4 * (1 + np.count_nonzero(hashes[1:] != hashes[:-1])):
+        assert len(first) == len(set(requests))
 
 
 @given(st.lists(st.sampled_from([0, 1, 7, 250_000, 1 << 48]), min_size=1, max_size=30))

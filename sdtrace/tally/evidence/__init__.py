@@ -17,7 +17,8 @@ Ramdas 2020 (arXiv 2010.09686) for betting.
 
 import polars as pl
 
-from sdtrace.tally.evidence.by_step import REQUEST_SUMS, SLICES, STEP_LANES, BySteps
+from sdtrace.tally.evidence.by_step import REQUEST_SUMS, SLICES, STEP_LANES, BySteps, known_before
+from sdtrace.tally.evidence.by_token import TOKEN_SLICES, TOKEN_SUMS, ByTokens
 from sdtrace.tally.evidence.chains import chains
 from sdtrace.tally.evidence.draws import RANKED_PIECES, coupled, draws, of_block
 from sdtrace.tally.evidence.lanes import LANES, Lanes
@@ -39,7 +40,7 @@ def _ends_early(scope: Scope) -> bool:
 
 def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
     """The frames `evidence` (keys run_id, law, code) and `lanes` (keys run_id, law, step, position) of one scope, and those of
-    `sdtrace.tally.evidence.by_step`; see `sdtrace.tally.tally` for their keys."""
+    `sdtrace.tally.evidence.by_step` and `by_token`; see `sdtrace.tally.tally` for their keys."""
     sums = Sums(str(scope.steps["run_id"][0]), scope.law.name)
     if scope.law.greedy or not scope.law.lossless or scope.run.mute_statistics or scope.watermarked:
         return NOTHING
@@ -48,8 +49,9 @@ def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
         return NOTHING
     drawn = not (block or scope.raw) and scope.law.draws
     lanes, steps = Lanes(scope) if drawn else None, BySteps(scope, lanes=drawn)
+    by_token = ByTokens(scope)
     for number, here in enumerate(pieces(scope)):
-        tokens(scope, here, sums, steps)
+        tokens(scope, here, sums, steps, by_token)
         if not block:
             draws(scope, here.at, here.later, sums)
         chance = scope.judged.expected[here.at]
@@ -57,19 +59,14 @@ def evidence(scope: Scope) -> dict[str, pl.DataFrame]:
             coupled(scope, here.at, here.accepted, chance, sums)
         if lanes is not None:
             lanes.add(here, chance)
-    whole(scope, sums)
+    whole(scope, sums, by_token)
     if block:
         of_block(scope, sums)
         if not scope.raw:
             chains(scope, sums, steps)
-    slices, requests, together = steps.frames()
-    return {
-        "evidence": sums.frame(),
-        "lanes": lanes.frame(scope) if lanes is not None else LANES,
-        "slices": slices,
-        "request_sums": requests,
-        "step_lanes": together,
-    }
+    lines = lanes.frame(scope) if lanes is not None else LANES
+    known = known_before(scope)
+    return {"evidence": sums.frame(), "lanes": lines, **steps.frames(known), **by_token.frames(known)}
 
 
 #: What a law that is not lossless, or draws nothing, gives; and watermarked draws.
@@ -79,4 +76,6 @@ NOTHING = {
     "slices": SLICES,
     "request_sums": REQUEST_SUMS,
     "step_lanes": STEP_LANES,
+    "token_slices": TOKEN_SLICES,
+    "token_sums": TOKEN_SUMS,
 }

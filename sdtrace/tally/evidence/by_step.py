@@ -8,6 +8,8 @@ variance; s bounds what rounding moved. Three frames come of it, all of sums:
     step_lanes    by engine step and position, for engine steps of lowest hash: rows of a batch that share their draws
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -15,30 +17,32 @@ import polars as pl
 from sdtrace.schema.arrays import Floats, Ints
 from sdtrace.tally.evidence.slots import Slots
 from sdtrace.tally.evidence.sums import Tosses
-from sdtrace.tally.group_sums import group_sums
 from sdtrace.verify.scope import Scope
 
 Hashes = npt.NDArray[np.uint64]
 
-_SUMS = ("n", "d", "v", "s")
+SUMS = ("n", "d", "v", "s")
 
 
-def _table(**columns: pl.DataType | type[pl.DataType]) -> pl.DataFrame:
+def table(**columns: pl.DataType | type[pl.DataType]) -> pl.DataFrame:
+    """No rows of a frame that has a run and a law."""
     return pl.DataFrame(schema={"run_id": pl.String, "law": pl.String, **columns})
 
 
-_NUMBERS = dict.fromkeys(_SUMS, pl.Float64)
-SLICES = _table(by=pl.String, value=pl.String, **_NUMBERS)
-REQUEST_SUMS = _table(request_id=pl.String, hash=pl.UInt64, **_NUMBERS)
-STEP_LANES = _table(mix=pl.UInt64, position=pl.Int64, n=pl.Float64, d=pl.Float64, v=pl.Float64, unknown=pl.Int64)
+NUMBERS = dict.fromkeys(SUMS, pl.Float64)
+SLICES = table(by=pl.String, value=pl.String, **NUMBERS)
+REQUEST_SUMS = table(request_id=pl.String, hash=pl.UInt64, **NUMBERS)
+STEP_LANES = table(mix=pl.UInt64, position=pl.Int64, n=pl.Float64, d=pl.Float64, v=pl.Float64, unknown=pl.Int64)
 
 #: Engine steps of a batch whose rows are compared; steps of a request up to which its age is told apart.
 _COMPARED = 8_192
 AGES = (1, 2, 4, 8, 16, 64, 256)
+#: Rows that a request has on the average where its runs are not looked for.
+_FEWEST = 4
 #: Numbers below it have a cell each when sums are added up by them.
 _SMALL = 4096
 #: Positions that are told apart.
-_DEEPEST = 16
+DEEPEST = 16
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -47,9 +51,9 @@ class BySteps:
 
     def __init__(self, scope: Scope, lanes: bool) -> None:
         self._scope = scope
-        self._by_step = np.zeros((len(_SUMS), scope.steps.height))
-        self._by_place = np.zeros((len(_SUMS), _DEEPEST))
-        self._deep = int(scope.pos.count.max(initial=0)) > _DEEPEST
+        self._by_step = np.zeros((len(SUMS), scope.steps.height))
+        self._by_place = np.zeros((len(SUMS), DEEPEST))
+        self._deep = int(scope.pos.count.max(initial=0)) > DEEPEST
         self._mix = _engine_steps(scope) if lanes else None
         self._rows: list[pl.DataFrame] = []
 
@@ -64,10 +68,10 @@ class BySteps:
         first, last = int(row[0]), int(row[-1]) + 1
         near = row - first
         if self._deep:
-            place = np.minimum(place, _DEEPEST - 1)
+            place = np.minimum(place, DEEPEST - 1)
         for i, values in enumerate((None, d, v, s)):
             self._by_step[i, first:last] += np.bincount(near, values, last - first)
-            self._by_place[i] += np.bincount(place, values, _DEEPEST)
+            self._by_place[i] += np.bincount(place, values, DEEPEST)
         if self._mix is not None:
             shared = np.flatnonzero(self._mix[row] > 0)
             mixes = self._mix[row[shared]]
@@ -81,35 +85,20 @@ class BySteps:
         for i, values in enumerate((None, d, d * d, np.full(len(d), spread / max(len(d), 1)))):
             self._by_step[i] += np.bincount(row, values, size)
 
-    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-        """`slices`, `request_sums` and `step_lanes`."""
-        steps = self._scope.steps
+    def frames(self, known: Mapping[str, pl.Series]) -> dict[str, pl.DataFrame]:
+        """The frames of this module by name; `known`: what is known of every step before its draws."""
         if not self._by_step[0].any():
-            return SLICES, REQUEST_SUMS, STEP_LANES
-        return self._slices(), self._requests(steps), self._lanes()
+            return {"slices": SLICES, "request_sums": REQUEST_SUMS, "step_lanes": STEP_LANES}
+        steps = self._scope.steps
+        return {"slices": self._slices(known), "request_sums": self._requests(steps), "step_lanes": self._lanes()}
 
-    def _slices(self) -> pl.DataFrame:
-        by: list[str] = []
-        value: list[str] = []
-        parts = []
-        reached = np.flatnonzero(self._by_place[0])
-        known = _known_before(self._scope).items()
-        for name, (names, table) in (
-            *((name, _by_value(self._by_step, values)) for name, values in known),
-            ("age", _by_age(self._by_step, self._scope.steps["step"].to_numpy())),
-            ("position", ([str(place) for place in reached], self._by_place[:, reached])),
-        ):
-            by += [name] * len(names)
-            value += names
-            parts.append(table)
-        numbers = dict(zip(_SUMS, np.concatenate(parts, axis=1), strict=True))
-        made = pl.DataFrame({"by": by, "value": value} | numbers, SLICES.select("by", "value", *_SUMS).schema)
-        return self._headed(made.filter(pl.col("n") > 0)).select(SLICES.columns)
+    def _slices(self, known: Mapping[str, pl.Series]) -> pl.DataFrame:
+        at, sums = by_known(self._by_step, self._by_place, known, self._scope.steps["step"].to_numpy())
+        return framed(self._scope, SLICES, at, sums)
 
     def _requests(self, steps: pl.DataFrame) -> pl.DataFrame:
-        table = steps.select("hash", "request_id").hstack(_frame(self._by_step))
-        grouped = group_sums(table, ["hash"], _SUMS, first={"request_id": "request_id"})
-        return self._headed(grouped.filter(pl.col("n") > 0)).select(REQUEST_SUMS.columns)
+        first, sums = by_request(steps["hash"].to_numpy(), self._by_step)
+        return framed(self._scope, REQUEST_SUMS, {name: steps[name][first] for name in ("request_id", "hash")}, sums)
 
     def _lanes(self) -> pl.DataFrame:
         if not self._rows:
@@ -128,7 +117,48 @@ class BySteps:
         return table.with_columns(run_id=pl.lit(run), law=pl.lit(self._scope.law.name))
 
 
-def _known_before(scope: Scope) -> dict[str, pl.Series]:
+def by_request(hashes: Hashes, sums: Floats) -> tuple[Ints, Floats]:
+    """The first row of every request and the sums (k, requests) of rows (k, n). One that comes back after others may have two: merging
+    tallies adds them up. Where many do, as where requests take turns, each has one."""
+    begin = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1]))
+    if len(begin) * _FEWEST <= len(hashes):
+        return begin, np.add.reduceat(sums, begin, axis=1)
+    _, first, of = np.unique(hashes, return_index=True, return_inverse=True)
+    return first, np.array([np.bincount(of, row) for row in sums])
+
+
+def framed(scope: Scope, like: pl.DataFrame, at: Mapping[str, pl.Series], sums: Floats) -> pl.DataFrame:
+    """A frame with the columns of `like`: sums (4, rows) of the places `at` that have a slot, headed by run and law."""
+    kept = np.flatnonzero(sums[0])
+    columns = {name: values[kept] for name, values in at.items()}
+    columns |= {name: pl.Series(row[kept]) for name, row in zip(SUMS, sums, strict=True)}
+    for name, said in (("run_id", str(scope.steps["run_id"][0])), ("law", scope.law.name)):
+        columns[name] = pl.Series([said]).new_from_index(0, len(kept))
+    return pl.DataFrame({name: columns[name] for name in like.columns}, like.schema)
+
+
+def by_known(
+    by_step: Floats, by_place: Floats, known: Mapping[str, pl.Series], step: Ints
+) -> tuple[dict[str, pl.Series], Floats]:
+    """`by` and `value` of every slice, and the sums (k, slices): of k rows by step and by position, `by_place`."""
+    by: list[str] = []
+    value: list[str] = []
+    parts = []
+    reached = np.flatnonzero(by_place[0])
+    for name, (names, sums) in (
+        *((name, _by_value(by_step, values)) for name, values in known.items()),
+        ("age", _by_age(by_step, step)),
+        ("position", ([str(place) for place in reached], by_place[:, reached])),
+    ):
+        by += [name] * len(names)
+        value += names
+        parts.append(sums)
+    return {"by": pl.Series(by, dtype=pl.String), "value": pl.Series(value, dtype=pl.String)}, np.concatenate(
+        parts, axis=1
+    )
+
+
+def known_before(scope: Scope) -> dict[str, pl.Series]:
     """What is known of every step before its draws, beside its age, by name: small numbers or words, null where it is not recorded."""
     steps, found = scope.steps, {}
     for name, column in (("batch", "batch_size"), ("context", "context_len"), ("draft_length", "tau")):
@@ -142,7 +172,7 @@ def _known_before(scope: Scope) -> dict[str, pl.Series]:
     return found
 
 
-#: A value each, and the sums (4, values) of the steps that have it.
+#: A value each, and the sums (k, values) of the steps that have it.
 _Sums = tuple[list[str], Floats]
 
 
@@ -153,10 +183,6 @@ def _by_age(sums: Floats, step: Ints) -> _Sums:
     return [str(age) for age in ages], np.array(found)
 
 
-def _frame(sums: Floats) -> pl.DataFrame:
-    return pl.DataFrame(dict(zip(_SUMS, sums, strict=True)))
-
-
 def _by_value(sums: Floats, values: pl.Series) -> _Sums:
     """The sums of every value; most columns hold one in a whole batch."""
     if not values.null_count() and values.min() == values.max():
@@ -165,8 +191,10 @@ def _by_value(sums: Floats, values: pl.Series) -> _Sums:
         numbers = values.to_numpy()
         if numbers.min() >= 0 and numbers.max() < _SMALL:
             return _of_small(sums, numbers)
-    grouped = _frame(sums).group_by(values.alias("value"), maintain_order=True).sum().drop_nulls("value")
-    return grouped["value"].cast(pl.String).to_list(), grouped.select(_SUMS).to_numpy().T
+    names = [str(i) for i in range(len(sums))]
+    rows = pl.DataFrame(dict(zip(names, sums, strict=True)))
+    grouped = rows.group_by(values.alias("value"), maintain_order=True).sum().drop_nulls("value")
+    return grouped["value"].cast(pl.String).to_list(), grouped.select(names).to_numpy().T
 
 
 def _of_small(sums: Floats, values: Ints) -> _Sums:

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from sdtrace.schema.arrays import Flags, Floats
 from sdtrace.tally.evidence.by_step import BySteps
+from sdtrace.tally.evidence.by_token import ByTokens
 from sdtrace.tally.evidence.slots import Slots, hides_ends
 from sdtrace.tally.evidence.sums import Half, Sums, part_of, tosses
 from sdtrace.tally.evidence.weights import bent, reuse
@@ -16,13 +17,14 @@ from sdtrace.verify.scope import Scope
 MOST = 4.0
 
 
-def tokens(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
-    """Add every statistic of these slots that is valid for the scope's law; `steps` takes acceptances step by step."""
+def tokens(scope: Scope, here: Slots, sums: Sums, steps: BySteps, by_token: ByTokens) -> None:
+    """Add every statistic of these slots that is valid for the scope's law; `steps` takes acceptances step by step, `by_token`
+    tokens."""
     if scope.unshaped or not len(here.at):
         return
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if scope.law.residual == "ratio":
-            _ratio(scope, here, sums, steps)
+            _ratio(scope, here, sums, steps, by_token)
         elif scope.law.calibrated and _fixed_draft(scope):
             # of a draft tree only the accepted chain is recorded: the chance of a node is not, then
             chance = scope.judged.expected[here.at] if scope.law.name == "tree-coin" else here.p
@@ -36,7 +38,7 @@ def tokens(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
         _target(scope, here, sums)
 
 
-def whole(scope: Scope, sums: Sums) -> None:
+def whole(scope: Scope, sums: Sums, by_token: ByTokens) -> None:
     """Add what is no matter of slots: drafts of block verification, which verifies all whatever is kept of them, and the
     tokens that the target draws alone."""
     if scope.unshaped or not len(scope.pos.row):
@@ -46,11 +48,11 @@ def whole(scope: Scope, sums: Sums) -> None:
             pos, p_band, q_band = scope.pos, scope.bands.p, scope.bands.q
             raw = pos.p / pos.q
             half = _spread(pos.p, pos.q, raw, p_band, q_band)
-            _drafts(scope, np.arange(len(pos.row)), np.minimum(raw, 1.0), half, sums)
+            _drafts(scope, np.arange(len(pos.row)), np.minimum(raw, 1.0), half, sums, by_token)
             known = _probability(pos.p) & _probability(pos.q) & (pos.q > 0)
             _likelihood(pos.p, pos.q, raw, known & (pos.position == 0), scope, sums)
         if scope.law.calibrated and not (scope.absent("target_sq") or scope.absent("last_target_prob")):
-            _alone(scope, sums)
+            _alone(scope, sums, by_token)
 
 
 def _likelihood(p: Floats, q: Floats, raw: Floats, use: Flags, scope: Scope, sums: Sums) -> None:
@@ -72,7 +74,7 @@ def _fixed_draft(scope: Scope) -> bool:
     return scope.law.residual != "same" or scope.absent("draft_probs") or scope.run.draft_sampling == "argmax"
 
 
-def _ratio(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
+def _ratio(scope: Scope, here: Slots, sums: Sums, steps: BySteps, by_token: ByTokens) -> None:
     p_band, q_band = scope.bands.p, scope.bands.q
     known = _probability(here.p) & _probability(here.q) & (here.q > 0)
     raw = here.p / here.q
@@ -100,12 +102,13 @@ def _ratio(scope: Scope, here: Slots, sums: Sums, steps: BySteps) -> None:
     q_y = here.q_y[open_.at]
     decade = (q_y < 0.1).astype(np.intp) + (q_y < 0.01) + (q_y < 0.001)
     sums.tossed("SD202", open_, slots, here.later[open_.at], late, decade)
+    by_token.emitted(here, open_, q_y)
     _stops(scope, here, gamma, half_y, shown, sums)
     bent(scope, here, open_, slots, sums)
     both = _total(half, raw, beta, seen) + _total(half_y, turned, gamma, seen)
     sums.bounded("SD203", (gamma - beta)[seen], both)
     if not (isinstance(half, float) or isinstance(half_y, float)):  # as `_half_of` has them where rows are logged
-        _rows(scope, here, sums, beta, half, gamma, half_y, shown)
+        _rows(scope, here, sums, by_token, beta, half, gamma, half_y, shown)
 
 
 def _stops(scope: Scope, here: Slots, gamma: Floats, half: Half, shown: Flags, sums: Sums) -> None:
@@ -135,11 +138,11 @@ def _total(half: Half, ratio: Floats, chance: Floats, which: Flags | slice) -> f
 
 
 def _rows(
-    scope: Scope, here: Slots, sums: Sums, beta: Floats, half: Floats, gamma: Floats, half_y: Floats, seen: Flags,
+    scope: Scope, here: Slots, sums: Sums, by_token: ByTokens, beta: Floats, half: Floats, gamma: Floats, half_y: Floats, seen: Flags,
 ) -> None:  # fmt: skip
     """Where sums over the vocabulary are logged: drafts and emitted tokens against what p and q say of themselves."""
     pos, p_band = scope.pos, scope.bands.p
-    _drafts(scope, here.at, beta, half, sums)
+    _drafts(scope, here.at, beta, half, sums, by_token)
     if not scope.absent("overlap"):
         overlap = pos.column("overlap")[here.at].astype(np.float64)
         half_o = _half(overlap, p_band)
@@ -149,7 +152,9 @@ def _rows(
         sums.bounded("SD241:overlap", (gamma - overlap)[use], float((half_y + half_o)[use].sum()))
 
 
-def _drafts(scope: Scope, at: npt.NDArray[np.int64], beta: Floats, half: Floats, sums: Sums) -> None:
+def _drafts(
+    scope: Scope, at: npt.NDArray[np.int64], beta: Floats, half: Floats, sums: Sums, by_token: ByTokens
+) -> None:
     """x against q: q(x) - sum q^2, and min(1, p/q)(x) - sum min(p, q), at the verified positions `at`."""
     pos, p_band, q_band = scope.pos, scope.bands.p, scope.bands.q
     if scope.absent("draft_probs"):
@@ -158,7 +163,9 @@ def _drafts(scope: Scope, at: npt.NDArray[np.int64], beta: Floats, half: Floats,
     if not scope.absent("draft_sq"):
         square = pos.column("draft_sq")[at].astype(np.float64)
         use = _probability(q) & (q > 0) & _probability(square)
-        sums.bounded("SD211", (q - square)[use], float((_half(q, q_band) + _half(square, q_band))[use].sum()))
+        value, wide = (q - square)[use], (_half(q, q_band) + _half(square, q_band))[use]
+        sums.bounded("SD211", value, float(wide.sum()))
+        by_token.add("drafted", pos.row[at[use]], pos.position[at[use]], value, wide)
     if not scope.absent("overlap"):
         overlap = pos.column("overlap")[at].astype(np.float64)
         use = _probability(beta) & _probability(overlap)
@@ -180,7 +187,7 @@ def _target(scope: Scope, here: Slots, sums: Sums) -> None:
     sums.bounded("SD241", value[use], float(half[use].sum()))
 
 
-def _alone(scope: Scope, sums: Sums) -> None:
+def _alone(scope: Scope, sums: Sums, by_token: ByTokens) -> None:
     if hides_ends(scope):
         return
     steps, pos, band = scope.steps, scope.pos, scope.bands.p
@@ -191,6 +198,7 @@ def _alone(scope: Scope, sums: Sums) -> None:
     use = (n_a == count) & kept & _probability(p_y) & _probability(square)
     half = _half(p_y, band) + _half(square, band)
     sums.bounded("SD212:alone", (p_y - square)[use], float(half[use].sum()))
+    by_token.add("alone", np.flatnonzero(use), None, (p_y - square)[use], half[use])
 
 
 def _probability(value: Floats) -> Flags:
