@@ -24,7 +24,8 @@ GREEDY = 1e-2
 
 @dataclass(frozen=True)
 class Sampling:
-    """Parameters of a request; None = not known. top_k 0, top_p 1, min_p 0 = none. `penalised`: tokens that came before may weigh less."""
+    """Parameters of a request; None = not known. top_k 0, top_p 1, min_p 0 = none. `penalised`: tokens that came before may weigh less.
+    `top_p_of_left`: top-p is taken of what top-k left, for certain."""
 
     temperature: float
     top_k: int | None = 0
@@ -32,6 +33,7 @@ class Sampling:
     min_p: float | None = 0.0
     temperature_last: bool | None = False
     penalised: bool = False
+    top_p_of_left: bool = False
 
     def on(self, basis: str) -> "Sampling":
         """What is still to be applied to logprobs of that basis."""
@@ -162,8 +164,11 @@ def _cut(
     high, low = np.exp((at + error) / t), np.exp((at - error) / t)
     rest_high, rest_low = _tempered(rest, last, t)
     if sampling.top_p is not None and sampling.top_p < 1:
-        most = high.sum(axis=1) + rest_high
         # some engines take top-p of what top-k and min-p left, some of the whole
+        most = high.sum(axis=1) + rest_high
+        if sampling.top_p_of_left and sampling.top_k and sampling.min_p == 0:
+            left = np.maximum(sampling.top_k - listed.sum(axis=1), 1)
+            most = np.where(possible, high, 0).sum(axis=1) + np.minimum(rest_high, left * np.exp(last / t))
         alone = sampling.top_k == 0 and sampling.min_p == 0
         least = np.where(certain, low, 0).sum(axis=1) + (rest_low if alone else 0)
         before_high = (np.cumsum(high, axis=1) - high) / np.maximum(least, 1e-300)[:, None]
@@ -171,7 +176,7 @@ def _cut(
         certain &= before_high < sampling.top_p - 1e-5
         may = before_low <= sampling.top_p + 1e-5
         may[:, 0] = True
-        ends |= (possible & ~may).any(axis=1) | (np.cumsum(low, axis=1)[:, -1] / most > sampling.top_p + 1e-5)
+        ends |= (possible & ~may).any(axis=1) | (np.where(possible, low, 0).sum(axis=1) / most > sampling.top_p + 1e-5)
         possible &= may
     certain[:, 0] = listed[:, 0] if not sampling.top_k or sampling.top_k > 1 else certain[:, 0]
     return certain & possible, possible, ends

@@ -104,7 +104,8 @@ class Verifier:
         self.held = 0  #: tokens in the cache
         self.true = 0  #: tokens of the text that it should hold
         first = prompt[1:-1] if fault == "first-token-dropped" else prompt[:-1]
-        self._feed([t for t in first if t not in special] if fault == "template-dropped" else first)
+        fed = self._feed([t for t in first if t not in special] if fault == "template-dropped" else first)
+        self.before = fed[-1:]  #: logits (1, vocabulary) of the row before those of the next step
 
     def _feed(self, tokens: list[int]) -> Any:
         shift = {"positions-ahead": 1, "positions-behind": -1}.get(self.fault, 0) if self.true >= self.prompt - 1 else 0
@@ -166,7 +167,6 @@ def generate(
 ) -> list[dict[str, Any]]:
     """Steps of trace format 1 of one request."""
     text, steps = list(prompt), list[dict[str, Any]]()
-    before = torch.zeros(1, verifier.model.config.vocab_size)  # of the step before; nothing was computed yet
     theirs = PARAMETERS.get(fault, lambda a: a)(asked)
     while len(text) - len(prompt) < tokens:
         drafted: list[int] = []
@@ -174,9 +174,9 @@ def generate(
         for _ in range(tau):
             q.append(_probabilities(drafter.row(text + drafted), asked, text + drafted, [])[0])
             drafted.append(int(q[-1].argmax() if asked.temperature == 0 else torch.multinomial(q[-1], 1)))
-        logits = verifier.rows(text[-1], drafted)
+        logits = computed = verifier.rows(text[-1], drafted)
         if fault == "row-before":
-            logits = torch.cat([before, logits[:-1]])
+            logits = torch.cat([verifier.before, computed[:-1]])
         p = (logits / 0.0).softmax(-1) if fault == LOST else _probabilities(logits, theirs, text, drafted)
         greedy = asked.temperature == 0
         r = torch.rand(tau)
@@ -192,7 +192,7 @@ def generate(
             left = p[n_a] if n_a == tau else (p[n_a] - q[n_a]).clamp(min=0)
             y = int(left.argmax() if fault == LOST else torch.multinomial(left, 1))
         verifier.keep(n_a, tau)
-        before = logits[n_a : n_a + 1]
+        verifier.before = computed[n_a : n_a + 1]
         top = logits.topk(2, dim=-1).values
         row = {
             "draft_token_ids": drafted, "target_probs": p[range(tau), drafted].numpy(), "num_accepted": n_a,

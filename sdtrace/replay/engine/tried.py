@@ -9,7 +9,7 @@ from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.engine.ways import WIDE, Seen, Way, distance
 from sdtrace.replay.likelihood import BULK, OVER_HEALTHY, OVER_RIVAL, early, likelihood
 
-#: Bounds of a log probability this close, in nats, tell a way.
+#: Bounds of a log probability this close, in nats, tell a way by themselves.
 NARROW = 0.1
 #: Recorded probabilities that a way has to speak of, at least; those before and from its first place on, where it has one.
 _ENOUGH, _EACH = 20, 3
@@ -45,26 +45,18 @@ def tried(
     if way.begin is not None:
         return _begun(way, ones, healthy, its, band, conversations)
     both = [
-        (distance(one.log_p, h), distance(one.log_p, w))
+        (distance(one.log_p, h), h[1] - h[0], distance(one.log_p, w), w[1] - w[0])
         for one, h, w in zip(ones, healthy, its, strict=True)
-        if h is not None and w is not None and w[1] - w[0] <= NARROW and h[1] - h[0] <= WIDE
+        if h is not None and w is not None and max(h[1] - h[0], w[1] - w[0]) <= WIDE
     ]
-    if len(both) < _ENOUGH:
+    narrow = np.array([width <= NARROW for *_, width in both])
+    if narrow.sum() < _ENOUGH:
         return None
-    sound, mine = (np.array(values) for values in zip(*both, strict=True))
-    odds = likelihood(mine, band / 4) - likelihood(sound, band / 4)
-    # what the sound engine rules out speaks for a way that tells it less narrowly too
-    told = [
-        (distance(one.log_p, h), distance(one.log_p, w), w[1] - w[0])
-        for one, h, w in zip(ones, healthy, its, strict=True)
-        if h is not None and w is not None and NARROW < w[1] - w[0] <= WIDE and h[1] - h[0] <= WIDE
-    ]
-    far = [one for one in told if abs(one[0]) > WIDE]
-    if far:
-        h_far, w_far, width = (np.array(values) for values in zip(*far, strict=True))
-        odds += early(w_far, width / 2) - early(h_far, np.full(len(far), band / 4))
-        mine = np.concatenate([mine, w_far])
-    return Tried(way, odds, float((np.abs(mine) <= band).mean()), len(mine))
+    sound, told, mine, width = (np.array(values) for values in zip(*both, strict=True))
+    odds = likelihood(mine, band / 4, width) - likelihood(sound, band / 4, told)
+    # what a way tells less narrowly counts where the sound engine rules the record out; what it tells narrowly has to be right by itself
+    right, speaks = np.abs(mine) <= band, narrow | (np.abs(sound) > band)
+    return Tried(way, odds, float(min(right[narrow].mean(), right[speaks].mean())), int(speaks.sum()))
 
 
 def _begun(

@@ -96,7 +96,10 @@ def applied(one: Conversation) -> Sampling | None:
     if plain.temperature < GREEDY or plain.penalised or (request.get("tags") and "logit_bias" in str(request["tags"])):
         return None
     known = one.run.engine in ("vllm", "sglang", "transformers")
-    return replace(plain, temperature_last=False if known else None)
+    # SGLang takes top-p of the whole
+    return replace(
+        plain, temperature_last=False if known else None, top_p_of_left=one.run.engine in ("vllm", "transformers")
+    )
 
 
 def seen(conversations: Sequence[Conversation], extra: Mapping[tuple[str, str, int], float]) -> list[Seen]:
