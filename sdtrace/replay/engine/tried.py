@@ -69,24 +69,24 @@ def _begun(
 ) -> Tried | None:
     """p is right before a place, within bounds, and from it on as near to this way as the records are."""
     assert way.begin is not None
-    before, after = list[tuple[float, float]](), list[tuple[float, float]]()
+    before, after = list[tuple[float, float]](), list[tuple[float, float, float, float]]()
     for one, h, w in zip(ones, healthy, its, strict=True):
         if h is None or h[1] - h[0] > WIDE or h[1] > _CERTAIN:
             continue
         sound = distance(one.log_p, h)
         if (one.step, one.position) < way.begin(conversations[one.of]):
-            before.append((sound, max((h[1] - h[0]) / 2, band / 4)))
+            before.append((sound, h[1] - h[0]))
         elif w is not None and max(h[1] - h[0], w[1] - w[0]) <= NARROW:
-            after.append((sound, distance(one.log_p, w)))
+            after.append((sound, h[1] - h[0], distance(one.log_p, w), w[1] - w[0]))
     if min(len(before), len(after)) < _EACH or len(before) + len(after) < _ENOUGH:
         return None
-    early_d, half = (np.array(values) for values in zip(*before, strict=True))
-    late, mine = (np.array(values) for values in zip(*after, strict=True))
+    early_d, known = (np.array(values) for values in zip(*before, strict=True))
+    late, told, mine, width = (np.array(values) for values in zip(*after, strict=True))
     strays = float((np.abs(early_d) > band).mean())
     if strays > _STRAYS:
         return None
-    every = likelihood(np.concatenate([early_d, late]), band / 4)
-    odds = early(early_d, half) + likelihood(mine, band / 4) - every
+    every = likelihood(np.concatenate([early_d, late]), band / 4, np.concatenate([known, told]))
+    odds = early(early_d, np.maximum(known / 2, band / 4)) + likelihood(mine, band / 4, width) - every
     return Tried(way, odds, 1 - strays, len(before) + len(after))
 
 
