@@ -24,6 +24,7 @@ from sdtrace.diagnosis.outcomes import lossless, outcomes
 from sdtrace.diagnosis.samples import decisions
 from sdtrace.diagnosis.signatures import CODES as PATTERN
 from sdtrace.diagnosis.signatures import completed, signs
+from sdtrace.diagnosis.slice_faults import placed
 from sdtrace.diagnosis.slice_rules import chosen_steps, confined, in_slice, mixture, recovered_by
 from sdtrace.diagnosis.slice_tokens import of_tokens
 from sdtrace.diagnosis.texts import text_causes, text_coverage
@@ -83,7 +84,7 @@ def _of_decisions(seen: Seen, chosen: Chosen, outcomes: Mapping[str, Outcome]) -
     sliced = _sliced(audit, outcomes["SD206"], choices) if fired(outcomes, "SD206") else None
     signed = signs(audit.tally, chosen.rows, audit.runs)
     rows = completed(rows, outcomes, signed, sliced, mixture(audit, outcomes.get("SD201"), choices))
-    return [_shown(row, audit, choices) for row in rows]
+    return [placed(_shown(row, audit, choices), audit, chosen.steps, seen.checks) for row in rows]
 
 
 def _sliced(audit: Audit, outcome: Outcome, choices: Mapping[str, Choice]) -> Explanation | None:

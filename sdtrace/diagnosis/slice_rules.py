@@ -143,7 +143,7 @@ def _placed(audit: Audit, sample: Sample) -> pl.DataFrame:
 def confined(audit: Audit, sample: Sample, whole: Sequence[Explanation]) -> list[Explanation]:
     """The explanation in the smallest slice that holds the wrong decisions; [] where they stand everywhere."""
     rows = _placed(audit, sample)
-    if (best := _smallest(rows, (rows["decision"] == -1).to_numpy())) is None:
+    if (best := smallest(rows, (rows["decision"] == -1).to_numpy())) is None:
         return []
     share, by, value, inside = best
     # the fits read steps by their number, not by their place in the request
@@ -162,7 +162,7 @@ def recovered_by(audit: Audit, steps: pl.DataFrame | None) -> Explanation | None
     low = recoveries(part, steps).select(
         ((pl.col("p_y") < pl.col("q_y") * _BELOW) | pl.col("same")).fill_null(value=False)
     )
-    if (best := _smallest(places_of, low.to_series().to_numpy())) is None:
+    if (best := smallest(places_of, low.to_series().to_numpy())) is None:
         return emitted(recoveries(part, steps))
     share, by, value, inside = best
     found = emitted(recoveries(part.filter(inside), steps))
@@ -174,7 +174,7 @@ def recovered_by(audit: Audit, steps: pl.DataFrame | None) -> Explanation | None
 _BELOW = 0.98
 
 
-def _smallest(rows: pl.DataFrame, wrong: Flags) -> tuple[float, str, str, pl.Series] | None:
+def smallest(rows: pl.DataFrame, wrong: Flags) -> tuple[float, str, str, pl.Series] | None:
     """(share of the rows, name, value, which rows) of the smallest slice that holds the wrong ones and not by luck."""
     if wrong.sum() < 5:
         return None
