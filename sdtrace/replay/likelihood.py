@@ -39,11 +39,11 @@ SAYS = {
 }
 
 
-def likelihood(d: Floats, least: float, interval: Floats | float = 0.0) -> float:
+def likelihood(d: Floats, least: float, interval: Floats | None = None) -> float:
     """Largest log-likelihood over the Laplace width b >= least, with 5% of Laplace(3) mixed in. `interval`: how wide log p is known, in
-    nats; any value inside (d = 0) is as likely as another, so that a way which tells little gains little by being right."""
+    nats, None for exactly; any value inside (d = 0) is as likely as another: a way which tells little gains little by being right."""
     widths = np.geomspace(least, 3.0, 40)[:, None]
-    near = np.exp(-np.abs(d) / widths) / (2 * widths + interval)
+    near = np.exp(-np.abs(d) / widths) / (2 * widths + (0.0 if interval is None else interval))
     far = np.exp(-np.abs(d) / 3.0) / 6.0
     return float(np.log(0.95 * near + 0.05 * far).sum(axis=1).max())
 
