@@ -5,8 +5,9 @@ Accepted minus chance has mean 0 in every part that is chosen before the draw. I
 batch, context, draft length, step of the request and position; each part has an e-value, and e-BH holds them to a false
 discovery rate of 0.1%. So is acceptance given the emitted token (SD202), also weighed by the logarithm of its q, which
 sees drafts that are not drawn from q and wrong recovery; where sums over the vocabulary are logged, q at drafted tokens
-(SD211) and p at those that the target draws alone (SD212). These are of the first 98,304 drafted tokens of an input and
-of one batch of lines in sixteen. Named is the part that tells most, where the rest of the run is in order.
+(SD211) and p at those that the target draws alone (SD212). These are of an input of up to 98,304 drafted tokens, and of
+the first 49,152 of a larger one and of one batch of lines in sixteen. Named is the part that tells most, where the rest
+of the run is in order.
 
 Why it matters
 A fault of one adapter in twenty, of one rank or of large batches is lost in the mean over all.

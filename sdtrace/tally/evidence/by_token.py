@@ -104,8 +104,11 @@ class ByTokens:
 
 
 def _steps(scope: Scope) -> int:
-    """How many steps are looked at, from the first: those of one piece, in batches that are looked at."""
-    line = scope.steps["line"][0] or 0
+    """How many steps are looked at, from the first, in batches that are looked at: all up to one piece, half a piece of more, since what
+    large inputs cost is watched."""
+    line, count = scope.steps["line"][0] or 0, scope.pos.count
     if (line // _STRETCH) % _EVERY:
         return 0
-    return int(np.searchsorted(np.cumsum(scope.pos.count), PIECE, side="right"))
+    if len(scope.pos.row) <= PIECE:
+        return len(count)
+    return int(np.searchsorted(np.cumsum(count[: PIECE // 2]), PIECE // 2, side="right"))
