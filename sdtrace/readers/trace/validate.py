@@ -5,7 +5,7 @@ findings, and checks look at them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +31,7 @@ class Validator:
     unknown: dict[str, int] = field(default_factory=dict)
     seen: dict[int, int] = field(default_factory=dict)  #: request hash -> least and greatest step, how many, packed
     odd: set[tuple[int, int]] = field(default_factory=set)  #: steps that came out of order
-    told: dict[str, int] = field(default_factory=dict)
+    told: dict[str, int] = field(default_factory=dict)  #: losses so far, by the column that they are about
 
     def batch(self, parsed: Parsed, steps: pl.DataFrame, lines: int) -> Batch:
         """A batch whose steps are sound; lines = records + losses."""
@@ -63,38 +63,39 @@ class Validator:
             made=pl.min_horizontal(_ACCEPTED + 1, "verified", "drafted" if padded else "tau")
         )
         every = (*_REASONS, *_LISTS[padded])
-        reasons = [r for r in every if r.column is None or r.column in present]
+        reasons = [r for r in every if r.absent or r.column in present]
         bad = counted.select(pl.any_horizontal(r.when for r in reasons).fill_null(value=False)).to_series()
         lost: list[Loss] = []
         if bad.any():
-            first = pl.coalesce(*(pl.when(r.when).then(r.why) for r in reasons))
-            told = counted.filter(bad).select("line", why=first)
-            lost = self._losses(told["line"].to_list(), told["why"].to_list())
+            why = pl.coalesce(*(pl.when(r.when).then(r.why) for r in reasons))
+            about = pl.coalesce(*(pl.when(r.when).then(pl.lit(r.column)) for r in reasons))
+            lost = self._losses(counted.filter(bad).select("line", why=why, about=about).rows(), "ordinary")
             steps = steps.filter(~bad)
         if steps["draft_token_ids"].null_count():
             steps = steps.with_columns(pl.col("draft_token_ids").fill_null([]))
         again, rows = self._duplicates(steps), None
         if again.any():
             rows = steps.filter(pl.Series(again))
-            whys = [f"{REPEATED} {r!r}, step {s}" for r, s in rows.select("request_id", "step").rows()]
-            lost += self._losses(rows["line"].to_list(), whys, "repeated")
+            keys = rows.select("line", "request_id", "step").rows()
+            lost += self._losses([(line, f"{REPEATED} {r!r}, step {s}", "key") for line, r, s in keys], "repeated")
             steps = steps.filter(pl.Series(~again))
         return steps, lost, rows
 
-    def _losses(self, lines: Sequence[int], reasons: Sequence[str], kind: LossKind = "ordinary") -> list[Loss]:
-        """One Loss a line, until a kind of reason has been told often enough; then one for the rest of the batch."""
+    def _losses(self, lost: Sequence[tuple[int, str, str]], kind: LossKind) -> list[Loss]:
+        """One Loss for each (line, why, what it is about), until enough of them were about the same; then one for the rest of
+        the batch."""
         found: list[Loss] = []
-        more: dict[str, tuple[tuple[int, str], int]] = {}
-        for line, why in zip(lines, reasons, strict=True):
-            word = why.split(" ")[0]
-            self.told[word] = self.told.get(word, 0) + 1
-            if self.told[word] <= _TOLD:
-                found.append(Loss(self.path, line, why, 1, "mend the writer, or remove the line", kind))
-            else:
-                first, count = more.get(word, ((line, why), 0))
-                more[word] = (first, count + 1)
+        more: dict[str, Loss] = {}
         advice = "further ones of a kind that was told line by line above"
-        return found + [Loss(self.path, line, why, n, advice, kind) for (line, why), n in more.values()]
+        for line, why, about in lost:
+            self.told[about] = self.told.get(about, 0) + 1
+            if self.told[about] <= _TOLD:
+                found.append(Loss(self.path, line, why, 1, "mend the writer, or remove the line", kind))
+            elif (first := more.get(about)) is None:
+                more[about] = Loss(self.path, line, why, 1, advice, kind)
+            else:
+                more[about] = replace(first, count=first.count + 1)
+        return [*found, *more.values()]
 
     def _duplicates(self, steps: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Steps that were there before. Memory is one number a request as long as steps come in order."""
@@ -174,11 +175,12 @@ _ACCEPTED = pl.coalesce("num_accepted", pl.col("output_token_ids").list.len().ca
 
 
 class _Reason(NamedTuple):
-    """Why a step is set aside. `column`: without it the reason cannot arise (None: it always can)."""
+    """Why a step is set aside. `column`: what it is about; without it the reason arises only where it is `absent` that counts."""
 
-    column: str | None
+    column: str
     when: pl.Expr
     why: pl.Expr
+    absent: bool = False
 
 
 def _lengths(*, padded: bool) -> list[_Reason]:
@@ -206,11 +208,16 @@ _NO_DRAFT = (pl.col("verified_len").fill_null(0) == 0) & (pl.col("target_probs")
 
 #: In this order: a step is set aside for the first that holds; then come those of `_lengths`.
 _REASONS: list[_Reason] = [
-    _Reason(None, pl.col("request_id").is_null(), pl.lit("request_id is missing")),
-    _Reason(None, pl.col("step").is_null(), pl.lit("step is missing")),
+    _Reason("request_id", pl.col("request_id").is_null(), pl.lit("request_id is missing"), absent=True),
+    _Reason("step", pl.col("step").is_null(), pl.lit("step is missing"), absent=True),
     *(_Reason(n, pl.col(n) < 0, pl.format(n + " is {}, below 0", pl.col(n))) for n in _COUNTS),
     *(_Reason(n, pl.col(n) >= 2**31, pl.format(n + " is {}, beyond any count", pl.col(n))) for n in _COUNTS),
-    _Reason(None, pl.col("draft_token_ids").is_null() & ~_NO_DRAFT, pl.lit("draft_token_ids is missing")),
+    _Reason(
+        "draft_token_ids",
+        pl.col("draft_token_ids").is_null() & ~_NO_DRAFT,
+        pl.lit("draft_token_ids is missing"),
+        absent=True,
+    ),
     _Reason(
         "draft_token_ids",
         pl.col("tau") > LONGEST,
