@@ -19,7 +19,7 @@ from sdtrace.readers.guard import bears, reason
 from sdtrace.readers.inputs import Input
 from sdtrace.readers.metrics.prometheus import CUT, EXPECTED, scraped
 from sdtrace.schema.counters import from_rows, no_windows
-from sdtrace.schema.trace import OTHER, Loss, empty
+from sdtrace.schema.trace import Loss, empty, other_lines
 from sdtrace.tally.tally import Tally
 
 #: Seconds that "now" and "before" cover, and a relative change that is worth a line.
@@ -80,7 +80,7 @@ class Live:
             [Loss(self.url, None, CUT, self.cut, "see what stands between here and the engine")] if self.cut else []
         )
         if other := self.lines - self.used - self.cut:
-            losses.append(Loss(self.url, None, OTHER, other, EXPECTED))
+            losses.append(other_lines(self.url, other, EXPECTED))
         read = Input(
             self.url, "prometheus", engine, self.lines, windows=windows.height, records=self.used, losses=losses
         )

@@ -29,7 +29,7 @@ from sdtrace.diagnosis.verdict import counts_verdict
 from sdtrace.results.cause import joined
 from sdtrace.results.not_checked import STAGES, Code, NotChecked
 from sdtrace.schema.counters import SILENT
-from sdtrace.schema.trace import BARE, OTHER
+from sdtrace.schema.trace import BARE
 from sdtrace.speed.causes import slow_causes
 from sdtrace.speed.ledger import Ledger
 from sdtrace.speed.spans import in_words, spans_ledger
@@ -121,8 +121,8 @@ def _uncounted(speed: Sequence[Speed], spans: Ledger | None, audit: Audit) -> st
 
 def _nothing_read(audit: Audit) -> Judge:
     """The verdict where no step, count, announcement or response was read: what most lines were lost to."""
-    lost = max((x for i in audit.inputs for x in i.losses if x.what != OTHER), key=lambda x: x.count, default=None)
-    bare = [n for i in audit.inputs for n in i.notices if n.what == BARE]
+    lost = max((x for i in audit.inputs for x in i.losses if x.kind != "other"), key=lambda x: x.count, default=None)
+    bare = [n for i in audit.inputs for n in i.notices if n.kind == "bare"]
     if lost is None and bare:
         return lambda _rows, _incident: ("cannot-tell", f"{sum(n.count for n in bare):,} {BARE}: {bare[0].advice}")
     headline = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"

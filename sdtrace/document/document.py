@@ -94,7 +94,10 @@ def _record(audit: Audit) -> dict[str, Any]:
 
 def _input(read: Input, audit: Audit) -> dict[str, Any]:
     rows = [
-        [{"where": _where(x.path, x.line), "what": x.what, "count": x.count, "advice": x.advice} for x in xs]
+        [
+            {"where": _where(x.path, x.line), "what": x.what, "count": x.count, "advice": x.advice, "kind": x.kind}
+            for x in xs
+        ]
         for xs in (read.losses, read.notices)
     ]
     return {

@@ -15,6 +15,7 @@ import polars as pl
 
 from sdtrace.audit import parts
 from sdtrace.audit.audit import Audit, gathered
+from sdtrace.history.kinds import with_kinds
 from sdtrace.history.services import kept_config, without_credentials
 from sdtrace.readers.inputs import Input
 from sdtrace.responses import store
@@ -219,14 +220,9 @@ def _untold(row: Mapping[str, Any]) -> Json:
 
 
 def _input(saved: Json) -> Input:
-    losses = [_loss(x) for x in saved.pop("losses")]
+    saved = with_kinds(saved)
+    losses = [Loss(**x) for x in saved.pop("losses")]
     notices = [Notice(**x) for x in saved.pop("notices")]
     doubt = saved.pop("doubt", None)
     known = Doubt(**doubt) if doubt else None
     return replace(Input(**saved), losses=losses, notices=notices, doubt=known)
-
-
-def _loss(saved: Json) -> Loss:
-    """A loss; states that were written before losses had a kind tell a repeated step by the words that were written then."""
-    kind = "repeated" if "kind" not in saved and str(saved["what"]).startswith("duplicate of request") else "ordinary"
-    return Loss(**({"kind": kind} | dict(saved)))

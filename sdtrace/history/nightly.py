@@ -28,7 +28,6 @@ from sdtrace.readers.io.paths import expand
 from sdtrace.results.check import Check
 from sdtrace.results.report import Report
 from sdtrace.schema.json_values import Json
-from sdtrace.schema.trace import OTHER
 from sdtrace.verify.rulings import Rulings
 
 T = TypeVar("T")
@@ -231,7 +230,7 @@ def _readable(sources: "list[_NewInput]", done: Addition) -> "tuple[list[_NewInp
     kept: list[tuple[_NewInput, Input]] = []
     for source, one in zip(sources, audit.inputs, strict=True):
         if _is_empty(one):
-            loss = next(x for x in one.losses if x.what != OTHER)
+            loss = next(x for x in one.losses if x.kind != "other")
             error = NoInputError(f"{source.path}: nothing in it can be read: {loss.what}", loss.advice)
             done.unread.append(Aside.of(source.path, error))
             continue
@@ -244,7 +243,7 @@ def _readable(sources: "list[_NewInput]", done: Addition) -> "tuple[list[_NewInp
 def _is_empty(one: Input) -> bool:
     """Whether an input had something to say of which nothing could be read."""
     there = one.runs + one.requests + one.steps + one.windows + one.records
-    return not there and any(loss.what != OTHER for loss in one.losses)
+    return not there and any(loss.kind != "other" for loss in one.losses)
 
 
 def checked(night: str) -> str:

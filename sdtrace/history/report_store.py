@@ -2,6 +2,7 @@
 
 import orjson
 
+from sdtrace.history.kinds import with_kinds
 from sdtrace.results.not_checked import NotChecked
 from sdtrace.results.report import Chart, Report, Section, ViewedRequest
 from sdtrace.schema.json_values import Json
@@ -16,8 +17,10 @@ def stored(report: Report) -> bytes:
 def report_of(data: bytes) -> Report:
     """The report again. Token ids are never stored, so none may be shown."""
     plain: Json = orjson.loads(data)
+    document: Json = plain["document"]
+    document["inputs"] = [with_kinds(one) for one in document["inputs"]]
     return Report(
-        plain["document"],
+        document,
         [_section(s) for s in plain["sections"]],
         [ViewedRequest(**v) for v in plain["viewer"]],
         ids=False,

@@ -23,7 +23,7 @@ from sdtrace.readers.responses.request_log import RequestLog
 from sdtrace.readers.times import dated
 from sdtrace.redaction import redacted
 from sdtrace.schema.texts import changed
-from sdtrace.schema.trace import DAMAGED, OTHER, Batch, Doubt, Loss, Notice, no_tables
+from sdtrace.schema.trace import DAMAGED, Batch, Doubt, Loss, Notice, no_tables
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Opened:
         assert reader is not None
         lost = broken = False
         for batch in reader.batches(src):
-            lost = lost or any(loss.what != OTHER for loss in batch.losses)
+            lost = lost or any(loss.kind != "other" for loss in batch.losses)
             broken = broken or any(loss.kind == "unreadable" for loss in batch.losses)
             yield placed_back(repeated.once(batch), src.reading.unwrapped)
         if src.reading.unwrapped is not None:
@@ -116,7 +116,7 @@ class Opened:
             yield Batch(src.path, len(losses), *no_tables(), losses)
         if src.reading.damage:
             advice = "what came before was read; get the file again, the rest of it is missing"
-            notice = Notice(src.path, None, f"{DAMAGED}: {src.reading.damage[0][:160]}", 1, advice)
+            notice = Notice(src.path, None, f"{DAMAGED}: {src.reading.damage[0][:160]}", 1, advice, "damaged")
             doubt = Doubt(f"{DAMAGED}, and what it holds may be wrong", figures=True)
             yield Batch(src.path, 0, *no_tables(), [], [notice], doubt=doubt)
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sdtrace.errors import NoInputError
 from sdtrace.readers.guard import failed
-from sdtrace.schema.trace import OTHER, Batch, Doubt, Loss, Notice
+from sdtrace.schema.trace import Batch, Doubt, Loss, Notice
 
 #: Losses of an input that are kept one by one, and kinds of those that come after them.
 ONE_BY_ONE, KINDS = 2_000, 20
@@ -88,8 +88,8 @@ def add(losses: list[Told], more: Sequence[Told]) -> None:
     """Add losses, or notices, to those of an input. What comes after the first ones is told by its kind only; the count stays
     what it is."""
     for one in more:
-        if one.what == OTHER:  # lines about other things come once a batch; they are told once an input
-            same = [i for i, x in enumerate(losses[-2:], max(len(losses) - 2, 0)) if x.what == OTHER]
+        if one.kind == "other":  # lines about other things come once a batch; they are told once an input
+            same = [i for i, x in enumerate(losses[-2:], max(len(losses) - 2, 0)) if x.kind == "other"]
         elif len(losses) < ONE_BY_ONE:
             same = []
         elif (

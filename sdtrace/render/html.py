@@ -23,7 +23,6 @@ from sdtrace.results.explains import Named, nested, why
 from sdtrace.results.report import Report
 from sdtrace.results.words import TITLES, evidence_name, tokens
 from sdtrace.schema.json_values import Json
-from sdtrace.schema.trace import OTHER
 
 #: Rows of a table, steps of a request, tokens of a step that a page shows; the rest is counted.
 ROWS, TOKENS, EVIDENCE, LOSSES, ALARMS = 60, 24, 8, 40, 20
@@ -52,7 +51,6 @@ def _render(name: str, report: Report) -> str:
         style=Markup(style),
         digest=digest,
         states=TITLES,
-        other=OTHER,
         ids=report.ids,
         text=report.text,
         caps={"rows": ROWS, "tokens": TOKENS, "evidence": EVIDENCE, "losses": LOSSES, "alarms": ALARMS},

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from sdtrace.render.text import clean
-from sdtrace.schema.trace import DAMAGED
 
 
 def next_step(document: Mapping[str, Any]) -> tuple[str, str | None] | None:
@@ -46,7 +45,7 @@ def damaged(document: Mapping[str, Any]) -> str | None:
     if any(cause["certainty"] != "suspected" for cause in document["causes"]):
         return None
     inputs = document["inputs"]
-    return next((i["path"] for i in inputs if any(n["what"].startswith(DAMAGED) for n in i["notices"])), None)
+    return next((i["path"] for i in inputs if any(n["kind"] == "damaged" for n in i["notices"])), None)
 
 
 #: Records of an input that hold figures.

@@ -17,7 +17,7 @@ from sdtrace.results.explains import nested
 from sdtrace.results.report import Report
 from sdtrace.results.words import TITLES, evidence_name, figure_name, tokens
 from sdtrace.schema.json_values import Json
-from sdtrace.schema.trace import DAMAGED, OTHER
+from sdtrace.schema.trace import DAMAGED
 
 _COLOURS = {"wrong": "31", "slow": "33", "metric-suspect": "35", "cannot-tell": "36", "healthy": "32"}
 
@@ -213,18 +213,18 @@ def _inputs(inputs: Sequence[Json]) -> str:
     names = ("lines", "runs", "requests", "steps", "windows")
     total = {name: sum(i[name] for i in inputs) for name in names}
     losses = [loss for i in inputs for loss in i["losses"]]
-    lost = sum(loss["count"] for loss in losses if loss["what"] != OTHER)
-    other = sum(loss["count"] for loss in losses if loss["what"] == OTHER)
+    lost = sum(loss["count"] for loss in losses if loss["kind"] != "other")
+    other = sum(loss["count"] for loss in losses if loss["kind"] == "other")
     total["responses"] = sum(i["records"] for i in inputs if i["format"] == "responses")
     counts = [counted(total["responses"], "responses")] if total["responses"] else []
     counts += [counted(total[n], n) for n in names[1:] if total[n] or (n != "windows" and total["steps"])]
     text = f"{counted(total['lines'], 'lines')}: {', '.join(counts) or 'nothing read'}, {lost:,} lost"
     if other:
         text += f", {other:,} about other things"
-    first = next((loss for loss in losses if loss["what"] != OTHER), None)
+    first = next((loss for loss in losses if loss["kind"] != "other"), None)
     if first:
         text += f" (first: {clean(first['where'], 80)}: {clean(first['what'], 100)})"
-    damage = next((n for i in inputs for n in i["notices"] if n["what"].startswith(DAMAGED)), None)
+    damage = next((n for i in inputs for n in i["notices"] if n["kind"] == "damaged"), None)
     return text + (f"; {clean(damage['where'], 80)}: {DAMAGED}, {clean(damage['advice'], 100)}" if damage else "")
 
 

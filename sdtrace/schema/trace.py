@@ -147,8 +147,12 @@ def no_tables() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     return empty("run"), empty("request"), empty("step")
 
 
-#: What a loss means for what was read: nothing more; a step whose key was there before; a file that cannot be read on.
-LossKind = Literal["ordinary", "repeated", "unreadable"]
+#: What a loss means for what was read: nothing more; lines about something else, expected there; a step whose key was there
+#: before; a file that cannot be read on.
+LossKind = Literal["ordinary", "other", "repeated", "unreadable"]
+#: What a notice means: nothing more; answers whose tokens nothing stands beside that they could be held against; a packed file
+#: that breaks off.
+NoticeKind = Literal["ordinary", "bare", "damaged"]
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,7 @@ class Notice:
     what: str
     count: int
     advice: str
+    kind: NoticeKind = "ordinary"
 
 
 @dataclass(frozen=True)
@@ -196,13 +201,16 @@ class Event:
     key: str | None = None  #: the row of the table that it was heard by
 
 
-#: What a Loss says of lines that are nobody's business here; they are counted so that every line is accounted for.
-OTHER = "other lines, not about speculative decoding"
-#: Notice of answers whose tokens nothing stands beside that they could be held against.
+def other_lines(path: str, count: int, advice: str) -> Loss:
+    """Lines that are nobody's business here; they are counted so that every line is accounted for."""
+    return Loss(path, None, "other lines, not about speculative decoding", count, advice, "other")
+
+
+#: What a notice of the kind "bare" says, behind a number of them too.
 BARE = "answers without logprobs, which tell nothing by themselves"
 #: How the loss of a step begins whose request and step stand in the record already.
 REPEATED = "duplicate of request"
-#: How the notice of a packed file that breaks off begins; the rest is the library's word for it.
+#: What a notice of the kind "damaged" says, before the library's word for it.
 DAMAGED = "the compressed file is damaged"
 
 

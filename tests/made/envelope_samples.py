@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from sdtrace.readers import open_one
-from sdtrace.schema.trace import OTHER
 
 BEGIN = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 Wrap = Callable[[str], bytes]
@@ -215,5 +214,5 @@ def sums(path: Path) -> tuple[str, dict[str, float], int]:
                     found[name] += row[name] or 0.0
     for (name, *_), value in running.items():
         found[name] += value
-    lost = sum(loss.count for b in batches for loss in b.losses if loss.what != OTHER)
+    lost = sum(loss.count for b in batches for loss in b.losses if loss.kind != "other")
     return opened.format, {name: round(value, 6) for name, value in found.items()}, lost

@@ -23,7 +23,7 @@ from sdtrace.readers.io.source import source
 from sdtrace.readers.registry import registered
 from sdtrace.render import html, terminal
 from sdtrace.schema.counters import no_windows
-from sdtrace.schema.trace import OTHER, Batch, Event, Loss
+from sdtrace.schema.trace import Batch, Event, Loss
 from tests.made.log_samples import LLAMA_D, OLLAMA, SAMPLES, SGLANG_NEW, VLLM_011, VLLM_032
 from tests.made.pairs import in_turn
 
@@ -102,7 +102,7 @@ def test_one_reader_claims_each_sample(name: str, tmp_path: Path) -> None:
     assert windows.height + len(events) + sum(b.steps.height for b in batches)
     assert {*windows["engine"], *(e.engine for e in events)} == {engine}
     if name != "llama.cpp-coins":
-        assert {loss.what for loss in losses} <= {OTHER}
+        assert {loss.kind for loss in losses} <= {"other"}
     assert not list(invented(text, windows))
 
 

@@ -27,7 +27,7 @@ def test_a_fact_is_put_in_as_it_is() -> None:
 
 
 def test_a_stored_report_keeps_its_codes() -> None:
-    plain = Report({"verdict": {"state": "healthy", "not_checked": []}}, [], [])
+    plain = Report({"inputs": [], "verdict": {"state": "healthy", "not_checked": []}}, [], [])
     report = leaving(plain, [NotChecked("target-p"), *STAGES])
     assert report.document["verdict"]["not_checked"] == sentences(report.not_checked)
     again = report_of(stored(report))

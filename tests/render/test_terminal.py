@@ -165,7 +165,7 @@ def test_a_damaged_file_comes_before_what_it_makes_suspect() -> None:
     """Causes that are only suspected from a part of a file: the file is to be got again, and no place in it is pointed at."""
     found = report(SAMPLES / "transformers-sampled.jsonl.gz")
     rows = [cause for cause in found.document["causes"] if cause["certainty"] == "suspected"]
-    notices = [{"what": DAMAGED, "where": "a.gz", "advice": "get it again", "count": 1, "line": 1}]
+    notices = [{"what": DAMAGED, "where": "a.gz", "advice": "get it again", "count": 1, "line": 1, "kind": "damaged"}]
     inputs = [found.document["inputs"][0] | {"path": "a.gz", "notices": notices}]
     state = found.document["verdict"] | {"state": "cannot-tell", "headline": "too few steps"}
     cut = replace(

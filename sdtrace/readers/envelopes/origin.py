@@ -6,7 +6,7 @@ import polars as pl
 
 from sdtrace.readers.io.unwrapped import Unwrapped
 from sdtrace.readers.repeated import ADVICE, WHAT
-from sdtrace.schema.trace import OTHER, Batch, Loss, Notice, no_tables
+from sdtrace.schema.trace import Batch, Loss, Notice, no_tables, other_lines
 
 _ADVICE = "lines are numbered as in the file; what is inside is read as if it stood alone"
 
@@ -42,7 +42,7 @@ def placed_back(batch: Batch, inside: Unwrapped | None) -> Batch:
 def around(path: str, inside: Unwrapped) -> Batch:
     """What was taken off, and the lines of the file that were nothing else."""
     what = f"the text stands in {', in '.join(inside.names)}: {len(inside.origin):,} lines inside"
-    losses = [Loss(path, None, OTHER, inside.around, "expected around a text")] if inside.around else []
+    losses = [other_lines(path, inside.around, "expected around a text")] if inside.around else []
     losses += [Loss(path, None, WHAT, inside.again, ADVICE)] if inside.again else []
     apart = inside.around + inside.again
     parts = max(

@@ -13,7 +13,7 @@ from sdtrace.readers.logs.envelope import bare
 from sdtrace.readers.logs.hits import hits
 from sdtrace.readers.logs.neighbours import strangers, unlike
 from sdtrace.schema.counters import from_rows, no_windows
-from sdtrace.schema.trace import OTHER, Batch, Loss, conform, empty, no_tables
+from sdtrace.schema.trace import Batch, Loss, conform, empty, no_tables, other_lines
 
 #: Words that only a line about acceptance has.
 _SPEAKS = (
@@ -47,7 +47,7 @@ def batches(src: Source, dialects: Sequence[Dialect], sample: bytes = b"") -> It
                 made = _heard(src.path, found, listeners, author)
                 taken += made.lines
                 yield made
-    rest = [Loss(src.path, None, OTHER, lines - taken, "expected in a log")] if lines > taken else []
+    rest = [other_lines(src.path, lines - taken, "expected in a log")] if lines > taken else []
     yield _closing(src.path, lines - taken, rest)
 
 

@@ -11,7 +11,7 @@ from sdtrace.readers.metrics.series import BEGINS, NAME, Scrape, place, wanted
 from sdtrace.readers.reader import Reader, of_text
 from sdtrace.readers.repeated import ADVICE, WHAT
 from sdtrace.schema.counters import Row, from_rows
-from sdtrace.schema.trace import OTHER, Batch, Loss, no_tables
+from sdtrace.schema.trace import Batch, Loss, no_tables, other_lines
 
 #: What is said of lines that are no samples of an engine.
 EXPECTED = "expected in an exposition"
@@ -150,7 +150,7 @@ def _parsed(key: str) -> _Name | None:
 def _batch(path: str, held: _Held) -> Batch:
     other = held.lines - held.used - len(held.losses)
     if other:
-        held.losses.append(Loss(path, None, OTHER, other, EXPECTED))
+        held.losses.append(other_lines(path, other, EXPECTED))
     tables = no_tables()
     return Batch(path, held.lines, *tables, held.losses, [], from_rows(path, held.rows), records=held.used)
 

@@ -19,7 +19,7 @@ from sdtrace.readers.profiler.names import of_the_host, role
 from sdtrace.readers.profiler.steps import Spans, steps
 from sdtrace.readers.reader import Reader, of_text
 from sdtrace.schema.counters import Row, from_rows
-from sdtrace.schema.trace import OTHER, Batch, Event, Loss, Notice, no_tables
+from sdtrace.schema.trace import Batch, Event, Loss, Notice, no_tables, other_lines
 
 #: Spans that are kept of one file: two hours of steps of a millisecond.
 MOST = 20_000_000
@@ -180,7 +180,7 @@ def _losses(path: str, facts: EventFacts, heard: _Heard, *, steps: bool) -> list
             )
         )
     elif heard.other:
-        found.append(Loss(path, None, OTHER, heard.other, "expected in a profile"))
+        found.append(other_lines(path, heard.other, "expected in a profile"))
     if unended:
         found.append(Loss(path, None, "a span that does not end", 0, "the profiler was stopped in it"))
     return [loss for loss in found if loss.count]

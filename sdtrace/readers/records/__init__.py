@@ -41,7 +41,7 @@ from sdtrace.readers.responses import answered
 from sdtrace.readers.responses import responses as tokens
 from sdtrace.schema.counters import Row, from_rows
 from sdtrace.schema.responses import from_rows as from_responses
-from sdtrace.schema.trace import BARE, OTHER, Batch, Loss, Notice, no_tables
+from sdtrace.schema.trace import BARE, Batch, Loss, Notice, no_tables, other_lines
 
 #: In the order in which they are asked: the more particular ones first.
 SHAPES: dict[str, Shape] = {
@@ -184,11 +184,11 @@ def _batch(held: _Held, shape: Shape, path: str) -> Batch:
     kept, bad, odd = _kept(path, shape, held.rows)
     losses = [*held.losses, *bad]
     if held.other:
-        losses.append(Loss(path, None, OTHER, held.other, "expected in a file of records"))
+        losses.append(other_lines(path, held.other, "expected in a file of records"))
     tables = no_tables()
     records, notices = held.records - len(bad), [*held.notices, *odd]
     if held.bare and shape is responses.SHAPE:
-        notices.append(Notice(path, None, BARE, held.bare, _ASK))
+        notices.append(Notice(path, None, BARE, held.bare, _ASK, "bare"))
     told = from_responses(path, held.responses)
     return Batch(path, held.total, *tables, losses, notices, from_rows(path, kept), records=records, responses=told)
 

@@ -16,7 +16,7 @@ from sdtrace.readers.responses.stream import Stream
 from sdtrace.schema.counters import Row, from_rows
 from sdtrace.schema.json_values import Json
 from sdtrace.schema.responses import from_rows as from_responses
-from sdtrace.schema.trace import OTHER, Batch, Loss, no_tables
+from sdtrace.schema.trace import Batch, Loss, no_tables, other_lines
 
 _EVENT = b"data: {"
 
@@ -54,7 +54,7 @@ def batches(src: Source) -> Iterator[Batch]:
         stream.responses.take(chunk, number)
     other = total - records - sum(loss.count for loss in losses)
     if other:
-        losses.append(Loss(src.path, None, OTHER, other, "expected in a stream"))
+        losses.append(other_lines(src.path, other, "expected in a stream"))
     windows = from_rows(src.path, [*stream.rows, *stream.last.values()])
     told = from_responses(src.path, stream.responses.responses())
     tables = no_tables()
