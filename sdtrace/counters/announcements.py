@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from sdtrace.readers.logs.announcements import BY_KEY
-from sdtrace.schema.trace import Event
+from sdtrace.schema.trace import DRAFT_MODEL, METHOD, Event
 
 _PLACE = {"first_path": pl.String(), "first_line": pl.Int64(), "run_id": pl.String(), "request_id": pl.String()}
 TOLD = _PLACE | {"found": pl.Boolean(), "what": pl.String()}
@@ -134,7 +134,7 @@ def _why(config: Event, reason: Event | None) -> str:
     if reason is None:
         return says
     says += f" ({reason.path}:{reason.line}: {reason.what})"
-    if reason.kind == "inert" and config.value is not None and config.value.startswith("method=draft model"):
+    if reason.kind == "inert" and config.settings.get(METHOD) == DRAFT_MODEL:
         says += "; a draft model alone starts nothing, name an implementation too (--spec-type draft-simple)"
     return says
 

@@ -16,7 +16,7 @@ from sdtrace.counters.restarted import one_name
 from sdtrace.counters.scrapes import placed
 from sdtrace.counters.sources import increments
 from sdtrace.schema.arrays import Floats
-from sdtrace.schema.trace import Event
+from sdtrace.schema.trace import LENGTHS, Event
 from sdtrace.stats.turns import SIDE, Turn, turns
 
 #: Chance that an input in which nothing changed shows a change.
@@ -60,6 +60,7 @@ class Change:
     basis: str = "interval"  #: what a point of the series is
     named: str = ""  #: the series as its windows name it, without the engine
     few: bool = False  #: told from so few windows that other requests would explain it
+    of_length: bool = False  #: of a configuration: it sets how long drafts are
 
     @property
     def slow(self) -> bool:
@@ -284,7 +285,10 @@ def _told(events: Sequence[Event], windows: pl.DataFrame) -> list[Change]:
         if what is None or (event.kind in ("version", "config") and not again):
             continue
         says = event.what if event.value is None else f"{event.what}: {event.value}"
-        made.append(Change(what, event.engine, event.at, None, None, event.path, event.line, says=says))
+        length = event.kind == "k" or any(name in event.settings for name in LENGTHS)
+        made.append(
+            Change(what, event.engine, event.at, None, None, event.path, event.line, says=says, of_length=length)
+        )
     kinds: dict[str, int] = {}
     kept = []
     for change in made:

@@ -19,8 +19,8 @@ from sdtrace.results.cause import Cause, ranked
 from sdtrace.results.cause_words import WORDS
 from sdtrace.results.clock import clock
 from sdtrace.results.words import CERTAINTIES
-from sdtrace.schema.trace import Event
-from sdtrace.speed.finding import LOOKUPS
+from sdtrace.schema.trace import METHOD, Event
+from sdtrace.speed.finding import looks_up
 
 #: A fall that accuses: to so much of the level before, and by so much.
 SHARE, POINTS = 0.5, 0.1
@@ -30,7 +30,6 @@ DEAD, ENOUGH = 0.01, 100
 NEAR_S, FIRST_S, NEAR_LINES = 120.0, 900.0, 200
 #: Seconds behind an onset: a line is printed when its window ends.
 _AFTER_S = 30.0
-_LENGTH = re.compile(r"draft length|\bk=")
 _BESIDE = ("error", "died", "version", "config", "k", "fallback", "off", "cache")
 _OF_ACCEPTANCE = ("drafter-miswired", "low-acceptance", "series-outlier")
 _DEAD_ADVICE = (
@@ -93,8 +92,7 @@ def _places(change: Change) -> dict[By, str]:
 
 def _fallen(changes: Sequence[Change], events: Sequence[Event], windows: pl.DataFrame) -> list[Change]:
     """Falls that are no matter of another draft length, nor of a lookup: what that finds is up to the text."""
-    told = " ".join(e.value or "" for e in events if e.kind == "config").lower()
-    if any(word in told for word in LOOKUPS):
+    if any(looks_up(e.settings.get(METHOD, "")) for e in events):
         return []
     return [c for c in changes if _fell(c) and not _other_length(c, changes, windows)]
 
@@ -126,9 +124,7 @@ def _dead(change: Change) -> bool:
 def _other_length(change: Change, changes: Sequence[Change], windows: pl.DataFrame) -> bool:
     """Whether the draft length changed with it and the first position, if it is counted, is accepted as before."""
     at = change.at
-    switches = [
-        c for c in changes if c.what == "draft_length" or (c.what == "configuration" and _LENGTH.search(c.says or ""))
-    ]
+    switches = [c for c in changes if c.what == "draft_length" or c.of_length]
     near = [c for c in switches if at is not None and c.at is not None and abs(c.at - at) <= NEAR_S]
     if not near or at is None:
         return False

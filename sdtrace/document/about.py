@@ -12,6 +12,7 @@ from sdtrace.redaction import redacted
 from sdtrace.results.clock import WALL
 from sdtrace.schema.keys import request_hash
 from sdtrace.schema.run import Run
+from sdtrace.schema.trace import LENGTH, METHOD
 from sdtrace.tally.tally import REQUESTS
 
 #: Values of one kind that are listed; more are counted by who shows them.
@@ -19,16 +20,16 @@ LISTED = 8
 #: Fields of a run's configuration that say where it ran.
 _PLACES = ("host", "hostname", "pod", "node", "deployment")
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p")
-_NAMED = re.compile(r"\b(method|k|model_name|instance|pod|host|node)=([^\s,]+)")
+_NAMED = re.compile(r"\b(model_name|instance|pod|host|node)=([^\s,]+)")
 _PLACE = re.compile(r"\b(?:pod/[\w./-]+|(?:instance|pod|host|node)=[^\s,]+)")
 
 
 def about(audit: Audit, diagnosis: Diagnosis) -> dict[str, Any]:
     """Plain values; a list is empty and a value None where the inputs do not say."""
     runs, windows, events = list(audit.runs.values()), audit.windows, audit.events
-    told = _told(e.value or "" for e in events if e.kind in ("config", "k"))
+    methods = [e.settings[METHOD][:400] for e in events if METHOD in e.settings]
     labels = windows["series"].drop_nulls().unique(maintain_order=True).to_list() if windows.height else []
-    shown = _told(labels)
+    shown = _labelled(labels)
     versions: set[tuple[str, str | None]] = {(e.engine, e.value) for e in events if e.kind == "version" and e.value}
     versions |= {(r.engine, r.engine_version) for r in runs if r.engine}
     known = {engine for engine, _ in versions}
@@ -36,7 +37,7 @@ def about(audit: Audit, diagnosis: Diagnosis) -> dict[str, Any]:
     versions |= {(name, None) for name in dict.fromkeys(names) if name and name not in known}
     lengths = {r.num_draft_tokens for r in runs if r.num_draft_tokens is not None}
     lengths |= {int(k) for k in windows["k"].drop_nulls().unique().to_list()} if windows.height else set()
-    lengths |= {int(k) for k in told.get("k", []) if k.isdigit() and len(k) < 6}
+    lengths |= {int(k) for e in events if (k := e.settings.get(LENGTH, "")).isdigit() and len(k) < 6}
     first, last = _period(audit, diagnosis)
     return {
         "engines": [{"engine": e, "version": v} for e, v in sorted(versions, key=lambda x: (x[0], x[1] or ""))][
@@ -45,7 +46,7 @@ def about(audit: Audit, diagnosis: Diagnosis) -> dict[str, Any]:
         "target_models": _values(runs, "target_model") or shown.get("model_name", [])[:LISTED],
         "draft_models": _values(runs, "draft_model"),
         "precision": _precision(runs),
-        "methods": list(dict.fromkeys([*_values(runs, "method"), *told.get("method", [])]))[:LISTED],
+        "methods": list(dict.fromkeys([*_values(runs, "method"), *methods]))[:LISTED],
         "draft_lengths": sorted(lengths)[:LISTED],
         "sampling": _sampling(audit.requests),
         "hosts": _hosts(runs, labels),
@@ -56,8 +57,8 @@ def about(audit: Audit, diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _told(texts: Iterable[str]) -> dict[str, list[str]]:
-    """The values of `name=value` in what engines announce of themselves."""
+def _labelled(texts: Iterable[str]) -> dict[str, list[str]]:
+    """The values of `name=value` in what engines call their series."""
     found: dict[str, list[str]] = {}
     for text in texts:
         for name, value in _NAMED.findall(text[:400]):

@@ -15,7 +15,7 @@ import polars as pl
 
 from sdtrace.audit import parts
 from sdtrace.audit.audit import Audit, gathered
-from sdtrace.history.kinds import with_kinds
+from sdtrace.history.older_rows import with_kinds, with_settings
 from sdtrace.history.services import kept_config, without_credentials
 from sdtrace.readers.inputs import Input
 from sdtrace.responses import store
@@ -98,7 +98,7 @@ def load(folder: Path) -> Audit:
         pl.read_parquet(folder / "requests.parquet"),
         document["unknown"],
         conformed(pl.read_parquet(folder / "windows.parquet")),
-        [Event(**e) for e in document["events"]],
+        [Event(**with_settings(e)) for e in document["events"]],
         {code: _counts(counts) for code, counts in document["judged"].items()},
         store.load(folder),
         parts=_read(folder / "parts.parquet"),

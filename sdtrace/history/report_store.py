@@ -2,7 +2,7 @@
 
 import orjson
 
-from sdtrace.history.kinds import with_kinds
+from sdtrace.history.older_rows import with_kinds
 from sdtrace.results.not_checked import NotChecked
 from sdtrace.results.report import Chart, Report, Section, ViewedRequest
 from sdtrace.schema.json_values import Json

@@ -4,7 +4,7 @@ A column is declared once, here: type, unit, meaning. Readers produce exactly th
 nothing downstream asks whether a column exists, only whether it holds a value.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, Protocol
@@ -199,6 +199,15 @@ class Event:
     what: str
     value: str | None = None
     key: str | None = None  #: the row of the table that it was heard by
+    settings: Mapping[str, str] = field(default_factory=dict, hash=False)  #: what it sets, by name, as logged
+
+
+#: Settings of an announcement that others ask for: the drafter, and how long drafts are (SGLang: tokens that are verified).
+METHOD, LENGTH = "method", "k"
+#: Every setting that tells how long drafts are: lengths that SGLang chose itself are called as its log calls them.
+LENGTHS = (LENGTH, "gamma", "num_draft_tokens")
+#: The method of a llama.cpp command with a draft model and no implementation.
+DRAFT_MODEL = "draft model"
 
 
 def other_lines(path: str, count: int, advice: str) -> Loss:

@@ -24,6 +24,11 @@ PICKED = 4.0
 LOOKUPS = ("ngram", "suffix", "lookup")
 
 
+def looks_up(method: str) -> bool:
+    """Whether a drafter, as its engine names it (`ngram-simple`, `NGRAM`), looks tokens up."""
+    return any(word in method.lower() for word in LOOKUPS)
+
+
 _BY_ACCEPTANCE = (
     *("drafter-miswired", "low-acceptance", "long-context-decay", "traffic-shift"),
     *("tau-too-large", "tau-too-small"),

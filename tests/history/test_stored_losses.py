@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from sdtrace.history.kinds import with_kinds
+from sdtrace.history.older_rows import with_kinds
 from sdtrace.history.report_store import report_of
 from sdtrace.readers.guard import FAULT
 

@@ -1,6 +1,6 @@
 """Speculation that mostly stands idle: steps that ran without a draft, of all steps."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import polars as pl
@@ -55,7 +55,7 @@ def by_throughput(windows: pl.DataFrame, source: CounterSource) -> Idle | None:
     return Idle(every, share, "suspected") if share >= MOST else None
 
 
-def idle(t: Tally, sources: Sequence[CounterSource], methods: str, events: Sequence[Event]) -> Idle | None:
+def idle(t: Tally, sources: Sequence[CounterSource], methods: Set[str], events: Sequence[Event]) -> Idle | None:
     """None where most steps draft, where the drafter may look text up (no method is told), or where nothing tells of idle steps."""
     if not methods:
         return None

@@ -14,8 +14,8 @@ from sdtrace.diagnosis.by_series.near_zero import Rare, behind, first
 from sdtrace.diagnosis.by_series.outlier import Against, against
 from sdtrace.diagnosis.by_series.pays import NOTHING, STEPS, UNSURE, Gain, gain
 from sdtrace.results.words import VerdictState
-from sdtrace.schema.trace import Event
-from sdtrace.speed.finding import LOOKUPS
+from sdtrace.schema.trace import METHOD, Event
+from sdtrace.speed.finding import looks_up
 from sdtrace.stats.discovery import bh, e_bh
 
 #: Share of false ones among the series that are accused.
@@ -67,27 +67,29 @@ def judged(windows: pl.DataFrame, sources: Sequence[CounterSource], events: Sequ
     """The whole of every engine in front of its series."""
     made: list[Judged] = []
     by_length = decays(windows, sources)
-    configured = {path: " ".join(sorted(_said(events, "path", path))) for path in {e.path for e in events}}
+    configured = {path: _settings(events, path) for path in {e.path for e in events}}
     names = windows.filter(pl.col("surface") == "statistics")  # llama.cpp: totals by implementation
-    drafters = " ".join(names["series"].drop_nulls().unique(maintain_order=True).to_list())
+    drafters = set(names["series"].drop_nulls().to_list())
     for whole, series in tallies(windows, sources, configured):
-        told = " ".join((*_said(events, "engine", whole.engine), drafters if whole.engine == "llama.cpp" else ""))
-        head, *rest = _ruled([_measured(t, events, sources, told.strip().lower()) for t in (whole, *series)])
+        told = {e.settings[METHOD] for e in events if e.engine == whole.engine and METHOD in e.settings}
+        told |= drafters if whole.engine == "llama.cpp" else set()
+        head, *rest = _ruled([_measured(t, events, sources, told) for t in (whole, *series)])
         falls = None if head.broken or head.chosen else by_length.get(whole.engine)
         made += [replace(head, decay=falls, lengths=whole.engine in by_length), *rest]
     return made
 
 
-def _said(events: Sequence[Event], of: Literal["path", "engine"], name: str) -> set[str]:
-    """What is said of the configuration by the events of an input, or of an engine."""
-    return {e.value for e in events if e.kind == "config" and e.value and getattr(e, of) == name}
+def _settings(events: Sequence[Event], path: str) -> str:
+    """What the events of an input set, as one text: inputs are alike where it is the same."""
+    mine = [e.settings for e in events if e.kind == "config" and e.path == path]
+    return " ".join(sorted({f"{name}={value}" for settings in mine for name, value in settings.items()}))
 
 
-def _measured(t: Tally, events: Sequence[Event], sources: Sequence[CounterSource], methods: str) -> Judged:
+def _measured(t: Tally, events: Sequence[Event], sources: Sequence[CounterSource], methods: Set[str]) -> Judged:
     """`methods`: every drafter that is told. TGI counts every step, so what its lookups do not find stands in the steps."""
     mine = [e for e in events if e.engine == t.engine]
-    names = t.name.lower() if t.by == "drafter" else methods
-    lookup = t.engine == "tgi" or any(word in names for word in LOOKUPS)
+    names = {t.name} if t.by == "drafter" else methods
+    lookup = t.engine == "tgi" or any(map(looks_up, names))
     # steps whose draft length was set to none print a mean of 1.00
     free = not t.counted and any(e.kind in ("k", "schedule") for e in mine)
     chosen = any(e.kind == "synthetic" for e in mine)

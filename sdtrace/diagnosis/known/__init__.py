@@ -10,6 +10,7 @@ from sdtrace.diagnosis.known.issue import Facts, Known, matches
 from sdtrace.results.cause import Cause
 from sdtrace.results.check import Outcome
 from sdtrace.schema.run import Run
+from sdtrace.schema.trace import LENGTH, METHOD
 
 ISSUES: tuple[Known, ...] = vllm.ROWS + vllm_text.ROWS + sglang.ROWS + others.ROWS
 #: Issues that are named at the most, those with most conditions first.
@@ -43,11 +44,7 @@ def facts(
 ) -> Facts:
     """What an input shows, in the words that signatures use."""
     told = {e.kind: e for e in audit.events if e.value is not None}
-    config = (
-        dict(part.split("=", 1) for part in (told["config"].value or "").split() if "=" in part)
-        if "config" in told
-        else {}
-    )
+    config = next((e.settings for e in reversed(audit.events) if e.settings and e.kind == "config"), {})
     run = next(iter(audit.runs.values()), Run())
     engines = [
         *audit.windows["engine"].drop_nulls().to_list()[:1],
@@ -64,8 +61,8 @@ def facts(
     return {
         "engine": next((e for e in engines if e), None),
         "version": version,
-        "method": config.get("method") or run.method,
-        "k": _length(config.get("k", "")),
+        "method": config.get(METHOD) or run.method,
+        "k": _length(config.get(LENGTH, "")),
         "rate": (figures or {}).get("rate_of_drafted"),
         "length": (figures or {}).get("tokens_per_step"),
         "first": positions[0] if positions else None,

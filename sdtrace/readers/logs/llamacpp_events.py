@@ -3,7 +3,8 @@
 import re
 
 from sdtrace.readers.logs import announcements
-from sdtrace.schema.trace import Event
+from sdtrace.readers.logs.announced import Announced, configured, events
+from sdtrace.schema.trace import DRAFT_MODEL, LENGTH, METHOD, Event
 
 NEEDLES = (
     b" E srv ",
@@ -69,27 +70,28 @@ _DRAFTS = ("--spec-type", "--model-draft", "-md")
 
 def announced(path: str, line: int, at: float | None, text: str) -> list[Event]:
     """Events of a line; an announcement inside quotes is user text."""
-    told: list[tuple[str, str, str | None]] = [
-        (kind, what, None) for phrase, kind, what in _PHRASES if phrase in text and '"' not in text.split(phrase)[0]
+    told = [
+        Announced(kind, what) for phrase, kind, what in _PHRASES if phrase in text and '"' not in text.split(phrase)[0]
     ]
     if found := _ADDED.search(text):
-        told.append(("config", "speculation is configured", f"method={found[1]}"))
+        told.append(configured("speculation is configured", {METHOD: found[1]}))
     if found := _LENGTHS.search(text):
-        told.append(("config", "draft length", f"k={found[1]} n_min={found[2]} p_min={found[3]}"))
+        told.append(configured("draft length", {LENGTH: found[1], "n_min": found[2], "p_min": found[3]}))
     if _command(text):
         method, longest = _TYPE.search(text), _MAX.search(text)
-        value = f"method={method[1] if method else 'draft model'}" + (f" k={longest[1]}" if longest else "")
+        settings = {METHOD: method[1] if method else DRAFT_MODEL} | ({LENGTH: longest[1]} if longest else {})
         if method is None or method[1] != "none":
-            told.append(("config", "speculation is configured", value))
+            told.append(configured("speculation is configured", settings))
     if (build := _BUILD.search(text[:300])) and '"' not in text[: build.start()]:
-        told.append(("version", "the build of the engine", f"b{build[1]}"))
+        told.append(Announced("version", "the build of the engine", f"b{build[1]}", {"build": build[1]}))
     if cache := _CACHE.search(text[:400]):
-        told.append(("cache", "a slot's context was restored, shifted or processed anew", cache[1]))
+        told.append(Announced("cache", "a slot's context was restored, shifted or processed anew", cache[1]))
     if error := _ERROR.search(text[:160]):
-        told.append(("error", "the engine logged an error", error[1]))
-    events = [Event(path, line, at, "llama.cpp", kind, what, value) for kind, what, value in told]
+        told.append(Announced("error", "the engine logged an error", error[1]))
     stamp = _STAMP.search(text[:160])
-    return events + announcements.said("llama.cpp", path, line, at, text[stamp.end() if stamp else 0 :].lstrip())
+    return events(told, path, line, at, "llama.cpp") + announcements.said(
+        "llama.cpp", path, line, at, text[stamp.end() if stamp else 0 :].lstrip()
+    )
 
 
 def _command(text: str) -> bool:
@@ -116,12 +118,11 @@ def all_taken(statistics: re.Match[str]) -> bool:
     return drafts >= MANY and accepted == drafts and taken < tokens
 
 
-def longest_draft(events: list[Event]) -> int | None:
+def longest_draft(heard: list[Event]) -> int | None:
     """The configured draft length, where one of these events tells it."""
-    found = (re.search(r"\bk=(\d{1,9})", e.value or "") for e in events if e.kind == "config")
-    return next((int(m[1]) for m in found if m), None)
+    return next((int(e.settings[LENGTH][:9]) for e in heard if LENGTH in e.settings), None)
 
 
-def build(events: list[Event]) -> int | None:
+def build(heard: list[Event]) -> int | None:
     """The number of the build, where one of these events tells it."""
-    return next((int(e.value[1:]) for e in events if e.kind == "version" and e.value), None)
+    return next((int(e.settings["build"]) for e in heard if "build" in e.settings), None)

@@ -22,7 +22,7 @@ from sdtrace.readers.logs.sglang_rates import meaning
 from sdtrace.readers.sglang_meta import request_window
 from sdtrace.schema.counters import Row
 from sdtrace.schema.json_values import Json
-from sdtrace.schema.trace import Loss
+from sdtrace.schema.trace import LENGTH, Loss
 
 _DECODE = re.compile(
     r"(?P<stamp>\]) Decode batch(?! rank)(?P<dot>[.,])?|^\W*+Decode batch(?! rank)(?P<bare>[.,])?"
@@ -38,7 +38,8 @@ _WRAPPED = re.compile(r"^\s*(?:\.\.\., )?[#a-z][\w #()/]*: ")
 _META = re.compile(
     r"['\"](spec_\w+|completion_tokens|prompt_tokens|cached_tokens|e2e_latency)['\"]: (\[[\d, ]*\]|-?\d+(?:\.\d+)?(?:e-?\d+)?)"
 )
-_NODES = re.compile(r"\bk=([0-9]{1,4})\b")
+#: Digits of a draft length, at most.
+_DIGITS = 4
 _RID = re.compile(r"['\"]id['\"]: ['\"]([\w.-]{1,80})['\"]|\brid[=:] ?['\"]([\w.-]{1,80})['\"]")
 
 
@@ -113,8 +114,8 @@ def _pieces(rows: pl.DataFrame) -> Iterator[tuple[int, str]]:
 
 def _announced(path: str, line: int, text: str, heard: Heard, state: State) -> None:
     events = [e for e in announced(path, line, text) if e.kind == "k" or once(e) not in state.told]
-    told = (_NODES.search(e.value or "") for e in events if e.kind == "config")
-    state.nodes = next((int(m[1]) for m in told if m), state.nodes)
+    told = (e.settings.get(LENGTH, "") for e in events)
+    state.nodes = next((int(n) for n in told if 0 < len(n) <= _DIGITS), state.nodes)
     state.told |= {once(e) for e in events}
     heard.used |= {line} if events else set()
     heard.events += events

@@ -3,9 +3,10 @@
 import re
 
 from sdtrace.readers.logs import announcements
+from sdtrace.readers.logs.announced import Announced, configured, events
 from sdtrace.readers.logs.clock import iso
 from sdtrace.readers.logs.settings import on
-from sdtrace.schema.trace import Event
+from sdtrace.schema.trace import LENGTH, METHOD, Event
 
 #: What stands in the announcements of the table; several rows share one.
 _ANNOUNCED = (
@@ -49,8 +50,8 @@ NEEDLES = (
     *_ANNOUNCED,
 )
 _FIELD = {
-    "method": re.compile(r"\bspeculative_algorithm='(\w+)'"),
-    "k": re.compile(r"\bspeculative_num_draft_tokens=(\d+)"),
+    METHOD: re.compile(r"\bspeculative_algorithm='(\w+)'"),
+    LENGTH: re.compile(r"\bspeculative_num_draft_tokens=(\d+)"),
     "steps": re.compile(r"\bspeculative_num_steps=(\d+)"),
     "topk": re.compile(r"\bspeculative_eagle_topk=(\d+)"),
 }
@@ -71,14 +72,14 @@ _KNOWN = (
         "the draft length does not adapt: the schedule was switched off, speculation is on",
     ),
 )
-#: What decides, and lengths that the engine chose itself: pattern of a message, kind, our sentence.
+#: What decides, and lengths that the engine chose itself: pattern of a message, the setting that it gives, our sentence.
 _CHOSEN = (
-    (re.compile(r"Rejection sampling is enabled for speculative decoding"), "note", "sampled requests are verified by rejection sampling"),
-    (re.compile(r"DSpark: sampled verify accepts use block-wise rejection"), "note", "sampled requests are verified by whole blocks"),
-    (re.compile(r"DSpark gamma is not set; defaulting to (\d{1,4})\."), "config", "the engine chose the draft length"),
+    (re.compile(r"Rejection sampling is enabled for speculative decoding"), None, "sampled requests are verified by rejection sampling"),
+    (re.compile(r"DSpark: sampled verify accepts use block-wise rejection"), None, "sampled requests are verified by whole blocks"),
+    (re.compile(r"DSpark gamma is not set; defaulting to (\d{1,4})\."), "gamma", "the engine chose the draft length"),
     (
         re.compile(r"speculative_num_draft_tokens is (?:not set; defaulting|set) to (\d{1,4}) (?:by default )?for (?:DFLASH|ngram)"),
-        "config",
+        "num_draft_tokens",
         "the engine chose the number of verified tokens",
     ),
 )  # fmt: skip
@@ -93,36 +94,36 @@ def announced(path: str, line: int, text: str) -> list[Event]:
     """Events of a line."""
     stamp = _STAMP.search(text)
     message = text[stamp.end() if stamp else 0 :].lstrip()
-    told: list[tuple[str, str, str | None]] = [(kind, what, None) for p, kind, what in _KNOWN if p.search(text)]
+    told = [Announced(kind, what) for p, kind, what in _KNOWN if p.search(text)]
     if any(on(text, name) for name in _SIMULATED):
-        told.append(("synthetic", "simulated acceptance is on: accepted lengths are drawn, not decided", None))
+        told.append(Announced("synthetic", "simulated acceptance is on: accepted lengths are drawn, not decided"))
     if "ServerArgs(" in text:
         told += _configured(text)
     if version := _VERSION.search(text):
-        told.append(("version", "the engine's version", version[1]))
+        told.append(Announced("version", "the engine's version", version[1]))
     if switch := _ADAPTED.match(message):
-        told.append(("k", "the draft length was switched", f"{switch[1]} -> {switch[2]}"))
-    for pattern, kind, what in _CHOSEN:
+        told.append(Announced("k", "the draft length was switched", f"{switch[1]} -> {switch[2]}"))
+    for pattern, name, what in _CHOSEN:
         if chosen := pattern.match(message):
-            told.append((kind, what, chosen[1] if chosen.groups() else None))
+            told.append(
+                Announced("note", what) if name is None else Announced("config", what, chosen[1], {name: chosen[1]})
+            )
     if error := _ERROR.match(message):
-        told.append(("error", "the engine logged an error", error[1]))
+        told.append(Announced("error", "the engine logged an error", error[1]))
     at = iso(text[:200])
-    events = [Event(path, line, at, "sglang", kind, what, value) for kind, what, value in told]
-    return events + announcements.said("sglang", path, line, at, message)
+    return events(told, path, line, at, "sglang") + announcements.said("sglang", path, line, at, message)
 
 
-def _configured(text: str) -> list[tuple[str, str, str | None]]:
-    told: list[tuple[str, str, str | None]] = []
+def _configured(text: str) -> list[Announced]:
+    told: list[Announced] = []
     values = {name: found[1] for name, pattern in _FIELD.items() if (found := pattern.search(text))}
-    if "method" in values:
-        shown = " ".join(f"{name}={value}" for name, value in values.items())
-        told.append(("config", "speculation is configured", shown))
+    if METHOD in values:
+        told.append(configured("speculation is configured", values))
     if re.search(r"\bdisaggregation_mode='prefill'", text):
-        told.append(("role", "a prefill node: it drafts nothing by design", "prefill"))
+        told.append(Announced("role", "a prefill node: it drafts nothing by design", "prefill"))
     for found in _THRESHOLD.finditer(text):
         what = "an acceptance threshold below 1 is configured: the text does not follow the target"
-        told.append(("lossy", what, f"threshold_{found[1]}={found[2]}"))
+        told.append(Announced("lossy", what, f"threshold_{found[1]}={found[2]}"))
     return told
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import polars as pl
 
 from sdtrace.readers.logs import announcements
+from sdtrace.readers.logs.announced import Announced, configured, events
 from sdtrace.readers.logs.clock import stamped
 from sdtrace.readers.logs.settings import on
-from sdtrace.schema.trace import Event
+from sdtrace.schema.trace import LENGTH, METHOD, Event
 
 #: What stands in front of a message: process, level, clock, module and line.
 _STAMP = re.compile(
@@ -132,10 +133,9 @@ NEEDLES = (
 )
 
 
-def configured_length(events: Sequence[Event]) -> int | None:
+def configured_length(heard: Sequence[Event]) -> int | None:
     """The longest configured draft that these events tell."""
-    found = (re.search(r"\bk=(\d+)", e.value or "") for e in events if e.kind == "config")
-    return max((int(m[1]) for m in found if m), default=None)
+    return max((int(e.settings[LENGTH]) for e in heard if LENGTH in e.settings), default=None)
 
 
 def announced(path: str, lines: pl.DataFrame, seen: set[str], newest: float) -> list[Event]:
@@ -167,25 +167,23 @@ def corrupted(path: str, engine_lines: pl.DataFrame, seen: set[str], newest: flo
 
 
 def _of_line(path: str, number: int, at: float | None, text: str) -> list[Event]:
-    told: list[tuple[str, str, str | None]] = [
-        (kind, what, None) for pattern, kind, what in _KNOWN if pattern.search(text)
-    ]
+    told = [Announced(kind, what) for pattern, kind, what in _KNOWN if pattern.search(text)]
     if any(on(text, name) for name in _SYNTHETIC):
-        told.append(("synthetic", _KNOWN[0][2], None))
+        told.append(Announced("synthetic", _KNOWN[0][2]))
     k = _K.search(text)
     if (method := _METHOD.search(text)) and (k is None or int(k[1]) > 0):
-        value = "" if method[1] == "None" else f"method={method[1]}"
-        value += f" k={k[1]}" if k else ""
-        told += [("config", "speculation is configured", value.strip())] if value else []
+        settings = {METHOD: method[1]} if method[1] != "None" else {}
+        settings |= {LENGTH: k[1]} if k else {}
+        told += [configured("speculation is configured", settings)] if settings else []
     if chosen := _CHOSEN.search(text):
-        value = f"method={chosen['method'] or chosen['custom']} k={chosen['k'] or chosen['n']}"
-        told.append(("config", "speculation is configured", value))
+        settings = {METHOD: chosen["method"] or chosen["custom"], LENGTH: chosen["k"] or chosen["n"]}
+        told.append(configured("speculation is configured", settings))
     if _PREFILL.search(text):
-        told.append(("role", "a prefill node: it drafts nothing by design", "prefill"))
+        told.append(Announced("role", "a prefill node: it drafts nothing by design", "prefill"))
     if version := _VERSION.search(text):
-        told.append(("version", "the engine's version", version[1]))
+        told.append(Announced("version", "the engine's version", version[1]))
     stamp = _STAMP.search(text)
     if stamp and _ERROR.search(stamp[0]):
-        told.append(("error", "the engine logged an error", f"{stamp['file']}:{stamp['at_line']}"))
-    events = [Event(path, number, at, "vllm", sort, says, detail) for sort, says, detail in told]
-    return events + announcements.said("vllm", path, number, at, text[stamp.end() if stamp else 0 :].lstrip())
+        told.append(Announced("error", "the engine logged an error", f"{stamp['file']}:{stamp['at_line']}"))
+    message = text[stamp.end() if stamp else 0 :].lstrip()
+    return events(told, path, number, at, "vllm") + announcements.said("vllm", path, number, at, message)

@@ -1,5 +1,6 @@
-"""Kinds of losses and notices in a state that was written before they had one: told by the words that were written then."""
+"""Rows of a state that was written before losses and notices had kinds, and announcements settings: told by the words of then."""
 
+import re
 from collections.abc import Sequence
 
 from sdtrace.schema.json_values import Json
@@ -11,6 +12,21 @@ _LOSSES = (
     ("unreadable Parquet", "unreadable"),
 )
 _NOTICES = (("answers without logprobs", "bare"), ("the compressed file is damaged", "damaged"))
+
+_SETTING = re.compile(r"(\w+)=(draft model|\S+)")
+#: Announcements whose value was a length alone.
+_CHOSEN = {
+    "the engine chose the draft length": "gamma",
+    "the engine chose the number of verified tokens": "num_draft_tokens",
+}
+
+
+def with_settings(event: Json) -> Json:
+    """An announcement, as the sums of a night hold it, with the settings that it tells."""
+    if "settings" in event or event["kind"] != "config" or event["value"] is None:
+        return event
+    chosen = _CHOSEN.get(event["what"])
+    return event | {"settings": dict(_SETTING.findall(event["value"])) if chosen is None else {chosen: event["value"]}}
 
 
 def with_kinds(read: Json) -> Json:
