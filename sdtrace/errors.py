@@ -21,18 +21,26 @@ def nearest(name: str, known: Iterable[str], otherwise: str | None = None) -> st
 
 
 class SdtraceError(Exception):
-    """Base of every error that a user may see: what happened and where (`message`), what to do (`hint`)."""
+    """Base of every error that a user may see: what happened (`reason`), to which input or file (`place`, where that is known), both
+    in one sentence (`message`), what to do (`hint`).
+    """
 
     slug = "error"
     exit_code = 2
 
-    def __init__(self, message: str, hint: str) -> None:
-        self.message, self.hint = redacted(message), redacted(hint)  # they quote addresses
+    def __init__(self, reason: str, hint: str, place: str | None = None) -> None:
+        self.reason, self.hint = redacted(reason), redacted(hint)  # they quote addresses
+        self.place = None if place is None else redacted(place)
+        self.message = self.reason if place is None else f"{self.place}: {self.reason}"
         super().__init__(self.message)
         self.add_note(f"hint: {self.hint}")  # a traceback in a program shows the way out too
 
-    def __reduce__(self) -> tuple[type["SdtraceError"], tuple[str, str]]:
-        return type(self), (self.message, self.hint)  # an error of a worker reaches the command whole
+    def __reduce__(self) -> tuple[type["SdtraceError"], tuple[str, str, str | None]]:
+        return type(self), (self.reason, self.hint, self.place)  # an error of a worker reaches the command whole
+
+    def of(self, path: str) -> str:
+        """What happened, told of an input: its own place is left out."""
+        return self.reason if self.place == redacted(path) else self.message
 
 
 class UsageError(SdtraceError):

@@ -66,7 +66,12 @@ def option(name: str) -> str:
 
 def lifted(name: str, value: float) -> str:
     """The advice for a limit that was met: the option, with twice what it is now."""
-    return f"what came before was read; {option(name)} {size(2 * value)} allows more"
+    return f"what came before was read; {allowing(name, value)}"
+
+
+def allowing(name: str, value: float) -> str:
+    """The same where nothing was read."""
+    return f"{option(name)} {size(2 * value)} allows more"
 
 
 def size(n: float) -> str:

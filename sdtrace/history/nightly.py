@@ -47,8 +47,7 @@ class Aside:
     @classmethod
     def of(cls, path: str, error: SdtraceError) -> "Aside":
         """The input that an error is about."""
-        why = error.message.removeprefix(f"{path}: ")
-        return cls(without_credentials(path), why.replace(path, without_credentials(path)), error.hint, error)
+        return cls(without_credentials(path), error.of(path), error.hint, error)
 
 
 @dataclass
@@ -165,7 +164,7 @@ def _attempted(path: str, work: Callable[[], T]) -> T | SdtraceError:
         if not guard.bears(error):
             raise
         what, advice = guard.reason(path, error)
-        return NoInputError(f"{path}: {what}", advice)
+        return NoInputError(what, advice, path)
 
 
 class _NewInput(Rest):
@@ -231,7 +230,7 @@ def _readable(sources: "list[_NewInput]", done: Addition) -> "tuple[list[_NewInp
     for source, one in zip(sources, audit.inputs, strict=True):
         if _is_empty(one):
             loss = next(x for x in one.losses if x.kind != "other")
-            error = NoInputError(f"{source.path}: nothing in it can be read: {loss.what}", loss.advice)
+            error = NoInputError(f"nothing in it can be read: {loss.what}", loss.advice, source.path)
             done.unread.append(Aside.of(source.path, error))
             continue
         if one.failed:

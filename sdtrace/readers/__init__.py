@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from sdtrace.errors import NoInputError, UsageError
-from sdtrace.limits import Limits, current, lifted, size
+from sdtrace.limits import Limits, allowing, current, size
 from sdtrace.readers.envelopes import DEPTH, inside, loose
 from sdtrace.readers.envelopes.origin import around, placed_back
 from sdtrace.readers.guard import bears, guarded, reason
@@ -140,7 +140,7 @@ def _strange(opened: Opened) -> tuple[str, str]:
         return next((why for why in whys if why not in (PARQUET, NO_OBJECT)), PARQUET)[:200], _DETECT
     src, most = opened.source, opened.source.limits.max_line
     if src.head[:1] in (b"{", b"[") and src.file is not None and src.file.stat().st_size > most:
-        return f"JSON that is no JSON Lines, of more than {size(most)}", lifted("max_line", most).partition("; ")[2]
+        return f"JSON that is no JSON Lines, of more than {size(most)}", allowing("max_line", most)
     return (nobody(src, len(registered())) if src.head else whys[0][:200]), _DETECT
 
 
@@ -153,12 +153,12 @@ def open_inputs(paths: Sequence[str], format: str | None = None) -> list[Opened]
         raise UsageError(f"--format {format}: no such reader", "known: " + ", ".join(registered()))
     opened = [open_one(path, format, named=path in paths) for path in expand(list(paths))]
     if not opened:
-        raise NoInputError(f"{', '.join(paths)}: no file in there", "name a trace file, a folder of them, or -")
+        raise NoInputError("no file in there", "name a trace file, a folder of them, or -", ", ".join(paths))
     if all(o.format == "unrecognised" for o in opened):
         why, advice = _strange(opened[0])
         more = f" (and {len(opened) - 1} more)" if len(opened) > 1 else ""
         told = why if opened[0].trouble else f"unrecognised file format: {why}"
-        raise NoInputError(f"{opened[0].path}{more}: {told}", advice)
+        raise NoInputError(told, advice, f"{opened[0].path}{more}")
     return _beside_logs(opened)
 
 

@@ -34,7 +34,7 @@ def bears(error: BaseException) -> bool:
 def reason(path: str, error: BaseException) -> tuple[str, str]:
     """What happened, and what to do about it. The text of a library's error is left out: it may quote the input."""
     if isinstance(error, SdtraceError):
-        return error.message.removeprefix(f"{path}: "), error.hint
+        return error.of(path), error.hint
     if isinstance(error, LimitError):
         return error.what, error.advice
     if isinstance(error, MemoryError):

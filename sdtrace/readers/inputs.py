@@ -81,7 +81,7 @@ def demand(inputs: Sequence[Input]) -> None:
     held = any(i.runs or i.requests or i.steps or i.windows or i.records for i in inputs)
     if lost and not held and all(i.failed or i.format == "unrecognised" for i in inputs):
         more = f" (and {len(inputs) - 1} more)" if len(inputs) > 1 else ""
-        raise NoInputError(f"{lost[0].path}{more}: {lost[0].losses[-1].what}", lost[0].losses[-1].advice)
+        raise NoInputError(lost[0].losses[-1].what, lost[0].losses[-1].advice, f"{lost[0].path}{more}")
 
 
 def add(losses: list[Told], more: Sequence[Told]) -> None:

@@ -1,6 +1,7 @@
 """One bad input is one bad input: whatever a reader does, the others are read, and what failed is a loss with its place."""
 
 import gzip
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,11 @@ from sdtrace import readers
 from sdtrace.api import explain, report
 from sdtrace.cli import run
 from sdtrace.errors import NoInputError
+from sdtrace.history.nightly import Aside
+from sdtrace.readers import guard
 from sdtrace.readers.io.source import Source
 from sdtrace.readers.registry import registered
+from sdtrace.redaction import redacted
 from sdtrace.results.check import Check
 from sdtrace.schema.trace import Batch
 from sdtrace.tally.measure import measure
@@ -153,3 +157,18 @@ def test_what_ends_the_process_is_no_loss(inputs: list[Path], monkeypatch: pytes
     _failing(monkeypatch, {"bad.jsonl": (KeyboardInterrupt, 0)})
     with pytest.raises(KeyboardInterrupt):
         report([str(path) for path in inputs])
+
+
+@pytest.mark.parametrize("path", ["a.jsonl", "a: b.jsonl", "https://user:word@host/metrics?token=abc"])
+def test_an_error_has_its_place_and_its_reason_apart(path: str) -> None:
+    """What is told of an input leaves its own path out, whatever stands in that; a sentence about others stays whole."""
+    found = NoInputError("cannot be read", "look at it", path)
+    again = pickle.loads(pickle.dumps(found))
+    for one in (found, again):
+        assert (one.reason, one.hint, one.place) == ("cannot be read", "look at it", redacted(path))
+        assert one.message == str(one) == f"{redacted(path)}: cannot be read"
+        assert guard.reason(path, one) == ("cannot be read", "look at it")
+        assert guard.reason("another", one) == (one.message, "look at it")
+        assert Aside.of(path, one).why == "cannot be read"
+    whole = NoInputError(f"{path}: cannot be read", "look at it")  # words that begin alike are no place
+    assert guard.reason(path, whole)[0] == whole.message == whole.reason

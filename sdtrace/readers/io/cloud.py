@@ -75,11 +75,11 @@ def _asking(url: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise NoInputError(f"{url}: no such object or bucket", "check the address; a prefix ends at a /") from error
+        raise NoInputError("no such object or bucket", "check the address; a prefix ends at a /", url) from error
     except library.exceptions.PreconditionError as error:
-        raise NoInputError(f"{url}: changed while it was read", "run again once its writer is done") from error
+        raise NoInputError("changed while it was read", "run again once its writer is done", url) from error
     except (library.exceptions.BaseError, ValueError, OSError) as error:
-        raise NoInputError(f"{url}: cannot be read: {_said(str(error))}", _WAYS[url[:2]]) from error
+        raise NoInputError(f"cannot be read: {_said(str(error))}", _WAYS[url[:2]], url) from error
 
 
 def _said(text: str) -> str:
@@ -138,9 +138,7 @@ def expand(url: str) -> list[str]:
     below = [str(one["path"]) for one in _below(bucket, top)]
     found = _walked(top, below) if plain == len(pattern) else _globbed(below, pattern)
     if not found:
-        raise NoInputError(
-            f"{url}: no such object, and nothing below it", "check bucket and key; globs are expanded too"
-        )
+        raise NoInputError("no such object, and nothing below it", "check bucket and key; globs are expanded too", url)
     return [f"{bucket}/{path}" for path in found]
 
 
@@ -223,7 +221,7 @@ def copied(url: str) -> Iterator[Path]:
             return
         held = _below(bucket, key)
         if not held:
-            raise NoInputError(f"{url}: no such object any more", "it was there when the run began: run again")
+            raise NoInputError("no such object any more", "it was there when the run began: run again", url)
         for one in held:
             path = str(one["path"])
             _copy(f"{bucket}/{path}", one, Path(folder) / path[len(key) :].strip("/"))

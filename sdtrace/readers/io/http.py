@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from sdtrace.limits import Limits, current, lifted, option, size
+from sdtrace.limits import Limits, allowing, current, option, size
 
 #: Redirects that are followed on one host.
 REDIRECTS = 5
@@ -132,7 +132,7 @@ class Server:
         for block in answer.iter_bytes():
             held += len(block)
             if held > most:
-                advice = lifted("http_max", most).partition("; ")[2]
+                advice = allowing("http_max", most)
                 raise Unanswered(f"an answer of more than {size(most)}", advice)
             blocks.append(block)
         return b"".join(blocks)

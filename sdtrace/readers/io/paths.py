@@ -38,7 +38,7 @@ def expand(paths: list[str]) -> list[str]:
         elif matches := sorted(glob.glob(path, recursive=True)):
             found.extend(expand(matches))
         else:
-            raise NoInputError(f"{path}: no such file or folder", "check the path; globs are expanded too")
+            raise NoInputError("no such file or folder", "check the path; globs are expanded too", path)
     return list(dict.fromkeys(found))
 
 

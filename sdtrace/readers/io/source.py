@@ -87,7 +87,7 @@ def source(path: str, file: Path | None = None, limits: Limits = USUAL, *, wait:
     cut = None
     if file is None:
         if path != "-" and (why := trouble(path)) is not None:
-            raise NoInputError(f"{path}: {why[0]}", why[1])
+            raise NoInputError(*why, path)
         file = Path(path)
         if path == "-" or is_stream(path):
             file, cut = streams.kept(path, limits, wait=wait)
@@ -103,7 +103,7 @@ def source(path: str, file: Path | None = None, limits: Limits = USUAL, *, wait:
         if src.encoding is not None:
             src = replace(src, head=start(src, HEAD - 1))
     except OSError as error:
-        raise NoInputError(f"{path}: {error.strerror or error}", "check the file and its permissions") from error
+        raise NoInputError(str(error.strerror or error), "check the file and its permissions", path) from error
     return src
 
 

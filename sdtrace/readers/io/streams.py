@@ -89,7 +89,7 @@ def _standard_input() -> Iterator[bytes]:
     stream = sys.stdin.buffer
     first = stream.read(_BLOCK)
     if first and _is_device(stream):
-        raise NoInputError("-: a device, not a file", "send a file or the output of a command to standard input")
+        raise NoInputError("a device, not a file", "send a file or the output of a command to standard input", "-")
     while first:
         yield first
         first = stream.read(_BLOCK)
@@ -121,6 +121,6 @@ def _blocks(path: str, wait: float) -> Iterator[bytes]:
             else:
                 time.sleep(0.02)
         if not begun:
-            raise NoInputError(f"{path}: a FIFO that nobody writes into", "start what writes into it first")
+            raise NoInputError("a FIFO that nobody writes into", "start what writes into it first", path)
     finally:
         os.close(handle)

@@ -48,12 +48,12 @@ def batches(url: str, since: float | None = None, until: float | None = None) ->
         answer = Server().get(f"{base}/api/v1/query_range", query | {"step": step}, headers)
     except Unanswered as error:
         hint = f"{error.hint}; the address is prometheus://HOST:PORT, prometheus+https:// for TLS"
-        raise NoInputError(f"{url}: {error}", hint) from None
+        raise NoInputError(str(error), hint, url) from None
     document = parsed(answer)
     if not isinstance(document, dict) or document.get("status") != "success":
         said = document.get("error") if isinstance(document, dict) else None
         why = str(said)[:200] if said else "the answer is not one of Prometheus"
-        raise NoInputError(f"{url}: {why}", "check the address, or narrow the time with --since and --until")
+        raise NoInputError(why, "check the address, or narrow the time with --since and --until", url)
     data = document.get("data")
     yield from _batches(url, data.get("result") if isinstance(data, dict) else None)
 
