@@ -6,6 +6,7 @@ from typing import Any
 from sdtrace.results.numbers import chance
 from sdtrace.schema.json_values import Json
 from sdtrace.tuning.run import Tuned
+from sdtrace.tuning.sample import between
 from sdtrace.tuning.whatif.settings import batch_table, setting
 
 #: A change is advised where its gain is at least this.
@@ -54,18 +55,13 @@ def _drafted(tau: int) -> str:
 
 
 def _by_batch(run: Tuned) -> list[Json]:
-    parts = [p for p in run.parts if "batch_size" in p.where and p.best is not None]
-    lengths = [p.best.tau for p in parts if p.best is not None]
-    if len(set(lengths)) < 2:
+    table = [(*p.batches, p.best.tau) for p in run.parts if p.batches is not None and p.best is not None]
+    if len({tau for *_, tau in table}) < 2:
         return []
-    table = []
-    for part, tau in zip(parts, lengths, strict=True):
-        first, _, last = part.where["batch_size"].partition("-")
-        table.append((int(first), int(last or first), tau))
     rows = [
         (1 if i == 0 else first, None if i == len(table) - 1 else last, t) for i, (first, last, t) in enumerate(table)
     ]
-    words = ", ".join(f"{tau} at batch {p.where['batch_size']}" for p, tau in zip(parts, lengths, strict=True))
+    words = ", ".join(f"{tau} at batch {between(first, last)}" for first, last, tau in table)
     flag = batch_table(run.run.engine, rows)
     return [_row("batch-table", f"the best length depends on the batch: {words}", setting=flag, basis="model")]
 
@@ -73,7 +69,7 @@ def _by_batch(run: Tuned) -> list[Json]:
 def _policy(made: Mapping[str, Any]) -> list[Json]:
     """A rule that beats every fixed length by enough to be worth having."""
     priced = [row for row in made["policies"] if row["cost"] is not None]
-    fixed = [row["cost"] for row in priced if row["name"].startswith("fixed")]
+    fixed = [row["cost"] for row in priced if row["kind"] == "fixed"]
     if not fixed:
         return []
     best = min(priced, key=lambda row: row["cost"])

@@ -13,7 +13,7 @@ from sdtrace.stats.ratio import by_cluster, ratio
 from sdtrace.tuning.curve import TAUS, Curve, Point, curve
 from sdtrace.tuning.optimum import Optimum, optimum
 from sdtrace.tuning.price import Price, price
-from sdtrace.tuning.sample import Traffic, bucket_name
+from sdtrace.tuning.sample import Traffic, batches, between
 
 #: Requests and share of the tokens that a slice must have, and how many slices are told.
 SLICE_REQUESTS, SLICE_SHARE, SLICES = 10, 0.02, 24
@@ -61,7 +61,8 @@ class Lift:
 
 @dataclass(frozen=True)
 class Part:
-    """A slice or a batch bucket: its best tau, and tokens per step there and at the recorded tau."""
+    """A slice or a batch bucket: its best tau, and tokens per step there and at the recorded tau. `batches`: of a bucket, the
+    smallest and the largest."""
 
     where: dict[str, str]
     requests: int
@@ -69,6 +70,7 @@ class Part:
     current: float | None
     at_best: float | None
     best: Optimum | None
+    batches: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,7 @@ def _batches(run: Tuned) -> list[Part]:
         return []
     everyone = np.ones(len(run.curve.tokens), dtype=bool)
     return [
-        _part(run, {"batch_size": bucket_name(int(g))}, everyone, int(g))
+        _part(run, {"batch_size": between(*batches(int(g)))}, everyone, int(g))
         for g in np.flatnonzero(weight >= SLICE_SHARE * weight.sum())
     ]
 
@@ -271,7 +273,15 @@ def _part(run: Tuned, where: dict[str, str], mask: Flags, bucket: int | None) ->
         _per_step(curve, curve.at(tau), mask, bucket) for tau in (curve.current, best.tau if best is not None else None)
     ]
     tokens = _cut(curve.tokens, bucket)[mask]
-    return Part(where, int((tokens > 0).sum()), int(tokens.sum()), per[0], per[1], best)
+    return Part(
+        where,
+        int((tokens > 0).sum()),
+        int(tokens.sum()),
+        per[0],
+        per[1],
+        best,
+        None if bucket is None else batches(bucket),
+    )
 
 
 def _cut(values: Floats, bucket: int | None) -> Floats:

@@ -52,9 +52,14 @@ def bucket() -> pl.Expr:
     return size.log(2.0).add(1e-9).floor().cast(pl.Int64).alias("bucket")
 
 
-def bucket_name(number: int) -> str:
+def batches(number: int) -> tuple[int, int]:
+    """The smallest and the largest batch of a bucket."""
+    return 2**number, 2 ** (number + 1) - 1
+
+
+def between(first: int, last: int) -> str:
     """`1`, `2-3`, `4-7`, ..."""
-    return "1" if number == 0 else f"{2**number}-{2 ** (number + 1) - 1}"
+    return f"{first}" if first == last else f"{first}-{last}"
 
 
 def of_tally(audit: Audit, choices: Mapping[str, Choice]) -> list[Traffic]:

@@ -15,6 +15,7 @@ from sdtrace.cli import run as command
 from sdtrace.errors import SdtraceError
 from sdtrace.render import html, tuning
 from sdtrace.tuning import attach
+from sdtrace.tuning.advice import advise
 from sdtrace.tuning.run import Asked, tuned
 from sdtrace.tuning.whatif import policies as rules
 from sdtrace.tuning.whatif.budget import allocate, budgets, equal, gained
@@ -98,15 +99,26 @@ def test_policies_side_by_side() -> None:
     at_four = run.curve.at(4)
     assert at_four is not None
     assert recorded["tokens_per_step"] == pytest.approx(at_four.tokens_per_step)
-    assert by["table by batch size"]["cost"] <= min(row["cost"] for name, row in by.items() if name.startswith("fixed"))
+    fixed = [row for row in rows if row["kind"] == "fixed"]
+    assert [row["name"].split(" ")[0] for row in fixed] == ["fixed"] * len(fixed)
+    assert {row["kind"] for row in rows if row not in fixed} == {"adaptive"}
+    assert by["table by batch size"]["cost"] <= min(row["cost"] for row in fixed)
     assert by["goodput (SmartSpec)"]["cost"] < recorded["cost"]
-    assert all(row["regret"] > -1e-9 for name, row in by.items() if name.startswith("fixed"))
+    assert all(row["regret"] > -1e-9 for row in fixed)
     assert all(0.0 <= row["slo_met"] <= 1.0 for row in rows if row["cost"] is not None)
     assert all(row["basis"] == "replay" for row in rows if row["cost"] is not None)
     refused = by["drop doubtful tokens unverified"]
     assert refused["tokens_per_step"] is None
     assert "changes the text" in refused["why"]
     assert "draft_confidence" in by["stop after a doubtful token"]["why"]
+    (table,) = [row for row in advise(run, {"policies": rows, "budget": []}) if row["what"] == "batch-table"]
+    assert [part.batches for part in run.parts] == [(4, 7), (32, 63)]
+    assert "at batch 4-7, " in table["text"]
+    assert table["text"].endswith(" at batch 32-63")
+    (policy,) = [row for row in advise(run, {"policies": rows, "budget": []}) if row["what"] == "policy"]
+    assert policy["gain"] == pytest.approx(
+        min(row["cost"] for row in fixed) / min(row["cost"] for row in rows if row["cost"]) - 1
+    )
 
 
 def test_the_confidence_rule_is_judged_where_confidences_are_logged() -> None:

@@ -12,6 +12,7 @@ from sdtrace.tuning.run import Asked, Tuned
 from sdtrace.tuning.whatif import policies as rules
 from sdtrace.tuning.whatif.confidence import threshold
 from sdtrace.tuning.whatif.control import Policy, Walk, drafted_right, spent, walk
+from sdtrace.tuning.whatif.policies import PolicyKind
 
 #: The longest draft that a policy may choose.
 LONGEST = 12
@@ -41,7 +42,7 @@ def compare(run: Tuned, asked: Asked) -> tuple[list[Json], str | None]:
     return rows, None
 
 
-def _blank(name: str, why: str | None) -> Json:
+def _blank(name: str, why: str | None, kind: PolicyKind = "adaptive") -> Json:
     names = (
         "tokens_per_step",
         "step_ms",
@@ -54,7 +55,7 @@ def _blank(name: str, why: str | None) -> Json:
         "cost",
         "regret",
     )
-    return {"name": name, **dict.fromkeys(names), "why": why}
+    return {"name": name, "kind": kind, **dict.fromkeys(names), "why": why}
 
 
 class Bench:
@@ -109,7 +110,7 @@ class Bench:
     def row(self, policy: Policy) -> Json:
         """One policy, walked."""
         walked = walk(policy, self.text, self.right, self.bucket)
-        row = _blank(policy.name, None)
+        row = _blank(policy.name, None, policy.kind)
         row["tokens_per_step"] = self.run.lift.tokens * float(walked.appended.sum() / len(walked.appended))
         row["basis"] = policy.basis if self.most <= (self.run.curve.current or 0) else "model"
         return row if self.cost is None else row | self._timed(walked)

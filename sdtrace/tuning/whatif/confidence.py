@@ -5,6 +5,7 @@ import numpy as np
 from sdtrace.schema.arrays import Floats, Ints
 from sdtrace.schema.json_values import Json
 from sdtrace.tuning.run import Tuned
+from sdtrace.tuning.whatif.policies import PolicyKind
 from sdtrace.verify.ragged import ragged
 
 #: Thresholds that are tried, as shares of the recorded confidences.
@@ -14,9 +15,9 @@ TRIED = (0.05, 0.1, 0.2, 0.35, 0.5)
 def threshold(run: Tuned, cost: Floats | None) -> list[Json]:
     """The best threshold on the recorded steps, or what is missing to say it. Steps begin where they were recorded to."""
     name = "stop after a doubtful token"
-    blank = dict.fromkeys(
-        ("tokens_per_step", "step_ms", "speedup", "slo_met", "basis", "tpot_p50", "tpot_p99", "itl_p99", "cost")
-    )
+    names = ("tokens_per_step", "step_ms", "speedup", "slo_met", "basis", "tpot_p50", "tpot_p99", "itl_p99", "cost")
+    kind: PolicyKind = "adaptive"
+    blank = {"kind": kind, **dict.fromkeys(names)}
     text = run.traffic.text
     lists = text.steps["draft_confidence"] if "draft_confidence" in text.steps.columns else None
     if lists is None or lists.null_count() == len(lists):

@@ -12,6 +12,7 @@ import numpy as np
 from sdtrace.schema.arrays import Flags, Floats, Ints
 from sdtrace.tuning.path.step_replay import runs
 from sdtrace.tuning.path.token_path import Text
+from sdtrace.tuning.whatif.policies import PolicyKind
 
 
 class Policy(Protocol):
@@ -19,6 +20,7 @@ class Policy(Protocol):
 
     name: str
     basis: str
+    kind: PolicyKind
 
     def begin(self, requests: int) -> None:
         """A new state for this many requests."""

@@ -4,10 +4,14 @@ Candidates are lengths up to `most`, the longest that the trace can answer for.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from sdtrace.schema.arrays import Floats, Ints
+
+#: Whether a rule drafts one length at every step.
+PolicyKind = Literal["fixed", "adaptive"]
 
 _NONE = np.zeros(0, dtype=np.int64)
 _EMPTY = np.zeros(0)
@@ -20,6 +24,7 @@ class Fixed:
     tau: int
     name: str = ""
     basis: str = "replay"
+    kind: PolicyKind = "fixed"
 
     def __post_init__(self) -> None:
         self.name = self.name or f"fixed {self.tau}"
@@ -40,6 +45,7 @@ class Table(Fixed):
     """A length for every batch bucket (vLLM's num_speculative_tokens_per_batch_size, SGLang's candidate steps)."""
 
     table: Ints = field(default_factory=lambda: _NONE)
+    kind: PolicyKind = "adaptive"
 
     def choose(self, who: Ints, bucket: Ints) -> Ints:
         """The length of the bucket."""
@@ -55,6 +61,7 @@ class Additive:
     down: int = 1
     name: str = "additive +2/-1 (Transformers)"
     basis: str = "replay"
+    kind: PolicyKind = "adaptive"
     now: Ints = field(default_factory=lambda: _NONE)
 
     def begin(self, requests: int) -> None:
@@ -94,6 +101,7 @@ class Smoothed:
     slack: float = 0.25
     name: str = "EWMA with hysteresis (SGLang)"
     basis: str = "replay"
+    kind: PolicyKind = "adaptive"
     mean: Floats = field(default_factory=lambda: _EMPTY)
     place: Ints = field(default_factory=lambda: _NONE)
     count: Ints = field(default_factory=lambda: _NONE)
@@ -130,6 +138,7 @@ class Goodput:
     weight: float = 10.0
     name: str = "goodput (SmartSpec)"
     basis: str = "replay"
+    kind: PolicyKind = "adaptive"
     good: Floats = field(default_factory=lambda: _EMPTY)
     seen: Floats = field(default_factory=lambda: _EMPTY)
 
@@ -160,6 +169,7 @@ class Bandit:
     cost: Floats
     name: str = "bandit (UCB1)"
     basis: str = "replay"
+    kind: PolicyKind = "adaptive"
     total: Floats = field(default_factory=lambda: _EMPTY)
     pulls: Floats = field(default_factory=lambda: _EMPTY)
 
