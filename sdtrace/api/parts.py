@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
-from sdtrace.diagnosis.coverage import Covered
 from sdtrace.results.advice import Advice
+from sdtrace.results.headline import Covered
 from sdtrace.results.words import Blame, Certainty, Side, State, VerdictState
 from sdtrace.schema.json_values import Json
 

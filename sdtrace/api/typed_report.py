@@ -161,7 +161,16 @@ def compared(base: Kept, candidate: Kept, margin: float) -> Report:
 
 def typed(report: plain.Report, kept: Kept | None = None) -> Report:
     """A report of the stages as a program gets it."""
-    return Report(report.document, report.sections, report.viewer, report.ids, report.not_checked, report.text, kept)
+    return Report(
+        report.document,
+        report.sections,
+        report.viewer,
+        report.ids,
+        report.not_checked,
+        report.text,
+        report.headline,
+        kept,
+    )
 
 
 def _written(format: Format) -> Callable[[Report], bytes]:

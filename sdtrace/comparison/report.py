@@ -10,6 +10,7 @@ from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.document.document import document
 from sdtrace.results.check import Check
 from sdtrace.results.explains import UNKNOWN, Named, incident_of
+from sdtrace.results.headline import Headline
 from sdtrace.results.not_checked import NotChecked, without
 from sdtrace.results.report import Report
 from sdtrace.speed.sections import time_sections
@@ -28,7 +29,12 @@ def change_report(
     notes = [NotChecked("said", {"says": note}) for note in change.notes]
     unseen = [*notes, *without(diagnosis.not_checked, "comparison")]
     spoken = replace(
-        diagnosis, causes=change.causes, state=change.state, headline=headline, not_checked=unseen, incident=None
+        diagnosis,
+        causes=change.causes,
+        state=change.state,
+        headline=Headline(headline),
+        not_checked=unseen,
+        incident=None,
     )
     both = replace(candidate, inputs=[*base.inputs, *candidate.inputs])
     made = document(both, spoken, checks) | {"diff": change.document}

@@ -1,15 +1,13 @@
-"""What a verdict rests on: of speed, acceptance, correctness and metrics, which were judged, and how a sentence says it."""
+"""What a verdict rests on: of speed, acceptance, correctness and metrics, which were judged."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from sdtrace.diagnosis.by_series.judge import Judged
 from sdtrace.diagnosis.by_series.pays import STEPS
 from sdtrace.results.check import Outcome
+from sdtrace.results.headline import Coverage, Covered
 from sdtrace.speed.timing import Timing
-
-Covered = Literal["judged", "too-little", "not-judged"]
-Coverage = dict[str, Covered]
 
 #: Decisions that must agree before correctness counts as judged.
 ENOUGH = 30
@@ -62,21 +60,3 @@ def nothing() -> Coverage:
 def _metrics(outcomes: Mapping[str, Outcome]) -> Covered:
     looked = any(f"SD{code}" in outcomes and outcomes[f"SD{code}"].examined for code in _METRICS)
     return "judged" if looked else "not-judged"
-
-
-def in_words(coverage: Mapping[str, Covered], only: str = "") -> str:
-    """`speed and acceptance judged; correctness not checked`. `only`: what there is of what is too little."""
-    names = [name for name in ("speed", "acceptance", "correctness") if name in coverage]
-    told = [name for name in names if coverage[name] == "judged"]
-    little = [name for name in names if coverage[name] == "too-little"]
-    rest = [name for name in names if coverage[name] == "not-judged"]
-    parts = [
-        f"{_listed(told)} judged" if told else "",
-        f"too little to judge {_listed(little)}{f' ({only})' if only else ''}" if little else "",
-        f"{_listed(rest)} not checked" if rest else "",
-    ]
-    return "; ".join(part for part in parts if part)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -15,6 +15,7 @@ from sdtrace.diagnosis.law_choice import Choice, Fit
 from sdtrace.diagnosis.since import since
 from sdtrace.diagnosis.track import Track, seen
 from sdtrace.results.check import Check
+from sdtrace.results.headline import Headline
 from sdtrace.results.words import VerdictState
 
 
@@ -23,7 +24,7 @@ class Diagnosis(Track):
     """What was found: a track whose causes are dated and doubted, its incident and its verdict."""
 
     state: VerdictState
-    headline: str
+    headline: Headline
     sources: list[CounterSource]
     incident: Incident | None
     #: rows of `known_issues`: whose signature the input has

@@ -27,6 +27,7 @@ from sdtrace.diagnosis.texts import text_causes, text_coverage, text_headline, t
 from sdtrace.diagnosis.track import Judge, Seen, Track
 from sdtrace.diagnosis.verdict import counts_verdict
 from sdtrace.results.cause import joined
+from sdtrace.results.headline import Headline
 from sdtrace.results.not_checked import STAGES, Code, NotChecked
 from sdtrace.schema.counters import SILENT
 from sdtrace.schema.trace import BARE
@@ -124,6 +125,7 @@ def _nothing_read(audit: Audit) -> Judge:
     lost = max((x for i in audit.inputs for x in i.losses if x.kind != "other"), key=lambda x: x.count, default=None)
     bare = [n for i in audit.inputs for n in i.notices if n.kind == "bare"]
     if lost is None and bare:
-        return lambda _rows, _incident: ("cannot-tell", f"{sum(n.count for n in bare):,} {BARE}: {bare[0].advice}")
+        told = Headline(f"{sum(n.count for n in bare):,} {BARE}: {bare[0].advice}")
+        return lambda _rows, _incident: ("cannot-tell", told)
     headline = "no step was read" if lost is None else f"no step was read: {lost.what} ({lost.path}:{lost.line or 1})"
-    return lambda _rows, _incident: ("cannot-tell", headline)
+    return lambda _rows, _incident: ("cannot-tell", Headline(headline))

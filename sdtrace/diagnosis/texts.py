@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from sdtrace.diagnosis.coverage import Covered
 from sdtrace.responses.readings import ENOUGH, bias_at_most, greedy, power, readings
 from sdtrace.responses.streams import streams
 from sdtrace.responses.texts import Texts
 from sdtrace.results.cause import Cause, Outcomes, fired, make, ranked
+from sdtrace.results.headline import Covered
 from sdtrace.results.report import Section
 from sdtrace.results.words import Certainty
 

@@ -11,16 +11,16 @@ from sdtrace.counters.sources import CounterSource, sources
 from sdtrace.counters.speed import Speed
 from sdtrace.diagnosis.by_series.judge import Judged, judged
 from sdtrace.diagnosis.chosen import Chosen
-from sdtrace.diagnosis.coverage import Coverage
 from sdtrace.diagnosis.incident import Incident
 from sdtrace.results.cause import Cause
 from sdtrace.results.check import Check, Outcome
+from sdtrace.results.headline import Coverage, Headline
 from sdtrace.results.not_checked import NotChecked
 from sdtrace.results.words import VerdictState
 from sdtrace.speed.timing import Timing
 
 #: State and headline, from the causes and their incident.
-Judge = Callable[[Sequence[Cause], Incident | None], tuple[VerdictState, str]]
+Judge = Callable[[Sequence[Cause], Incident | None], tuple[VerdictState, Headline]]
 
 
 @dataclass(frozen=True)

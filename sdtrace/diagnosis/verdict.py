@@ -9,11 +9,12 @@ from sdtrace.counters.sources import CounterSource
 from sdtrace.diagnosis.by_series.idle import Idle
 from sdtrace.diagnosis.by_series.judge import Judged
 from sdtrace.diagnosis.by_series.pays import STEPS
-from sdtrace.diagnosis.coverage import ENOUGH, Coverage, in_words
+from sdtrace.diagnosis.coverage import ENOUGH
 from sdtrace.diagnosis.incident import Incident
 from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.results.cause import Cause
 from sdtrace.results.clock import clock
+from sdtrace.results.headline import Coverage, Headline
 from sdtrace.results.words import SIDES, VERDICTS, VerdictState
 
 
@@ -24,30 +25,25 @@ def verdict(
     figures: Mapping[str, Any],
     choices: Mapping[str, Choice],
     coverage: Coverage,
-) -> tuple[VerdictState, str]:
+) -> tuple[VerdictState, Headline]:
     """State and headline where decisions were looked at; `figures` is the `audit` section of the document."""
     if (worst := _worst(rows, incident)) is not None:
         state, headline = worst
-        return state, headline if state == "wrong" else headline + _rightly(figures)
+        return state, Headline(headline if state == "wrong" else headline + _rightly(figures))
     if choices and all(choice.law == "unknown" for choice in choices.values()):
-        return "cannot-tell", "unknown rule: not judged; the run declares a rule that is not known here"
+        return "cannot-tell", Headline("unknown rule: not judged; the run declares a rule that is not known here")
     if rows:
-        return "cannot-tell", f"suspected only: {rows[0].headline}"
+        return "cannot-tell", Headline(f"suspected only: {rows[0].headline}")
     if uncertain := [c for c in choices.values() if not c.accuses]:
         names = " or ".join((uncertain[0].word, *uncertain[0].rivals))
         if figures["disagree"]:
             told = f"{figures['disagree']:,} of {figures['tested']:,} decisions do not follow it"
-            return (
-                "cannot-tell",
-                f"no law is declared and none of the list fits exactly; the nearest is {names}: {told}",
-            )
+            says = f"no law is declared and none of the list fits exactly; the nearest is {names}: {told}"
+            return "cannot-tell", Headline(says)
     if figures["agree"] < ENOUGH:
-        return "cannot-tell", _too_little(figures)
-    return (
-        "healthy",
-        f"{figures['agree']:,} of {figures['tested']:,} tested decisions agree with the {figures['rule']} law, none disagrees; "
-        + in_words(coverage),
-    )
+        return "cannot-tell", Headline(_too_little(figures))
+    agree = f"{figures['agree']:,} of {figures['tested']:,} tested decisions agree with the {figures['rule']} law"
+    return "healthy", Headline(f"{agree}, none disagrees; ", coverage)
 
 
 def _worst(rows: Sequence[Cause], incident: Incident | None) -> tuple[VerdictState, str] | None:
@@ -106,7 +102,7 @@ def counts_verdict(
     uncounted: str,
     slower: str = "",
     still: Idle | None = None,
-) -> tuple[VerdictState, str]:
+) -> tuple[VerdictState, Headline]:
     """State and headline where there are only counts, or responses.
 
     `doubt`: why what was read is no evidence; `text`: what responses show where nothing is wrong; `few`: how many of their tokens were
@@ -114,34 +110,29 @@ def counts_verdict(
     came to take much longer under the same load; `still`: steps without a draft, where only the throughput tells of them.
     """
     if (worst := _worst(rows, incident)) is not None:
-        return worst
+        state, headline = worst
+        return state, Headline(headline)
     if rows:
-        return "cannot-tell", f"suspected only: {rows[0].headline}"
+        return "cannot-tell", Headline(f"suspected only: {rows[0].headline}")
     if text is not None:
-        return "healthy", text
+        return "healthy", Headline(text)
     if source is None:
-        return "cannot-tell", uncounted
+        return "cannot-tell", Headline(uncounted)
     if plain(source):
-        return (
-            "cannot-tell",
-            f"{source.length:.2f} tokens per step: plain decoding, nothing drafted in {source.windows:,} records",
-        )
+        told = f"{source.length:.2f} tokens per step: plain decoding, nothing drafted in {source.windows:,} records"
+        return "cannot-tell", Headline(told)
     told = _gained(source, still)
     if doubt is not None:
-        return "cannot-tell", f"{told}not trusted: {doubt}"
+        return "cannot-tell", Headline(f"{told}not trusted: {doubt}")
     if coverage["acceptance"] != "judged":
-        return "cannot-tell", told + (
-            _short(series) if coverage["acceptance"] == "too-little" else "acceptance cannot be judged"
-        )
+        why = _short(series) if coverage["acceptance"] == "too-little" else "acceptance cannot be judged"
+        return "cannot-tell", Headline(told + why)
     if any(j.unsure for j in _wholes(series)):
         without_speed = {name: how for name, how in coverage.items() if name != "speed"}
-        return (
-            "cannot-tell",
-            f"{told}whether so little pays only times can tell; {in_words(without_speed, few)}",
-        )
+        return "cannot-tell", Headline(f"{told}whether so little pays only times can tell; ", without_speed, few)
     if slower:
-        return "cannot-tell", f"{told}{slower}: counts do not tell why"
-    return "healthy", told + in_words(coverage, few)
+        return "cannot-tell", Headline(f"{told}{slower}: counts do not tell why")
+    return "healthy", Headline(told, coverage, few)
 
 
 def _wholes(series: Sequence[Judged]) -> list[Judged]:

@@ -32,6 +32,7 @@ def compose(audit: Audit, diagnosis: Diagnosis, checks: Sequence[Check], *, ids:
         viewed(audit, diagnosis, ids=ids),
         ids,
         diagnosis.not_checked,
+        headline=diagnosis.headline,
     )
 
 
@@ -46,7 +47,7 @@ def document(audit: Audit, diagnosis: Diagnosis, checks: Sequence[Check], *, ids
         "verdict": {
             "state": diagnosis.state,
             "blame": blame,
-            "headline": diagnosis.headline,
+            "headline": diagnosis.headline.text,
             "not_checked": sentences(diagnosis.not_checked),
             "coverage": diagnosis.coverage,
         },

@@ -24,6 +24,7 @@ from sdtrace.responses.streams import Stream, streams
 from sdtrace.responses.texts import Texts
 from sdtrace.results.cause import Cause, joined, make
 from sdtrace.results.explains import with_incident
+from sdtrace.results.headline import Headline
 from sdtrace.results.not_checked import without
 from sdtrace.results.report import Report, leaving
 from sdtrace.schema.responses import Response, responses
@@ -147,7 +148,7 @@ def _report(probe: Probe, client: Client) -> Report:
     if probe.scored is not None:
         document["replay"] = scored_document(probe.scored)
     document["probe"] = _document(probe, client)
-    document["verdict"], spoken = _verdict(document, rows, probe.scored)
+    document["verdict"], spoken = _verdict(document, report.headline, rows, probe.scored)
     gone = (
         ("replay", "logprobs", "target-p", "counts-target-p", "counts-decisions")
         if probe.scored is not None
@@ -193,7 +194,7 @@ def _document(probe: Probe, client: Client) -> dict[str, Any]:
 
 
 def _verdict(
-    document: dict[str, Any], rows: list[Cause], scored: EngineReplay | None
+    document: dict[str, Any], base: Headline | None, rows: list[Cause], scored: EngineReplay | None
 ) -> tuple[dict[str, Any], str | None]:
-    verdict, spoken = concluded(document, scored, rows)
+    verdict, spoken = concluded(document, base, scored, rows)
     return verdict | {"headline": f"{verdict['headline']}; {headline(document['probe'])}"}, spoken

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sdtrace.checks import CHECKS
-from sdtrace.diagnosis.coverage import better, in_words
+from sdtrace.diagnosis.coverage import better
 from sdtrace.diagnosis.texts import text_causes, text_coverage, text_document, text_headline, text_judged
 from sdtrace.replay.engine.run import EngineReplay
 from sdtrace.replay.engine.score import far
@@ -15,6 +15,7 @@ from sdtrace.responses.texts import Texts
 from sdtrace.results.cause import Cause, joined
 from sdtrace.results.check import Counts, Outcome
 from sdtrace.results.explains import with_incident
+from sdtrace.results.headline import Headline
 from sdtrace.results.not_checked import without
 from sdtrace.results.report import Report, Section, leaving
 
@@ -115,7 +116,7 @@ def with_engine(report: Report, replayed: EngineReplay) -> Report:
     document["replay"] = as_document(replayed)
     known = {row["cause"] for row in document["causes"]}
     document["causes"] = [*(row.row() for row in rows if row.cause not in known), *document["causes"]]
-    document["verdict"], spoken = concluded(document, replayed, rows)
+    document["verdict"], spoken = concluded(document, report.headline, replayed, rows)
     document = with_incident(document, spoken)
     told = leaving(
         replace(report, document=document),
@@ -135,12 +136,14 @@ def agrees(replayed: EngineReplay, *, texts: bool = True) -> str | None:
 
 
 def concluded(
-    document: Mapping[str, Any], replayed: EngineReplay | None, rows: list[Cause]
+    document: Mapping[str, Any], headline: Headline | None, replayed: EngineReplay | None, rows: list[Cause]
 ) -> tuple[dict[str, Any], str | None]:
-    """The verdict with what the scores show, and `rows`, the causes that they (or a probe) name. The base verdict stands where it is
-    worse; what was found right is said beside it, and covers correctness. Behind it the cause that its headline speaks of, where that is
-    one of `rows`."""
-    verdict = covered(document["verdict"], replayed)
+    """The verdict with what the scores show, and `rows`, the causes that they (or a probe) name; `headline` is the base verdict's.
+
+    That stands where it is worse; what was found right is said beside it, and covers correctness. Behind it the cause that its headline
+    speaks of, where that is one of `rows`.
+    """
+    verdict = covered(document["verdict"], headline, replayed)
     looked = (
         document["verdict"]["coverage"]["correctness"] == "judged"
     )  # before: the same tokens, by their own logprobs
@@ -158,8 +161,8 @@ def concluded(
     return verdict, None
 
 
-def covered(verdict: Mapping[str, Any], replayed: EngineReplay | None) -> dict[str, Any]:
-    """The verdict with its coverage of correctness, and the words for it, as far as the scores reach."""
+def covered(verdict: Mapping[str, Any], headline: Headline | None, replayed: EngineReplay | None) -> dict[str, Any]:
+    """The verdict with its coverage of correctness, and its `headline` with it, as far as the scores reach."""
     before = verdict["coverage"]
     if replayed is None:
         return dict(verdict)
@@ -167,8 +170,9 @@ def covered(verdict: Mapping[str, Any], replayed: EngineReplay | None) -> dict[s
     found = "judged" if agrees(replayed) is not None else text_coverage(texts)
     after = before | {"correctness": better(before["correctness"], found)}
     verdict = dict(verdict) | {"coverage": after}
-    if before["correctness"] == "not-judged":
-        verdict["headline"] = verdict["headline"].replace(in_words(before), in_words(after, text_judged(texts)))
+    if after != before and headline is not None and headline.coverage is not None:
+        reaching = dict(headline.coverage) | {"correctness": after["correctness"]}
+        verdict["headline"] = replace(headline, coverage=reaching, only=text_judged(texts)).text
     return verdict
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from sdtrace.results.headline import Headline
 from sdtrace.results.not_checked import NotChecked, sentences
 
 Value = str | int | float | bool | None
@@ -65,7 +66,8 @@ class Report:
     """Everything that was found. `document` is the JSON of format 1; the rest is for people. `ids`: token ids may be shown,
     `text`: so may their text.
 
-    `not_checked`: what a later stage may add to and take from; the document has it in words.
+    `not_checked`: what a later stage may add to and take from, `headline`: of which it may say what it rests on (None of a report
+    that was stored); the document has both in words.
     """
 
     document: dict[str, Any]
@@ -74,6 +76,7 @@ class Report:
     ids: bool = False
     not_checked: list[NotChecked] = field(default_factory=list)
     text: bool = False
+    headline: Headline | None = None
 
 
 def leaving(report: Report, notes: list[NotChecked], **more: Any) -> Report:

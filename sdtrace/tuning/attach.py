@@ -32,7 +32,7 @@ def attach(report: Report, diagnosis: Diagnosis, traffic: Sequence[Traffic], ask
         made = made | {"advice": []} if made is not None and root is not None else made
     why = why if made is None and report.document["audit"] else None
     causes = one_length(diagnosis.causes, made) if root is None else without_length(diagnosis.causes)
-    report = replace(report, document=_reworded(report.document, diagnosis, causes))
+    report = _reworded(report, diagnosis, causes)
     return replace(_with(report, made, why), sections=_laid(report, made, first=asked is not None))
 
 
@@ -58,16 +58,18 @@ def without_length(causes: Sequence[Cause]) -> list[Cause]:
     return [cause if cause.length is None else replace(cause, length=None, effect=None) for cause in causes]
 
 
-def _reworded(document: Json, diagnosis: Diagnosis, causes: Sequence[Cause]) -> Json:
-    """The document of that diagnosis, where `causes`, one for each of its own, say another length."""
+def _reworded(report: Report, diagnosis: Diagnosis, causes: Sequence[Cause]) -> Report:
+    """The report of that diagnosis, where `causes`, one for each of its own, say another length."""
+    document = report.document
     if not any(cause.length is not None for cause in diagnosis.causes):
-        return document
+        return report
     rows = [
         row | {"headline": cause.headline, "effect": cause.effect}
         for row, cause in zip(document["causes"], causes, strict=True)
     ]
     _, headline = diagnosis.judge(causes, diagnosis.incident)
-    return document | {"causes": rows, "verdict": document["verdict"] | {"headline": headline}}
+    made = document | {"causes": rows, "verdict": document["verdict"] | {"headline": headline.text}}
+    return replace(report, document=made, headline=headline)
 
 
 def _broken(report: Report) -> str | None:

@@ -32,8 +32,8 @@ def test_an_onset_is_left_out_where_a_check_has_told_it(cause: Cause, dated: boo
     coverage: Any = dict.fromkeys(("speed", "acceptance", "correctness", "metrics"), "judged")
     state, headline = verdict([cause], incident, figures={}, choices={}, coverage=coverage)
     assert state == "wrong"
-    assert headline.startswith(cause.headline)
-    assert headline.endswith("; since 36,000 s") is not dated
+    assert headline.text.startswith(cause.headline)
+    assert headline.text.endswith("; since 36,000 s") is not dated
 
 
 def tally(by: Any, place: str, *within: str) -> Tally:
