@@ -18,6 +18,7 @@ from sdtrace.errors import NoInputError
 from sdtrace.readers.guard import bears, reason
 from sdtrace.readers.inputs import Input
 from sdtrace.readers.metrics.prometheus import CUT, EXPECTED, scraped
+from sdtrace.results.numbers import per_step
 from sdtrace.schema.counters import from_rows, no_windows
 from sdtrace.schema.trace import Loss, empty, other_lines
 from sdtrace.tally.tally import Tally
@@ -151,14 +152,14 @@ def changes(now: Figures, before: Figures) -> list[str]:
     """What moved by more than a tenth between two stretches, in words."""
     told = []
     for name, said, form in (
-        ("tokens_per_step", "tokens per drafting step", "{:.2f}"),
-        ("rate", "accepted of drafted", "{:.1%}"),
-        ("tokens_per_second", "tokens per second", "{:.1f}"),
+        ("tokens_per_step", "tokens per drafting step", per_step),
+        ("rate", "accepted of drafted", "{:.1%}".format),
+        ("tokens_per_second", "tokens per second", "{:.1f}".format),
     ):
         new, old = getattr(now, name), getattr(before, name)
         if new is not None and old and abs(new / old - 1) >= MATTERS:
             way = "up" if new > old else "down"
-            told.append(f"{said} {way} {abs(new / old - 1):.0%}, from {form.format(old)} to {form.format(new)}")
+            told.append(f"{said} {way} {abs(new / old - 1):.0%}, from {form(old)} to {form(new)}")
     return told
 
 

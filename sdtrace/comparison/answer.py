@@ -13,6 +13,7 @@ from sdtrace.comparison.metrics import Metric
 from sdtrace.comparison.slices import Slice
 from sdtrace.results.cause import Cause
 from sdtrace.results.cause_words import WORDS
+from sdtrace.results.numbers import per_step
 from sdtrace.speed.finding import low_rate, total, worst
 from sdtrace.speed.slow_acceptance import MISWIRED
 
@@ -112,7 +113,7 @@ def _cause(both: Pair, term: Term, cut: Sequence[Slice], keys: Sequence[str]) ->
     where: Mapping[str, str] = worse[0].where if worse and term.name == "acceptance" else {}
     if where:
         labels = " and ".join(f"{key}={value}" for key, value in where.items())
-        told += f"; found in {labels}: {worse[0].base or 0:.2f} to {worse[0].candidate or 0:.2f} tokens per step"
+        told += f"; found in {labels}: {per_step(worse[0].base or 0)} to {per_step(worse[0].candidate or 0)} tokens per step"
     if term.name == "traffic-mix" and (grown := _grown(both, keys)):
         where, before, after = grown
         told += (

@@ -10,6 +10,7 @@ from sdtrace.counters.definitions import Totals, definitions
 from sdtrace.counters.downsample import named
 from sdtrace.counters.sources import CounterSource
 from sdtrace.counters.steps import drafting
+from sdtrace.results.numbers import per_step
 from sdtrace.schema.trace import Event
 
 #: Two counts of the same traffic differ by less than this share.
@@ -115,7 +116,7 @@ def _conversion(one: CounterSource, other: CounterSource, said: Mapping[tuple[st
         of = next((d for d in known if d.value and length and abs(d.value - length) < 0.006 + 0.005 * length), None)
         if of is None or length is None:
             return None
-        told.append(f"{s.surface} prints {length:.2f}, which is {of.formula}")
+        told.append(f"{s.surface} prints {per_step(length)}, which is {of.formula}")
     return "; ".join(told) + " (S steps that drafted, V all steps, A accepted, E emitted tokens)"
 
 

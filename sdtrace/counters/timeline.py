@@ -6,6 +6,7 @@ import polars as pl
 
 from sdtrace.counters.sources import CounterSource, increments
 from sdtrace.results.clock import WALL, clock
+from sdtrace.results.numbers import per_step
 from sdtrace.results.report import Chart, Section, Value
 
 #: Intervals of a timeline, positions of a draft that it follows.
@@ -122,7 +123,8 @@ def _acceptance(table: pl.DataFrame, unit: str, axis: Axis, source: CounterSourc
     if not known:
         return None
     rows = _rows(table, axis, "line", "n", "length", "rate")
-    says = f"Tokens per drafting step between {min(known):.2f} and {max(known):.2f} in {len(rows)} intervals, from {source.name}."
+    ends = f"{per_step(min(known))} and {per_step(max(known))}"
+    says = f"Tokens per drafting step between {ends} in {len(rows)} intervals, from {source.name}."
     chart = _line(table, rows, unit, axis, "tokens per drafting step", {"tokens per drafting step": series})
     columns = [unit, "line", "records", "tokens per drafting step", "accepted / drafted"]
     return Section("over-time", "Acceptance over time", says, columns, rows, chart, ["accepted / drafted"])

@@ -35,6 +35,7 @@ from sdtrace.diagnosis.witnesses import telling
 from sdtrace.diagnosis.wrong_rules import Explanation, explain_decisions
 from sdtrace.results.cause import Cause, fired, joined, with_evidence
 from sdtrace.results.check import Outcome
+from sdtrace.results.numbers import per_step
 from sdtrace.results.record import Record
 from sdtrace.schema.run import Run
 from sdtrace.speed.causes import slow_causes
@@ -159,4 +160,4 @@ def _with_effect(cause: Cause, a: Mapping[str, Any] | None) -> Cause:
         return cause
     bought = a["tokens_per_step"] - a["expected_tokens_per_step"]
     effect = f"emitted text is {a['excess']:.1%} ({low:.1%} to {high:.1%}) away from the target distribution per tested token"
-    return replace(cause, effect=f"{effect}; speed bought with it: {bought:.2f} tokens per step")
+    return replace(cause, effect=f"{effect}; speed bought with it: {per_step(bought)} tokens per step")

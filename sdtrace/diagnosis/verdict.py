@@ -15,6 +15,7 @@ from sdtrace.diagnosis.law_choice import Choice
 from sdtrace.results.cause import Cause
 from sdtrace.results.clock import clock
 from sdtrace.results.headline import Coverage, Headline
+from sdtrace.results.numbers import per_step
 from sdtrace.results.words import SIDES, VERDICTS, VerdictState
 
 
@@ -67,7 +68,7 @@ def _onset(root: Cause, incident: Incident) -> str:
     if change is not None and change.before is not None and change.after is not None:
         told = told or [f"since {clock(change.at, change.line)}"]
         told += (
-            [f"{change.before:.2f} to {change.after:.2f} tokens per step"]
+            [f"{per_step(change.before)} to {per_step(change.after)} tokens per step"]
             if change.what == "tokens_per_step"
             else [f"{change.before:.0%} to {change.after:.0%} of drafted tokens accepted"]
         )
@@ -119,8 +120,8 @@ def counts_verdict(
     if source is None:
         return "cannot-tell", Headline(uncounted)
     if plain(source):
-        told = f"{source.length:.2f} tokens per step: plain decoding, nothing drafted in {source.windows:,} records"
-        return "cannot-tell", Headline(told)
+        length = "" if source.length is None else f"{per_step(source.length)} tokens per step: "
+        return "cannot-tell", Headline(f"{length}plain decoding, nothing drafted in {source.windows:,} records")
     told = _gained(source, still)
     if doubt is not None:
         return "cannot-tell", Headline(f"{told}not trusted: {doubt}")
@@ -154,9 +155,9 @@ def _gained(source: CounterSource, still: Idle | None) -> str:
     """`2.31 tokens per drafting step, 1.80 over all steps (40% had no draft); `."""
     if source.length is None:
         return "" if source.rate is None else f"{source.rate:.1%} of drafted tokens accepted; "
-    told, drafts = f"{source.length:.2f} tokens per drafting step", source.counts["drafts"] or 0.0
+    told, drafts = f"{per_step(source.length)} tokens per drafting step", source.counts["drafts"] or 0.0
     if still is not None:
         return f"{told}, but about {still.share:.1%} of some {still.steps:,.0f} steps had no draft; "
     if (whole := over_all(source, source.requests or None)) is not None and whole[0] > 1.1 * drafts:
-        return f"{told}, {whole[1]:.2f} over all steps ({1 - drafts / whole[0]:.0%} had no draft); "
+        return f"{told}, {per_step(whole[1])} over all steps ({1 - drafts / whole[0]:.0%} had no draft); "
     return f"{told}; "

@@ -15,6 +15,7 @@ from sdtrace.document.viewer import viewed
 from sdtrace.readers.inputs import Input
 from sdtrace.results.check import Check
 from sdtrace.results.not_checked import sentences
+from sdtrace.results.numbers import per_step
 from sdtrace.results.report import Chart, Report, Section
 from sdtrace.speed.sections import slice_section, time_sections
 from sdtrace.speed.spans import spans_section, spans_time
@@ -192,7 +193,7 @@ def _figures(a: Mapping[str, Any]) -> Section:
     if a["accepted"] is not None:
         says = f"{a['accepted']:,} of {a['drafted']:,} drafted tokens were accepted in {a['steps']:,} steps."
     if a["tokens_per_step"] is not None:
-        says += f" Each step emitted {a['tokens_per_step']:.2f} tokens on average."
+        says += f" Each step emitted {per_step(a['tokens_per_step'])} tokens on average."
     if ci["tokens_per_step"] is None and a["steps"]:
         says += f" Too few requests for an interval: it needs {FEWEST}."
     columns = ["figure", "value", "low (95%)", "high (95%)", "definition"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from sdtrace.history.alarm import Alarm, By, Stay
 from sdtrace.results.advice import Advice
+from sdtrace.results.numbers import per_step
 from sdtrace.schema.json_values import Json
 
 #: Nights that a baseline looks back on, and the fewest that make one.
@@ -114,5 +115,5 @@ def _alarm(stay: Stay, fall: Fall) -> Alarm:
 
 
 def _says(name: str, fall: Fall) -> str:
-    usual = f"{fall.low:.2f} to {fall.high:.2f}" if f"{fall.low:.2f}" != f"{fall.high:.2f}" else f"{fall.low:.2f}"
-    return f"tokens per step of {name} fell to {fall.value:.2f}; the {fall.nights} nights before it had {usual}"
+    usual = " to ".join(dict.fromkeys(map(per_step, (fall.low, fall.high))))
+    return f"tokens per step of {name} fell to {per_step(fall.value)}; the {fall.nights} nights before it had {usual}"

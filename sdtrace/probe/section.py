@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sdtrace.results.numbers import per_step, times
 from sdtrace.results.report import Section
 
 
@@ -17,13 +18,13 @@ def headline(d: Mapping[str, Any]) -> str:
         )
     if d["tokens_per_step"] is not None and d["speculates"]:
         rate = f", {d['acceptance']:.0%} of drafted tokens accepted" if d["acceptance"] is not None else ""
-        told.append(f"{d['tokens_per_step']:.2f} tokens per step{rate}")
+        told.append(f"{per_step(d['tokens_per_step'])} tokens per step{rate}")
     elif not d["speculates"]:
         told.append("nothing drafted that a counter shows")
     if d["tokens_per_second_per_request"] is not None:
         told.append(f"{d['tokens_per_second_per_request']:.3g} tokens/s a request, {d['concurrency']} at a time")
     if d["speed_up"] is not None:
-        told.append(f"{d['speed_up']:.2f}x the other server")
+        told.append(f"{times(d['speed_up'])}x the other server")
     return ", ".join(told)
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from sdtrace.audit.live import BEFORE, NOW, Figures, Live, by_series, changes, figures
 from sdtrace.render.sparks import spark
 from sdtrace.render.text import clean
+from sdtrace.results.numbers import per_step
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -93,15 +94,15 @@ def _earlier(live: Live) -> pl.DataFrame:
 
 
 _FIGURES = (
-    ("tokens per drafting step", "tokens_per_step", "{:.2f}"),
-    ("accepted of drafted", "rate", "{:.1%}"),
-    ("tokens per second", "tokens_per_second", "{:.1f}"),
-    ("running", "running", "{:.0f}"),
-    ("waiting", "waiting", "{:.0f}"),
-    ("cache in use", "kv_usage", "{:.0%}"),
+    ("tokens per drafting step", "tokens_per_step", per_step),
+    ("accepted of drafted", "rate", "{:.1%}".format),
+    ("tokens per second", "tokens_per_second", "{:.1f}".format),
+    ("running", "running", "{:.0f}".format),
+    ("waiting", "waiting", "{:.0f}".format),
+    ("cache in use", "kv_usage", "{:.0%}".format),
 )
 
 
 def _rows(f: Figures) -> list[tuple[str, str]]:
     told = [(name, getattr(f, field), form) for name, field, form in _FIGURES]
-    return [(name, form.format(value)) for name, value, form in told if value is not None]
+    return [(name, form(value)) for name, value, form in told if value is not None]

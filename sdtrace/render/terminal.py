@@ -14,6 +14,7 @@ from sdtrace.render.time import step_time
 from sdtrace.results.check import Check
 from sdtrace.results.clock import moment
 from sdtrace.results.explains import nested
+from sdtrace.results.numbers import per_step
 from sdtrace.results.report import Report
 from sdtrace.results.words import TITLES, evidence_name, figure_name, tokens
 from sdtrace.schema.json_values import Json
@@ -180,13 +181,13 @@ def _speed(document: Json) -> str:
         return f"{a['rate_of_drafted']:.1%} of drafted tokens accepted; steps are not counted"
     if a is None or a["tokens_per_step"] is None:
         return "not recorded"
-    text = f"{a['tokens_per_step']:.2f} {tokens(a)}"
+    text = f"{per_step(a['tokens_per_step'])} {tokens(a)}"
     if ci := a["ci"]["tokens_per_step"]:
-        text += f" ({ci[0]:.2f} to {ci[1]:.2f})"
+        text += f" ({per_step(ci[0])} to {per_step(ci[1])})"
     elif document["audit"] and a["steps"]:
         text += " (too few requests for an interval)"
     if a.get("expected_tokens_per_step") is not None:
-        text += f", {a['expected_tokens_per_step']:.2f} expected under the law"
+        text += f", {per_step(a['expected_tokens_per_step'])} expected under the law"
     if a["rate_of_drafted"] is not None:
         text += f"; {a['rate_of_drafted']:.1%} of drafted tokens accepted"
     return text

@@ -1,7 +1,7 @@
 """The time of a step in one sentence."""
 
 from sdtrace.render.text import number
-from sdtrace.results.numbers import ms
+from sdtrace.results.numbers import ms, times
 from sdtrace.results.words import IF_GONE
 from sdtrace.schema.json_values import Json
 
@@ -36,9 +36,9 @@ def _counted(time: Json) -> str:
 def _speedup(time: Json) -> str:
     low, high = time["speedup_low"], time["speedup_high"]
     if time["speedup"] is not None:
-        ends = f" ({low:.2f} to {high:.2f})" if low is not None and high is not None else ""
-        return f"; {time['speedup']:.2f}x plain decoding{ends}, baseline {ms(time['baseline_ms'])} ({time['baseline_basis']})"
+        ends = f" ({times(low)} to {times(high)})" if low is not None and high is not None else ""
+        return f"; {times(time['speedup'])}x plain decoding{ends}, baseline {ms(time['baseline_ms'])} ({time['baseline_basis']})"
     if high is not None:
-        least = f"at least {low:.2f}x and " if low is not None else ""
-        return f"; {least}at most {high:.2f}x plain decoding (bounds)"
+        least = f"at least {times(low)}x and " if low is not None else ""
+        return f"; {least}at most {times(high)}x plain decoding (bounds)"
     return ""

@@ -8,7 +8,7 @@ from sdtrace.render.tables import table
 from sdtrace.render.terminal import field
 from sdtrace.render.text import cell, clean, lean, number
 from sdtrace.results.not_checked import sentences
-from sdtrace.results.numbers import ms
+from sdtrace.results.numbers import ms, per_step
 from sdtrace.results.report import Report, Section, Value
 from sdtrace.tuning.sections import ADVICE
 
@@ -63,7 +63,7 @@ def _now(tau: Mapping[str, Any]) -> str:
     if point is None or point["tokens_per_step"] is None:
         return f"draft length (k) {number(tau['current'])}"
     step = "" if point["step_ms"] is None else f", {ms(point['step_ms'])} a step"
-    return f"draft length (k) {tau['current']}: {point['tokens_per_step']:.2f} tokens per step{step}"
+    return f"draft length (k) {tau['current']}: {per_step(point['tokens_per_step'])} tokens per step{step}"
 
 
 def _section(section: Section, width: int, *, color: bool) -> list[str]:

@@ -17,6 +17,11 @@ def per_step(value: float) -> str:
     return f"{value:.2f}"
 
 
+def times(value: float) -> str:
+    """How many times one speed or duration is another: `1.42`."""
+    return f"{value:.2f}"
+
+
 def figure(value: float, name: str = "") -> str:
     """`1,290`, `341`, `0.0312`: three significant digits, thousands whole; tokens per step by its `name`: `1.80`."""
     if is_per_step(name):

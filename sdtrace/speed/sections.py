@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.results.clock import WALL, clock
-from sdtrace.results.numbers import ms
+from sdtrace.results.numbers import ms, times
 from sdtrace.results.report import Chart, Section, Value
 from sdtrace.results.words import IF_GONE
 from sdtrace.speed.cost import ENOUGH, shapes, step_cost
@@ -144,11 +144,13 @@ def _by_batch(timing: Timing, decode: pl.DataFrame) -> Section | None:
     ]
     says = "Speed-up over plain decoding at equal batch size; above 1 speculation gains."
     if timing.speedup is not None:
-        says = f"Speculation is {timing.speedup.value:.2f} times as fast as plain decoding at equal batch size."
+        says = f"Speculation is {times(timing.speedup.value)} times as fast as plain decoding at equal batch size."
         at = crossing(rows)
         says += f" It stops gaining at a batch of about {at:.0f}." if at is not None else ""
     elif timing.baseline is not None and timing.bounds[1] is not None:
-        says = f"Speculation is at most {timing.bounds[1]:.2f} times as fast as plain decoding: {timing.baseline.why}."
+        says = (
+            f"Speculation is at most {times(timing.bounds[1])} times as fast as plain decoding: {timing.baseline.why}."
+        )
     series: dict[str, list[float | None]] = {"speed-up": rows["speedup"].to_list()}
     if timing.baseline is not None and timing.baseline.plain is None:
         series = {"at most": rows["most"].to_list()}

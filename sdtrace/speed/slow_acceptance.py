@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sdtrace.results.numbers import per_step
 from sdtrace.schema.arrays import Floats
 from sdtrace.speed.finding import ENOUGH, LACKS, LOOKUPS, PICKED, Finding, low_rate, worst
 from sdtrace.speed.slow_decay import decays
@@ -132,9 +133,10 @@ def _mix(timing: Timing, joined: pl.DataFrame, name: str, arm: npt.NDArray[np.bo
     grown = int(np.argmax(share[1] - share[0]))
     level = str(kinds.filter(codes == grown)[0])
     where = {name: level}
+    cost = f"{per_step(-mix.value)} tokens per step ({per_step(-mix.high)} to {per_step(-mix.low)})"
     says = (
         f"{name}={level} grew from {share[0][grown]:.0%} to {share[1][grown]:.0%} of the steps; the new mix alone costs "
-        f"{-mix.value:.2f} tokens per step ({-mix.high:.2f} to {-mix.low:.2f}), acceptance within slices {within.value:+.2f}"
+        f"{cost}, acceptance within slices {within.value:+.2f}"
     )
     rows = joined.filter((kinds == level) & pl.Series(arm))
     return mix.value, Finding(

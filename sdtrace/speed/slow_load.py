@@ -3,6 +3,7 @@
 import polars as pl
 
 from sdtrace.audit.audit import Audit
+from sdtrace.results.numbers import times
 from sdtrace.speed.finding import ENOUGH, LOOKUPS, Finding, total, worst
 from sdtrace.speed.timing import Timing
 
@@ -72,23 +73,23 @@ def _gaps(timing: Timing) -> Finding | None:
 
 
 def _prefill(timing: Timing) -> Finding | None:
-    times = timing.requests.filter(
+    known = timing.requests.filter(
         pl.col("arrived_at").is_not_null()
         & (pl.col("first_token_at") >= pl.col("arrived_at"))
         & (pl.col("finished_at") > pl.col("first_token_at"))
     )
-    if times.height < 10:
+    if known.height < 10:
         return None
-    first = float((times["first_token_at"] - times["arrived_at"]).sum())
-    whole = float((times["finished_at"] - times["arrived_at"]).sum())
+    first = float((known["first_token_at"] - known["arrived_at"]).sum())
+    whole = float((known["finished_at"] - known["arrived_at"]).sum())
     if whole <= 0 or first < PREFILL * whole:
         return None
     says = (
         f"{first / whole:.0%} of the requests' time passes before their first token; however fast decoding gets, they end at "
-        f"most {whole / first:.2f} times sooner (Amdahl)"
+        f"most {times(whole / first)} times sooner (Amdahl)"
     )
     heavy = timing.places.join(
-        times.with_columns(before=pl.col("first_token_at") - pl.col("arrived_at")).select(
+        known.with_columns(before=pl.col("first_token_at") - pl.col("arrived_at")).select(
             "run_id", "request_id", "before"
         ),
         on=["run_id", "request_id"],

@@ -4,6 +4,7 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.counters.speed import Speed, speeds
+from sdtrace.results.numbers import per_step, times
 from sdtrace.schema.counters import PLAIN
 from sdtrace.speed.finding import Finding
 
@@ -23,10 +24,10 @@ def _slower(drafting: Speed, plain: Speed) -> Finding | None:
     mine, base = drafting.engine_tps, plain.engine_tps
     if not mine or not base or mine > SLOWER * base or not _alike(drafting.running, plain.running):
         return None
-    length = "" if drafting.length is None else f" at {drafting.length:.2f} tokens per step"
+    length = "" if drafting.length is None else f" at {per_step(drafting.length)} tokens per step"
     says = (
-        f"the run with drafts gives {mine:,.1f} tokens/s{length}, the one without in the same input {base:,.1f} ({mine / base:.2f} times): "
-        "a step costs more than its drafts gain"
+        f"the run with drafts gives {mine:,.1f} tokens/s{length}, the one without in the same input {base:,.1f} "
+        f"({times(mine / base)} times): a step costs more than its drafts gain"
     )
     evidence = [
         {"path": s.rows["path"][0], "surface": f"{s.engine} {s.surface}", "tokens_per_second": s.engine_tps}

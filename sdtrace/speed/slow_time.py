@@ -5,7 +5,7 @@ from statistics import median
 import numpy as np
 import polars as pl
 
-from sdtrace.results.numbers import figure, ms
+from sdtrace.results.numbers import figure, ms, times
 from sdtrace.speed.cost import ENOUGH, StepCost, shapes, step_cost
 from sdtrace.speed.finding import LOOKUPS, Finding, shape, total, worst
 from sdtrace.speed.slow_tau import tau_findings
@@ -51,9 +51,9 @@ def _draft(timing: Timing, decode: pl.DataFrame) -> Finding | None:
         f"{token:.0%} of everything else in the step"
     )
     if timing.bounds[1] is not None and timing.bounds[1] < 1:
-        says += f"; speculation is a slow-down: at most {timing.bounds[1]:.2f} times plain decoding"
+        says += f"; speculation is a slow-down: at most {times(timing.bounds[1])} times plain decoding"
     elif timing.speedup is not None and timing.speedup.high is not None and timing.speedup.high < 1:
-        says += f"; speculation is a slow-down: {timing.speedup.value:.2f} times plain decoding"
+        says += f"; speculation is a slow-down: {times(timing.speedup.value)} times plain decoding"
     gain = timing.gains.get("draft") or 0.0
     return Finding("draft-too-slow", "statistical", says, gain, _slowest(decode, "draft_ms"))
 
@@ -66,7 +66,8 @@ def _verify(timing: Timing, decode: pl.DataFrame, cost: StepCost) -> Finding | N
     if gain is not None and timing.baseline_ms:
         if gain < VERIFY:
             return None
-        says = f"verifying takes {ms(rest)} where a plain step takes {figure(timing.baseline_ms)} ({rest / timing.baseline_ms:.2f} times)"
+        plain, more = figure(timing.baseline_ms), times(rest / timing.baseline_ms)
+        says = f"verifying takes {ms(rest)} where a plain step takes {plain} ({more} times)"
         slope = cost.marginal()
         says += f"; each further token costs {figure(slope * 1000)} us" if slope else ""
         return Finding("verification-not-free", "statistical", says, gain, _slowest(decode, "rest_ms"))
@@ -139,7 +140,7 @@ def _graphs(decode: pl.DataFrame) -> Finding | None:
         gain = wasted / (float((rows["steps"] * rows["step_ms"]).sum()) - wasted)
         if extra < 0.2 * usual or extra < 5 * noise or gain < 0.02 or share > 0.6:
             continue
-        says = f"{share:.0%} of the steps ran as {name!r} and took {1 + extra / usual:.2f} times as long as steps of the same shape"
+        says = f"{share:.0%} of the steps ran as {name!r} and took {times(1 + extra / usual)} times as long as steps of the same shape"
         worst_rows = [
             shape(r, graph=name, batch=r["batch"], tokens=r["tokens"], rest_ms=r["rest_ms"])
             for r in both.sort("steps", descending=True).head(3).iter_rows(named=True)
@@ -167,7 +168,9 @@ def _spikes(decode: pl.DataFrame, cost: StepCost) -> Finding | None:
         return None
     bad = rows.filter(pl.Series(over > 0))
     sizes = ", ".join(f"{n:.0f}" for n in bad["tokens"].head(6))
-    says = f"steps of {sizes} verified tokens take up to {float((ms / ahead).max()):.2f} times as long as larger ones"
+    says = (
+        f"steps of {sizes} verified tokens take up to {times(float((ms / ahead).max()))} times as long as larger ones"
+    )
     evidence = [shape(r, tokens=r["tokens"], rest_ms=r["rest_ms"]) for r in bad.head(3).iter_rows(named=True)]
     return Finding("graph-missed", "statistical", says, wasted / (whole - wasted), evidence)
 

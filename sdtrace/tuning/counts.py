@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from sdtrace.diagnosis.diagnose import Diagnosis
 from sdtrace.document.counters import best_speed
+from sdtrace.results.numbers import per_step
 from sdtrace.schema.json_values import Json
 from sdtrace.tuning.curve import TAUS
 from sdtrace.tuning.run import Asked
@@ -162,9 +163,7 @@ def _advice(
     if half is None or half["tau"] == current or not now:
         return [row | {"text": _UNPRICED}]
     share = half["tokens_per_step"] / now
-    text = (
-        f"{half['tau']} drafted tokens give {half['tokens_per_step']:.2f} tokens per step, {current} give {now:.2f}: "
-    )
+    text = f"{half['tau']} drafted tokens give {per_step(half['tokens_per_step'])} tokens per step, {current} give {per_step(now)}: "
     text += f"{half['tau']} is faster if its step takes less than {share:.0%} of the time of a step of {current}"
     text += f" ({step * share:.4g} of {step:.4g} ms)" if step else ""
     return [row | {"text": f"{text}. {_UNPRICED[0].upper()}{_UNPRICED[1:]}"}]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdtrace.results.numbers import chance
+from sdtrace.results.numbers import chance, per_step
 from sdtrace.results.report import Chart, Section, Value
 
 #: The section of recommended settings.
@@ -61,7 +61,7 @@ def said(tuning: Mapping[str, Any]) -> str:
         return "Nothing was drafted in this trace."
     begun = f"Run {tuning['run_id']}: recorded" if tuning.get("one_of_runs", 1) > 1 else "Recorded"
     text = f"{begun} at draft length {tau['current']}"
-    text += f" with {now['tokens_per_step']:.2f} tokens per step." if now["tokens_per_step"] is not None else "."
+    text += f" with {per_step(now['tokens_per_step'])} tokens per step." if now["tokens_per_step"] is not None else "."
     if tau["best"] is None:
         return f"{text} The best draft length is not known: {tau['why_no_best']}."
     text += f" The fastest of the lengths that can be judged is {tau['best']}"

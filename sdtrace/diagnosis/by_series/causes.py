@@ -8,6 +8,7 @@ from sdtrace.checks.sd433_low_acceptance import ENOUGH, LOW
 from sdtrace.diagnosis.by_series.judge import Judged, Rule
 from sdtrace.results.cause import Cause, Outcomes, fired, joined, make
 from sdtrace.results.cause_words import WORDS
+from sdtrace.results.numbers import per_step
 
 #: What one server runs with one drafter.
 _ONE = ("engine", "rank", "slot")
@@ -107,7 +108,7 @@ def _falls(j: Judged) -> str:
     assert d is not None
     rate = d.longest.total("drafted") is not None
     short, long = (
-        f"{f'{r.value:.0%}' if rate else f'{1 + r.value:.2f} tokens per step'} at {end:,.0f} {d.what}"
+        f"{f'{r.value:.0%}' if rate else f'{per_step(1 + r.value)} tokens per step'} at {end:,.0f} {d.what}"
         for r, end in zip((d.short, d.long), d.ends, strict=True)
     )
     of = {
@@ -153,7 +154,7 @@ def _small(j: Judged) -> bool:
 def _share(j: Judged) -> str:
     t = j.tally
     drafted, accepted = t.total("drafted") or 1.0, t.total("accepted") or 0.0
-    gained = "" if t.length is None or t.total("drafts") is None else f", {t.length:.2f} tokens per drafting step"
+    gained = "" if t.length is None or t.total("drafts") is None else f", {per_step(t.length)} tokens per drafting step"
     return f"{accepted:,.0f} of {drafted:,.0f} ({accepted / drafted:.1%}){gained}"
 
 
@@ -194,7 +195,7 @@ def _accepted(j: Judged) -> str:
     t = j.tally
     drafted, accepted, steps = t.total("drafted"), t.total("accepted") or 0.0, t.steps
     if not t.counted:
-        return f"{t.length or 1.0:.2f} tokens per step in about {steps:,.0f} steps"
+        return f"{per_step(t.length or 1.0)} tokens per step in about {steps:,.0f} steps"
     if drafted is None:
         return f"{accepted:,.0f} tokens accepted in {steps:,.0f} steps"
     least = "" if t.total("drafts") is not None else "at least "
@@ -222,7 +223,7 @@ def _beside(j: Judged) -> str:
     a = j.against
     assert a is not None
     rate = j.tally.total("drafted") is not None
-    mine, theirs = (f"{v:.1%}" if rate else f"{v:.2f} tokens a step" for v in (a.mine.value, a.theirs.value))
+    mine, theirs = (f"{v:.1%}" if rate else f"{per_step(v)} tokens a step" for v in (a.mine.value, a.theirs.value))
     many = f"its {a.others} siblings {theirs} in the median" if a.others > 1 else f"its sibling {theirs}"
     mine = f"{mine} of its drafted tokens" if rate else mine
     return f"{j.tally.label} accepts {mine}, {many}" + (", with the same drafter" if j.tally.by in _ONE else "")
@@ -230,7 +231,8 @@ def _beside(j: Judged) -> str:
 
 def _gains(j: Judged) -> str:
     assert j.gain is not None
-    return f"{_who(j)}{1 + j.gain.value:.2f} tokens per drafting step, less than {1 + j.gain.high:.2f} (99% confidence); {_accepted(j)}"
+    value, most = per_step(1 + j.gain.value), per_step(1 + j.gain.high)
+    return f"{_who(j)}{value} tokens per drafting step, less than {most} (99% confidence); {_accepted(j)}"
 
 
 def _still(j: Judged) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from sdtrace.diagnosis.trial.draws import dependent
+from sdtrace.results.numbers import per_step
 from sdtrace.schema.arrays import Flags, Floats
 from sdtrace.verify.laws.block import prefixes
 from sdtrace.verify.positions import Positions
@@ -175,7 +176,7 @@ def chained(steps: pl.DataFrame) -> tuple[bool, str] | None:
         return True, "the numbers of steps have gaps and the contexts none"
     mean, spread = float(kept.mean()), float(kept.var())
     off = float((tokens - n * mean).sum()) / max(np.sqrt(spread * n.sum() * (1 + n.sum() / len(kept))), 1e-9)
-    told = f"they appended {tokens.sum() / n.sum():.2f} tokens a step, the recorded ones {mean:.2f}"
+    told = f"they appended {per_step(tokens.sum() / n.sum())} tokens a step, the recorded ones {per_step(mean)}"
     single = tokens[n == 1].astype(np.int64)
     table2 = np.stack([np.bincount(np.clip(x, 0, 63), minlength=64) for x in (single, kept.astype(np.int64))])
     alike = abs(off) < ALIKE and not (len(single) >= ENOUGH and dependent(table2.astype(np.float64)))
