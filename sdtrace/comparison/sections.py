@@ -3,6 +3,7 @@
 from math import expm1
 
 from sdtrace.comparison.compare import Change
+from sdtrace.results.numbers import PER_STEP
 from sdtrace.results.report import Chart, Section, Value
 
 
@@ -35,7 +36,9 @@ def _figures(change: Change) -> Section:
         sides: list[Value] = [_share(v) if share else v for v in (one.base, one.candidate)]
         rows.append([_spoken(one.name), *sides, *ends])
     columns = ["figure", "base", "candidate", "change", "low (95%)", "high (95%)"]
-    return Section("diff", "What changed", f"{change.answer.word.capitalize()}: {change.answer.says}.", columns, rows)
+    says = f"{change.answer.word.capitalize()}: {change.answer.says}."
+    per_step = [_spoken(one.name) for one in change.metrics if one.name in PER_STEP]
+    return Section("diff", "What changed", says, columns, rows, per_step=per_step)
 
 
 def _percent(value: float | None) -> str | None:

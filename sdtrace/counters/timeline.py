@@ -127,7 +127,7 @@ def _acceptance(table: pl.DataFrame, unit: str, axis: Axis, source: CounterSourc
     says = f"Tokens per drafting step between {ends} in {len(rows)} intervals, from {source.name}."
     chart = _line(table, rows, unit, axis, "tokens per drafting step", {"tokens per drafting step": series})
     columns = [unit, "line", "records", "tokens per drafting step", "accepted / drafted"]
-    return Section("over-time", "Acceptance over time", says, columns, rows, chart, ["accepted / drafted"])
+    return Section("over-time", "Acceptance over time", says, columns, rows, chart, columns[4:], columns[3:4])
 
 
 def _load(table: pl.DataFrame, unit: str, axis: Axis) -> Section | None:

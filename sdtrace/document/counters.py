@@ -46,6 +46,9 @@ def _timed(sources: list[CounterSource], source: CounterSource) -> CounterSource
     return max(able, key=lambda s: (s.first_at is not None, -kinds.index(s.basis)), default=source)
 
 
+_OVER_ALL = "tokens per step, all steps"
+
+
 def _figures(a: dict[str, Any], source: CounterSource) -> Section:
     ends = {name: a["ci"][name] or [None, None] for name in ("tokens_per_step", "rate_of_drafted")}
     alone = plain(source)
@@ -64,16 +67,7 @@ def _figures(a: dict[str, Any], source: CounterSource) -> Section:
     ]
     if (over := over_all(source, source.requests or None)) is not None:
         every, length = over
-        rows.insert(
-            1,
-            [
-                "tokens per step, all steps",
-                length,
-                None,
-                None,
-                f"of about {every:,.0f} steps, those without a draft too",
-            ],
-        )
+        rows.insert(1, [_OVER_ALL, length, None, None, f"of about {every:,.0f} steps, those without a draft too"])
     says = f"From {source.windows:,} {'record' if source.windows == 1 else 'records'} of {source.name}"
     says += f" ({', '.join(source.families)})." if source.families else "."
     columns = ["figure", "value", "low (95%)", "high (95%)", "definition"]
@@ -84,6 +78,7 @@ def _figures(a: dict[str, Any], source: CounterSource) -> Section:
         columns,
         [r for r in rows if r[1] is not None],
         shares=["acceptance, of drafted"],
+        per_step=[tokens(a), _OVER_ALL],
     )
 
 
@@ -187,7 +182,10 @@ def _lengths(records: list[dict[str, Any]]) -> Section | None:
         "tokens per drafting step",
         "running requests",
     ]
-    return Section("by-draft-length", "Acceptance by draft length", says, columns, rows, shares=["accepted / drafted"])
+    shares, per_step = ["accepted / drafted"], ["tokens per drafting step"]
+    return Section(
+        "by-draft-length", "Acceptance by draft length", says, columns, rows, shares=shares, per_step=per_step
+    )
 
 
 def _load(windows: pl.DataFrame) -> Section | None:
@@ -236,7 +234,8 @@ def _sources(sources: list[CounterSource], first: CounterSource | None) -> Secti
         "rate",
         "beside the first",
     ]
-    return Section("sources", "Sources side by side", _agreement(sources, first), columns, rows, shares=["rate"])
+    says, per_step = _agreement(sources, first), ["tokens per drafting step"]
+    return Section("sources", "Sources side by side", says, columns, rows, shares=["rate"], per_step=per_step)
 
 
 def _beside(first: CounterSource | None, other: CounterSource) -> str | None:

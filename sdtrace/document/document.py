@@ -175,7 +175,8 @@ def sections(audit: Audit, diagnosis: Diagnosis) -> list[Section]:
     return first_of_all([*(s for s in made if s is not None), *text], diagnosis)
 
 
-#: Figures that are shares, as their rows are named.
+#: Figures that are tokens per step and shares, as their rows are named.
+_PER_STEP = ["tokens per step", "expected tokens per step"]
 _SHARES = ["acceptance, of drafted", "acceptance, of tested", "expected acceptance, of tested", "excess"]
 
 
@@ -198,7 +199,7 @@ def _figures(a: Mapping[str, Any]) -> Section:
         says += f" Too few requests for an interval: it needs {FEWEST}."
     columns = ["figure", "value", "low (95%)", "high (95%)", "definition"]
     rows = [row for row in rows if row[1] is not None]
-    return Section("acceptance", "Acceptance", says, columns, rows, shares=_SHARES)
+    return Section("acceptance", "Acceptance", says, columns, rows, shares=_SHARES, per_step=_PER_STEP)
 
 
 def _ends(interval: Sequence[float] | None) -> list[float | None]:
@@ -253,4 +254,6 @@ def _by_request(table: pl.DataFrame) -> Section | None:
         says += f"; half of them accept {low if low == high else f'between {low} and {high}'} of what is drafted"
     says += ". The table shows the worst first."
     columns = ["request", "steps", "tested", "tokens per step", "accepted / drafted", "disagreements"]
-    return Section("by-request", "Acceptance by request", says, columns, rows, chart, ["accepted / drafted"])
+    return Section(
+        "by-request", "Acceptance by request", says, columns, rows, chart, ["accepted / drafted"], ["tokens per step"]
+    )

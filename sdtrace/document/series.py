@@ -36,4 +36,5 @@ def series_section(a: Mapping[str, Any] | None) -> Section | None:
         "accepted / drafted",
         "verdict",
     ]
-    return Section("series", "Acceptance by series", says, columns, table, shares=["accepted / drafted"])
+    shares, per_step = ["accepted / drafted"], ["tokens per drafting step"]
+    return Section("series", "Acceptance by series", says, columns, table, shares=shares, per_step=per_step)

@@ -56,7 +56,9 @@ def over_time(audit: Audit, diagnosis: Diagnosis) -> Section | None:
     if timed:
         chart = replace(chart, at=at, axis="clock" if at[0] >= WALL else "seconds")
     columns = [unit, "steps", "tokens per step", "accepted / drafted", "disagreements"]
-    return Section("over-time", "Acceptance over time", says, columns, rows, chart, ["accepted / drafted"])
+    return Section(
+        "over-time", "Acceptance over time", says, columns, rows, chart, ["accepted / drafted"], ["tokens per step"]
+    )
 
 
 def first_of_all(sections: Sequence[Section], diagnosis: Diagnosis) -> list[Section]:

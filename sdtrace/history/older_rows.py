@@ -29,6 +29,21 @@ def with_settings(event: Json) -> Json:
     return event | {"settings": dict(_SETTING.findall(event["value"])) if chosen is None else {chosen: event["value"]}}
 
 
+#: How columns, and rows of the column `figure`, were called that are tokens per step.
+_PER_STEP = re.compile(
+    r"(?:expected )?tokens per (?:drafting )?step(?:,? (?:all steps|there|at least 1 each|equal split))?"
+)
+
+
+def with_per_step(section: Json) -> Json:
+    """A section of a stored report, with its columns and rows of tokens per step declared."""
+    if "per_step" in section:
+        return section
+    columns: list[str] = section["columns"]
+    named = [str(row[columns.index("figure")]) for row in section["rows"]] if "figure" in columns else []
+    return section | {"per_step": [name for name in dict.fromkeys([*columns, *named]) if _PER_STEP.fullmatch(name)]}
+
+
 def with_kinds(read: Json) -> Json:
     """An input, as the sums of a night or its document hold it, whose losses and notices have their kinds."""
     losses, notices = _kinds(read["losses"], _LOSSES), _kinds(read["notices"], _NOTICES)

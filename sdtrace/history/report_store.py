@@ -2,7 +2,7 @@
 
 import orjson
 
-from sdtrace.history.older_rows import with_kinds
+from sdtrace.history.older_rows import with_kinds, with_per_step
 from sdtrace.results.not_checked import NotChecked
 from sdtrace.results.report import Chart, Report, Section, ViewedRequest
 from sdtrace.schema.json_values import Json
@@ -36,5 +36,5 @@ def _not_checked(plain: Json) -> list[NotChecked]:
 
 
 def _section(plain: Json) -> Section:
-    chart = plain["chart"]
+    chart, plain = plain["chart"], with_per_step(plain)
     return Section(**(plain | {"chart": None if chart is None else Chart(**chart)}))

@@ -11,6 +11,7 @@ from sdtrace.history.changepoints import shifts
 from sdtrace.history.fall import FEWEST
 from sdtrace.history.trend import Point, change, learning, names, series, shown
 from sdtrace.results.not_checked import without
+from sdtrace.results.numbers import PER_STEP
 from sdtrace.results.report import Chart, Report, Section, leaving
 from sdtrace.results.words import VERDICTS, figure_name, is_share
 from sdtrace.schema.json_values import Json
@@ -85,12 +86,14 @@ def _tonight(records: Sequence[Json]) -> Section:
     rows: list[list[Any]] = []
     left: dict[str, None] = {}
     shares: list[str] = []
+    per_step: list[str] = []
     for name in records[-1]["services"]:
         for metric in shown(records, name):
             points = series(records, name, metric)
             c = change(points)
             left |= dict.fromkeys(c.left_out)
             shares += [figure_name(metric)] if is_share(metric) else []
+            per_step += [figure_name(metric)] if metric in PER_STEP else []
             rows.append([name, figure_name(metric), points[-1].raw, c.value, c.baseline, c.nights])
             rows[-1] += [_percent(x) for x in (c.change, c.low, c.high)]
     columns = [
@@ -114,7 +117,7 @@ def _tonight(records: Sequence[Json]) -> Section:
         said = [f"{one['path']} ({one['why']})" for one in aside[:3]]
         says += f" Not counted: {'; '.join(said)}"
         says += f" and {len(aside) - 3} more." if len(aside) > 3 else "."
-    return Section("tonight", "Against the baseline", says, columns, rows, shares=shares)
+    return Section("tonight", "Against the baseline", says, columns, rows, shares=shares, per_step=per_step)
 
 
 def _percent(share: float | None) -> str | None:
@@ -164,6 +167,7 @@ def _trend(name: str, metric: str, points: Sequence[Point]) -> Section:
         rows,
         chart,
         columns[1:3] if is_share(metric) else [],
+        columns[1:3] if metric in PER_STEP else [],
     )
 
 

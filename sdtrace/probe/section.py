@@ -53,4 +53,4 @@ def section(d: Mapping[str, Any]) -> Section:
         ]
     rows += [["left out", n, why] for why, n in d["left_out"].items()]
     says = f"{d['engine']} {d['engine_version'] or ''} was asked {d['requests']:,} times: {headline(d)}."
-    return Section("probe", "The probe", says, ["figure", "value", "meaning"], rows)
+    return Section("probe", "The probe", says, ["figure", "value", "meaning"], rows, per_step=["tokens per step"])

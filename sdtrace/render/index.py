@@ -81,8 +81,8 @@ def _row(row: Standing) -> Json:
         lines.append(
             {
                 "title": title,
-                "svg": sparkline(points, title, unit),
-                "last": None if last is None else figure(last, title) + unit,
+                "svg": sparkline(points, title, unit, name),
+                "last": None if last is None else figure(last, name) + unit,
                 "change": None if change is None else f"{100 * change + 0.0:+.1f}%".replace("-0.0%", "+0.0%"),
             }
         )

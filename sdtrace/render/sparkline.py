@@ -12,7 +12,7 @@ from sdtrace.results.numbers import figure
 WIDTH, HEIGHT, PAD = 112.0, 30.0, 4.0
 
 
-def sparkline(points: Sequence[Seen], what: str, unit: str) -> Markup:
+def sparkline(points: Sequence[Seen], what: str, unit: str, name: str = "") -> Markup:
     """One night a point; a night without the figure, or without its service, is a gap. Nights with a fault are hollow rings."""
     known = [(date.fromisoformat(p.night).toordinal(), p.value, p.faulty) for p in points if _drawable(p.value)]
     if not known:
@@ -45,7 +45,7 @@ def sparkline(points: Sequence[Seen], what: str, unit: str) -> Markup:
         parts.append(
             Markup('<circle class="now" cx="{:.1f}" cy="{:.1f}" r="2.2"/>').format(*at(known[-1][0], values[-1]))
         )
-    told = words(points, what, unit)
+    told = words(points, what, unit, name)
     head = Markup(
         '<svg class="spark" viewBox="0 0 {:.0f} {:.0f}" width="{:.0f}" height="{:.0f}" role="img" aria-label="{}">'
     )
@@ -69,14 +69,14 @@ def _run(points: Sequence[str]) -> list[Markup]:
     return [Markup('<path d="M{}"/>').format(" L".join(points))] if points else []
 
 
-def words(points: Sequence[Seen], what: str, unit: str) -> str:
-    """What the drawing shows, in a sentence."""
+def words(points: Sequence[Seen], what: str, unit: str, name: str = "") -> str:
+    """What the drawing shows, in a sentence; `name` is the figure's in the JSON."""
     known = [p for p in points if _drawable(p.value)]
     least, most = min(p.value or 0.0 for p in known), max(p.value or 0.0 for p in known)
     gaps = (date.fromisoformat(points[-1].night) - date.fromisoformat(points[0].night)).days + 1 - len(known)
     bad = [p.night for p in known if p.faulty]
     said = f"{what}, {len(known)} night{'' if len(known) == 1 else 's'} to {points[-1].night}: "
-    said += f"{figure(least, what)} to {figure(most, what)}{unit}, last {figure(known[-1].value or 0.0, what)}{unit}"
+    said += f"{figure(least, name)} to {figure(most, name)}{unit}, last {figure(known[-1].value or 0.0, name)}{unit}"
     said += f"; {gaps} night{'' if gaps == 1 else 's'} without it" if gaps else ""
     if bad:
         said += f"; with a fault: {', '.join(bad[-3:])}" + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")

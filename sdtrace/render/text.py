@@ -71,7 +71,7 @@ def exact(value: object, name: str = "") -> str:
 
     Tokens per step, by its `name`, is no value of one token.
     """
-    return per_step(value) if isinstance(value, float) and numbers.is_per_step(name) else number(value, 4)
+    return per_step(value) if isinstance(value, float) and name in numbers.PER_STEP else number(value, 4)
 
 
 def per_step(value: float | None) -> str:
@@ -85,7 +85,7 @@ def percent(value: float | None) -> str:
 
 
 def cell(section: Section, row: Sequence[Value], i: int) -> str:
-    """A number of a table: a share as a percentage, tokens per step in two places, where its column or its row is named as one.
+    """A number of a table: a share as a percentage, tokens per step in two places, where its column or its row is declared as one.
 
     Ends of an interval have the digits of their value, unless the row names what it is.
     """
@@ -96,7 +96,7 @@ def cell(section: Section, row: Sequence[Value], i: int) -> str:
         return number(value)
     if any(name in section.shares for name in (section.columns[i], *names[1:])):
         return percent(value)
-    return per_step(value) if any(map(numbers.is_per_step, names)) else number(value)
+    return per_step(value) if any(name in section.per_step for name in names) else number(value)
 
 
 def _valued(columns: Sequence[str], i: int) -> int:
@@ -135,7 +135,7 @@ def figure(name: str, value: float | None) -> str:
         return percent(value)
     if name.endswith("_ms"):
         return ms(value)
-    if numbers.is_per_step(name):
+    if name in numbers.PER_STEP:
         return per_step(value)
     unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")
     return f"{number(value)}{unit}"

@@ -1,15 +1,7 @@
 """Figures in sentences: three digits that count, never an exponent for what people read at a glance."""
 
-import re
-
-_PER_STEP = re.compile(
-    r"(?:expected )?tokens per (?:drafting )?step(?:,? (?:all steps|there|at least 1 each|equal split))?"
-)
-
-
-def is_per_step(name: str) -> bool:
-    """Whether a figure, as the JSON or a column names it, is a mean of tokens per step: two places wherever it is printed."""
-    return _PER_STEP.fullmatch(name.replace("_", " ")) is not None
+#: Figures of the JSON that are means of tokens per step: two places wherever they are printed. A section declares its own.
+PER_STEP = frozenset({"tokens_per_step", "expected_tokens_per_step"})
 
 
 def per_step(value: float) -> str:
@@ -23,8 +15,8 @@ def times(value: float) -> str:
 
 
 def figure(value: float, name: str = "") -> str:
-    """`1,290`, `341`, `0.0312`: three significant digits, thousands whole; tokens per step by its `name`: `1.80`."""
-    if is_per_step(name):
+    """`1,290`, `341`, `0.0312`: three significant digits, thousands whole; tokens per step by its `name` in the JSON: `1.80`."""
+    if name in PER_STEP:
         return per_step(value)
     return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 

@@ -44,6 +44,8 @@ class Section:
     chart: Chart | None = None
     #: names of columns, and of rows by their cell of the column `figure`, whose fractions are shares of a whole: shown in percent
     shares: list[str] = field(default_factory=list)
+    #: and those that are tokens per step: two places
+    per_step: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

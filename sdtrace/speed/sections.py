@@ -71,7 +71,7 @@ def slice_section(timing: Timing) -> Section | None:
         share=True,
     )
     columns = ["slice", "requests", "tested", "tokens per step", "accepted / tested", "low (95%)", "high (95%)"]
-    return Section("by-slice", "Acceptance by slice", says, columns, rows, chart, columns[4:])
+    return Section("by-slice", "Acceptance by slice", says, columns, rows, chart, columns[4:], columns[3:4])
 
 
 def _step(timing: Timing) -> Section:
@@ -166,7 +166,7 @@ def _by_batch(timing: Timing, decode: pl.DataFrame) -> Section | None:
         "speed-up",
         "at most",
     ]
-    return Section("break-even", "Speed-up by batch size", says, columns, table, chart)
+    return Section("break-even", "Speed-up by batch size", says, columns, table, chart, per_step=["tokens per step"])
 
 
 def _stairs(decode: pl.DataFrame) -> Section | None:

@@ -49,7 +49,7 @@ def _curve(tuning: Mapping[str, Any]) -> Section | None:
     chart = Chart("line", "draft length (k)", "tokens per step", x, series)
     columns = ["draft length", "basis", "tokens per step", "low", "high", _cost("step cost", tuning)]
     columns += ["speed-up", "low", "high", "cost basis"]
-    return Section("tune-tau", "Best draft length", said(tuning), columns, rows, chart)
+    return Section("tune-tau", "Best draft length", said(tuning), columns, rows, chart, per_step=columns[2:3])
 
 
 def said(tuning: Mapping[str, Any]) -> str:
@@ -101,7 +101,9 @@ def _slices(tuning: Mapping[str, Any]) -> Section | None:
         "probability",
         "gain",
     ]
-    return Section("tune-slices", "Best draft length by kind of traffic", says, columns, rows)
+    return Section(
+        "tune-slices", "Best draft length by kind of traffic", says, columns, rows, per_step=[columns[3], columns[5]]
+    )
 
 
 def _policies(tuning: Mapping[str, Any]) -> Section | None:
@@ -144,7 +146,7 @@ def _policies(tuning: Mapping[str, Any]) -> Section | None:
         "limits met",
     ]
     columns += ["per token p50", "per token p99", "burst p99"]
-    return Section("tune-policies", "Best policy", says, columns, _rows(told, names), chart)
+    return Section("tune-policies", "Best policy", says, columns, _rows(told, names), chart, per_step=columns[2:3])
 
 
 def _rows(table: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[list[Value]]:
@@ -178,7 +180,7 @@ def _budget(tuning: Mapping[str, Any]) -> Section | None:
         "cost per token",
         "requests by draft length",
     ]
-    return Section("tune-budget", "A fixed verification budget", says, columns, table, chart)
+    return Section("tune-budget", "A fixed verification budget", says, columns, table, chart, per_step=columns[2:5])
 
 
 def _roles(tuning: Mapping[str, Any]) -> Section | None:

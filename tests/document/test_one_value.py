@@ -1,12 +1,15 @@
 """No page gives one quantity two values, no interval leaves what is possible, every printed interval is drawn."""
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sdtrace.api import diff, report, tune
 from sdtrace.history import nightly
+from sdtrace.history.report_store import report_of, stored
 from sdtrace.history.state import opened
 from sdtrace.render import text
 from sdtrace.results import numbers
@@ -130,17 +133,40 @@ def test_the_collector_sees_a_second_value(tmp_path: Path) -> None:
 def test_tokens_per_step_have_two_places_everywhere(value: float) -> None:
     """Zeros at the end too: in sentences, tables (their intervals as well), evidence, trends and sparklines."""
     wanted = f"{value:.2f}"
-    for name in ("tokens_per_step", "tokens per step", "tokens per drafting step", "expected tokens per step"):
+    for name in ("tokens_per_step", "expected_tokens_per_step"):
         assert numbers.figure(value, name) == wanted
         assert text.figure(name, value) == wanted
         assert text.exact(value, name) == wanted
+    for name in ("tokens per step", "whatever it is called"):
         rows: list[list[Value]] = [[name, value, value, value]]
-        assert [text.cell(Section("a", "a", "", COLUMNS, rows), rows[0], i) for i in range(1, 4)] == [wanted] * 3
+        section = Section("a", "a", "", COLUMNS, rows, per_step=[name])
+        assert [text.cell(section, rows[0], i) for i in range(1, 4)] == [wanted] * 3
         columns, rows = ["slice", name, "low", "high", "seconds"], [["a", value, value, value, 0.5]]
-        assert [text.cell(Section("a", "a", "", columns, rows), rows[0], i) for i in range(1, 5)] == [wanted] * 3 + [
-            "0.5"
-        ]
-    assert not numbers.is_per_step("drafted tokens per step"), "a draft length"
+        section = Section("a", "a", "", columns, rows, per_step=[name])
+        assert [text.cell(section, rows[0], i) for i in range(1, 5)] == [wanted] * 3 + ["0.5"]
+        assert text.cell(replace(section, per_step=[]), rows[0], 1) == text.number(value), "a name declares nothing"
+
+
+def test_sections_declare_their_tokens_per_step(tmp_path: Path) -> None:
+    """So do those of a stored report from before they did."""
+    steps = drive(*WORLDS["few"], seed=3).write(tmp_path / "trace")
+    for found in (report(str(steps)), report(str(vllm_log(tmp_path, collapse=14)))):
+        seen = 0
+        for section in found.sections:
+            rows = [str(row[0]) for row in section.rows] if section.columns[0] == "figure" else []
+            named = [name for name in (*section.columns, *rows) if re.search("tokens per (drafting )?step", name)]
+            assert [name for name in dict.fromkeys(named) if name not in section.per_step] == []
+            seen += len(named)
+        assert seen >= 3
+        plain = json.loads(stored(found))
+        for one in plain["sections"]:
+            del one["per_step"]
+        again = report_of(json.dumps(plain).encode())
+        for one, other in zip(found.sections, again.sections, strict=True):
+            assert set(other.per_step) <= set(one.per_step)
+            assert [[text.cell(one, row, i) for i in range(len(row))] for row in one.rows] == [
+                [text.cell(other, row, i) for i in range(len(row))] for row in other.rows
+            ]
 
 
 def test_a_page_has_the_zeros_of_tokens_per_step(tmp_path: Path) -> None:
