@@ -5,6 +5,7 @@ from math import expm1
 from sdtrace.comparison.compare import Change
 from sdtrace.results.numbers import PER_STEP
 from sdtrace.results.report import Chart, Section, Value
+from sdtrace.results.words import is_share
 
 
 def change_sections(change: Change) -> list[Section]:
@@ -32,7 +33,7 @@ def _figures(change: Change) -> Section:
     for one in change.metrics:
         known = one.change
         ends = [_percent(v) for v in (known.value, known.low, known.high)] if known else [None, None, None]
-        share = one.name.startswith("accepted_")
+        share = is_share(one.name)
         sides: list[Value] = [_share(v) if share else v for v in (one.base, one.candidate)]
         rows.append([_spoken(one.name), *sides, *ends])
     columns = ["figure", "base", "candidate", "change", "low (95%)", "high (95%)"]

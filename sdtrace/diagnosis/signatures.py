@@ -113,19 +113,9 @@ def completed(
     for i, row in enumerate(rows):
         if row.side == "wrong" and row.certainty == "proved" and row.cause not in _APART:
             return [*rows[:i], replace(row, checks=(*row.checks, *live)), *rows[i + 1 :]]
-    cause, label, first = _name(outcomes, signs, sliced)
-    if first == "SD201" and mixture is not None and (outcomes["SD201"].value or 0.0) > 0:
-        label = _fitted(cause, label, mixture)
+    cause, label, first = _name(outcomes, signs, sliced, mixture)
     new = make(cause, "statistical", [first, *(c for c in live if c != first)], outcomes, label)
     return _placed(rows, new)
-
-
-def _fitted(cause: str, label: str, mixture: tuple[float, float]) -> str:
-    """The label with the parameter that the sampled decisions are likeliest under."""
-    lenience, share = mixture
-    if cause == "lenient-acceptance":
-        return f"{label}, threshold about {lenience:.2f}"
-    return label.replace("a share of decisions accepts", f"a share of decisions (about {share:.0%}) accepts")
 
 
 def _placed(rows: Sequence[Cause], new: Cause) -> list[Cause]:
@@ -134,7 +124,9 @@ def _placed(rows: Sequence[Cause], new: Cause) -> list[Cause]:
     return [*proofs, new, *(r for r in rows if r.certainty != "proved")]
 
 
-def _name(outcomes: Outcomes, signs: Signs, sliced: Explanation | None) -> tuple[str, str, str]:
+def _name(
+    outcomes: Outcomes, signs: Signs, sliced: Explanation | None, mixture: tuple[float, float] | None
+) -> tuple[str, str, str]:
     """(cause, label, the check that shows it best)."""
     if fired(outcomes, "SD222") and not _above(signs, "SD225", "SD222"):
         return "uniforms-reused", "draws of one step depend on each other", "SD222"
@@ -150,7 +142,7 @@ def _name(outcomes: Outcomes, signs: Signs, sliced: Explanation | None) -> tuple
     if sliced is not None and not (tokens or fired(outcomes, "SD223") or _reused_in_step(sliced, signs)):
         return sliced.cause, sliced.label, "SD206"
     if fired(outcomes, "SD201"):
-        return _acceptance(outcomes, signs)
+        return _acceptance(outcomes, signs, mixture)
     if fired(outcomes, "SD231"):
         return _block(outcomes["SD231"])
     if fired(outcomes, "SD205"):
@@ -183,8 +175,9 @@ def _reused_in_step(sliced: Explanation, signs: Signs) -> bool:
     return signs.of("SD201:reuse") > beside + _CLEARLY and abs(signs.of("SD201:first")) < _LIKE
 
 
-def _acceptance(outcomes: Outcomes, signs: Signs) -> tuple[str, str, str]:
-    """Each way to accept too much has a weighting that sees it best; the one that sees most tells which it is."""
+def _acceptance(outcomes: Outcomes, signs: Signs, mixture: tuple[float, float] | None) -> tuple[str, str, str]:
+    """Each way to accept too much has a weighting that sees it best; the one that sees most tells which it is, `mixture` (threshold,
+    share) with which parameter it fits the sampled decisions best."""
     if fired(outcomes, "SD223"):
         return "uniforms-reused", "requests share their draws", "SD223"
     effect = outcomes["SD201"].value or 0.0
@@ -199,8 +192,10 @@ def _acceptance(outcomes: Outcomes, signs: Signs) -> tuple[str, str, str]:
     if likeliest == "reuse":
         return "uniforms-reused", "too much is accepted where one draw for a whole step would accept it", "SD201"
     if likeliest == "forced":
-        return "decision-mismatch", "a share of decisions accepts whatever p and q say", "SD201"
-    return "lenient-acceptance", "the sampler accepts too much: lenient acceptance", "SD201"
+        share = "" if mixture is None else f" (about {mixture[1]:.0%})"
+        return "decision-mismatch", f"a share of decisions{share} accepts whatever p and q say", "SD201"
+    threshold = "" if mixture is None else f", threshold about {mixture[0]:.2f}"
+    return "lenient-acceptance", f"the sampler accepts too much: lenient acceptance{threshold}", "SD201"
 
 
 def _block(outcome: Outcome) -> tuple[str, str, str]:

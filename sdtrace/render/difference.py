@@ -79,7 +79,7 @@ def _metric(metric: Json, per: str) -> list[Cell]:
     A change that is sure is green where it is for the better, red where it is not.
     """
     name, change, low, high = (metric[n] for n in ("name", "change", "low", "high"))
-    sides = [figure(name, metric[side]).removesuffix(" tokens/s") for side in ("base", "candidate")]
+    sides = [figure(name, metric[side], rate=False) for side in ("base", "candidate")]
     shown = per if name == "tokens_per_step" else name.replace("_", " ").removesuffix(" ms").removesuffix(" s")
     if change is None:
         return [shown, *sides, "-", "-"]

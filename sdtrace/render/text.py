@@ -123,12 +123,8 @@ def counted(count: int, things: str) -> str:
     return f"{count:,} {things if count != 1 else things.removesuffix('s')}"
 
 
-#: How the name of a figure ends -> its unit.
-_UNITS = {"tokens_per_second": " tokens/s", "_s": " s"}
-
-
-def figure(name: str, value: float | None) -> str:
-    """A figure with the unit that its name ends in; rates of acceptance in percent."""
+def figure(name: str, value: float | None, *, rate: bool = True) -> str:
+    """A figure with the unit that its name ends in; rates of acceptance in percent. `rate`: tokens per second say that they are."""
     if value is None:
         return "unknown"
     if is_share(name):
@@ -137,8 +133,9 @@ def figure(name: str, value: float | None) -> str:
         return ms(value)
     if name in numbers.PER_STEP:
         return per_step(value)
-    unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")
-    return f"{number(value)}{unit}"
+    if name.endswith("tokens_per_second"):
+        return f"{number(value)} tokens/s" if rate else number(value)
+    return f"{number(value)} s" if name.endswith("_s") else number(value)
 
 
 def configuration(flags: Mapping[str, Any]) -> str:
