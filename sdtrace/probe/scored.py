@@ -72,7 +72,7 @@ def _differs(replayed: EngineReplay) -> Cause:
     elif replayed.apart and replayed.said_precision not in (None, replayed.recorded_precision):
         says = f"the target computed in {replayed.recorded_precision}, the run says {replayed.said_precision}"
         where = f"recorded log probabilities are not the engine's, {where}"
-    made = tuple(replayed.scored.places)
+    made = tuple(place.row() for place in replayed.scored.places)
     return Cause(cause, "wrong", "statistical", (), f"{says}: {where}", made, _DIFFERS, "verifier")
 
 

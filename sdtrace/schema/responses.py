@@ -59,6 +59,12 @@ class Lists(TypedDict):
     basis: str | None
 
 
+class ScoredLists(Lists, total=False):
+    """The same as an engine scores ids that were emitted; `unlisted`: places whose token is in no list (llama.cpp)."""
+
+    unlisted: list[int]
+
+
 class Parameters(TypedDict):
     """What its request asked for."""
 

@@ -1,11 +1,12 @@
 """How each engine is asked to score given ids, and how it is asked for tokens with logprobs; its answers as rows of RESPONSE."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sdtrace.readers.responses.position import Position, floored, joined, key
 from sdtrace.replay.engine import llamacpp
 from sdtrace.replay.engine.client import UNWILLING, Client, Engine, Job
+from sdtrace.schema.responses import ScoredLists
 
 
 def narrowed(engine: Engine, client: Client) -> Engine | None:
@@ -25,15 +26,16 @@ def score(engine: Engine, ids: Sequence[int], begin: int) -> list[Job]:
     return [("/generate", body | {"logprob_start_len": max(begin - 1, 0), "top_logprobs_num": engine.top})]
 
 
-def scored(engine: Engine, answers: Sequence[Any], ids: Sequence[int], begin: int) -> dict[str, Any] | None:
+def scored(engine: Engine, answers: Sequence[Any], ids: Sequence[int], begin: int) -> ScoredLists | None:
     """Lists of RESPONSE for ids[begin:]: raw logprobs of the engine's own model. None where the answers hold none."""
     if engine.name == "llama.cpp":
-        return llamacpp.scored(answers, ids, begin)
+        return cast("ScoredLists | None", llamacpp.scored(answers, ids, begin))
     wanted, answer = range(begin, len(ids)), answers[0]
     positions = _vllm(answer, ids, wanted) if engine.name == "vllm" else _sglang(answer, ids, wanted)
     if positions is None:
         return None
-    return joined(positions, "beside" if engine.name == "vllm" else "top") | {"basis": "raw", "asked_k": engine.top}
+    lists = joined(positions, "beside" if engine.name == "vllm" else "top")
+    return cast("ScoredLists", lists | {"basis": "raw", "asked_k": engine.top})
 
 
 def _vllm(answer: Any, ids: Sequence[int], wanted: range) -> list[Position] | None:

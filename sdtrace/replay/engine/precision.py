@@ -4,14 +4,14 @@ A logit in bfloat16 has 8 bits of mantissa, one in float16 11: logits of 1 and m
 one row share their normaliser, so that their difference, times the temperature, stands on the same grid.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from sdtrace.replay.conversation import Conversation
 from sdtrace.replay.engine.ways import applied
 from sdtrace.schema.arrays import Floats
+from sdtrace.schema.responses import Lists
 
 #: Steps of the grid, coarsest first.
 GRIDS = (("bfloat16", 2.0**-7), ("float16", 2.0**-10))
@@ -36,7 +36,7 @@ def precision(differences: Sequence[float]) -> str | None:
     return "float32"
 
 
-def of_scores(rows: Sequence[Mapping[str, Any] | None]) -> str | None:
+def of_scores(rows: Sequence[Lists | None]) -> str | None:
     """By lists of RESPONSE, of the engine that was asked or of one that answered: the best tokens of each row against the first one."""
     found: list[float] = []
     for lists in rows:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 
@@ -15,12 +16,13 @@ from sdtrace.replay.engine import precision
 from sdtrace.replay.engine.client import Client, Engine, known
 from sdtrace.replay.engine.dialects import narrowed
 from sdtrace.replay.engine.known import ways
-from sdtrace.replay.engine.score import Scores, far, scores
+from sdtrace.replay.engine.score import Apart, Scores, far, scores
 from sdtrace.replay.engine.texts import branches, facts, of_conversations, of_responses, raw, rejected
 from sdtrace.replay.engine.tokenize import special
 from sdtrace.replay.engine.tried import Tried, named, other_weights, tried
 from sdtrace.replay.engine.ways import WIDE, Scored, Seen, Way, bounded, distance, seen
 from sdtrace.replay.requests import dtype, gather
+from sdtrace.schema.responses import Lists
 
 #: Records further off than the engine is from itself, from which ways to be wrong are tried: one that explains them makes so few a finding.
 FEW = 2
@@ -100,7 +102,7 @@ def conduct(
         found.tokens += side.tokens
     made = EngineReplay(client.shown, engine, found, len(texts), left_out + found.left_out)
     made.precision = precision.of_scores(found.rows)
-    raw_rows = [text.row for text in texts if text.recorded]
+    raw_rows = cast("list[Lists]", [text.row for text in texts if text.recorded])
     made.recorded_precision = precision.of_scores(raw_rows)
     if gathered.conversations:
         made.said_precision = dtype(gathered.conversations)
@@ -175,10 +177,9 @@ def _bounded(made: EngineReplay, conversation: Conversation, one: Seen, bounds: 
         found.bounded.append(off)
     if abs(off) > found.band:
         row, nearest = conversation.steps[one.step].row, bounds[0] if off < 0 else bounds[1]
-        place = {"path": row["path"], "line": row["line"], "request_id": row["request_id"], "step": one.step}
-        found.places.append(
-            place | {"position": one.position, "recorded": math.exp(one.log_p), "scored": math.exp(nearest)}
-        )
+        path, line, request = (row[name] for name in ("path", "line", "request_id"))
+        said, again = math.exp(one.log_p), math.exp(nearest)
+        found.places.append(Apart(path, line, request, said, again, step=one.step, position=one.position))
 
 
 def _under(

@@ -19,7 +19,8 @@ from sdtrace.readers.responses import responses
 from sdtrace.replay.engine.client import Client, Engine
 from sdtrace.replay.engine.dialects import complete, score, scored
 from sdtrace.responses.texts import Texts
-from sdtrace.schema.responses import from_rows
+from sdtrace.schema.json_values import Json
+from sdtrace.schema.responses import ScoredLists, from_rows
 
 #: The band is never narrower, in nats: engines add in another order when a batch has another shape.
 LEAST_BAND = 2e-2
@@ -57,6 +58,32 @@ def comparable(row: dict[str, Any]) -> bool:
     return plain or row["basis"] == "raw"
 
 
+@dataclass(frozen=True)
+class Apart:
+    """A recorded probability that is not the scored one, and where: `token_at` counts from the first emitted token, `position` within
+    a `step`."""
+
+    path: str | None
+    line: int | None
+    request_id: str | None
+    recorded: float
+    scored: float
+    token_at: int | None = None
+    step: int | None = None
+    position: int | None = None
+
+    @property
+    def nats(self) -> float:
+        """How far the two are apart."""
+        return abs(math.log(self.recorded or 1e-300) - math.log(self.scored or 1e-300))
+
+    def row(self) -> Json:
+        """As evidence of a cause has it."""
+        named = {"path": self.path, "line": self.line, "request_id": self.request_id}
+        at = {"token_at": self.token_at} if self.step is None else {"step": self.step, "position": self.position}
+        return named | at | {"recorded": self.recorded, "scored": self.scored}
+
+
 @dataclass
 class Scores:
     """`d`: recorded minus scored log p; `bounded`: how far recorded ones lie outside of what parameters make of the scored ones.
@@ -65,8 +92,8 @@ class Scores:
     texts: Texts = field(default_factory=Texts)
     d: list[float] = field(default_factory=list)
     bounded: list[float] = field(default_factory=list)
-    places: list[dict[str, Any]] = field(default_factory=list)
-    rows: list[dict[str, Any] | None] = field(default_factory=list)
+    places: list[Apart] = field(default_factory=list)
+    rows: list[ScoredLists | None] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     band: float = LEAST_BAND
     fine: float = LEAST_BAND  #: how far the engine was seen to be from itself, without that floor
@@ -80,7 +107,7 @@ class Scores:
 
     def widest(self) -> None:
         """Keep the places that are furthest off."""
-        self.places.sort(key=lambda row: -abs(math.log(row["recorded"] or 1e-300) - math.log(row["scored"] or 1e-300)))
+        self.places.sort(key=lambda place: -place.nats)
         del self.places[8:]
 
 
@@ -89,7 +116,7 @@ class Kept:
     """Answers that came already, in a folder: the same command goes on from them."""
 
     folder: str | None
-    found: dict[str, Any] = field(default_factory=dict)
+    found: dict[str, ScoredLists] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.folder is None:
@@ -108,7 +135,7 @@ class Kept:
     def _file(self) -> Path:
         return Path(self.folder or "") / "scores.jsonl"
 
-    def keep(self, key: str, lists: dict[str, Any]) -> None:
+    def keep(self, key: str, lists: ScoredLists) -> None:
         """Remember an answer."""
         if self.folder is not None:
             with self._file().open("ab") as out:
@@ -146,7 +173,7 @@ def _asked(
     engine: Engine,
     texts: Sequence[Text],
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Iterator[dict[str, Any] | str]:
+) -> Iterator[ScoredLists | str]:
     """Lists of RESPONSE of every text in order, or why there are none."""
     jobs = [score(engine, text.ids, text.begin) for text in texts]
     total = sum(map(len, jobs))
@@ -163,22 +190,22 @@ def _key(client: Client, engine: Engine, text: Text) -> str:
     return sha256(told.encode()).hexdigest()
 
 
-def _band(client: Client, engine: Engine, texts: Sequence[Text], known: Sequence[Any]) -> float:
+def _band(client: Client, engine: Engine, texts: Sequence[Text], known: Sequence[ScoredLists | None]) -> float:
     """How far the engine is from itself: four times the widest of some texts that it scores again, and of some of their rows in passes of
     another shape."""
-    chosen = [i for i, lists in enumerate(known) if lists is not None][:_TWICE]
+    chosen = [(text, lists) for text, lists in zip(texts, known, strict=True) if lists is not None][:_TWICE]
     moved = [0.0]
-    for i, again in zip(chosen, _asked(client, engine, [texts[i] for i in chosen]), strict=True):
+    for (_, lists), again in zip(chosen, _asked(client, engine, [text for text, _ in chosen]), strict=True):
         if not isinstance(again, str):
-            both = zip(known[i]["logprobs"], again["logprobs"], strict=True)
+            both = zip(lists["logprobs"], again["logprobs"], strict=True)
             moved += [
                 abs(a - b) for a, b in both if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)
             ]
-    alone = _alone(client, engine, [(texts[i], known[i]) for i in chosen if texts[i].branch is None])
+    alone = _alone(client, engine, [(text, lists) for text, lists in chosen if text.branch is None])
     return max(4 * max(moved), min(4 * alone, _MOST_ALONE), LEAST_FINE)
 
 
-def _alone(client: Client, engine: Engine, some: Sequence[tuple[Text, dict[str, Any]]]) -> float:
+def _alone(client: Client, engine: Engine, some: Sequence[tuple[Text, ScoredLists]]) -> float:
     """The widest difference, in nats, between rows of a scored text and the same ones of requests for one token, as in decoding: passes
     of another shape add in another order, in low precision by much. 0 where that cannot be asked, or is told on another basis."""
     if engine.name == "llama.cpp":
@@ -201,7 +228,7 @@ def _alone(client: Client, engine: Engine, some: Sequence[tuple[Text, dict[str, 
     return max(moved) if moved and float(np.median(moved)) < _MOST_ALONE else 0.0
 
 
-def _add(scores: Scores, text: Text, lists: dict[str, Any] | None) -> None:
+def _add(scores: Scores, text: Text, lists: ScoredLists | None) -> None:
     scores.rows.append(lists)
     if lists is None:
         return
@@ -215,10 +242,8 @@ def _add(scores: Scores, text: Text, lists: dict[str, Any] | None) -> None:
         d = log_p - mine
         scores.d.append(d)
         if abs(d) > scores.band:
-            place = {name: text.row.get(name) for name in ("path", "line", "request_id")}
-            scores.places.append(
-                place | {"token_at": i - text.begin, "recorded": math.exp(log_p), "scored": math.exp(mine)}
-            )
+            path, line, request = (text.row.get(name) for name in ("path", "line", "request_id"))
+            scores.places.append(Apart(path, line, request, math.exp(log_p), math.exp(mine), token_at=i - text.begin))
     scores.widest()
 
 
@@ -227,7 +252,7 @@ def _judge(scores: Scores, texts: Sequence[Text]) -> None:
     by_path: dict[str, list[dict[str, Any]]] = {}
     for text, lists in zip(texts, scores.rows, strict=True):
         if lists is not None and text.branch is None:
-            by_path.setdefault(str(text.row.get("path")), []).append(text.row | lists)
+            by_path.setdefault(str(text.row.get("path")), []).append({**text.row, **lists})
     for path, rows in by_path.items():
         for begin in range(0, len(rows), _TOGETHER):
             scores.texts.add(from_rows(path, rows[begin : begin + _TOGETHER]))

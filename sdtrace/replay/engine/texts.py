@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,7 +14,7 @@ from sdtrace.replay.engine.tokenize import spelled
 from sdtrace.replay.engine.ways import Scored, applied
 from sdtrace.replay.engine.written import Written, written
 from sdtrace.responses.bounds import Sampling
-from sdtrace.schema.responses import RESPONSE
+from sdtrace.schema.responses import RESPONSE, ScoredLists
 from sdtrace.schema.sampling import ticket
 
 _NO_IDS = "token ids of prompt or answer are not recorded, nor the text of the request (vLLM: return_token_ids)"
@@ -110,7 +109,7 @@ def branches(conversations: Sequence[Conversation], scores: Scores) -> list[Text
     return made
 
 
-def _row(lists: dict[str, Any], i: int) -> dict[int, float]:
+def _row(lists: ScoredLists, i: int) -> dict[int, float]:
     """The listed log probabilities at an emitted token."""
     if not 0 <= i < len(lists["top_ids"]):
         return {}

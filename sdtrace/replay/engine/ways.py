@@ -46,14 +46,13 @@ class Seen:
 class Scored:
     """A text with what the engine says of it: bounds of any token's log probability at any place from `begin` on."""
 
-    lists: Mapping[str, Any]
+    lists: Lists
     begin: int
     rows: Rows | str = field(init=False)
     found: dict[Sampling, Weights] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        lists = cast("Lists", self.lists)
-        self.rows = sure(listed(lists), lists)
+        self.rows = sure(listed(self.lists), self.lists)
 
     def bounds(self, at: int, token: int, given: Sampling, own: float | None = None) -> tuple[float, float] | None:
         """Least and greatest log probability; None where nothing is told of the token."""
