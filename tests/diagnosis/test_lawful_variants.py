@@ -74,6 +74,24 @@ def test_few_contradictions_without_uniforms_are_noise(cell: Cell) -> None:
     assert accused(cell, 1500) == ()
 
 
+@pytest.mark.one_of(3)
+@pytest.mark.parametrize(
+    "cell",
+    [
+        # ten rejections, half of them within 2.4% of the boundary, the farthest at 11%; a sharper p would explain them
+        Cell("noise-8%", "ratio", "basic", "float32"),
+        # four rejections, half of them within 2.4%, the farthest at 14%
+        Cell("noise-8%", "block", "basic", "float32"),
+        Cell("noise-8%", "block", "sums", "decimals:4", 1),
+    ],
+    ids=str,
+)
+def test_noise_is_noise_in_more_decisions_too(cell: Cell) -> None:
+    """Without uniforms; the more of them, the more contradict, and the farther from the boundary the farthest one."""
+    assert accused(cell, 4000) == ()
+    assert accused(cell, 12_000) == ()
+
+
 def test_a_greedy_request_is_held_to_greedy_whatever_the_run_declares_or_does_not() -> None:
     """A run without a law, every other request at temperature 0: all steps are in the figures, both laws are judged."""
     trace = made(Settings(variant="half-greedy-rule-null", tested=800, vocab=64))

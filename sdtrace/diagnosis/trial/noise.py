@@ -70,6 +70,11 @@ def told(rows: pl.DataFrame) -> Margins | None:
     return Margins(by["accepted"], by["rejected"], by["recovered"], upper(half[0]), upper(wrong[-1][0]))
 
 
+def beside(rows: pl.DataFrame) -> pl.DataFrame:
+    """Decisions near the boundary, right ones too, of one run's rows of the frame `margins`; none where no uniform is logged."""
+    return rows.filter((pl.col("near") > 0) & (pl.col("side") != "recovered"))
+
+
 def cut(rows: pl.DataFrame) -> str | None:
     """What says that decimals were cut off, not rounded: of all contradictions none is left then. `rows` of the frame `digits`."""
     if rows.is_empty():
@@ -87,7 +92,7 @@ def imprecise(rows: pl.DataFrame) -> float | None:
     seen = told(rows)
     if seen is None or seen.largest > LARGEST:
         return None
-    near = rows.filter((pl.col("near") > 0) & (pl.col("side") != "recovered"))
+    near = beside(rows)
     if near.is_empty():
         return BEYOND * seen.largest if seen.largest <= UNSEEN else None
     decided = seen.accepted + seen.rejected
@@ -106,11 +111,12 @@ def wide(rows: pl.DataFrame, block: bool) -> float | None:
     seen = told(rows)
     if seen is None or seen.largest > WIDEST:
         return None
-    near = rows.filter((pl.col("near") > 0) & (pl.col("side") != "recovered"))
+    near = beside(rows)
     decided = seen.accepted + seen.rejected
     half, widest = (_FEW_UNSEEN_HALF, _FEW_UNSEEN_WIDEST) if near.is_empty() else (_FEW_HALF, _FEW_WIDEST)
     few = decided <= _NONE and (seen.median <= half or (not decided and seen.recovered <= _NONE))
-    few |= near.is_empty() and not block and seen.median <= HALF
+    if near.is_empty() and seen.median <= HALF:
+        few, widest = True, WIDEST
     few |= block and decided < SIDED and seen.median <= _HAIR["rejected"]
     if few and seen.largest <= widest:
         return BEYOND * seen.largest
