@@ -115,7 +115,7 @@ def wide(rows: pl.DataFrame, block: bool) -> float | None:
     decided = seen.accepted + seen.rejected
     half, widest = (_FEW_UNSEEN_HALF, _FEW_UNSEEN_WIDEST) if near.is_empty() else (_FEW_HALF, _FEW_WIDEST)
     few = decided <= _NONE and (seen.median <= half or (not decided and seen.recovered <= _NONE))
-    if near.is_empty() and seen.median <= HALF:
+    if near.is_empty() and not seen.accepted and seen.median <= HALF:
         few, widest = True, WIDEST
     few |= block and decided < SIDED and seen.median <= _HAIR["rejected"]
     if few and seen.largest <= widest:
