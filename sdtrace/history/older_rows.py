@@ -13,7 +13,7 @@ _LOSSES = (
 )
 _NOTICES = (("answers without logprobs", "bare"), ("the compressed file is damaged", "damaged"))
 
-_SETTING = re.compile(r"(\w+)=(draft model|\S+)")
+_SETTING = re.compile(r"\b(\w+)=(draft model|\S+)")
 #: Announcements whose value was a length alone.
 _CHOSEN = {
     "the engine chose the draft length": "gamma",

@@ -54,7 +54,7 @@ def test_types_tell_a_user_of_mistakes(tmp_path: Path) -> None:
     slips = {
         'report.verdict.state == "helthy"': "comparison-overlap",
         "report.acceptance.steps": "union-attr",
-        "report.headline": "attr-defined",
+        "report.answer": "attr-defined",
         'sdtrace.report("a", sinse=0.0)': "call-arg",
         'report.save("x", format="pdf")': "arg-type",
     }
