@@ -4,10 +4,11 @@ Other sampling parameters leave the order of tokens as it is (penalties move few
 row more often than that of any other row. Drawn from another row it is the likeliest of that one.
 """
 
-from math import comb
 from typing import Literal
 
 import polars as pl
+
+from sdtrace.stats.binomial import at_least
 
 Row = Literal["before", "next"]
 #: Where bonus tokens come from that do not come from their own row.
@@ -15,8 +16,8 @@ ROWS: dict[Row, str] = {
     "before": "the row before their own",
     "next": "the row behind their own, the first of the next request",
 }
-#: One over the chance, under tokens that are the likeliest of either row equally often, below which another row is named.
-_CLEAR = 10_000
+#: Chance, under tokens that are the likeliest of either row equally often, below which another row is named.
+_CLEAR = 1e-4
 
 
 def bonus_row(sample: pl.DataFrame | None) -> Row | None:
@@ -51,13 +52,4 @@ def _preferred(steps: pl.DataFrame) -> bool:
     """Whether y is `other` more often than `own` where they differ, by more than luck (a sign test)."""
     told = steps.filter(pl.col("other") != pl.col("own"))
     theirs, mine = (told.filter(pl.col("y") == pl.col(name)).height for name in ("other", "own"))
-    return theirs > mine and _CLEAR * _at_least(theirs, theirs + mine) < 2 ** (theirs + mine)
-
-
-def _at_least(hits: int, n: int) -> int:
-    """Of the 2^n outcomes of n tosses, those with so many hits: whole numbers, which no float holds from 1,024 tosses on."""
-    ways = total = comb(n, hits)
-    for i in range(hits, n):
-        ways = ways * (n - i) // (i + 1)
-        total += ways
-    return total
+    return theirs > mine and at_least(theirs, theirs + mine) < _CLEAR

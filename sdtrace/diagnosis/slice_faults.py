@@ -33,8 +33,8 @@ def placed(row: Cause, audit: Audit, steps: pl.DataFrame | None, checks: Sequenc
     if (best := smallest(table.drop("faulty"), table["faulty"].to_numpy())) is None:
         return row
     share, by, value, _ = best
-    label, where = row.says.removesuffix(f": {row.found}"), {by: value}
-    says = f"{label}, only where {words(where)} ({share:.0%} of those that were sampled): {row.found}"
+    where = {by: value}
+    says = f"{row.label}, only where {words(where)} ({share:.0%} of those that were sampled): {row.found}"
     return replace(row, says=says, evidence=(*row.evidence, {"where": where, "share": share}))
 
 

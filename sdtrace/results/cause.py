@@ -34,6 +34,7 @@ class Cause:
     blame: str
     weight: int = 0
     effect: str | None = None
+    label: str = ""  #: its own words, as `make` begins the sentence
     found: str = ""  #: what the first of its checks says, which the headline has behind the cause's own words
     length: OtherLength | None = None
     beside: tuple[str, ...] = ()
@@ -86,10 +87,11 @@ def make(cause: str, certainty: Certainty, codes: Sequence[str], outcomes: Outco
     live = [code for code in codes if fired(outcomes, code)]
     evidence = tuple(_shown(w) for code in live for w in outcomes[code].witnesses)[:8]
     found = outcomes[live[0]].headline if live else ""
-    headline = f"{label or words.says}: {found}" if live else label or words.says
+    label = label or words.says
+    headline = f"{label}: {found}" if live else label
     weight = max((outcomes[code].faults for code in live), default=0)
     made = Cause(cause, words.side, certainty, tuple(live), headline, evidence, words.advice, words.blame, weight)
-    return replace(made, found=found, command=first_command(evidence))
+    return replace(made, label=label, found=found, command=first_command(evidence))
 
 
 def with_evidence(cause: Cause, more: Sequence[Mapping[str, Any]]) -> Cause:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable
 
+from sdtrace.stats.binomial import log_choose
+
 #: Correlation of two trials of one cluster: requests whose shares differ by a standard deviation of 0.08 around 0.15, 0.11 around 0.5.
 CORRELATION = 0.05
 
@@ -14,7 +16,7 @@ def log_pmf(hits: float, trials: float, mean: float, correlation: float) -> floa
     """
     weight = (1 - correlation) / correlation
     a, b = mean * weight, (1 - mean) * weight
-    return _log_choose(trials, hits) + _log_beta(hits + a, trials - hits + b) - _log_beta(a, b)
+    return log_choose(trials, hits) + _log_beta(hits + a, trials - hits + b) - _log_beta(a, b)
 
 
 def log_e_small(
@@ -29,7 +31,7 @@ def log_e_small(
     known = [(min(hits, trials), trials) for hits, trials in clusters if trials > 0]
     base = sum(log_pmf(hits, trials, least, correlation) for hits, trials in known)
     logs = [
-        sum(_log_choose(t, h) + h * math.log(share) + (t - h) * math.log1p(-share) for h, t in known) - base
+        sum(log_choose(t, h) + h * math.log(share) + (t - h) * math.log1p(-share) for h, t in known) - base
         for share in small
     ]
     top = max(logs)
@@ -67,7 +69,3 @@ def _divergence(p: float, q: float) -> float:
 
 def _log_beta(a: float, b: float) -> float:
     return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
-
-
-def _log_choose(n: float, k: float) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

@@ -2,9 +2,8 @@
 
 import polars as pl
 import pytest
-from scipy.stats import binom
 
-from sdtrace.diagnosis.trial.noise import _by_chance, imprecise, wide
+from sdtrace.diagnosis.trial.noise import imprecise, wide
 from sdtrace.tally.margins import SCHEMA
 
 NEAR, FAR = -40, -24  #: cells of margins of 3% and 14%
@@ -35,8 +34,3 @@ def test_one_side_may_be_missing_by_chance(
     table = rows(accepted, rejected, beside, farthest=farthest)
     width = imprecise(table) if farthest == NEAR else wide(table, block=False)
     assert (width is not None) == noise
-
-
-@pytest.mark.parametrize(("few", "of"), [(0, 6), (1, 15), (3, 40), (0, 25), (30, 400), (900, 10_000)])
-def test_the_chance_is_the_binomial_one(few: int, of: int) -> None:
-    assert _by_chance(few, of) == pytest.approx(binom.cdf(few, of, 0.25), rel=1e-9, abs=1e-300)

@@ -2,11 +2,13 @@
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 
 import polars as pl
 
+from sdtrace.stats.binomial import at_most
 from sdtrace.tally.margins import upper
 
 #: The largest margin that noise may make; where no uniform is logged, so that both sides cannot be seen.
@@ -70,7 +72,7 @@ def told(rows: pl.DataFrame) -> Margins | None:
     return Margins(by["accepted"], by["rejected"], by["recovered"], upper(half[0]), upper(wrong[-1][0]))
 
 
-def beside(rows: pl.DataFrame) -> pl.DataFrame:
+def near_boundary(rows: pl.DataFrame) -> pl.DataFrame:
     """Decisions near the boundary, right ones too, of one run's rows of the frame `margins`; none where no uniform is logged."""
     return rows.filter((pl.col("near") > 0) & (pl.col("side") != "recovered"))
 
@@ -87,12 +89,28 @@ def cut(rows: pl.DataFrame) -> str | None:
     )
 
 
+def reach(rows: pl.DataFrame, block: bool, explained: Callable[[], bool]) -> float | None:
+    """How far a recorded p may be from the compared one, relative to itself, where noise is what contradictions are; else None.
+
+    `rows`: of one run, of the frame `margins`; `block`: the law decides over blocks. `explained`: whether a wrong rule may fit instead;
+    asked only where noise is large, contradictions are many, and uniforms are logged: without them a rule explains impossible
+    rejections alone, as a little noise does.
+    """
+    width, seen = of_block(rows) if block else imprecise(rows), told(rows)
+    if width is not None or seen is None:
+        return width
+    broad = wide(rows, block)
+    if broad is not None and seen.many and not near_boundary(rows).is_empty() and explained():
+        return None
+    return broad
+
+
 def imprecise(rows: pl.DataFrame) -> float | None:
     """How far a recorded p may be from the compared one, relative to itself, if that explains every contradiction."""
     seen = told(rows)
     if seen is None or seen.largest > LARGEST:
         return None
-    near = beside(rows)
+    near = near_boundary(rows)
     if near.is_empty():
         return BEYOND * seen.largest if seen.largest <= UNSEEN else None
     decided = seen.accepted + seen.rejected
@@ -107,11 +125,14 @@ def imprecise(rows: pl.DataFrame) -> float | None:
 
 def wide(rows: pl.DataFrame, block: bool) -> float | None:
     """How far a recorded p may be from the compared one where its noise is large: half of the contradictions are near the boundary, a
-    few of them far from it, on both sides alike. Rules of the wrong kind look like that too, so that none may fit."""
+    few of them far from it, on both sides alike. Rules of the wrong kind look like that too, so that none may fit.
+
+    Where no uniform is logged, only rejections contradict: that half of them are near is all that can be asked, whatever may fit.
+    """
     seen = told(rows)
     if seen is None or seen.largest > WIDEST:
         return None
-    near = beside(rows)
+    near = near_boundary(rows)
     decided = seen.accepted + seen.rejected
     half, widest = (_FEW_UNSEEN_HALF, _FEW_UNSEEN_WIDEST) if near.is_empty() else (_FEW_HALF, _FEW_WIDEST)
     few = decided <= _NONE and (seen.median <= half or (not decided and seen.recovered <= _NONE))
@@ -161,13 +182,4 @@ def _both_sides(near: pl.DataFrame, seen: Margins, decided: int) -> bool:
         (pl.col("side") == other) & (pl.col("cell").map_elements(upper, return_dtype=pl.Float64) <= edge)
     )
     right = float((beside["near"] - beside["wrong"]).sum())
-    return _by_chance(few, decided) >= _CHANCE and 2 * right >= decided
-
-
-def _by_chance(few: int, of: int) -> float:
-    """The chance of no more than `few` out of `of` contradictions on the side that noise of p makes fewer of (binomial)."""
-    term = chance = (1.0 - _LESS) ** of
-    for i in range(few):
-        term *= (of - i) / (i + 1) * _LESS / (1.0 - _LESS)
-        chance += term
-    return chance
+    return at_most(few, decided, _LESS) >= _CHANCE and 2 * right >= decided

@@ -18,7 +18,7 @@ from sdtrace.diagnosis.trial.cause import cause_of
 from sdtrace.diagnosis.trial.counts import NEEDED, over_counted
 from sdtrace.diagnosis.trial.keys import compared, conflict
 from sdtrace.diagnosis.trial.losses import losses, of_requests
-from sdtrace.diagnosis.trial.noise import beside, cut, imprecise, of_block, told, wide
+from sdtrace.diagnosis.trial.noise import cut, reach, told
 from sdtrace.diagnosis.trial.parts import joined
 from sdtrace.diagnosis.wrong_rules import Explanation, explain_decisions
 from sdtrace.results.cause import Cause
@@ -241,11 +241,7 @@ class _Trial:
             return {"cut_digits": True}
         rows = rows.filter(mine)
         block, seen = LAWS[choice.law].decides == "block", told(rows)
-        width = of_block(rows) if block else imprecise(rows)
-        if width is None and (broad := wide(rows, block)):
-            # without uniforms a rule explains impossible rejections alone, as a little noise does
-            rule = seen is not None and seen.many and not beside(rows).is_empty() and self._explained(run, choice)
-            width = None if rule else broad
+        width = reach(rows, block, lambda: self._explained(run, choice))
         if width is None or seen is None:
             return None
         note = f"decisions within {width:.2%} of the boundary: the recorded p is no more precise than that"

@@ -8,10 +8,10 @@ other; under a correct engine either side is as likely to have more of a sign, s
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import comb, exp
 
 from sdtrace.responses.ids.signs import ALONE, Answer, Found, Sign, signs
 from sdtrace.responses.ids.table import Table
+from sdtrace.stats.binomial import at_least
 
 #: Chance of a false alarm of one comparison.
 LEVEL = 1e-6
@@ -130,7 +130,7 @@ def _weigh(sign: Sign, answers: Sequence[Answer], counted: Sequence[Found], side
         both = [(a, b) for a, b in pairs if all(sign in counted[i].known for i in (*a, *b))]
         score = [(sum(_of(counted[i], sign) for i in a), sum(_of(counted[i], sign) for i in b)) for a, b in both]
         more, fewer = sum(a > b for a, b in score), sum(a < b for a, b in score)
-        row.compared.append(Compared(here, other, more, fewer, len(both), _tail(more, fewer)))
+        row.compared.append(Compared(here, other, more, fewer, len(both), at_least(more, more + fewer)))
     if (proof := row.proved) is not None and not row.witnesses:
         row.witnesses = [
             (one, f.first.get(sign))
@@ -149,16 +149,6 @@ def _of(signs: Found, sign: Sign) -> float:
     """How much of a sign an answer has: for copies, the share that is wrong."""
     n = signs.counts.get(sign, 0)
     return n / (n + signs.copies) if sign == "copy" and n else float(n)
-
-
-def _tail(more: int, fewer: int) -> float:
-    """P(at least `more` of more + fewer fair coins)."""
-    n = more + fewer
-    if more <= fewer or n == 0:
-        return 1.0
-    if n > 2_000:  # Hoeffding's bound is enough
-        return exp(-2 * (more - n / 2) ** 2 / n)
-    return float(sum(comb(n, k) for k in range(more, n + 1)) / 2**n)
 
 
 def _slices(answers: Sequence[Answer], counted: Sequence[Found], sign: Sign) -> list[tuple[str, int, int]]:
