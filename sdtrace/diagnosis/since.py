@@ -92,7 +92,7 @@ def _places(change: Change) -> dict[By, str]:
 
 def _fallen(changes: Sequence[Change], events: Sequence[Event], windows: pl.DataFrame) -> list[Change]:
     """Falls that are no matter of another draft length, nor of a lookup: what that finds is up to the text."""
-    if any(looks_up(e.settings.get(METHOD, "")) for e in events):
+    if any(looks_up(e.settings.get(METHOD)) for e in events):
         return []
     return [c for c in changes if _fell(c) and not _other_length(c, changes, windows)]
 

@@ -21,12 +21,12 @@ LACKS = 0.12
 #: Standard errors that a finding needs which was picked among many.
 PICKED = 4.0
 #: Drafters that look tokens up: drafting nothing, or little that is accepted, is their nature.
-LOOKUPS = ("ngram", "suffix", "lookup")
+_LOOKUPS = ("ngram", "suffix", "lookup")
 
 
-def looks_up(method: str) -> bool:
-    """Whether a drafter, as its engine names it (`ngram-simple`, `NGRAM`), looks tokens up."""
-    return any(word in method.lower() for word in LOOKUPS)
+def looks_up(method: str | None) -> bool:
+    """Whether a drafter, as its engine names it (`ngram-simple`, `NGRAM`), looks tokens up; an unknown one is taken not to."""
+    return method is not None and any(word in method.lower() for word in _LOOKUPS)
 
 
 _BY_ACCEPTANCE = (

@@ -8,7 +8,7 @@ import polars as pl
 
 from sdtrace.results.numbers import per_step
 from sdtrace.schema.arrays import Floats
-from sdtrace.speed.finding import ENOUGH, LACKS, LOOKUPS, PICKED, Finding, low_rate, worst
+from sdtrace.speed.finding import ENOUGH, LACKS, PICKED, Finding, looks_up, low_rate, worst
 from sdtrace.speed.slow_decay import decays
 from sdtrace.speed.strata import attributes, levels, tag_levels
 from sdtrace.speed.timing import Timing
@@ -42,7 +42,7 @@ def _as_rate(interval: Interval) -> Interval:
 def acceptance_findings(timing: Timing) -> list[Finding]:
     """Every finding about acceptance; each looks at lines that drafted."""
     places = timing.places
-    if places["drafting"].sum() < ENOUGH or timing.run.method in LOOKUPS:
+    if places["drafting"].sum() < ENOUGH or looks_up(timing.run.method):
         return []
     joined = attributes(places, timing.requests)
     found = [_miswired(timing, joined), *decays(timing, joined), _shift(timing, joined)]

@@ -4,7 +4,7 @@ import polars as pl
 
 from sdtrace.audit.audit import Audit
 from sdtrace.results.numbers import times
-from sdtrace.speed.finding import ENOUGH, LOOKUPS, Finding, total, worst
+from sdtrace.speed.finding import ENOUGH, Finding, looks_up, total, worst
 from sdtrace.speed.timing import Timing
 
 #: Share of decoding steps without a draft, of decode time spent waiting, of request time before the first token.
@@ -24,7 +24,7 @@ def _off(timing: Timing) -> Finding | None:
     lines, drafting = total(timing.places, "lines"), total(timing.places, "drafting")
     run = timing.run
     meant = bool(run.num_draft_tokens or run.draft_model or run.method or drafting)
-    if lines < ENOUGH or not meant or run.method in LOOKUPS or drafting >= (1 - OFF) * lines:
+    if lines < ENOUGH or not meant or looks_up(run.method) or drafting >= (1 - OFF) * lines:
         return None
     idle = timing.places.filter(pl.col("drafting") == 0)
     gained = total(timing.places, "tokens") / lines

@@ -7,7 +7,7 @@ import polars as pl
 
 from sdtrace.results.numbers import figure, ms, times
 from sdtrace.speed.cost import ENOUGH, StepCost, shapes, step_cost
-from sdtrace.speed.finding import LOOKUPS, Finding, shape, total, worst
+from sdtrace.speed.finding import Finding, looks_up, shape, total, worst
 from sdtrace.speed.slow_tau import tau_findings
 from sdtrace.speed.timing import Timing
 from sdtrace.stats.jackknife import GROUPS, groups, jackknife, summed
@@ -99,7 +99,7 @@ def _host(timing: Timing, decode: pl.DataFrame) -> Finding | None:
     spent, gain = timing.ledger, timing.gains.get("overhead")
     if gain is None or gain < HOST or spent.parts["verify"] is None:
         return None
-    if spent.parts["draft"] is None and timing.run.method not in (None, *LOOKUPS):
+    if spent.parts["draft"] is None and timing.run.method is not None and not looks_up(timing.run.method):
         return None  # what is unattributed may be the draft
     share = spent.overhead / spent.step
     says = f"{ms(spent.overhead)} of {ms(spent.step)} a step ({share:.0%}) is neither drafting nor verifying"
