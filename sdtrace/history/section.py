@@ -151,12 +151,10 @@ def _trend(name: str, metric: str, points: Sequence[Point]) -> Section:
         if marks
         else ""
     )
-    apart = [p.night for p in shown if p.faulty]
-    says += (
-        f"; {_except(apart)}no change of level shows"
-        if not found
-        else f"; the level changed on {', '.join(sorted(found))}"
-    )
+    if found:
+        says += f"; the level changed on {', '.join(sorted(found))}"
+    else:
+        says += f"; {_except([p.night for p in shown if p.faulty])}no change of level shows"
     ident = f"trend-{names_to_id(name)}-{metric.replace('_', '-')}"
     columns = ["night", "as counted", "at the usual mix", "version or configuration", "change of level"]
     return Section(
